@@ -1,0 +1,194 @@
+"""LETOR text line by line: the definition of the format, and the finder of what is wrong with a file."""
+
+from __future__ import annotations
+
+import re
+from typing import NoReturn
+
+import numpy as np
+
+from .letor_block import MAX_FEATURES, Block, Rules, as_ids
+
+__all__ = ["LARGEST", "LineError", "comments_of", "number", "parse_lines"]
+
+#: The largest number that a feature in float32 can hold.
+LARGEST = float(np.finfo(np.float32).max)
+# float() alone would also take "1_000", "infinity" and digits of other alphabets.
+_NUMBER = re.compile(rb"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\Z")
+_INDEX = re.compile(rb"[0-9]{1,18}\Z")
+_NAN = re.compile(rb"[-+]?nan\Z", re.IGNORECASE)
+_INFINITE = re.compile(rb"[-+]?inf(?:inity)?\Z", re.IGNORECASE)
+
+
+class LineError(ValueError):
+    """What is wrong with one line.
+
+    Parameters
+    ----------
+    line : int
+        Number of the line in its file, from 1.
+    message : str
+        What was found there and what is wanted.
+    """
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(f"line {line}: {message}")
+        self.line = line
+        self.message = message
+
+
+def parse_lines(text: bytes, first_line: int = 1, rules: Rules | None = None) -> Block:
+    """Read lines of LETOR text one after the other.
+
+    Parameters
+    ----------
+    text : bytes
+        Whole lines.
+    first_line : int, default 1
+        Number of the first of them, for errors.
+    rules : Rules, optional
+        What the lines must obey.
+
+    Returns
+    -------
+    Block
+
+    Raises
+    ------
+    LineError
+        At the first line that is not LETOR or breaks the rules.
+    """
+    rules = rules or Rules()
+    has_qid = rules.has_qid
+    labels: list[float] = []
+    ids: list[str] = []
+    counts: list[int] = []
+    index: list[int] = []
+    values: list[float] = []
+    for line, content in enumerate(text.split(b"\n"), start=first_line):
+        tokens = content.partition(b"#")[0].split()
+        if not tokens:
+            continue
+        labels.append(_label(tokens[0], line))
+        found = len(tokens) > 1 and tokens[1].startswith(b"qid:")
+        if has_qid is not None and found != has_qid:
+            _refuse_qid(line, found)
+        has_qid = found
+        if found:
+            ids.append(_query_id(tokens[1], line))
+        before = len(index)
+        _read_features(tokens[1 + found :], line, rules.n_features, index, values)
+        counts.append(len(index) - before)
+    return Block(
+        np.asarray(labels, dtype=np.float32),
+        as_ids(ids) if has_qid else None,
+        np.asarray(counts, dtype=np.int64),
+        np.asarray(index, dtype=np.int32),
+        np.asarray(values, dtype=np.float32),
+    )
+
+
+def number(token: bytes) -> float | None:
+    """Read a token as a number: None if it is none, infinite if float32 cannot hold it."""
+    if _NUMBER.match(token):
+        value = float(token)
+        return value if abs(value) <= LARGEST else float("inf")
+    if _NAN.match(token):
+        return float("nan")
+    return float("inf") if _INFINITE.match(token) else None
+
+
+def comments_of(text: bytes) -> list[str]:
+    """List the comments of the lines that hold a document, stripped, "" where there is none."""
+    parts = (line.partition(b"#") for line in text.split(b"\n"))
+    return [comment.decode("utf-8", "replace").strip() for body, _, comment in parts if body.strip()]
+
+
+def _label(token: bytes, line: int) -> float:
+    """Read the label of a document."""
+    value = number(token)
+    if value is None:
+        raise LineError(
+            line, f"label {_quote(token)} is not a number; wanted 'label qid:ID index:value ... # comment'."
+        )
+    if value < 0:
+        raise LineError(
+            line,
+            f"label {_quote(token)} is negative; labels are 0 or more. Write nan for a document not judged.",
+        )
+    if value == float("inf"):
+        raise LineError(line, f"label {_quote(token)} is infinite in float32.")
+    return value
+
+
+def _refuse_qid(line: int, found: bool) -> NoReturn:
+    """Tell that lines with and without a query id are mixed."""
+    here, before = ("has", "have none") if found else ("lacks", "have one")
+    raise LineError(
+        line, f"this line {here} a 'qid:' after the label, but lines before {before}: give all or none."
+    )
+
+
+def _query_id(token: bytes, line: int) -> str:
+    """Read the id in ``qid:ID``."""
+    try:
+        name = token[4:].decode("utf-8")
+    except UnicodeDecodeError:
+        raise LineError(line, f"the query id in {_quote(token)} is not UTF-8 text.") from None
+    if not name or "\0" in name:
+        raise LineError(line, f"{_quote(token)} holds no query id; wanted 'qid:ID'.")
+    return name
+
+
+def _read_features(
+    tokens: list[bytes], line: int, n_features: int | None, index: list[int], values: list[float]
+) -> None:
+    """Append the features of one document."""
+    last = 0
+    for token in tokens:
+        key, colon, text = token.partition(b":")
+        if not colon:
+            raise LineError(line, f"{_quote(token)} has no ':'; wanted 'index:value'.")
+        if key == b"qid":
+            raise LineError(
+                line, f"{_quote(token)} stands in the wrong place; the query id follows the label, once."
+            )
+        last = _feature_number(key, token, line, last, n_features)
+        value = number(text)
+        if value is None:
+            raise LineError(line, f"the value of {_quote(token)} is not a number.")
+        if abs(value) == float("inf"):
+            raise LineError(
+                line, f"the value of {_quote(token)} is infinite in float32; write nan if it is missing."
+            )
+        index.append(last)
+        values.append(value)
+
+
+def _feature_number(key: bytes, token: bytes, line: int, last: int, n_features: int | None) -> int:
+    """Read the feature number of ``index:value``, which must exceed the one before."""
+    if not _INDEX.match(key):
+        raise LineError(line, f"the feature number of {_quote(token)} is not a whole number from 1.")
+    found = int(key)
+    if found == 0:
+        raise LineError(line, f"{_quote(token)} has feature number 0; features are numbered from 1.")
+    if found == last:
+        raise LineError(line, f"{_quote(token)} gives feature {found} twice.")
+    if found < last:
+        raise LineError(
+            line, f"{_quote(token)} follows feature {last}; feature numbers must increase in a line."
+        )
+    if n_features is not None and found > n_features:
+        raise LineError(line, f"{_quote(token)} lies beyond n_features={n_features}.")
+    if n_features is None and found > MAX_FEATURES:
+        raise LineError(
+            line,
+            f"{_quote(token)} would need {found:,} dense columns; pass n_features if that is meant.",
+        )
+    return found
+
+
+def _quote(token: bytes, limit: int = 40) -> str:
+    """Shorten a token for a message."""
+    text = token[:limit].decode("utf-8", "backslashreplace")
+    return repr(text) + ("..." if len(token) > limit else "")

@@ -1,0 +1,151 @@
+"""What every reader, fetcher and generator returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["RankingData"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RankingData:
+    """Documents with features, labels per objective and query ids, row by row.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, d), float32
+        Features; NaN is a missing value.
+    Y : ndarray of shape (n, m), float32
+        Labels, one column per objective, the main one first; NaN is an unobserved label.
+    qid : ndarray of shape (n,), int64 or str
+        The query of each document.
+    names : tuple of m str
+        The objectives.
+    feature_names : tuple of d str
+        The features.
+    description : str
+        What the data are and where they come from.
+    comments : tuple of n str, or None
+        The comment of each line of a text file, if it was asked for.
+
+    Examples
+    --------
+    >>> from hyperrank import datasets
+    >>> data = datasets.make_multilabel_ranking(n_queries=4, list_size=5, n_objectives=3, random_state=0)
+    >>> data
+    RankingData(X (20, 20), Y (20, 3): objective_0, objective_1, objective_2; 4 queries)
+    >>> data.select(["objective_2", "objective_0"]).names
+    ('objective_2', 'objective_0')
+    >>> data.take(data.qid < 2).X.shape
+    (10, 20)
+    """
+
+    X: NDArray[np.float32]
+    Y: NDArray[np.float32]
+    qid: NDArray[Any]
+    names: tuple[str, ...]
+    feature_names: tuple[str, ...]
+    description: str = ""
+    comments: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        n_comments = len(self.X) if self.comments is None else len(self.comments)
+        if not len(self.X) == len(self.Y) == len(self.qid) == n_comments:
+            raise ValueError(
+                f"X, Y, qid and comments must have one entry per document; got {len(self.X)}, "
+                f"{len(self.Y)}, {len(self.qid)} and {n_comments}."
+            )
+        if self.X.shape[1:] != (len(self.feature_names),) or self.Y.shape[1:] != (len(self.names),):
+            raise ValueError(
+                f"X {self.X.shape} and Y {self.Y.shape} must have a column per name; got "
+                f"{len(self.feature_names)} feature_names and {len(self.names)} names."
+            )
+
+    def __repr__(self) -> str:
+        n_queries = len(np.unique(self.qid))
+        return (
+            f"RankingData(X {self.X.shape}, Y {self.Y.shape}: {', '.join(self.names)}; {n_queries} queries)"
+        )
+
+    @property
+    def y(self) -> NDArray[np.float32]:
+        """Labels of the first objective, shape (n,)."""
+        return self.Y[:, 0]
+
+    def select(self, names: Sequence[str]) -> RankingData:
+        """Keep some objectives, in the order given.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Names of objectives, each once.
+
+        Returns
+        -------
+        RankingData
+            The same documents and features with fewer label columns.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown or doubled, or none is given.
+        """
+        wanted = check_objectives(names, self.names)
+        columns = [self.names.index(name) for name in wanted]
+        return replace(self, Y=self.Y[:, columns], names=wanted)
+
+    def take(self, rows: ArrayLike) -> RankingData:
+        """Keep some documents.
+
+        Parameters
+        ----------
+        rows : array-like of shape (n,), bool, or of shape (k,), int
+            A mask, or positions in the order wanted.
+
+        Returns
+        -------
+        RankingData
+            Those documents, as copies.
+
+        Raises
+        ------
+        ValueError
+            If a mask has another length than the data, or a position lies outside.
+        """
+        chosen = _positions(rows, len(self.X))
+        comments = None if self.comments is None else tuple(self.comments[i] for i in chosen)
+        return replace(self, X=self.X[chosen], Y=self.Y[chosen], qid=self.qid[chosen], comments=comments)
+
+
+def check_objectives(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """Names of objectives as a tuple, each known and given once."""
+    wanted = (names,) if isinstance(names, str) else tuple(names)
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise ValueError(f"unknown objectives {unknown}; there are {list(known)}.")
+    if not wanted or len(set(wanted)) < len(wanted):
+        raise ValueError(f"give one or more of the objectives {list(known)}, each once; got {list(wanted)}.")
+    return wanted
+
+
+def _positions(rows: ArrayLike, n_rows: int) -> NDArray[np.int64]:
+    """Positions of the rows that a mask or an array of positions picks."""
+    chosen = np.asarray(rows)
+    if chosen.dtype == bool:
+        if chosen.shape != (n_rows,):
+            raise ValueError(
+                f"the mask has shape {chosen.shape}; wanted ({n_rows},), one entry per document."
+            )
+        return np.flatnonzero(chosen)
+    if chosen.ndim != 1 or (chosen.size and not np.issubdtype(chosen.dtype, np.integer)):
+        raise ValueError(
+            f"rows must be a mask or a 1-D array of positions; got {chosen.dtype} of shape {chosen.shape}."
+        )
+    if chosen.size and not (-n_rows <= chosen.min() and chosen.max() < n_rows):
+        raise ValueError(f"rows go from {chosen.min()} to {chosen.max()}, but there are {n_rows} documents.")
+    return np.arange(n_rows)[chosen.astype(np.int64)]

@@ -1,0 +1,181 @@
+"""A generator of ranking data whose objectives conflict as much as one wishes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperrank.lists import QueryLists
+
+from .ranking_data import RankingData
+from .synthetic_features import Hidden, draw_features
+from .synthetic_labels import draw_labels
+
+__all__ = ["make_multilabel_ranking"]
+
+#: Shares of the grades 0 to 4 in MSLR-WEB10K.
+MSLR_SHARES = (0.52, 0.32, 0.13, 0.02, 0.01)
+Seed = int | np.integer | np.random.Generator | np.random.RandomState | None
+
+
+def make_multilabel_ranking(
+    n_queries: int = 100,
+    list_size: int | tuple[int, int] = (5, 60),
+    n_features: int = 20,
+    n_objectives: int = 3,
+    *,
+    conflict: float = 0.5,
+    noise: float = 0.2,
+    heavy_share: float = 0.25,
+    count_share: float = 0.25,
+    query_share: float = 0.15,
+    missing_features: float = 0.0,
+    missing_labels: float = 0.0,
+    grade_shares: Sequence[float] = MSLR_SHARES,
+    random_state: Seed = None,
+) -> RankingData:
+    r"""Generate queries, documents and graded labels for several objectives.
+
+    Parameters
+    ----------
+    n_queries : int, default 100
+        Number of queries.
+    list_size : int or (int, int), default (5, 60)
+        Documents per query: all the same, or between a lowest and a highest with a heavy tail.
+    n_features : int, default 20
+        Number of features d.
+    n_objectives : int, default 3
+        Number of objectives m.
+    conflict : float in [0, 1], default 0.5
+        0: all objectives want the same order; 1: they are opposed as far as m objectives can be.
+    noise : float in [0, 1], default 0.2
+        Share of the labels' variance within a query that the features cannot explain.
+    heavy_share, count_share, query_share : float, default 0.25, 0.25 and 0.15
+        Shares of the features that have heavy tails, are counts, or belong to the query. The rest are normal.
+    missing_features, missing_labels : float in [0, 1), default 0
+        Shares of entries of X and of Y that are NaN. A feature of the query is missing for all its documents.
+    grade_shares : sequence of float
+        Shares of the grades 0, 1, 2, ... over all documents; those of MSLR-WEB10K by default.
+    random_state : int, Generator, RandomState or None
+        Where the draws come from; an int makes the result reproducible. numpy's global state is not touched.
+
+    Returns
+    -------
+    RankingData
+        With ``X`` (n, d) and ``Y`` (n, m) float32, rows grouped by ``qid`` = 0, 1, ... (int64), objectives
+        ``objective_0`` and so on, and features named after their kind: ``normal_0``, ``lognormal_0``,
+        ``student_0``, ``count_0``, ``query_0``.
+
+    Raises
+    ------
+    ValueError
+        If an argument lies outside its range.
+
+    Notes
+    -----
+    Document i of query q has hidden variables :math:`v_i \sim N(0, I)`, the query :math:`t_q \sim N(0, I)`.
+
+    1. *Signal*: m factors of a random network, :math:`f_i = A \tanh(W v_i + V t_q + b)`, so that what makes a
+       document good depends on the query; they are centred within the query and made uncorrelated with unit
+       variance.
+    2. *Conflict*: utilities :math:`u_i = C^{1/2} f_i`, where :math:`C` is 1 on the diagonal and
+       :math:`\rho = 1 - \gamma\, m / (m - 1)` elsewhere for conflict :math:`\gamma`: from 1 down to
+       :math:`-1/(m-1)`, the lowest correlation that m variables can have in common.
+    3. *Labels*: :math:`\sqrt{1-\eta}\, u_i + \sqrt{\eta}\, \epsilon_i` for noise :math:`\eta`, plus a shift
+       of the query common to its documents and objectives, cut at quantiles so that grades have
+       `grade_shares`. Quantiles are taken over all documents and not within the query: as in real data, some
+       queries then have many good documents and some none.
+    4. *Features* see one hidden variable each, :math:`h = \sqrt{.9}\, v + \sqrt{.1}\, \epsilon` (or of
+       :math:`t_q` for a feature of the query): normal :math:`a + bh`, lognormal :math:`b e^{1.5 h}`, Student
+       :math:`b\, h / \sqrt{\chi^2_3 / 3}`, and zero-inflated counts :math:`\text{Poisson}(b e^{h})` that are
+       zero at least in a random 30% of rows, with scales :math:`b` from 0.01 to 10,000 (counts: 0.5 to 50).
+
+    List sizes between bounds are log-uniform: as many lists of 10 to 20 documents as of 100 to 200. With
+    bounds 1 and 900 their mean is 132, close to that of MSLR-WEB10K.
+
+    Examples
+    --------
+    >>> data = make_multilabel_ranking(n_queries=50, list_size=20, conflict=1.0, noise=0.0, random_state=0)
+    >>> data.X.shape, data.Y.shape, data.names[:2]
+    ((1000, 20), (1000, 3), ('objective_0', 'objective_1'))
+    >>> bool(np.corrcoef(data.Y.T)[0, 1] < 0)
+    True
+    """
+    shares = np.asarray(grade_shares, dtype=np.float64)
+    _check(n_queries, list_size, n_features, n_objectives, shares)
+    _check_shares(conflict=conflict, noise=noise, features=heavy_share + count_share + query_share)
+    _check_shares(heavy=heavy_share, count=count_share, query=query_share)
+    _check_shares(below_one=True, missing_features=missing_features, missing_labels=missing_labels)
+    rng = _generator(random_state)
+    lists = QueryLists.from_sizes(_draw_sizes(rng, n_queries, list_size))
+    hidden = Hidden.draw(rng, lists, n_variables=max(4, n_objectives + 2))
+    Y = draw_labels(rng, lists, hidden, n_objectives, conflict, noise, shares)
+    if missing_labels:
+        Y[rng.random(Y.shape, dtype=np.float32) < missing_labels] = np.nan
+    X, names = draw_features(
+        rng, lists, hidden, n_features, heavy_share, count_share, query_share, missing_features
+    )
+    return RankingData(
+        X=X,
+        Y=Y,
+        qid=lists.qid,
+        names=tuple(f"objective_{j}" for j in range(n_objectives)),
+        feature_names=names,
+        description=f"Generated by make_multilabel_ranking with conflict {conflict:g} and noise {noise:g}.",
+    )
+
+
+def _check(
+    n_queries: int,
+    list_size: int | tuple[int, int],
+    n_features: int,
+    n_objectives: int,
+    shares: NDArray[np.float64],
+) -> None:
+    """Refuse sizes that make no data."""
+    for name, value in [("n_queries", n_queries), ("n_features", n_features), ("n_objectives", n_objectives)]:
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1; got {value}.")
+    low, high = _bounds(list_size)
+    if not 1 <= low <= high:
+        raise ValueError(
+            f"list_size must be at least 1, or (low, high) with 1 <= low <= high; got {list_size}."
+        )
+    if shares.ndim != 1 or len(shares) < 2 or (shares < 0).any() or abs(shares.sum() - 1) > 1e-6:
+        raise ValueError(f"grade_shares must be two or more shares with sum 1; got {shares.tolist()}.")
+
+
+def _check_shares(*, below_one: bool = False, **shares: float) -> None:
+    """Refuse shares outside [0, 1], or [0, 1)."""
+    for name, value in shares.items():
+        if not 0 <= value <= 1 or (below_one and value == 1):
+            label = {"features": "heavy_share + count_share + query_share"}.get(
+                name, f"{name}_share" if name in ("heavy", "count", "query") else name
+            )
+            raise ValueError(f"{label} must lie in [0, 1{')' if below_one else ']'}; got {value:g}.")
+
+
+def _generator(random_state: Seed) -> np.random.Generator:
+    """Make a generator of our own, seeded from whatever is given."""
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(0, 2**32, size=4, dtype=np.uint32))
+    return np.random.default_rng(random_state)
+
+
+def _bounds(list_size: int | tuple[int, int]) -> tuple[int, int]:
+    """Lowest and highest list size."""
+    if isinstance(list_size, int | np.integer):
+        return int(list_size), int(list_size)
+    low, high = list_size
+    return int(low), int(high)
+
+
+def _draw_sizes(
+    rng: np.random.Generator, n_queries: int, list_size: int | tuple[int, int]
+) -> NDArray[np.int64]:
+    """List sizes, log-uniform between the bounds."""
+    low, high = _bounds(list_size)
+    sizes = low * ((high + 1) / low) ** rng.uniform(size=n_queries)
+    return np.floor(sizes).astype(np.int64).clip(low, high)

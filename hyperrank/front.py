@@ -1,0 +1,297 @@
+"""The profiled front: what each trade-off reaches, how good the whole is, and which one to take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from hyperrank.metrics import hypervolume, non_dominated
+from hyperrank.simplex import as_weights
+from hyperrank.tradeoff import Selection, choose, desirability, known, read_limits
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["ParetoFront", "Selection"]
+
+
+class ParetoFront:
+    """What a ranker reaches on a set of queries at each of k trade-offs between m objectives.
+
+    Rankers make it by ``pareto_front(X, Y, qid=...)``; made by hand from points, it holds any rival's results
+    for comparison. More is better in every objective.
+
+    Parameters
+    ----------
+    points : array-like of shape (k, m)
+        One row per trade-off, one value of the metric per objective.
+    weights : array-like of shape (k, m)
+        The weights that reach the points.
+    names : sequence of str
+        The objectives.
+    metric : str, default "ndcg@10"
+        What the points are values of.
+    reference : array-like of shape (m,), Series or mapping by objective, optional
+        What the reference ranker reaches.
+    per_query : array-like of shape (k, n_queries, m), optional
+        The values of each query, NaN where a list does not count for an objective.
+    reference_per_query : array-like of shape (n_queries, m), optional
+        The same for the reference ranker.
+    label : str, optional
+        What to call this front in plots.
+
+    Attributes
+    ----------
+    points, weights : DataFrame of shape (k, m)
+        One row per trade-off, one column per objective.
+    reference : Series of shape (m,) or None
+        What the reference ranker reaches.
+    per_query, reference_per_query : ndarray of float32 or None
+        As given.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, a point or reference value is not finite, weights are off the simplex or names
+        are not unique.
+
+    Examples
+    --------
+    >>> front = ParetoFront(
+    ...     points=[[0.42, 0.30], [0.41, 0.38], [0.35, 0.40]],
+    ...     weights=[[1, 0], [0.5, 0.5], [0, 1]],
+    ...     names=["relevance", "clicks"],
+    ...     reference=[0.40, 0.32],
+    ... )
+    >>> round(front.hypervolume(), 4)
+    0.1658
+    >>> selection = front.select(at_least={"relevance": 0.98})
+    >>> selection.weights.tolist()
+    [0.5, 0.5]
+    """
+
+    def __init__(
+        self,
+        points: ArrayLike,
+        weights: ArrayLike,
+        *,
+        names: Sequence[str],
+        metric: str = "ndcg@10",
+        reference: ArrayLike | Mapping[str, float] | None = None,
+        per_query: ArrayLike | None = None,
+        reference_per_query: ArrayLike | None = None,
+        label: str | None = None,
+    ) -> None:
+        columns = _checked_names(names)
+        m = len(columns)
+        self.metric = metric
+        self.label = label
+        self.points = _table(points, columns, "points")
+        self.weights = pd.DataFrame(np.atleast_2d(as_weights(_by_name(weights, columns), m)), columns=columns)
+        k = len(self.points)
+        if len(self.weights) != k:
+            raise ValueError(
+                f"{k} points were given with {len(self.weights)} weights: give one row for each."
+            )
+        self.reference = None
+        if reference is not None:
+            named = isinstance(reference, Mapping | pd.Series)
+            row = pd.DataFrame([reference]) if named else [reference]
+            self.reference = _table(row, columns, "reference").iloc[0].rename("reference")
+        self.per_query = _per_query(per_query, (k, None, m), "per_query")
+        n_queries = None if self.per_query is None else self.per_query.shape[1]
+        self.reference_per_query = _per_query(reference_per_query, (n_queries, m), "reference_per_query")
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the objectives."""
+        return list(self.points.columns)
+
+    @cached_property
+    def non_dominated(self) -> NDArray[np.bool_]:
+        """Points that no other equals in all objectives and beats in at least one, shape (k,)."""
+        return np.asarray(non_dominated(self.points.to_numpy()), dtype=bool)
+
+    def hypervolume(self, reference_point: float | ArrayLike | Mapping[str, float] = 0.0) -> float:
+        """Volume of what the front dominates, above a reference point.
+
+        Parameters
+        ----------
+        reference_point : float, array-like of shape (m,) or mapping of objective to float, default 0
+            The corner to measure from; objectives left out of a mapping are measured from 0.
+
+        Returns
+        -------
+        float
+        """
+        if isinstance(reference_point, Mapping):
+            known(reference_point, self.points.columns, "reference_point")
+            reference_point = [reference_point.get(name, 0.0) for name in self.names]
+        return hypervolume(self.points.to_numpy(), reference_point=reference_point)
+
+    def select(
+        self,
+        at_least: Mapping[str, float] | None = None,
+        *,
+        maximize: str | Mapping[str, float] | None = None,
+        relative: bool = True,
+    ) -> Selection:
+        """Pick the profiled trade-off that keeps every limit and is best otherwise.
+
+        Parameters
+        ----------
+        at_least : mapping of objective to float, optional
+            Limits, several at once if wanted; none by default.
+        maximize : str, mapping of objective to weight, or None
+            What is best otherwise: one objective, a weighted sum, or by default the mean over the objectives
+            without a limit (over all, if each has one). In sums an objective counts as the share of the best
+            value that the front reaches in it.
+        relative : bool, default True
+            Whether limits are shares: of the reference ranker's value or, for a front without a reference, of
+            the best value that this front reaches in the objective. False: limits are values of the metric.
+
+        Returns
+        -------
+        Selection
+            Its ``weights`` are the trade-off; it may itself be passed as weights to ``predict``.
+
+        Raises
+        ------
+        ValueError
+            If an objective is unknown, or if no trade-off keeps the limits: then the error says which limit
+            is out of reach and what the best is or, if they clash, what comes closest.
+
+        Examples
+        --------
+        >>> front = ParetoFront(
+        ...     [[0.42, 0.30], [0.41, 0.38], [0.35, 0.40]],
+        ...     [[1, 0], [0.5, 0.5], [0, 1]],
+        ...     names=["relevance", "clicks"],
+        ... )
+        >>> front.select(at_least={"relevance": 0.40}, relative=False)
+        Selection of row 1
+                   weight  value  limit  margin
+        relevance     0.5   0.41    0.4    0.01
+        clicks        0.5   0.38
+        """
+        base, owner = self.points.max(), "the front's best"
+        if self.reference is not None:
+            base, owner = self.reference, "the reference's"
+        limits = read_limits(at_least or {}, base if relative else None, owner, self.points.columns)
+        rating = desirability(self.points, maximize, limits.values.index)
+        row = choose(self.points, self.weights, limits, rating, self.non_dominated)
+        return Selection(
+            self.weights.iloc[row].to_numpy(copy=True), self.points.iloc[row], limits.values, row
+        )
+
+    def plot(
+        self,
+        objectives: str | Sequence[str] | None = None,
+        ax: Axes | None = None,
+        others: ParetoFront | Sequence[ParetoFront] = (),
+        *,
+        selection: Selection | None = None,
+        color_by: str | None = None,
+    ) -> Figure:
+        """Draw the front; needs ``pip install hyperrank[plot]``.
+
+        One objective gives a strip, two a plane, and more every pair of them. Points are coloured by the
+        weight of an objective, dominated ones are faint, and steps bound what is dominated within each plane.
+
+        Parameters
+        ----------
+        objectives : str or sequence of str, optional
+            What to draw; all objectives by default.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw one or two objectives; a new figure by default.
+        others : ParetoFront or sequence of ParetoFront
+            Rivals to draw beside, under their labels.
+        selection : Selection, optional
+            A trade-off of this front to mark.
+        color_by : str, optional
+            The objective whose weight colours the points; the first one drawn by default.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            For ``figure.savefig(path)``; not registered with pyplot, so there is nothing to close.
+        """
+        try:
+            from hyperrank.plots import draw_front
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.split(".")[0] != "matplotlib":
+                raise
+            raise ImportError("Plots need matplotlib: pip install hyperrank[plot]") from error
+        if isinstance(others, ParetoFront):
+            others = [others]
+        shown = self.names if objectives is None else objectives
+        return draw_front(
+            self, [shown] if isinstance(shown, str) else list(shown), ax, list(others), selection, color_by
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """All in one table: columns ``weight_<objective>``, ``<objective>`` and ``non_dominated``."""
+        table = self.weights.add_prefix("weight_").join(self.points)
+        return table.assign(non_dominated=self.non_dominated)
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __repr__(self) -> str:
+        return f"{self._summary()}\n{self.to_frame()!r}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(self._summary())}</p>{self.to_frame().to_html(max_rows=60)}"
+
+    def _summary(self) -> str:
+        title = "ParetoFront" if self.label is None else f"ParetoFront of {self.label}"
+        kept = int(self.non_dominated.sum())
+        return f"{title}: {self.metric} at {len(self)} trade-offs, {kept} of them non-dominated"
+
+
+def _checked_names(names: Sequence[str]) -> list[str]:
+    """Objective names, unique strings."""
+    columns = [names] if isinstance(names, str) else list(names)
+    if not columns or not all(isinstance(name, str) for name in columns) or len(set(columns)) < len(columns):
+        raise ValueError(f"names must be unique strings, one per objective; got {names!r}.")
+    return columns
+
+
+def _by_name(values: Any, columns: list[str]) -> Any:
+    """Put the columns of a frame that has the objectives' names into their order."""
+    named = isinstance(values, pd.DataFrame) and set(values.columns) == set(columns)
+    return values[columns] if named else values
+
+
+def _table(values: Any, columns: list[str], what: str) -> pd.DataFrame:
+    """Values of the metric as a table, all finite."""
+    array = np.array(_by_name(values, columns), dtype=np.float64)
+    if array.ndim != 2 or array.shape[1] != len(columns) or len(array) == 0:
+        raise ValueError(f"{what} must have one value for each of {columns}; got shape {array.shape}.")
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        row, column = bad[0]
+        raise ValueError(
+            f"{what} must be finite; got {array[row, column]} for {columns[column]!r} in row {row}. "
+            "An objective without any labels has no value: leave it out."
+        )
+    return pd.DataFrame(array, columns=columns)
+
+
+def _per_query(values: Any, wanted: tuple[int | None, ...], what: str) -> NDArray[np.float32] | None:
+    """Values of each query, of the shape wanted (None: any length)."""
+    if values is None:
+        return None
+    array = np.asarray(values, dtype=np.float32)
+    fits = array.ndim == len(wanted) and all(w in (None, n) for w, n in zip(wanted, array.shape, strict=True))
+    if not fits:
+        shape = tuple("n_queries" if w is None else w for w in wanted)
+        raise ValueError(f"{what} must have shape {shape}; got {array.shape}.")
+    return array

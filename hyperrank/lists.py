@@ -1,0 +1,274 @@
+"""Ragged query lists: rows with query ids of any kind, in any order, as contiguous lists with offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["QueryLists"]
+
+
+@dataclass(frozen=True, eq=False)
+class QueryLists:
+    """The rows of a data set grouped into one contiguous list per query.
+
+    Lists stand in the order in which their query first appears, and rows keep their order within a list;
+    rows that are already grouped are therefore never moved. Nothing is padded.
+
+    Attributes
+    ----------
+    order : ndarray of shape (n_rows,), int64
+        ``rows[order]`` is grouped by query.
+    offsets : ndarray of shape (n_lists + 1,), int64
+        List ``q`` is ``rows[order][offsets[q]:offsets[q + 1]]``.
+    ids : ndarray of shape (n_lists,)
+        The query id of each list.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> lists = QueryLists.from_qid(["b", "a", "b"])
+    >>> lists.ids.tolist(), lists.offsets.tolist()
+    (['b', 'a'], [0, 2, 3])
+    >>> grouped = lists.group(np.array([10.0, 20.0, 30.0]))
+    >>> grouped.tolist()
+    [10.0, 30.0, 20.0]
+    >>> lists.ungroup(grouped).tolist()
+    [10.0, 20.0, 30.0]
+    """
+
+    order: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    ids: NDArray[Any]
+
+    @classmethod
+    def from_qid(cls, qid: ArrayLike | Sequence[Hashable] | None, n_rows: int | None = None) -> QueryLists:
+        """Group rows by query id in O(n log n).
+
+        Parameters
+        ----------
+        qid : array-like of shape (n_rows,) or None
+            Query ids of any hashable kind, in any order; None makes one list of all rows.
+        n_rows : int, optional
+            The number of rows expected; needed when `qid` is None.
+
+        Returns
+        -------
+        QueryLists
+
+        Raises
+        ------
+        ValueError
+            If `qid` is not one-dimensional, has another length than `n_rows`, lacks an id for some row, or
+            holds ids that cannot be hashed.
+        """
+        if qid is None:
+            if n_rows is None:
+                raise ValueError("qid is None, so n_rows is needed to know how long the one list is.")
+            return cls.from_sizes([n_rows], ids=np.zeros(1, dtype=np.int64))
+        values = _as_id_array(qid)
+        if n_rows is not None and len(values) != n_rows:
+            raise ValueError(
+                f"qid has {len(values)} entries, but there are {n_rows} rows: give one id per row."
+            )
+        if len(values) == 0:
+            return cls(np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64), values)
+        starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]])).astype(np.int64)
+        codes, first = _first_appearance_codes(values[starts])
+        if len(first) == len(starts):  # each id is one run: already grouped
+            order = np.arange(len(values), dtype=np.int64)
+            return cls(order, np.append(starts, len(values)), values[starts])
+        row_codes = np.repeat(codes, np.diff(np.append(starts, len(values))))
+        sizes = np.bincount(row_codes, minlength=len(first))
+        order = np.argsort(row_codes, kind="stable")
+        return cls(order, _offsets(sizes), values[starts][first])
+
+    @classmethod
+    def from_sizes(cls, sizes: ArrayLike, ids: NDArray[Any] | None = None) -> QueryLists:
+        """Take rows that are grouped already, given the number of rows of each query.
+
+        Parameters
+        ----------
+        sizes : array-like of shape (n_lists,), int
+            Rows per query, in the order of the rows; the ``group`` of LightGBM and XGBoost.
+        ids : ndarray of shape (n_lists,), optional
+            Query ids; 0, 1, 2, ... by default.
+
+        Returns
+        -------
+        QueryLists
+
+        Examples
+        --------
+        >>> QueryLists.from_sizes([2, 1]).qid.tolist()
+        [0, 0, 1]
+        """
+        counts = np.asarray(sizes)
+        if counts.ndim != 1 or (counts.size and not np.issubdtype(counts.dtype, np.integer)):
+            raise ValueError(f"sizes must be a 1-D sequence of integers; got {counts.dtype} {counts.shape}.")
+        if (counts < 0).any():
+            raise ValueError(f"sizes must not be negative; got {counts.min()} at {int(counts.argmin())}.")
+        offsets = _offsets(counts)
+        names = np.arange(len(counts), dtype=np.int64) if ids is None else np.asarray(ids)
+        if len(names) != len(counts):
+            raise ValueError(f"ids has {len(names)} entries for {len(counts)} lists.")
+        return cls(np.arange(offsets[-1], dtype=np.int64), offsets, names)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows in all lists."""
+        return len(self.order)
+
+    @property
+    def n_lists(self) -> int:
+        """Number of lists."""
+        return len(self.offsets) - 1
+
+    @cached_property
+    def sizes(self) -> NDArray[np.int64]:
+        """Rows per list, shape (n_lists,)."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def index(self) -> NDArray[np.int64]:
+        """For each grouped row the number of its list, shape (n_rows,)."""
+        return np.repeat(np.arange(self.n_lists, dtype=np.int64), self.sizes)
+
+    @property
+    def qid(self) -> NDArray[Any]:
+        """The query id of each row, in the caller's order, shape (n_rows,)."""
+        return self.ungroup(self.ids[self.index])
+
+    @cached_property
+    def is_grouped(self) -> bool:
+        """Whether the caller's rows were grouped already, so that grouping moves nothing."""
+        return bool((self.order[1:] > self.order[:-1]).all())
+
+    def group(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Bring rows of the caller's order, shape (n_rows, ...), into grouped order."""
+        if len(rows) != self.n_rows:
+            raise ValueError(f"{len(rows)} rows given, but the query lists have {self.n_rows}.")
+        return rows if self.is_grouped else rows[self.order]
+
+    def ungroup(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Bring values of grouped rows, shape (n_rows, ...), back into the caller's order."""
+        if len(values) != self.n_rows:
+            raise ValueError(f"{len(values)} values given, but the query lists have {self.n_rows} rows.")
+        if self.is_grouped:
+            return values
+        restored = np.empty_like(values)
+        restored[self.order] = values
+        return restored
+
+    def take(self, which: ArrayLike) -> tuple[NDArray[np.int64], QueryLists]:
+        """Pick whole lists.
+
+        Parameters
+        ----------
+        which : array-like of shape (k,), int
+            Numbers of lists, in the order wanted.
+
+        Returns
+        -------
+        rows : ndarray of shape (n,), int64
+            Positions of their rows among the *grouped* rows.
+        lists : QueryLists
+            The lists of those rows.
+        """
+        chosen = np.asarray(which)
+        if chosen.ndim != 1 or (chosen.size and not np.issubdtype(chosen.dtype, np.integer)):
+            wanted = "a 1-D sequence of numbers of lists (for a mask, its np.flatnonzero)"
+            raise ValueError(f"which must be {wanted}; got {chosen.dtype} {chosen.shape}.")
+        chosen = chosen.astype(np.int64)
+        sizes = self.sizes[chosen]
+        lists = QueryLists.from_sizes(sizes, ids=self.ids[chosen])
+        shift = np.repeat(self.offsets[:-1][chosen] - lists.offsets[:-1], sizes)
+        return np.arange(lists.n_rows, dtype=np.int64) + shift, lists
+
+
+def _offsets(sizes: NDArray[Any]) -> NDArray[np.int64]:
+    """Start of each list, and the end of the last."""
+    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+
+
+def _as_id_array(qid: ArrayLike | Sequence[Hashable]) -> NDArray[Any]:
+    """Query ids as a 1-D array, every id present."""
+    values = qid if hasattr(qid, "__array__") else _object_array(qid)
+    values = np.asarray(values)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1:
+        raise ValueError(f"qid must be one-dimensional, one id per row; got shape {values.shape}.")
+    missing = _missing(values)
+    if missing.any():
+        where = np.flatnonzero(missing)
+        raise ValueError(
+            f"qid is missing for {len(where)} of {len(values)} rows, first at row {where[0]}: "
+            "every row needs the id of its query (or pass qid=None for one list of all rows)."
+        )
+    return values
+
+
+def _object_array(qid: Any) -> NDArray[Any]:
+    """Ids of a plain sequence; numpy would turn a mix such as [1, "a"] into strings."""
+    if isinstance(qid, (str, bytes)) or not isinstance(qid, Iterable):
+        raise ValueError(f"qid must hold one id per row; got the single value {qid!r}.")
+    items = list(qid)
+    kinds = {type(item) for item in items}
+    if len(kinds) == 1 and kinds <= {int, str, float, bool}:
+        values = np.asarray(items)
+        # Integers beyond int64 become floats in numpy, which would merge neighbouring ids.
+        if values.dtype.kind != "f" or kinds == {float}:
+            return values
+    values = np.empty(len(items), dtype=object)
+    values[:] = items
+    return values
+
+
+def _missing(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where an id is None, NaN or NaT: whatever differs from itself, and what cannot tell."""
+    if values.dtype.kind in "iubSU":
+        return np.zeros(len(values), dtype=bool)
+    if values.dtype != object:
+        return np.asarray(values != values)
+    return np.fromiter((_is_missing(v) for v in values), dtype=bool, count=len(values))
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether one id is None, NaN or a scalar whose comparison with itself is undecided (pandas.NA)."""
+    if value is None:
+        return True
+    try:
+        return bool(value != value)
+    except TypeError:
+        return True
+    except ValueError as error:
+        raise ValueError(f"qid holds ids that are not single values, such as {value!r}.") from error
+
+
+def _first_appearance_codes(values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give ids codes by first appearance: the code of each value, and where each code first stands."""
+    if values.dtype == object:
+        return _hash_codes(values)
+    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    by_appearance = np.argsort(first)
+    rank = np.empty_like(by_appearance)
+    rank[by_appearance] = np.arange(len(first))
+    return rank[inverse.reshape(-1)].astype(np.int64), first[by_appearance].astype(np.int64)
+
+
+def _hash_codes(values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give codes to ids that need not be comparable, only hashable."""
+    seen: dict[Hashable, int] = {}
+    try:
+        codes = np.fromiter(
+            (seen.setdefault(v, len(seen)) for v in values), dtype=np.int64, count=len(values)
+        )
+    except TypeError as error:
+        raise ValueError(f"qid holds ids that cannot be hashed: {error}.") from error
+    return codes, np.unique(codes, return_index=True)[1].astype(np.int64)

@@ -1,0 +1,7 @@
+"""Listwise losses on flat tensors with offsets, and the DPO reward they are taken of."""
+
+from hyperrank.losses.dpo import ListLoss, dpo_reward, weighted_loss
+from hyperrank.losses.listnet import listnet, target_distribution
+from hyperrank.losses.plackett_luce import plackett_luce
+
+__all__ = ["ListLoss", "dpo_reward", "listnet", "plackett_luce", "target_distribution", "weighted_loss"]

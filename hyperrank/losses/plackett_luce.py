@@ -1,0 +1,151 @@
+"""Plackett-Luce: the negative log-likelihood of the order that the labels give."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from hyperrank.losses.arguments import check_flat, reduce_lists
+from hyperrank.losses.segments import reverse_logcumsumexp, segment_index, segment_logsumexp, segment_sum
+from hyperrank.losses.ties import EXACT_TIES, average_tail_sums, random_order, tie_groups
+
+__all__ = ["plackett_luce"]
+
+
+def plackett_luce(
+    scores: Tensor,
+    labels: Tensor,
+    offsets: Tensor,
+    *,
+    top_k: int | None = None,
+    ties: str = "random",
+    generator: torch.Generator | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Plackett-Luce negative log-likelihood (ListMLE) on flat, ragged lists.
+
+    .. math:: L = -\sum_{k=1}^{K} \log \frac{\exp r_{\pi(k)}}{\sum_{l \ge k} \exp r_{\pi(l)}}
+
+    where the order :math:`\pi` sorts a list by falling label. Documents whose label is NaN are
+    unobserved and leave that objective's list. For two documents this is DPO's Bradley-Terry loss.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (n,) or (n, k)
+        Scores, or DPO rewards, of the documents, for k draws of weights at once.
+    labels : Tensor of shape (n,) or (n, m)
+        Labels for m objectives; NaN where unobserved.
+    offsets : Tensor of shape (q + 1,), int64
+        Where each list begins, and the end of the last.
+    top_k : int, optional
+        K: only the first K ranks count; all by default.
+    ties : {"random", "average", "rating"}
+        What an order is where labels are equal. ``"random"``: a fresh random order of the tied documents
+        in every call. ``"average"``: the exact mean over all their orders; any number of ties for
+        ``top_k=1``, groups of up to 10 documents within the first K ranks otherwise. ``"rating"``: the
+        likelihood that each pick has the highest grade left, one pick per grade (Zhu & Klabjan 2020);
+        a grade counts when its first document is among the first K ranks.
+    generator : torch.Generator, optional
+        Where random orders come from; torch's global one by default.
+    reduction : {"mean", "sum", "none"}
+        Over lists; "none" keeps one loss per list.
+
+    Returns
+    -------
+    Tensor of shape ([q,] [k,] [m])
+        The axes of lists (unless reduced), draws and objectives that the arguments have.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, an option is unknown, or ties are too many to be averaged exactly.
+
+    References
+    ----------
+    Xia, Liu, Wang, Zhang, Li: Listwise Approach to Learning to Rank, ICML 2008.
+    Zhu, Klabjan: Listwise Learning to Rank by Exploring Unique Ratings, WSDM 2020.
+
+    Examples
+    --------
+    >>> import torch
+    >>> scores, labels = torch.tensor([2.0, 1.0, 0.0]), torch.tensor([2.0, 1.0, 1.0])
+    >>> plackett_luce(scores, labels, torch.tensor([0, 3]), ties="average")
+    tensor(1.2209)
+    >>> plackett_luce(scores, labels, torch.tensor([0, 3]), ties="rating")
+    tensor(0.4076)
+    """
+    flat = check_flat(scores, labels, offsets)
+    if ties not in ("random", "average", "rating"):
+        raise ValueError(f"ties must be 'random', 'average' or 'rating'; got {ties!r}.")
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"top_k must be at least 1, or None for all ranks; got {top_k}.")
+    losses = []
+    for j in range(flat.labels.shape[1]):
+        rows, kept = _observed(flat.labels[:, j], offsets)
+        column = flat.labels[rows, j]
+        order = random_order(column, kept, generator)
+        ranked, grades = flat.scores[rows[order]], column[order]
+        if ties == "random":
+            losses.append(_of_order(ranked, kept, top_k))
+        elif ties == "rating":
+            losses.append(_of_ratings(ranked, grades, kept, top_k))
+        else:
+            losses.append(_of_all_orders(ranked, grades, kept, top_k))
+    return reduce_lists(torch.stack(losses, dim=2), flat, reduction)
+
+
+def _observed(labels: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows with a label, and the offsets of the lists that they make."""
+    known = ~torch.isnan(labels)
+    before = torch.cat([offsets.new_zeros(1), known.cumsum(0)])
+    return known.nonzero()[:, 0], before[offsets]
+
+
+def _of_order(ranked: Tensor, offsets: Tensor, top_k: int | None) -> Tensor:
+    """Negative log-likelihood of documents in the order they stand, shape (q, k)."""
+    rank = torch.arange(len(ranked), device=ranked.device) - offsets[:-1][segment_index(offsets)]
+    return _of_picks(ranked, offsets, rank, top_k)
+
+
+def _of_ratings(ranked: Tensor, grades: Tensor, offsets: Tensor, top_k: int | None) -> Tensor:
+    """Negative log-likelihood that each pick has the highest grade left, shape (q, k)."""
+    group_offsets, list_offsets = tie_groups(grades, offsets)
+    rank = group_offsets[:-1] - offsets[:-1][segment_index(list_offsets)]
+    return _of_picks(segment_logsumexp(ranked, group_offsets), list_offsets, rank, top_k)
+
+
+def _of_picks(mass: Tensor, offsets: Tensor, rank: Tensor, top_k: int | None) -> Tensor:
+    """Negative log-likelihood of picking in order, each pick with its log mass and rank, shape (q, k)."""
+    terms = reverse_logcumsumexp(mass, offsets) - mass
+    if top_k is not None:
+        terms = torch.where((rank < top_k)[:, None], terms, torch.zeros_like(terms))
+    return segment_sum(terms, offsets)
+
+
+def _of_all_orders(ranked: Tensor, grades: Tensor, offsets: Tensor, top_k: int | None) -> Tensor:
+    """Mean negative log-likelihood over all orders of tied documents, shape (q, k)."""
+    group_offsets, list_offsets = tie_groups(grades, offsets)
+    group_index = segment_index(list_offsets)
+    sizes = group_offsets.diff()
+    mass = segment_logsumexp(ranked, group_offsets)
+    tails = reverse_logcumsumexp(mass, list_offsets)
+    first_rank = group_offsets[:-1] - offsets[:-1][group_index]
+    n_ranks = sizes if top_k is None else (top_k - first_rank).clamp(min=0).minimum(sizes)
+    chosen = segment_sum(ranked, group_offsets) * (n_ranks / sizes.clamp_min(1))[:, None]
+    # The first place of a group sees the whole group whatever its order: one sum, not 2^g.
+    normaliser = torch.where((n_ranks > 0)[:, None], tails, torch.zeros_like(tails))
+    is_last = torch.ones_like(group_index, dtype=torch.bool)
+    is_last[:-1] = group_index[1:] != group_index[:-1]
+    below = torch.cat([tails[1:], torch.full_like(tails[:1], -torch.inf)])
+    below = below.masked_fill(is_last[:, None], -torch.inf)
+    for size in torch.unique(sizes[n_ranks > 1]).tolist():
+        if size > EXACT_TIES:
+            raise ValueError(
+                f"ties='average' met {size} tied documents within the first ranks; it is exact up to {EXACT_TIES}. "
+                "Use top_k=1, or ties='random' or 'rating'."
+            )
+        which = ((sizes == size) & (n_ranks > 1)).nonzero()[:, 0]
+        places = group_offsets[:-1][which][:, None] + torch.arange(size, device=ranked.device)
+        exact = average_tail_sums(ranked[places], below[which], n_ranks[which])
+        normaliser = normaliser.index_copy(0, which, exact)
+    return segment_sum(normaliser - chosen, list_offsets)

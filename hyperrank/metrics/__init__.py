@@ -1,0 +1,42 @@
+"""Ranking metrics on ragged lists, and the quality of fronts.
+
+Every metric has one call: ``metric(scores, labels, qid=..., k=...)`` with scores (n,) or (n, K), one column
+per trade-off, and labels (n,) or (n, m), one column per objective, gives the mean over lists, shape (K, m).
+
+==================================  ======================================================================
+:func:`ndcg`                        normalised discounted cumulative gain, its conventions named
+:func:`mrr`                         mean reciprocal rank
+:func:`average_precision`           average precision; its mean is MAP
+:func:`precision`                   precision at k
+:func:`err`                         expected reciprocal rank
+:class:`Metric`, `parse_metric`     a metric by name: ``"ndcg@10"``
+:data:`CONVENTIONS`                 NDCG as LightGBM, XGBoost, CatBoost, scikit-learn, ir-measures mean it
+:func:`hypervolume`                 volume dominated by a front
+:func:`non_dominated`               the points of a front that nothing dominates
+:func:`ir_measures_report`          the same arrays, judged by ir-measures
+==================================  ======================================================================
+"""
+
+from hyperrank.metrics.binary import average_precision, mrr, precision
+from hyperrank.metrics.cascade import err
+from hyperrank.metrics.conventions import CONVENTIONS, Convention
+from hyperrank.metrics.gain import ndcg
+from hyperrank.metrics.named import Metric, parse_metric
+from hyperrank.metrics.pareto import hypervolume, non_dominated
+from hyperrank.metrics.report import MeasureReport, ir_measures_report
+
+__all__ = [
+    "CONVENTIONS",
+    "Convention",
+    "MeasureReport",
+    "Metric",
+    "average_precision",
+    "err",
+    "hypervolume",
+    "ir_measures_report",
+    "mrr",
+    "ndcg",
+    "non_dominated",
+    "parse_metric",
+    "precision",
+]

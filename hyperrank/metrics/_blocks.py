@@ -1,0 +1,157 @@
+"""Blocks of lists of like size: the dense tiles on which rankings are found without a loop over queries.
+
+Lists are bucketed by size to the next power of two, so padding never more than doubles a list and one list
+of 100,000 documents costs nothing to the lists of one. A bucket is cut into blocks that stay in the cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperrank.metrics._inputs import Part
+from hyperrank.metrics._topk import top_positions
+
+__all__ = ["Block", "blocks"]
+
+#: Values in one tile: 2^16 doubles are half a megabyte, the size of a core's own cache.
+TILE = 1 << 16
+
+
+@dataclass(eq=False)
+class Block:
+    """B lists, padded to one width P.
+
+    Attributes
+    ----------
+    part : Part
+        The grouped rows.
+    which : ndarray of shape (B,), int64
+        Numbers of the lists.
+    width : int
+        P, at least the size of every list here, and every list has a document.
+    depth : int
+        Ranks that count: the cut-off, or P if that is less.
+    """
+
+    part: Part
+    which: NDArray[np.int64]
+    width: int
+    depth: int
+
+    @cached_property
+    def sizes(self) -> NDArray[np.int64]:
+        """Documents of each list, shape (B,)."""
+        return self.part.lists.sizes[self.which]
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """First grouped row of each list, shape (B,)."""
+        return self.part.lists.offsets[:-1][self.which]
+
+    @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """Grouped rows of the padded lists, shape (B, P); they run on into other lists in the padding."""
+        return self.starts[:, None] + np.arange(self.width)
+
+    @cached_property
+    def padding(self) -> NDArray[np.bool_]:
+        """Where there is no document, shape (B, P)."""
+        return np.arange(self.width) >= self.sizes[:, None]
+
+    @cached_property
+    def labels(self) -> NDArray[np.float64]:
+        """Labels of the padded lists, shape (B, m, P); 0 in the padding."""
+        labels = _tile(self.part.labels, self.rows)
+        np.copyto(labels, 0.0, where=self.padding[:, None, :])
+        return labels
+
+    @cached_property
+    def highest(self) -> NDArray[np.float64]:
+        """Highest label of each list, shape (B, m)."""
+        return np.asarray(self.labels.max(axis=2))
+
+    @cached_property
+    def best_labels(self) -> NDArray[np.float64]:
+        """The highest labels in descending order, shape (B, m, depth): the ideal ranking."""
+        labels = self.labels
+        if self.depth < self.width:
+            labels = np.partition(labels, self.width - self.depth, axis=2)[:, :, -self.depth :]
+        return np.sort(labels, axis=2)[:, :, ::-1]
+
+    def scores(self, columns: slice) -> NDArray[Any]:
+        """Scores of the padded lists as a fresh array, shape (B, K, P); minus infinity in the padding."""
+        scores = _tile(self.part.scores, self.rows, columns)
+        np.copyto(scores, -np.inf, where=self.padding[:, None, :])
+        return scores
+
+    def ranked_labels(self, columns: slice, ties: Literal["order", "worst"] = "order") -> NDArray[np.float64]:
+        """Labels by rank, shape (B, K, m, depth); 0 beyond the end of a list."""
+        scores = self.scores(columns)
+        if ties == "order":
+            ranked = _pick(self.labels[:, None], _positions(scores, self.depth)[:, :, None])
+        else:
+            ranked = self._worst_ranked(scores)
+        if self.sizes.min() < self.depth:
+            beyond = np.arange(self.depth) >= self.sizes[:, None]
+            np.copyto(ranked, 0.0, where=beyond[:, None, None, :])
+        return ranked
+
+    def _worst_ranked(self, scores: NDArray[Any]) -> NDArray[np.float64]:
+        """Labels by rank where of tied documents the lower labels come first.
+
+        The ranking keeps the order of tied documents, so it is enough to stand them by label beforehand.
+        """
+        ranked = np.empty((*scores.shape[:2], self.labels.shape[1], self.depth))
+        for j in range(self.labels.shape[1]):
+            by_label = np.argsort(self.labels[:, j], axis=1)[:, None]
+            positions = _positions(_pick(scores, by_label), self.depth)
+            ranked[:, :, j] = _pick(_pick(self.labels[:, j, None], by_label), positions)
+        return ranked
+
+    def column_tiles(self) -> Iterator[slice]:
+        """Columns of the scores in steps that keep a tile small even for one very long list."""
+        n_columns = self.part.scores.shape[1]
+        step = max(1, TILE // (len(self.which) * self.width))
+        for first in range(0, n_columns, step):
+            yield slice(first, min(first + step, n_columns))
+
+
+def blocks(part: Part, k: int | None) -> Iterator[Block]:
+    """Cut the lists of a part into blocks of like size; lists without a document are left out."""
+    exponents = np.frexp(np.maximum(part.lists.sizes - 1, 0))[1]
+    exponents[part.lists.sizes == 0] = -1
+    n_columns = max(part.scores.shape[1], part.labels.shape[1])
+    for exponent in np.unique(exponents[exponents >= 0]):
+        which = np.flatnonzero(exponents == exponent)
+        width = min(1 << int(exponent), int(part.lists.sizes[which].max()))
+        step = max(1, TILE // (width * n_columns))
+        for first in range(0, len(which), step):
+            depth = width if k is None else min(k, width)
+            yield Block(part, which[first : first + step], width, depth)
+
+
+def _positions(scores: NDArray[Any], depth: int) -> NDArray[np.int64]:
+    """Positions by rank of scores (B, K, P), which are used up; shape (B, K, depth)."""
+    flat = top_positions(scores.reshape(-1, scores.shape[2]), depth)
+    return flat.reshape(*scores.shape[:2], depth)
+
+
+def _pick(values: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[Any]:
+    """Take along the last axis, the other axes broadcast; on small tiles cheaper than ``take_along_axis``."""
+    width = values.shape[-1]
+    firsts = np.arange(0, values.size, width).reshape(*values.shape[:-1], 1)
+    return np.asarray(values.reshape(-1).take(firsts + positions, mode="clip"))
+
+
+def _tile(values: NDArray[Any], rows: NDArray[np.int64], columns: slice = slice(None)) -> NDArray[Any]:
+    """Rows (B, P) of values (n, C) as a fresh array of shape (B, C, P)."""
+    if values.shape[1] == 1:
+        return values[:, 0].take(rows, mode="clip")[:, None, :]
+    inside = np.minimum(rows, len(values) - 1)
+    return np.ascontiguousarray(values[inside, columns].transpose(0, 2, 1))

@@ -1,0 +1,114 @@
+"""How weights reach a layer: the named choices of conditioning."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["CONDITIONINGS", "ConditionedLinear", "WeightEmbedding"]
+
+#: The named choices. "none" ignores the weights: an ordinary network, for baselines.
+CONDITIONINGS = ("concat", "film", "hypernetwork", "none")
+
+
+class WeightEmbedding(nn.Module):
+    """Weights on the simplex to a condition vector, by a small MLP shared by all conditioned layers.
+
+    Parameters
+    ----------
+    n_objectives : int
+        Number of objectives m.
+    width : int
+        Size of the condition vector.
+    """
+
+    def __init__(self, n_objectives: int, width: int) -> None:
+        super().__init__()
+        self.n_objectives = n_objectives
+        self.inner = nn.Linear(n_objectives, width)
+        self.outer = nn.Linear(width, width)
+
+    def forward(self, weights: Tensor) -> Tensor:
+        """Condition of shape (..., width) for weights of shape (..., m)."""
+        # Centred and scaled so that corners are as far from 0 for two objectives as for eight.
+        centred = self.n_objectives * weights - 1.0
+        return torch.nn.functional.silu(self.outer(torch.nn.functional.silu(self.inner(centred))))
+
+
+class ConditionedLinear(nn.Module):
+    r"""A linear layer whose output depends on weights, its large product shared by all of them.
+
+    With h the input, c the condition and A h + a the shared part,
+
+    - ``"concat"``: :math:`A h + a + B c`, a layer on the concatenation of h and c (COSMOS);
+    - ``"film"``: :math:`(1 + G c) \odot (A h + a) + B c` (Perez et al., AAAI 2018);
+    - ``"hypernetwork"``: :math:`A h + a + U (D c \odot V h) + B c`, a layer whose matrix moves with the
+      weights within a low-rank family;
+    - ``"none"``: :math:`A h + a`.
+
+    The weight-dependent parts start at zero: at first every trade-off is the same network.
+
+    Parameters
+    ----------
+    n_in, n_out, n_condition : int
+        Sizes of h, of the output and of c.
+    kind : {"concat", "film", "hypernetwork", "none"}
+        The conditioning.
+    rank : int, default 16
+        Rank of the family of ``"hypernetwork"``.
+    """
+
+    def __init__(self, n_in: int, n_out: int, n_condition: int, kind: str, rank: int = 16) -> None:
+        super().__init__()
+        if kind not in CONDITIONINGS:
+            raise ValueError(f"conditioning must be one of {CONDITIONINGS}; got {kind!r}.")
+        self.kind = kind
+        self.shared = nn.Linear(n_in, n_out)
+        if kind != "none":
+            self.shift = _zero_linear(n_condition, n_out)
+        if kind == "film":
+            self.gain = _zero_linear(n_condition, n_out)
+        if kind == "hypernetwork":
+            rank = min(rank, n_in, n_out)
+            self.down = nn.Linear(n_in, rank, bias=False)
+            self.diagonal = _zero_linear(n_condition, rank)
+            self.up = nn.Linear(rank, n_out, bias=False)
+
+    def forward(self, hidden: Tensor, condition: Tensor, index: Tensor | None) -> Tensor:
+        """Output of shape (n, k, n_out).
+
+        Parameters
+        ----------
+        hidden : Tensor of shape (n, n_in) or (n, k, n_in)
+            Shared by all weights, or one per weight.
+        condition : Tensor of shape (lists, k, n_condition)
+            The conditions of each list; one list for conditions that all rows share.
+        index : Tensor of shape (n,) or None
+            The list of each row; None where all rows share the conditions.
+        """
+        shared = self.shared(hidden)
+        if hidden.ndim == 2:
+            shared = shared[:, None]
+        if self.kind == "none":
+            return shared.expand(-1, condition.shape[1], -1)
+        shift = _per_row(self.shift(condition), index)
+        if self.kind == "film":
+            return torch.addcmul(shared + shift, shared, _per_row(self.gain(condition), index))
+        if self.kind == "hypernetwork":
+            low = self.down(hidden)
+            low = low[:, None] if hidden.ndim == 2 else low
+            return shared + self.up(low * _per_row(self.diagonal(condition), index)) + shift
+        return shared + shift
+
+
+def _per_row(values: Tensor, index: Tensor | None) -> Tensor:
+    """Values of shape (lists, k, width) for each row of its list, or broadcast over all rows."""
+    return values if index is None else values[index]
+
+
+def _zero_linear(n_in: int, n_out: int) -> nn.Linear:
+    """A linear layer that starts as zero."""
+    layer = nn.Linear(n_in, n_out)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

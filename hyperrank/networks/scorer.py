@@ -1,0 +1,102 @@
+"""The weight-conditioned scorer: a trunk that knows the document, and layers that know the trade-off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from hyperrank.networks.conditioning import ConditionedLinear, WeightEmbedding
+
+__all__ = ["ConditionedScorer"]
+
+
+class ConditionedScorer(nn.Module):
+    """A multi-layer perceptron from features and weights to one score per trade-off.
+
+    All hidden layers but the last are the trunk: they see the features alone and are computed once,
+    however many weights are asked for. The last hidden layer and the output are conditioned on the
+    weights, the output by a head whose vector moves with them.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of features d.
+    n_objectives : int
+        Number of objectives m.
+    hidden : sequence of int, default (128, 128)
+        Widths of the hidden layers, the last of them conditioned.
+    conditioning : {"film", "concat", "hypernetwork", "none"}, default "film"
+        How the weights reach the conditioned layers.
+    dropout : float, default 0
+        Share of hidden units dropped in training, the same for all weights of a document.
+    n_condition : int, default 32
+        Size of the condition vector.
+
+    Examples
+    --------
+    >>> import torch
+    >>> network = ConditionedScorer(n_features=5, n_objectives=2, hidden=(8, 8))
+    >>> network(torch.zeros(3, 5), torch.tensor([[1.0, 0.0], [0.0, 1.0]])).shape
+    torch.Size([3, 2])
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        n_objectives: int,
+        *,
+        hidden: Sequence[int] = (128, 128),
+        conditioning: str = "film",
+        dropout: float = 0.0,
+        n_condition: int = 32,
+    ) -> None:
+        super().__init__()
+        widths = [n_features, *hidden]
+        self.dropout = dropout
+        self.trunk = nn.ModuleList(
+            nn.Linear(n_in, n_out) for n_in, n_out in zip(widths[:-2], widths[1:-1], strict=True)
+        )
+        self.embedding = WeightEmbedding(n_objectives, n_condition)
+        self.conditioned = ConditionedLinear(widths[-2], widths[-1], n_condition, conditioning)
+        self.head = nn.Linear(widths[-1], 1)
+        self.conditioning = conditioning
+        if conditioning != "none":
+            self.head_shift = nn.Linear(n_condition, widths[-1])
+            nn.init.zeros_(self.head_shift.weight)
+            nn.init.zeros_(self.head_shift.bias)
+
+    def forward(self, features: Tensor, weights: Tensor, index: Tensor | None = None) -> Tensor:
+        """Scores of all rows under k weights, shape (n, k).
+
+        Parameters
+        ----------
+        features : Tensor of shape (n, d)
+            Transformed features.
+        weights : Tensor of shape (k, m) or (q, k, m)
+            Weights for all rows, or for each list.
+        index : Tensor of shape (n,), int64, optional
+            The list of each row; needed where each list has its own weights.
+        """
+        hidden = features
+        for layer in self.trunk:
+            hidden = self._drop(torch.nn.functional.silu(layer(hidden)))
+        condition = self.embedding(weights if weights.ndim == 3 else weights[None])
+        hidden = torch.nn.functional.silu(self.conditioned(hidden, condition, index))
+        hidden = self._drop_shared(hidden)
+        scores = self.head(hidden)[..., 0]
+        if self.conditioning == "none":
+            return scores
+        vector = self.head_shift(condition)
+        vector = vector if index is None else vector[index]
+        return scores + (hidden * vector).sum(dim=-1)
+
+    def _drop(self, hidden: Tensor) -> Tensor:
+        return torch.nn.functional.dropout(hidden, self.dropout, self.training)
+
+    def _drop_shared(self, hidden: Tensor) -> Tensor:
+        """Dropout with one mask for all weights of a document, so that trade-offs stay comparable."""
+        if not self.training or self.dropout == 0:
+            return hidden
+        return hidden * self._drop(torch.ones_like(hidden[:, :1]))

@@ -1,0 +1,196 @@
+"""Feature transforms as torch modules: fitted once, saved and exported with the network they feed."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hyperrank.losses.segments import segment_index, segment_sum
+
+__all__ = ["TRANSFORMS", "FeatureTransform", "fit_transform_module", "standardize_within"]
+
+#: The named transforms.
+TRANSFORMS = ("quantile", "standard", "log", "none")
+
+#: Rows that quantiles, means and deviations are estimated from; more change them by less than rounding matters.
+MAX_FIT_ROWS = 200_000
+
+
+class FeatureTransform(nn.Module):
+    """Features of any scale, with missing values, to features a network likes.
+
+    A feature that has missing values (NaN) in training gets a second column that says whether it is missing;
+    the missing value itself becomes 0, which is the centre of every transform but ``"none"``.
+
+    - ``"quantile"``: the normal quantile of the value's mid-rank, by linear interpolation between knots,
+      then standardised. Blind to the feature's scale, outliers and any monotone change of it.
+    - ``"standard"``: zero mean and unit variance.
+    - ``"log"``: the same of sign(x) log(1 + |x|).
+    - ``"none"``: the value itself.
+
+    Use `fit_transform_module` to make one.
+
+    Parameters
+    ----------
+    kind : {"quantile", "standard", "log", "none"}
+        The transform.
+    has_missing : Tensor of shape (d,), bool
+        Features that were missing somewhere in training.
+    tables : dict of str to Tensor
+        ``knots`` and ``values`` of shape (d, n_knots), or ``mean`` and ``scale`` of shape (d,).
+    """
+
+    def __init__(self, kind: str, has_missing: Tensor, tables: dict[str, Tensor]) -> None:
+        super().__init__()
+        if kind not in TRANSFORMS:
+            raise ValueError(f"transform must be one of {TRANSFORMS}; got {kind!r}.")
+        self.kind = kind
+        self.register_buffer("missing_columns", has_missing.nonzero()[:, 0])
+        self.n_in = len(has_missing)
+        for name, table in tables.items():
+            self.register_buffer(name, table)
+
+    @property
+    def n_out(self) -> int:
+        """Number of columns that come out."""
+        return self.n_in + len(self.missing_columns)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Transformed features of shape (n, n_out) for features of shape (n, d)."""
+        missing = torch.isnan(features)
+        if self.kind == "quantile":
+            out = _interpolate(features, self.knots, self.values)
+        elif self.kind == "log":
+            out = (_signed_log(features) - self.mean) / self.scale
+        elif self.kind == "standard":
+            out = (features - self.mean) / self.scale
+        else:
+            out = features
+        out = out.masked_fill(missing, 0.0)
+        if len(self.missing_columns) == 0:
+            return out
+        return torch.cat([out, missing[:, self.missing_columns].to(out.dtype)], dim=1)
+
+
+def fit_transform_module(
+    features: NDArray[np.float32], kind: str, *, n_knots: int = 256, rng: np.random.Generator
+) -> FeatureTransform:
+    """Fit a `FeatureTransform` to training features.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n, d), float32
+        NaN where missing.
+    kind : {"quantile", "standard", "log", "none"}
+        The transform.
+    n_knots : int, default 256
+        Resolution of ``"quantile"``.
+    rng : numpy.random.Generator
+        Picks the rows that are looked at when there are more than 200,000.
+
+    Returns
+    -------
+    FeatureTransform
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> x = np.array([[1.0], [10.0], [1000.0], [np.nan]], dtype=np.float32)
+    >>> transform = fit_transform_module(x, "quantile", rng=np.random.default_rng(0))
+    >>> transform(torch.from_numpy(x))
+    tensor([[-1.2247,  0.0000],
+            [ 0.0000,  0.0000],
+            [ 1.2247,  0.0000],
+            [ 0.0000,  1.0000]])
+    """
+    has_missing = torch.from_numpy(np.isnan(features).any(axis=0))
+    if len(features) > MAX_FIT_ROWS:
+        features = features[np.sort(rng.choice(len(features), MAX_FIT_ROWS, replace=False))]
+    tables: dict[str, Tensor] = {}
+    if kind == "quantile":
+        tables = _quantile_tables(features, n_knots)
+    elif kind in ("standard", "log"):
+        tables = _moments(features, logarithm=kind == "log")
+    return FeatureTransform(kind, has_missing, tables)
+
+
+def standardize_within(features: Tensor, offsets: Tensor) -> Tensor:
+    """Features minus their mean over the list, divided by their deviation over the list.
+
+    Sums run in float64, so that the result of a row hardly depends on the order of the others.
+
+    Examples
+    --------
+    >>> import torch
+    >>> standardize_within(torch.tensor([[1.0], [3.0], [5.0]]), torch.tensor([0, 2, 3])).T
+    tensor([[-1.,  1.,  0.]])
+    """
+    index = segment_index(offsets)
+    wide = features.double()
+    sizes = offsets.diff().clamp_min(1)[:, None]
+    centred = wide - (segment_sum(wide, offsets) / sizes)[index]
+    deviation = (segment_sum(centred.square(), offsets) / sizes).sqrt()[index]
+    # A feature that is constant up to rounding within the list says nothing there.
+    flat = deviation <= 1e-6 * wide.abs().clamp_min(1)
+    return torch.where(flat, torch.zeros_like(wide), centred / deviation.clamp_min(1e-30)).to(features.dtype)
+
+
+def _quantile_tables(features: NDArray[np.float32], n_knots: int) -> dict[str, Tensor]:
+    """Knots and their normal scores for every feature, padded to a common length by repeating the last."""
+    columns = [_quantile_column(column, n_knots) for column in features.T]
+    longest = max((len(knots) for knots, _ in columns), default=1)
+    knots = np.stack([np.pad(k, (0, longest - len(k)), mode="edge") for k, _ in columns])
+    values = np.stack([np.pad(v, (0, longest - len(v)), mode="edge") for _, v in columns])
+    return {"knots": torch.from_numpy(knots), "values": torch.from_numpy(values)}
+
+
+def _quantile_column(column: NDArray[np.float32], n_knots: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Knots of one feature, and the standardised normal quantile of each knot's mid-rank."""
+    known = np.sort(column[~np.isnan(column)])
+    if len(known) == 0:
+        return np.zeros(1, dtype=np.float32), np.zeros(1, dtype=np.float32)
+    knots = np.unique(known)
+    if len(knots) > n_knots:
+        levels = np.linspace(0, len(known) - 1, n_knots).round().astype(np.int64)
+        knots = np.unique(known[levels])
+    middle = (np.searchsorted(known, knots, "left") + np.searchsorted(known, knots, "right")) / 2
+    scores = torch.special.ndtri(torch.from_numpy(middle / len(known))).numpy()
+    spread = np.interp(known, knots, scores)
+    deviation = spread.std()
+    scores = (scores - spread.mean()) / deviation if deviation > 1e-12 else np.zeros_like(scores)
+    return knots, scores.astype(np.float32)
+
+
+def _moments(features: NDArray[np.float32], *, logarithm: bool) -> dict[str, Tensor]:
+    """Mean and deviation of every feature in float64; a constant or empty feature gets deviation 1."""
+    wide = features.astype(np.float64)
+    if logarithm:
+        wide = np.sign(wide) * np.log1p(np.abs(wide))
+    counts = (~np.isnan(wide)).sum(axis=0).clip(min=1)
+    mean = np.nansum(wide, axis=0) / counts
+    deviation = np.sqrt(np.nansum((wide - mean) ** 2, axis=0) / counts)
+    deviation[~(deviation > 1e-12 * np.maximum(1.0, np.abs(mean)))] = 1.0
+    return {
+        "mean": torch.from_numpy(mean.astype(np.float32)),
+        "scale": torch.from_numpy(deviation.astype(np.float32)),
+    }
+
+
+def _signed_log(features: Tensor) -> Tensor:
+    return torch.sign(features) * torch.log1p(features.abs())
+
+
+def _interpolate(features: Tensor, knots: Tensor, values: Tensor) -> Tensor:
+    """Piecewise-linear function of each feature, constant beyond its first and last knot."""
+    columns = features.T.contiguous()
+    upper = torch.searchsorted(knots, columns).clamp(1, max(knots.shape[1] - 1, 1))
+    upper = upper.clamp(max=knots.shape[1] - 1)
+    lower = (upper - 1).clamp_min(0)
+    x0, x1 = knots.gather(1, lower), knots.gather(1, upper)
+    y0, y1 = values.gather(1, lower), values.gather(1, upper)
+    # Knots that coincide are padding: there the fraction is 0/0 and the upper value holds.
+    span = x1 - x0
+    share = torch.where(span > 0, (columns - x0) / torch.where(span > 0, span, 1.0), 1.0).clamp(0.0, 1.0)
+    return (y0 + share * (y1 - y0)).T

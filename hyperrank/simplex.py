@@ -1,0 +1,203 @@
+"""Weights on the simplex: checking and normalising, Dirichlet draws, even lattices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["as_weights", "corners", "dirichlet_weights", "lattice", "lattice_near"]
+
+#: How far a sum of weights may stray from one and still count as rounding.
+SUM_TOLERANCE = 1e-3
+
+#: How far below zero a weight may lie and still count as rounding, as in ``1 - 0.9 - 0.1``.
+ZERO_TOLERANCE = 1e-6
+
+
+def as_weights(
+    weights: ArrayLike | Mapping[str, float], n_objectives: int, names: Sequence[str] | None = None
+) -> NDArray[np.float64]:
+    """Check weights and bring them onto the simplex exactly.
+
+    Parameters
+    ----------
+    weights : array-like of shape (m,) or (k, m), or mapping of objective name to weight
+        Non-negative weights with sum 1 up to rounding (1e-3). In a mapping, objectives left out weigh 0.
+    n_objectives : int
+        Number of objectives m.
+    names : sequence of str, optional
+        Names of the objectives; needed to read a mapping.
+
+    Returns
+    -------
+    ndarray of shape (m,) or (k, m), float64
+
+    Raises
+    ------
+    ValueError
+        If the shape is wrong, a weight is negative or not finite, a sum is not 1, or a name is unknown.
+
+    Examples
+    --------
+    >>> as_weights([0.7, 0.3], 2).tolist()
+    [0.7, 0.3]
+    >>> as_weights({"clicks": 1.0}, 2, names=["relevance", "clicks"]).tolist()
+    [0.0, 1.0]
+    """
+    if isinstance(weights, Mapping):
+        weights = _from_mapping(weights, n_objectives, names)
+    try:
+        values = np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"weights must be numbers of shape (m,) or (k, m): {error}.") from error
+    if values.ndim not in (1, 2) or values.shape[-1] != n_objectives or values.size == 0:
+        wanted = f"({n_objectives},) or (k, {n_objectives})"
+        raise ValueError(f"weights have shape {values.shape}; wanted {wanted}, one weight per objective.")
+    if not np.isfinite(values).all():
+        raise ValueError(f"weights must be finite; got {_first_bad(values, ~np.isfinite(values))}.")
+    if (values < -ZERO_TOLERANCE).any():
+        raise ValueError(f"weights must not be negative; got {_first_bad(values, values < -ZERO_TOLERANCE)}.")
+    values = np.where(values > 0, values, 0.0)
+    with np.errstate(over="ignore"):
+        sums = values.sum(axis=-1, keepdims=True)
+    off = np.abs(sums - 1) > SUM_TOLERANCE
+    if off.any():
+        bad = np.broadcast_to(off, values.shape)
+        raise ValueError(
+            f"weights must sum to 1; got {_first_bad(values, bad)} with sum {sums[off][0]:.6g}. "
+            "Divide them by their sum."
+        )
+    return np.asarray(values / sums)
+
+
+def corners(n_objectives: int) -> NDArray[np.float64]:
+    """Corners of the simplex, shape (m, m): all weight on one objective each.
+
+    Examples
+    --------
+    >>> corners(2).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    return np.eye(n_objectives)
+
+
+def dirichlet_weights(
+    n: int, n_objectives: int, *, alpha: float | ArrayLike = 1.0, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draw weights from a Dirichlet distribution.
+
+    Parameters
+    ----------
+    n : int
+        Number of draws.
+    n_objectives : int
+        Number of objectives m.
+    alpha : float or array-like of shape (m,), default 1
+        Concentration: 1 is uniform on the simplex, less favours corners and edges, more the centre.
+    rng : numpy.random.Generator
+        Where the draws come from.
+
+    Returns
+    -------
+    ndarray of shape (n, m), float64
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dirichlet_weights(3, 2, rng=np.random.default_rng(0)).sum(axis=1).tolist()
+    [1.0, 1.0, 1.0]
+    """
+    concentration = np.asarray(alpha, dtype=np.float64)
+    if concentration.shape not in ((), (n_objectives,)):
+        raise ValueError(f"alpha must be one number or {n_objectives}; got shape {concentration.shape}.")
+    if not (np.isfinite(concentration).all() and (concentration > 0).all()):
+        raise ValueError(f"alpha must be positive and finite; got {alpha!r}.")
+    if n_objectives == 1:
+        return np.ones((n, 1))
+    # Gamma draws underflow to 0 for a small alpha; in log space no draw is lost.
+    uniform = rng.uniform(size=(n, n_objectives))
+    log_gamma = np.log(rng.gamma(concentration + 1.0, size=(n, n_objectives)))
+    # Below 1e-300 the quotient could overflow, and all draws are corners long before.
+    log_gamma += np.log1p(-uniform) / np.maximum(concentration, 1e-300)
+    draws = np.exp(log_gamma - log_gamma.max(axis=1, keepdims=True))
+    return np.asarray(draws / draws.sum(axis=1, keepdims=True))
+
+
+def lattice(n_objectives: int, divisions: int) -> NDArray[np.float64]:
+    """Even lattice on the simplex: all weights that are multiples of ``1 / divisions``.
+
+    Parameters
+    ----------
+    n_objectives : int
+        Number of objectives m.
+    divisions : int
+        Steps along each edge; the lattice has ``comb(divisions + m - 1, m - 1)`` points (Das & Dennis, 1998).
+
+    Returns
+    -------
+    ndarray of shape (k, m), float64
+        Lexicographically descending, so the first row is the corner of the first objective.
+
+    Examples
+    --------
+    >>> lattice(2, 2).tolist()
+    [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]
+    >>> len(lattice(3, 5))
+    21
+    """
+    if not all(isinstance(count, Integral) and count >= 1 for count in (n_objectives, divisions)):
+        given = f"{n_objectives} and {divisions}"
+        raise ValueError(f"n_objectives and divisions must be whole numbers of at least 1; got {given}.")
+    counts = np.zeros((1, 0), dtype=np.int64)
+    left = np.array([divisions], dtype=np.int64)
+    for _ in range(n_objectives - 1):
+        repeats = left + 1
+        ends = np.cumsum(repeats)
+        within = np.arange(ends[-1]) - np.repeat(ends - repeats, repeats)
+        taken = np.repeat(left, repeats) - within
+        counts = np.column_stack([np.repeat(counts, repeats, axis=0), taken])
+        left = within
+    return np.asarray(np.column_stack([counts, left]) / divisions)
+
+
+def lattice_near(n_objectives: int, n_points: int) -> NDArray[np.float64]:
+    """Even lattice with as many points as possible up to `n_points`, and at least the corners.
+
+    Examples
+    --------
+    >>> len(lattice_near(2, 21)), len(lattice_near(3, 21)), len(lattice_near(6, 21))
+    (21, 21, 21)
+    """
+    if n_objectives == 1:
+        return np.ones((1, 1))
+    divisions = 1
+    while math.comb(divisions + n_objectives, n_objectives - 1) <= n_points:
+        divisions += 1
+    return lattice(n_objectives, divisions)
+
+
+def _from_mapping(
+    weights: Mapping[str, float], n_objectives: int, names: Sequence[str] | None
+) -> list[float]:
+    """Weights by objective name as a vector."""
+    if names is None:
+        raise ValueError("weights given by name, but the objectives have no names here: give a sequence.")
+    unknown = [name for name in weights if name not in names]
+    if unknown:
+        raise ValueError(f"weights name unknown objectives {unknown}; the objectives are {list(names)}.")
+    if len(names) != n_objectives:
+        raise ValueError(f"{len(names)} names for {n_objectives} objectives.")
+    return [float(weights.get(name, 0.0)) for name in names]
+
+
+def _first_bad(values: NDArray[Any], bad: NDArray[np.bool_]) -> str:
+    """Spell the first offending weight vector and its row, for an error."""
+    if values.ndim == 1:
+        return str(values.tolist())
+    row = int(np.flatnonzero(bad.any(axis=1))[0])
+    return f"{values[row].tolist()} in row {row}"

@@ -1,0 +1,16 @@
+"""One loop for every network: batches of whole lists, optimiser, evaluation, the best state kept."""
+
+from hyperrank.training.data import Batch, ListTensors, document_batches
+from hyperrank.training.loop import TrainingResult, train
+from hyperrank.training.progress import TrainingProgress
+from hyperrank.training.settings import TrainingSettings
+
+__all__ = [
+    "Batch",
+    "ListTensors",
+    "TrainingProgress",
+    "TrainingResult",
+    "TrainingSettings",
+    "document_batches",
+    "train",
+]

@@ -1,0 +1,111 @@
+"""Query lists as tensors, and batches of whole lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hyperrank.lists import QueryLists
+
+__all__ = ["Batch", "ListTensors", "document_batches"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some whole lists.
+
+    Attributes
+    ----------
+    features : Tensor of shape (n, d)
+    labels : Tensor of shape (n, m)
+    offsets : Tensor of shape (q + 1,), int64
+    index : Tensor of shape (n,), int64
+        The list of each row.
+    query_weight : Tensor of shape (q,) or None
+    """
+
+    features: Tensor
+    labels: Tensor
+    offsets: Tensor
+    index: Tensor
+    query_weight: Tensor | None
+
+
+class ListTensors:
+    """All lists of a data set on one device.
+
+    Parameters
+    ----------
+    features : Tensor of shape (n, d)
+        Transformed features of grouped rows.
+    labels : Tensor of shape (n, m)
+        Labels of grouped rows.
+    lists : QueryLists
+        The lists of the rows.
+    query_weight : Tensor of shape (q,), optional
+        How much each list counts.
+    """
+
+    def __init__(
+        self, features: Tensor, labels: Tensor, lists: QueryLists, query_weight: Tensor | None = None
+    ) -> None:
+        self.features = features
+        self.labels = labels
+        self.lists = lists
+        self.query_weight = query_weight
+
+    def batch(self, which: NDArray[np.int64]) -> Batch:
+        """The lists numbered `which`."""
+        rows, lists = self.lists.take(which)
+        device = self.features.device
+        at = torch.from_numpy(rows).to(device)
+        chosen = torch.from_numpy(which).to(device)
+        return Batch(
+            features=self.features[at],
+            labels=self.labels[at],
+            offsets=torch.from_numpy(lists.offsets).to(device),
+            index=torch.from_numpy(lists.index).to(device),
+            query_weight=None if self.query_weight is None else self.query_weight[chosen],
+        )
+
+
+def document_batches(
+    sizes: NDArray[np.int64], batch_docs: int, rng: np.random.Generator
+) -> Iterator[NDArray[np.int64]]:
+    """Shuffle lists and cut them into batches of about `batch_docs` documents.
+
+    A list is never cut: one that is longer than `batch_docs` is a batch of its own.
+
+    Parameters
+    ----------
+    sizes : ndarray of shape (q,), int64
+        Documents per list.
+    batch_docs : int
+        Documents per batch; a batch ends with the list that reaches it.
+    rng : numpy.random.Generator
+        Shuffles the lists.
+
+    Yields
+    ------
+    ndarray of int64
+        Numbers of the lists in the batch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> batches = document_batches(np.array([3, 3, 3, 3]), 6, np.random.default_rng(0))
+    >>> [len(batch) for batch in batches]
+    [2, 2]
+    """
+    order = rng.permutation(len(sizes)).astype(np.int64)
+    ends = np.cumsum(sizes[order])
+    total = int(ends[-1]) if len(ends) else 0
+    # Batches of nearly equal size: a small rest would be a step with a noisy gradient.
+    n_batches = max(1, round(total / batch_docs))
+    bounds = np.searchsorted(ends, np.arange(1, n_batches) * (total / n_batches))
+    yield from (part for part in np.split(order, np.unique(bounds + 1)) if len(part))
