@@ -145,6 +145,11 @@ class QueryLists:
         return self.ungroup(self.ids[self.index])
 
     @cached_property
+    def in_place(self) -> QueryLists:
+        """The same lists for rows that have been grouped."""
+        return self if self.is_grouped else QueryLists.from_sizes(self.sizes, ids=self.ids)
+
+    @cached_property
     def is_grouped(self) -> bool:
         """Whether the caller's rows were grouped already, so that grouping moves nothing."""
         return bool((self.order[1:] > self.order[:-1]).all())

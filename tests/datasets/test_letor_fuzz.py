@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hyperrank.datasets import load_letor
-from hyperrank.datasets.letor_fast import parse_block
+from hyperrank.datasets.letor_fast import _Tokens, parse_block
 from hyperrank.datasets.letor_lines import LineError, number, parse_lines
 
 value_texts = st.one_of(
@@ -94,9 +94,13 @@ alphabet = st.sampled_from([*list(b"0123456789  ::..--+\n\n\r\t#eqidn_x"), 0, 11
 @example(b"1 1:--1\n")
 @example(b"1 qid:1 1:1 qid:2\n")
 @example(b"1 Qid:1 1:1\n")
+@example(b"1 qid:1 1:1\n1 qidx:2 1:1\n")
 @example(b"1 qid:1\n1 1:1\n")
 @example(b"1 1:1 :2\n")
 @example(b"1 1\x002:1\n")
+@example(b"1\x001:2\n")
+@example(b"1 1:1e 2:1e5\n")
+@example(b"1 1:inf 2:1e400\n")
 def test_garbage_is_refused_by_both_or_read_alike(text):
     fast = parse_block(text)
     try:
@@ -136,7 +140,7 @@ def test_long_numbers_round_as_float_does(digits):
     whole = ["".join(map(str, rng.integers(0, 10, size=digits))) for _ in range(50)]
     texts = [f"{w[:k]}.{w[k:]}" for w in whole for k in range(1, digits)] + whole
     text = "".join(f"1 1:{t}\n" for t in texts).encode()
-    expected = np.asarray([float(t) for t in texts], dtype=np.float32)
-    block = parse_block(text)
-    assert block is not None
-    np.testing.assert_array_equal(block.values, expected)
+    expected = np.asarray([float(t) for t in texts])
+    tokens = _Tokens.cut(text)
+    np.testing.assert_array_equal(tokens.numbers(np.flatnonzero(tokens.keys()) + 1), expected)
+    np.testing.assert_array_equal(parse_block(text).values, expected.astype(np.float32))

@@ -43,6 +43,8 @@ def test_splits_are_disjoint_and_make_the_whole(shared_data):
     train, test, both = (fetch_mslr_sample(s, data_home=shared_data) for s in ("train", "test", None))
     assert not set(train.qid) & set(test.qid)
     assert len(set(train.qid)) == len(set(test.qid)) == 43
+    file = shared_data / mslr.FOLDER / "msn1.fold1.train.5k.txt"
+    np.testing.assert_array_equal(train.Y[:, 0], load_letor(file).y)
     np.testing.assert_array_equal(both.X, np.vstack([train.X, test.X]))
     np.testing.assert_array_equal(both.Y, np.vstack([train.Y, test.Y]))
     np.testing.assert_array_equal(both.qid, np.concatenate([train.qid, test.qid]))

@@ -28,6 +28,11 @@ def test_equals_the_definition(rows, n_grades):
     np.testing.assert_array_equal(found, grades_by_loops(values, qid, n_grades))
 
 
+def test_unobserved_documents_do_not_count():
+    found = quantile_grades([1.0, np.nan, 2.0, np.nan], None, n_grades=4)
+    np.testing.assert_array_equal(found, [0, np.nan, 2, np.nan])
+
+
 def test_columns_are_graded_apart():
     values = np.random.default_rng(0).poisson(1, size=(60, 3))
     qid = np.random.default_rng(1).integers(0, 4, size=60)

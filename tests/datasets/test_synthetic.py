@@ -7,7 +7,9 @@ from scipy.stats import spearmanr
 from sklearn.ensemble import ExtraTreesRegressor
 
 from hyperrank.datasets import make_multilabel_ranking
-from hyperrank.datasets.synthetic_labels import _mixing
+from hyperrank.datasets.synthetic_features import Hidden
+from hyperrank.datasets.synthetic_labels import _factors, _mixing
+from hyperrank.lists import QueryLists
 
 
 def same(a, b):
@@ -69,6 +71,14 @@ def test_the_mixing_has_the_correlation_promised(n_objectives, conflict):
     expected = np.full((n_objectives, n_objectives), 1 - conflict * n_objectives / (n_objectives - 1))
     np.fill_diagonal(expected, 1)
     np.testing.assert_allclose(root @ root, expected, atol=1e-6)
+
+
+def test_factors_are_centred_and_uncorrelated_within_queries():
+    rng, lists = np.random.default_rng(0), QueryLists.from_sizes([5, 1, 40, 200])
+    factors = _factors(rng, lists, Hidden.draw(rng, lists, 5), 3)
+    sums = np.add.reduceat(factors, lists.offsets[:-1])
+    np.testing.assert_allclose(sums, 0, atol=1e-3)
+    np.testing.assert_allclose(np.cov(factors.T, bias=True), np.eye(3), atol=1e-4)
 
 
 def test_noise_weakens_agreement():

@@ -1,0 +1,238 @@
+"""What all rankers share: scikit-learn's contract, weights at predict, the score and the front."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from hyperrank.front import ParetoFront
+from hyperrank.lists import QueryLists
+from hyperrank.metrics import Metric, parse_metric
+from hyperrank.rankers.inputs import LabelledLists, read_features, read_labelled, read_scores
+from hyperrank.simplex import as_weights, lattice_near
+
+__all__ = ["BaseRanker", "RankerMixin"]
+
+#: Trade-offs at which a front is profiled unless the caller says otherwise.
+FRONT_WEIGHTS = 66
+#: Scores that are held at a time while a front is profiled.
+MAX_SCORES = 50_000_000
+
+
+class RankerMixin:
+    """Tags of a ranker: neither classifier nor regressor, labels needed, several objectives allowed."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.estimator_type = "ranker"
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.target_tags.positive_only = True
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        return tags
+
+
+class BaseRanker(RankerMixin, BaseEstimator):
+    """A ranker whose trade-off between objectives is an argument of predict.
+
+    A subclass sets ``objectives_`` in fit and gives the scores of grouped rows in ``_scores``.
+    """
+
+    __metadata_request__fit = {"qid": True}  # noqa: RUF012 - scikit-learn reads the class attribute
+    __metadata_request__predict = {"qid": True}  # noqa: RUF012
+    __metadata_request__score = {"qid": True}  # noqa: RUF012
+
+    metric: str
+    objectives_: tuple[str, ...]
+
+    def _scores(
+        self,
+        X: NDArray[np.float32],
+        frame: Any,
+        lists: QueryLists,
+        weights: NDArray[np.float64],
+        **options: Any,
+    ) -> NDArray[np.floating[Any]]:
+        """Scores of shape (n, k) in the caller's order, for rows in the caller's order."""
+        raise NotImplementedError
+
+    def _reference_scores(self, X: NDArray[np.float32], frame: Any, **options: Any) -> NDArray[Any] | None:
+        """Scores of the reference ranker itself, shape (n,), or None."""
+        return None
+
+    def predict(
+        self,
+        X: Any,
+        *,
+        qid: ArrayLike | None = None,
+        weights: ArrayLike | Mapping[str, float] | None = None,
+        **options: Any,
+    ) -> NDArray[np.floating[Any]]:
+        """Score documents under one or several trade-offs; see the ranker's own documentation."""
+        check_is_fitted(self)
+        at = self._weights(weights)
+        features, frame, ids = read_features(self, X, qid, reset=False)
+        lists = QueryLists.from_qid(ids, len(features))
+        scores = self._scores(features, frame, lists, np.atleast_2d(at), **options)
+        return scores[:, 0] if at.ndim == 1 else scores
+
+    def score(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        qid: ArrayLike | None = None,
+        weights: ArrayLike | Mapping[str, float] | None = None,
+        sample_weight: ArrayLike | None = None,
+        **options: Any,
+    ) -> float:
+        r"""Weighted mean of the objectives' metric, :math:`\sum_j w_j M_j`, under the weights themselves.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Features.
+        y : array-like of shape (n,) or (n, m)
+            Labels >= 0, NaN where unobserved.
+        qid : array-like of shape (n,), optional
+            Query ids; one list of all rows by default.
+        weights : array-like of shape (m,) or mapping, optional
+            The trade-off; equal weights by default.
+        sample_weight : array-like of shape (n,), optional
+            A query counts as the mean of its rows' weights.
+
+        Returns
+        -------
+        float
+            NaN if no list has a label above 0.
+        """
+        check_is_fitted(self)
+        at = self._weights(weights)
+        if at.ndim != 1:
+            raise ValueError(f"score takes one trade-off; got weights of shape {at.shape}.")
+        data, frame = self._read(X, y, qid)
+        scores = self._scores(data.lists.ungroup(data.X), frame, data.lists, at[None], **options)
+        values = self._metric()(data.lists.group(scores[:, 0]), data.Y, qid=data.lists.in_place, per_query=True)
+        share = np.ones(data.lists.n_lists)
+        if sample_weight is not None:
+            rows = data.lists.group(read_scores(sample_weight, data.lists.n_rows, name="sample_weight"))
+            share = np.add.reduceat(rows, data.lists.offsets[:-1]) / data.lists.sizes
+        return _weighted_mean(values, share, at)
+
+    def pareto_front(
+        self,
+        X: Any,
+        Y: Any,
+        *,
+        qid: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        metric: str | Metric | None = None,
+        label: str | None = None,
+        **options: Any,
+    ) -> ParetoFront:
+        """Profile what the ranker reaches over the whole range of trade-offs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Features, of queries that were not trained on.
+        Y : array-like of shape (n, m)
+            Labels >= 0, NaN where unobserved.
+        qid : array-like of shape (n,), optional
+            Query ids; one list of all rows by default.
+        weights : array-like of shape (k, m), optional
+            The trade-offs; by default an even lattice of up to 66.
+        metric : str or Metric, optional
+            By default that of the ranker.
+        label : str, optional
+            What to call the front in plots; the class name by default.
+        **options
+            Passed on to the scoring, such as ``temperature``.
+
+        Returns
+        -------
+        ParetoFront
+
+        Raises
+        ------
+        ValueError
+            If an objective has no list with a label above 0, so that nothing can be measured.
+        """
+        check_is_fitted(self)
+        m = len(self.objectives_)
+        default = self._default_weights() if weights is None else weights
+        at = np.atleast_2d(as_weights(default, m, self.objectives_))
+        data, frame = self._read(X, Y, qid)
+        measure = self._metric() if metric is None else parse_metric(metric)
+        in_order = data.lists.ungroup(data.X)
+        block = max(1, MAX_SCORES // max(len(in_order), 1))
+        values = [
+            self._per_query(measure, self._scores(in_order, frame, data.lists, part, **options), data)
+            for part in np.array_split(at, -(-len(at) // block))
+        ]
+        own = self._reference_scores(in_order, frame, **options)
+        reference = None if own is None else self._per_query(measure, own[:, None], data)[0]
+        per_query = np.concatenate(values)
+        unmeasured = np.isnan(per_query).all(axis=(0, 1))
+        if unmeasured.any():
+            names = [name for name, missing in zip(self.objectives_, unmeasured, strict=True) if missing]
+            raise ValueError(f"objectives {names} have no list with a label above 0: nothing to measure there.")
+        return ParetoFront(
+            np.nanmean(per_query, axis=1),
+            at,
+            names=self.objectives_,
+            metric=str(measure),
+            reference=None if reference is None else np.nanmean(reference, axis=0),
+            per_query=per_query,
+            reference_per_query=reference,
+            label=type(self).__name__ if label is None else label,
+        )
+
+    def _default_weights(self) -> NDArray[np.float64]:
+        """The trade-offs at which a front is profiled by default."""
+        return lattice_near(len(self.objectives_), FRONT_WEIGHTS)
+
+    def _weights(self, weights: ArrayLike | Mapping[str, float] | None) -> NDArray[np.float64]:
+        m = len(self.objectives_)
+        return np.full(m, 1 / m) if weights is None else as_weights(weights, m, self.objectives_)
+
+    def _metric(self) -> Metric:
+        return parse_metric(self.metric)
+
+    def _read(self, X: Any, y: Any, qid: Any) -> tuple[LabelledLists, Any]:
+        """Check evaluation data against what was fitted."""
+        data, frame = read_labelled(self, X, y, qid, reset=False, objectives=self._names_for(y))
+        if data.Y.shape[1] != len(self.objectives_):
+            raise ValueError(
+                f"y has {data.Y.shape[1]} objectives; the ranker was fitted on {len(self.objectives_)}: "
+                f"{list(self.objectives_)}."
+            )
+        return data, frame
+
+    def _names_for(self, y: Any) -> tuple[str, ...] | None:
+        """The fitted names where a frame must be read by them; None lets any array pass."""
+        return self.objectives_ if hasattr(y, "columns") else None
+
+    @staticmethod
+    def _per_query(measure: Metric, scores: NDArray[Any], data: LabelledLists) -> NDArray[np.float32]:
+        """Values of shape (k, n_lists, m)."""
+        values = measure(data.lists.group(scores), data.Y, qid=data.lists.in_place, per_query=True)
+        return np.ascontiguousarray(np.moveaxis(values, 0, 1), dtype=np.float32)
+
+
+def _weighted_mean(values: NDArray[Any], share: NDArray[Any], weights: NDArray[Any]) -> float:
+    """Mean over lists by `share`, skipping NaN, then over objectives by `weights`."""
+    known = ~np.isnan(values)
+    total = (known * share[:, None]).sum(axis=0)
+    sums = np.where(known, values, 0.0) * share[:, None]
+    measured = total > 0
+    if not (measured & (weights > 0)).any():
+        return float("nan")
+    means = sums.sum(axis=0)[measured] / total[measured]
+    return float(means @ weights[measured] / weights[measured].sum())

@@ -1,0 +1,253 @@
+"""What the caller passes, checked once and brought into the form everything inside works with."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_array, validate_data
+
+from hyperrank.lists import QueryLists
+
+__all__ = ["LabelledLists", "read_features", "read_labelled", "read_labels", "read_scores", "split_qid"]
+
+#: The column that frames may carry query ids in.
+QID_COLUMN = "qid"
+
+
+@dataclass(frozen=True)
+class LabelledLists:
+    """Checked features and labels of grouped rows.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, d), float32
+        NaN where missing.
+    Y : ndarray of shape (n, m), float32
+        NaN where unobserved.
+    lists : QueryLists
+        The lists of the rows, and the way back to the caller's order.
+    names : tuple of str
+        The objectives.
+    """
+
+    X: NDArray[np.float32]
+    Y: NDArray[np.float32]
+    lists: QueryLists
+    names: tuple[str, ...]
+
+    def take(self, which: NDArray[np.int64]) -> LabelledLists:
+        """Some whole lists."""
+        rows, lists = self.lists.take(which)
+        return LabelledLists(self.X[rows], self.Y[rows], lists, self.names)
+
+
+def split_qid(X: Any, qid: Any, *, name: str = "X") -> tuple[Any, Any]:
+    """Take the ``qid`` column out of a frame.
+
+    Parameters
+    ----------
+    X : array-like or frame
+        Features, in a frame perhaps with a column ``qid``.
+    qid : array-like or None
+        Query ids given beside it.
+    name : str, default "X"
+        What to call `X` in an error.
+
+    Returns
+    -------
+    X, qid
+        `X` without the column, and the ids to use.
+
+    Raises
+    ------
+    ValueError
+        If ids are given twice and differ.
+    """
+    columns = getattr(X, "columns", None)
+    if columns is None or QID_COLUMN not in list(columns):
+        return X, qid
+    column = X[QID_COLUMN]
+    rest = X.drop(columns=[QID_COLUMN]) if hasattr(X, "iloc") else X.drop(QID_COLUMN)
+    if qid is None:
+        return rest, column
+    given, held = np.asarray(qid, dtype=object), np.asarray(column, dtype=object)
+    if given.shape != held.shape or not (given == held).all():
+        raise ValueError(f"qid was given as an argument and as the column 'qid' of {name}, and they differ: drop one.")
+    return rest, qid
+
+
+def read_features(
+    estimator: BaseEstimator, X: Any, qid: Any, *, reset: bool, name: str = "X"
+) -> tuple[NDArray[np.float32], Any, Any]:
+    """Check features.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Whose number and names of features are set (`reset`) or compared with.
+    X : array-like, sparse matrix or frame of shape (n, d)
+        NaN where missing.
+    qid : array-like of shape (n,) or None
+        Query ids, unless they are a column of `X`.
+    reset : bool
+        Whether this is fit.
+    name : str, default "X"
+        What to call `X` in an error.
+
+    Returns
+    -------
+    features : ndarray of shape (n, d), float32
+        In the caller's order.
+    frame : object
+        `X` as given, without a ``qid`` column.
+    qid : object
+        The query ids to use, or None.
+
+    Raises
+    ------
+    ValueError
+        If `X` is not a finite (or NaN) numeric table of at least one row, or not the one known from fit.
+    """
+    frame, ids = split_qid(X, qid, name=name)
+    features = validate_data(
+        estimator,
+        frame,
+        reset=reset,
+        dtype=np.float32,
+        order="C",
+        accept_sparse="csr",
+        ensure_all_finite="allow-nan",
+    )
+    if hasattr(features, "toarray"):
+        features = features.toarray()
+    return features, frame, ids
+
+
+def read_labels(y: Any, n_rows: int, *, objectives: Sequence[str] | None = None, name: str = "y") -> tuple[
+    NDArray[np.float32], tuple[str, ...]
+]:
+    """Check labels and name the objectives.
+
+    Parameters
+    ----------
+    y : array-like or frame of shape (n,) or (n, m)
+        Labels >= 0, NaN where unobserved.
+    n_rows : int
+        Rows of `X`.
+    objectives : sequence of str, optional
+        Names of the objectives. By default those of the frame's columns, or objective_0, objective_1, ...
+        A frame that has all these names is read by them, in whatever order its columns are.
+    name : str, default "y"
+        What to call `y` in an error.
+
+    Returns
+    -------
+    labels : ndarray of shape (n, m), float32
+    names : tuple of str
+
+    Raises
+    ------
+    ValueError
+        If labels are missing, negative, infinite, of another length than `X`, or wrongly named.
+    """
+    if y is None:
+        raise ValueError(f"requires y to be passed, but the target {name} is None: give one column per objective.")
+    found = _column_names(y)
+    if objectives is not None and found is not None and set(objectives) <= set(found):
+        y, found = y[list(objectives)], list(objectives)
+    labels = check_array(
+        y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", ensure_min_samples=0, input_name=name
+    )
+    if labels.ndim not in (1, 2) or (labels.ndim == 2 and labels.shape[1] == 0):
+        raise ValueError(f"{name} has shape {labels.shape}; wanted (n,) or (n, m), one column per objective.")
+    if len(labels) != n_rows:
+        raise ValueError(f"{name} has {len(labels)} rows, but X has {n_rows}: inconsistent numbers of samples.")
+    labels = labels[:, None] if labels.ndim == 1 else labels
+    with np.errstate(invalid="ignore"):
+        bad = (labels < 0) | (labels > np.finfo(np.float32).max)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise ValueError(
+            f"{name} must hold labels from 0 up to 3e38; got {labels[row, column]} at row {row}, column {column}. "
+            "Shift or rescale that objective (labels are gains: more is better)."
+        )
+    return labels.astype(np.float32), _objective_names(objectives, found, labels.shape[1], name)
+
+
+def read_labelled(
+    estimator: BaseEstimator,
+    X: Any,
+    y: Any,
+    qid: Any,
+    *,
+    reset: bool,
+    objectives: Sequence[str] | None = None,
+    suffix: str = "",
+) -> tuple[LabelledLists, Any]:
+    """Check features, labels and query ids together, and group them.
+
+    Parameters as for `read_features` and `read_labels`; `suffix` is "_val" for validation data.
+
+    Returns
+    -------
+    data : LabelledLists
+    frame : object
+        `X` as given, without a ``qid`` column.
+    """
+    if y is None:
+        read_labels(y, 0, name=f"y{suffix}")
+    features, frame, ids = read_features(estimator, X, qid, reset=reset, name=f"X{suffix}")
+    labels, names = read_labels(y, len(features), objectives=objectives, name=f"y{suffix}")
+    lists = QueryLists.from_qid(ids, len(features))
+    return LabelledLists(lists.group(features), lists.group(labels), lists, names), frame
+
+
+def read_scores(values: Any, n_rows: int, *, name: str) -> NDArray[np.float64]:
+    """Check one number per row, such as reference scores or weights.
+
+    Raises
+    ------
+    ValueError
+        If there is not one finite number per row.
+    """
+    scores = check_array(values, dtype=np.float64, ensure_2d=False, ensure_min_samples=0, input_name=name)
+    if scores.ndim == 2 and scores.shape[1] == 1:
+        scores = scores[:, 0]
+    if scores.shape != (n_rows,):
+        raise ValueError(f"{name} has shape {scores.shape}; wanted ({n_rows},), one number per row.")
+    return np.asarray(scores)
+
+
+def _column_names(y: Any) -> list[str] | None:
+    """Names that a frame or series gives its columns, where they are all strings."""
+    names: list[Hashable] | None = None
+    if hasattr(y, "columns"):
+        names = list(y.columns)
+    elif getattr(y, "name", None) is not None:
+        names = [y.name]
+    if names is None or not all(isinstance(n, str) for n in names):
+        return None
+    return [str(n) for n in names]
+
+
+def _objective_names(
+    objectives: Sequence[str] | None, found: list[str] | None, m: int, name: str
+) -> tuple[str, ...]:
+    """Names of the objectives: those asked for, those of the frame, or numbered ones."""
+    if objectives is None:
+        names = tuple(found) if found is not None else tuple(f"objective_{j}" for j in range(m))
+    else:
+        names = tuple(objectives)
+    if len(names) != m:
+        raise ValueError(f"objectives are {list(names)}, but {name} has {m} columns: name each column once.")
+    if len(set(names)) != len(names):
+        raise ValueError(f"objectives must have different names; got {list(names)}.")
+    unknown = sorted(set(names) - set(found or names))
+    if unknown and m > 1:
+        raise ValueError(f"{name} has columns {found}, but not the objectives {unknown}.")
+    return names

@@ -1,0 +1,124 @@
+"""All that turns raw features into rewards: booster inputs, transforms and network, scored in fixed tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hyperrank.boosters import booster_scores
+from hyperrank.lists import QueryLists
+from hyperrank.networks import ConditionedScorer
+from hyperrank.networks.transforms import FeatureTransform, standardize_within
+
+__all__ = ["RewardModel"]
+
+#: Rows that are scored at a time, always exactly this many. Matrix products of other sizes run other kernels,
+#: whose results differ in the last bits; in tiles a document's score depends on the document alone.
+TILE = 256
+#: Rows that are held as tensors at a time.
+CHUNK = 128 * TILE
+
+
+class RewardModel:
+    """Rewards of documents under any weights.
+
+    Parameters
+    ----------
+    transform : FeatureTransform
+        Fitted on the features, booster inputs included.
+    network : ConditionedScorer
+        Trained on the transformed features.
+    device : torch.device
+        Where transform and network are.
+    boosters : sequence of lightgbm.Booster, default ()
+        Their scores are appended to the features.
+    query_standardize : bool, default False
+        Whether the features standardised within their list are appended to the transformed ones.
+    """
+
+    def __init__(
+        self,
+        transform: FeatureTransform,
+        network: ConditionedScorer,
+        device: torch.device,
+        *,
+        boosters: Sequence[Any] = (),
+        query_standardize: bool = False,
+    ) -> None:
+        self.transform, self.network, self.device = transform, network, device
+        self.boosters = list(boosters)
+        self.query_standardize = query_standardize
+
+    def inputs(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Features with the boosters' scores beside them."""
+        if not self.boosters:
+            return X
+        scores = [booster_scores(booster, X) for booster in self.boosters]
+        return np.column_stack([X, *scores]).astype(np.float32)
+
+    def features(self, inputs: NDArray[np.float32], lists: QueryLists) -> Tensor:
+        """What the network sees of grouped rows, on its device."""
+        transformed = _in_tiles(self.transform, torch.from_numpy(inputs), self.device)
+        if not self.query_standardize:
+            return transformed
+        offsets = torch.from_numpy(lists.offsets).to(self.device)
+        return torch.cat([transformed, standardize_within(transformed, offsets)], dim=1)
+
+    def rewards(
+        self, X: NDArray[np.float32], lists: QueryLists, weights: NDArray[np.float64]
+    ) -> NDArray[np.float32]:
+        """Rewards of grouped rows under k weights.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, d), float32
+            Features of grouped rows.
+        lists : QueryLists
+            The lists of the rows.
+        weights : ndarray of shape (k, m)
+            Weights on the simplex.
+
+        Returns
+        -------
+        ndarray of shape (n, k), float32
+        """
+        out = np.empty((len(X), len(weights)), dtype=np.float32)
+        at = torch.from_numpy(weights).to(self.device, torch.float32)
+        for first, last in self._chunks(lists):
+            part = QueryLists.from_sizes(np.diff(np.clip(lists.offsets, first, last)))
+            seen = self.features(self.inputs(X[first:last]), part)
+            out[first:last] = self.scores(seen, at).cpu().numpy()
+        return out
+
+    def scores(self, features: Tensor, weights: Tensor) -> Tensor:
+        """Network scores of shape (n, k) for what the network sees, in tiles."""
+        self.network.eval()
+        return _in_tiles(lambda tile: self.network(tile, weights), features, self.device)
+
+    def _chunks(self, lists: QueryLists) -> list[tuple[int, int]]:
+        """Bounds of chunks; they keep lists whole where the features of a row depend on its list."""
+        if not self.query_standardize:
+            bounds = np.arange(0, lists.n_rows, CHUNK)
+        else:
+            chunk_of_list = lists.offsets[:-1] // CHUNK
+            bounds = lists.offsets[:-1][np.unique(chunk_of_list, return_index=True)[1]]
+        ends = np.append(bounds[1:], lists.n_rows)
+        return list(zip(bounds.tolist(), ends.tolist(), strict=True))
+
+
+@torch.no_grad()
+def _in_tiles(function: Callable[[Tensor], Tensor], rows: Tensor, device: torch.device) -> Tensor:
+    """Apply a row-wise function to tiles of equal size, the last filled up with zeros."""
+    parts = []
+    for start in range(0, len(rows), TILE):
+        tile = rows[start : start + TILE].to(device)
+        n = len(tile)
+        if n < TILE:
+            tile = torch.cat([tile, tile.new_zeros(TILE - n, tile.shape[1])])
+        parts.append(function(tile)[:n])
+    return torch.cat(parts)

@@ -1,0 +1,223 @@
+"""What may stand as a reference ranker, and the scores it gives."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from hyperrank.boosters import booster_scores, fit_boosters
+from hyperrank.lists import QueryLists
+
+__all__ = [
+    "REFERENCES",
+    "BoosterReference",
+    "ModelReference",
+    "NoReference",
+    "Reference",
+    "ScoresReference",
+    "fit_reference",
+]
+
+#: References that are named; anything else must be a model with ``predict``.
+REFERENCES = ("boosters", "lightgbm", "scores")
+
+
+class Reference:
+    """A ranker that stands before ours: its scores are what ours is measured against and added to.
+
+    A reference either gives one score per document, the same for every trade-off, or one per document and
+    objective, which the trade-off's weights mix: the front that mixing the scores of several models gives.
+    """
+
+    #: The objective whose score stands for the reference ranker itself; None where there is one score.
+    main: int | None = None
+    #: Whether the caller must pass ``ref_scores``.
+    needs_scores = False
+
+    def parts(self, X: NDArray[np.float32], frame: Any, ref_scores: Any) -> NDArray[np.float64]:
+        """Scores of shape (n, 1), or (n, m) to be mixed by weights, in the caller's order.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, d), float32
+            Checked features.
+        frame : object
+            The features as the caller gave them.
+        ref_scores : ndarray of shape (n,) or None
+            Scores that the caller gave.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def mix(parts: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scores under k weights of shape (k, m): (n, k), or (n, 1) where weights do not matter."""
+        return parts if parts.shape[1] == 1 else parts @ weights.T
+
+    def own_scores(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scores of the reference ranker itself, shape (n,)."""
+        return parts[:, 0 if self.main is None else self.main]
+
+
+class NoReference(Reference):
+    """No reference: all scores 0."""
+
+    def parts(self, X: NDArray[np.float32], frame: Any, ref_scores: Any) -> NDArray[np.float64]:
+        return np.zeros((len(X), 1))
+
+
+class ScoresReference(Reference):
+    """A column of scores that the caller passes wherever features are passed."""
+
+    needs_scores = True
+
+    def parts(self, X: NDArray[np.float32], frame: Any, ref_scores: Any) -> NDArray[np.float64]:
+        return np.asarray(ref_scores, dtype=np.float64)[:, None]
+
+
+class ModelReference(Reference):
+    """A fitted model with ``predict``: LightGBM, XGBoost, CatBoost, scikit-learn, or anything alike.
+
+    Parameters
+    ----------
+    model : object
+        ``model.predict(X)`` gives one score per row for the features as the caller has them.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def parts(self, X: NDArray[np.float32], frame: Any, ref_scores: Any) -> NDArray[np.float64]:
+        scores = np.asarray(self.model.predict(frame), dtype=np.float64)
+        if scores.ndim == 2 and scores.shape[1] == 1:
+            scores = scores[:, 0]
+        if scores.shape != (len(X),) or not np.isfinite(scores).all():
+            raise ValueError(
+                f"the reference {type(self.model).__name__}.predict gave shape {scores.shape}; "
+                f"wanted ({len(X)},), one finite score per row."
+            )
+        return scores[:, None]
+
+
+class BoosterReference(Reference):
+    """LightGBM rankers fitted here, their scores brought to a common scale.
+
+    Parameters
+    ----------
+    boosters : sequence of lightgbm.Booster
+        One, or one per objective.
+    scales : ndarray of shape (len(boosters),)
+        What each booster's scores are divided by.
+    main : int or None
+        The objective whose booster is the reference ranker; None for a single booster.
+    """
+
+    def __init__(self, boosters: Sequence[Any], scales: NDArray[np.float64], main: int | None) -> None:
+        self.boosters, self.scales, self.main = list(boosters), scales, main
+
+    def parts(self, X: NDArray[np.float32], frame: Any, ref_scores: Any) -> NDArray[np.float64]:
+        return np.column_stack([booster_scores(b, X) for b in self.boosters]) / self.scales
+
+
+def fit_reference(
+    reference: Any,
+    X: NDArray[np.float32],
+    Y: NDArray[np.float32],
+    lists: QueryLists,
+    *,
+    frame: Any,
+    main: int,
+    params: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    list_weight: NDArray[Any] | None = None,
+    n_jobs: int | None = None,
+) -> Reference:
+    """Make a reference of what the user named.
+
+    Parameters
+    ----------
+    reference : None, "boosters", "lightgbm", "scores" or model
+        As `HyperDPORanker` documents it.
+    X, Y, lists
+        Grouped training rows.
+    frame : object
+        The training features as the caller gave them, in the caller's order.
+    main : int
+        The objective that a reference fitted here is fitted to.
+    params, seed, list_weight, n_jobs
+        Of the boosters.
+
+    Returns
+    -------
+    Reference
+
+    Raises
+    ------
+    ValueError
+        If the reference is none of the known kinds.
+    """
+    if reference is None:
+        return NoReference()
+    if isinstance(reference, str):
+        if reference == "scores":
+            return ScoresReference()
+        if reference not in REFERENCES:
+            raise ValueError(
+                f"reference must be None, one of {REFERENCES}, or a model with predict; got {reference!r}."
+            )
+        objectives = [main] if reference == "lightgbm" else list(range(Y.shape[1]))
+        boosters = fit_boosters(
+            X, Y, lists, objectives=objectives, params=params, seed=seed, list_weight=list_weight, n_jobs=n_jobs
+        )
+        scales = np.array([_within_list_deviation(booster_scores(b, X), lists) for b in boosters])
+        return BoosterReference(boosters, scales, None if len(objectives) == 1 else main)
+    if not callable(getattr(reference, "predict", None)):
+        raise ValueError(
+            f"reference must be None, one of {REFERENCES}, or a model with predict; got {type(reference).__name__}."
+        )
+    if _is_fitted(reference):
+        return ModelReference(reference)
+    return ModelReference(_fit_model(reference, frame, Y[:, main], lists))
+
+
+def _within_list_deviation(scores: NDArray[np.float64], lists: QueryLists) -> float:
+    """Root mean square of scores about their list's mean: all that matters of them for ranking."""
+    means = np.add.reduceat(scores, lists.offsets[:-1]) / lists.sizes
+    deviation = float(np.sqrt(np.mean((scores - means[lists.index]) ** 2)))
+    return deviation if deviation > 1e-12 else 1.0
+
+
+def _is_fitted(model: Any) -> bool:
+    """Whether a model is fitted; one that scikit-learn cannot tell of is taken at its word."""
+    if not hasattr(model, "fit") or not hasattr(model, "get_params"):
+        return True
+    try:
+        check_is_fitted(model)
+    except NotFittedError:
+        return False
+    except TypeError:
+        return True
+    return True
+
+
+def _fit_model(model: Any, frame: Any, labels: NDArray[np.float32], lists: QueryLists) -> Any:
+    """Fit a copy of an estimator to one objective, its queries passed as it wants them."""
+    rows = lists.order[~np.isnan(labels)]
+    labels = labels[~np.isnan(labels)]
+    known = QueryLists.from_qid(lists.qid[rows])
+    chosen = frame.iloc[rows] if hasattr(frame, "iloc") else frame[rows]
+    fit: Callable[..., Any] = clone(model).fit
+    accepted = inspect.signature(fit).parameters
+    if "qid" in accepted:
+        return fit(chosen, labels, qid=known.index)
+    if "group_id" in accepted:
+        return fit(chosen, labels, group_id=known.index)
+    if "group" in accepted:
+        return fit(chosen, labels, group=known.sizes)
+    return fit(chosen, labels)
