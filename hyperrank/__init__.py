@@ -1,0 +1,58 @@
+"""Learning to rank for several objectives: train once, hold the whole Pareto front.
+
+`HyperDPORanker` is the ranker, `ParetoFront` what it reaches, and `datasets` has data to try it on.
+Everything below is imported when it is first asked for: torch and LightGBM take seconds, and a program
+that only reads data or measures needs neither.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from hyperrank._version import __version__
+
+if TYPE_CHECKING:
+    from hyperrank import datasets, losses, metrics, model_selection, networks, simplex
+    from hyperrank.front import ParetoFront
+    from hyperrank.lists import QueryLists
+    from hyperrank.model_selection import QueryKFold, QueryShuffleSplit
+    from hyperrank.rankers import HyperDPORanker
+
+__all__ = [
+    "HyperDPORanker",
+    "ParetoFront",
+    "QueryKFold",
+    "QueryLists",
+    "QueryShuffleSplit",
+    "__version__",
+    "datasets",
+    "losses",
+    "metrics",
+    "model_selection",
+    "networks",
+    "simplex",
+]
+
+_HOMES = {
+    "HyperDPORanker": "hyperrank.rankers",
+    "ParetoFront": "hyperrank.front",
+    "QueryKFold": "hyperrank.model_selection",
+    "QueryLists": "hyperrank.lists",
+    "QueryShuffleSplit": "hyperrank.model_selection",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    elif name in __all__:
+        value = importlib.import_module(f"hyperrank.{name}")
+    else:
+        raise AttributeError(f"module 'hyperrank' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

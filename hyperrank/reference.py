@@ -173,7 +173,14 @@ def fit_reference(
             )
         objectives = [main] if reference == "lightgbm" else list(range(Y.shape[1]))
         boosters = fit_boosters(
-            X, Y, lists, objectives=objectives, params=params, seed=seed, list_weight=list_weight, n_jobs=n_jobs
+            X,
+            Y,
+            lists,
+            objectives=objectives,
+            params=params,
+            seed=seed,
+            list_weight=list_weight,
+            n_jobs=n_jobs,
         )
         scales = np.array([_within_list_deviation(booster_scores(b, X), lists) for b in boosters])
         return BoosterReference(boosters, scales, None if len(objectives) == 1 else main)

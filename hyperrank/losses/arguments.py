@@ -44,11 +44,15 @@ def check_flat(scores: Tensor, labels: Tensor, offsets: Tensor) -> FlatLists:
     if len(scores) != len(labels):
         raise ValueError(f"{len(scores)} scores, but {len(labels)} labels: give one of each per document.")
     if offsets.ndim != 1 or len(offsets) == 0 or offsets.dtype != torch.int64:
-        raise ValueError(f"offsets must be int64 of shape (q + 1,); got {offsets.dtype} {tuple(offsets.shape)}.")
+        raise ValueError(
+            f"offsets must be int64 of shape (q + 1,); got {offsets.dtype} {tuple(offsets.shape)}."
+        )
     # The ends are compared on the device they live on; one transfer, not two.
     first, last = offsets[[0, -1]].tolist()
     if first != 0 or last != len(scores):
-        raise ValueError(f"offsets run from {first} to {last}; wanted 0 to {len(scores)}, the number of documents.")
+        raise ValueError(
+            f"offsets run from {first} to {last}; wanted 0 to {len(scores)}, the number of documents."
+        )
     return FlatLists(
         scores=scores if scores.ndim == 2 else scores[:, None],
         labels=(labels if labels.ndim == 2 else labels[:, None]).to(scores.dtype),

@@ -95,7 +95,9 @@ def weighted_loss(
     """
     losses = loss(rewards, labels, offsets, reduction="none")
     if losses.shape != weights.shape:
-        raise ValueError(f"weights have shape {tuple(weights.shape)}; wanted (q, k, m) = {tuple(losses.shape)}.")
+        raise ValueError(
+            f"weights have shape {tuple(weights.shape)}; wanted (q, k, m) = {tuple(losses.shape)}."
+        )
     if scale is not None:
         losses = losses / scale
     per_list = (weights * losses).sum(dim=2).mean(dim=1)

@@ -11,9 +11,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from hyperrank.front import ParetoFront
-from hyperrank.lists import QueryLists
 from hyperrank.metrics import Metric, parse_metric
-from hyperrank.rankers.inputs import LabelledLists, read_features, read_labelled, read_scores
+from hyperrank.rankers.inputs import GroupedFeatures, LabelledLists, read_features, read_labelled, read_scores
 from hyperrank.simplex import as_weights, lattice_near
 
 __all__ = ["BaseRanker", "RankerMixin"]
@@ -53,17 +52,15 @@ class BaseRanker(RankerMixin, BaseEstimator):
 
     def _scores(
         self,
-        X: NDArray[np.float32],
-        frame: Any,
-        lists: QueryLists,
+        data: GroupedFeatures,
         weights: NDArray[np.float64],
         **options: Any,
     ) -> NDArray[np.floating[Any]]:
-        """Scores of shape (n, k) in the caller's order, for rows in the caller's order."""
+        """Scores of grouped rows under k weights, shape (n, k)."""
         raise NotImplementedError
 
-    def _reference_scores(self, X: NDArray[np.float32], frame: Any, **options: Any) -> NDArray[Any] | None:
-        """Scores of the reference ranker itself, shape (n,), or None."""
+    def _reference_scores(self, data: GroupedFeatures) -> NDArray[np.floating[Any]] | None:
+        """Scores of the reference ranker itself for grouped rows, shape (n,), or None."""
         return None
 
     def predict(
@@ -77,9 +74,8 @@ class BaseRanker(RankerMixin, BaseEstimator):
         """Score documents under one or several trade-offs; see the ranker's own documentation."""
         check_is_fitted(self)
         at = self._weights(weights)
-        features, frame, ids = read_features(self, X, qid, reset=False)
-        lists = QueryLists.from_qid(ids, len(features))
-        scores = self._scores(features, frame, lists, np.atleast_2d(at), **options)
+        data = read_features(self, X, qid, reset=False, ref_scores=options.pop("ref_scores", None))
+        scores = data.lists.ungroup(self._scores(data, np.atleast_2d(at), **options))
         return scores[:, 0] if at.ndim == 1 else scores
 
     def score(
@@ -116,9 +112,8 @@ class BaseRanker(RankerMixin, BaseEstimator):
         at = self._weights(weights)
         if at.ndim != 1:
             raise ValueError(f"score takes one trade-off; got weights of shape {at.shape}.")
-        data, frame = self._read(X, y, qid)
-        scores = self._scores(data.lists.ungroup(data.X), frame, data.lists, at[None], **options)
-        values = self._metric()(data.lists.group(scores[:, 0]), data.Y, qid=data.lists.in_place, per_query=True)
+        data = self._read(X, y, qid, options.pop("ref_scores", None))
+        values = self._per_query(self._metric(), self._scores(data, at[None], **options), data)[0]
         share = np.ones(data.lists.n_lists)
         if sample_weight is not None:
             rows = data.lists.group(read_scores(sample_weight, data.lists.n_rows, name="sample_weight"))
@@ -168,21 +163,22 @@ class BaseRanker(RankerMixin, BaseEstimator):
         m = len(self.objectives_)
         default = self._default_weights() if weights is None else weights
         at = np.atleast_2d(as_weights(default, m, self.objectives_))
-        data, frame = self._read(X, Y, qid)
+        data = self._read(X, Y, qid, options.pop("ref_scores", None))
         measure = self._metric() if metric is None else parse_metric(metric)
-        in_order = data.lists.ungroup(data.X)
-        block = max(1, MAX_SCORES // max(len(in_order), 1))
+        block = max(1, MAX_SCORES // len(data.X))
         values = [
-            self._per_query(measure, self._scores(in_order, frame, data.lists, part, **options), data)
+            self._per_query(measure, self._scores(data, part, **options), data)
             for part in np.array_split(at, -(-len(at) // block))
         ]
-        own = self._reference_scores(in_order, frame, **options)
+        own = self._reference_scores(data)
         reference = None if own is None else self._per_query(measure, own[:, None], data)[0]
         per_query = np.concatenate(values)
         unmeasured = np.isnan(per_query).all(axis=(0, 1))
         if unmeasured.any():
             names = [name for name, missing in zip(self.objectives_, unmeasured, strict=True) if missing]
-            raise ValueError(f"objectives {names} have no list with a label above 0: nothing to measure there.")
+            raise ValueError(
+                f"objectives {names} have no list with a label above 0: nothing to measure there."
+            )
         return ParetoFront(
             np.nanmean(per_query, axis=1),
             at,
@@ -205,24 +201,22 @@ class BaseRanker(RankerMixin, BaseEstimator):
     def _metric(self) -> Metric:
         return parse_metric(self.metric)
 
-    def _read(self, X: Any, y: Any, qid: Any) -> tuple[LabelledLists, Any]:
+    def _read(self, X: Any, y: Any, qid: Any, ref_scores: Any) -> LabelledLists:
         """Check evaluation data against what was fitted."""
-        data, frame = read_labelled(self, X, y, qid, reset=False, objectives=self._names_for(y))
+        # Frames are read by the fitted names, whatever the order of their columns; arrays by position.
+        names = self.objectives_ if hasattr(y, "columns") else None
+        data = read_labelled(self, X, y, qid, reset=False, objectives=names, ref_scores=ref_scores)
         if data.Y.shape[1] != len(self.objectives_):
             raise ValueError(
                 f"y has {data.Y.shape[1]} objectives; the ranker was fitted on {len(self.objectives_)}: "
                 f"{list(self.objectives_)}."
             )
-        return data, frame
-
-    def _names_for(self, y: Any) -> tuple[str, ...] | None:
-        """The fitted names where a frame must be read by them; None lets any array pass."""
-        return self.objectives_ if hasattr(y, "columns") else None
+        return data
 
     @staticmethod
     def _per_query(measure: Metric, scores: NDArray[Any], data: LabelledLists) -> NDArray[np.float32]:
         """Values of shape (k, n_lists, m)."""
-        values = measure(data.lists.group(scores), data.Y, qid=data.lists.in_place, per_query=True)
+        values = measure(scores, data.Y, qid=data.lists.in_place, per_query=True)
         return np.ascontiguousarray(np.moveaxis(values, 0, 1), dtype=np.float32)
 
 

@@ -12,38 +12,80 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
 from hyperrank.lists import QueryLists
+from hyperrank.reference import Reference
 
-__all__ = ["LabelledLists", "read_features", "read_labelled", "read_labels", "read_scores", "split_qid"]
+__all__ = [
+    "GroupedFeatures",
+    "LabelledLists",
+    "read_features",
+    "read_labelled",
+    "read_labels",
+    "read_scores",
+    "split_qid",
+]
 
 #: The column that frames may carry query ids in.
 QID_COLUMN = "qid"
 
 
 @dataclass(frozen=True)
-class LabelledLists:
-    """Checked features and labels of grouped rows.
+class GroupedFeatures:
+    """Checked features of grouped rows.
 
     Attributes
     ----------
     X : ndarray of shape (n, d), float32
         NaN where missing.
-    Y : ndarray of shape (n, m), float32
-        NaN where unobserved.
     lists : QueryLists
         The lists of the rows, and the way back to the caller's order.
+    frame : object
+        The features as the caller gave them, in the caller's order, without a ``qid`` column.
+    ref_scores : ndarray of shape (n,) or None
+        Reference scores that the caller gave, in the caller's order.
+    """
+
+    X: NDArray[np.float32]
+    lists: QueryLists
+    frame: Any
+    ref_scores: NDArray[np.float64] | None
+
+    def parts(self, reference: Reference) -> NDArray[np.float64]:
+        """What the reference scores consist of, for the grouped rows; see `Reference.parts`."""
+        if reference.needs_scores and self.ref_scores is None:
+            raise ValueError("reference='scores' needs ref_scores: one score per row, wherever X is passed.")
+        if not reference.needs_scores and self.ref_scores is not None:
+            raise ValueError("ref_scores were given, but only reference='scores' reads them.")
+        given = reference.parts(self.lists.ungroup(self.X), self.frame, self.ref_scores)
+        return self.lists.group(given)
+
+
+@dataclass(frozen=True)
+class LabelledLists(GroupedFeatures):
+    """Checked features and labels of grouped rows.
+
+    Attributes
+    ----------
+    Y : ndarray of shape (n, m), float32
+        NaN where unobserved.
     names : tuple of str
         The objectives.
     """
 
-    X: NDArray[np.float32]
     Y: NDArray[np.float32]
-    lists: QueryLists
     names: tuple[str, ...]
 
     def take(self, which: NDArray[np.int64]) -> LabelledLists:
         """Some whole lists."""
         rows, lists = self.lists.take(which)
-        return LabelledLists(self.X[rows], self.Y[rows], lists, self.names)
+        given = self.lists.order[rows]
+        return LabelledLists(
+            X=self.X[rows],
+            lists=lists,
+            frame=_take_rows(self.frame, given),
+            ref_scores=None if self.ref_scores is None else self.ref_scores[given],
+            Y=self.Y[rows],
+            names=self.names,
+        )
 
 
 def split_qid(X: Any, qid: Any, *, name: str = "X") -> tuple[Any, Any]:
@@ -77,14 +119,16 @@ def split_qid(X: Any, qid: Any, *, name: str = "X") -> tuple[Any, Any]:
         return rest, column
     given, held = np.asarray(qid, dtype=object), np.asarray(column, dtype=object)
     if given.shape != held.shape or not (given == held).all():
-        raise ValueError(f"qid was given as an argument and as the column 'qid' of {name}, and they differ: drop one.")
+        raise ValueError(
+            f"qid was given as an argument and as the column 'qid' of {name}, and they differ: drop one."
+        )
     return rest, qid
 
 
 def read_features(
-    estimator: BaseEstimator, X: Any, qid: Any, *, reset: bool, name: str = "X"
-) -> tuple[NDArray[np.float32], Any, Any]:
-    """Check features.
+    estimator: BaseEstimator, X: Any, qid: Any, *, reset: bool, ref_scores: Any = None, suffix: str = ""
+) -> GroupedFeatures:
+    """Check features, query ids and reference scores, and group them.
 
     Parameters
     ----------
@@ -96,24 +140,22 @@ def read_features(
         Query ids, unless they are a column of `X`.
     reset : bool
         Whether this is fit.
-    name : str, default "X"
-        What to call `X` in an error.
+    ref_scores : array-like of shape (n,), optional
+        Reference scores.
+    suffix : str, default ""
+        ``"_val"`` for validation data, in errors.
 
     Returns
     -------
-    features : ndarray of shape (n, d), float32
-        In the caller's order.
-    frame : object
-        `X` as given, without a ``qid`` column.
-    qid : object
-        The query ids to use, or None.
+    GroupedFeatures
 
     Raises
     ------
     ValueError
-        If `X` is not a finite (or NaN) numeric table of at least one row, or not the one known from fit.
+        If `X` is not a finite (or NaN) numeric table of at least one row, or not the one known from fit,
+        or the others do not fit it.
     """
-    frame, ids = split_qid(X, qid, name=name)
+    frame, ids = split_qid(X, qid, name=f"X{suffix}")
     features = validate_data(
         estimator,
         frame,
@@ -125,12 +167,15 @@ def read_features(
     )
     if hasattr(features, "toarray"):
         features = features.toarray()
-    return features, frame, ids
+    lists = QueryLists.from_qid(ids, len(features))
+    if ref_scores is not None:
+        ref_scores = read_scores(ref_scores, len(features), name=f"ref_scores{suffix}")
+    return GroupedFeatures(lists.group(features), lists, frame, ref_scores)
 
 
-def read_labels(y: Any, n_rows: int, *, objectives: Sequence[str] | None = None, name: str = "y") -> tuple[
-    NDArray[np.float32], tuple[str, ...]
-]:
+def read_labels(
+    y: Any, n_rows: int, *, objectives: Sequence[str] | None = None, name: str = "y"
+) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """Check labels and name the objectives.
 
     Parameters
@@ -156,17 +201,26 @@ def read_labels(y: Any, n_rows: int, *, objectives: Sequence[str] | None = None,
         If labels are missing, negative, infinite, of another length than `X`, or wrongly named.
     """
     if y is None:
-        raise ValueError(f"requires y to be passed, but the target {name} is None: give one column per objective.")
+        raise ValueError(
+            f"requires y to be passed, but the target {name} is None: give one column per objective."
+        )
     found = _column_names(y)
     if objectives is not None and found is not None and set(objectives) <= set(found):
         y, found = y[list(objectives)], list(objectives)
     labels = check_array(
-        y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", ensure_min_samples=0, input_name=name
+        y,
+        dtype=np.float64,
+        ensure_2d=False,
+        ensure_all_finite="allow-nan",
+        ensure_min_samples=0,
+        input_name=name,
     )
     if labels.ndim not in (1, 2) or (labels.ndim == 2 and labels.shape[1] == 0):
         raise ValueError(f"{name} has shape {labels.shape}; wanted (n,) or (n, m), one column per objective.")
     if len(labels) != n_rows:
-        raise ValueError(f"{name} has {len(labels)} rows, but X has {n_rows}: inconsistent numbers of samples.")
+        raise ValueError(
+            f"{name} has {len(labels)} rows, but X has {n_rows}: inconsistent numbers of samples."
+        )
     labels = labels[:, None] if labels.ndim == 1 else labels
     with np.errstate(invalid="ignore"):
         bad = (labels < 0) | (labels > np.finfo(np.float32).max)
@@ -187,24 +241,22 @@ def read_labelled(
     *,
     reset: bool,
     objectives: Sequence[str] | None = None,
+    ref_scores: Any = None,
     suffix: str = "",
-) -> tuple[LabelledLists, Any]:
-    """Check features, labels and query ids together, and group them.
+) -> LabelledLists:
+    """Check features, labels, query ids and reference scores together, and group them.
 
     Parameters as for `read_features` and `read_labels`; `suffix` is "_val" for validation data.
 
     Returns
     -------
-    data : LabelledLists
-    frame : object
-        `X` as given, without a ``qid`` column.
+    LabelledLists
     """
     if y is None:
         read_labels(y, 0, name=f"y{suffix}")
-    features, frame, ids = read_features(estimator, X, qid, reset=reset, name=f"X{suffix}")
-    labels, names = read_labels(y, len(features), objectives=objectives, name=f"y{suffix}")
-    lists = QueryLists.from_qid(ids, len(features))
-    return LabelledLists(lists.group(features), lists.group(labels), lists, names), frame
+    features = read_features(estimator, X, qid, reset=reset, ref_scores=ref_scores, suffix=suffix)
+    labels, names = read_labels(y, len(features.X), objectives=objectives, name=f"y{suffix}")
+    return LabelledLists(**vars(features), Y=features.lists.group(labels), names=names)
 
 
 def read_scores(values: Any, n_rows: int, *, name: str) -> NDArray[np.float64]:
@@ -221,6 +273,15 @@ def read_scores(values: Any, n_rows: int, *, name: str) -> NDArray[np.float64]:
     if scores.shape != (n_rows,):
         raise ValueError(f"{name} has shape {scores.shape}; wanted ({n_rows},), one number per row.")
     return np.asarray(scores)
+
+
+def _take_rows(frame: Any, rows: NDArray[np.int64]) -> Any:
+    """Rows of an array, sparse matrix or frame; of anything else that can be made an array."""
+    if hasattr(frame, "iloc"):
+        return frame.iloc[rows]
+    if not hasattr(frame, "shape"):
+        frame = np.asarray(frame)
+    return frame[rows]
 
 
 def _column_names(y: Any) -> list[str] | None:

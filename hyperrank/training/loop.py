@@ -97,7 +97,9 @@ def train(
     average = _Average(network, settings.average_decay)
     best = _Best()
     result = TrainingResult()
-    n_batches = sum(1 for _ in document_batches(data.lists.sizes, settings.batch_docs, np.random.default_rng(0)))
+    n_batches = sum(
+        1 for _ in document_batches(data.lists.sizes, settings.batch_docs, np.random.default_rng(0))
+    )
     steps = _Steps(network, optimiser, loss, settings, scale, n_batches * settings.max_epochs)
     with progress:
         for epoch in range(1, settings.max_epochs + 1):

@@ -1,0 +1,119 @@
+"""Which lists train, which stop the training, and how much each counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hyperrank.lists import QueryLists
+from hyperrank.rankers.inputs import LabelledLists, read_labelled, read_scores
+from hyperrank.rankers.options import check_number
+
+__all__ = ["hold_out", "read_list_weight", "read_validation"]
+
+#: Lists from which on some are held out to stop training by, unless told otherwise. With fewer, what the
+#: network loses by not seeing them is more than what a noisy validation front gains.
+MIN_LISTS_TO_HOLD_OUT = 200
+
+
+def read_validation(
+    estimator: Any, X_val: Any, y_val: Any, qid_val: Any, ref_scores_val: Any, *, names: tuple[str, ...]
+) -> LabelledLists | None:
+    """Check validation data against the training data; None where there are none.
+
+    Raises
+    ------
+    ValueError
+        If they are given in part, or do not fit the training data.
+    """
+    if X_val is None:
+        if y_val is not None or qid_val is not None or ref_scores_val is not None:
+            raise ValueError("y_val, qid_val or ref_scores_val were given without X_val.")
+        return None
+    if y_val is None:
+        raise ValueError("X_val was given without y_val: pass both, or neither.")
+    data = read_labelled(
+        estimator,
+        X_val,
+        y_val,
+        qid_val,
+        reset=False,
+        objectives=names if hasattr(y_val, "columns") else None,
+        ref_scores=ref_scores_val,
+        suffix="_val",
+    )
+    if data.Y.shape[1] != len(names):
+        raise ValueError(f"y_val has {data.Y.shape[1]} objectives, but y has {len(names)}: {list(names)}.")
+    return data
+
+
+def hold_out(
+    estimator: Any, data: LabelledLists, given: LabelledLists | None, *, rng: np.random.Generator
+) -> tuple[LabelledLists | None, NDArray[np.int64]]:
+    """Decide by ``early_stopping`` what training is stopped by.
+
+    Parameters
+    ----------
+    estimator : HyperDPORanker or LinearScalarizationRanker
+        Whose ``early_stopping`` and ``validation_fraction`` are read.
+    data : LabelledLists
+        All rows given to fit.
+    given : LabelledLists or None
+        Validation data of the caller's.
+    rng : numpy.random.Generator
+        Picks lists to hold out.
+
+    Returns
+    -------
+    held : LabelledLists or None
+        What to stop by.
+    kept : ndarray of int64
+        Numbers of the lists to train on.
+
+    Raises
+    ------
+    ValueError
+        If an option is unknown, or there is too little to hold out.
+    """
+    wanted = estimator.early_stopping
+    if wanted not in (True, False, "auto"):
+        raise ValueError(f"early_stopping must be True, False or 'auto'; got {wanted!r}.")
+    n_lists = data.lists.n_lists
+    everything = np.arange(n_lists, dtype=np.int64)
+    share = check_number("validation_fraction", estimator.validation_fraction, above=0, below=1)
+    if wanted is False or given is not None:
+        return (given if wanted is not False else None), everything
+    if wanted == "auto" and n_lists < MIN_LISTS_TO_HOLD_OUT:
+        return None, everything
+    if n_lists < 2:
+        raise ValueError(
+            f"early_stopping=True needs X_val, or at least 2 queries to hold one out; qid names {n_lists}."
+        )
+    n_held = min(n_lists - 1, max(1, round(share * n_lists)))
+    shuffled = rng.permutation(n_lists).astype(np.int64)
+    return data.take(np.sort(shuffled[:n_held])), np.sort(shuffled[n_held:])
+
+
+def read_list_weight(query_weight: ArrayLike | None, lists: QueryLists) -> NDArray[np.float64] | None:
+    """One weight per list from one per row.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative, rows of one query differ, or all are 0.
+    """
+    if query_weight is None:
+        return None
+    rows = lists.group(read_scores(query_weight, lists.n_rows, name="query_weight"))
+    if (rows < 0).any():
+        raise ValueError(f"query_weight must not be negative; got {rows.min()}.")
+    per_list = rows[lists.offsets[:-1]]
+    differs = np.flatnonzero(rows != per_list[lists.index])
+    if len(differs):
+        query = lists.ids[lists.index[differs[0]]]
+        raise ValueError(f"query_weight differs between rows of query {query!r}: give its rows one weight.")
+    if not per_list.any():
+        raise ValueError("query_weight is 0 for every query: nothing would be learnt.")
+    return np.asarray(per_list)

@@ -1,0 +1,162 @@
+"""Constructor options of the network rankers, checked and resolved before any training starts."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import torch
+
+from hyperrank.metrics import parse_metric
+from hyperrank.networks import CONDITIONINGS
+from hyperrank.networks.transforms import TRANSFORMS
+from hyperrank.rankers.fitting import FitPlan, automatic_epochs, list_loss
+from hyperrank.training import TrainingSettings
+
+__all__ = ["check_number", "network_plan", "resolve_device", "resolve_objective"]
+
+
+def network_plan(
+    estimator: Any, n_rows: int, n_lists: int, *, conditioning: str, seed: int, stops: bool
+) -> FitPlan:
+    """Resolve an estimator's options into a plan.
+
+    Parameters
+    ----------
+    estimator : HyperDPORanker or LinearScalarizationRanker
+        Whose parameters are read.
+    n_rows : int
+        Training rows, from which ``"auto"`` epochs and batches follow.
+    n_lists : int
+        Training lists; one alone has nothing to be standardised within.
+    conditioning : str
+        Of the network.
+    seed : int
+        For everything random.
+    stops : bool
+        Whether there is a validation front to stop by.
+
+    Raises
+    ------
+    ValueError
+        If an option is unknown or out of range.
+    """
+    _check_choice("conditioning", conditioning, CONDITIONINGS)
+    _check_choice("transform", estimator.transform, TRANSFORMS)
+    _check_choice("gain", estimator.gain, ("exp2", "linear"))
+    _check_choice("ties", estimator.ties, ("random", "average", "rating"))
+    parse_metric(estimator.metric)
+    within = estimator.query_standardize
+    _check_choice("query_standardize", within, (True, False, "auto"))
+    hidden = tuple(
+        int(check_number("hidden", width, at_least=1, whole=True)) for width in _as_tuple(estimator.hidden)
+    )
+    if not hidden:
+        raise ValueError("hidden must name at least one layer, such as (128, 128).")
+    if estimator.top_k is not None:
+        check_number("top_k", estimator.top_k, at_least=1, whole=True)
+    epochs = estimator.max_epochs
+    if epochs == "auto":
+        epochs = automatic_epochs(n_rows)
+    batch_docs = estimator.batch_docs
+    if batch_docs == "auto":
+        batch_docs = 1024 if n_rows < 200_000 else 8192
+    settings = TrainingSettings(
+        max_epochs=int(check_number("max_epochs", epochs, at_least=1, whole=True)),
+        batch_docs=int(check_number("batch_docs", batch_docs, at_least=1, whole=True)),
+        learning_rate=check_number("learning_rate", estimator.learning_rate, above=0),
+        weight_decay=check_number("weight_decay", estimator.weight_decay, at_least=0),
+        average_decay=check_number("average_decay", estimator.average_decay, at_least=0, below=1),
+        n_draws=int(check_number("n_draws", estimator.n_draws, at_least=1, whole=True)),
+        alpha=check_number("alpha", estimator.alpha, above=0),
+        patience=int(check_number("patience", estimator.patience, at_least=1, whole=True)) if stops else None,
+    )
+    return FitPlan(
+        settings=settings,
+        loss=list_loss(estimator.loss, gain=estimator.gain, top_k=estimator.top_k, ties=estimator.ties),
+        hidden=hidden,
+        conditioning=conditioning,
+        dropout=check_number("dropout", estimator.dropout, at_least=0, below=1),
+        transform=estimator.transform,
+        query_standardize=n_lists > 1 if within == "auto" else bool(within),
+        booster_inputs=bool(estimator.booster_inputs),
+        booster_params=estimator.booster_params,
+        normalize_objectives=bool(estimator.normalize_objectives),
+        seed=seed,
+        n_jobs=estimator.n_jobs,
+        device=resolve_device(estimator.device),
+        verbose=int(estimator.verbose),
+    )
+
+
+def check_number(
+    name: str,
+    value: Any,
+    *,
+    at_least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    whole: bool = False,
+) -> float:
+    """Check that an option is a number within its range, and give it back.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    kind = Integral if whole else Real
+    fits = isinstance(value, kind) and not isinstance(value, bool) and value == value
+    fits = fits and (at_least is None or value >= at_least) and (above is None or value > above)
+    fits = fits and (below is None or value < below)
+    if not fits:
+        bounds = [("at least", at_least), ("above", above), ("below", below)]
+        wanted = " and ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
+        raise ValueError(f"{name} must be a {'whole ' if whole else ''}number {wanted}; got {value!r}.")
+    return float(value)
+
+
+def resolve_objective(objective: int | str, names: tuple[str, ...]) -> int:
+    """Position of an objective given by name or position.
+
+    Raises
+    ------
+    ValueError
+        If there is none such.
+    """
+    if isinstance(objective, str):
+        if objective not in names:
+            raise ValueError(f"reference_objective is {objective!r}; the objectives are {list(names)}.")
+        return names.index(objective)
+    if not isinstance(objective, Integral) or not -len(names) <= objective < len(names):
+        raise ValueError(
+            f"reference_objective must name one of {list(names)} or its position; got {objective!r}."
+        )
+    return int(objective) % len(names)
+
+
+def resolve_device(device: Any) -> torch.device:
+    """The device to train on: ``"auto"`` takes a GPU where there is one.
+
+    Raises
+    ------
+    ValueError
+        If torch knows no such device.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"device must be 'auto' or one that torch knows, such as 'cpu'; got {device!r}."
+        ) from error
+
+
+def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {choices}; got {value!r}.")
+
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
