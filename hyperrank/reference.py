@@ -22,7 +22,9 @@ __all__ = [
     "NoReference",
     "Reference",
     "ScoresReference",
+    "check_reference",
     "fit_reference",
+    "within_list_deviation",
 ]
 
 #: References that are named; anything else must be a model with ``predict``.
@@ -69,6 +71,7 @@ class NoReference(Reference):
     """No reference: all scores 0."""
 
     def parts(self, X: NDArray[np.float32], frame: Any, ref_scores: Any) -> NDArray[np.float64]:
+        """Zeros of shape (n, 1)."""
         return np.zeros((len(X), 1))
 
 
@@ -78,6 +81,7 @@ class ScoresReference(Reference):
     needs_scores = True
 
     def parts(self, X: NDArray[np.float32], frame: Any, ref_scores: Any) -> NDArray[np.float64]:
+        """The caller's scores, shape (n, 1)."""
         return np.asarray(ref_scores, dtype=np.float64)[:, None]
 
 
@@ -94,6 +98,7 @@ class ModelReference(Reference):
         self.model = model
 
     def parts(self, X: NDArray[np.float32], frame: Any, ref_scores: Any) -> NDArray[np.float64]:
+        """The model's predictions, shape (n, 1)."""
         scores = np.asarray(self.model.predict(frame), dtype=np.float64)
         if scores.ndim == 2 and scores.shape[1] == 1:
             scores = scores[:, 0]
@@ -122,7 +127,26 @@ class BoosterReference(Reference):
         self.boosters, self.scales, self.main = list(boosters), scales, main
 
     def parts(self, X: NDArray[np.float32], frame: Any, ref_scores: Any) -> NDArray[np.float64]:
+        """Standardised scores of each booster, shape (n, 1) or (n, m)."""
         return np.column_stack([booster_scores(b, X) for b in self.boosters]) / self.scales
+
+
+def check_reference(reference: Any) -> bool:
+    """Check that something can stand as a reference, and say whether it needs ``ref_scores``.
+
+    Raises
+    ------
+    ValueError
+        If it is none of the known kinds.
+    """
+    named = isinstance(reference, str)
+    fits = reference in REFERENCES if named else callable(getattr(reference, "predict", None))
+    if reference is not None and not fits:
+        given = repr(reference) if named else type(reference).__name__
+        raise ValueError(
+            f"reference must be None, one of {REFERENCES}, or a model with predict; got {given}."
+        )
+    return named and reference == "scores"
 
 
 def fit_reference(
@@ -162,15 +186,12 @@ def fit_reference(
     ValueError
         If the reference is none of the known kinds.
     """
+    check_reference(reference)
     if reference is None:
         return NoReference()
     if isinstance(reference, str):
         if reference == "scores":
             return ScoresReference()
-        if reference not in REFERENCES:
-            raise ValueError(
-                f"reference must be None, one of {REFERENCES}, or a model with predict; got {reference!r}."
-            )
         objectives = [main] if reference == "lightgbm" else list(range(Y.shape[1]))
         boosters = fit_boosters(
             X,
@@ -182,18 +203,14 @@ def fit_reference(
             list_weight=list_weight,
             n_jobs=n_jobs,
         )
-        scales = np.array([_within_list_deviation(booster_scores(b, X), lists) for b in boosters])
+        scales = np.array([within_list_deviation(booster_scores(b, X), lists) for b in boosters])
         return BoosterReference(boosters, scales, None if len(objectives) == 1 else main)
-    if not callable(getattr(reference, "predict", None)):
-        raise ValueError(
-            f"reference must be None, one of {REFERENCES}, or a model with predict; got {type(reference).__name__}."
-        )
     if _is_fitted(reference):
         return ModelReference(reference)
     return ModelReference(_fit_model(reference, frame, Y[:, main], lists))
 
 
-def _within_list_deviation(scores: NDArray[np.float64], lists: QueryLists) -> float:
+def within_list_deviation(scores: NDArray[np.float64], lists: QueryLists) -> float:
     """Root mean square of scores about their list's mean: all that matters of them for ranking."""
     means = np.add.reduceat(scores, lists.offsets[:-1]) / lists.sizes
     deviation = float(np.sqrt(np.mean((scores - means[lists.index]) ** 2)))

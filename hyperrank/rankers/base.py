@@ -54,7 +54,6 @@ class BaseRanker(RankerMixin, BaseEstimator):
         self,
         data: GroupedFeatures,
         weights: NDArray[np.float64],
-        **options: Any,
     ) -> NDArray[np.floating[Any]]:
         """Scores of grouped rows under k weights, shape (n, k)."""
         raise NotImplementedError
@@ -69,12 +68,38 @@ class BaseRanker(RankerMixin, BaseEstimator):
         *,
         qid: ArrayLike | None = None,
         weights: ArrayLike | Mapping[str, float] | None = None,
-        **options: Any,
     ) -> NDArray[np.floating[Any]]:
-        """Score documents under one or several trade-offs; see the ranker's own documentation."""
+        """Score documents under one or several trade-offs; higher ranks first.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or frame of shape (n, d)
+            Features, NaN where missing; a frame may carry the query ids in a column ``qid``.
+        qid : array-like of shape (n,), optional
+            Query ids; one list by default.
+        weights : array-like of shape (m,) or (k, m), or mapping of objective to weight, optional
+            Trade-offs on the simplex; equal weights by default.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, k)
+            In the order of the rows of `X`.
+
+        Raises
+        ------
+        NotFittedError
+            Before fit.
+        ValueError
+            If `X` is not what fit was given, or weights are off the simplex.
+        """
+        return self._predict(X, qid, weights)
+
+    def _predict(
+        self, X: Any, qid: Any, weights: Any, *, ref_scores: Any = None, **options: Any
+    ) -> NDArray[np.floating[Any]]:
         check_is_fitted(self)
         at = self._weights(weights)
-        data = read_features(self, X, qid, reset=False, ref_scores=options.pop("ref_scores", None))
+        data = read_features(self, X, qid, reset=False, ref_scores=ref_scores)
         scores = data.lists.ungroup(self._scores(data, np.atleast_2d(at), **options))
         return scores[:, 0] if at.ndim == 1 else scores
 
@@ -175,7 +200,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
         per_query = np.concatenate(values)
         unmeasured = np.isnan(per_query).all(axis=(0, 1))
         if unmeasured.any():
-            names = [name for name, missing in zip(self.objectives_, unmeasured, strict=True) if missing]
+            names = [self.objectives_[j] for j in np.flatnonzero(unmeasured)]
             raise ValueError(
                 f"objectives {names} have no list with a label above 0: nothing to measure there."
             )

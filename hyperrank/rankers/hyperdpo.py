@@ -16,7 +16,13 @@ from hyperrank.rankers.fitting import Validation, fit_reward_model
 from hyperrank.rankers.holdout import hold_out, read_list_weight, read_validation
 from hyperrank.rankers.inputs import GroupedFeatures, LabelledLists, read_labelled
 from hyperrank.rankers.options import check_number, network_plan, resolve_objective
-from hyperrank.reference import NoReference, Reference, fit_reference
+from hyperrank.reference import (
+    NoReference,
+    Reference,
+    check_reference,
+    fit_reference,
+    within_list_deviation,
+)
 
 __all__ = ["HyperDPORanker"]
 
@@ -28,13 +34,14 @@ class HyperDPORanker(BaseRanker):
     optimisation (DPO) against a reference ranker, over weights drawn from the whole simplex:
 
     .. math:: \min_\theta \; \mathbb{E}_{w \sim Dir(\alpha)} \sum_j w_j \, L_j(r), \qquad
-              r = \beta \, (s(x, w) - s_{ref}(x, w))
+              r = \tfrac{\beta}{\sigma} \, (s(x, w) - s_{ref}(x, w))
 
     The network gives the reward r itself, so that the score is
 
-    .. math:: s(x, w) = s_{ref}(x, w) + \tfrac{t}{\beta} \, r(x, w)
+    .. math:: s(x, w) = s_{ref}(x, w) + t \, \tfrac{\sigma}{\beta} \, r(x, w)
 
-    with t the `temperature` of `predict`: 0 is the reference, and more pulls harder on the objectives.
+    with :math:`\sigma` the reference's deviation within a list and t the `temperature` of `predict`: 0 is
+    the reference, and more pulls harder on the objectives.
 
     Parameters
     ----------
@@ -57,16 +64,18 @@ class HyperDPORanker(BaseRanker):
         Ranks that count for ``"plackett_luce"``; all by default.
     ties : {"random", "average", "rating"}, default "random"
         What ``"plackett_luce"`` makes of equal labels.
-    beta : float, default 1.0
-        How closely scores are held to the reference. It may be changed after training through
-        `temperature`: an optimum at beta is one at every beta.
+    beta : float or "auto", default "auto"
+        How closely scores are held to the reference, whose scores count in units of their deviation within
+        a list. It may be changed after training through `temperature`: an optimum at beta is one at every
+        beta. By default 1 where the reference is itself a front or there is none, and 0.1 where it gives
+        one score, which does not know the other objectives.
     conditioning : {"film", "concat", "hypernetwork"}, default "film"
         How the weights reach the network.
     hidden : tuple of int, default (128, 128)
         Widths of the hidden layers; all but the last are shared by all weights.
     dropout : float, default 0.5
         Share of hidden units dropped in training.
-    transform : {"quantile", "standard", "log", "none"}, default "quantile"
+    feature_transform : {"quantile", "standard", "log", "none"}, default "quantile"
         What is done to features of any scale. Missing values (NaN) are handled by all of them.
     query_standardize : bool or "auto", default "auto"
         Whether features standardised within their query are added. Then a document's score depends on
@@ -93,7 +102,7 @@ class HyperDPORanker(BaseRanker):
         Decay per step of the running average of parameters that is kept; 0 keeps the last ones.
     early_stopping : bool or "auto", default "auto"
         Whether training stops by the hypervolume of the validation front, whose best state is kept. Without
-        `X_val` a share of the queries is held out for it. By default: with `X_val`, or from 200 queries on.
+        `X_val` a share of the queries is held out for it. By default: with `X_val`, or from 1,000 queries on.
     validation_fraction : float, default 0.1
         Share of the queries to hold out.
     patience : int, default 5
@@ -115,6 +124,8 @@ class HyperDPORanker(BaseRanker):
         Names of the objectives.
     reference_ : hyperrank.reference.Reference
         The reference ranker, ready to score.
+    pull_ : float
+        What rewards are multiplied by in scores: the reference's deviation over beta.
     model_ : hyperrank.rankers.reward_model.RewardModel
         Transforms and network.
     history_ : list of dict
@@ -153,11 +164,11 @@ class HyperDPORanker(BaseRanker):
         gain: str = "exp2",
         top_k: int | None = None,
         ties: str = "random",
-        beta: float = 1.0,
+        beta: float | str = "auto",
         conditioning: str = "film",
         hidden: Sequence[int] = (128, 128),
         dropout: float = 0.5,
-        transform: str = "quantile",
+        feature_transform: str = "quantile",
         query_standardize: bool | str = "auto",
         booster_inputs: bool = False,
         booster_params: Mapping[str, Any] | None = None,
@@ -189,7 +200,7 @@ class HyperDPORanker(BaseRanker):
         self.conditioning = conditioning
         self.hidden = hidden
         self.dropout = dropout
-        self.transform = transform
+        self.feature_transform = feature_transform
         self.query_standardize = query_standardize
         self.booster_inputs = booster_inputs
         self.booster_params = booster_params
@@ -251,8 +262,10 @@ class HyperDPORanker(BaseRanker):
             If data or options are not as described; always before any training starts.
         """
         data = read_labelled(self, X, y, qid, reset=True, objectives=self.objectives, ref_scores=ref_scores)
+        data.check_ref_scores(check_reference(self.reference))
         main = resolve_objective(self.reference_objective, data.names)
-        check_number("beta", self.beta, above=0)
+        if self.beta != "auto":
+            check_number("beta", self.beta, above=0)
         list_weight = read_list_weight(query_weight, data.lists)
         given = read_validation(self, X_val, y_val, qid_val, ref_scores_val, names=data.names)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -279,17 +292,15 @@ class HyperDPORanker(BaseRanker):
             list_weight=list_weight,
             n_jobs=self.n_jobs,
         )
-        if reference.needs_scores or data.ref_scores is not None:
-            data.parts(reference)
+        pull = self._pull(reference, training)
         model, result = fit_reward_model(
             training,
             plan,
-            validation=None if held is None else self._validation(held, reference),
+            validation=None if held is None else self._validation(held, reference, pull),
             list_weight=list_weight,
         )
         self.objectives_ = data.names
-        self.reference_ = reference
-        self.model_ = model
+        self.reference_, self.pull_, self.model_ = reference, pull, model
         self.history_ = result.history
         self.best_epoch_, self.best_score_ = result.best_epoch, result.best_score
         return self
@@ -331,24 +342,33 @@ class HyperDPORanker(BaseRanker):
         ValueError
             If `X` is not what fit was given, or weights are off the simplex.
         """
-        return super().predict(X, qid=qid, weights=weights, temperature=temperature, ref_scores=ref_scores)
+        return self._predict(X, qid, weights, ref_scores=ref_scores, temperature=temperature)
 
     def _scores(
         self, data: GroupedFeatures, weights: NDArray[np.float64], *, temperature: float | None = None
     ) -> NDArray[np.float64]:
-        pull = 1.0 if temperature is None else check_number("temperature", temperature, at_least=0)
+        factor = 1.0 if temperature is None else check_number("temperature", temperature, at_least=0)
         base = self.reference_.mix(data.parts(self.reference_), weights)
-        return base + (pull / self.beta) * self.model_.rewards(data.X, data.lists.in_place, weights)
+        rewards = self.model_.rewards(data.X, data.lists.in_place, weights)
+        return base + np.float64(factor * self.pull_) * rewards
 
     def _reference_scores(self, data: GroupedFeatures) -> NDArray[np.float64] | None:
         if isinstance(self.reference_, NoReference):
             return None
         return self.reference_.own_scores(data.parts(self.reference_))
 
-    def _validation(self, held: LabelledLists, reference: Reference) -> Validation:
+    def _pull(self, reference: Reference, training: LabelledLists) -> float:
+        """What rewards are multiplied by in scores: the reference's deviation over beta."""
+        own = reference.own_scores(training.parts(reference))
+        if isinstance(reference, NoReference):
+            return 1.0 if self.beta == "auto" else 1.0 / float(self.beta)
+        beta = float(self.beta) if self.beta != "auto" else (0.1 if reference.main is None else 1.0)
+        return within_list_deviation(own, training.lists) / beta
+
+    def _validation(self, held: LabelledLists, reference: Reference, pull: float) -> Validation:
         return Validation(
             data=held,
             metric=parse_metric(self.metric),
             mixed_reference=partial(reference.mix, held.parts(reference)),
-            pull=1 / self.beta,
+            pull=pull,
         )

@@ -51,12 +51,16 @@ class GroupedFeatures:
 
     def parts(self, reference: Reference) -> NDArray[np.float64]:
         """What the reference scores consist of, for the grouped rows; see `Reference.parts`."""
-        if reference.needs_scores and self.ref_scores is None:
-            raise ValueError("reference='scores' needs ref_scores: one score per row, wherever X is passed.")
-        if not reference.needs_scores and self.ref_scores is not None:
-            raise ValueError("ref_scores were given, but only reference='scores' reads them.")
+        self.check_ref_scores(reference.needs_scores)
         given = reference.parts(self.lists.ungroup(self.X), self.frame, self.ref_scores)
         return self.lists.group(given)
+
+    def check_ref_scores(self, needed: bool) -> None:
+        """Refuse reference scores that are missing, or that nothing would read."""
+        if needed and self.ref_scores is None:
+            raise ValueError("reference='scores' needs ref_scores: one score per row, wherever X is passed.")
+        if not needed and self.ref_scores is not None:
+            raise ValueError("ref_scores were given, but only reference='scores' reads them.")
 
 
 @dataclass(frozen=True)
@@ -227,8 +231,8 @@ def read_labels(
     if bad.any():
         row, column = np.argwhere(bad)[0]
         raise ValueError(
-            f"{name} must hold labels from 0 up to 3e38; got {labels[row, column]} at row {row}, column {column}. "
-            "Shift or rescale that objective (labels are gains: more is better)."
+            f"{name} must hold labels from 0 up to 3e38; got {labels[row, column]} at row {row}, "
+            f"column {column}. Shift or rescale that objective (labels are gains: more is better)."
         )
     return labels.astype(np.float32), _objective_names(objectives, found, labels.shape[1], name)
 
@@ -252,10 +256,17 @@ def read_labelled(
     -------
     LabelledLists
     """
+    name_of_y = f"y{suffix}"
     if y is None:
-        read_labels(y, 0, name=f"y{suffix}")
+        read_labels(y, 0, name=name_of_y)
     features = read_features(estimator, X, qid, reset=reset, ref_scores=ref_scores, suffix=suffix)
-    labels, names = read_labels(y, len(features.X), objectives=objectives, name=f"y{suffix}")
+    labels, names = read_labels(y, len(features.X), objectives=objectives, name=name_of_y)
+    unobserved = np.isnan(labels).all(axis=0)
+    if reset and unobserved.any():
+        missing = [names[j] for j in np.flatnonzero(unobserved)]
+        raise ValueError(
+            f"objectives {missing} have no label at all: every entry of {name_of_y} is NaN there."
+        )
     return LabelledLists(**vars(features), Y=features.lists.group(labels), names=names)
 
 

@@ -42,7 +42,7 @@ def network_plan(
         If an option is unknown or out of range.
     """
     _check_choice("conditioning", conditioning, CONDITIONINGS)
-    _check_choice("transform", estimator.transform, TRANSFORMS)
+    _check_choice("feature_transform", estimator.feature_transform, TRANSFORMS)
     _check_choice("gain", estimator.gain, ("exp2", "linear"))
     _check_choice("ties", estimator.ties, ("random", "average", "rating"))
     parse_metric(estimator.metric)
@@ -77,7 +77,7 @@ def network_plan(
         hidden=hidden,
         conditioning=conditioning,
         dropout=check_number("dropout", estimator.dropout, at_least=0, below=1),
-        transform=estimator.transform,
+        transform=estimator.feature_transform,
         query_standardize=n_lists > 1 if within == "auto" else bool(within),
         booster_inputs=bool(estimator.booster_inputs),
         booster_params=estimator.booster_params,
