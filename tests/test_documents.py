@@ -1,0 +1,50 @@
+"""Every code block of README and docs runs."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return [code for found, code in BLOCK.findall(path.read_text()) if found == language]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_python_blocks_run(path, shared_data, monkeypatch, tmp_path):
+    """A document is one session: later blocks use what earlier ones made."""
+    monkeypatch.setenv("HYPERRANK_DATA", str(shared_data))
+    monkeypatch.chdir(tmp_path)
+    mpl.use("Agg")
+    session: dict[str, object] = {}
+    for number, code in enumerate(blocks(path, "python")):
+        exec(compile(code, f"{path.name}, block {number}", "exec"), session)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_shell_blocks_name_commands_that_exist(path):
+    for code in blocks(path, "bash"):
+        for line in filter(None, (line.split("#")[0].strip() for line in code.splitlines())):
+            words = line.split()
+            if words[0] == "make":
+                # Make is how these tests are run: here it only says what it would do.
+                environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
+                subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True, env=environment)
+            elif words[:2] == ["python", "-m"]:
+                assert (ROOT / (words[2].replace(".", "/") + ".py")).is_file(), line
+            else:
+                assert words[0] == "pip", f"no test runs {line!r}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_lead_somewhere(path):
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text()):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
