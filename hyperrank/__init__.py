@@ -17,10 +17,18 @@ if TYPE_CHECKING:
     from hyperrank.front import ParetoFront
     from hyperrank.lists import QueryLists
     from hyperrank.model_selection import QueryKFold, QueryShuffleSplit
-    from hyperrank.rankers import HyperDPORanker
+    from hyperrank.rankers import (
+        HyperDPORanker,
+        LightGBMScalarizationRanker,
+        LinearScalarizationRanker,
+        MixedScoresRanker,
+    )
 
 __all__ = [
     "HyperDPORanker",
+    "LightGBMScalarizationRanker",
+    "LinearScalarizationRanker",
+    "MixedScoresRanker",
     "ParetoFront",
     "QueryKFold",
     "QueryLists",
@@ -36,6 +44,9 @@ __all__ = [
 
 _HOMES = {
     "HyperDPORanker": "hyperrank.rankers",
+    "LightGBMScalarizationRanker": "hyperrank.rankers",
+    "LinearScalarizationRanker": "hyperrank.rankers",
+    "MixedScoresRanker": "hyperrank.rankers",
     "ParetoFront": "hyperrank.front",
     "QueryKFold": "hyperrank.model_selection",
     "QueryLists": "hyperrank.lists",

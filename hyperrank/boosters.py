@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BOOSTER_PARAMS",
+    "booster_from_text",
     "booster_grades",
     "booster_scores",
+    "booster_text",
     "cross_fitted_scores",
     "fit_booster",
     "fit_boosters",
@@ -232,6 +234,19 @@ def booster_scores(booster: lightgbm.Booster, X: NDArray[np.float32]) -> NDArray
     if len(X) == 0:
         return np.zeros(0)
     return np.asarray(booster.predict(X), dtype=np.float64)
+
+
+def booster_text(booster: lightgbm.Booster) -> str:
+    """A booster in LightGBM's own text format."""
+    text: str = booster.model_to_string(num_iteration=-1)
+    return text
+
+
+def booster_from_text(text: str) -> lightgbm.Booster:
+    """A booster from LightGBM's own text format."""
+    import lightgbm
+
+    return lightgbm.Booster(model_str=text)
 
 
 def _in_threads(tasks: list[Any], n_jobs: int | None, X: NDArray[np.float32]) -> list[Any]:

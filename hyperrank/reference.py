@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from hyperrank.boosters import booster_scores, fit_boosters
+from hyperrank.boosters import booster_from_text, booster_scores, booster_text, fit_boosters
 from hyperrank.lists import QueryLists
 
 __all__ = [
@@ -125,6 +125,14 @@ class BoosterReference(Reference):
 
     def __init__(self, boosters: Sequence[Any], scales: NDArray[np.float64], main: int | None) -> None:
         self.boosters, self.scales, self.main = list(boosters), scales, main
+
+    def __getstate__(self) -> dict[str, Any]:
+        texts = [booster_text(booster) for booster in self.boosters]
+        return {"boosters": texts, "scales": self.scales, "main": self.main}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.boosters = [booster_from_text(text) for text in state["boosters"]]
+        self.scales, self.main = state["scales"], state["main"]
 
     def parts(self, X: NDArray[np.float32], frame: Any, ref_scores: Any) -> NDArray[np.float64]:
         """Standardised scores of each booster, shape (n, 1) or (n, m)."""

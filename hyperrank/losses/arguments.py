@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from hyperrank.losses.segments import segment_index
+
 __all__ = ["FlatLists", "check_flat", "reduce_lists"]
 
 
@@ -17,6 +19,7 @@ class FlatLists:
     Attributes
     ----------
     scores : Tensor of shape (n, k)
+        Less the highest of their list: no loss sees the shift, and differences of large scores stay exact.
     labels : Tensor of shape (n, m)
     has_draws, has_objectives : bool
         Whether the axis k or m was given, and so is kept in the result.
@@ -53,8 +56,10 @@ def check_flat(scores: Tensor, labels: Tensor, offsets: Tensor) -> FlatLists:
         raise ValueError(
             f"offsets run from {first} to {last}; wanted 0 to {len(scores)}, the number of documents."
         )
+    draws = scores if scores.ndim == 2 else scores[:, None]
+    top = torch.segment_reduce(draws.detach(), "max", offsets=offsets, axis=0, initial=-torch.inf)
     return FlatLists(
-        scores=scores if scores.ndim == 2 else scores[:, None],
+        scores=draws - top[segment_index(offsets)],
         labels=(labels if labels.ndim == 2 else labels[:, None]).to(scores.dtype),
         has_draws=scores.ndim == 2,
         has_objectives=labels.ndim == 2,

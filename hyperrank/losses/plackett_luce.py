@@ -7,7 +7,7 @@ from torch import Tensor
 
 from hyperrank.losses.arguments import check_flat, reduce_lists
 from hyperrank.losses.segments import reverse_logcumsumexp, segment_index, segment_logsumexp, segment_sum
-from hyperrank.losses.ties import EXACT_TIES, average_tail_sums, random_order, tie_groups
+from hyperrank.losses.ties import EXACT_TIES, average_tail_sums, label_order, random_order, tie_groups
 
 __all__ = ["plackett_luce"]
 
@@ -83,7 +83,7 @@ def plackett_luce(
     for j in range(flat.labels.shape[1]):
         rows, kept = _observed(flat.labels[:, j], offsets)
         column = flat.labels[rows, j]
-        order = random_order(column, kept, generator)
+        order = random_order(column, kept, generator) if ties == "random" else label_order(column, kept)
         ranked, grades = flat.scores[rows[order]], column[order]
         if ties == "random":
             losses.append(_of_order(ranked, kept, top_k))
@@ -131,7 +131,8 @@ def _of_all_orders(ranked: Tensor, grades: Tensor, offsets: Tensor, top_k: int |
     tails = reverse_logcumsumexp(mass, list_offsets)
     first_rank = group_offsets[:-1] - offsets[:-1][group_index]
     n_ranks = sizes if top_k is None else (top_k - first_rank).clamp(min=0).minimum(sizes)
-    chosen = segment_sum(ranked, group_offsets) * (n_ranks / sizes.clamp_min(1))[:, None]
+    share = n_ranks.to(ranked.dtype) / sizes
+    chosen = segment_sum(ranked, group_offsets) * share[:, None]
     # The first place of a group sees the whole group whatever its order: one sum, not 2^g.
     normaliser = torch.where((n_ranks > 0)[:, None], tails, torch.zeros_like(tails))
     is_last = torch.ones_like(group_index, dtype=torch.bool)
@@ -141,8 +142,8 @@ def _of_all_orders(ranked: Tensor, grades: Tensor, offsets: Tensor, top_k: int |
     for size in torch.unique(sizes[n_ranks > 1]).tolist():
         if size > EXACT_TIES:
             raise ValueError(
-                f"ties='average' met {size} tied documents within the first ranks; it is exact up to {EXACT_TIES}. "
-                "Use top_k=1, or ties='random' or 'rating'."
+                f"ties='average' met {size} tied documents within the first ranks; "
+                f"it is exact up to {EXACT_TIES}. Use top_k=1, or ties='random' or 'rating'."
             )
         which = ((sizes == size) & (n_ranks > 1)).nonzero()[:, 0]
         places = group_offsets[:-1][which][:, None] + torch.arange(size, device=ranked.device)

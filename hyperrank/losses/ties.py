@@ -7,10 +7,29 @@ from torch import Tensor
 
 from hyperrank.losses.segments import segment_index
 
-__all__ = ["EXACT_TIES", "average_tail_sums", "random_order", "tie_groups"]
+__all__ = ["EXACT_TIES", "average_tail_sums", "label_order", "random_order", "tie_groups"]
 
 #: Tied groups up to this size are averaged over all their orders; each costs 2**size sums.
 EXACT_TIES = 10
+
+
+def label_order(labels: Tensor, offsets: Tensor) -> Tensor:
+    """Rows of each list by falling label, documents of equal label as they stand.
+
+    Parameters
+    ----------
+    labels : Tensor of shape (n,)
+        Labels without NaN.
+    offsets : Tensor of shape (q + 1,), int64
+        Where each list begins, and the end of the last.
+
+    Returns
+    -------
+    Tensor of shape (n,), int64
+        Row numbers, list after list.
+    """
+    by_label = torch.argsort(labels, descending=True, stable=True)
+    return by_label[torch.argsort(segment_index(offsets)[by_label], stable=True)]
 
 
 def random_order(labels: Tensor, offsets: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -84,12 +103,12 @@ def average_tail_sums(members: Tensor, below: Tensor, n_ranks: Tensor) -> Tensor
     Tensor of shape (G, k)
     """
     size = members.shape[1]
-    codes = torch.arange(1, 2**size, device=members.device)
-    inside = ((codes[:, None] >> torch.arange(size, device=members.device)) & 1).bool()  # (2^g - 1, g)
-    subset_sizes = inside.sum(dim=1)
-    n_subsets = torch.bincount(subset_sizes, minlength=size + 1).to(members.dtype)
-    masked = members[:, None].masked_fill(~inside[None, :, :, None], -torch.inf)
-    tails = torch.logaddexp(masked.logsumexp(dim=2), below[:, None])  # (G, subsets, k)
-    counts = (size - subset_sizes)[None, :] < n_ranks[:, None]
-    share = counts.to(members.dtype) / n_subsets[subset_sizes][None, :]
-    return (tails * share[:, :, None]).sum(dim=1)
+    # Each member doubles the subsets: all those before, and all those with it.
+    tails, subset_sizes = below[:, None], torch.zeros(1, dtype=torch.int64, device=members.device)
+    for place in range(size):
+        tails = torch.cat([tails, torch.logaddexp(tails, members[:, place, None])], dim=1)
+        subset_sizes = torch.cat([subset_sizes, subset_sizes + 1])
+    n_subsets = torch.bincount(subset_sizes).to(members.dtype)
+    counts = (size - subset_sizes)[None, 1:] < n_ranks[:, None]
+    share = counts.to(members.dtype) / n_subsets[subset_sizes[1:]]
+    return (tails[:, 1:] * share[:, :, None]).sum(dim=1)  # the empty subset is no place's

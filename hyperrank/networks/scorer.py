@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -53,11 +54,18 @@ class ConditionedScorer(nn.Module):
         n_condition: int = 32,
     ) -> None:
         super().__init__()
+        #: The arguments that make the same network again, before its parameters.
+        self.options = {
+            "n_features": n_features,
+            "n_objectives": n_objectives,
+            "hidden": list(hidden),
+            "conditioning": conditioning,
+            "dropout": dropout,
+            "n_condition": n_condition,
+        }
         widths = [n_features, *hidden]
         self.dropout = dropout
-        self.trunk = nn.ModuleList(
-            nn.Linear(n_in, n_out) for n_in, n_out in zip(widths[:-2], widths[1:-1], strict=True)
-        )
+        self.trunk = nn.ModuleList(nn.Linear(n_in, n_out) for n_in, n_out in pairwise(widths[:-1]))
         self.embedding = WeightEmbedding(n_objectives, n_condition)
         self.conditioned = ConditionedLinear(widths[-2], widths[-1], n_condition, conditioning)
         self.head = nn.Linear(widths[-1], 1)
@@ -78,11 +86,20 @@ class ConditionedScorer(nn.Module):
             Weights for all rows, or for each list.
         index : Tensor of shape (n,), int64, optional
             The list of each row; needed where each list has its own weights.
+
+        Raises
+        ------
+        ValueError
+            If each list has its own weights, but `index` is not given.
         """
+        if weights.ndim == 2:
+            weights, index = weights[None], None
+        elif index is None:
+            raise ValueError(f"weights of shape {tuple(weights.shape)} need index, the list of each row.")
         hidden = features
         for layer in self.trunk:
             hidden = self._drop(torch.nn.functional.silu(layer(hidden)))
-        condition = self.embedding(weights if weights.ndim == 3 else weights[None])
+        condition = self.embedding(weights)
         hidden = torch.nn.functional.silu(self.conditioned(hidden, condition, index))
         hidden = self._drop_shared(hidden)
         scores = self.head(hidden)[..., 0]

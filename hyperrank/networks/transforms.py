@@ -14,8 +14,11 @@ __all__ = ["TRANSFORMS", "FeatureTransform", "fit_transform_module", "standardiz
 #: The named transforms.
 TRANSFORMS = ("quantile", "standard", "log", "none")
 
-#: Rows that quantiles, means and deviations are estimated from; more change them by less than rounding matters.
+#: Rows that quantiles, means and deviations are estimated from; more would hardly change them.
 MAX_FIT_ROWS = 200_000
+
+#: Where the linear transforms end: values that training never came near would overflow the network's sums.
+LIMIT = 1e6
 
 
 class FeatureTransform(nn.Module):
@@ -26,7 +29,7 @@ class FeatureTransform(nn.Module):
 
     - ``"quantile"``: the normal quantile of the value's mid-rank, by linear interpolation between knots,
       then standardised. Blind to the feature's scale, outliers and any monotone change of it.
-    - ``"standard"``: zero mean and unit variance.
+    - ``"standard"``: zero mean and unit variance, cut at a million deviations.
     - ``"log"``: the same of sign(x) log(1 + |x|).
     - ``"none"``: the value itself.
 
@@ -42,6 +45,12 @@ class FeatureTransform(nn.Module):
         ``knots`` and ``values`` of shape (d, n_knots), or ``mean`` and ``scale`` of shape (d,).
     """
 
+    missing_columns: Tensor
+    knots: Tensor
+    values: Tensor
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, kind: str, has_missing: Tensor, tables: dict[str, Tensor]) -> None:
         super().__init__()
         if kind not in TRANSFORMS:
@@ -49,8 +58,21 @@ class FeatureTransform(nn.Module):
         self.kind = kind
         self.register_buffer("missing_columns", has_missing.nonzero()[:, 0])
         self.n_in = len(has_missing)
+        self.table_names = tuple(tables)
         for name, table in tables.items():
             self.register_buffer(name, table)
+
+    @property
+    def has_missing(self) -> Tensor:
+        """Features that were missing somewhere in training, shape (d,), bool."""
+        flags = torch.zeros(self.n_in, dtype=torch.bool, device=self.missing_columns.device)
+        flags[self.missing_columns] = True
+        return flags
+
+    @property
+    def tables(self) -> dict[str, Tensor]:
+        """The fitted tables, as they were given."""
+        return {name: getattr(self, name) for name in self.table_names}
 
     @property
     def n_out(self) -> int:
@@ -63,9 +85,9 @@ class FeatureTransform(nn.Module):
         if self.kind == "quantile":
             out = _interpolate(features, self.knots, self.values)
         elif self.kind == "log":
-            out = (_signed_log(features) - self.mean) / self.scale
+            out = ((_signed_log(features) - self.mean) / self.scale).clamp(-LIMIT, LIMIT)
         elif self.kind == "standard":
-            out = (features - self.mean) / self.scale
+            out = ((features - self.mean) / self.scale).clamp(-LIMIT, LIMIT)
         else:
             out = features
         out = out.masked_fill(missing, 0.0)
@@ -129,22 +151,24 @@ def standardize_within(features: Tensor, offsets: Tensor) -> Tensor:
     """
     index = segment_index(offsets)
     wide = features.double()
+    top = torch.segment_reduce(wide.abs(), "max", offsets=offsets, axis=0, initial=0)[index]
     centred = wide - _exact_mean(wide, offsets, index)
     deviation = _exact_mean(centred.square(), offsets, index).sqrt()
     # A feature that is constant up to rounding within the list says nothing there.
-    flat = deviation <= 1e-6 * wide.abs().clamp_min(1)
-    return torch.where(flat, torch.zeros_like(wide), centred / deviation.clamp_min(1e-30)).to(features.dtype)
+    flat = deviation <= torch.finfo(features.dtype).eps * top
+    return (centred / deviation.masked_fill(flat, 1.0)).masked_fill(flat, 0.0).to(features.dtype)
 
 
 def _exact_mean(rows: Tensor, offsets: Tensor, index: Tensor) -> Tensor:
     """Mean of each row's segment, in fixed point relative to the segment's largest entry.
 
-    Multiples of 2^-30 below 1 add up without rounding in float64 for up to 2^22 rows.
+    Float64 adds whole numbers up to 2^52 without rounding, so n rows may use steps of n 2^-52.
     """
+    sizes = offsets.diff().clamp_min(1).to(rows.dtype)[:, None]
     top = torch.segment_reduce(rows.abs(), "max", offsets=offsets, axis=0, initial=0)
-    unit = (top / 2**30).clamp_min(torch.finfo(rows.dtype).tiny)
+    unit = (top * sizes / 2**52).clamp_min(torch.finfo(rows.dtype).tiny)
     total = segment_sum((rows / unit[index]).round(), offsets)
-    return (total * unit / offsets.diff().clamp_min(1)[:, None])[index]
+    return (total * unit / sizes)[index]
 
 
 def _quantile_tables(features: NDArray[np.float32], n_knots: int) -> dict[str, Tensor]:
@@ -183,7 +207,8 @@ def _moments(features: NDArray[np.float32], *, logarithm: bool) -> dict[str, Ten
     counts = (~np.isnan(wide)).sum(axis=0).clip(min=1)
     mean = np.nansum(wide, axis=0) / counts
     deviation = np.sqrt(np.nansum((wide - mean) ** 2, axis=0) / counts)
-    deviation[~(deviation > 1e-12 * np.maximum(1.0, np.abs(mean)))] = 1.0
+    constant = ~(deviation > np.maximum(1e-12 * np.abs(mean), np.finfo(np.float32).tiny))
+    deviation[constant] = 1.0
     return {
         "mean": torch.from_numpy(mean.astype(np.float32)),
         "scale": torch.from_numpy(deviation.astype(np.float32)),
@@ -203,6 +228,8 @@ def _interpolate(features: Tensor, knots: Tensor, values: Tensor) -> Tensor:
     x0, x1 = knots.gather(1, lower), knots.gather(1, upper)
     y0, y1 = values.gather(1, lower), values.gather(1, upper)
     # Knots that coincide are padding: there the fraction is 0/0 and the upper value holds.
-    span = x1 - x0
-    share = torch.where(span > 0, (columns - x0) / torch.where(span > 0, span, 1.0), 1.0).clamp(0.0, 1.0)
+    # Halves, since the difference of two large numbers of unlike sign may be infinite.
+    span = x1 / 2 - x0 / 2
+    part = columns / 2 - x0 / 2
+    share = torch.where(span > 0, part / torch.where(span > 0, span, 1.0), 1.0).clamp(0.0, 1.0)
     return (y0 + share * (y1 - y0)).T

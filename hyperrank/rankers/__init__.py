@@ -2,5 +2,15 @@
 
 from hyperrank.rankers.base import BaseRanker, RankerMixin
 from hyperrank.rankers.hyperdpo import HyperDPORanker
+from hyperrank.rankers.lightgbm_scalarization import LightGBMScalarizationRanker
+from hyperrank.rankers.linear_scalarization import LinearScalarizationRanker
+from hyperrank.rankers.mixed_scores import MixedScoresRanker
 
-__all__ = ["BaseRanker", "HyperDPORanker", "RankerMixin"]
+__all__ = [
+    "BaseRanker",
+    "HyperDPORanker",
+    "LightGBMScalarizationRanker",
+    "LinearScalarizationRanker",
+    "MixedScoresRanker",
+    "RankerMixin",
+]

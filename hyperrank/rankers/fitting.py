@@ -94,6 +94,9 @@ def fit_reward_model(
     validation: Validation | None = None,
     list_weight: NDArray[np.float64] | None = None,
     draw_weights: Callable[[int], NDArray[np.float64]] | None = None,
+    start: RewardModel | None = None,
+    keep_boosters: bool = False,
+    progress: Callable[[RewardModel], TrainingProgress] | None = None,
 ) -> tuple[RewardModel, TrainingResult]:
     """Train a reward model.
 
@@ -109,6 +112,12 @@ def fit_reward_model(
         How much each list counts.
     draw_weights : callable, optional
         ``n -> weights of shape (n, m)``; Dirichlet draws by default.
+    start : RewardModel, optional
+        Whose transform is kept, and whose network is what a copy of is trained on.
+    keep_boosters : bool, default False
+        Whether the boosters of `start` score the training rows, which they then must not have seen.
+    progress : callable, optional
+        Makes of the model in training what its epochs are reported to.
 
     Returns
     -------
@@ -116,34 +125,21 @@ def fit_reward_model(
     TrainingResult
     """
     rng = np.random.default_rng(plan.seed)
-    boosters, inputs = [], data.X
-    if plan.booster_inputs:
-        options: dict[str, Any] = {
-            "objectives": range(data.Y.shape[1]),
-            "params": plan.booster_params,
-            "seed": plan.seed,
-            "list_weight": list_weight,
-            "n_jobs": plan.n_jobs,
-        }
-        scores = cross_fitted_scores(data.X, data.Y, data.lists, **options)
-        inputs = np.column_stack([data.X, scores]).astype(np.float32)
-        boosters = fit_boosters(data.X, data.Y, data.lists, **options)
-    transform = fit_transform_module(inputs, plan.transform, rng=rng).to(plan.device)
+    if start is not None and keep_boosters:
+        boosters, inputs = start.boosters, start.inputs(data.X)
+    else:
+        boosters, inputs = _booster_inputs(data, plan, list_weight)
     with _seeded(plan.seed, plan.device):
-        width = transform.n_out * (2 if plan.query_standardize else 1)
-        network = ConditionedScorer(
-            width,
-            data.Y.shape[1],
-            hidden=plan.hidden,
-            conditioning=plan.conditioning,
-            dropout=plan.dropout,
-        ).to(plan.device)
-        model = RewardModel(
-            transform, network, plan.device, boosters=boosters, query_standardize=plan.query_standardize
-        )
-        tensors = _tensors(model, data, inputs, list_weight)
+        if start is None:
+            model = _new_model(inputs, data.Y.shape[1], plan, boosters, rng)
+        else:
+            model = start.copy(boosters)
+        weight = None if list_weight is None else torch.from_numpy(list_weight).to(plan.device, torch.float32)
+        labels = torch.from_numpy(data.Y).to(plan.device)
+        tensors = ListTensors(model.features(inputs, data.lists), labels, data.lists, weight)
+        epochs = plan.settings.max_epochs
         result = train(
-            network,
+            model.network,
             tensors,
             loss=plan.loss,
             settings=plan.settings,
@@ -151,9 +147,9 @@ def fit_reward_model(
             scale=_objective_scale(tensors, plan.loss) if plan.normalize_objectives else None,
             draw_weights=draw_weights,
             evaluate=None if validation is None else _front_score(model, validation),
-            progress=TrainingProgress(
-                plan.settings.max_epochs, verbose=plan.verbose, score_name="hypervolume"
-            ),
+            progress=progress(model)
+            if progress
+            else TrainingProgress(epochs, verbose=plan.verbose, score_name="hypervolume"),
         )
     return model, result
 
@@ -182,15 +178,43 @@ def automatic_epochs(n_rows: int) -> int:
     return int(np.clip(round(30 * (8_000 / max(n_rows, 1)) ** 0.25), 5, 40))
 
 
-def _tensors(
-    model: RewardModel,
-    data: LabelledLists,
+def _booster_inputs(
+    data: LabelledLists, plan: FitPlan, list_weight: NDArray[np.float64] | None
+) -> tuple[list[Any], NDArray[np.float32]]:
+    """Boosters for serving, and the features with scores of boosters that have not seen their query."""
+    if not plan.booster_inputs:
+        return [], data.X
+    options: dict[str, Any] = {
+        "objectives": range(data.Y.shape[1]),
+        "params": plan.booster_params,
+        "seed": plan.seed,
+        "list_weight": list_weight,
+        "n_jobs": plan.n_jobs,
+    }
+    scores = cross_fitted_scores(data.X, data.Y, data.lists, **options)
+    boosters = fit_boosters(data.X, data.Y, data.lists, **options)
+    return boosters, np.column_stack([data.X, scores]).astype(np.float32)
+
+
+def _new_model(
     inputs: NDArray[np.float32],
-    list_weight: NDArray[np.float64] | None,
-) -> ListTensors:
-    weight = None if list_weight is None else torch.from_numpy(list_weight).to(model.device, torch.float32)
-    labels = torch.from_numpy(data.Y).to(model.device)
-    return ListTensors(model.features(inputs, data.lists), labels, data.lists, weight)
+    n_objectives: int,
+    plan: FitPlan,
+    boosters: list[Any],
+    rng: np.random.Generator,
+) -> RewardModel:
+    """A transform fitted to the inputs, and a network that knows nothing yet."""
+    transform = fit_transform_module(inputs, plan.transform, rng=rng).to(plan.device)
+    network = ConditionedScorer(
+        transform.n_out * (2 if plan.query_standardize else 1),
+        n_objectives,
+        hidden=plan.hidden,
+        conditioning=plan.conditioning,
+        dropout=plan.dropout,
+    ).to(plan.device)
+    return RewardModel(
+        transform, network, plan.device, boosters=boosters, query_standardize=plan.query_standardize
+    )
 
 
 def _objective_scale(tensors: ListTensors, loss: ListLoss) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -11,22 +12,67 @@ from hyperrank.lists import QueryLists
 from hyperrank.rankers.inputs import LabelledLists, read_labelled, read_scores
 from hyperrank.rankers.options import check_number
 
-__all__ = ["hold_out", "read_list_weight", "read_validation"]
+__all__ = ["hold_out", "one_validation", "read_list_weight", "read_validation"]
 
 #: Lists from which on some are held out to stop training by, unless told otherwise. With fewer, not to see
 #: them costs more than a noisy validation front gains: on MQ2008's 627 training queries 0.6% of hypervolume.
 MIN_LISTS_TO_HOLD_OUT = 1000
 
 
+def one_validation(
+    X_val: Any, y_val: Any, qid_val: Any, eval_set: Any, eval_qid: Any
+) -> tuple[Any, Any, Any]:
+    """Validation data under either of their names: X_val, y_val, qid_val, or eval_set and eval_qid.
+
+    Raises
+    ------
+    ValueError
+        If they are given under both, or `eval_set` is not one pair of features and labels.
+    """
+    if eval_set is None and eval_qid is None:
+        return X_val, y_val, qid_val
+    if any(given is not None for given in (X_val, y_val, qid_val)):
+        raise ValueError("validation data were given as X_val and as eval_set: use one of the two.")
+    pairs = [eval_set] if isinstance(eval_set, tuple) else list(eval_set or [])
+    if len(pairs) != 1 or not isinstance(pairs[0], tuple | list) or len(pairs[0]) != 2:
+        raise ValueError("eval_set must be one pair (X_val, y_val), or a list of one such pair.")
+    ids = eval_qid[0] if isinstance(eval_qid, list | tuple) and len(eval_qid) == 1 else eval_qid
+    return pairs[0][0], pairs[0][1], ids
+
+
 def read_validation(
-    estimator: Any, X_val: Any, y_val: Any, qid_val: Any, ref_scores_val: Any, *, names: tuple[str, ...]
+    estimator: Any,
+    X_val: Any,
+    y_val: Any,
+    qid_val: Any,
+    ref_scores_val: Any,
+    *,
+    names: tuple[str, ...],
+    n_rows: int,
 ) -> LabelledLists | None:
     """Check validation data against the training data; None where there are none.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        That knows the features.
+    X_val, y_val, qid_val, ref_scores_val
+        As the caller gave them.
+    names : tuple of str
+        The objectives.
+    n_rows : int
+        Training rows.
 
     Raises
     ------
     ValueError
         If they are given in part, or do not fit the training data.
+
+    Warns
+    -----
+    UserWarning
+        If they have as many rows as the training data, which is what a search makes of validation data
+        that were as long as the whole data set: it cuts them like training rows.
     """
     if X_val is None:
         if y_val is not None or qid_val is not None or ref_scores_val is not None:
@@ -46,6 +92,13 @@ def read_validation(
     )
     if data.Y.shape[1] != len(names):
         raise ValueError(f"y_val has {data.Y.shape[1]} objectives, but y has {len(names)}: {list(names)}.")
+    if len(data.X) == n_rows:
+        warnings.warn(
+            f"X_val has exactly as many rows as X ({n_rows}). If this fit is part of a scikit-learn search, "
+            "the search cut X_val like the training rows and this is not what you passed: drop a row of it.",
+            UserWarning,
+            stacklevel=4,
+        )
     return data
 
 

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_random_state
 
-from hyperrank.metrics import parse_metric
-from hyperrank.rankers.base import BaseRanker
-from hyperrank.rankers.fitting import Validation, fit_reward_model
-from hyperrank.rankers.holdout import hold_out, read_list_weight, read_validation
-from hyperrank.rankers.inputs import GroupedFeatures, LabelledLists, read_labelled
-from hyperrank.rankers.options import check_number, network_plan, resolve_objective
-from hyperrank.reference import (
-    NoReference,
-    Reference,
-    check_reference,
-    fit_reference,
-    within_list_deviation,
-)
+from hyperrank.rankers.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
+from hyperrank.rankers.dpo import CheckedFit, DPORanker
+from hyperrank.rankers.fitting import fit_reward_model
+from hyperrank.rankers.holdout import one_validation
+from hyperrank.rankers.inputs import GroupedFeatures
+from hyperrank.rankers.reward_model import RewardModel
+from hyperrank.training import TrainingResult
 
 __all__ = ["HyperDPORanker"]
 
 
-class HyperDPORanker(BaseRanker):
+class HyperDPORanker(CallbackSupportMixin, DPORanker):
     r"""A ranker for several objectives that is trained once and takes the trade-off at predict.
 
     One network, conditioned on weights w on the simplex, is trained by Plackett-Luce preference
@@ -107,6 +100,8 @@ class HyperDPORanker(BaseRanker):
         Share of the queries to hold out.
     patience : int, default 5
         Epochs without a better validation front after which training stops.
+    warm_start : bool, default False
+        Whether fit goes on from the network of the last fit, with its reference and transforms.
     metric : str, default "ndcg@10"
         What fronts and scores are measured in.
     device : str, default "auto"
@@ -183,6 +178,7 @@ class HyperDPORanker(BaseRanker):
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         patience: int = 5,
+        warm_start: bool = False,
         metric: str = "ndcg@10",
         device: str = "auto",
         n_jobs: int | None = None,
@@ -215,12 +211,14 @@ class HyperDPORanker(BaseRanker):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.patience = patience
+        self.warm_start = warm_start
         self.metric = metric
         self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
 
+    @with_callbacks
     def fit(
         self,
         X: Any,
@@ -233,6 +231,8 @@ class HyperDPORanker(BaseRanker):
         ref_scores: ArrayLike | None = None,
         ref_scores_val: ArrayLike | None = None,
         query_weight: ArrayLike | None = None,
+        eval_set: Any = None,
+        eval_qid: Any = None,
     ) -> HyperDPORanker:
         """Train on queries with labels for every objective.
 
@@ -250,6 +250,8 @@ class HyperDPORanker(BaseRanker):
             The reference's scores, for ``reference="scores"``.
         query_weight : array-like of shape (n,), optional
             How much the query of each row counts in training; the same for all rows of a query.
+        eval_set, eval_qid
+            Validation data as other rankers take them: ``[(X_val, y_val)]`` and ``[qid_val]``.
 
         Returns
         -------
@@ -261,114 +263,129 @@ class HyperDPORanker(BaseRanker):
         ValueError
             If data or options are not as described; always before any training starts.
         """
-        data = read_labelled(self, X, y, qid, reset=True, objectives=self.objectives, ref_scores=ref_scores)
-        data.check_ref_scores(check_reference(self.reference))
-        main = resolve_objective(self.reference_objective, data.names)
-        if self.beta != "auto":
-            check_number("beta", self.beta, above=0)
-        list_weight = read_list_weight(query_weight, data.lists)
-        given = read_validation(self, X_val, y_val, qid_val, ref_scores_val, names=data.names)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        held, kept = hold_out(self, data, given, rng=np.random.default_rng(seed))
-        plan = network_plan(
-            self,
-            len(data.X),
-            data.lists.n_lists,
+        goes_on = self.warm_start and hasattr(self, "model_")
+        checked = self._checked(
+            X,
+            y,
+            qid,
+            validation=(*one_validation(X_val, y_val, qid_val, eval_set, eval_qid), ref_scores_val),
+            ref_scores=ref_scores,
+            query_weight=query_weight,
             conditioning=self.conditioning,
-            seed=seed,
-            stops=held is not None,
+            objectives=self._known_objectives(y) if goes_on else self.objectives,
+            reset=not goes_on,
         )
-        training = data if len(kept) == data.lists.n_lists else data.take(kept)
-        list_weight = None if list_weight is None else list_weight[kept]
-        reference = fit_reference(
-            self.reference,
-            training.X,
-            training.Y,
-            training.lists,
-            frame=training.frame,
-            main=main,
-            params=self.booster_params,
-            seed=seed,
-            list_weight=list_weight,
-            n_jobs=self.n_jobs,
+        if goes_on:
+            self._check_objectives(checked)
+            reference, pull = self.reference_, self.pull_
+        else:
+            reference, pull = self._fit_reference(checked)
+        return self._train(
+            checked, reference, pull, self.model_ if goes_on else None, data=_as_task(X, y, qid)
         )
-        pull = self._pull(reference, training)
-        model, result = fit_reward_model(
-            training,
-            plan,
-            validation=None if held is None else self._validation(held, reference, pull),
-            list_weight=list_weight,
-        )
-        self.objectives_ = data.names
-        self.reference_, self.pull_, self.model_ = reference, pull, model
-        self.history_ = result.history
-        self.best_epoch_, self.best_score_ = result.best_epoch, result.best_score
-        return self
 
-    def predict(
+    def partial_fit(
         self,
         X: Any,
+        y: Any,
         *,
         qid: ArrayLike | None = None,
-        weights: ArrayLike | Mapping[str, float] | None = None,
-        temperature: float | None = None,
         ref_scores: ArrayLike | None = None,
-    ) -> NDArray[np.floating[Any]]:
-        """Score documents under one or several trade-offs; higher ranks first.
+        query_weight: ArrayLike | None = None,
+    ) -> HyperDPORanker:
+        """Train one more epoch on new queries; the first call is a whole fit.
+
+        Reference, boosters and transforms stay as the first call made them.
 
         Parameters
         ----------
-        X : array-like, sparse matrix or frame of shape (n, d)
-            Features, NaN where missing; a frame may carry the query ids in a column ``qid``.
-        qid : array-like of shape (n,), optional
-            Query ids, which matter only where `query_standardize` is on; one list by default.
-        weights : array-like of shape (m,) or (k, m), or mapping of objective to weight, optional
-            Trade-offs on the simplex; equal weights by default.
-        temperature : float, optional
-            How hard the objectives pull away from the reference: 0 gives the reference itself, 1 (the
-            default) what was trained, more goes further. The same as training with beta / temperature.
-        ref_scores : array-like of shape (n,), optional
-            The reference's scores, for ``reference="scores"``.
+        X, y, qid, ref_scores, query_weight
+            As for `fit`.
 
         Returns
         -------
-        ndarray of shape (n,) or (n, k), float64
-            In the order of the rows of `X`.
-
-        Raises
-        ------
-        NotFittedError
-            Before fit.
-        ValueError
-            If `X` is not what fit was given, or weights are off the simplex.
+        HyperDPORanker
+            Itself.
         """
-        return self._predict(X, qid, weights, ref_scores=ref_scores, temperature=temperature)
-
-    def _scores(
-        self, data: GroupedFeatures, weights: NDArray[np.float64], *, temperature: float | None = None
-    ) -> NDArray[np.float64]:
-        factor = 1.0 if temperature is None else check_number("temperature", temperature, at_least=0)
-        base = self.reference_.mix(data.parts(self.reference_), weights)
-        rewards = self.model_.rewards(data.X, data.lists.in_place, weights)
-        return base + np.float64(factor * self.pull_) * rewards
-
-    def _reference_scores(self, data: GroupedFeatures) -> NDArray[np.float64] | None:
-        if isinstance(self.reference_, NoReference):
-            return None
-        return self.reference_.own_scores(data.parts(self.reference_))
-
-    def _pull(self, reference: Reference, training: LabelledLists) -> float:
-        """What rewards are multiplied by in scores: the reference's deviation over beta."""
-        own = reference.own_scores(training.parts(reference))
-        if isinstance(reference, NoReference):
-            return 1.0 if self.beta == "auto" else 1.0 / float(self.beta)
-        beta = float(self.beta) if self.beta != "auto" else (0.1 if reference.main is None else 1.0)
-        return within_list_deviation(own, training.lists) / beta
-
-    def _validation(self, held: LabelledLists, reference: Reference, pull: float) -> Validation:
-        return Validation(
-            data=held,
-            metric=parse_metric(self.metric),
-            mixed_reference=partial(reference.mix, held.parts(reference)),
-            pull=pull,
+        if not hasattr(self, "model_"):
+            return self.fit(X, y, qid=qid, ref_scores=ref_scores, query_weight=query_weight)
+        checked = self._checked(
+            X,
+            y,
+            qid,
+            validation=(None, None, None, None),
+            ref_scores=ref_scores,
+            query_weight=query_weight,
+            conditioning=self.conditioning,
+            objectives=self._known_objectives(y),
+            reset=False,
+            holds_out=False,
         )
+        self._check_objectives(checked)
+        once = replace(checked.plan, settings=replace(checked.plan.settings, max_epochs=1))
+        checked = replace(checked, plan=once)
+        return self._train(
+            checked, self.reference_, self.pull_, self.model_, data=_as_task(X, y, qid), keep_boosters=True
+        )
+
+    def _train(
+        self,
+        checked: CheckedFit,
+        reference: Any,
+        pull: float,
+        start: RewardModel | None,
+        *,
+        data: dict[str, Any],
+        keep_boosters: bool = False,
+    ) -> HyperDPORanker:
+        """Train the network and take over what came of it."""
+        names, plan = checked.training.names, checked.plan
+
+        def fitted(model: RewardModel) -> dict[str, Any]:
+            return {"objectives_": names, "reference_": reference, "pull_": pull, "model_": model}
+
+        shown: list[EpochCallbacks] = []
+
+        def progress(model: RewardModel) -> EpochCallbacks:
+            epochs, verbose = plan.settings.max_epochs, plan.verbose
+            made = EpochCallbacks(self, epochs, verbose=verbose, fitted=lambda: fitted(model), data=data)
+            shown.append(made)
+            return made
+
+        model, result = fit_reward_model(
+            checked.training,
+            plan,
+            validation=self._stopping(checked, reference, pull),
+            list_weight=checked.list_weight,
+            start=start,
+            keep_boosters=keep_boosters,
+            progress=progress,
+        )
+        for name, value in fitted(model).items():
+            setattr(self, name, value)
+        self._take_over(result)
+        for made in shown:
+            made.finish()
+        return self
+
+    def _take_over(self, result: TrainingResult) -> None:
+        self.history_ = result.history
+        self.best_epoch_, self.best_score_ = result.best_epoch, result.best_score
+
+    def _rewards(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float32]:
+        return self.model_.rewards(data.X, data.lists.in_place, weights)
+
+    def _known_objectives(self, y: Any) -> tuple[str, ...] | None:
+        """The fitted names where a frame must be read by them; None lets any array pass."""
+        return self.objectives_ if hasattr(y, "columns") else None
+
+    def _check_objectives(self, checked: CheckedFit) -> None:
+        """Refuse to go on with other objectives than before."""
+        found = len(checked.training.names)
+        if found != len(self.objectives_):
+            raise ValueError(f"y has {found} objectives; the fit to go on from had {list(self.objectives_)}.")
+
+
+def _as_task(X: Any, y: Any, qid: Any) -> dict[str, Any]:
+    """Training data as scikit-learn's callbacks want them."""
+    return {"X": X, "y": y, "metadata": None if qid is None else {"qid": qid}}

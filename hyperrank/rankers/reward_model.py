@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hyperrank.boosters import booster_scores
+from hyperrank.boosters import booster_from_text, booster_scores, booster_text
 from hyperrank.lists import QueryLists
 from hyperrank.networks import ConditionedScorer
 from hyperrank.networks.transforms import FeatureTransform, standardize_within
@@ -53,6 +54,45 @@ class RewardModel:
         self.transform, self.network, self.device = transform, network, device
         self.boosters = list(boosters)
         self.query_standardize = query_standardize
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Plain arrays, numbers and text: what can be read without running anything, on any device."""
+        return {
+            "transform": {
+                "kind": self.transform.kind,
+                "has_missing": self.transform.has_missing.cpu().numpy(),
+                "tables": _as_arrays(self.transform.tables),
+            },
+            "network": {"options": self.network.options, "parameters": _as_arrays(self.network.state_dict())},
+            "device": self.device.type,
+            "boosters": [booster_text(booster) for booster in self.boosters],
+            "query_standardize": self.query_standardize,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        device = torch.device("cpu" if not torch.cuda.is_available() else state["device"])
+        fitted = state["transform"]
+        has_missing = torch.from_numpy(fitted["has_missing"])
+        transform = FeatureTransform(fitted["kind"], has_missing, _as_tensors(fitted["tables"]))
+        network = ConditionedScorer(**state["network"]["options"])
+        network.load_state_dict(_as_tensors(state["network"]["parameters"]))
+        self.__init__(  # type: ignore[misc]
+            transform.to(device),
+            network.to(device).eval(),
+            device,
+            boosters=[booster_from_text(text) for text in state["boosters"]],
+            query_standardize=state["query_standardize"],
+        )
+
+    def copy(self, boosters: Sequence[Any]) -> RewardModel:
+        """The same transform with a copy of the network, to be trained further."""
+        return RewardModel(
+            self.transform,
+            copy.deepcopy(self.network),
+            self.device,
+            boosters=boosters,
+            query_standardize=self.query_standardize,
+        )
 
     def inputs(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """Features with the boosters' scores beside them."""
@@ -109,6 +149,15 @@ class RewardModel:
             bounds = lists.offsets[:-1][np.unique(chunk_of_list, return_index=True)[1]]
         ends = np.append(bounds[1:], lists.n_rows)
         return list(zip(bounds.tolist(), ends.tolist(), strict=True))
+
+
+def _as_arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
+    return {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+
+
+def _as_tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
+    # A copy, since arrays that joblib maps from a file must not be written to.
+    return {name: torch.tensor(array) for name, array in arrays.items()}
 
 
 @torch.no_grad()

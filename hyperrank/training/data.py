@@ -27,6 +27,8 @@ class Batch:
     index : Tensor of shape (n,), int64
         The list of each row.
     query_weight : Tensor of shape (q,) or None
+    share : float or Tensor of shape ()
+        How much the batch counts beside others: its mean query weight over that of all lists.
     """
 
     features: Tensor
@@ -34,6 +36,7 @@ class Batch:
     offsets: Tensor
     index: Tensor
     query_weight: Tensor | None
+    share: float | Tensor = 1.0
 
 
 class ListTensors:
@@ -58,19 +61,22 @@ class ListTensors:
         self.labels = labels
         self.lists = lists
         self.query_weight = query_weight
+        if query_weight is not None:
+            self.mean_weight = query_weight.mean().clamp_min(torch.finfo(query_weight.dtype).tiny)
 
     def batch(self, which: NDArray[np.int64]) -> Batch:
         """The lists numbered `which`."""
         rows, lists = self.lists.take(which)
         device = self.features.device
         at = torch.from_numpy(rows).to(device)
-        chosen = torch.from_numpy(which).to(device)
+        weight = None if self.query_weight is None else self.query_weight[torch.from_numpy(which).to(device)]
         return Batch(
             features=self.features[at],
             labels=self.labels[at],
             offsets=torch.from_numpy(lists.offsets).to(device),
             index=torch.from_numpy(lists.index).to(device),
-            query_weight=None if self.query_weight is None else self.query_weight[chosen],
+            query_weight=weight,
+            share=1.0 if weight is None else weight.mean() / self.mean_weight,
         )
 
 
@@ -86,7 +92,7 @@ def document_batches(
     sizes : ndarray of shape (q,), int64
         Documents per list.
     batch_docs : int
-        Documents per batch; a batch ends with the list that reaches it.
+        Documents per batch, about: a batch ends with the list that reaches it.
     rng : numpy.random.Generator
         Shuffles the lists.
 
@@ -103,9 +109,19 @@ def document_batches(
     [2, 2]
     """
     order = rng.permutation(len(sizes)).astype(np.int64)
+    is_long = sizes[order] > batch_docs
+    batches = _cut(order[~is_long], sizes, batch_docs)
+    if not is_long.any():
+        yield from batches
+        return
+    batches += [order[at : at + 1] for at in np.flatnonzero(is_long)]
+    yield from (batches[at] for at in rng.permutation(len(batches)))
+
+
+def _cut(order: NDArray[np.int64], sizes: NDArray[np.int64], batch_docs: int) -> list[NDArray[np.int64]]:
+    """Batches of nearly equal size: a small rest would be a step with a noisy gradient."""
     ends = np.cumsum(sizes[order])
     total = int(ends[-1]) if len(ends) else 0
-    # Batches of nearly equal size: a small rest would be a step with a noisy gradient.
     n_batches = max(1, round(total / batch_docs))
     bounds = np.searchsorted(ends, np.arange(1, n_batches) * (total / n_batches))
-    yield from (part for part in np.split(order, np.unique(bounds + 1)) if len(part))
+    return [part for part in np.split(order, np.unique(bounds + 1)) if len(part)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from hyperrank.training.data import Batch, ListTensors, document_batches
 from hyperrank.training.progress import TrainingProgress
 from hyperrank.training.schedule import warmup_cosine
 from hyperrank.training.settings import TrainingSettings
+from hyperrank.training.states import BestState, RunningAverage
 
 __all__ = ["TrainingResult", "train"]
 
@@ -94,8 +94,8 @@ def train(
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
-    average = _Average(network, settings.average_decay)
-    best = _Best()
+    average = RunningAverage(network, settings.average_decay)
+    best = BestState()
     result = TrainingResult()
     n_batches = sum(
         1 for _ in document_batches(data.lists.sizes, settings.batch_docs, np.random.default_rng(0))
@@ -119,12 +119,12 @@ def train(
                     best.offer(entry["score"], epoch, network)
             entry["seconds"] = time.perf_counter() - started
             result.history.append(entry)
-            progress.update(entry)
-            if settings.patience is not None and best.waited >= settings.patience:
+            stopped = progress.update(entry)
+            if stopped or (settings.patience is not None and best.waited >= settings.patience):
                 break
     network.eval()
     if best.state is None:
-        average.keep()
+        average.exchange()
         result.best_epoch = len(result.history)
     else:
         network.load_state_dict(best.state)
@@ -165,7 +165,7 @@ class _Steps:
             query_weight=batch.query_weight,
         )
         self.optimiser.zero_grad(set_to_none=True)
-        value.backward()
+        (value * batch.share).backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.max_norm)
         if torch.isfinite(norm):
             self.optimiser.step()
@@ -182,62 +182,3 @@ class _Steps:
                 f"the loss was NaN or infinite in {self.bad} steps in a row, at step {self.taken}: "
                 "lower learning_rate, or look for extreme labels or features."
             )
-
-
-class _Average:
-    """Running average of a network's parameters, and a way to look through it."""
-
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.network, self.decay, self.n = network, decay, 0
-        self.state = [p.detach().clone() for p in network.parameters()] if decay > 0 else []
-
-    @torch.no_grad()
-    def update(self) -> None:
-        if self.decay <= 0:
-            return
-        self.n += 1
-        # A young average forgets faster, so that the random start does not linger in it.
-        rate = 1 - min(self.decay, (1 + self.n) / (10 + self.n))
-        torch._foreach_lerp_(self.state, [p.detach() for p in self.network.parameters()], rate)
-
-    def applied(self) -> _Swap:
-        """Hold the averaged parameters in the network for a while."""
-        return _Swap(self)
-
-    @torch.no_grad()
-    def swap(self) -> None:
-        """Exchange the network's parameters and the averaged ones."""
-        for parameter, averaged in zip(self.network.parameters(), self.state, strict=False):
-            held = parameter.detach().clone()
-            parameter.copy_(averaged)
-            averaged.copy_(held)
-
-    def keep(self) -> None:
-        """Leave the averaged parameters in the network."""
-        self.swap()
-
-
-class _Swap:
-    def __init__(self, average: _Average) -> None:
-        self.average = average
-
-    def __enter__(self) -> None:
-        self.average.swap()
-
-    def __exit__(self, *_: object) -> None:
-        self.average.swap()
-
-
-class _Best:
-    """The best evaluated parameters so far, and how long ago that was."""
-
-    def __init__(self) -> None:
-        self.score, self.epoch, self.waited = -math.inf, 0, 0
-        self.state: dict[str, Tensor] | None = None
-
-    def offer(self, score: float, epoch: int, network: nn.Module) -> None:
-        if score > self.score:
-            self.score, self.epoch, self.waited = score, epoch, 0
-            self.state = copy.deepcopy(network.state_dict())
-        else:
-            self.waited += 1

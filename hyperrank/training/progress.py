@@ -36,12 +36,13 @@ class TrainingProgress:
         if self.bar is not None:
             self.bar.close()
 
-    def update(self, entry: dict[str, float]) -> None:
-        """Show an epoch's loss, and its score where it was evaluated."""
+    def update(self, entry: dict[str, float]) -> bool:
+        """Show an epoch's loss, and its score where it was evaluated; True asks to stop training."""
         if self.bar is None:
-            return
+            return False
         self.shown["loss"] = f"{entry['loss']:.4f}"
         if "score" in entry:
             self.shown[self.score_name] = f"{entry['score']:.4f}"
         self.bar.set_postfix(self.shown, refresh=False)
         self.bar.update()
+        return False

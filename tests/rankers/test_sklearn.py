@@ -3,7 +3,6 @@
 import pickle
 
 import numpy as np
-import pytest
 import sklearn
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
@@ -39,7 +38,9 @@ def test_pickled_rankers_score_alike(fitted, unseen):
 def test_grid_search_carries_qid_through_a_pipeline(small):
     with sklearn.config_context(enable_metadata_routing=True):
         pipe = make_pipeline(StandardScaler(), HyperDPORanker(**QUICK))
-        search = GridSearchCV(pipe, {"hyperdporanker__alpha": [0.5, 1.0]}, cv=QueryKFold(2), error_score="raise")
+        search = GridSearchCV(
+            pipe, {"hyperdporanker__alpha": [0.5, 1.0]}, cv=QueryKFold(2), error_score="raise"
+        )
         search.fit(small.X, small.Y, qid=small.qid)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 

@@ -15,8 +15,8 @@ def no_training(monkeypatch):
     def refuse(*_args, **_kwargs):
         pytest.fail("training started before the input was refused")
 
-    for name in ("fit_reference", "fit_reward_model"):
-        monkeypatch.setattr(f"hyperrank.rankers.hyperdpo.{name}", refuse)
+    for name in ("dpo.fit_reference", "hyperdpo.fit_reward_model"):
+        monkeypatch.setattr(f"hyperrank.rankers.{name}", refuse)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ class _QuerySplitter(BaseCrossValidator):
     def split(
         self,
         X: Any,
-        y: Any = None,  # noqa: ARG002
+        y: Any = None,
         groups: ArrayLike | None = None,
         qid: ArrayLike | None = None,
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
@@ -75,10 +75,10 @@ class _QuerySplitter(BaseCrossValidator):
 
     def get_n_splits(
         self,
-        X: Any = None,  # noqa: ARG002
-        y: Any = None,  # noqa: ARG002
-        groups: ArrayLike | None = None,  # noqa: ARG002
-        qid: ArrayLike | None = None,  # noqa: ARG002 - searches route it here too
+        X: Any = None,
+        y: Any = None,
+        groups: ArrayLike | None = None,
+        qid: ArrayLike | None = None,
     ) -> int:
         """Return the number of splits; the parameters are ignored."""
         return self.n_splits

@@ -43,7 +43,7 @@ class QidModel(RegressorMixin, BaseEstimator):
         self.shift = shift
         self.needs_qid = needs_qid
 
-    def fit(self, X: Any, y: Any, qid: Any = None) -> "QidModel":  # noqa: ARG002
+    def fit(self, X: Any, y: Any, qid: Any = None) -> "QidModel":
         if self.needs_qid and qid is None:
             raise ValueError("fit got no qid")
         self.seen_ = set() if qid is None else set(np.asarray(qid).tolist())
@@ -53,7 +53,7 @@ class QidModel(RegressorMixin, BaseEstimator):
     def predict(self, X: Any) -> np.ndarray:
         return np.full(len(X), self.mean_ + self.shift)
 
-    def score(self, X: Any, y: Any, qid: Any = None, sample_weight: Any = None) -> float:  # noqa: ARG002
+    def score(self, X: Any, y: Any, qid: Any = None, sample_weight: Any = None) -> float:
         if qid is not None and self.seen_ & set(np.asarray(qid).tolist()):
             raise ValueError("a query was split")
         return -float(np.mean((y - self.predict(X)) ** 2))

@@ -1,0 +1,14 @@
+"""Cross-validation and searches over rankers: splitters that keep queries whole, scorers that carry them.
+
+=================================  =====================================================================
+:class:`QueryKFold`                folds of whole queries
+:class:`QueryShuffleSplit`         random splits of whole queries
+:func:`make_ranking_scorer`        a metric of one objective, or its weighted mean over all, at one trade-off
+:func:`make_hypervolume_scorer`    hypervolume of the front over many trade-offs
+=================================  =====================================================================
+"""
+
+from hyperrank.model_selection.scorers import make_hypervolume_scorer, make_ranking_scorer
+from hyperrank.model_selection.splitters import QueryKFold, QueryShuffleSplit
+
+__all__ = ["QueryKFold", "QueryShuffleSplit", "make_hypervolume_scorer", "make_ranking_scorer"]

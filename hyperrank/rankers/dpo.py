@@ -1,0 +1,194 @@
+"""What rankers trained by DPO share: a reference, rewards over it, and the pull between the two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+
+from hyperrank.metrics import parse_metric
+from hyperrank.rankers.base import BaseRanker
+from hyperrank.rankers.fitting import FitPlan, Validation
+from hyperrank.rankers.holdout import hold_out, read_list_weight, read_validation
+from hyperrank.rankers.inputs import GroupedFeatures, LabelledLists, read_labelled
+from hyperrank.rankers.options import check_number, network_plan, resolve_objective
+from hyperrank.reference import (
+    NoReference,
+    Reference,
+    check_reference,
+    fit_reference,
+    within_list_deviation,
+)
+
+__all__ = ["CheckedFit", "DPORanker"]
+
+#: Beta of a reference that gives one score, which knows nothing of the other objectives; DPO's custom.
+SINGLE_SCORE_BETA = 0.1
+
+
+@dataclass(frozen=True)
+class CheckedFit:
+    """What was passed to fit, checked, and options resolved: all that can be wrong has been found.
+
+    Attributes
+    ----------
+    training : LabelledLists
+        What to train on.
+    held : LabelledLists or None
+        What to stop training by.
+    list_weight : ndarray of shape (n_lists,) or None
+        How much each training list counts.
+    main : int
+        The objective that the reference is for.
+    plan : FitPlan
+        How to train.
+    """
+
+    training: LabelledLists
+    held: LabelledLists | None
+    list_weight: NDArray[np.float64] | None
+    main: int
+    plan: FitPlan
+
+
+class DPORanker(BaseRanker):
+    """A ranker whose scores are a reference's plus the pull of rewards learnt over it.
+
+    A subclass sets ``objectives_``, ``reference_`` and ``pull_`` in fit and gives ``_rewards``.
+    """
+
+    reference: Any
+    beta: Any
+    reference_: Reference
+    pull_: float
+
+    def predict(
+        self,
+        X: Any,
+        *,
+        qid: ArrayLike | None = None,
+        weights: ArrayLike | Mapping[str, float] | None = None,
+        temperature: float | None = None,
+        ref_scores: ArrayLike | None = None,
+    ) -> NDArray[np.floating[Any]]:
+        """Score documents under one or several trade-offs; higher ranks first.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or frame of shape (n, d)
+            Features, NaN where missing; a frame may carry the query ids in a column ``qid``.
+        qid : array-like of shape (n,), optional
+            Query ids, which matter only where `query_standardize` is on; one list by default.
+        weights : array-like of shape (m,) or (k, m), or mapping of objective to weight, optional
+            Trade-offs on the simplex; equal weights by default.
+        temperature : float, optional
+            How hard the objectives pull away from the reference: 0 gives the reference itself, 1 (the
+            default) what was trained, more goes further. The same as training with beta / temperature.
+        ref_scores : array-like of shape (n,), optional
+            The reference's scores, for ``reference="scores"``.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, k), float64
+            In the order of the rows of `X`.
+
+        Raises
+        ------
+        NotFittedError
+            Before fit.
+        ValueError
+            If `X` is not what fit was given, or weights are off the simplex or unknown to the ranker.
+        """
+        return self._predict(X, qid, weights, ref_scores=ref_scores, temperature=temperature)
+
+    def _rewards(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Rewards of grouped rows under k weights, shape (n, k)."""
+        raise NotImplementedError
+
+    def _scores(
+        self, data: GroupedFeatures, weights: NDArray[np.float64], *, temperature: float | None = None
+    ) -> NDArray[np.float64]:
+        factor = 1.0 if temperature is None else check_number("temperature", temperature, at_least=0)
+        base = self.reference_.mix(data.parts(self.reference_), weights)
+        return base + np.float64(factor * self.pull_) * self._rewards(data, weights)
+
+    def _reference_scores(self, data: GroupedFeatures) -> NDArray[np.float64] | None:
+        if isinstance(self.reference_, NoReference):
+            return None
+        return self.reference_.own_scores(data.parts(self.reference_))
+
+    def _checked(
+        self,
+        X: Any,
+        y: Any,
+        qid: Any,
+        *,
+        validation: tuple[Any, Any, Any, Any],
+        ref_scores: Any,
+        query_weight: Any,
+        conditioning: str,
+        objectives: Any,
+        reset: bool = True,
+        holds_out: bool = True,
+    ) -> CheckedFit:
+        """Check what was passed to fit; `validation` is X, y, qid and reference scores of it."""
+        data = read_labelled(self, X, y, qid, reset=reset, objectives=objectives, ref_scores=ref_scores)
+        data.check_ref_scores(check_reference(self.reference))
+        main = resolve_objective(getattr(self, "reference_objective", 0), data.names)
+        if self.beta != "auto":
+            check_number("beta", self.beta, above=0)
+        list_weight = read_list_weight(query_weight, data.lists)
+        given = read_validation(self, *validation, names=data.names, n_rows=len(data.X))
+        seed = int(check_random_state(getattr(self, "random_state", None)).randint(2**31 - 1))
+        n_rows, n_lists = len(data.X), data.lists.n_lists
+        held, kept = None, np.arange(n_lists)
+        if holds_out:
+            held, kept = hold_out(self, data, given, rng=np.random.default_rng(seed))
+        plan = network_plan(
+            self, n_rows, n_lists, conditioning=conditioning, seed=seed, stops=held is not None
+        )
+        return CheckedFit(
+            training=data if len(kept) == n_lists else data.take(kept),
+            held=held,
+            list_weight=None if list_weight is None else list_weight[kept],
+            main=main,
+            plan=plan,
+        )
+
+    def _fit_reference(self, checked: CheckedFit) -> tuple[Reference, float]:
+        """Fit the reference, and measure what rewards are multiplied by: its deviation over beta."""
+        training = checked.training
+        reference = fit_reference(
+            self.reference,
+            training.X,
+            training.Y,
+            training.lists,
+            frame=training.frame,
+            main=checked.main,
+            params=checked.plan.booster_params,
+            seed=checked.plan.seed,
+            list_weight=checked.list_weight,
+            n_jobs=checked.plan.n_jobs,
+        )
+        if isinstance(reference, NoReference):
+            return reference, 1.0 if self.beta == "auto" else 1.0 / float(self.beta)
+        own = reference.own_scores(training.parts(reference))
+        default = SINGLE_SCORE_BETA if reference.main is None else 1.0
+        beta = default if self.beta == "auto" else float(self.beta)
+        return reference, within_list_deviation(own, training.lists) / beta
+
+    def _stopping(self, checked: CheckedFit, reference: Reference, pull: float) -> Validation | None:
+        """What to stop training by, with the reference's scores of it computed once."""
+        if checked.held is None:
+            return None
+        return Validation(
+            data=checked.held,
+            metric=parse_metric(self.metric),
+            mixed_reference=partial(reference.mix, checked.held.parts(reference)),
+            pull=pull,
+        )

@@ -1,0 +1,148 @@
+"""The rival with one booster per trade-off, trained on all objectives at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+
+from hyperrank.boosters import booster_scores
+from hyperrank.metrics import parse_metric
+from hyperrank.rankers.holdout import read_list_weight
+from hyperrank.rankers.inputs import GroupedFeatures, read_labelled
+from hyperrank.rankers.label_mixing import MIXINGS, fit_mixed_boosters
+from hyperrank.rankers.weight_grid import WeightGridRanker, weight_grid
+
+__all__ = ["LightGBMScalarizationRanker"]
+
+
+class LightGBMScalarizationRanker(WeightGridRanker):
+    """One LightGBM ranker per weight vector, each trained on that mix of the objectives.
+
+    It knows the trade-offs it was trained at and refuses others, naming the nearest it holds.
+
+    Parameters
+    ----------
+    weights : int or array-like of shape (k, m), default 21
+        The trade-offs to train at; a number makes an even lattice of up to as many, and at least the corners.
+    mixing : {"gradients", "labels"}, default "gradients"
+        What is mixed. ``"gradients"``: the lambdarank gradients of the objectives, so that each keeps its own
+        order and normalisation. ``"labels"``: the grades, into one finer grade per document; about half as
+        much work.
+    objectives : sequence of str, optional
+        Names of the objectives; by default those of the columns of `y`, or objective_0, objective_1, ...
+    booster_params : mapping, optional
+        Native LightGBM parameters, on top of `hyperrank.boosters.BOOSTER_PARAMS`.
+    metric : str, default "ndcg@10"
+        What fronts and scores are measured in.
+    n_jobs : int, optional
+        Boosters grown at a time; all cores by default. The result does not depend on it.
+    random_state : int, RandomState or None, default None
+        Makes fit repeatable.
+
+    Attributes
+    ----------
+    objectives_ : tuple of str
+        Names of the objectives.
+    weights_ : ndarray of shape (k, m)
+        The trade-offs held.
+    boosters_ : list of lightgbm.Booster
+        One for each of them.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str
+        Their names, where `X` was a frame.
+
+    Notes
+    -----
+    At a corner both mixings train the booster of that objective alone. Between, on the MSLR sample with
+    relevance, quality and dwell (5 folds, 21 weights), fronts of mixed gradients had a hypervolume of .1321,
+    of mixed grades .1315, of mixed gains relative to each list's ideal DCG .1319 and of mixed gains relative
+    to their mean .1309, all with a standard deviation near .026 over folds: there is little in it.
+
+    Examples
+    --------
+    >>> from hyperrank import LightGBMScalarizationRanker, datasets
+    >>> data = datasets.make_multilabel_ranking(n_queries=60, n_objectives=2, random_state=0)
+    >>> ranker = LightGBMScalarizationRanker(weights=3, objectives=data.names, random_state=0)
+    >>> ranker = ranker.fit(data.X, data.Y, qid=data.qid)
+    >>> ranker.weights_.tolist()
+    [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]
+    >>> ranker.predict(data.X, weights=[0.5, 0.5]).shape == (len(data.X),)
+    True
+    >>> ranker.predict(data.X, weights=[0.6, 0.4])
+    Traceback (most recent call last):
+        ...
+    ValueError: LightGBMScalarizationRanker holds no model for weights [0.6, 0.4]; of the 3 it holds
+    (weights_), the nearest is [0.5, 0.5]. Pass that, or fit with these weights.
+    """
+
+    def __init__(
+        self,
+        weights: int | ArrayLike = 21,
+        *,
+        mixing: str = "gradients",
+        objectives: Sequence[str] | None = None,
+        booster_params: Mapping[str, Any] | None = None,
+        metric: str = "ndcg@10",
+        n_jobs: int | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.weights = weights
+        self.mixing = mixing
+        self.objectives = objectives
+        self.booster_params = booster_params
+        self.metric = metric
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(
+        self, X: Any, y: Any, *, qid: ArrayLike | None = None, query_weight: ArrayLike | None = None
+    ) -> LightGBMScalarizationRanker:
+        """Fit one booster per weight vector.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or frame of shape (n, d)
+            Features, NaN where missing; a frame may carry the query ids in a column ``qid``.
+        y : array-like or frame of shape (n,) or (n, m)
+            Labels >= 0, more is better; NaN where unobserved.
+        qid : array-like of shape (n,), optional
+            Query ids of any kind, in any order; one list of all rows by default.
+        query_weight : array-like of shape (n,), optional
+            How much the query of each row counts in training; the same for all rows of a query.
+
+        Returns
+        -------
+        LightGBMScalarizationRanker
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If data or options are not as described.
+        """
+        data = read_labelled(self, X, y, qid, reset=True, objectives=self.objectives)
+        parse_metric(self.metric)
+        if self.mixing not in MIXINGS:
+            raise ValueError(f"mixing must be one of {MIXINGS}; got {self.mixing!r}.")
+        grid = weight_grid(self.weights, data.names)
+        self.boosters_ = fit_mixed_boosters(
+            data.X,
+            data.Y,
+            data.lists,
+            weights=grid,
+            mixing=self.mixing,
+            params=self.booster_params,
+            seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
+            list_weight=read_list_weight(query_weight, data.lists),
+            n_jobs=self.n_jobs,
+        )
+        self.objectives_, self.weights_ = data.names, grid
+        return self
+
+    def _scores(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack([booster_scores(self.boosters_[row], data.X) for row in self._held(weights)])

@@ -1,0 +1,99 @@
+"""Standardisation within the list: the closed form, and the same bits in any order."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from hyperrank.networks.transforms import standardize_within
+
+
+def offsets_of(*sizes: int) -> Tensor:
+    return torch.tensor([0, *sizes]).cumsum(0)
+
+
+def closed_form(features: Tensor) -> Tensor:
+    wide = features.double()
+    return (wide - wide.mean(dim=0)) / wide.std(dim=0, correction=0)
+
+
+def test_closed_form_list_by_list() -> None:
+    features, sizes = torch.randn(60, 4), [20, 0, 7, 33]
+    found = standardize_within(features, offsets_of(*sizes))
+    assert found.dtype == torch.float32
+    expected = torch.cat([closed_form(part) for part in features.split(sizes) if len(part)])
+    torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=1e-6)
+
+
+@given(
+    seed=st.integers(0, 2**31),
+    sizes=st.lists(st.integers(0, 30), min_size=1, max_size=5),
+    scale=st.sampled_from([1e-30, 1e-3, 1.0, 1e6, 1e30]),
+    shift=st.sampled_from([0.0, 1.0, 1e3]),
+)
+@settings(max_examples=60, deadline=None)
+def test_other_rows_may_stand_in_any_order_to_the_bit(
+    seed: int, sizes: list[int], scale: float, shift: float
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    features = scale * (shift + torch.randn(sum(sizes), 3, generator=generator).pow(3))
+    within = [
+        at[torch.randperm(len(at), generator=generator)] for at in torch.arange(len(features)).split(sizes)
+    ]
+    order = torch.cat(within)
+    found = standardize_within(features, offsets_of(*sizes))
+    assert torch.equal(standardize_within(features[order], offsets_of(*sizes)), found[order])
+    # Float32 results hide the last bits of the sums; float64 ones show them.
+    wide = features.double() * torch.rand(sum(sizes), 3, generator=generator, dtype=torch.float64)
+    found = standardize_within(wide, offsets_of(*sizes))
+    assert torch.equal(standardize_within(wide[order], offsets_of(*sizes)), found[order])
+
+
+def test_a_list_is_the_same_beside_others_and_alone() -> None:
+    features = torch.randn(30, 2)
+    together = standardize_within(features, offsets_of(10, 20))
+    assert torch.equal(together[10:], standardize_within(features[10:], offsets_of(20)))
+
+
+def test_a_list_of_100_000_documents() -> None:
+    features = torch.randn(100_000, 2).exp()
+    found = standardize_within(features, offsets_of(100_000))
+    torch.testing.assert_close(found.double(), closed_form(features), rtol=1e-6, atol=1e-6)
+    order = torch.randperm(100_000)
+    assert torch.equal(standardize_within(features[order], offsets_of(100_000)), found[order])
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.1, -3.7, 1e6, 1e-30, 3e38])
+@pytest.mark.parametrize("n", [1, 2, 3, 1001])
+def test_constant_features_and_single_documents_become_zero(value: float, n: int) -> None:
+    assert (standardize_within(torch.full((n, 1), value), offsets_of(n)) == 0).all()
+
+
+def test_rounding_noise_of_a_constant_is_not_a_feature() -> None:
+    noisy = np.nextafter(np.full(50, 0.1, dtype=np.float32), np.float32(1))
+    noisy[::2] = np.float32(0.1)
+    assert (standardize_within(torch.from_numpy(noisy)[:, None], offsets_of(50)) == 0).all()
+
+
+@pytest.mark.parametrize("noise", [0.3, 1.0, 100.0])
+def test_small_differences_on_a_large_offset(noise: float) -> None:
+    features = (1e6 + noise * torch.randn(1000, 1, generator=torch.Generator().manual_seed(0))).float()
+    found = standardize_within(features, offsets_of(1000))
+    torch.testing.assert_close(found.double(), closed_form(features), rtol=1e-5, atol=1e-5)
+
+
+def test_whether_a_feature_is_constant_is_one_answer_per_list() -> None:
+    features = torch.tensor([[0.0], [1e-3], [2e-3], [1e3]])
+    found = standardize_within(features, offsets_of(4))
+    torch.testing.assert_close(found.double(), closed_form(features), rtol=1e-6, atol=1e-6)
+    tiny = torch.tensor([[1e-8], [2e-8], [3e-8]])
+    torch.testing.assert_close(
+        standardize_within(tiny, offsets_of(3)).double(), closed_form(tiny), rtol=1e-6, atol=1e-6
+    )
+
+
+def test_no_lists_and_empty_lists() -> None:
+    assert standardize_within(torch.zeros(0, 3), offsets_of()).shape == (0, 3)
+    assert standardize_within(torch.zeros(0, 3), offsets_of(0, 0)).shape == (0, 3)

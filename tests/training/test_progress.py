@@ -1,0 +1,46 @@
+"""What a run shows: loss, hypervolume and the time left, or nothing at all."""
+
+import re
+
+import pytest
+from training_helpers import data_of, network_of, run
+
+from hyperrank.training import TrainingProgress
+
+
+def shown(verbose: int, capfd: pytest.CaptureFixture[str], *, evaluates: bool = True) -> str:
+    progress = TrainingProgress(3, verbose=verbose, score_name="hypervolume")
+    evaluate = (lambda _: 0.12345) if evaluates else None
+    run(network_of(), data_of(), max_epochs=3, progress=progress, evaluate=evaluate)
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    return captured.err
+
+
+def test_a_bar_shows_loss_hypervolume_and_time_left(capfd: pytest.CaptureFixture[str]) -> None:
+    last = shown(1, capfd).rstrip("\n").split("\r")[-1]
+    assert re.search(r"training: +100%", last)
+    assert "3/3" in last
+    assert re.search(r"loss=\d\.\d{4}", last)
+    assert "hypervolume=0.1235" in last
+    assert re.search(r"\[\d\d:\d\d<\d\d:\d\d", last)
+
+
+def test_without_validation_there_is_no_hypervolume_to_show(capfd: pytest.CaptureFixture[str]) -> None:
+    found = shown(1, capfd, evaluates=False)
+    assert "loss=" in found
+    assert "hypervolume" not in found
+
+
+def test_quiet_runs_show_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    assert shown(0, capfd) == ""
+    run(network_of(), data_of(), max_epochs=1)
+    assert capfd.readouterr().err == ""
+
+
+def test_the_bar_is_closed_when_a_run_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    progress = TrainingProgress(3, verbose=1)
+    with pytest.raises(ZeroDivisionError):
+        run(network_of(), data_of(), progress=progress, evaluate=lambda _: 1 / 0)
+    assert progress.bar.disable
+    assert capfd.readouterr().err.endswith("\n")
