@@ -23,12 +23,13 @@ __all__ = [
     "cross_fitted_scores",
     "fit_booster",
     "fit_boosters",
+    "in_threads",
 ]
 
 #: LightGBM refuses queries of more rows than this (its issue 5053).
 MAX_LIST = 10_000
-#: The largest label that LightGBM's default gains 2^z - 1 know.
-MAX_GRADE = 31
+#: The largest label that LightGBM's default gains 2^z - 1, of which it has 31, know.
+MAX_GRADE = 30
 #: Grades above 0 that other labels are brought to.
 N_GRADES = 4
 
@@ -51,11 +52,35 @@ BOOSTER_PARAMS: Mapping[str, Any] = {
     "lambda_l2": 1.0,
 }
 
+#: Other names that LightGBM has for what is set here. Given beside the main name, they would be ignored.
+_ALIASES: Mapping[str, tuple[str, ...]] = {
+    "objective": ("objective_type", "app", "application", "loss"),
+    "num_boost_round": (
+        "n_estimators",
+        "num_iterations",
+        "num_iteration",
+        "num_trees",
+        "num_rounds",
+        "max_iter",
+    ),
+    "learning_rate": ("eta", "shrinkage_rate"),
+    "num_leaves": ("num_leaf", "max_leaves", "max_leaf", "max_leaf_nodes"),
+    "min_data_in_leaf": ("min_child_samples", "min_data", "min_data_per_leaf", "min_samples_leaf"),
+    "bagging_fraction": ("subsample", "sub_row", "bagging"),
+    "bagging_freq": ("subsample_freq",),
+    "feature_fraction": ("colsample_bytree", "sub_feature"),
+    "lambda_l2": ("reg_lambda", "lambda", "l2_regularization"),
+    "verbosity": ("verbose",),
+    "seed": ("random_state", "random_seed"),
+    "num_threads": ("n_jobs", "num_thread", "nthread", "nthreads"),
+}
+_MAIN_NAMES = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
+
 
 def booster_grades(labels: NDArray[Any]) -> NDArray[np.int32]:
     """Labels as the small whole numbers that LightGBM wants.
 
-    Whole numbers up to 31 stay as they are. Anything else (fractions, counts, seconds) becomes a grade:
+    Whole numbers up to 30 stay as they are. Anything else (fractions, counts, seconds) becomes a grade:
     0 stays 0, and labels above it get 1 to 4 by their quartile among those.
 
     Parameters
@@ -108,7 +133,7 @@ def fit_booster(
     lists : QueryLists
         The lists of the rows.
     params : mapping, optional
-        Native LightGBM parameters, on top of `BOOSTER_PARAMS`.
+        LightGBM parameters under any of their names, on top of `BOOSTER_PARAMS`.
     seed : int, default 0
         Of bagging and of the choice of features; the same seed gives the same booster.
     list_weight : ndarray of shape (n_lists,), optional
@@ -125,7 +150,8 @@ def fit_booster(
     """
     import lightgbm
 
-    settings = {**BOOSTER_PARAMS, **(params or {})}
+    given = {_MAIN_NAMES.get(name, name): value for name, value in (params or {}).items()}
+    settings = {**BOOSTER_PARAMS, **given}
     rounds = int(settings.pop("num_boost_round"))
     settings = {"verbosity": -1, "deterministic": True, "force_row_wise": True, "seed": seed, **settings}
     rows, sizes, row_list = _booster_rows(labels, lists, np.random.default_rng(seed))
@@ -168,7 +194,7 @@ def fit_boosters(
     list of lightgbm.Booster
     """
     tasks = [partial(fit_booster, X, Y[:, j], lists, **options) for j in objectives]
-    return _in_threads(tasks, n_jobs, X)
+    return in_threads(tasks, n_jobs, X)
 
 
 def cross_fitted_scores(
@@ -225,7 +251,7 @@ def cross_fitted_scores(
         scores[held_out, at] = booster_scores(booster, X[held_out])
 
     folds = np.unique(fold_of_row).tolist()
-    _in_threads([partial(fit_and_score, f, at) for f in folds for at in range(len(objectives))], n_jobs, X)
+    in_threads([partial(fit_and_score, f, at) for f in folds for at in range(len(objectives))], n_jobs, X)
     return scores
 
 
@@ -249,7 +275,7 @@ def booster_from_text(text: str) -> lightgbm.Booster:
     return lightgbm.Booster(model_str=text)
 
 
-def _in_threads(tasks: list[Any], n_jobs: int | None, X: NDArray[np.float32]) -> list[Any]:
+def in_threads(tasks: list[Any], n_jobs: int | None, X: NDArray[np.float32]) -> list[Any]:
     """Run tasks in threads, which LightGBM leaves free; one at a time where each takes all cores itself."""
     from joblib import Parallel, delayed
 

@@ -23,7 +23,7 @@ def data_of(n_lists: int = 30, seed: int = 0) -> tuple[NDArray[Any], NDArray[Any
     return X, np.clip(np.round(2 * X[:, :2]), 0, 4), lists
 
 
-@given(st.lists(st.integers(0, 31), max_size=20))
+@given(st.lists(st.integers(0, 30), max_size=20))
 def test_small_whole_numbers_are_grades_already(labels: list[int]) -> None:
     found = booster_grades(np.array(labels, dtype=np.float32))
     assert found.dtype == np.int32
@@ -258,3 +258,22 @@ def test_lists_of_weight_zero_do_not_influence_the_trees() -> None:
     np.testing.assert_allclose(scores[0], scores[1])
     plain = booster_scores(fit_booster(X, changed, lists, params=FAST), X)
     assert not np.allclose(plain, scores[0])
+
+
+def test_parameters_may_go_by_any_of_their_names(monkeypatch):
+    import lightgbm
+
+    seen = {}
+    train = lightgbm.train
+
+    def spy(params, data, num_boost_round):
+        seen.update(params, num_boost_round=num_boost_round)
+        return train(params, data, num_boost_round=num_boost_round)
+
+    monkeypatch.setattr(lightgbm, "train", spy)
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 3)).astype(np.float32), rng.integers(0, 3, 40)
+    params = {"n_estimators": 3, "eta": 0.7, "min_child_samples": 2, "colsample_bytree": 1.0}
+    fit_booster(X, y, QueryLists.from_sizes([20, 20]), params=params)
+    assert (seen["num_boost_round"], seen["learning_rate"], seen["min_data_in_leaf"]) == (3, 0.7, 2)
+    assert not set(params) & set(seen)

@@ -35,8 +35,10 @@ def test_shell_blocks_name_commands_that_exist(path):
             words = line.split()
             if words[0] == "make":
                 # Make is how these tests are run: here it only says what it would do.
-                environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
-                subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True, env=environment)
+                outer = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
+                subprocess.run(
+                    ["make", "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True, env=outer
+                )
             elif words[:2] == ["python", "-m"]:
                 assert (ROOT / (words[2].replace(".", "/") + ".py")).is_file(), line
             else:

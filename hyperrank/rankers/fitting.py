@@ -27,6 +27,10 @@ __all__ = ["FitPlan", "Validation", "automatic_epochs", "fit_reward_model", "lis
 
 #: Trade-offs at which the validation front is looked at in training.
 VALIDATION_WEIGHTS = 21
+#: Documents per batch up to which steps are too short for several threads to help.
+SMALL_BATCH = 2048
+#: Rows, about, that the losses under the reference are estimated from.
+SCALE_ROWS = 200_000
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ def fit_reward_model(
         boosters, inputs = start.boosters, start.inputs(data.X)
     else:
         boosters, inputs = _booster_inputs(data, plan, list_weight)
-    with _seeded(plan.seed, plan.device):
+    with _threads(plan), _seeded(plan.seed, plan.device):
         if start is None:
             model = _new_model(inputs, data.Y.shape[1], plan, boosters, rng)
         else:
@@ -219,9 +223,11 @@ def _new_model(
 
 def _objective_scale(tensors: ListTensors, loss: ListLoss) -> Tensor:
     """Each objective's loss under the reference, where all rewards are 0; 1 where it has none."""
-    offsets = torch.from_numpy(tensors.lists.offsets).to(tensors.labels.device)
-    zeros = torch.zeros(len(tensors.labels), device=tensors.labels.device)
-    under_reference = loss(zeros, tensors.labels, offsets, reduction="none").mean(dim=0)
+    sizes = tensors.lists.sizes
+    evenly = np.arange(len(sizes))[:: max(1, int(sizes.sum()) // SCALE_ROWS)]
+    some = tensors.batch(evenly.astype(np.int64))
+    zeros = torch.zeros(len(some.labels), device=some.labels.device)
+    under_reference = loss(zeros, some.labels, some.offsets, reduction="none").mean(dim=0)
     return torch.where(under_reference > 0, under_reference, torch.ones_like(under_reference))
 
 
@@ -240,6 +246,22 @@ def _front_score(model: RewardModel, validation: Validation) -> Callable[[torch.
         return hypervolume(points[:, known]) if known.any() else 0.0
 
     return evaluate
+
+
+@contextmanager
+def _threads(plan: FitPlan) -> Iterator[None]:
+    """One torch thread for small batches on a CPU, and as many as before afterwards.
+
+    Two threads gained nothing on an idle machine at 1,024 documents a step (3.7 s against 3.3 s of one
+    thread), and took ten times as long where other processes kept the cores busy.
+    """
+    before = torch.get_num_threads()
+    if plan.device.type == "cpu" and plan.settings.batch_docs <= SMALL_BATCH:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

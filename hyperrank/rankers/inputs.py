@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import re
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,15 +162,16 @@ def read_features(
         or the others do not fit it.
     """
     frame, ids = split_qid(X, qid, name=f"X{suffix}")
-    features = validate_data(
-        estimator,
-        frame,
-        reset=reset,
-        dtype=np.float32,
-        order="C",
-        accept_sparse="csr",
-        ensure_all_finite="allow-nan",
-    )
+    with _naming(f"X{suffix}"):
+        features = validate_data(
+            estimator,
+            frame,
+            reset=reset,
+            dtype=np.float32,
+            order="C",
+            accept_sparse="csr",
+            ensure_all_finite="allow-nan",
+        )
     if hasattr(features, "toarray"):
         features = features.toarray()
     lists = QueryLists.from_qid(ids, len(features))
@@ -211,14 +214,15 @@ def read_labels(
     found = _column_names(y)
     if objectives is not None and found is not None and set(objectives) <= set(found):
         y, found = y[list(objectives)], list(objectives)
-    labels = check_array(
-        y,
-        dtype=np.float64,
-        ensure_2d=False,
-        ensure_all_finite="allow-nan",
-        ensure_min_samples=0,
-        input_name=name,
-    )
+    with _naming(name):
+        labels = check_array(
+            y,
+            dtype=np.float64,
+            ensure_2d=False,
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=0,
+            input_name=name,
+        )
     if labels.ndim not in (1, 2) or (labels.ndim == 2 and labels.shape[1] == 0):
         raise ValueError(f"{name} has shape {labels.shape}; wanted (n,) or (n, m), one column per objective.")
     if len(labels) != n_rows:
@@ -278,12 +282,27 @@ def read_scores(values: Any, n_rows: int, *, name: str) -> NDArray[np.float64]:
     ValueError
         If there is not one finite number per row.
     """
-    scores = check_array(values, dtype=np.float64, ensure_2d=False, ensure_min_samples=0, input_name=name)
+    with _naming(name):
+        scores = check_array(values, dtype=np.float64, ensure_2d=False, ensure_min_samples=0, input_name=name)
     if scores.ndim == 2 and scores.shape[1] == 1:
         scores = scores[:, 0]
     if scores.shape != (n_rows,):
         raise ValueError(f"{name} has shape {scores.shape}; wanted ({n_rows},), one number per row.")
     return np.asarray(scores)
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Errors of scikit-learn's and numpy's that name the argument, and no warning before them."""
+    try:
+        # Values beyond float32 become infinite, which is refused.
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
+    except (TypeError, ValueError, OverflowError) as error:
+        if re.search(rf"\b{name}\b", str(error)):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name}: {error}") from error
 
 
 def _take_rows(frame: Any, rows: NDArray[np.int64]) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.boosters import BOOSTER_PARAMS, MAX_GRADE, _in_threads, booster_grades, fit_booster
+from hyperrank.boosters import BOOSTER_PARAMS, MAX_GRADE, booster_grades, fit_booster, in_threads
 from hyperrank.lists import QueryLists
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def fit_mixed_boosters(
     grades = np.column_stack([_grades(labels) for labels in Y.T])
     fit = _fit_on_gradients if mixing == "gradients" else _fit_on_labels
     tasks = [partial(fit, X, grades, lists, mix, **options) for mix in weights]
-    return _in_threads(tasks, n_jobs, X)
+    return in_threads(tasks, n_jobs, X)
 
 
 def _fit_on_gradients(

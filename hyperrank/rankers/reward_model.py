@@ -103,7 +103,7 @@ class RewardModel:
 
     def features(self, inputs: NDArray[np.float32], lists: QueryLists) -> Tensor:
         """What the network sees of grouped rows, on its device."""
-        transformed = _in_tiles(self.transform, torch.from_numpy(inputs), self.device)
+        transformed = _in_tiles(self.transform, inputs, self.device)
         if not self.query_standardize:
             return transformed
         offsets = torch.from_numpy(lists.offsets).to(self.device)
@@ -161,11 +161,15 @@ def _as_tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _in_tiles(function: Callable[[Tensor], Tensor], rows: Tensor, device: torch.device) -> Tensor:
+def _in_tiles(
+    function: Callable[[Tensor], Tensor], rows: Tensor | NDArray[np.float32], device: torch.device
+) -> Tensor:
     """Apply a row-wise function to tiles of equal size, the last filled up with zeros."""
     parts = []
     for start in range(0, len(rows), TILE):
-        tile = rows[start : start + TILE].to(device)
+        part = rows[start : start + TILE]
+        # Arrays are copied: the caller's may be read-only, which torch warns of.
+        tile = (part if isinstance(part, Tensor) else torch.tensor(part)).to(device)
         n = len(tile)
         if n < TILE:
             tile = torch.cat([tile, tile.new_zeros(TILE - n, tile.shape[1])])

@@ -1,0 +1,44 @@
+"""Rivals that take all rows as one list, where others pass groups: as the checks of scikit-learn pass none.
+
+In a module of their own, since what is pickled must be found by name.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+with suppress(ImportError):
+    lightgbm: Any = import_module("lightgbm")
+
+    class OneListLGBMRanker(lightgbm.LGBMRanker):
+        """LGBMRanker with one group."""
+
+        def fit(self, X: Any, y: Any, **options: Any) -> Any:
+            """Fit on all rows as one list."""
+            return super().fit(X, y, group=[np.shape(X)[0]], **options)
+
+
+with suppress(ImportError):
+    xgboost: Any = import_module("xgboost")
+
+    class OneListXGBRanker(xgboost.XGBRanker):
+        """XGBRanker with one group."""
+
+        def fit(self, X: Any, y: Any, **options: Any) -> Any:
+            """Fit on all rows as one list."""
+            return super().fit(X, y, group=[np.shape(X)[0]], **options)
+
+
+with suppress(ImportError):
+    catboost: Any = import_module("catboost")
+
+    class OneListCatBoostRanker(catboost.CatBoostRanker):
+        """CatBoostRanker with one group."""
+
+        def fit(self, X: Any, y: Any = None, **options: Any) -> Any:
+            """Fit on all rows as one list."""
+            return super().fit(X, y, group_id=np.zeros(np.shape(X)[0], dtype=int), **options)
