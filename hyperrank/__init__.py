@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from hyperrank import datasets, losses, metrics, model_selection, networks, simplex
     from hyperrank.front import ParetoFront
     from hyperrank.lists import QueryLists
-    from hyperrank.model_selection import QueryKFold, QueryShuffleSplit
+    from hyperrank.model_selection import (
+        QueryKFold,
+        QueryShuffleSplit,
+        make_hypervolume_scorer,
+        make_ranking_scorer,
+    )
     from hyperrank.rankers import (
         HyperDPORanker,
         LightGBMScalarizationRanker,
@@ -36,6 +41,8 @@ __all__ = [
     "__version__",
     "datasets",
     "losses",
+    "make_hypervolume_scorer",
+    "make_ranking_scorer",
     "metrics",
     "model_selection",
     "networks",
@@ -51,6 +58,8 @@ _HOMES = {
     "QueryKFold": "hyperrank.model_selection",
     "QueryLists": "hyperrank.lists",
     "QueryShuffleSplit": "hyperrank.model_selection",
+    "make_hypervolume_scorer": "hyperrank.model_selection",
+    "make_ranking_scorer": "hyperrank.model_selection",
 }
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "ScoresReference",
     "check_reference",
     "fit_reference",
+    "take_rows",
     "within_list_deviation",
 ]
 
@@ -218,6 +219,15 @@ def fit_reference(
     return ModelReference(_fit_model(reference, frame, Y[:, main], lists))
 
 
+def take_rows(frame: Any, rows: NDArray[np.int64]) -> Any:
+    """Rows of an array, sparse matrix or frame; of anything else that can be made an array."""
+    if hasattr(frame, "iloc"):
+        return frame.iloc[rows]
+    if hasattr(frame, "tocsr"):
+        return frame.tocsr()[rows]
+    return (frame if hasattr(frame, "shape") else np.asarray(frame))[rows]
+
+
 def within_list_deviation(scores: NDArray[np.float64], lists: QueryLists) -> float:
     """Root mean square of scores about their list's mean: all that matters of them for ranking."""
     means = np.add.reduceat(scores, lists.offsets[:-1]) / lists.sizes
@@ -243,7 +253,7 @@ def _fit_model(model: Any, frame: Any, labels: NDArray[np.float32], lists: Query
     rows = lists.order[~np.isnan(labels)]
     labels = labels[~np.isnan(labels)]
     known = QueryLists.from_qid(lists.qid[rows])
-    chosen = frame.iloc[rows] if hasattr(frame, "iloc") else frame[rows]
+    chosen = take_rows(frame, rows)
     fit: Callable[..., Any] = clone(model).fit
     accepted = inspect.signature(fit).parameters
     if "qid" in accepted:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import sklearn
 from numpy.typing import ArrayLike, NDArray
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 
@@ -88,7 +89,8 @@ class JudgedRanker:
         """
         if not self._takes("weights"):
             return self._means(metric, self._predict())
-        blocks = np.array_split(at, -(-len(at) * self.lists.n_rows // MAX_SCORES))
+        n_blocks = min(len(at), -(-len(at) * self.lists.n_rows // MAX_SCORES))
+        blocks = np.array_split(at, n_blocks)
         return np.concatenate([self._means(metric, self._predict(weights=block)) for block in blocks])
 
     def _takes(self, name: str) -> bool:
@@ -98,10 +100,11 @@ class JudgedRanker:
         """Scores of shape (n, k)."""
         options |= {name: value for name, value in self.metadata.items() if self._takes(name)}
         scores = np.asarray(self.ranker.predict(self.X, **options), dtype=np.float64)
-        if len(scores) != self.lists.n_rows:
-            wanted = f"{self.lists.n_rows} rows"
-            raise ValueError(f"{type(self.ranker).__name__}.predict gave {len(scores)} scores for {wanted}.")
-        return scores.reshape(self.lists.n_rows, -1)
+        wanted = (self.lists.n_rows, len(options["weights"]) if "weights" in options else 1)
+        if scores.size != wanted[0] * wanted[1]:
+            name = type(self.ranker).__name__
+            raise ValueError(f"{name}.predict gave scores of shape {scores.shape}; wanted {wanted}.")
+        return scores.reshape(wanted)
 
     def _means(self, metric: Metric | ListMetric, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         if isinstance(metric, Metric) and self.share is None:
@@ -167,6 +170,8 @@ def _unwrap(estimator: Any, X: Any, qid: Any) -> tuple[Any, Any]:
     while True:
         if hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
+        elif isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
         elif isinstance(estimator, Pipeline):
             X = _transformed(estimator, X, qid)
             estimator = estimator.steps[-1][1]

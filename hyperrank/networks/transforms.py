@@ -31,7 +31,7 @@ class FeatureTransform(nn.Module):
       then standardised. Blind to the feature's scale, outliers and any monotone change of it.
     - ``"standard"``: zero mean and unit variance, cut at a million deviations.
     - ``"log"``: the same of sign(x) log(1 + |x|).
-    - ``"none"``: the value itself.
+    - ``"none"``: the value itself, cut at a million.
 
     Use `fit_transform_module` to make one.
 
@@ -89,7 +89,7 @@ class FeatureTransform(nn.Module):
         elif self.kind == "standard":
             out = ((features - self.mean) / self.scale).clamp(-LIMIT, LIMIT)
         else:
-            out = features
+            out = features.clamp(-LIMIT, LIMIT)
         out = out.masked_fill(missing, 0.0)
         if len(self.missing_columns) == 0:
             return out

@@ -43,9 +43,10 @@ class BaseRanker(RankerMixin, BaseEstimator):
     A subclass sets ``objectives_`` in fit and gives the scores of grouped rows in ``_scores``.
     """
 
-    __metadata_request__fit = {"qid": True}  # noqa: RUF012 - scikit-learn reads the class attribute
-    __metadata_request__predict = {"qid": True}  # noqa: RUF012
-    __metadata_request__score = {"qid": True}  # noqa: RUF012
+    # scikit-learn's metadata routing carries these without a word from the user.
+    __metadata_request__fit = {"qid": True}  # noqa: RUF012 - scikit-learn reads the class attributes
+    __metadata_request__predict = {"qid": True, "weights": True}  # noqa: RUF012
+    __metadata_request__score = {"qid": True, "weights": True, "sample_weight": True}  # noqa: RUF012
 
     metric: str
     objectives_: tuple[str, ...]
@@ -131,7 +132,12 @@ class BaseRanker(RankerMixin, BaseEstimator):
         Returns
         -------
         float
-            NaN if no list has a label above 0.
+
+        Raises
+        ------
+        ValueError
+            If no list has a label above 0 in an objective that weighs something: a NaN would only
+            surface as a search whose results are NaN.
         """
         check_is_fitted(self)
         at = self._weights(weights)
@@ -143,7 +149,10 @@ class BaseRanker(RankerMixin, BaseEstimator):
         if sample_weight is not None:
             rows = data.lists.group(read_scores(sample_weight, data.lists.n_rows, name="sample_weight"))
             share = np.add.reduceat(rows, data.lists.offsets[:-1]) / data.lists.sizes
-        return _weighted_mean(values, share, at)
+        value = _weighted_mean(values, share, at)
+        if np.isnan(value):
+            raise ValueError("an objective has no list with a label above 0: there is nothing to score.")
+        return value
 
     def pareto_front(
         self,
@@ -246,12 +255,10 @@ class BaseRanker(RankerMixin, BaseEstimator):
 
 
 def _weighted_mean(values: NDArray[Any], share: NDArray[Any], weights: NDArray[Any]) -> float:
-    """Mean over lists by `share`, skipping NaN, then over objectives by `weights`."""
+    """Mean over lists by `share`, skipping NaN, then over objectives by `weights`; NaN if none counts."""
     known = ~np.isnan(values)
     total = (known * share[:, None]).sum(axis=0)
-    sums = np.where(known, values, 0.0) * share[:, None]
-    measured = total > 0
-    if not (measured & (weights > 0)).any():
-        return float("nan")
-    means = sums.sum(axis=0)[measured] / total[measured]
-    return float(means @ weights[measured] / weights[measured].sum())
+    sums = (np.where(known, values, 0.0) * share[:, None]).sum(axis=0)
+    counts = weights > 0
+    with np.errstate(invalid="ignore"):
+        return float((sums[counts] / total[counts]) @ weights[counts])

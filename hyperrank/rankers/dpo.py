@@ -62,6 +62,13 @@ class DPORanker(BaseRanker):
     A subclass sets ``objectives_``, ``reference_`` and ``pull_`` in fit and gives ``_rewards``.
     """
 
+    __metadata_request__predict = {  # noqa: RUF012 - scikit-learn reads the class attribute
+        "qid": True,
+        "weights": True,
+        "temperature": True,
+        "ref_scores": True,
+    }
+
     reference: Any
     beta: Any
     reference_: Reference

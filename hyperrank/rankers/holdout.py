@@ -142,11 +142,19 @@ def hold_out(
         return None, everything
     if n_lists < 2:
         raise ValueError(
-            f"early_stopping=True needs X_val, or at least 2 queries to hold one out; qid names {n_lists}."
+            "early_stopping=True needs X_val, or at least 2 queries to hold one out; "
+            f"qid names {n_lists}, of {data.lists.n_rows} sample(s)."
         )
-    n_held = min(n_lists - 1, max(1, round(share * n_lists)))
     shuffled = rng.permutation(n_lists).astype(np.int64)
-    return data.take(np.sort(shuffled[:n_held])), np.sort(shuffled[n_held:])
+    # For each objective the last list with a label stays, so that there is something to learn it from.
+    observed = np.logical_or.reduceat(~np.isnan(data.Y), data.lists.offsets[:-1], axis=0)[shuffled]
+    spare = np.delete(shuffled, n_lists - 1 - observed[::-1].argmax(axis=0))
+    if len(spare) == 0:
+        raise ValueError(
+            "early_stopping=True needs X_val: y has no query that its objectives can do without."
+        )
+    held = spare[: max(1, round(share * n_lists))]
+    return data.take(np.sort(held)), np.setdiff1d(everything, held)
 
 
 def read_list_weight(query_weight: ArrayLike | None, lists: QueryLists) -> NDArray[np.float64] | None:

@@ -149,6 +149,8 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
     True
     """
 
+    __metadata_request__partial_fit = {"qid": True}  # noqa: RUF012 - scikit-learn reads the class attribute
+
     def __init__(
         self,
         reference: Any = "boosters",

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
 from hyperrank.lists import QueryLists
-from hyperrank.reference import Reference
+from hyperrank.reference import Reference, take_rows
 
 __all__ = [
     "GroupedFeatures",
@@ -87,7 +87,7 @@ class LabelledLists(GroupedFeatures):
         return LabelledLists(
             X=self.X[rows],
             lists=lists,
-            frame=_take_rows(self.frame, given),
+            frame=take_rows(self.frame, given),
             ref_scores=None if self.ref_scores is None else self.ref_scores[given],
             Y=self.Y[rows],
             names=self.names,
@@ -174,7 +174,8 @@ def read_features(
         )
     if hasattr(features, "toarray"):
         features = features.toarray()
-    lists = QueryLists.from_qid(ids, len(features))
+    with _naming(f"qid{suffix}"):
+        lists = QueryLists.from_qid(ids, len(features))
     if ref_scores is not None:
         ref_scores = read_scores(ref_scores, len(features), name=f"ref_scores{suffix}")
     return GroupedFeatures(lists.group(features), lists, frame, ref_scores)
@@ -303,15 +304,6 @@ def _naming(name: str) -> Iterator[None]:
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{name}: {error}") from error
-
-
-def _take_rows(frame: Any, rows: NDArray[np.int64]) -> Any:
-    """Rows of an array, sparse matrix or frame; of anything else that can be made an array."""
-    if hasattr(frame, "iloc"):
-        return frame.iloc[rows]
-    if not hasattr(frame, "shape"):
-        frame = np.asarray(frame)
-    return frame[rows]
 
 
 def _column_names(y: Any) -> list[str] | None:

@@ -1,13 +1,12 @@
 """Splitters: whole queries, balanced folds, independence of row order, and scikit-learn's searches."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-import sklearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
@@ -57,12 +56,6 @@ class QidModel(RegressorMixin, BaseEstimator):
         if qid is not None and self.seen_ & set(np.asarray(qid).tolist()):
             raise ValueError("a query was split")
         return -float(np.mean((y - self.predict(X)) ** 2))
-
-
-@pytest.fixture
-def routing() -> Iterator[None]:
-    with sklearn.config_context(enable_metadata_routing=True):
-        yield
 
 
 @pytest.fixture

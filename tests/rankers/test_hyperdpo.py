@@ -163,7 +163,7 @@ def test_choices_work_with_missing_values(small, unseen, loss, conditioning, tra
 
 
 def test_fitted_models_stand_as_references(small, unseen):
-    booster = LGBMRanker(n_estimators=5, verbose=-1).fit(
+    booster = LGBMRanker(n_estimators=5, n_jobs=1, verbose=-1).fit(
         small.X, small.Y[:, 0], group=QueryLists.from_qid(small.qid).sizes
     )
     for model in (
@@ -178,7 +178,7 @@ def test_fitted_models_stand_as_references(small, unseen):
 
 
 def test_an_unfitted_reference_is_cloned_and_fitted_on_the_reference_objective(small, unseen):
-    given = LGBMRanker(n_estimators=5, verbose=-1)
+    given = LGBMRanker(n_estimators=5, n_jobs=1, verbose=-1)
     ranker = HyperDPORanker(reference=given, reference_objective=1, **QUICK)
     shuffled = np.random.default_rng(0).permutation(len(small.X))
     ranker.fit(small.X[shuffled], small.Y[shuffled], qid=small.qid[shuffled])
@@ -186,7 +186,7 @@ def test_an_unfitted_reference_is_cloned_and_fitted_on_the_reference_objective(s
     # LGBMRanker's own fit on the same rows, grouped as hyperrank groups them.
     lists = QueryLists.from_qid(small.qid[shuffled])
     rows = shuffled[lists.order]
-    expected = LGBMRanker(n_estimators=5, verbose=-1).fit(small.X[rows], small.Y[rows, 1], group=lists.sizes)
+    expected = LGBMRanker(n_estimators=5, n_jobs=1, verbose=-1).fit(small.X[rows], small.Y[rows, 1], group=lists.sizes)
     np.testing.assert_allclose(ranker.predict(unseen.X, temperature=0), expected.predict(unseen.X))
 
 
