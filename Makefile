@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow lint format bench clean
+.PHONY: demo test test-slow fuzz lint format bench clean
 
 demo: $(READY)
 	$(BIN)/python -m benchmarks.demo
@@ -15,6 +15,9 @@ test: lint
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m "slow or network"
+
+fuzz: $(READY)
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest tests/rankers/test_fuzz.py tests/rankers/test_determinism.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

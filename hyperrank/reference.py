@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
@@ -61,7 +62,13 @@ class Reference:
     @staticmethod
     def mix(parts: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scores under k weights of shape (k, m): (n, k), or (n, 1) where weights do not matter."""
-        return parts if parts.shape[1] == 1 else parts @ weights.T
+        if parts.shape[1] == 1:
+            return parts
+        # Term by term: a matrix product rounds otherwise for one row than for many.
+        mixed = np.zeros((len(parts), len(weights)))
+        for part, weight in zip(parts.T, weights.T, strict=True):
+            mixed += part[:, None] * weight
+        return mixed
 
     def own_scores(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scores of the reference ranker itself, shape (n,)."""
@@ -100,7 +107,7 @@ class ModelReference(Reference):
 
     def parts(self, X: NDArray[np.float32], frame: Any, ref_scores: Any) -> NDArray[np.float64]:
         """The model's predictions, shape (n, 1)."""
-        scores = np.asarray(self.model.predict(frame), dtype=np.float64)
+        scores = np.asarray(self.model.predict(_for_models(frame)), dtype=np.float64)
         if scores.ndim == 2 and scores.shape[1] == 1:
             scores = scores[:, 0]
         if scores.shape != (len(X),) or not np.isfinite(scores).all():
@@ -223,9 +230,16 @@ def take_rows(frame: Any, rows: NDArray[np.int64]) -> Any:
     """Rows of an array, sparse matrix or frame; of anything else that can be made an array."""
     if hasattr(frame, "iloc"):
         return frame.iloc[rows]
-    if hasattr(frame, "tocsr"):
+    if hasattr(frame, "tocsr"):  # some sparse formats have no rows
         return frame.tocsr()[rows]
     return (frame if hasattr(frame, "shape") else np.asarray(frame))[rows]
+
+
+def _for_models(frame: Any) -> Any:
+    """Features in a form that all models take: of sparse formats LightGBM knows two alone."""
+    if hasattr(frame, "tocsr"):
+        return csr_matrix(frame)
+    return frame if hasattr(frame, "shape") else np.asarray(frame)
 
 
 def within_list_deviation(scores: NDArray[np.float64], lists: QueryLists) -> float:
@@ -253,7 +267,7 @@ def _fit_model(model: Any, frame: Any, labels: NDArray[np.float32], lists: Query
     rows = lists.order[~np.isnan(labels)]
     labels = labels[~np.isnan(labels)]
     known = QueryLists.from_qid(lists.qid[rows])
-    chosen = take_rows(frame, rows)
+    chosen = take_rows(_for_models(frame), rows)
     fit: Callable[..., Any] = clone(model).fit
     accepted = inspect.signature(fit).parameters
     if "qid" in accepted:

@@ -151,7 +151,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
             share = np.add.reduceat(rows, data.lists.offsets[:-1]) / data.lists.sizes
         value = _weighted_mean(values, share, at)
         if np.isnan(value):
-            raise ValueError("an objective has no list with a label above 0: there is nothing to score.")
+            raise ValueError("y has no list with a label above 0 in some objective: nothing to score.")
         return value
 
     def pareto_front(
@@ -211,7 +211,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
         if unmeasured.any():
             names = [self.objectives_[j] for j in np.flatnonzero(unmeasured)]
             raise ValueError(
-                f"objectives {names} have no list with a label above 0: nothing to measure there."
+                f"objectives {names} of y have no list with a label above 0: nothing to measure there."
             )
         return ParetoFront(
             np.nanmean(per_query, axis=1),

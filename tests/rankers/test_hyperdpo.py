@@ -75,6 +75,18 @@ def test_beta_is_temperature_before_training(small, unseen):
     )
 
 
+def test_the_reference_never_enters_the_gradient(small, unseen):
+    """What docs/method.md says of rewards: they are learnt alike over any reference, or over none."""
+    alone = HyperDPORanker(reference=None, **QUICK).fit(small.X, small.Y, qid=small.qid)
+    weights = lattice(2, 3)
+    rewards = alone.predict(unseen.X, qid=unseen.qid, weights=weights)
+    for reference in ("boosters", "lightgbm"):
+        over = HyperDPORanker(reference=reference, beta=1.0, **QUICK).fit(small.X, small.Y, qid=small.qid)
+        base = over.predict(unseen.X, qid=unseen.qid, weights=weights, temperature=0)
+        scores = over.predict(unseen.X, qid=unseen.qid, weights=weights)
+        np.testing.assert_allclose((scores - base) / over.pull_, rewards, rtol=1e-5, atol=1e-6)
+
+
 def test_same_seed_same_bits_and_global_state_untouched(small, unseen):
     np.random.seed(1)  # noqa: NPY002 - the global state is what is tested
     torch.manual_seed(1)
@@ -186,7 +198,9 @@ def test_an_unfitted_reference_is_cloned_and_fitted_on_the_reference_objective(s
     # LGBMRanker's own fit on the same rows, grouped as hyperrank groups them.
     lists = QueryLists.from_qid(small.qid[shuffled])
     rows = shuffled[lists.order]
-    expected = LGBMRanker(n_estimators=5, n_jobs=1, verbose=-1).fit(small.X[rows], small.Y[rows, 1], group=lists.sizes)
+    expected = LGBMRanker(n_estimators=5, n_jobs=1, verbose=-1).fit(
+        small.X[rows], small.Y[rows, 1], group=lists.sizes
+    )
     np.testing.assert_allclose(ranker.predict(unseen.X, temperature=0), expected.predict(unseen.X))
 
 

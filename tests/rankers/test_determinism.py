@@ -1,0 +1,132 @@
+"""The same seed gives the same bits whatever ran before, and a document the same score in any company."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from sklearn.base import clone
+from strategies import SEEDS, examples, one_of
+
+from hyperrank import (
+    HyperDPORanker,
+    LightGBMScalarizationRanker,
+    LinearScalarizationRanker,
+    MixedScoresRanker,
+)
+from hyperrank.rankers import reward_model
+
+BOOSTERS = {"num_boost_round": 5, "num_leaves": 5, "min_data_in_leaf": 3}
+#: As wide as rankers are used: narrow networks hide that matrix products of other sizes round otherwise.
+WIDE = {"max_epochs": 1, "hidden": (128, 128), "booster_params": BOOSTERS, "n_jobs": 1, "random_state": 0}
+#: The corners of four objectives, and their middle.
+GRID = np.vstack([np.eye(4), np.full(4, 0.25)])
+
+RANKERS = {
+    "network": HyperDPORanker(reference=None, **WIDE),
+    "random ties": HyperDPORanker(reference=None, loss="plackett_luce", early_stopping=True, **WIDE),
+    "over boosters": HyperDPORanker(**WIDE),
+    "over a booster": HyperDPORanker(reference="lightgbm", booster_inputs=True, **WIDE),
+    "mixed scores": MixedScoresRanker(booster_params=BOOSTERS, n_jobs=1, random_state=0),
+    "mixed gradients": LightGBMScalarizationRanker(GRID, booster_params=BOOSTERS, random_state=0),
+    "mixed labels": LightGBMScalarizationRanker(
+        GRID, mixing="labels", booster_params=BOOSTERS, random_state=0
+    ),
+    "networks": LinearScalarizationRanker(GRID, **WIDE),
+}
+
+
+def make_data(seed: int, n: int, n_queries: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features with some missing, labels for four objectives with some unobserved, ids in any order."""
+    rng = np.random.default_rng(seed)
+    X, Y = rng.normal(size=(n, 9)) * 10.0 ** np.arange(-4, 5), rng.integers(0, 4, (n, 4)).astype(float)
+    X[rng.random(X.shape) < 0.1] = np.nan
+    Y[rng.random(Y.shape) < 0.1] = np.nan
+    return X, Y, rng.integers(n_queries, size=n)
+
+
+@contextmanager
+def threads(n: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", RANKERS)
+def test_the_same_seed_gives_the_same_bits(name):
+    X, Y, qid = make_data(0, 400, 30)
+    first = clone(RANKERS[name]).fit(X, Y, qid=qid).predict(X, qid=qid, weights=GRID)
+    random.seed(1)
+    np.random.seed(1)  # noqa: NPY002 - the global state is what is tested
+    torch.manual_seed(1)
+    clone(RANKERS["random ties"]).set_params(random_state=5).fit(X[:50], Y[:50], qid=qid[:50])
+    used = clone(RANKERS[name]).set_params(random_state=7, n_jobs=2).fit(X[::-1], Y[::-1], qid=qid[::-1])
+    with threads(2):
+        again = used.set_params(random_state=0).fit(X, Y, qid=qid).predict(X, qid=qid, weights=GRID)
+    np.testing.assert_array_equal(again, first)
+
+
+@cache
+def fitted(name: str, **options: object) -> HyperDPORanker:
+    X, Y, qid = make_data(1, 150, 12)
+    return clone(RANKERS[name]).set_params(**options).fit(X, Y, qid=qid)
+
+
+def in_company(ranker, X, qid, rows, rng) -> np.ndarray:
+    """Scores of some rows, with other ends of chunks and another number of threads."""
+    with (
+        threads(int(rng.integers(1, 4))),
+        patch.object(reward_model, "CHUNK", one_of([1, 7, 100, reward_model.CHUNK], rng)),
+        patch.object(reward_model, "TILES_TO_SHARE", one_of([1, 8], rng)),
+    ):
+        return ranker.predict(X[rows], qid=None if qid is None else qid[rows], weights=GRID)
+
+
+@examples(150)
+@given(seed=SEEDS)
+def test_scores_do_not_depend_on_other_queries_or_the_order_of_rows(seed):
+    rng = np.random.default_rng(seed)
+    ranker = fitted(
+        one_of(["network", "over boosters", "over a booster"], rng),
+        conditioning=one_of(["film", "concat", "hypernetwork"], rng),
+        feature_transform=one_of(["quantile", "standard", "log", "none"], rng),
+        query_standardize=one_of([True, False], rng),
+    )
+    X, _, qid = make_data(seed, int(rng.integers(1, 700)), int(rng.integers(1, 40)))
+    with patch.object(reward_model, "TILE", one_of([8, 256, 256, 256], rng)):
+        scores = ranker.predict(X, qid=qid, weights=GRID)
+        kept = rng.choice(np.unique(qid), size=rng.integers(1, len(np.unique(qid)) + 1), replace=False)
+        rows = rng.permutation(np.flatnonzero(np.isin(qid, kept)))
+        np.testing.assert_array_equal(in_company(ranker, X, qid, rows, rng), scores[rows])
+
+
+@examples(100)
+@given(seed=SEEDS)
+def test_without_query_features_a_score_depends_on_the_document_alone(seed):
+    """Any rows, in any order, also several times."""
+    rng = np.random.default_rng(seed)
+    name = one_of(RANKERS, rng)
+    options = {"query_standardize": False} if "query_standardize" in RANKERS[name].get_params() else {}
+    if isinstance(RANKERS[name], HyperDPORanker):
+        options["conditioning"] = one_of(["film", "concat", "hypernetwork"], rng)
+        options["feature_transform"] = one_of(["quantile", "standard", "log", "none"], rng)
+    ranker = fitted(name, **options)
+    X, _, _ = make_data(seed, int(rng.integers(1, 700)), 1)
+    scores = ranker.predict(X, weights=GRID)
+    rows = rng.integers(len(X), size=one_of([1, 2, 30, 300], rng))
+    np.testing.assert_array_equal(in_company(ranker, X, None, rows, rng), scores[rows])
+
+
+def test_scoring_leaves_the_number_of_threads_alone():
+    ranker = fitted("network")
+    with threads(3):
+        ranker.predict(make_data(0, 3000, 5)[0])
+        assert torch.get_num_threads() == 3

@@ -1,0 +1,242 @@
+"""Whatever is handed to a ranker, it ranks or says which argument is wrong; never anything else."""
+
+import re
+from collections import Counter
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, note
+from strategies import (
+    COLUMN_FAULTS,
+    FAULTS,
+    FRAMES,
+    N_ROWS,
+    SEEDS,
+    UNNAMED,
+    Data,
+    examples,
+    fit_data,
+    make_wrong,
+    one_of,
+    right_features,
+    right_ids,
+    right_labels,
+)
+
+from hyperrank import HyperDPORanker, MixedScoresRanker
+from hyperrank.simplex import lattice
+
+#: scikit-learn's own; not every case hands over what fit was given.
+pytestmark = pytest.mark.filterwarnings("ignore:X has feature names:UserWarning")
+
+BOOSTERS = {"num_boost_round": 2, "num_leaves": 3, "min_data_in_leaf": 2}
+TINY = {"max_epochs": 1, "hidden": (16, 16), "booster_params": BOOSTERS, "n_jobs": 1, "random_state": 0}
+
+CHOICES = {
+    "reference": [None, None, None, None, None, None, "boosters", "lightgbm"],
+    "loss": ["listnet", "plackett_luce"],
+    "ties": ["random", "rating"],
+    "gain": ["exp2", "linear"],
+    "top_k": [None, 1, 10],
+    "conditioning": ["film", "concat", "hypernetwork"],
+    "feature_transform": ["quantile", "standard", "log", "none"],
+    "query_standardize": [True, False, "auto"],
+    "normalize_objectives": [True, False],
+    "booster_inputs": [False] * 9 + [True],
+    "early_stopping": ["auto", True],
+}
+
+
+def network(rng: np.random.Generator) -> HyperDPORanker:
+    """A small network of any kind."""
+    return HyperDPORanker(**{name: one_of(choices, rng) for name, choices in CHOICES.items()}, **TINY)
+
+
+def boosters(_: np.random.Generator) -> MixedScoresRanker:
+    return MixedScoresRanker(booster_params=BOOSTERS, n_jobs=1, random_state=0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def torch_warns_always():
+    """Each time, not once per process."""
+    torch.set_warn_always(True)
+    yield
+    torch.set_warn_always(False)
+
+
+#: Generated cases that have run, by test.
+CASES: Counter[str] = Counter()
+
+
+def checked(ranker: Any, data: Data) -> None:
+    """Fit, predict, score and profile right data, and check all that comes out."""
+    note(f"{ranker} on {data}")
+    n, m = data.labels.shape
+    if data.n_queries <= m and hasattr(ranker, "early_stopping"):
+        ranker.set_params(early_stopping="auto")  # each query may be needed to learn an objective from
+    ranker.fit(data.X, data.y, qid=data.qid)
+    weights = lattice(m, 2)
+    scores = ranker.predict(data.X, qid=data.qid, weights=weights)
+    assert scores.shape == (n, len(weights))
+    assert scores.dtype == np.float64
+    assert np.isfinite(scores).all()
+    np.testing.assert_array_equal(
+        ranker.predict(as_fitted(ranker, data.plain), qid=data.qid, weights=weights), scores
+    )
+    if (data.labels > 0).any(axis=0).all():
+        assert 0 <= ranker.score(data.X, data.y, qid=data.qid) <= 1
+        front = ranker.pareto_front(data.X, data.y, qid=data.qid, weights=weights)
+        assert front.points.to_numpy().min() >= 0
+        assert front.points.to_numpy().max() <= 1
+    else:
+        for measure in (ranker.score, ranker.pareto_front):
+            with pytest.raises(ValueError, match=r"\by\b.*no list with a label above 0"):
+                measure(data.X, data.y, qid=data.qid)
+
+
+def as_fitted(ranker: Any, values: np.ndarray) -> Any:
+    """Plain numbers under the names that the ranker was fitted with."""
+    names = getattr(ranker, "feature_names_in_", None)
+    return values if names is None else pd.DataFrame(values, columns=names)
+
+
+def refused(call: Any, faults: set[str]) -> None:
+    """Check that a call is refused with the name of an argument that is at fault."""
+    note(f"at fault: {faults}")
+    with pytest.raises((ValueError, TypeError)) as caught:
+        call()
+    assert type(caught.value) in (ValueError, TypeError)
+    assert re.search(rf"\b({'|'.join(faults)})\b", str(caught.value)), str(caught.value)
+
+
+@examples(900)
+@given(seed=SEEDS)
+def test_a_network_ranks_whatever_is_right(seed):
+    CASES["networks, right"] += 1
+    rng = np.random.default_rng(seed)
+    checked(network(rng), fit_data(rng))
+
+
+@examples(300)
+@given(seed=SEEDS)
+def test_boosters_rank_whatever_is_right(seed):
+    CASES["boosters, right"] += 1
+    rng = np.random.default_rng(seed)
+    checked(boosters(rng), fit_data(rng))
+
+
+@examples(1000)
+@given(seed=SEEDS)
+def test_fit_names_what_is_wrong(seed):
+    CASES["fit, wrong"] += 1
+    rng = np.random.default_rng(seed)
+    ranker, data = one_of([network, boosters], rng)(rng), fit_data(rng, faulty=True)
+    note(f"{ranker} on {data}")
+    refused(lambda: ranker.fit(data.X, data.y, qid=data.qid), data.faults)
+    assert not hasattr(ranker, "objectives_")
+
+
+@examples(20)
+@given(seed=SEEDS)
+def test_thousands_of_one_document_queries(seed):
+    CASES["thousands"] += 1
+    rng = np.random.default_rng(seed)
+    data = fit_data(rng, n_rows=[(1500, 3000)])
+    data.qid = rng.permutation(len(data.labels))
+    checked(one_of([network, boosters], rng)(rng), data)
+
+
+@cache
+def fitted(named: bool, at: int) -> Any:
+    """One of some rankers that know three features, by name or by position."""
+    rng = np.random.default_rng(at)
+    X, Y = rng.normal(size=(60, 3)), rng.integers(0, 4, (60, 2))
+    X[rng.random(X.shape) < 0.1 * (at % 2)] = np.nan
+    ranker = boosters(rng) if at == 0 else network(rng)
+    return ranker.fit(pd.DataFrame(X, columns=["f0", "f1", "f2"]) if named else X, Y, qid=np.arange(60) // 6)
+
+
+@examples(700)
+@given(seed=SEEDS)
+def test_new_documents_are_scored_whatever_holds_them(seed):
+    CASES["predict, right"] += 1
+    rng = np.random.default_rng(seed)
+    low, high = one_of(N_ROWS, rng)
+    n = int(rng.integers(low, high + 1))
+    containers = one_of([UNNAMED, FRAMES], rng)
+    ranker = fitted(containers is FRAMES, int(rng.integers(12)))
+    X, plain, about = right_features(n, 3, rng, containers)
+    qid, _ = right_ids(n, rng)
+    weights = rng.dirichlet([1.0, 1.0], size=int(rng.integers(1, 5)))
+    scores = ranker.predict(X, qid=qid, weights=weights)
+    assert scores.shape == (n, len(weights)), about
+    assert np.isfinite(scores).all(), about
+    plain = as_fitted(ranker, plain)
+    np.testing.assert_array_equal(ranker.predict(plain, qid=qid, weights=weights), scores, err_msg=about)
+
+
+@examples(700)
+@given(seed=SEEDS)
+def test_scoring_names_what_is_wrong(seed):
+    CASES["predict, wrong"] += 1
+    rng = np.random.default_rng(seed)
+    ranker = fitted(False, int(rng.integers(12)))
+    n = int(rng.integers(2, 12))
+    data = Data(None, None, None, set(), rng.normal(size=(n, 3)), rng.integers(0, 3, (n, 2)), "new rows")
+    data.X, data.y = data.plain, data.labels
+    make_wrong(data, one_of(FAULTS, rng), rng)
+    calls = [
+        lambda: ranker.score(data.X, data.y, qid=data.qid),
+        lambda: ranker.pareto_front(data.X, data.y, qid=data.qid),
+    ]
+    if "y" not in data.faults:
+        calls.append(lambda: ranker.predict(data.X, qid=data.qid))
+    note(f"{ranker} on {data}")
+    refused(one_of(calls, rng), data.faults)
+
+
+@examples(400)
+@given(seed=SEEDS)
+def test_side_arguments_are_read_or_named(seed):
+    """Validation data, reference scores and weights: of any kind that is right, or refused by name."""
+    CASES["side arguments"] += 1
+    rng = np.random.default_rng(seed)
+    X, Y, qid = rng.normal(size=(12, 3)), rng.integers(0, 3, (12, 2)), np.arange(12) // 3
+    new_X, new_Y = rng.normal(size=(7, 3)), rng.integers(0, 3, (7, 2))
+    val = Data(None, None, None, set(), new_X, new_Y, "validation data")
+    val.X, val.y = right_features(7, 3, rng, UNNAMED)[0], right_labels(7, 2, rng)[0]
+    val.qid = right_ids(7, rng)[0]
+    columns = {
+        "ref_scores": rng.normal(size=12),
+        "ref_scores_val": rng.normal(size=7),
+        "query_weight": qid + 1.0,
+    }
+    faulty = one_of([None, *FAULTS, *columns], rng)
+    if faulty in FAULTS:
+        make_wrong(val, faulty, rng)
+    elif faulty is not None:
+        columns[faulty] = COLUMN_FAULTS[one_of(COLUMN_FAULTS, rng)](columns[faulty], rng)
+    ranker = HyperDPORanker(reference="scores", early_stopping=True, **TINY)
+    labels = pd.DataFrame(Y, columns=["label0", "label1"])
+
+    note(f"{val}, {columns}")
+
+    def call() -> None:
+        ranker.fit(X, labels, qid=qid, X_val=val.X, y_val=val.y, qid_val=val.qid, **columns)
+
+    if faulty is None:
+        call()
+        assert np.isfinite(ranker.predict(X, qid=qid, ref_scores=columns["ref_scores"])).all()
+    else:
+        refused(call, {f"{faulty}_val" if faulty in FAULTS else faulty})
+
+
+def test_two_thousand_cases_were_generated():
+    if len(CASES) < 7:
+        pytest.skip("not all tests of this file were run")
+    print(f"\n{sum(CASES.values())} cases: {dict(CASES)}")
+    assert sum(CASES.values()) >= 2000
