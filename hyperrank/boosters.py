@@ -255,11 +255,13 @@ def cross_fitted_scores(
     return scores
 
 
-def booster_scores(booster: lightgbm.Booster, X: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Scores of a booster, shape (n,); 0 rows are no error."""
+def booster_scores(
+    booster: lightgbm.Booster, X: NDArray[np.float32], rounds: int | None = None
+) -> NDArray[np.float64]:
+    """Scores of a booster, or of its first rounds alone, shape (n,); 0 rows are no error."""
     if len(X) == 0:
         return np.zeros(0)
-    return np.asarray(booster.predict(X), dtype=np.float64)
+    return np.asarray(booster.predict(X, num_iteration=rounds), dtype=np.float64)
 
 
 def booster_text(booster: lightgbm.Booster) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["QueryLists"]
+__all__ = ["QueryLists", "within_list_deviation"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,3 +277,10 @@ def _hash_codes(values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int
     except TypeError as error:
         raise ValueError(f"qid holds ids that cannot be hashed: {error}.") from error
     return codes, np.unique(codes, return_index=True)[1].astype(np.int64)
+
+
+def within_list_deviation(scores: NDArray[np.float64], lists: QueryLists) -> float:
+    """Root mean square of scores about their list's mean: all that matters of them for ranking."""
+    means = np.add.reduceat(scores, lists.offsets[:-1]) / lists.sizes
+    deviation = float(np.sqrt(np.mean((scores - means[lists.index]) ** 2)))
+    return deviation if deviation > 1e-12 else 1.0

@@ -14,19 +14,20 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from hyperrank.boosters import booster_from_text, booster_scores, booster_text, fit_boosters
-from hyperrank.lists import QueryLists
+from hyperrank.lists import QueryLists, within_list_deviation
 
 __all__ = [
     "REFERENCES",
     "BoosterReference",
+    "MixedModelsReference",
     "ModelReference",
     "NoReference",
     "Reference",
     "ScoresReference",
     "check_reference",
+    "fit_models",
     "fit_reference",
     "take_rows",
-    "within_list_deviation",
 ]
 
 #: References that are named; anything else must be a model with ``predict``.
@@ -116,6 +117,28 @@ class ModelReference(Reference):
                 f"wanted ({len(X)},), one finite score per row."
             )
         return scores[:, None]
+
+
+class MixedModelsReference(Reference):
+    """Fitted models with ``predict``, one per objective, their scores brought to a common scale.
+
+    Parameters
+    ----------
+    models : sequence of object
+        One per objective, as for `ModelReference`.
+    scales : ndarray of shape (m,)
+        What each model's scores are divided by.
+    main : int
+        The objective whose model is the reference ranker.
+    """
+
+    def __init__(self, models: Sequence[Any], scales: NDArray[np.float64], main: int) -> None:
+        self.models, self.scales, self.main = list(models), scales, main
+
+    def parts(self, X: NDArray[np.float32], frame: Any, ref_scores: Any) -> NDArray[np.float64]:
+        """Standardised predictions of each model, shape (n, m)."""
+        parts = [ModelReference(model).parts(X, frame, None) for model in self.models]
+        return np.column_stack(parts) / self.scales
 
 
 class BoosterReference(Reference):
@@ -226,6 +249,42 @@ def fit_reference(
     return ModelReference(_fit_model(reference, frame, Y[:, main], lists))
 
 
+def fit_models(
+    model: Any,
+    X: NDArray[np.float32],
+    Y: NDArray[np.float32],
+    lists: QueryLists,
+    *,
+    frame: Any,
+    main: int,
+) -> MixedModelsReference:
+    """Fit a copy of an estimator to each objective.
+
+    Parameters
+    ----------
+    model : estimator
+        With ``fit`` and ``predict``; queries are passed to it as it wants them, if it does.
+    X, Y, lists, frame, main
+        As for `fit_reference`.
+
+    Returns
+    -------
+    MixedModelsReference
+
+    Raises
+    ------
+    ValueError
+        If an objective has no label at all.
+    """
+    unlabelled = np.flatnonzero(np.isnan(Y).all(axis=0)).tolist()
+    if unlabelled:
+        raise ValueError(f"objectives in columns {unlabelled} of y have no label: every entry is NaN.")
+    models = [_fit_model(model, frame, labels, lists) for labels in Y.T]
+    own = MixedModelsReference(models, np.ones(len(models)), main).parts(X, frame, None)
+    scales = [within_list_deviation(lists.group(part), lists) for part in own.T]
+    return MixedModelsReference(models, np.array(scales), main)
+
+
 def take_rows(frame: Any, rows: NDArray[np.int64]) -> Any:
     """Rows of an array, sparse matrix or frame; of anything else that can be made an array."""
     if hasattr(frame, "iloc"):
@@ -240,13 +299,6 @@ def _for_models(frame: Any) -> Any:
     if hasattr(frame, "tocsr"):
         return csr_matrix(frame)
     return frame if hasattr(frame, "shape") else np.asarray(frame)
-
-
-def within_list_deviation(scores: NDArray[np.float64], lists: QueryLists) -> float:
-    """Root mean square of scores about their list's mean: all that matters of them for ranking."""
-    means = np.add.reduceat(scores, lists.offsets[:-1]) / lists.sizes
-    deviation = float(np.sqrt(np.mean((scores - means[lists.index]) ** 2)))
-    return deviation if deviation > 1e-12 else 1.0
 
 
 def _is_fitted(model: Any) -> bool:

@@ -18,6 +18,7 @@ ROOMS = (
     "losses",
     "networks",
     "boosters",
+    "booster_search",
     "reference",
     "training",
     "tradeoff",

@@ -2,6 +2,15 @@
 
 from hyperrank.losses.dpo import ListLoss, dpo_reward, weighted_loss
 from hyperrank.losses.listnet import listnet, target_distribution
+from hyperrank.losses.margin import margin_reward
 from hyperrank.losses.plackett_luce import plackett_luce
 
-__all__ = ["ListLoss", "dpo_reward", "listnet", "plackett_luce", "target_distribution", "weighted_loss"]
+__all__ = [
+    "ListLoss",
+    "dpo_reward",
+    "listnet",
+    "margin_reward",
+    "plackett_luce",
+    "target_distribution",
+    "weighted_loss",
+]

@@ -5,12 +5,16 @@ from hyperrank.rankers.hyperdpo import HyperDPORanker
 from hyperrank.rankers.lightgbm_scalarization import LightGBMScalarizationRanker
 from hyperrank.rankers.linear_scalarization import LinearScalarizationRanker
 from hyperrank.rankers.mixed_scores import MixedScoresRanker
+from hyperrank.rankers.modpo import MODPORanker
+from hyperrank.rankers.soup import SoupRanker
 
 __all__ = [
     "BaseRanker",
     "HyperDPORanker",
     "LightGBMScalarizationRanker",
     "LinearScalarizationRanker",
+    "MODPORanker",
     "MixedScoresRanker",
     "RankerMixin",
+    "SoupRanker",
 ]

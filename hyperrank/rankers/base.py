@@ -148,6 +148,8 @@ class BaseRanker(RankerMixin, BaseEstimator):
         share = np.ones(data.lists.n_lists)
         if sample_weight is not None:
             rows = data.lists.group(read_scores(sample_weight, data.lists.n_rows, name="sample_weight"))
+            if (rows < 0).any():
+                raise ValueError(f"sample_weight must not be negative; got {rows.min()}.")
             share = np.add.reduceat(rows, data.lists.offsets[:-1]) / data.lists.sizes
         value = _weighted_mean(values, share, at)
         if np.isnan(value):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
+from hyperrank.booster_search import BoosterSearch, is_search, search_mixed_scores
+from hyperrank.lists import within_list_deviation
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.base import BaseRanker
 from hyperrank.rankers.fitting import FitPlan, Validation
@@ -22,7 +24,6 @@ from hyperrank.reference import (
     Reference,
     check_reference,
     fit_reference,
-    within_list_deviation,
 )
 
 __all__ = ["CheckedFit", "DPORanker"]
@@ -71,8 +72,10 @@ class DPORanker(BaseRanker):
 
     reference: Any
     beta: Any
+    booster_params: Any
     reference_: Reference
     pull_: float
+    booster_search_: BoosterSearch
 
     def predict(
         self,
@@ -129,6 +132,9 @@ class DPORanker(BaseRanker):
             return None
         return self.reference_.own_scores(data.parts(self.reference_))
 
+    def _check_options(self, names: tuple[str, ...]) -> None:
+        """Refuse options of the subclass's own that are wrong, before any training starts."""
+
     def _checked(
         self,
         X: Any,
@@ -147,6 +153,7 @@ class DPORanker(BaseRanker):
         data = read_labelled(self, X, y, qid, reset=reset, objectives=objectives, ref_scores=ref_scores)
         data.check_ref_scores(check_reference(self.reference))
         main = resolve_objective(getattr(self, "reference_objective", 0), data.names)
+        self._check_options(data.names)
         if self.beta != "auto":
             check_number("beta", self.beta, above=0)
         list_weight = read_list_weight(query_weight, data.lists)
@@ -159,13 +166,32 @@ class DPORanker(BaseRanker):
         plan = network_plan(
             self, n_rows, n_lists, conditioning=conditioning, seed=seed, stops=held is not None
         )
-        return CheckedFit(
+        checked = CheckedFit(
             training=data if len(kept) == n_lists else data.take(kept),
             held=held,
             list_weight=None if list_weight is None else list_weight[kept],
             main=main,
             plan=plan,
         )
+        return self._searched(checked, again=reset) if is_search(self.booster_params) else checked
+
+    def _searched(self, checked: CheckedFit, *, again: bool) -> CheckedFit:
+        """Put what a search found in the place of the boosters' parameters."""
+        named = self.reference if isinstance(self.reference, str) else None
+        grown = named in ("boosters", "lightgbm") or checked.plan.booster_inputs
+        if grown and (again or not hasattr(self, "booster_search_")):
+            alone = named == "lightgbm" and not checked.plan.booster_inputs
+            self.booster_search_ = search_mixed_scores(
+                checked.training.X,
+                checked.training.Y[:, [checked.main]] if alone else checked.training.Y,
+                checked.training.lists,
+                metric=parse_metric(self.metric),
+                seed=checked.plan.seed,
+                list_weight=checked.list_weight,
+                n_jobs=checked.plan.n_jobs,
+            )
+        params = self.booster_search_.params if grown else None
+        return replace(checked, plan=replace(checked.plan, booster_params=params))
 
     def _fit_reference(self, checked: CheckedFit) -> tuple[Reference, float]:
         """Fit the reference, and measure what rewards are multiplied by: its deviation over beta."""

@@ -21,9 +21,9 @@ from hyperrank.networks.transforms import fit_transform_module
 from hyperrank.rankers.inputs import LabelledLists
 from hyperrank.rankers.reward_model import RewardModel
 from hyperrank.simplex import lattice_near
-from hyperrank.training import ListTensors, TrainingProgress, TrainingResult, TrainingSettings, train
+from hyperrank.training import ListTensors, Margin, TrainingProgress, TrainingResult, TrainingSettings, train
 
-__all__ = ["FitPlan", "Validation", "automatic_epochs", "fit_reward_model", "list_loss"]
+__all__ = ["FitPlan", "RewardMargin", "Validation", "automatic_epochs", "fit_reward_model", "list_loss"]
 
 #: Trade-offs at which the validation front is looked at in training.
 VALIDATION_WEIGHTS = 21
@@ -91,6 +91,26 @@ class Validation:
     pull: float
 
 
+@dataclass(frozen=True)
+class RewardMargin:
+    """What the loss sees the rewards less of, and what the rest is divided by; see `margin_reward`.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n,)
+        One for each training row, grouped.
+    weight : float
+        The weight of the objective that is trained on.
+    """
+
+    values: NDArray[np.floating[Any]]
+    weight: float
+
+    def on(self, device: torch.device) -> Margin:
+        """For training on a device."""
+        return Margin(torch.from_numpy(self.values).to(device, torch.float32), self.weight)
+
+
 def fit_reward_model(
     data: LabelledLists,
     plan: FitPlan,
@@ -100,6 +120,7 @@ def fit_reward_model(
     draw_weights: Callable[[int], NDArray[np.float64]] | None = None,
     start: RewardModel | None = None,
     keep_boosters: bool = False,
+    margin: RewardMargin | None = None,
     progress: Callable[[RewardModel], TrainingProgress] | None = None,
 ) -> tuple[RewardModel, TrainingResult]:
     """Train a reward model.
@@ -120,6 +141,8 @@ def fit_reward_model(
         Whose transform is kept, and whose network is what a copy of is trained on.
     keep_boosters : bool, default False
         Whether the boosters of `start` score the training rows, which they then must not have seen.
+    margin : RewardMargin, optional
+        What is taken off the rewards before the loss sees them.
     progress : callable, optional
         Makes of the model in training what its epochs are reported to.
 
@@ -140,7 +163,13 @@ def fit_reward_model(
             model = start.copy(boosters)
         weight = None if list_weight is None else torch.from_numpy(list_weight).to(plan.device, torch.float32)
         labels = torch.from_numpy(data.Y).to(plan.device)
-        tensors = ListTensors(model.features(inputs, data.lists), labels, data.lists, weight)
+        tensors = ListTensors(
+            model.features(inputs, data.lists),
+            labels,
+            data.lists,
+            weight,
+            None if margin is None else margin.on(plan.device),
+        )
         epochs = plan.settings.max_epochs
         result = train(
             model.network,

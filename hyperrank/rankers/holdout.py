@@ -32,12 +32,17 @@ def one_validation(
     if eval_set is None and eval_qid is None:
         return X_val, y_val, qid_val
     if any(given is not None for given in (X_val, y_val, qid_val)):
-        raise ValueError("validation data were given as X_val and as eval_set: use one of the two.")
-    pairs = [eval_set] if isinstance(eval_set, tuple) else list(eval_set or [])
+        raise ValueError(
+            "validation data were given as X_val and as eval_set or eval_qid: use one of the two."
+        )
+    pairs = eval_set if isinstance(eval_set, list) else [eval_set]
     if len(pairs) != 1 or not isinstance(pairs[0], tuple | list) or len(pairs[0]) != 2:
         raise ValueError("eval_set must be one pair (X_val, y_val), or a list of one such pair.")
-    ids = eval_qid[0] if isinstance(eval_qid, list | tuple) and len(eval_qid) == 1 else eval_qid
-    return pairs[0][0], pairs[0][1], ids
+    (features, labels), ids = pairs[0], eval_qid
+    if isinstance(ids, list | tuple) and len(ids) == 1:
+        of_rows = hasattr(ids[0], "__len__") and not isinstance(ids[0], str | bytes)
+        ids = ids[0] if of_rows else ids  # the one pair has a single row
+    return features, labels, ids
 
 
 def read_validation(

@@ -101,7 +101,8 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
     patience : int, default 5
         Epochs without a better validation front after which training stops.
     warm_start : bool, default False
-        Whether fit goes on from the network of the last fit, with its reference and transforms.
+        Whether fit goes on from the network of the last fit, with its reference and transforms. Options
+        of these are then without effect.
     metric : str, default "ndcg@10"
         What fronts and scores are measured in.
     device : str, default "auto"
@@ -274,11 +275,13 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
             ref_scores=ref_scores,
             query_weight=query_weight,
             conditioning=self.conditioning,
-            objectives=self._known_objectives(y) if goes_on else self.objectives,
+            objectives=self.objectives_ if goes_on else self.objectives,
             reset=not goes_on,
         )
         if goes_on:
-            self._check_objectives(checked)
+            # The transform was fitted with the boosters' scores beside the features, or without.
+            kept = replace(checked.plan, booster_inputs=bool(self.model_.boosters))
+            checked = replace(checked, plan=kept)
             reference, pull = self.reference_, self.pull_
         else:
             reference, pull = self._fit_reference(checked)
@@ -286,6 +289,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
             checked, reference, pull, self.model_ if goes_on else None, data=_as_task(X, y, qid)
         )
 
+    @with_callbacks
     def partial_fit(
         self,
         X: Any,
@@ -319,11 +323,10 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
             ref_scores=ref_scores,
             query_weight=query_weight,
             conditioning=self.conditioning,
-            objectives=self._known_objectives(y),
+            objectives=self.objectives_,
             reset=False,
             holds_out=False,
         )
-        self._check_objectives(checked)
         once = replace(checked.plan, settings=replace(checked.plan.settings, max_epochs=1))
         checked = replace(checked, plan=once)
         return self._train(
@@ -376,16 +379,6 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
 
     def _rewards(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float32]:
         return self.model_.rewards(data.X, data.lists.in_place, weights)
-
-    def _known_objectives(self, y: Any) -> tuple[str, ...] | None:
-        """The fitted names where a frame must be read by them; None lets any array pass."""
-        return self.objectives_ if hasattr(y, "columns") else None
-
-    def _check_objectives(self, checked: CheckedFit) -> None:
-        """Refuse to go on with other objectives than before."""
-        found = len(checked.training.names)
-        if found != len(self.objectives_):
-            raise ValueError(f"y has {found} objectives; the fit to go on from had {list(self.objectives_)}.")
 
 
 def _as_task(X: Any, y: Any, qid: Any) -> dict[str, Any]:

@@ -114,17 +114,20 @@ def split_qid(X: Any, qid: Any, *, name: str = "X") -> tuple[Any, Any]:
     Raises
     ------
     ValueError
-        If ids are given twice and differ.
+        If ids are given twice and group the rows differently, or one is missing.
     """
     columns = getattr(X, "columns", None)
     if columns is None or QID_COLUMN not in list(columns):
         return X, qid
-    column = X[QID_COLUMN]
-    rest = X.drop(columns=[QID_COLUMN]) if hasattr(X, "iloc") else X.drop(QID_COLUMN)
+    with _naming(name):  # of what only looks like a frame, such as polars' LazyFrame
+        column = X[QID_COLUMN]
+        rest = X.drop(columns=[QID_COLUMN]) if hasattr(X, "iloc") else X.drop(QID_COLUMN)
     if qid is None:
         return rest, column
-    given, held = np.asarray(qid, dtype=object), np.asarray(column, dtype=object)
-    if given.shape != held.shape or not (given == held).all():
+    with _naming("qid"):
+        # All that matters of ids is which rows they bring together: 1 and "1" may stand for the same query.
+        given, held = QueryLists.from_qid(qid), QueryLists.from_qid(column)
+    if not (np.array_equal(given.offsets, held.offsets) and np.array_equal(given.order, held.order)):
         raise ValueError(
             f"qid was given as an argument and as the column 'qid' of {name}, and they differ: drop one."
         )
@@ -299,8 +302,9 @@ def _naming(name: str) -> Iterator[None]:
         # Values beyond float32 become infinite, which is refused.
         with np.errstate(over="ignore", invalid="ignore"):
             yield
-    except (TypeError, ValueError, OverflowError) as error:
-        if re.search(rf"\b{name}\b", str(error)):
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        # A RuntimeError is what torch raises of tensors that have a gradient.
+        if re.search(rf"\b{name}\b", str(error)) and isinstance(error, TypeError | ValueError):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{name}: {error}") from error
@@ -327,7 +331,9 @@ def _objective_names(
     else:
         names = tuple(objectives)
     if len(names) != m:
-        raise ValueError(f"objectives are {list(names)}, but {name} has {m} columns: name each column once.")
+        raise ValueError(
+            f"{name} has {m} columns, but the objectives are {list(names)}: one column for each."
+        )
     if len(set(names)) != len(names):
         raise ValueError(f"objectives must have different names; got {list(names)}.")
     unknown = sorted(set(names) - set(found or names))

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank.booster_search import BoosterSearch, search_booster_params
 from hyperrank.boosters import BOOSTER_PARAMS, MAX_GRADE, booster_grades, fit_booster, in_threads
 from hyperrank.lists import QueryLists
+from hyperrank.simplex import corners
 
 if TYPE_CHECKING:
     import lightgbm
 
-__all__ = ["MIXINGS", "fit_mixed_boosters"]
+__all__ = ["MIXINGS", "fit_mixed_boosters", "search_mixed_boosters"]
 
 #: What can be mixed.
 MIXINGS = ("gradients", "labels")
@@ -65,6 +67,47 @@ def fit_mixed_boosters(
     fit = _fit_on_gradients if mixing == "gradients" else _fit_on_labels
     tasks = [partial(fit, X, grades, lists, mix, **options) for mix in weights]
     return in_threads(tasks, n_jobs, X)
+
+
+def search_mixed_boosters(
+    X: NDArray[np.float32],
+    Y: NDArray[np.float32],
+    lists: QueryLists,
+    *,
+    mixing: str,
+    seed: int = 0,
+    **options: Any,
+) -> BoosterSearch:
+    """Search for parameters by the front of boosters at the corners and the centre.
+
+    Parameters
+    ----------
+    X, Y, lists, mixing, seed
+        As for `fit_mixed_boosters`.
+    **options
+        Of `hyperrank.booster_search.search_booster_params`.
+
+    Returns
+    -------
+    BoosterSearch
+    """
+    m = Y.shape[1]
+    probes = np.vstack([corners(m), np.full((1, m), 1 / m)]) if m > 1 else corners(1)
+
+    def fit(X: Any, Y: Any, lists: QueryLists, list_weight: Any, params: Any) -> list[Any]:
+        return fit_mixed_boosters(
+            X,
+            Y,
+            lists,
+            weights=probes,
+            mixing=mixing,
+            params=params,
+            seed=seed,
+            list_weight=list_weight,
+            n_jobs=1,
+        )
+
+    return search_booster_params(X, Y, lists, fit=fit, mix=lambda scores, _: scores, seed=seed, **options)
 
 
 def _fit_on_gradients(

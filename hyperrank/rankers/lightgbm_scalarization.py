@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
+from hyperrank.booster_search import is_search
 from hyperrank.boosters import booster_scores
+from hyperrank.lists import within_list_deviation
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.holdout import read_list_weight
 from hyperrank.rankers.inputs import GroupedFeatures, read_labelled
-from hyperrank.rankers.label_mixing import MIXINGS, fit_mixed_boosters
+from hyperrank.rankers.label_mixing import MIXINGS, fit_mixed_boosters, search_mixed_boosters
+from hyperrank.rankers.off_grid import check_off_grid
 from hyperrank.rankers.weight_grid import WeightGridRanker, weight_grid
 
 __all__ = ["LightGBMScalarizationRanker"]
@@ -22,7 +25,7 @@ __all__ = ["LightGBMScalarizationRanker"]
 class LightGBMScalarizationRanker(WeightGridRanker):
     """One LightGBM ranker per weight vector, each trained on that mix of the objectives.
 
-    It knows the trade-offs it was trained at and refuses others, naming the nearest it holds.
+    It knows the trade-offs it was trained at; what it makes of others `off_grid` says.
 
     Parameters
     ----------
@@ -32,10 +35,17 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         What is mixed. ``"gradients"``: the lambdarank gradients of the objectives, so that each keeps its own
         order and normalisation. ``"labels"``: the grades, into one finer grade per document; about half as
         much work.
+    off_grid : {"refuse", "nearest", "interpolate"}, default "refuse"
+        What is made of weights that are not held. ``"refuse"``: an error that names the nearest held.
+        ``"nearest"``: the scores of the nearest held. ``"interpolate"``: the scores of the nearest held of
+        which they are a convex combination, mixed like that in units of `scales_`, since boosters of
+        different mixes give scores of different size; beyond all held an error.
     objectives : sequence of str, optional
         Names of the objectives; by default those of the columns of `y`, or objective_0, objective_1, ...
-    booster_params : mapping, optional
-        Native LightGBM parameters, on top of `hyperrank.boosters.BOOSTER_PARAMS`.
+    booster_params : mapping or "search", optional
+        Native LightGBM parameters, on top of `hyperrank.boosters.BOOSTER_PARAMS`. ``"search"`` compares a
+        few, and their rounds, by the hypervolume of the corners and the centre in a cross-validation over
+        the queries.
     metric : str, default "ndcg@10"
         What fronts and scores are measured in.
     n_jobs : int, optional
@@ -51,6 +61,10 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         The trade-offs held.
     boosters_ : list of lightgbm.Booster
         One for each of them.
+    scales_ : ndarray of shape (k,)
+        The deviation of each booster's scores from their list's mean on the training data.
+    booster_search_ : hyperrank.booster_search.BoosterSearch
+        What ``booster_params="search"`` found.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str
@@ -78,7 +92,8 @@ class LightGBMScalarizationRanker(WeightGridRanker):
     Traceback (most recent call last):
         ...
     ValueError: LightGBMScalarizationRanker holds no model for weights [0.6, 0.4]; of the 3 it holds
-    (weights_), the nearest is [0.5, 0.5]. Pass that, or fit with these weights.
+    (weights_), the nearest is [0.5, 0.5]. Pass that, or fit with these weights, or set off_grid to 'nearest'
+    or 'interpolate'.
     """
 
     def __init__(
@@ -86,14 +101,16 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         weights: int | ArrayLike = 21,
         *,
         mixing: str = "gradients",
+        off_grid: str = "refuse",
         objectives: Sequence[str] | None = None,
-        booster_params: Mapping[str, Any] | None = None,
+        booster_params: Mapping[str, Any] | str | None = None,
         metric: str = "ndcg@10",
         n_jobs: int | None = None,
         random_state: Any = None,
     ) -> None:
         self.weights = weights
         self.mixing = mixing
+        self.off_grid = off_grid
         self.objectives = objectives
         self.booster_params = booster_params
         self.metric = metric
@@ -127,23 +144,32 @@ class LightGBMScalarizationRanker(WeightGridRanker):
             If data or options are not as described.
         """
         data = read_labelled(self, X, y, qid, reset=True, objectives=self.objectives)
-        parse_metric(self.metric)
+        metric = parse_metric(self.metric)
         if self.mixing not in MIXINGS:
             raise ValueError(f"mixing must be one of {MIXINGS}; got {self.mixing!r}.")
+        check_off_grid(self.off_grid)
         grid = weight_grid(self.weights, data.names)
+        options: dict[str, Any] = {
+            "mixing": self.mixing,
+            "seed": int(check_random_state(self.random_state).randint(2**31 - 1)),
+            "list_weight": read_list_weight(query_weight, data.lists),
+            "n_jobs": self.n_jobs,
+        }
+        params: Any = self.booster_params
+        if is_search(params):
+            found = search_mixed_boosters(data.X, data.Y, data.lists, metric=metric, **options)
+            self.booster_search_, params = found, found.params
         self.boosters_ = fit_mixed_boosters(
-            data.X,
-            data.Y,
-            data.lists,
-            weights=grid,
-            mixing=self.mixing,
-            params=self.booster_params,
-            seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
-            list_weight=read_list_weight(query_weight, data.lists),
-            n_jobs=self.n_jobs,
+            data.X, data.Y, data.lists, weights=grid, params=params, **options
+        )
+        self.scales_ = np.array(
+            [within_list_deviation(booster_scores(b, data.X), data.lists) for b in self.boosters_]
         )
         self.objectives_, self.weights_ = data.names, grid
         return self
 
     def _scores(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.column_stack([booster_scores(self.boosters_[row], data.X) for row in self._held(weights)])
+        def scores_of(row: int) -> NDArray[np.float64]:
+            return booster_scores(self.boosters_[row], data.X)
+
+        return np.asarray(self._of_held(weights, scores_of, scales=self.scales_))

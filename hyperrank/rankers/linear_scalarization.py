@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from hyperrank.metrics import Metric
-from hyperrank.rankers.dpo import DPORanker
-from hyperrank.rankers.fitting import Validation, fit_reward_model
-from hyperrank.rankers.inputs import GroupedFeatures
-from hyperrank.rankers.weight_grid import WeightGridRanker, weight_grid
+from hyperrank.rankers.separate_networks import NetworkGridRanker, NetworkTrainer
+from hyperrank.rankers.weight_grid import weight_grid
 
 __all__ = ["LinearScalarizationRanker"]
 
 
-class LinearScalarizationRanker(WeightGridRanker, DPORanker):
+class LinearScalarizationRanker(NetworkGridRanker):
     r"""One network per weight vector w, each trained on :math:`\sum_j w_j L_j` for that w alone.
 
     Everything but the conditioning is as in `HyperDPORanker`: the same trunk, transforms, loss, optimiser,
     epochs and batches for each network, and the same reference, which is fitted once for all of them. It
-    knows the trade-offs it was trained at and refuses others, naming the nearest it holds.
+    knows the trade-offs it was trained at; what it makes of others `off_grid` says.
 
     Parameters
     ----------
@@ -32,6 +26,11 @@ class LinearScalarizationRanker(WeightGridRanker, DPORanker):
         The trade-offs to train at; a number makes an even lattice of up to as many, and at least the corners.
     reference : None, "boosters", "lightgbm", "scores" or model, default "boosters"
         The ranker to start from, as in `HyperDPORanker`; None is linear scalarisation as in the literature.
+    off_grid : {"refuse", "nearest", "interpolate"}, default "refuse"
+        What is made of weights that are not held. ``"refuse"``: an error that names the nearest held.
+        ``"nearest"``: the scores of the nearest held. ``"interpolate"``: the rewards of the nearest held of
+        which they are a convex combination, mixed like that, over the reference at the very weights; beyond
+        all held an error. Rewards are log-odds, and all on one scale.
     reference_objective, objectives, loss, gain, top_k, ties, beta, hidden, dropout, feature_transform
         As in `HyperDPORanker`.
     query_standardize, booster_params, normalize_objectives, max_epochs, batch_docs, learning_rate
@@ -72,16 +71,12 @@ class LinearScalarizationRanker(WeightGridRanker, DPORanker):
     True
     """
 
-    # A network that ignores the weights gains nothing by more draws of the same ones.
-    n_draws = 1
-    alpha = 1.0
-    booster_inputs = False
-
     def __init__(
         self,
         weights: int | ArrayLike = 21,
         reference: Any = "boosters",
         *,
+        off_grid: str = "refuse",
         reference_objective: int | str = 0,
         objectives: Sequence[str] | None = None,
         loss: str = "listnet",
@@ -93,7 +88,7 @@ class LinearScalarizationRanker(WeightGridRanker, DPORanker):
         dropout: float = 0.5,
         feature_transform: str = "quantile",
         query_standardize: bool | str = "auto",
-        booster_params: Mapping[str, Any] | None = None,
+        booster_params: Mapping[str, Any] | str | None = None,
         normalize_objectives: bool = True,
         max_epochs: int | str = "auto",
         batch_docs: int | str = "auto",
@@ -111,6 +106,7 @@ class LinearScalarizationRanker(WeightGridRanker, DPORanker):
     ) -> None:
         self.weights = weights
         self.reference = reference
+        self.off_grid = off_grid
         self.reference_objective = reference_objective
         self.objectives = objectives
         self.loss = loss
@@ -138,99 +134,11 @@ class LinearScalarizationRanker(WeightGridRanker, DPORanker):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        qid: ArrayLike | None = None,
-        X_val: Any = None,
-        y_val: Any = None,
-        qid_val: ArrayLike | None = None,
-        ref_scores: ArrayLike | None = None,
-        ref_scores_val: ArrayLike | None = None,
-        query_weight: ArrayLike | None = None,
-    ) -> LinearScalarizationRanker:
-        """Train one network per weight vector; parameters as of `HyperDPORanker.fit`.
-
-        Returns
-        -------
-        LinearScalarizationRanker
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If data or options are not as described; always before any training starts.
-        """
-        checked = self._checked(
-            X,
-            y,
-            qid,
-            validation=(X_val, y_val, qid_val, ref_scores_val),
-            ref_scores=ref_scores,
-            query_weight=query_weight,
-            conditioning="none",
-            objectives=self.objectives,
-        )
-        grid = weight_grid(self.weights, checked.training.names)
-        plan = replace(checked.plan, verbose=max(0, checked.plan.verbose - 1))
-        reference, pull = self._fit_reference(checked)
-        stopping = self._stopping(checked, reference, pull)
-        trained = [
-            fit_reward_model(
-                checked.training,
-                plan,
-                validation=None if stopping is None else _of_one(stopping, mix),
-                list_weight=checked.list_weight,
-                draw_weights=partial(_repeated, mix),
-            )
-            for mix in self._shown(grid)
-        ]
-        self.objectives_, self.weights_ = checked.training.names, grid
-        self.reference_, self.pull_ = reference, pull
-        self.models_ = [model for model, _ in trained]
-        self.histories_ = [result.history for _, result in trained]
-        return self
-
-    def _rewards(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float32]:
-        rewards = [
-            self.models_[row].rewards(data.X, data.lists.in_place, self.weights_[[row]])
-            for row in self._held(weights)
-        ]
-        return np.column_stack(rewards)
-
-    def _shown(self, grid: NDArray[np.float64]) -> Any:
-        """The weights to train at, with a progress bar where one is wanted."""
-        if self.verbose < 1:
-            return grid
-        from tqdm.auto import tqdm
-
-        return tqdm(grid, desc="training", unit="network", dynamic_ncols=True)
-
-
-@dataclass(frozen=True)
-class _ScalarisedMetric(Metric):
-    """A metric whose one value is the mean over objectives by weights, those without labels left out."""
-
-    mix: tuple[float, ...] = ()
-
-    def __call__(self, *args: Any, **options: Any) -> NDArray[np.float64]:
-        values = np.atleast_2d(super().__call__(*args, **options))
-        known = ~np.isnan(values)
-        return (np.where(known, values, 0.0) @ self.mix)[:, None]
-
-
-def _of_one(stopping: Validation, mix: NDArray[np.float64]) -> Validation:
-    """Held-out lists by which the network for one trade-off is stopped."""
-    metric = stopping.metric
-    mixed = stopping.mixed_reference(mix[None])
-    return replace(
-        stopping,
-        metric=_ScalarisedMetric(metric.name, metric.k, metric.options, tuple(mix)),
-        mixed_reference=lambda _: mixed,
-    )
-
-
-def _repeated(mix: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    return np.tile(mix, (n, 1))
+    def _train(self, trainer: NetworkTrainer) -> dict[str, Any]:
+        grid = weight_grid(self.weights, trainer.data.names)
+        trained = [trainer.train(mix) for mix in trainer.shown(grid)]
+        return {
+            "weights_": grid,
+            "models_": [model for model, _ in trained],
+            "histories_": [result.history for _, result in trained],
+        }

@@ -9,18 +9,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
+from hyperrank.booster_search import BoosterSearch, is_search, search_mixed_scores
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.base import BaseRanker
 from hyperrank.rankers.holdout import read_list_weight
 from hyperrank.rankers.inputs import GroupedFeatures, read_labelled
 from hyperrank.rankers.options import resolve_objective
-from hyperrank.reference import Reference, fit_reference
+from hyperrank.reference import Reference, fit_models, fit_reference
 
 __all__ = ["MixedScoresRanker"]
 
 
 class MixedScoresRanker(BaseRanker):
-    r"""One LightGBM ranker per objective, their standardised scores mixed by the weights at predict.
+    r"""One ranker per objective, their standardised scores mixed by the weights at predict.
 
     .. math:: s(x, w) = \sum_j w_j \, s_j(x) / \sigma_j
 
@@ -29,12 +30,16 @@ class MixedScoresRanker(BaseRanker):
 
     Parameters
     ----------
+    estimator : estimator, optional
+        What is cloned and fitted to each objective: anything with ``fit`` and ``predict``, given queries as
+        ``qid``, ``group_id`` or ``group`` if it takes them. By default LightGBM's lambdarank.
     reference_objective : int or str, default 0
         The objective whose booster is the ranker that constraints of a front are relative to.
     objectives : sequence of str, optional
         Names of the objectives; by default those of the columns of `y`, or objective_0, objective_1, ...
-    booster_params : mapping, optional
-        Native LightGBM parameters, on top of `hyperrank.boosters.BOOSTER_PARAMS`.
+    booster_params : mapping or "search", optional
+        Native LightGBM parameters, on top of `hyperrank.boosters.BOOSTER_PARAMS`. ``"search"`` compares a
+        few, and their rounds, by the hypervolume of the front in a cross-validation over the queries.
     metric : str, default "ndcg@10"
         What fronts and scores are measured in.
     n_jobs : int, optional
@@ -47,8 +52,10 @@ class MixedScoresRanker(BaseRanker):
     ----------
     objectives_ : tuple of str
         Names of the objectives.
-    reference_ : hyperrank.reference.BoosterReference
-        The boosters and the scales of their scores.
+    reference_ : hyperrank.reference.BoosterReference or hyperrank.reference.MixedModelsReference
+        The rankers and the scales of their scores.
+    booster_search_ : hyperrank.booster_search.BoosterSearch
+        What ``booster_params="search"`` found.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str
@@ -63,18 +70,20 @@ class MixedScoresRanker(BaseRanker):
     True
     """
 
-    reference_: Reference
+    booster_search_: BoosterSearch
 
     def __init__(
         self,
+        estimator: Any = None,
         *,
         reference_objective: int | str = 0,
         objectives: Sequence[str] | None = None,
-        booster_params: Mapping[str, Any] | None = None,
+        booster_params: Mapping[str, Any] | str | None = None,
         metric: str = "ndcg@10",
         n_jobs: int | None = None,
         random_state: Any = None,
     ) -> None:
+        self.estimator = estimator
         self.reference_objective = reference_objective
         self.objectives = objectives
         self.booster_params = booster_params
@@ -85,7 +94,7 @@ class MixedScoresRanker(BaseRanker):
     def fit(
         self, X: Any, y: Any, *, qid: ArrayLike | None = None, query_weight: ArrayLike | None = None
     ) -> MixedScoresRanker:
-        """Fit one booster per objective.
+        """Fit one ranker per objective.
 
         Parameters
         ----------
@@ -109,21 +118,35 @@ class MixedScoresRanker(BaseRanker):
             If data or options are not as described; always before any training starts.
         """
         data = read_labelled(self, X, y, qid, reset=True, objectives=self.objectives)
-        parse_metric(self.metric)
+        metric = parse_metric(self.metric)
+        main = resolve_objective(self.reference_objective, data.names)
+        list_weight = read_list_weight(query_weight, data.lists)
+        if self.estimator is not None:
+            self._check_estimator(list_weight)
+            self.reference_: Reference = fit_models(
+                self.estimator, data.X, data.Y, data.lists, frame=data.frame, main=main
+            )
+            self.objectives_ = data.names
+            return self
+        params: Any = self.booster_params
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        options: dict[str, Any] = {"seed": seed, "list_weight": list_weight, "n_jobs": self.n_jobs}
+        if is_search(params):
+            self.booster_search_ = search_mixed_scores(data.X, data.Y, data.lists, metric=metric, **options)
+            params = self.booster_search_.params
         self.reference_ = fit_reference(
-            "boosters",
-            data.X,
-            data.Y,
-            data.lists,
-            frame=data.frame,
-            main=resolve_objective(self.reference_objective, data.names),
-            params=self.booster_params,
-            seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
-            list_weight=read_list_weight(query_weight, data.lists),
-            n_jobs=self.n_jobs,
+            "boosters", data.X, data.Y, data.lists, frame=data.frame, main=main, params=params, **options
         )
         self.objectives_ = data.names
         return self
+
+    def _check_estimator(self, list_weight: Any) -> None:
+        if not hasattr(self.estimator, "fit") or not hasattr(self.estimator, "predict"):
+            raise ValueError(
+                f"estimator must have fit and predict, or be None; got {type(self.estimator).__name__}."
+            )
+        if self.booster_params is not None or list_weight is not None:
+            raise ValueError("booster_params and query_weight are for boosters alone; estimator is given.")
 
     def _scores(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         mixed = self.reference_.mix(data.parts(self.reference_), weights)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from hyperrank.booster_search import is_search
 from hyperrank.metrics import parse_metric
 from hyperrank.networks import CONDITIONINGS
 from hyperrank.networks.transforms import TRANSFORMS
@@ -46,6 +47,7 @@ def network_plan(
     _check_choice("gain", estimator.gain, ("exp2", "linear"))
     _check_choice("ties", estimator.ties, ("random", "average", "rating"))
     parse_metric(estimator.metric)
+    is_search(estimator.booster_params)
     within = estimator.query_standardize
     _check_choice("query_standardize", within, (True, False, "auto"))
     hidden = tuple(

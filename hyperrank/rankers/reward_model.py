@@ -77,7 +77,7 @@ class RewardModel:
     def __setstate__(self, state: dict[str, Any]) -> None:
         device = torch.device("cpu" if not torch.cuda.is_available() else state["device"])
         fitted = state["transform"]
-        has_missing = torch.from_numpy(fitted["has_missing"])
+        has_missing = torch.tensor(fitted["has_missing"])
         transform = FeatureTransform(fitted["kind"], has_missing, _as_tensors(fitted["tables"]))
         network = ConditionedScorer(**state["network"]["options"])
         network.load_state_dict(_as_tensors(state["network"]["parameters"]))

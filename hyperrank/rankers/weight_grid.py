@@ -1,8 +1,8 @@
-"""Rankers that hold one model for each of some weights, and no others."""
+"""Rankers that hold one model for each of some weights."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Integral
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hyperrank.rankers.base import BaseRanker
+from hyperrank.rankers.off_grid import check_off_grid, interpolation_shares
 from hyperrank.simplex import as_weights, lattice_near
 
 __all__ = ["WeightGridRanker", "weight_grid"]
@@ -21,7 +22,8 @@ SAME_WEIGHTS = 1e-3
 class WeightGridRanker(BaseRanker):
     """A ranker that was trained once per weight vector, and knows the trade-offs of those alone.
 
-    A subclass sets ``weights_`` in fit, beside ``objectives_``.
+    A subclass sets ``weights_`` in fit, beside ``objectives_``, has a parameter ``off_grid``, and mixes the
+    scores of its models by `_of_held`.
 
     Attributes
     ----------
@@ -30,6 +32,7 @@ class WeightGridRanker(BaseRanker):
     """
 
     weights_: NDArray[np.float64]
+    off_grid: str
 
     def _default_weights(self) -> NDArray[np.float64]:
         return self.weights_
@@ -39,28 +42,93 @@ class WeightGridRanker(BaseRanker):
         if weights is None:
             return np.asarray(self.weights_[np.argmin(self._distances(np.full((1, m), 1 / m))[0])])
         at = as_weights(weights, m, self.objectives_)
-        self._held(np.atleast_2d(at))
+        if check_off_grid(self.off_grid) == "refuse":
+            self._nearest(np.atleast_2d(at))
         return at
 
-    def _held(self, weights: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Rows of ``weights_`` that stand for the weights asked for, shape (k,).
+    def _of_held(
+        self,
+        weights: NDArray[np.float64],
+        scores_of: Callable[[int], NDArray[Any]],
+        *,
+        scales: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.floating[Any]]:
+        r"""Scores under k weights from those of the models held, shape (n, k).
+
+        Interpolated scores are :math:`\bar\sigma \sum_h c_h s_h / \sigma_h` with
+        :math:`\bar\sigma = \sum_h c_h \sigma_h`: a model of large scores has no more say for it, and at
+        weights held they are that model's very scores.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (k, m)
+            The weights asked for.
+        scores_of : callable
+            ``row of weights_ -> scores of shape (n,)``; called once for each model that is needed.
+        scales : ndarray of shape (held,), optional
+            :math:`\sigma_h`, the deviation of each model's scores; 1 by default.
+        """
+        recipes = self._recipes(weights)
+        scores: dict[int, NDArray[Any]] = {}
+        for row in sorted({row for recipe in recipes for row in recipe}):
+            scores[row] = scores_of(row)
+        columns = []
+        for recipe in recipes:
+            if len(recipe) == 1:
+                columns += [scores[row] for row in recipe]
+                continue
+            sigma = {row: 1.0 if scales is None else float(scales[row]) for row in recipe}
+            mean = sum(share * sigma[row] for row, share in recipe.items())
+            mixed: NDArray[np.floating[Any]] = np.zeros(1)
+            for row, share in recipe.items():
+                mixed = mixed + np.float64(mean * share / sigma[row]) * scores[row]
+            columns.append(mixed)
+        return np.column_stack(columns)
+
+    def _recipes(self, weights: NDArray[np.float64]) -> list[dict[int, float]]:
+        """For each of the weights the rows of ``weights_`` that make them up, and their shares."""
+        far = self._distances(weights).min(axis=1) > SAME_WEIGHTS
+        if check_off_grid(self.off_grid) != "interpolate" or not far.any():
+            return [{int(row): 1.0} for row in self._nearest(weights)]
+        recipes = []
+        for asked, is_far in zip(weights, far, strict=True):
+            shares = interpolation_shares(asked, self.weights_) if is_far else None
+            if shares is None:  # held, or refused here
+                recipes.append({int(self._nearest(asked[None], strict=True)[0]): 1.0})
+            else:
+                recipes.append({int(row): float(shares[row]) for row in np.flatnonzero(shares)})
+        return recipes
+
+    def _nearest(self, weights: NDArray[np.float64], *, strict: bool = False) -> NDArray[np.int64]:
+        """Rows of ``weights_`` nearest to the weights asked for, shape (k,).
 
         Raises
         ------
         ValueError
-            If some are not held, naming the nearest that are.
+            If some are not held, naming the nearest that are, unless ``off_grid="nearest"``.
         """
         distances = self._distances(weights)
         rows = distances.argmin(axis=1)
         unknown = np.flatnonzero(distances.min(axis=1) > SAME_WEIGHTS)
-        if len(unknown):
+        if len(unknown) and (strict or self.off_grid != "nearest"):
             asked, nearest = weights[unknown[0]], self.weights_[rows[unknown[0]]]
+            holds = "holds no model for" if self.off_grid == "refuse" else "cannot interpolate"
+            advice = "Pass that, or fit with these weights"
+            if self.off_grid == "refuse":
+                advice += ", or set off_grid to 'nearest' or 'interpolate'"
             raise ValueError(
-                f"{type(self).__name__} holds no model for weights {_spelled(asked)}; of the "
-                f"{len(self.weights_)} it holds (weights_), the nearest is {_spelled(nearest)}. "
-                "Pass that, or fit with these weights."
+                f"{type(self).__name__} {holds} weights {_spelled(asked)}; of the "
+                f"{len(self.weights_)} it holds (weights_), the nearest is {_spelled(nearest)}. {advice}."
             )
         return rows.astype(np.int64)
+
+    def _served(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The weights that scores are given for: those asked for, or the nearest held where not held."""
+        if check_off_grid(self.off_grid) != "nearest":
+            return weights
+        distances = self._distances(weights)
+        far = distances.min(axis=1, keepdims=True) > SAME_WEIGHTS
+        return np.where(far, self.weights_[distances.argmin(axis=1)], weights)
 
     def _distances(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Largest differences from the weights held, shape (k, held)."""

@@ -1,6 +1,6 @@
 """One loop for every network: batches of whole lists, optimiser, evaluation, the best state kept."""
 
-from hyperrank.training.data import Batch, ListTensors, document_batches
+from hyperrank.training.data import Batch, ListTensors, Margin, document_batches
 from hyperrank.training.loop import TrainingResult, train
 from hyperrank.training.progress import TrainingProgress
 from hyperrank.training.settings import TrainingSettings
@@ -8,6 +8,7 @@ from hyperrank.training.settings import TrainingSettings
 __all__ = [
     "Batch",
     "ListTensors",
+    "Margin",
     "TrainingProgress",
     "TrainingResult",
     "TrainingSettings",

@@ -12,7 +12,27 @@ from torch import Tensor
 
 from hyperrank.lists import QueryLists
 
-__all__ = ["Batch", "ListTensors", "document_batches"]
+__all__ = ["Batch", "ListTensors", "Margin", "document_batches"]
+
+
+@dataclass(frozen=True)
+class Margin:
+    """What is taken off the rewards before a loss sees them, and what the rest is divided by.
+
+    Attributes
+    ----------
+    values : Tensor of shape (n,)
+        One for each document.
+    weight : float
+        The weight of the objective that is trained on.
+    """
+
+    values: Tensor
+    weight: float
+
+    def take(self, rows: Tensor) -> Margin:
+        """The margin of some documents."""
+        return Margin(self.values[rows], self.weight)
 
 
 @dataclass(frozen=True)
@@ -29,6 +49,7 @@ class Batch:
     query_weight : Tensor of shape (q,) or None
     share : float or Tensor of shape ()
         How much the batch counts beside others: its mean query weight over that of all lists.
+    margin : Margin or None
     """
 
     features: Tensor
@@ -37,6 +58,7 @@ class Batch:
     index: Tensor
     query_weight: Tensor | None
     share: float | Tensor = 1.0
+    margin: Margin | None = None
 
 
 class ListTensors:
@@ -52,15 +74,23 @@ class ListTensors:
         The lists of the rows.
     query_weight : Tensor of shape (q,), optional
         How much each list counts.
+    margin : Margin, optional
+        What the loss sees the rewards less of.
     """
 
     def __init__(
-        self, features: Tensor, labels: Tensor, lists: QueryLists, query_weight: Tensor | None = None
+        self,
+        features: Tensor,
+        labels: Tensor,
+        lists: QueryLists,
+        query_weight: Tensor | None = None,
+        margin: Margin | None = None,
     ) -> None:
         self.features = features
         self.labels = labels
         self.lists = lists
         self.query_weight = query_weight
+        self.margin = margin
         if query_weight is not None:
             self.mean_weight = query_weight.mean().clamp_min(torch.finfo(query_weight.dtype).tiny)
 
@@ -77,6 +107,7 @@ class ListTensors:
             index=torch.from_numpy(lists.index).to(device),
             query_weight=weight,
             share=1.0 if weight is None else weight.mean() / self.mean_weight,
+            margin=None if self.margin is None else self.margin.take(at),
         )
 
 

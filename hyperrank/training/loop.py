@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hyperrank.losses import ListLoss, weighted_loss
+from hyperrank.losses import ListLoss, margin_reward, weighted_loss
 from hyperrank.simplex import dirichlet_weights
 from hyperrank.training.data import Batch, ListTensors, document_batches
 from hyperrank.training.progress import TrainingProgress
@@ -155,6 +155,8 @@ class _Steps:
             group["lr"] = self.settings.learning_rate * warmup_cosine(self.taken, self.n_steps)
         self.taken += 1
         rewards = self.network(batch.features, weights, batch.index)
+        if batch.margin is not None:
+            rewards = margin_reward(rewards, batch.margin.values, batch.margin.weight)
         value = weighted_loss(
             rewards,
             batch.labels,

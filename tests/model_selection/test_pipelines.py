@@ -116,7 +116,9 @@ def test_rankers_go_to_other_processes_and_back(lists, tmp_path):
     sent, back = tmp_path / "sent.joblib", tmp_path / "back.joblib"
     joblib.dump((ranker, lists.X, lists.qid, scores), sent)
     subprocess.run([sys.executable, "-c", LOAD, str(sent), str(back)], check=True)
-    np.testing.assert_array_equal(joblib.load(back).predict(lists.X, qid=lists.qid, weights=AT), scores)
+    for mode in (None, "r"):  # read into memory, or mapped from the file
+        again = joblib.load(back, mmap_mode=mode)
+        np.testing.assert_array_equal(again.predict(lists.X, qid=lists.qid, weights=AT), scores)
 
 
 @pytest.mark.parametrize(

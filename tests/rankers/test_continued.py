@@ -1,5 +1,7 @@
 """Going on from an earlier fit, validation data under other names, and scikit-learn's callbacks."""
 
+import threading
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,10 +30,11 @@ def test_partial_fit_learns_from_new_queries(small, unseen, booster_inputs):
     ranker = HyperDPORanker(booster_inputs=booster_inputs, **QUICK)
     ranker.partial_fit(small.X, small.Y, qid=small.qid)
     assert len(ranker.history_) == 3
-    before, transform = ranker.predict(unseen.X), ranker.model_.transform
+    before, transform, boosters = ranker.predict(unseen.X), ranker.model_.transform, ranker.model_.boosters
     ranker.partial_fit(unseen.X, unseen.Y, qid=unseen.qid)
     assert len(ranker.history_) == 1
     assert ranker.model_.transform is transform
+    assert ranker.model_.boosters == boosters
     assert not np.array_equal(ranker.predict(unseen.X), before)
     np.testing.assert_array_equal(
         ranker.predict(unseen.X, temperature=0),
@@ -41,10 +44,30 @@ def test_partial_fit_learns_from_new_queries(small, unseen, booster_inputs):
 
 def test_going_on_with_other_data_is_refused(small):
     ranker = HyperDPORanker(warm_start=True, **QUICK).fit(small.X, small.Y, qid=small.qid)
-    with pytest.raises(ValueError, match="y has 1 objectives; the fit to go on from had"):
+    with pytest.raises(ValueError, match=r"y has 1 columns, but the objectives are \['objective_0'"):
         ranker.fit(small.X, small.Y[:, 0], qid=small.qid)
     with pytest.raises(ValueError, match="7 features"):
         ranker.partial_fit(small.X[:, :7], small.Y, qid=small.qid)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_names_of_objectives_are_kept_by_arrays(small, method):
+    names = ("relevance", "clicks")
+    ranker = HyperDPORanker("lightgbm", reference_objective="clicks", warm_start=True, **QUICK)
+    ranker.fit(small.X, pd.DataFrame(small.Y, columns=names), qid=small.qid)
+    getattr(ranker, method)(small.X, small.Y, qid=small.qid)
+    assert ranker.objectives_ == names
+    assert ranker.predict(small.X, weights={"clicks": 1.0}).shape == (len(small.X),)
+
+
+@pytest.mark.parametrize("at_first", [False, True])
+def test_warm_start_keeps_the_kind_of_inputs(small, unseen, at_first):
+    """The network of the last fit can take no others."""
+    ranker = HyperDPORanker(None, booster_inputs=at_first, warm_start=True, **QUICK)
+    ranker.fit(small.X, small.Y, qid=small.qid)
+    ranker.set_params(booster_inputs=not at_first).fit(small.X, small.Y, qid=small.qid)
+    assert np.isfinite(ranker.predict(unseen.X)).all()
+    assert bool(ranker.model_.boosters) is at_first
 
 
 def test_eval_set_is_validation_data_under_another_name(small, unseen):
@@ -56,7 +79,10 @@ def test_eval_set_is_validation_data_under_another_name(small, unseen):
             small.X, small.Y, qid=small.qid, eval_set=given, eval_qid=[unseen.qid]
         )
         assert other.best_score_ == own.best_score_
-    for wrong in ([], [(unseen.X, unseen.Y)] * 2, [unseen.X]):
+    one_row = HyperDPORanker(**QUICK)
+    one_row.fit(small.X, small.Y, qid=small.qid, eval_set=[(unseen.X[:1], unseen.Y[:1])], eval_qid=["a"])
+    assert np.isfinite(one_row.best_score_)
+    for wrong in ([], [(unseen.X, unseen.Y)] * 2, [unseen.X], unseen.X, pd.DataFrame(unseen.X), 5, "ab"):
         with pytest.raises(ValueError, match="eval_set must be one pair"):
             HyperDPORanker().fit(small.X, small.Y, eval_set=wrong)
     with pytest.raises(ValueError, match="as X_val and as eval_set"):
@@ -84,6 +110,19 @@ def test_callbacks_see_every_epoch(small):
     assert len(epochs) == 3
     assert epochs["score"].between(0, 1).all()
     assert epochs["score"].nunique() > 1
+
+
+def test_callbacks_end_with_each_call(small, unseen):
+    """A progress bar that is not told of the end keeps the interpreter from leaving."""
+    callback = pytest.importorskip("sklearn.callback")
+    pytest.importorskip("rich")
+    before = threading.enumerate()
+    ranker = HyperDPORanker(reference=None, **QUICK).set_callbacks(callback.ProgressBar())
+    for data in (small, unseen):
+        ranker.partial_fit(data.X, data.Y, qid=data.qid)
+        assert not hasattr(ranker, "_callback_fit_ctx")
+    waiting = [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
+    assert not waiting
 
 
 def test_progress_bar_under_a_search(small, capsys):

@@ -9,6 +9,8 @@ from sklearn.tree import DecisionTreeRegressor
 
 from hyperrank import HyperDPORanker, QueryLists, datasets
 from hyperrank.metrics import ndcg
+from hyperrank.rankers.holdout import hold_out
+from hyperrank.rankers.inputs import read_labelled
 from hyperrank.simplex import lattice
 
 QUICK = {"max_epochs": 2, "hidden": (8, 8), "random_state": 0}
@@ -144,6 +146,19 @@ def test_unsorted_string_ids_and_frames_give_the_same_scores(small, unseen):
     np.testing.assert_array_equal(framed.predict(polars), expected)
 
 
+@pytest.mark.parametrize(
+    "spell",
+    [str, float, lambda q: (int(q), "de"), lambda q: f"query {q}"],
+    ids=["str", "float", "tuple", "text"],
+)
+def test_ids_given_twice_may_be_spelled_otherwise(small, spell):
+    """What rows they bring together is what counts."""
+    frame = pd.DataFrame(small.X).rename(columns=str).assign(qid=small.qid)
+    ranker = HyperDPORanker(**ALONE).fit(frame, small.Y, qid=[spell(q) for q in small.qid])
+    expected = HyperDPORanker(**ALONE).fit(frame, small.Y)
+    np.testing.assert_array_equal(ranker.predict(frame), expected.predict(frame))
+
+
 def test_label_frames_are_read_by_name(fitted, unseen):
     right = pd.DataFrame(unseen.Y, columns=["relevance", "clicks"])
     front = fitted.pareto_front(unseen.X, right, qid=unseen.qid)
@@ -252,8 +267,10 @@ def test_score_is_the_weighted_metric(fitted, unseen):
     assert weighted == pytest.approx(expected)
 
 
-def test_early_stopping_keeps_the_best_epoch(small, unseen):
-    ranker = HyperDPORanker(patience=2, max_epochs=50, learning_rate=0.05, hidden=(8, 8), random_state=0)
+@pytest.mark.parametrize("beta", ["auto", 0.2])
+def test_early_stopping_keeps_the_best_epoch(small, unseen, beta):
+    options = {"patience": 2, "max_epochs": 50, "learning_rate": 0.05, "hidden": (8, 8), "random_state": 0}
+    ranker = HyperDPORanker(beta=beta, **options)
     ranker.fit(small.X, small.Y, qid=small.qid, X_val=unseen.X, y_val=unseen.Y, qid_val=unseen.qid)
     scores = [entry["score"] for entry in ranker.history_]
     assert ranker.best_score_ == max(scores)
@@ -272,9 +289,45 @@ def test_queries_are_held_out_when_there_are_many(small):
     assert np.isfinite(forced.best_score_)
 
 
-def test_query_weight_zero_is_as_good_as_absent(small, unseen):
+def test_lists_taken_keep_their_rows_together(small):
+    """Also what only references read: the caller's frame, and scores."""
+    mixed = np.random.default_rng(0).permutation(len(small.X))
+    X, scores = small.X[mixed], mixed.astype(float)
+    data = read_labelled(HyperDPORanker(), X, small.Y[mixed], small.qid[mixed], reset=True, ref_scores=scores)
+    taken = data.take(np.array([5, 2]))
+    np.testing.assert_array_equal(taken.frame.astype(np.float32), taken.X)
+    np.testing.assert_array_equal(small.X[taken.ref_scores.astype(int)].astype(np.float32), taken.X)
+
+
+def test_boosters_of_a_reference_are_seeded(small, unseen):
+    bagging = {"bagging_fraction": 0.5, "bagging_freq": 1}
+    zero, one = (
+        HyperDPORanker(booster_params=bagging, **{**QUICK, "random_state": seed})
+        .fit(small.X, small.Y, qid=small.qid)
+        .predict(unseen.X, temperature=0)
+        for seed in (0, 1)
+    )
+    assert not np.array_equal(zero, one)
+
+
+def test_the_last_labels_of_an_objective_are_not_held_out(small):
+    rare = small.Y.copy()
+    rare[small.qid != small.qid[-1], 1] = np.nan
+    ranker = HyperDPORanker(early_stopping=True, validation_fraction=0.9, **QUICK)
+    data = read_labelled(ranker, small.X, rare, small.qid, reset=True)
+    for seed in range(5):
+        held, kept = hold_out(ranker, data, None, rng=np.random.default_rng(seed))
+        assert not set(held.lists.ids) & set(data.lists.ids[kept])
+        assert held.lists.n_lists + len(kept) == data.lists.n_lists
+        assert np.isnan(held.Y[:, 1]).all()
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_query_weight_zero_is_as_good_as_absent(small, unseen, early_stopping):
     kept = small.qid < 30
     options = {**ALONE, "batch_docs": 10_000, "feature_transform": "none", "normalize_objectives": False}
+    # After one epoch nothing has been chosen by the queries held out, whose labels are flipped as well.
+    options |= {"early_stopping": early_stopping, "max_epochs": 1}
     weighted = HyperDPORanker(**options).fit(small.X, small.Y, qid=small.qid, query_weight=kept.astype(float))
     flipped = small.Y.copy()
     flipped[~kept] = 4 - flipped[~kept]

@@ -22,8 +22,10 @@ from hyperrank import (
     LightGBMScalarizationRanker,
     LinearScalarizationRanker,
     MixedScoresRanker,
+    MODPORanker,
     QueryKFold,
     QueryLists,
+    SoupRanker,
 )
 
 QUICK = {"max_epochs": 2, "hidden": (8, 8), "random_state": 0}
@@ -96,6 +98,14 @@ class LinearScalarizationOfQueries(_OfQueries, LinearScalarizationRanker):
     """For three objectives."""
 
 
+class SoupOfQueries(_OfQueries, SoupRanker):
+    """For three objectives."""
+
+
+class MODPOOfQueries(_OfQueries, MODPORanker):
+    """For three objectives."""
+
+
 CONFIGURATIONS = [
     HyperDPORanker(**NETWORK),
     HyperDPORanker(**ALONE),
@@ -124,6 +134,14 @@ CONFIGURATIONS = [
     LinearScalarizationRanker(2, **NETWORK),
     LinearScalarizationRanker(2, **ALONE, loss="plackett_luce", feature_transform="standard"),
     LinearScalarizationOfQueries(3, **ALONE, query_standardize=True, early_stopping=True),
+    SoupRanker(**NETWORK),
+    SoupRanker(**{**ALONE, "max_epochs": 2}, loss="plackett_luce", feature_transform="standard"),
+    SoupOfQueries(**{**NETWORK, "max_epochs": 2}, query_standardize=True, early_stopping=True),
+    MODPORanker(2, **NETWORK),
+    MODPORanker(2, **ALONE, loss="plackett_luce", feature_transform="log"),
+    MODPOOfQueries(6, **ALONE, query_standardize=True, early_stopping=True, reference_objective=1),
+    MODPOOfQueries(3, **NETWORK, off_grid="interpolate"),
+    LightGBMScalarizationOfQueries(3, **FOREST, off_grid="interpolate"),
 ]
 
 
@@ -141,6 +159,8 @@ RANKERS = [
     MixedScoresRanker(**FOREST),
     LightGBMScalarizationRanker(3, **FOREST),
     LinearScalarizationRanker(3, **ALONE),
+    SoupRanker(**ALONE),
+    MODPORanker(3, **ALONE),
 ]
 
 

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
+import torch
 from sklearn.exceptions import NotFittedError
 
 from hyperrank import HyperDPORanker
@@ -55,6 +57,19 @@ FIT_MISTAKES = {
         lambda d: {"X": pd.DataFrame(d["X"], columns=list("abc")).assign(qid=range(12))},
         "column 'qid' of X, and they differ",
     ),
+    "qid given twice, once in part": (
+        lambda d: {"X": pd.DataFrame(d["X"], columns=list("abc")).assign(qid=pd.array([pd.NA] * 12))},
+        "qid is missing for 12 of 12 rows",
+    ),
+    "ids of a lazy frame": (
+        lambda d: {"X": pl.DataFrame({"a": d["X"][:, 0], "qid": d["qid"]}).lazy()},
+        "X: LazyFrame",
+    ),
+    "features with a gradient": (lambda d: {"X": torch.tensor(d["X"], requires_grad=True)}, "X: Can't call"),
+    "qid with a gradient": (
+        lambda d: {"qid": torch.tensor(d["qid"].astype(float), requires_grad=True)},
+        "qid: Can't call",
+    ),
     "ref_scores not asked for": (
         lambda _: {"ref_scores": np.zeros(12)},
         "only reference='scores' reads them",
@@ -80,6 +95,7 @@ FIT_MISTAKES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Determining the column names of a LazyFrame")
 @pytest.mark.parametrize("mistake", FIT_MISTAKES)
 def test_fit_refuses(data, mistake):
     change, message = FIT_MISTAKES[mistake]
@@ -163,6 +179,8 @@ def test_labels_of_another_shape_are_refused_when_scoring(fitted):
         fitted.score(np.zeros((12, 8)), np.ones((12, 3)))
     with pytest.raises(ValueError, match="one trade-off"):
         fitted.score(np.zeros((12, 8)), np.ones((12, 2)), weights=[[1, 0], [0, 1]])
+    with pytest.raises(ValueError, match="sample_weight must not be negative; got -1"):
+        fitted.score(np.zeros((12, 8)), np.ones((12, 2)), sample_weight=-np.ones(12))
     with pytest.raises(ValueError, match="no list with a label above 0"):
         fitted.pareto_front(np.zeros((12, 8)), np.zeros((12, 2)))
 
