@@ -1,0 +1,240 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine
+from benchmarks.fronts.grid import N_WEIGHTS
+from benchmarks.fronts.letor_sources import Mq2008, MslrFolder, letor_source
+from benchmarks.fronts.methods import METHODS
+from benchmarks.fronts.plan import plan
+from benchmarks.fronts.sources import MslrSample, Source, SourceError, Synthetic
+from benchmarks.fronts.store import Store, StoreError
+from benchmarks.fronts.suite import run_all
+
+__all__ = ["compare", "main"]
+
+COMMAND = "python -m benchmarks.fronts"
+DATA = "mslr-sample | mq2008 | synthetic | mslr PATH | letor PATH"
+INTERRUPTED = 130
+
+EPILOG = f"""\
+Data
+  mslr-sample  10,000 documents of MSLR-WEB10K; objectives relevance, quality, quality2, query_clicks,
+               url_clicks, dwell (default: relevance,quality,dwell)
+  mq2008       in $HYPERRANK_DATA/mq2008; objectives relevance, pagerank, short_urls
+  synthetic    the generator; objectives objective_0, objective_1, objective_2
+  mslr PATH    your MSLR-WEB10K (Fold1 to Fold5), by the HyperDPO paper's protocol; objectives quality,
+               quality2, query_clicks, url_clicks, dwell, beside relevance for the reference
+  letor PATH   a LETOR file, or a folder of S1.txt to S5.txt or of Fold1, Fold2, ...; objectives such as
+               label,41,-45: the label and feature columns, minus where less is better
+
+Methods
+  {" ".join(METHODS)}
+
+Runs that are finished are not repeated: the same command goes on where it was stopped.
+{COMMAND} report DIR... makes the report of finished runs again.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run and report, or report alone; gives the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if given[:1] == ["report"]:
+            return _report_alone(given[1:])
+        options = _parser().parse_args(given)
+        source = _source(options)
+        source.check()
+        return compare(
+            source,
+            _methods(options.methods),
+            n_seeds=options.seeds,
+            out=options.out or Path("fronts") / _slug(source),
+            params=_params(options.params),
+            n_weights=options.weights,
+            jobs=options.jobs,
+            command=f"{COMMAND} {shlex.join(map(_without_folder, given))}",
+        )
+    except (SourceError, StoreError, _UsageError) as error:
+        print(f"{COMMAND}: error: {error}", file=sys.stderr)
+        return 2
+
+
+def compare(
+    source: Source,
+    methods: Sequence[str],
+    *,
+    n_seeds: int,
+    out: Path,
+    params: Mapping[str, Mapping[str, Any]] | None = None,
+    n_weights: int = N_WEIGHTS,
+    jobs: int = 1,
+    command: str | None = None,
+) -> int:
+    """Run what is not finished yet, then report.
+
+    Parameters
+    ----------
+    source : Source
+    methods : sequence of str
+        Keys.
+    n_seeds : int
+        Fits per fold and method.
+    out : Path
+        Folder of the runs and of the report.
+    params : mapping of method to mapping, optional
+        Constructor parameters on top of the methods' own.
+    n_weights : int, default 21
+        Trade-offs wanted.
+    jobs : int, default 1
+        Runs at a time, each on its share of the cores.
+    command : str, optional
+        What made this, for the report.
+
+    Returns
+    -------
+    int
+        Exit status: 0, 1 if a run failed, 130 if interrupted.
+    """
+    if jobs > 1:  # LightGBM and BLAS take all cores unless told before they are loaded
+        os.environ["OMP_NUM_THREADS"] = str(machine.share_of_cores(jobs))
+    store = Store(out)
+    runs = plan(source, methods, n_seeds=n_seeds, params=params, n_weights=n_weights)
+    print(f"{source.label}: {', '.join(source.objectives)}. {len(runs)} runs into {out}.", flush=True)
+    try:
+        failed = run_all(runs, store, jobs=jobs)
+    except KeyboardInterrupt:
+        print(f"\nInterrupted. What is finished is in {out}; the same command goes on from there.")
+        return INTERRUPTED
+    if command is not None:
+        store.note_command(command)
+    _show([out], out)
+    return 1 if failed else 0
+
+
+class _UsageError(ValueError):
+    """What was asked for is not to be had."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        COMMAND,
+        description="Fronts of HyperDPO and its rivals: run, resume, report.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--data", nargs="+", required=True, metavar="NAME", help=DATA)
+    parser.add_argument("--methods", nargs="+", metavar="KEY", help="some of those below (default all)")
+    parser.add_argument(
+        "--objectives",
+        nargs="+",
+        metavar="NAME",
+        help="what to train for, with commas or spaces; write --objectives=-45,label if a minus comes first",
+    )
+    parser.add_argument("--folds", type=_count, default=5, help="folds of whole queries (default 5)")
+    parser.add_argument("--seeds", type=_count, default=3, help="fits per fold and method (default 3)")
+    parser.add_argument("--weights", type=_count, default=N_WEIGHTS, help="trade-offs (default 21)")
+    parser.add_argument("--jobs", type=_count, default=1, help="runs at a time, the cores shared (default 1)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where runs go (default fronts/DATA)")
+    parser.add_argument(
+        "--params",
+        metavar="JSON",
+        help='constructor parameters by method, such as \'{"hyperdpo": {"max_epochs": 5}}\'',
+    )
+    return parser
+
+
+def _source(options: argparse.Namespace) -> Source:
+    """The data asked for."""
+    kind, *rest = options.data
+    objectives, folds = _split(options.objectives), options.folds
+    simple: dict[str, Any] = {"mslr-sample": MslrSample, "mq2008": Mq2008, "synthetic": Synthetic}
+    if kind in simple and not rest:
+        return _checked_folds(simple[kind](objectives, n_folds=folds))
+    if kind not in ("mslr", "letor") or len(rest) != 1:
+        raise _UsageError(f"--data takes {DATA}; got {' '.join(options.data)}.")
+    if kind == "mslr":
+        return MslrFolder(rest[0], objectives, n_folds=folds)
+    if objectives is None:
+        raise _UsageError("--data letor needs --objectives, such as label,41,-45.")
+    return _checked_folds(letor_source(rest[0], objectives, n_folds=folds))
+
+
+def _checked_folds(source: Source) -> Source:
+    if hasattr(source, "load") and source.n_folds < 2:
+        raise _UsageError(f"--folds must be at least 2 for {source.label}; got {source.n_folds}.")
+    return source
+
+
+def _methods(given: Sequence[str] | None) -> list[str]:
+    chosen = _split(given) or list(METHODS)
+    unknown = [key for key in chosen if key not in METHODS]
+    if unknown:
+        raise _UsageError(f"there is no method {unknown[0]!r}; there are {', '.join(METHODS)}.")
+    return list(dict.fromkeys(chosen))
+
+
+def _params(text: str | None) -> dict[str, dict[str, Any]]:
+    try:
+        params = json.loads(text or "{}")
+    except ValueError as error:
+        raise _UsageError(f"--params takes JSON: {error}.") from error
+    known = {*METHODS, "reference"}
+    if not isinstance(params, dict) or not all(
+        key in known and isinstance(value, dict) for key, value in params.items()
+    ):
+        raise _UsageError(f"--params takes an object of parameters for each of some methods; got {text}.")
+    return params
+
+
+def _split(given: Sequence[str] | None) -> list[str] | None:
+    """Names parted by commas, spaces or both."""
+    if given is None:
+        return None
+    return [name for part in given for name in part.split(",") if name]
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"at least 1; got {number}")
+    return number
+
+
+def _without_folder(argument: str) -> str:
+    """An argument without the folders of this machine, for reports."""
+    return Path(argument).name if Path(argument).is_absolute() else argument
+
+
+def _slug(source: Source) -> str:
+    return source.label.replace(" ", "-").lower()
+
+
+def _report_alone(given: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        f"{COMMAND} report", description="Make the report of finished runs again."
+    )
+    parser.add_argument("folders", nargs="+", type=Path, metavar="DIR")
+    parser.add_argument("--weights", type=_count, default=N_WEIGHTS, help="trade-offs (default 21)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where it goes (default: the first folder)")
+    options = parser.parse_args(given)
+    _show(options.folders, options.out or options.folders[0])
+    return 0
+
+
+def _show(folders: Sequence[Path], out: Path) -> None:
+    """Write the report and print it."""
+    from benchmarks.fronts.report import write_report
+
+    print("\nComparing ...", flush=True)
+    path, text = write_report(folders, out)
+    print(f"{text}\nThis report is {path}.")

@@ -1,0 +1,181 @@
+"""The methods that are compared, each with the options that make it as good as it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import hyperrank
+
+__all__ = [
+    "HYPERDPO",
+    "METHODS",
+    "NETWORKS",
+    "NETWORKS_ALONE",
+    "REFERENCE",
+    "SEARCHED",
+    "Method",
+    "find",
+    "front_label",
+    "front_order",
+    "make",
+]
+
+HYPERDPO = "hyperdpo"
+NETWORKS = "networks"
+NETWORKS_ALONE = "networks-alone"
+REFERENCE = "reference"
+
+#: With so high a temperature the reference drops out of the order, and rewards alone rank.
+REWARDS_ALONE = 1e9
+#: Parameters searched by the ranker itself on the training queries, rounds among them.
+SEARCH: Mapping[str, Any] = {"booster_params": "search"}
+
+
+@dataclass(frozen=True)
+class Method:
+    """An estimator of hyperrank to fit, and the fronts to take of it.
+
+    Attributes
+    ----------
+    ranker : str
+        Its public name; imported when it is made.
+    label : str
+        What tables call it.
+    tuning : str
+        How it was tuned.
+    options : mapping
+        What its constructor is given beside objectives, seed and weights.
+    fronts : mapping of str to mapping
+        Keys of the fronts of one fit with the options they are predicted with; by default one front under
+        the method's own key.
+    labels : mapping of str to str
+        What tables call further fronts.
+    per_weight : bool
+        Whether it trains one model per weight vector, and knows no others.
+    is_dpo : bool
+        Whether it takes a reference ranker, and passes its scores to fit and predict.
+    """
+
+    ranker: str
+    label: str
+    tuning: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    fronts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    per_weight: bool = False
+    is_dpo: bool = False
+
+    def fronts_of(self, key: str) -> Mapping[str, Mapping[str, Any]]:
+        """Fronts by key, with the options they are predicted with."""
+        return self.fronts or {key: {}}
+
+
+AS_OURS = "the defaults of HyperDPO: same trunk, transforms, loss, epochs and early stopping"
+SEARCHED = (
+    "its own search over leaves, truncation, leaf size and rounds (early stopping) by folds of the training "
+    "queries, for each fold anew"
+)
+
+#: The separate networks make two fronts of one fit: their loss sees the rewards alone, never the reference,
+#: so that those trained without a reference are the very same, ranking by rewards alone.
+METHODS: Mapping[str, Method] = {
+    HYPERDPO: Method("HyperDPORanker", "HyperDPO, one network", "defaults", is_dpo=True),
+    "hyperdpo-concat": Method(
+        "HyperDPORanker",
+        "HyperDPO, weights concatenated (COSMOS)",
+        AS_OURS,
+        {"conditioning": "concat"},
+        is_dpo=True,
+    ),
+    "mixed-scores": Method("MixedScoresRanker", "boosters, scores mixed", SEARCHED, SEARCH),
+    "lightgbm-gradients": Method(
+        "LightGBMScalarizationRanker",
+        "LightGBM per weight, gradients mixed",
+        SEARCHED,
+        {"mixing": "gradients", **SEARCH},
+        per_weight=True,
+    ),
+    "lightgbm-labels": Method(
+        "LightGBMScalarizationRanker",
+        "LightGBM per weight, labels mixed",
+        SEARCHED,
+        {"mixing": "labels", **SEARCH},
+        per_weight=True,
+    ),
+    NETWORKS: Method(
+        "LinearScalarizationRanker",
+        "networks, one per weight",
+        f"{AS_OURS}, each network stopped under its own weights",
+        fronts={NETWORKS: {}, NETWORKS_ALONE: {"temperature": REWARDS_ALONE}},
+        labels={NETWORKS_ALONE: "networks, one per weight, no reference"},
+        per_weight=True,
+        is_dpo=True,
+    ),
+    "soup": Method("SoupRanker", "soup of networks", AS_OURS, is_dpo=True),
+    "modpo": Method("MODPORanker", "MODPO", AS_OURS, per_weight=True, is_dpo=True),
+}
+
+#: Fitted to the main objective where data have one, before the others, which start from its scores.
+REFERENCE_METHOD = Method("MixedScoresRanker", "LightGBM for {main}, the reference", SEARCHED, SEARCH)
+
+
+def find(key: str) -> Method:
+    """The method of a key, the reference included."""
+    return REFERENCE_METHOD if key == REFERENCE else METHODS[key]
+
+
+def make(
+    key: str,
+    weights: NDArray[np.float64],
+    *,
+    objectives: Sequence[str],
+    seed: int,
+    has_reference: bool = False,
+    params: Mapping[str, Any] | None = None,
+) -> Any:
+    """An unfitted ranker.
+
+    Parameters
+    ----------
+    key : str
+        Of the method.
+    weights : ndarray of shape (k, m)
+        The trade-offs that methods of one model per weight are trained at.
+    objectives : sequence of str
+    seed : int
+    has_reference : bool, default False
+        Whether scores of a reference ranker are given to fit and predict, for methods that take them.
+    params : mapping, optional
+        Constructor parameters on top of the method's own.
+
+    Returns
+    -------
+    estimator
+    """
+    method = find(key)
+    options: dict[str, Any] = {**method.options, "objectives": tuple(objectives), "random_state": seed}
+    if method.per_weight:
+        options["weights"] = weights
+    if method.is_dpo and has_reference:
+        options["reference"] = "scores"
+    return getattr(hyperrank, method.ranker)(**{**options, **(params or {})})
+
+
+def front_order() -> list[str]:
+    """Keys of all fronts in the order of tables."""
+    return [REFERENCE, *(front for key, method in METHODS.items() for front in method.fronts_of(key))]
+
+
+def front_label(front: str) -> str:
+    """What tables call a front."""
+    if front == REFERENCE:
+        return REFERENCE_METHOD.label
+    for key, method in METHODS.items():
+        if front in method.fronts_of(key):
+            return method.labels.get(front, method.label)
+    return front
