@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from hyperrank.simplex import corners, lattice_near
 
-__all__ = ["N_WEIGHTS", "edges", "trade_offs"]
+__all__ = ["DENSE", "N_WEIGHTS", "edges", "trade_offs"]
 
 #: Trade-offs wanted: with three objectives, the lattice of steps 1/5.
 N_WEIGHTS = 21
+#: Trade-offs at which methods that hold all of them are profiled besides: what their users may choose from.
+DENSE = 231
 #: Where points are added between the centre (0) and the corners (1), should the lattice have too few.
 RINGS = (1 / 2, 1 / 4, 3 / 4)
 #: Steps along an edge of the simplex, for methods that hold every trade-off.

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.fronts.grid import DENSE
 from benchmarks.fronts.methods import HYPERDPO, METHODS, REFERENCE, SEARCHED, find
 from benchmarks.fronts.paper import paper_section
 from benchmarks.fronts.resampling import N_RESAMPLES
@@ -16,16 +17,17 @@ __all__ = ["render", "write_report"]
 
 NOTES = f"""\
 Hypervolume: of NDCG@10 (gains 2^z - 1, lists without a label above 0 skipped) at all weights, measured
-from 0; mean ± standard deviation over folds and seeds. Share: of HyperDPO's mean hypervolume. Ahead:
-difference of mean hypervolumes, its 95% bootstrap interval over queries (centred on it), and p of a
-paired randomisation test by query ({N_RESAMPLES:,} permutations: a query's values are swapped between the
-two methods, at all weights and seeds at once). Both hold the trained models fixed. Objectives: NDCG@10
-with all weight on them, mean over folds and seeds; the last column compares the first of them by the same
-test. p-values are not corrected for the number of rivals. Fit and predict: medians; predict at all
-weights. CPU: of all threads. Search: for parameters, once per fold, under the first seed; not part of the
-fit seconds (its CPU share is taken to be its share of the time). Peak: memory above the level before fit.
-Networks without a reference are the separate networks ranking by their own output alone: their loss never
-sees the reference, so that they would be trained to the same."""
+from 0; mean ± standard deviation over folds and seeds. Share: of HyperDPO's mean hypervolume. At all it
+holds: hypervolume over {DENSE} trade-offs or nearly as many, for methods that are not bound to those they
+were trained at. Ahead: difference of mean hypervolumes, its 95% bootstrap interval over queries (centred
+on it), and p of a paired randomisation test by query ({N_RESAMPLES:,} permutations: a query's values are
+swapped between the two methods, at all weights and seeds at once). Both hold the trained models fixed.
+Objectives: NDCG@10 with all weight on them, mean over folds and seeds; the last column compares the first
+of them by the same test. p-values are not corrected for the number of rivals. Fit and predict: medians;
+predict at all weights. CPU: of all threads. Search: for parameters, once per fold, under the first seed;
+not part of the fit seconds (its CPU share is taken to be its share of the time). Peak: memory above the
+level before fit. Networks without a reference are the separate networks ranking by their own output
+alone: their loss never sees the reference, so that they would be trained to the same."""
 
 
 def write_report(
