@@ -62,9 +62,7 @@ def test_every_method_leaves_complete_records(few, short_params, tmp_path, capsy
         assert ("edges" in record) == ("dense" in record) == (not METHODS[record["method"]].per_weight)
         if "dense" in record:
             assert record["dense"]["n_weights"] == 231
-            assert (
-                record["dense"]["hypervolume"] >= record["hypervolume"]
-            )
+            assert record["dense"]["hypervolume"] >= record["hypervolume"] - 1e-9
     by_front = {record["front"]: record for record in records}
     assert by_front["networks"]["points"] != by_front["networks-alone"]["points"]
     assert by_front["networks"]["network_parameters"] > 2 * by_front["hyperdpo"]["network_parameters"] / 3
