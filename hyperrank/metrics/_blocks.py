@@ -1,7 +1,7 @@
 """Blocks of lists of like size: the dense tiles on which rankings are found without a loop over queries.
 
-Lists are bucketed by size to the next power of two, so padding never more than doubles a list and one list
-of 100,000 documents costs nothing to the lists of one. A bucket is cut into blocks that stay in the cache.
+Lists are cut into blocks from the shortest to the longest, so that padding never more than doubles a list and
+one list of 100,000 documents costs nothing to the lists of one. Blocks are small enough to stay in the cache.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ __all__ = ["Block", "blocks"]
 
 #: Values in one tile: 2^16 doubles are half a megabyte, the size of a core's own cache.
 TILE = 1 << 16
+#: How many times its own size a list is padded to at most.
+MOST_PADDING = 2
 
 
 @dataclass(eq=False)
@@ -124,16 +126,25 @@ class Block:
 
 def blocks(part: Part, k: int | None) -> Iterator[Block]:
     """Cut the lists of a part into blocks of like size; lists without a document are left out."""
-    exponents = np.frexp(np.maximum(part.lists.sizes - 1, 0))[1]
-    exponents[part.lists.sizes == 0] = -1
     n_columns = max(part.scores.shape[1], part.labels.shape[1])
-    for exponent in np.unique(exponents[exponents >= 0]):
-        which = np.flatnonzero(exponents == exponent)
-        width = min(1 << int(exponent), int(part.lists.sizes[which].max()))
-        step = max(1, TILE // (width * n_columns))
-        for first in range(0, len(which), step):
-            depth = width if k is None else min(k, width)
-            yield Block(part, which[first : first + step], width, depth)
+    by_size = np.argsort(part.lists.sizes, kind="stable")
+    by_size = by_size[np.count_nonzero(part.lists.sizes == 0) :]
+    sizes = part.lists.sizes[by_size]
+    first = 0
+    while first < len(sizes):
+        last = first + _fitting(sizes[first:], max(1, TILE // n_columns))
+        width = int(sizes[last - 1])
+        yield Block(part, by_size[first:last], width, width if k is None else min(k, width))
+        first = last
+
+
+def _fitting(sizes: NDArray[np.int64], entries: int) -> int:
+    """How many of some lists, the shorter first, make a tile of so many entries; at least one."""
+    smallest = int(sizes[0])
+    candidates = sizes[: max(1, entries // smallest)]
+    filled = candidates * np.arange(1, len(candidates) + 1)
+    fits = (filled <= entries) & (candidates <= MOST_PADDING * smallest)
+    return max(1, int(np.count_nonzero(fits)))
 
 
 def _positions(scores: NDArray[Any], depth: int) -> NDArray[np.int64]:

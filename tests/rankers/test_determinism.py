@@ -125,6 +125,14 @@ def test_without_query_features_a_score_depends_on_the_document_alone(seed):
     np.testing.assert_array_equal(in_company(ranker, X, None, rows, rng), scores[rows])
 
 
+def test_many_weights_at_once_score_as_each_alone():
+    ranker = fitted("network")
+    X = make_data(3, 300, 5)[0]
+    weights = np.random.default_rng(0).dirichlet(np.ones(4), size=reward_model.WEIGHTS_AT_ONCE + 3)
+    alone = [ranker.predict(X, weights=w) for w in weights]
+    np.testing.assert_allclose(ranker.predict(X, weights=weights), np.column_stack(alone), atol=1e-5)
+
+
 def test_scoring_leaves_the_number_of_threads_alone():
     ranker = fitted("network")
     with threads(3):
