@@ -15,7 +15,6 @@ __all__ = [
     "HYPERDPO",
     "METHODS",
     "NETWORKS",
-    "NETWORKS_ALONE",
     "REFERENCE",
     "SEARCHED",
     "Method",
@@ -27,7 +26,6 @@ __all__ = [
 
 HYPERDPO = "hyperdpo"
 NETWORKS = "networks"
-NETWORKS_ALONE = "networks-alone"
 REFERENCE = "reference"
 
 #: With so high a temperature the reference drops out of the order, and rewards alone rank.
@@ -81,8 +79,19 @@ SEARCHED = (
     "queries, for each fold anew"
 )
 
-#: The separate networks make two fronts of one fit: their loss sees the rewards alone, never the reference,
-#: so that those trained without a reference are the very same, ranking by rewards alone.
+
+def _with_and_without(key: str, label: str) -> dict[str, Any]:
+    """Two fronts of one fit, over our reference and alone.
+
+    The loss sees the rewards alone, never the reference, so that networks trained without one are the very
+    same, ranking by rewards alone.
+    """
+    return {
+        "fronts": {key: {}, f"{key}-alone": {"temperature": REWARDS_ALONE}},
+        "labels": {f"{key}-alone": f"{label}, no reference"},
+    }
+
+
 METHODS: Mapping[str, Method] = {
     HYPERDPO: Method("HyperDPORanker", "HyperDPO, one network", "defaults", is_dpo=True),
     "hyperdpo-concat": Method(
@@ -111,13 +120,25 @@ METHODS: Mapping[str, Method] = {
         "LinearScalarizationRanker",
         "networks, one per weight",
         f"{AS_OURS}, each network stopped under its own weights",
-        fronts={NETWORKS: {}, NETWORKS_ALONE: {"temperature": REWARDS_ALONE}},
-        labels={NETWORKS_ALONE: "networks, one per weight, no reference"},
         per_weight=True,
         is_dpo=True,
+        **_with_and_without(NETWORKS, "networks, one per weight"),
     ),
-    "soup": Method("SoupRanker", "soup of networks", AS_OURS, is_dpo=True),
-    "modpo": Method("MODPORanker", "MODPO", AS_OURS, per_weight=True, is_dpo=True),
+    "soup": Method(
+        "SoupRanker",
+        "soup of networks",
+        AS_OURS,
+        is_dpo=True,
+        **_with_and_without("soup", "soup of networks"),
+    ),
+    "modpo": Method(
+        "MODPORanker",
+        "MODPO",
+        AS_OURS,
+        per_weight=True,
+        is_dpo=True,
+        **_with_and_without("modpo", "MODPO"),
+    ),
 }
 
 #: Fitted to the main objective where data have one, before the others, which start from its scores.
