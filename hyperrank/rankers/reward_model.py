@@ -26,8 +26,8 @@ __all__ = ["RewardModel"]
 TILE = 256
 #: Tiles from which on threads share them: each takes whole tiles.
 TILES_TO_SHARE = 8
-#: Weights that a tile is scored under at a time: hidden layers of many more leave the cache. Under 231 weights
-#: a prediction at once took six times as long.
+#: Weights that a tile is scored under at a time: hidden layers of many more leave the cache. Under 231 a
+#: prediction at once took six times as long.
 WEIGHTS_AT_ONCE = 32
 #: Rows that are held as tensors at a time.
 CHUNK = 128 * TILE
