@@ -50,6 +50,7 @@ BOOSTER_PARAMS: Mapping[str, Any] = {
     "bagging_freq": 1,
     "feature_fraction": 0.5,
     "lambda_l2": 1.0,
+    "lambdarank_truncation_level": 100,
 }
 
 #: Other names that LightGBM has for what is set here. Given beside the main name, they would be ignored.

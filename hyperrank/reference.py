@@ -24,6 +24,7 @@ __all__ = [
     "NoReference",
     "Reference",
     "ScoresReference",
+    "SummedReference",
     "check_reference",
     "fit_models",
     "fit_reference",
@@ -31,7 +32,7 @@ __all__ = [
 ]
 
 #: References that are named; anything else must be a model with ``predict``.
-REFERENCES = ("boosters", "lightgbm", "scores")
+REFERENCES = ("booster_pairs", "boosters", "lightgbm", "scores")
 
 
 class Reference:
@@ -170,6 +171,30 @@ class BoosterReference(Reference):
         return np.column_stack([booster_scores(b, X) for b in self.boosters]) / self.scales
 
 
+class SummedReference(Reference):
+    """Several references that are mixed by weights, their scores added objective by objective.
+
+    Parameters
+    ----------
+    members : sequence of Reference
+        Each with one score per objective, on a common scale.
+    scales : ndarray of shape (m,)
+        What the sums are divided by.
+    main : int
+        The objective whose sum is the reference ranker.
+    """
+
+    def __init__(self, members: Sequence[Reference], scales: NDArray[np.float64], main: int) -> None:
+        self.members, self.scales, self.main = list(members), scales, main
+
+    def parts(self, X: NDArray[np.float32], frame: Any, ref_scores: Any) -> NDArray[np.float64]:
+        """Standardised sums of the members' scores, shape (n, m)."""
+        total = self.members[0].parts(X, frame, ref_scores)
+        for member in self.members[1:]:
+            total = total + member.parts(X, frame, ref_scores)
+        return total / self.scales
+
+
 def check_reference(reference: Any) -> bool:
     """Check that something can stand as a reference, and say whether it needs ``ref_scores``.
 
@@ -232,21 +257,35 @@ def fit_reference(
         if reference == "scores":
             return ScoresReference()
         objectives = [main] if reference == "lightgbm" else list(range(Y.shape[1]))
-        boosters = fit_boosters(
-            X,
-            Y,
-            lists,
-            objectives=objectives,
-            params=params,
-            seed=seed,
-            list_weight=list_weight,
-            n_jobs=n_jobs,
-        )
-        scales = np.array([within_list_deviation(booster_scores(b, X), lists) for b in boosters])
-        return BoosterReference(boosters, scales, None if len(objectives) == 1 else main)
+        options = {"seed": seed, "list_weight": list_weight, "n_jobs": n_jobs}
+        ranking = _fit_boosters(X, Y, lists, objectives, main, params=params, **options)
+        if reference != "booster_pairs":
+            return ranking
+        on_grades = {**(params or {}), "objective": "regression"}
+        regression = _fit_boosters(X, Y, lists, objectives, main, params=on_grades, **options)
+        sums = ranking.parts(X, frame, None) + regression.parts(X, frame, None)
+        return SummedReference([ranking, regression], _deviations(sums, lists), main)
     if _is_fitted(reference):
         return ModelReference(reference)
     return ModelReference(_fit_model(reference, frame, Y[:, main], lists))
+
+
+def _fit_boosters(
+    X: NDArray[np.float32],
+    Y: NDArray[np.float32],
+    lists: QueryLists,
+    objectives: Sequence[int],
+    main: int,
+    **options: Any,
+) -> BoosterReference:
+    """One booster per objective."""
+    boosters = fit_boosters(X, Y, lists, objectives=objectives, **options)
+    scores = np.column_stack([booster_scores(booster, X) for booster in boosters])
+    return BoosterReference(boosters, _deviations(scores, lists), None if len(objectives) == 1 else main)
+
+
+def _deviations(scores: NDArray[np.float64], lists: QueryLists) -> NDArray[np.float64]:
+    return np.array([within_list_deviation(column, lists) for column in scores.T])
 
 
 def fit_models(
@@ -281,8 +320,7 @@ def fit_models(
         raise ValueError(f"objectives in columns {unlabelled} of y have no label: every entry is NaN.")
     models = [_fit_model(model, frame, labels, lists) for labels in Y.T]
     own = MixedModelsReference(models, np.ones(len(models)), main).parts(X, frame, None)
-    scales = [within_list_deviation(lists.group(part), lists) for part in own.T]
-    return MixedModelsReference(models, np.array(scales), main)
+    return MixedModelsReference(models, _deviations(lists.group(own), lists), main)
 
 
 def take_rows(frame: Any, rows: NDArray[np.int64]) -> Any:

@@ -93,7 +93,14 @@ def _with_and_without(key: str, label: str) -> dict[str, Any]:
 
 
 METHODS: Mapping[str, Method] = {
-    HYPERDPO: Method("HyperDPORanker", "HyperDPO, one network", "defaults", is_dpo=True),
+    HYPERDPO: Method(
+        "HyperDPORanker",
+        "HyperDPO, one network",
+        "defaults",
+        fronts={HYPERDPO: {}, "hyperdpo-untrained": {"temperature": 0}},
+        labels={"hyperdpo-untrained": "HyperDPO's reference alone"},
+        is_dpo=True,
+    ),
     "hyperdpo-concat": Method(
         "HyperDPORanker",
         "HyperDPO, weights concatenated (COSMOS)",

@@ -19,6 +19,7 @@ __all__ = ["draw_cost", "draw_fronts"]
 #: Colour-blind safe (after Okabe & Ito), with a marker each, so that a front looks the same in all pictures.
 STYLES = {
     "hyperdpo": ("#0072B2", "o"),
+    "hyperdpo-untrained": ("#0072B2", "1"),
     "hyperdpo-concat": ("#56B4E9", "p"),
     "mixed-scores": ("#D55E00", "s"),
     "lightgbm-gradients": ("#009E73", "^"),
@@ -26,7 +27,9 @@ STYLES = {
     "networks": ("#CC79A7", "D"),
     "networks-alone": ("#999999", "d"),
     "soup": ("#A6761D", "P"),
+    "soup-alone": ("#A6761D", "+"),
     "modpo": ("#000000", "X"),
+    "modpo-alone": ("#000000", "x"),
     REFERENCE: ("#444444", "*"),
 }
 COLUMNS = 3

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.fronts.grid import DENSE
-from benchmarks.fronts.methods import HYPERDPO, METHODS, REFERENCE, SEARCHED, find
+from benchmarks.fronts.methods import HYPERDPO, METHODS, REFERENCE, SEARCHED, find, front_label
 from benchmarks.fronts.paper import paper_section
 from benchmarks.fronts.resampling import N_RESAMPLES
 from benchmarks.fronts.results import DataSet, read_results
@@ -99,7 +99,8 @@ def _weights(data: DataSet) -> list[list[float]]:
 
 def _verdict(data: DataSet) -> str:
     """The best rival, in a sentence."""
-    rivals = [front for front in data.records if front not in (HYPERDPO, REFERENCE)]
+    ours = {REFERENCE, *METHODS[HYPERDPO].fronts}
+    rivals = [front for front in data.records if front not in ours]
     if HYPERDPO not in data.records or not rivals:
         return ""
     best = max(rivals, key=lambda front: data.column(front, "hypervolume").mean())
@@ -109,8 +110,7 @@ def _verdict(data: DataSet) -> str:
         for front in (HYPERDPO, best)
     }
     wins = sum(by_place[HYPERDPO][place] > by_place[best][place] for place in places)
-    label = METHODS[best].label if best in METHODS else best
-    return f"Best rival: {label}; HyperDPO is ahead in {wins} of {len(places)} runs."
+    return f"Best rival: {front_label(best)}; HyperDPO is ahead in {wins} of {len(places)} runs."
 
 
 def _tuning(data: DataSet) -> str:

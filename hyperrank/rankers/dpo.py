@@ -178,7 +178,7 @@ class DPORanker(BaseRanker):
     def _searched(self, checked: CheckedFit, *, again: bool) -> CheckedFit:
         """Put what a search found in the place of the boosters' parameters."""
         named = self.reference if isinstance(self.reference, str) else None
-        grown = named in ("boosters", "lightgbm") or checked.plan.booster_inputs
+        grown = named in ("booster_pairs", "boosters", "lightgbm") or checked.plan.booster_inputs
         if grown and (again or not hasattr(self, "booster_search_")):
             alone = named == "lightgbm" and not checked.plan.booster_inputs
             self.booster_search_ = search_mixed_scores(

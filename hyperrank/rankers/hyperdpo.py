@@ -38,10 +38,11 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
 
     Parameters
     ----------
-    reference : None, "boosters", "lightgbm", "scores" or model, default "boosters"
+    reference : None, "booster_pairs", "boosters", "lightgbm", "scores" or model, default "booster_pairs"
         The ranker to start from. ``"boosters"``: one LightGBM ranker per objective, fitted here, their
-        standardised scores mixed by the weights, so that the reference is itself a front. ``"lightgbm"``:
-        one, fitted here on `reference_objective`. ``"scores"``: scores that you pass as `ref_scores` to
+        standardised scores mixed by the weights, so that the reference is itself a front;
+        ``"booster_pairs"``: with a regression on the grades beside each. ``"lightgbm"``: one, fitted here on
+        `reference_objective`. ``"scores"``: scores that you pass as `ref_scores` to
         fit and predict. A fitted model with ``predict`` is taken as it is (an unfitted estimator is
         cloned and fitted here on `reference_objective`); None ranks by the network alone.
     reference_objective : int or str, default 0
@@ -154,7 +155,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
 
     def __init__(
         self,
-        reference: Any = "boosters",
+        reference: Any = "booster_pairs",
         *,
         reference_objective: int | str = 0,
         objectives: Sequence[str] | None = None,

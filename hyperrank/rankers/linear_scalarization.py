@@ -24,7 +24,7 @@ class LinearScalarizationRanker(NetworkGridRanker):
     ----------
     weights : int or array-like of shape (k, m), default 21
         The trade-offs to train at; a number makes an even lattice of up to as many, and at least the corners.
-    reference : None, "boosters", "lightgbm", "scores" or model, default "boosters"
+    reference : None, "booster_pairs", "boosters", "lightgbm", "scores" or model, default "booster_pairs"
         The ranker to start from, as in `HyperDPORanker`; None is linear scalarisation as in the literature.
     off_grid : {"refuse", "nearest", "interpolate"}, default "refuse"
         What is made of weights that are not held. ``"refuse"``: an error that names the nearest held.
@@ -74,7 +74,7 @@ class LinearScalarizationRanker(NetworkGridRanker):
     def __init__(
         self,
         weights: int | ArrayLike = 21,
-        reference: Any = "boosters",
+        reference: Any = "booster_pairs",
         *,
         off_grid: str = "refuse",
         reference_objective: int | str = 0,

@@ -26,7 +26,7 @@ class MixedScoresRanker(BaseRanker):
     .. math:: s(x, w) = \sum_j w_j \, s_j(x) / \sigma_j
 
     with :math:`\sigma_j` the deviation of objective j's scores from their list's mean on the training data.
-    Cheap and strong, and what `HyperDPORanker` starts from by default.
+    Cheap and strong, and what `HyperDPORanker` starts from with ``reference="boosters"``.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ class MODPORanker(NetworkGridRanker):
     ----------
     weights : int or array-like of shape (k, m), default 21
         The trade-offs to train at; a number makes an even lattice of up to as many, and at least the corners.
-    reference : None, "boosters", "lightgbm", "scores" or model, default "boosters"
+    reference : None, "booster_pairs", "boosters", "lightgbm", "scores" or model, default "booster_pairs"
         The ranker to start from, as in `HyperDPORanker`.
     min_main_weight : float, default 0.05
         The least that rewards are divided by, however little the main objective weighs, above 0 and below 1.
@@ -110,7 +110,7 @@ class MODPORanker(NetworkGridRanker):
     def __init__(
         self,
         weights: int | ArrayLike = 21,
-        reference: Any = "boosters",
+        reference: Any = "booster_pairs",
         *,
         min_main_weight: float = 0.05,
         off_grid: str = "refuse",

@@ -31,7 +31,7 @@ class SoupRanker(SeparateNetworksRanker):
 
     Parameters
     ----------
-    reference : None, "boosters", "lightgbm", "scores" or model, default "boosters"
+    reference : None, "booster_pairs", "boosters", "lightgbm", "scores" or model, default "booster_pairs"
         The ranker to start from, as in `HyperDPORanker`; None is a soup of networks alone.
     pretraining : float, default 0.5
         Share of the epochs, from 0 to below 1, in which one common network is trained on equal weights; with
@@ -99,7 +99,7 @@ class SoupRanker(SeparateNetworksRanker):
 
     def __init__(
         self,
-        reference: Any = "boosters",
+        reference: Any = "booster_pairs",
         *,
         pretraining: float = 0.5,
         reference_objective: int | str = 0,

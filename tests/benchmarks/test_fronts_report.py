@@ -6,7 +6,9 @@ import re
 import pytest
 
 from benchmarks.fronts import cli
+from benchmarks.fronts.methods import front_order
 from benchmarks.fronts.plan import plan
+from benchmarks.fronts.plots import STYLES
 from benchmarks.fronts.report import write_report
 from benchmarks.fronts.results import read_results
 from benchmarks.fronts.store import Store, StoreError
@@ -134,3 +136,8 @@ def test_wrong_inputs_are_told_in_one_line(arguments, message, capsys):
 
 def test_p_values_as_text():
     assert (p_value(1 / 2001, 2000), p_value(0.0312, 2000)) == ("< 0.001", "0.031")
+
+
+def test_every_front_has_a_look_of_its_own():
+    assert set(STYLES) == set(front_order())
+    assert len(set(STYLES.values())) == len(STYLES)

@@ -37,7 +37,7 @@ BOOSTERS = {"num_boost_round": 2, "num_leaves": 3, "min_data_in_leaf": 2}
 TINY = {"max_epochs": 1, "hidden": (16, 16), "booster_params": BOOSTERS, "n_jobs": 1, "random_state": 0}
 
 CHOICES = {
-    "reference": [None, None, None, None, None, None, "boosters", "lightgbm"],
+    "reference": [None, None, None, None, None, None, "booster_pairs", "boosters", "lightgbm"],
     "loss": ["listnet", "plackett_luce"],
     "ties": ["random", "rating"],
     "gain": ["exp2", "linear"],

@@ -108,6 +108,7 @@ class MODPOOfQueries(_OfQueries, MODPORanker):
 
 CONFIGURATIONS = [
     HyperDPORanker(**NETWORK),
+    HyperDPORanker("boosters", **NETWORK),
     HyperDPORanker(**ALONE),
     HyperDPORanker(**ALONE, conditioning="concat", feature_transform="standard", query_standardize=False),
     HyperDPORanker(**ALONE, conditioning="hypernetwork", feature_transform="log", gain="linear"),
