@@ -63,8 +63,9 @@ def test_at_first_all_trade_offs_are_one_and_training_parts_them(
     network = ConditionedScorer(D, 2, hidden=hidden, conditioning=conditioning)
     features, corners = features_of().float(), torch.eye(2)
     before = network(features, corners)
-    assert torch.equal(before[:, 0], before[:, 1])
-    assert before.std() > 0
+    # Up to rounding: a matrix product may add the terms of neighbouring rows in another order.
+    torch.testing.assert_close(before[:, 0], before[:, 1], rtol=1e-6, atol=1e-7)
+    assert before.std() > 1e-3
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
     wanted = torch.stack([features[:, 0], -features[:, 0]], dim=1)
     for _ in range(20):
@@ -73,7 +74,7 @@ def test_at_first_all_trade_offs_are_one_and_training_parts_them(
         optimiser.step()
     after = network(features, corners)
     if conditioning == "none":
-        assert torch.equal(after[:, 0], after[:, 1])
+        torch.testing.assert_close(after[:, 0], after[:, 1], rtol=1e-6, atol=1e-7)
     else:
         assert (after[:, 0] - after[:, 1]).abs().mean() > 0.1
 
