@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["QueryLists", "within_list_deviation"]
+__all__ = ["QueryLists", "within_list_deviation", "within_list_deviations"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,6 +195,32 @@ class QueryLists:
         shift = np.repeat(self.offsets[:-1][chosen] - lists.offsets[:-1], sizes)
         return np.arange(lists.n_rows, dtype=np.int64) + shift, lists
 
+    def runs(self, n_rows: int) -> Iterator[tuple[slice, QueryLists]]:
+        """Cut grouped rows into runs of whole lists, of about as many rows each.
+
+        Parameters
+        ----------
+        n_rows : int
+            A run ends before the list that begins in the next `n_rows` rows; a longer list is a run.
+
+        Yields
+        ------
+        rows : slice
+            Of the grouped rows.
+        lists : QueryLists
+            The lists of those rows.
+
+        Examples
+        --------
+        >>> lists = QueryLists.from_sizes([2, 2, 3])
+        >>> [(rows.start, rows.stop, part.sizes.tolist()) for rows, part in lists.runs(4)]
+        [(0, 4, [2, 2]), (4, 7, [3])]
+        """
+        bounds = np.flatnonzero(np.diff(self.offsets[:-1] // n_rows, prepend=-1))
+        for first, last in zip(bounds, [*bounds[1:], self.n_lists], strict=True):
+            rows = slice(int(self.offsets[first]), int(self.offsets[last]))
+            yield rows, QueryLists.from_sizes(self.sizes[first:last], ids=self.ids[first:last])
+
 
 def _offsets(sizes: NDArray[Any]) -> NDArray[np.int64]:
     """Start of each list, and the end of the last."""
@@ -284,3 +310,8 @@ def within_list_deviation(scores: NDArray[np.float64], lists: QueryLists) -> flo
     means = np.add.reduceat(scores, lists.offsets[:-1]) / lists.sizes
     deviation = float(np.sqrt(np.mean((scores - means[lists.index]) ** 2)))
     return deviation if deviation > 1e-12 else 1.0
+
+
+def within_list_deviations(scores: NDArray[np.float64], lists: QueryLists) -> NDArray[np.float64]:
+    """`within_list_deviation` of each column, shape (m,), for scores of shape (n, m)."""
+    return np.array([within_list_deviation(column, lists) for column in scores.T])

@@ -218,3 +218,19 @@ def test_wrong_lengths_are_refused() -> None:
         lists.group(np.zeros(4))
     with pytest.raises(ValueError, match="2 values given, but the query lists have 3 rows"):
         lists.ungroup(np.zeros((2, 5)))
+
+
+@given(
+    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=12),
+    n_rows=st.integers(1, 20),
+    seed=st.integers(0, 2**31),
+)
+def test_runs_are_all_lists_whole_and_in_order(sizes, n_rows, seed):
+    qid = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    lists = QueryLists.from_qid(qid)
+    runs = list(lists.runs(n_rows))
+    assert [row for rows, _ in runs for row in range(rows.start, rows.stop)] == list(range(len(qid)))
+    assert [size for _, part in runs for size in part.sizes] == lists.sizes.tolist()
+    assert [name for _, part in runs for name in part.ids] == lists.ids.tolist()
+    # A run ends with the list that begins last in its share of the rows.
+    assert all(rows.start + part.offsets[-2] < rows.start // n_rows * n_rows + n_rows for rows, part in runs)

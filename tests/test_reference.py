@@ -10,6 +10,7 @@ from sklearn.linear_model import LinearRegression
 from hyperrank import HyperDPORanker, MixedScoresRanker, QueryLists, datasets
 from hyperrank.boosters import booster_scores, fit_booster
 from hyperrank.lists import within_list_deviation
+from hyperrank.networks.within_list import join_standardized
 
 FEW_TREES = {"num_boost_round": 10, "num_leaves": 5, "min_data_in_leaf": 5}
 
@@ -30,7 +31,7 @@ def test_a_deviation_is_that_within_lists():
 def test_booster_pairs_add_a_regression_on_the_grades_to_the_ranking_booster(data):
     ranker = HyperDPORanker(booster_params=FEW_TREES, max_epochs=1, hidden=(4,), random_state=0)
     ranker.fit(data.X, data.Y, qid=data.qid)
-    found = ranker.predict(data.X, weights=[[1, 0], [0, 1], [0.3, 0.7]], temperature=0)
+    found = ranker.predict(data.X, qid=data.qid, weights=[[1, 0], [0, 1], [0.3, 0.7]], temperature=0)
 
     lists = QueryLists.from_qid(data.qid)
     X, Y = np.asarray(lists.group(data.X), np.float32), lists.group(data.Y)
@@ -38,13 +39,28 @@ def test_booster_pairs_add_a_regression_on_the_grades_to_the_ranking_booster(dat
     ends = []
     for labels in Y.T:
         total = 0.0
-        for objective in ("lambdarank", "regression"):
+        # The ranking booster sees each document beside the others of its list too.
+        for objective, seen in (("lambdarank", join_standardized(X, lists)), ("regression", X)):
             params = {**FEW_TREES, "objective": objective}
-            scores = booster_scores(fit_booster(X, labels, lists, params=params, seed=seed), X)
+            scores = booster_scores(fit_booster(seen, labels, lists, params=params, seed=seed), seen)
             total = total + scores / within_list_deviation(scores, lists)
         ends.append(lists.ungroup(total / within_list_deviation(total, lists)))
     np.testing.assert_allclose(found[:, :2], np.column_stack(ends))
     np.testing.assert_allclose(found[:, 2], 0.3 * ends[0] + 0.7 * ends[1])
+
+
+@pytest.mark.parametrize("reference", ["booster_pairs", "boosters"])
+def test_boosters_see_lists_where_queries_are_given_and_rows_alone_where_not(reference, data):
+    options = {"booster_params": FEW_TREES, "max_epochs": 1, "hidden": (4,), "random_state": 0}
+    with_lists = HyperDPORanker(reference, **options).fit(data.X, data.Y, qid=data.qid)
+    some = data.qid == data.qid[0]
+    among = with_lists.predict(data.X, qid=data.qid, temperature=0)[some]
+    np.testing.assert_array_equal(with_lists.predict(data.X[some], temperature=0), among)
+    assert not np.array_equal(with_lists.predict(data.X[:1], temperature=0), among[:1])
+    alone = HyperDPORanker(reference, query_standardize=False, **options).fit(data.X, data.Y, qid=data.qid)
+    np.testing.assert_array_equal(
+        alone.predict(data.X[:1], temperature=0), alone.predict(data.X, qid=data.qid, temperature=0)[:1]
+    )
 
 
 def test_any_estimator_may_be_mixed(data):

@@ -7,9 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hyperrank.losses.segments import segment_index, segment_sum
-
-__all__ = ["TRANSFORMS", "FeatureTransform", "fit_transform_module", "standardize_within"]
+__all__ = ["TRANSFORMS", "FeatureTransform", "fit_transform_module"]
 
 #: The named transforms.
 TRANSFORMS = ("quantile", "standard", "log", "none")
@@ -136,39 +134,6 @@ def fit_transform_module(
     elif kind in ("standard", "log"):
         tables = _moments(features, logarithm=kind == "log")
     return FeatureTransform(kind, has_missing, tables)
-
-
-def standardize_within(features: Tensor, offsets: Tensor) -> Tensor:
-    """Features minus their mean over the list, divided by their deviation over the list.
-
-    Sums are exact, so that the result of a row is the same to the bit whatever the order of the others.
-
-    Examples
-    --------
-    >>> import torch
-    >>> standardize_within(torch.tensor([[1.0], [3.0], [5.0]]), torch.tensor([0, 2, 3])).T
-    tensor([[-1.,  1.,  0.]])
-    """
-    index = segment_index(offsets)
-    wide = features.double()
-    top = torch.segment_reduce(wide.abs(), "max", offsets=offsets, axis=0, initial=0)[index]
-    centred = wide - _exact_mean(wide, offsets, index)
-    deviation = _exact_mean(centred.square(), offsets, index).sqrt()
-    # A feature that is constant up to rounding within the list says nothing there.
-    flat = deviation <= torch.finfo(features.dtype).eps * top
-    return (centred / deviation.masked_fill(flat, 1.0)).masked_fill(flat, 0.0).to(features.dtype)
-
-
-def _exact_mean(rows: Tensor, offsets: Tensor, index: Tensor) -> Tensor:
-    """Mean of each row's segment, in fixed point relative to the segment's largest entry.
-
-    Float64 adds whole numbers up to 2^52 without rounding, so n rows may use steps of n 2^-52.
-    """
-    sizes = offsets.diff().clamp_min(1).to(rows.dtype)[:, None]
-    top = torch.segment_reduce(rows.abs(), "max", offsets=offsets, axis=0, initial=0)
-    unit = (top * sizes / 2**52).clamp_min(torch.finfo(rows.dtype).tiny)
-    total = segment_sum((rows / unit[index]).round(), offsets)
-    return (total * unit / sizes)[index]
 
 
 def _quantile_tables(features: NDArray[np.float32], n_knots: int) -> dict[str, Tensor]:

@@ -204,6 +204,7 @@ class DPORanker(BaseRanker):
             frame=training.frame,
             main=checked.main,
             params=checked.plan.booster_params,
+            query_standardize=checked.plan.query_standardize,
             seed=checked.plan.seed,
             list_weight=checked.list_weight,
             n_jobs=checked.plan.n_jobs,

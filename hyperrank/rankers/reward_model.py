@@ -17,7 +17,8 @@ from torch import Tensor
 from hyperrank.boosters import booster_from_text, booster_scores, booster_text
 from hyperrank.lists import QueryLists
 from hyperrank.networks import ConditionedScorer
-from hyperrank.networks.transforms import FeatureTransform, standardize_within
+from hyperrank.networks.transforms import FeatureTransform
+from hyperrank.networks.within_list import standardize_within
 
 __all__ = ["RewardModel"]
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hyperrank.networks.transforms import standardize_within
+from hyperrank.lists import QueryLists
+from hyperrank.networks.within_list import join_standardized, standardize_within
 
 
 def offsets_of(*sizes: int) -> Tensor:
@@ -97,3 +98,29 @@ def test_whether_a_feature_is_constant_is_one_answer_per_list() -> None:
 def test_no_lists_and_empty_lists() -> None:
     assert standardize_within(torch.zeros(0, 3), offsets_of()).shape == (0, 3)
     assert standardize_within(torch.zeros(0, 3), offsets_of(0, 0)).shape == (0, 3)
+
+
+def test_missing_values_stay_missing_and_do_not_count() -> None:
+    features = torch.randn(12, 3)
+    features[torch.rand(12, 3) < 0.3] = torch.nan
+    features[6:, 1] = torch.nan  # a list without any
+    found = standardize_within(features, offsets_of(6, 6))
+    assert torch.equal(torch.isnan(found), torch.isnan(features))
+    for part, of_part in zip(features.split(6), found.split(6), strict=True):
+        for column, standardized in zip(part.T, of_part.T, strict=True):
+            known = ~torch.isnan(column)
+            if known.sum() > 1:
+                expected = closed_form(column[known][:, None])[:, 0]
+                torch.testing.assert_close(standardized[known].double(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_joined_in_runs_of_lists_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    lists = QueryLists.from_sizes([7, 0, 20, 1, 22])
+    whole = join_standardized(features, lists)
+    monkeypatch.setattr("hyperrank.networks.within_list.CHUNK", 8)
+    np.testing.assert_array_equal(join_standardized(features, lists), whole)
+    np.testing.assert_array_equal(whole[:, :4], features)
+    offsets = torch.from_numpy(lists.offsets)
+    within = standardize_within(torch.from_numpy(features), offsets).numpy()
+    np.testing.assert_array_equal(whole[:, 4:], within)

@@ -1,0 +1,21 @@
+"""What may stand as a reference ranker, and the scores it gives."""
+
+from hyperrank.reference.boosters import BoosterReference, SummedReference
+from hyperrank.reference.fitting import REFERENCES, check_reference, fit_reference
+from hyperrank.reference.kinds import NoReference, Reference, ScoresReference
+from hyperrank.reference.models import MixedModelsReference, ModelReference, fit_models, take_rows
+
+__all__ = [
+    "REFERENCES",
+    "BoosterReference",
+    "MixedModelsReference",
+    "ModelReference",
+    "NoReference",
+    "Reference",
+    "ScoresReference",
+    "SummedReference",
+    "check_reference",
+    "fit_models",
+    "fit_reference",
+    "take_rows",
+]

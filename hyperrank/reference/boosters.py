@@ -1,0 +1,168 @@
+"""LightGBM rankers fitted here as references."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperrank.boosters import booster_from_text, booster_scores, booster_text, fit_boosters
+from hyperrank.lists import QueryLists, within_list_deviations
+from hyperrank.networks.within_list import join_standardized
+from hyperrank.reference.kinds import Reference
+
+__all__ = ["BoosterReference", "SummedReference", "fit_booster_pairs", "fit_booster_reference"]
+
+#: Rows, about, that are scored at a time.
+ROWS_AT_ONCE = 1 << 17
+
+
+class BoosterReference(Reference):
+    """LightGBM rankers fitted here, their scores brought to a common scale.
+
+    Parameters
+    ----------
+    boosters : sequence of lightgbm.Booster
+        One, or one per objective.
+    scales : ndarray of shape (len(boosters),)
+        What each booster's scores are divided by.
+    main : int or None
+        The objective whose booster is the reference ranker; None for a single booster.
+    query_standardize : bool, default False
+        Whether they see the features standardised within their list beside the features.
+    """
+
+    def __init__(
+        self,
+        boosters: Sequence[Any],
+        scales: NDArray[np.float64],
+        main: int | None,
+        *,
+        query_standardize: bool = False,
+    ) -> None:
+        self.boosters, self.scales, self.main = list(boosters), scales, main
+        self.query_standardize = query_standardize
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "boosters": [booster_text(booster) for booster in self.boosters]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.boosters = [booster_from_text(text) for text in state["boosters"]]
+
+    def parts(
+        self, X: NDArray[np.float32], lists: QueryLists, frame: Any, ref_scores: Any
+    ) -> NDArray[np.float64]:
+        """Standardised scores of each booster, shape (n, 1) or (n, m)."""
+        out = np.empty((len(X), len(self.boosters)))
+        # Features standardised within the list take as much memory again: a part of the rows at a time.
+        for rows, part in lists.runs(ROWS_AT_ONCE):
+            seen = join_standardized(X[rows], part) if self.query_standardize else X[rows]
+            out[rows] = np.column_stack([booster_scores(booster, seen) for booster in self.boosters])
+        return out / self.scales
+
+
+class SummedReference(Reference):
+    """Several references that are mixed by weights, their scores added objective by objective.
+
+    Parameters
+    ----------
+    members : sequence of Reference
+        Each with one score per objective, on a common scale.
+    scales : ndarray of shape (m,)
+        What the sums are divided by.
+    main : int
+        The objective whose sum is the reference ranker.
+    """
+
+    def __init__(self, members: Sequence[Reference], scales: NDArray[np.float64], main: int) -> None:
+        self.members, self.scales, self.main = list(members), scales, main
+
+    def parts(
+        self, X: NDArray[np.float32], lists: QueryLists, frame: Any, ref_scores: Any
+    ) -> NDArray[np.float64]:
+        """Standardised sums of the members' scores, shape (n, m)."""
+        total = self.members[0].parts(X, lists, frame, ref_scores)
+        for member in self.members[1:]:
+            total = total + member.parts(X, lists, frame, ref_scores)
+        return total / self.scales
+
+
+def fit_booster_reference(
+    X: NDArray[np.float32],
+    Y: NDArray[np.float32],
+    lists: QueryLists,
+    *,
+    objectives: Sequence[int],
+    main: int,
+    query_standardize: bool = False,
+    **options: Any,
+) -> BoosterReference:
+    """Fit one booster per objective.
+
+    Parameters
+    ----------
+    X, Y, lists
+        Grouped training rows.
+    objectives : sequence of int
+        Columns of `Y`.
+    main : int
+        The objective whose booster is the reference ranker.
+    query_standardize : bool, default False
+        Whether boosters see the features standardised within their list beside the features.
+    **options
+        Of `hyperrank.boosters.fit_boosters`.
+
+    Returns
+    -------
+    BoosterReference
+    """
+    seen = join_standardized(X, lists) if query_standardize else X
+    fitted = BoosterReference(
+        fit_boosters(seen, Y, lists, objectives=objectives, **options),
+        np.ones(len(objectives)),
+        None if len(objectives) == 1 else main,
+        query_standardize=query_standardize,
+    )
+    fitted.scales = within_list_deviations(fitted.parts(X, lists, None, None), lists)
+    return fitted
+
+
+def fit_booster_pairs(
+    X: NDArray[np.float32],
+    Y: NDArray[np.float32],
+    lists: QueryLists,
+    *,
+    main: int,
+    params: Any = None,
+    query_standardize: bool = False,
+    **options: Any,
+) -> SummedReference:
+    """Fit two boosters per objective, a ranking one and a regression on the grades.
+
+    The ranking booster sees each document beside the others of its list; the regression, whose scores
+    are to mean the same in all lists, sees the features as they are. On validation folds both together
+    gained more than either alone, and than both on the same features.
+
+    Parameters
+    ----------
+    X, Y, lists, main, query_standardize, options
+        As for `fit_booster_reference`.
+    params : mapping, optional
+        Native LightGBM parameters.
+
+    Returns
+    -------
+    SummedReference
+    """
+    options |= {"objectives": range(Y.shape[1]), "main": main}
+    on_grades = {**(params or {}), "objective": "regression"}
+    ranking = fit_booster_reference(
+        X, Y, lists, params=params, query_standardize=query_standardize, **options
+    )
+    regression = fit_booster_reference(X, Y, lists, params=on_grades, **options)
+    pair = SummedReference([ranking, regression], np.ones(Y.shape[1]), main)
+    pair.scales = within_list_deviations(pair.parts(X, lists, None, None), lists)
+    return pair

@@ -1,0 +1,80 @@
+"""What every reference gives: its scores, and how weights mix them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperrank.lists import QueryLists
+
+__all__ = ["NoReference", "Reference", "ScoresReference"]
+
+
+class Reference:
+    """A ranker that stands before ours: its scores are what ours is measured against and added to.
+
+    A reference either gives one score per document, the same for every trade-off, or one per document and
+    objective, which the trade-off's weights mix: the front that mixing the scores of several models gives.
+    """
+
+    #: The objective whose score stands for the reference ranker itself; None where there is one score.
+    main: int | None = None
+    #: Whether the caller must pass ``ref_scores``.
+    needs_scores = False
+
+    def parts(
+        self, X: NDArray[np.float32], lists: QueryLists, frame: Any, ref_scores: Any
+    ) -> NDArray[np.float64]:
+        """Scores of shape (n, 1), or (n, m) to be mixed by weights, of grouped rows.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, d), float32
+            Checked features of grouped rows.
+        lists : QueryLists
+            The lists of the rows, and the way back to the caller's order.
+        frame : object
+            The features as the caller gave them, in the caller's order.
+        ref_scores : ndarray of shape (n,) or None
+            Scores that the caller gave, in the caller's order.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def mix(parts: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scores under k weights of shape (k, m): (n, k), or (n, 1) where weights do not matter."""
+        if parts.shape[1] == 1:
+            return parts
+        # Term by term: a matrix product rounds otherwise for one row than for many.
+        mixed = np.zeros((len(parts), len(weights)))
+        for part, weight in zip(parts.T, weights.T, strict=True):
+            mixed += part[:, None] * weight
+        return mixed
+
+    def own_scores(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scores of the reference ranker itself, shape (n,)."""
+        return parts[:, 0 if self.main is None else self.main]
+
+
+class NoReference(Reference):
+    """No reference: all scores 0."""
+
+    def parts(
+        self, X: NDArray[np.float32], lists: QueryLists, frame: Any, ref_scores: Any
+    ) -> NDArray[np.float64]:
+        """Zeros of shape (n, 1)."""
+        return np.zeros((len(X), 1))
+
+
+class ScoresReference(Reference):
+    """A column of scores that the caller passes wherever features are passed."""
+
+    needs_scores = True
+
+    def parts(
+        self, X: NDArray[np.float32], lists: QueryLists, frame: Any, ref_scores: Any
+    ) -> NDArray[np.float64]:
+        """The caller's scores, shape (n, 1)."""
+        return lists.group(np.asarray(ref_scores, dtype=np.float64))[:, None]
