@@ -1,6 +1,9 @@
 """The same seed gives the same bits whatever ran before, and a document the same score in any company."""
 
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -18,7 +21,10 @@ from hyperrank import (
     LightGBMScalarizationRanker,
     LinearScalarizationRanker,
     MixedScoresRanker,
+    QueryLists,
 )
+from hyperrank.networks import ConditionedScorer
+from hyperrank.networks.transforms import FeatureTransform
 from hyperrank.rankers import reward_model
 
 BOOSTERS = {"num_boost_round": 5, "num_leaves": 5, "min_data_in_leaf": 3}
@@ -101,7 +107,7 @@ def test_scores_do_not_depend_on_other_queries_or_the_order_of_rows(seed):
         query_standardize=one_of([True, False], rng),
     )
     X, _, qid = make_data(seed, int(rng.integers(1, 700)), int(rng.integers(1, 40)))
-    with patch.object(reward_model, "TILE", one_of([8, 256, 256, 256], rng)):
+    with patch.object(reward_model, "TILE", one_of([64, 192, 192, 192], rng)):
         scores = ranker.predict(X, qid=qid, weights=GRID)
         kept = rng.choice(np.unique(qid), size=rng.integers(1, len(np.unique(qid)) + 1), replace=False)
         rows = rng.permutation(np.flatnonzero(np.isin(qid, kept)))
@@ -123,6 +129,40 @@ def test_without_query_features_a_score_depends_on_the_document_alone(seed):
     scores = ranker.predict(X, weights=GRID)
     rows = rng.integers(len(X), size=one_of([1, 2, 30, 300], rng))
     np.testing.assert_array_equal(in_company(ranker, X, None, rows, rng), scores[rows])
+
+
+CONDITIONINGS = ("film", "concat", "hypernetwork", "none")
+
+
+@pytest.mark.parametrize("hidden", [(1,), (3,), (5, 7), (6, 16), (17,), (33, 9), (128, 128)], ids=str)
+@pytest.mark.parametrize("conditioning", CONDITIONINGS)
+def test_rows_of_any_width_are_scored_alike_wherever_they_stand(conditioning, hidden):
+    """What a product's kernel does with the last rows of a panel, or the last columns, must not show."""
+    rng = np.random.default_rng(0)
+    for d, k in ((1, 1), (2, 32), (3, 1), (5, 5), (9, 2), (46, 17), (46, 45)):
+        model = any_model(d, hidden, conditioning)
+        X, weights = rng.normal(size=(500, d)).astype(np.float32), rng.dirichlet([1.0] * 3, size=k)
+        rows = rng.integers(len(X), size=900)
+        scores = model.rewards(X, QueryLists.from_sizes([len(X)]), weights)
+        again = model.rewards(X[rows], QueryLists.from_sizes([len(rows)]), weights)
+        np.testing.assert_array_equal(again, scores[rows], err_msg=f"{d} features, {k} weights")
+
+
+def any_model(d: int, hidden: tuple[int, ...], conditioning: str) -> reward_model.RewardModel:
+    """A model whose parameters are random, those that begin as 0 too."""
+    network = ConditionedScorer(d, 3, hidden=hidden, conditioning=conditioning)
+    for number, parameter in enumerate(network.parameters()):
+        torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(number))
+    transform = FeatureTransform("none", torch.zeros(d, dtype=torch.bool), {})
+    return reward_model.RewardModel(transform, network, torch.device("cpu"))
+
+
+@pytest.mark.skipif("AVX512" not in torch.backends.cpu.get_cpu_capability(), reason="runs as it is")
+def test_rows_are_scored_alike_by_the_kernels_of_lesser_processors_too():
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-k", "any_width", __file__]
+    lesser = {"MKL_ENABLE_INSTRUCTIONS": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
+    ended = subprocess.run(command, env=os.environ | lesser, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout
 
 
 def test_many_weights_at_once_score_as_each_alone():
