@@ -1,6 +1,7 @@
 """Data for rankers as users may hand them over: any shape, dtype, container and memory, right or wrong."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,11 @@ DTYPES += ("int8", "int16", "int64", "uint8", "uint64")
 
 
 def examples(n: int) -> settings:
-    """Settings of a test with n examples, or as many times n as the loaded profile asks for."""
-    return settings(max_examples=n * settings.default.max_examples // 100)
+    """Settings of a test with n examples, or as many times n as the loaded profile asks for.
+
+    A case that takes a minute hangs: most take hundredths of a second.
+    """
+    return settings(max_examples=n * settings.default.max_examples // 100, deadline=timedelta(minutes=1))
 
 
 @dataclass
@@ -221,6 +225,12 @@ def right_ids(n: int, rng: np.random.Generator) -> tuple[Any, str]:
         codes = np.sort(codes)
     kind = one_of(ID_KINDS, rng)
     return ID_KINDS[kind](codes), f"qid {kind} of {spread}"
+
+
+def plain_ids(qid: Any, n: int) -> np.ndarray:
+    """The same queries as whole numbers, found by how the ids are written."""
+    written = ["one list"] * n if qid is None else [str(one) for one in qid]
+    return np.unique(written, return_inverse=True)[1]
 
 
 ID_KINDS = {

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from hypothesis import given, note
+from sklearn.base import clone
 from strategies import (
     COLUMN_FAULTS,
     FAULTS,
@@ -22,12 +23,21 @@ from strategies import (
     fit_data,
     make_wrong,
     one_of,
+    plain_ids,
     right_features,
     right_ids,
     right_labels,
 )
 
-from hyperrank import HyperDPORanker, MixedScoresRanker
+from hyperrank import (
+    HyperDPORanker,
+    LightGBMScalarizationRanker,
+    LinearScalarizationRanker,
+    MixedScoresRanker,
+    MODPORanker,
+    SoupRanker,
+)
+from hyperrank.metrics import parse_metric
 from hyperrank.simplex import lattice
 
 #: scikit-learn's own; not every case hands over what fit was given.
@@ -60,6 +70,25 @@ def boosters(_: np.random.Generator) -> MixedScoresRanker:
     return MixedScoresRanker(booster_params=BOOSTERS, n_jobs=1, random_state=0)
 
 
+SHARED = ("loss", "ties", "gain", "top_k", "feature_transform", "query_standardize", "early_stopping")
+REFERENCES = (None, None, None, "boosters", "lightgbm")
+
+
+def rival(rng: np.random.Generator) -> Any:
+    """A small ranker of the kinds that hold a model per trade-off or per objective."""
+    if rng.random() < 0.3:
+        mixing = one_of(["gradients", "labels"], rng)
+        return LightGBMScalarizationRanker(
+            4, mixing=mixing, off_grid="interpolate", booster_params=BOOSTERS, n_jobs=1, random_state=0
+        )
+    options = {name: one_of(CHOICES[name], rng) for name in SHARED}
+    options |= {**TINY, "reference": one_of(REFERENCES, rng)}
+    if rng.random() < 0.5:
+        return SoupRanker(**options)
+    kind = one_of([LinearScalarizationRanker, MODPORanker], rng)
+    return kind(4, off_grid="interpolate", **options)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def torch_warns_always():
     """Each time, not once per process."""
@@ -72,8 +101,11 @@ def torch_warns_always():
 CASES: Counter[str] = Counter()
 
 
-def checked(ranker: Any, data: Data) -> None:
-    """Fit, predict, score and profile right data, and check all that comes out."""
+def checked(ranker: Any, data: Data, *, twice: bool = False) -> None:
+    """Fit, predict, score and profile right data, and check all that comes out.
+
+    Plain numbers must give the same, and so must fitting to them, which is looked at if `twice`.
+    """
     note(f"{ranker} on {data}")
     n, m = data.labels.shape
     if data.n_queries <= m and hasattr(ranker, "early_stopping"):
@@ -87,15 +119,23 @@ def checked(ranker: Any, data: Data) -> None:
     np.testing.assert_array_equal(
         ranker.predict(as_fitted(ranker, data.plain), qid=data.qid, weights=weights), scores
     )
+    ids = plain_ids(data.qid, n)
+    if twice:
+        again = clone(ranker).fit(as_fitted(ranker, data.plain), data.labels, qid=ids)
+        np.testing.assert_array_equal(again.predict(data.X, qid=data.qid, weights=weights), scores)
     if (data.labels > 0).any(axis=0).all():
-        assert 0 <= ranker.score(data.X, data.y, qid=data.qid) <= 1
+        # In the caller's order, without what rankers do to group rows.
+        points = np.atleast_2d(parse_metric("ndcg@10")(scores, data.labels, qid=ids))
         front = ranker.pareto_front(data.X, data.y, qid=data.qid, weights=weights)
-        assert front.points.to_numpy().min() >= 0
-        assert front.points.to_numpy().max() <= 1
+        np.testing.assert_allclose(front.points.to_numpy(), points, rtol=1e-6, atol=1e-9)
+        assert points.min() >= 0
+        assert points.max() <= 1
+        score = ranker.score(data.X, data.y, qid=data.qid, weights=weights[0])
+        assert score == pytest.approx(points[0] @ weights[0], rel=1e-6, abs=1e-9)
     else:
-        for measure in (ranker.score, ranker.pareto_front):
+        for measure, at in ((ranker.score, np.full(m, 1 / m)), (ranker.pareto_front, weights)):
             with pytest.raises(ValueError, match=r"\by\b.*no list with a label above 0"):
-                measure(data.X, data.y, qid=data.qid)
+                measure(data.X, data.y, qid=data.qid, weights=at)
 
 
 def as_fitted(ranker: Any, values: np.ndarray) -> Any:
@@ -118,7 +158,7 @@ def refused(call: Any, faults: set[str]) -> None:
 def test_a_network_ranks_whatever_is_right(seed):
     CASES["networks, right"] += 1
     rng = np.random.default_rng(seed)
-    checked(network(rng), fit_data(rng))
+    checked(network(rng), fit_data(rng), twice=seed % 4 == 0)
 
 
 @examples(300)
@@ -126,7 +166,15 @@ def test_a_network_ranks_whatever_is_right(seed):
 def test_boosters_rank_whatever_is_right(seed):
     CASES["boosters, right"] += 1
     rng = np.random.default_rng(seed)
-    checked(boosters(rng), fit_data(rng))
+    checked(boosters(rng), fit_data(rng), twice=True)
+
+
+@examples(200)
+@given(seed=SEEDS)
+def test_rivals_rank_whatever_is_right(seed):
+    CASES["rivals, right"] += 1
+    rng = np.random.default_rng(seed)
+    checked(rival(rng), fit_data(rng), twice=seed % 2 == 0)
 
 
 @examples(1000)
@@ -134,7 +182,7 @@ def test_boosters_rank_whatever_is_right(seed):
 def test_fit_names_what_is_wrong(seed):
     CASES["fit, wrong"] += 1
     rng = np.random.default_rng(seed)
-    ranker, data = one_of([network, boosters], rng)(rng), fit_data(rng, faulty=True)
+    ranker, data = one_of([network, boosters, rival], rng)(rng), fit_data(rng, faulty=True)
     note(f"{ranker} on {data}")
     refused(lambda: ranker.fit(data.X, data.y, qid=data.qid), data.faults)
     assert not hasattr(ranker, "objectives_")
@@ -236,7 +284,7 @@ def test_side_arguments_are_read_or_named(seed):
 
 
 def test_two_thousand_cases_were_generated():
-    if len(CASES) < 7:
+    if len(CASES) < 8:
         pytest.skip("not all tests of this file were run")
     print(f"\n{sum(CASES.values())} cases: {dict(CASES)}")
     assert sum(CASES.values()) >= 2000
