@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from hyperrank.metrics import Metric
 from hyperrank.rankers.dpo import DPORanker
 from hyperrank.rankers.fitting import FitPlan, RewardMargin, Validation, fit_reward_model
+from hyperrank.rankers.holdout import one_validation
 from hyperrank.rankers.inputs import GroupedFeatures, LabelledLists
 from hyperrank.rankers.off_grid import check_off_grid
 from hyperrank.rankers.reward_model import RewardModel
@@ -120,6 +121,8 @@ class SeparateNetworksRanker(DPORanker):
         ref_scores: ArrayLike | None = None,
         ref_scores_val: ArrayLike | None = None,
         query_weight: ArrayLike | None = None,
+        eval_set: Any = None,
+        eval_qid: Any = None,
     ) -> Self:
         """Train the networks on queries with labels for every objective.
 
@@ -137,6 +140,8 @@ class SeparateNetworksRanker(DPORanker):
             The reference's scores, for ``reference="scores"``.
         query_weight : array-like of shape (n,), optional
             How much the query of each row counts in training; the same for all rows of a query.
+        eval_set, eval_qid
+            Validation data as other rankers take them: ``[(X_val, y_val)]`` and ``[qid_val]``.
 
         Returns
         -------
@@ -152,7 +157,7 @@ class SeparateNetworksRanker(DPORanker):
             X,
             y,
             qid,
-            validation=(X_val, y_val, qid_val, ref_scores_val),
+            validation=(*one_validation(X_val, y_val, qid_val, eval_set, eval_qid), ref_scores_val),
             ref_scores=ref_scores,
             query_weight=query_weight,
             conditioning="none",

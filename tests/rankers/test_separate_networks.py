@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import hyperrank
-from hyperrank import HyperDPORanker, MODPORanker, SoupRanker
+from hyperrank import HyperDPORanker, LinearScalarizationRanker, MODPORanker, SoupRanker
 from hyperrank.rankers import reward_model
 from hyperrank.rankers.reward_model import RewardModel
 from hyperrank.simplex import lattice
@@ -29,6 +29,10 @@ def soup(**params):
 
 def modpo(**params):
     return MODPORanker(3, **{**QUICK, **params})
+
+
+def linear(**params):
+    return LinearScalarizationRanker(3, **{**QUICK, **params})
 
 
 RANKERS = pytest.mark.parametrize("make", [soup, modpo])
@@ -270,3 +274,19 @@ def test_they_are_public():
     for name in ("SoupRanker", "MODPORanker"):
         assert name in hyperrank.__all__
         assert getattr(hyperrank, name).__name__ == name
+
+
+@pytest.mark.parametrize("make", [soup, modpo, linear])
+def test_eval_set_is_validation_data_under_another_name(make, small, unseen):
+    own = make(patience=1).fit(
+        small.X, small.Y, qid=small.qid, X_val=unseen.X, y_val=unseen.Y, qid_val=unseen.qid
+    )
+    other = make(patience=1).fit(
+        small.X, small.Y, qid=small.qid, eval_set=[(unseen.X, unseen.Y)], eval_qid=[unseen.qid]
+    )
+    scores = [ranker.predict(unseen.X, qid=unseen.qid, weights=AT) for ranker in (own, other)]
+    np.testing.assert_array_equal(*scores)
+    with pytest.raises(ValueError, match="as X_val and as eval_set"):
+        make().fit(small.X, small.Y, X_val=unseen.X, y_val=unseen.Y, eval_qid=[unseen.qid])
+    with pytest.raises(ValueError, match="eval_set must be one pair"):
+        make().fit(small.X, small.Y, qid=small.qid, eval_set=[])
