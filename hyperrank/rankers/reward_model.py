@@ -24,8 +24,8 @@ __all__ = ["RewardModel"]
 
 #: Rows that are scored at a time, always exactly this many. Matrix products of other sizes run other kernels,
 #: whose results differ in the last bits; in tiles a document's score depends on the document alone.
-#: A multiple of 24 and of 64: kernels take rows by panels, of 24 without AVX-512, and sums by vectors, and what
-#: is left over goes another way. Of 256 rows the last of a panel rounded otherwise in layers of odd widths.
+#: A multiple of 24 and of 64: kernels take rows by panels, of 24 without AVX-512, and sums by vectors; what
+#: is left over goes another way. Of 256 rows the last of a panel rounded otherwise, in narrow or odd layers.
 TILE = 192
 #: Tiles from which on threads share them: each takes whole tiles.
 TILES_TO_SHARE = 8

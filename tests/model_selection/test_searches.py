@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import sklearn
 from lightgbm import LGBMRanker
@@ -37,12 +38,12 @@ SEARCHES = {
 }
 
 
-def scaled(ranker):
+def scaled(ranker, frames="pandas"):
     """The ranker behind a scaler that leaves the query ids alone."""
     columns = ColumnTransformer(
         [("scale", StandardScaler(), list("abcd"))], remainder="passthrough", verbose_feature_names_out=False
     )
-    return Pipeline([("scale", columns.set_output(transform="pandas")), ("rank", ranker)])
+    return Pipeline([("scale", columns.set_output(transform=frames)), ("rank", ranker)])
 
 
 @pytest.fixture(params=["routing", "column"])
@@ -141,6 +142,16 @@ def test_searches_in_several_processes(given, lists):
     np.testing.assert_array_equal(one.cv_results_["mean_test_score"], two.cv_results_["mean_test_score"])
 
 
+def test_networks_are_validated_in_several_processes(given, lists):
+    X, ids = given
+    model, _ = wrapped(HyperDPORanker(**QUICK), True, X)
+    options = {"cv": QueryKFold(2), "scoring": SCORERS, "params": ids, "error_score": "raise"}
+    one, two = (cross_validate(model, X, lists.Y, n_jobs=n, **options) for n in (1, 2))
+    for name in SCORERS:
+        np.testing.assert_array_equal(one[f"test_{name}"], two[f"test_{name}"])
+        assert np.isfinite(one[f"test_{name}"]).all()
+
+
 def test_rankers_compete_in_one_search(given, lists):
     X, ids = given
     model, prefix = wrapped(HyperDPORanker(**QUICK), True, X)
@@ -223,6 +234,21 @@ def test_by_default_scikit_learn_makes_nan_of_it(nothing_to_measure, frame):
         search.fit(frame, nothing_to_measure)
     assert np.isnan(search.best_score_)
     assert any("measures nothing for objectives ['objective_1']" in str(w.message) for w in caught)
+
+
+def test_a_search_over_polars_frames_gives_the_numbers_of_pandas(frame, lists):
+    values = [
+        cross_val_score(
+            scaled(HyperDPORanker(**QUICK), kind),
+            X,
+            lists.Y,
+            cv=QueryKFold(2),
+            scoring=SCORERS["hypervolume"],
+            error_score="raise",
+        )
+        for kind, X in (("pandas", frame), ("polars", pl.DataFrame(frame.to_dict("list"))))
+    ]
+    np.testing.assert_array_equal(*values)
 
 
 def test_label_frames_keep_their_names_in_a_search(frame, lists):

@@ -87,7 +87,9 @@ class HyperDPOOfFive(_MorePart, HyperDPORanker):
 
 
 class MixedScoresOfQueries(_OfQueries, MixedScoresRanker):
-    """For three objectives."""
+    """For four objectives."""
+
+    n_objectives = 4
 
 
 class LightGBMScalarizationOfQueries(_OfQueries, LightGBMScalarizationRanker):
