@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.boosters import booster_scores, fit_boosters, in_threads
+from hyperrank.boosters import BOOSTER_PARAMS, booster_scores, fit_boosters, in_threads
 from hyperrank.lists import QueryLists, within_list_deviation
 from hyperrank.metrics import Metric, hypervolume
 from hyperrank.simplex import lattice_near
@@ -28,11 +28,15 @@ __all__ = [
 SEARCH = "search"
 #: Parameters that are tried, on top of `hyperrank.boosters.BOOSTER_PARAMS`. Pairs of documents below
 #: LightGBM's truncation level do not count; 30 is its default.
-CANDIDATES: tuple[Mapping[str, Any], ...] = (
-    {"num_leaves": 7, "lambdarank_truncation_level": 30},
-    {"num_leaves": 7, "lambdarank_truncation_level": 100},
-    {"num_leaves": 7, "lambdarank_truncation_level": 100, "min_data_in_leaf": 100},
-    {"num_leaves": 31, "lambdarank_truncation_level": 100, "min_data_in_leaf": 50},
+CANDIDATES: tuple[Mapping[str, Any], ...] = tuple(
+    # The number of rounds found is worth nothing without the learning rate it was found at.
+    {"learning_rate": BOOSTER_PARAMS["learning_rate"], **params}
+    for params in (
+        {"num_leaves": 7, "lambdarank_truncation_level": 30},
+        {"num_leaves": 7, "lambdarank_truncation_level": 100},
+        {"num_leaves": 7, "lambdarank_truncation_level": 100, "min_data_in_leaf": 100},
+        {"num_leaves": 31, "lambdarank_truncation_level": 100, "min_data_in_leaf": 50},
+    )
 )
 #: Rounds at which fronts are compared; the last is the most that is grown.
 ROUNDS = (25, 50, 75, 100, 150, 200, 300)

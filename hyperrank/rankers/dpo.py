@@ -15,21 +15,25 @@ from hyperrank.booster_search import BoosterSearch, is_search, search_mixed_scor
 from hyperrank.lists import within_list_deviation
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.base import BaseRanker
-from hyperrank.rankers.fitting import FitPlan, Validation
+from hyperrank.rankers.fitting import FitPlan, Validation, automatic_epochs
 from hyperrank.rankers.holdout import hold_out, read_list_weight, read_validation
 from hyperrank.rankers.inputs import GroupedFeatures, LabelledLists, read_labelled
 from hyperrank.rankers.options import check_number, network_plan, resolve_objective
+from hyperrank.rankers.trial import Trial, run_trial, split_for_trial
 from hyperrank.reference import (
     NoReference,
     Reference,
     check_reference,
     fit_reference,
+    is_fitted_here,
 )
 
 __all__ = ["CheckedFit", "DPORanker"]
 
 #: Beta of a reference that gives one score, which knows nothing of the other objectives; DPO's custom.
 SINGLE_SCORE_BETA = 0.1
+#: Beta of a reference that is itself a front, until a trial finds a better one.
+FRONT_BETA = 2.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class CheckedFit:
         The objective that the reference is for.
     plan : FitPlan
         How to train.
+    trial : Trial or None
+        What a trial on held-out lists chose, the plan's options among it.
     """
 
     training: LabelledLists
@@ -55,6 +61,7 @@ class CheckedFit:
     list_weight: NDArray[np.float64] | None
     main: int
     plan: FitPlan
+    trial: Trial | None = None
 
 
 class DPORanker(BaseRanker):
@@ -73,6 +80,8 @@ class DPORanker(BaseRanker):
     reference: Any
     beta: Any
     booster_params: Any
+    dropout: Any
+    max_epochs: Any
     reference_: Reference
     pull_: float
     booster_search_: BoosterSearch
@@ -193,6 +202,41 @@ class DPORanker(BaseRanker):
         params = self.booster_search_.params if grown else None
         return replace(checked, plan=replace(checked.plan, booster_params=params))
 
+    def _tried(self, checked: CheckedFit) -> CheckedFit:
+        """Let a trial on held-out lists choose what is left to it."""
+        climbs = self.dropout == "auto" and self.max_epochs == "auto"
+        # Scores of a model fitted elsewhere may be in-sample, and then better than they will be.
+        has_unseen = is_fitted_here(self.reference)
+        pulls = self.beta == "auto" and has_unseen
+        plan = checked.plan
+        parts = split_for_trial(checked.training, checked.held, np.random.default_rng([plan.seed, 1]))
+        if not (climbs or pulls) or parts is None:
+            return checked
+        which, judged = parts
+        training = checked.training.take(which)
+        some = replace(
+            checked,
+            training=training,
+            held=None,
+            list_weight=None if checked.list_weight is None else checked.list_weight[which],
+            plan=plan.for_trial(automatic_epochs(len(training.X)) if climbs else plan.settings.max_epochs),
+        )
+        reference, pull = self._fit_reference(some) if has_unseen else (None, 1.0)
+        trial = run_trial(
+            some.training,
+            judged,
+            some.plan,
+            reference=reference,
+            pull=pull,
+            metric=parse_metric(self.metric),
+            list_weight=some.list_weight,
+            climbs=climbs,
+            pulls=pulls,
+            shortest=plan.settings.max_epochs,
+        )
+        settings = replace(plan.settings, max_epochs=trial.max_epochs)
+        return replace(checked, plan=replace(plan, dropout=trial.dropout, settings=settings), trial=trial)
+
     def _fit_reference(self, checked: CheckedFit) -> tuple[Reference, float]:
         """Fit the reference, and measure what rewards are multiplied by: its deviation over beta."""
         training = checked.training
@@ -212,8 +256,11 @@ class DPORanker(BaseRanker):
         if isinstance(reference, NoReference):
             return reference, 1.0 if self.beta == "auto" else 1.0 / float(self.beta)
         own = reference.own_scores(training.parts(reference))
-        default = SINGLE_SCORE_BETA if reference.main is None else 1.0
-        beta = default if self.beta == "auto" else float(self.beta)
+        beta = SINGLE_SCORE_BETA if reference.main is None else FRONT_BETA
+        if self.beta != "auto":
+            beta = float(self.beta)
+        elif checked.trial is not None:
+            beta /= checked.trial.pull
         return reference, within_list_deviation(own, training.lists) / beta
 
     def _stopping(self, checked: CheckedFit, reference: Reference, pull: float) -> Validation | None:

@@ -78,7 +78,9 @@ def network_plan(
         loss=list_loss(estimator.loss, gain=estimator.gain, top_k=estimator.top_k, ties=estimator.ties),
         hidden=hidden,
         conditioning=conditioning,
-        dropout=check_number("dropout", estimator.dropout, at_least=0, below=1),
+        dropout=0.5
+        if estimator.dropout == "auto"
+        else check_number("dropout", estimator.dropout, at_least=0, below=1),
         transform=estimator.feature_transform,
         query_standardize=n_lists > 1 if within == "auto" else bool(within),
         booster_inputs=bool(estimator.booster_inputs),

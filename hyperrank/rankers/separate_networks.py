@@ -163,6 +163,7 @@ class SeparateNetworksRanker(DPORanker):
             conditioning="none",
             objectives=self.objectives,
         )
+        checked = self._tried(checked)
         plan = checked.plan
         reference, pull = self._fit_reference(checked)
         trainer = NetworkTrainer(
@@ -174,7 +175,7 @@ class SeparateNetworksRanker(DPORanker):
         )
         fitted = self._train(trainer)
         self.objectives_ = checked.training.names
-        self.reference_, self.pull_ = reference, pull
+        self.reference_, self.pull_, self.trial_ = reference, pull, checked.trial
         for name, value in fitted.items():
             setattr(self, name, value)
         return self

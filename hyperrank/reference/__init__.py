@@ -1,7 +1,7 @@
 """What may stand as a reference ranker, and the scores it gives."""
 
 from hyperrank.reference.boosters import BoosterReference, SummedReference
-from hyperrank.reference.fitting import REFERENCES, check_reference, fit_reference
+from hyperrank.reference.fitting import REFERENCES, check_reference, fit_reference, is_fitted_here
 from hyperrank.reference.kinds import NoReference, Reference, ScoresReference
 from hyperrank.reference.models import MixedModelsReference, ModelReference, fit_models, take_rows
 
@@ -17,5 +17,6 @@ __all__ = [
     "check_reference",
     "fit_models",
     "fit_reference",
+    "is_fitted_here",
     "take_rows",
 ]

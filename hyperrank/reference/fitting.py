@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from hyperrank.lists import QueryLists
 from hyperrank.reference.boosters import fit_booster_pairs, fit_booster_reference
 from hyperrank.reference.kinds import NoReference, Reference, ScoresReference
-from hyperrank.reference.models import ModelReference, fitted_model
+from hyperrank.reference.models import ModelReference, fitted_model, is_fitted
 
-__all__ = ["REFERENCES", "check_reference", "fit_reference"]
+__all__ = ["REFERENCES", "check_reference", "fit_reference", "is_fitted_here"]
 
 #: References that are named; anything else must be a model with ``predict``.
 REFERENCES = ("booster_pairs", "boosters", "lightgbm", "scores")
@@ -35,6 +35,13 @@ def check_reference(reference: Any) -> bool:
             f"reference must be None, one of {REFERENCES}, or a model with predict; got {given}."
         )
     return named and reference == "scores"
+
+
+def is_fitted_here(reference: Any) -> bool:
+    """Whether `fit_reference` fits it, so that it can be fitted without some of the queries."""
+    if isinstance(reference, str):
+        return reference != "scores"
+    return reference is not None and not is_fitted(reference)
 
 
 def fit_reference(

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from hyperrank.lists import QueryLists, within_list_deviations
 from hyperrank.reference.kinds import Reference
 
-__all__ = ["MixedModelsReference", "ModelReference", "fit_models", "fitted_model", "take_rows"]
+__all__ = ["MixedModelsReference", "ModelReference", "fit_models", "fitted_model", "is_fitted", "take_rows"]
 
 
 class ModelReference(Reference):
@@ -123,10 +123,10 @@ def _for_models(frame: Any) -> Any:
 
 def fitted_model(model: Any, frame: Any, labels: NDArray[np.float32], lists: QueryLists) -> Any:
     """The model itself where it is fitted, or else a copy of it fitted to the labels of grouped rows."""
-    return model if _is_fitted(model) else _fit_model(model, frame, labels, lists)
+    return model if is_fitted(model) else _fit_model(model, frame, labels, lists)
 
 
-def _is_fitted(model: Any) -> bool:
+def is_fitted(model: Any) -> bool:
     """Whether a model is fitted; one that scikit-learn cannot tell of is taken at its word."""
     if not hasattr(model, "fit") or not hasattr(model, "get_params"):
         return True

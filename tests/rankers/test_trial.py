@@ -1,0 +1,181 @@
+"""The trial before a fit: what it may see, what it may change, and that it finds what pays."""
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, clone
+from sklearn.ensemble import ExtraTreesRegressor
+
+from hyperrank import HyperDPORanker, LinearScalarizationRanker, QueryLists, datasets
+from hyperrank.metrics import parse_metric
+from hyperrank.rankers import trial as trials
+from hyperrank.rankers.inputs import LabelledLists
+from hyperrank.rankers.trial import split_for_trial
+
+FEW_TREES = {"num_boost_round": 10, "num_leaves": 5, "min_data_in_leaf": 5}
+SMALL = {"hidden": (16,), "booster_params": FEW_TREES, "random_state": 0}
+
+
+def made(n_queries=120, **options):
+    given = {"list_size": (5, 12), "n_features": 6, "n_objectives": 2, "random_state": 0, **options}
+    return datasets.make_multilabel_ranking(n_queries=n_queries, **given)
+
+
+def as_lists(data):
+    lists = QueryLists.from_qid(data.qid)
+    return LabelledLists(
+        X=np.asarray(data.X, np.float32),
+        lists=lists,
+        frame=data.X,
+        ref_scores=None,
+        Y=np.asarray(data.Y, np.float32),
+        names=tuple(data.names),
+    )
+
+
+class Recorder(BaseEstimator):
+    """A reference that notes the rows it is fitted on, by their first feature."""
+
+    seen: list = []  # noqa: RUF012 - copies share it
+
+    def __init__(self, scale=1.0):
+        self.scale = scale
+
+    def fit(self, X, y):
+        self.seen.append(set(np.asarray(X)[:, 0].tolist()))
+        self.coef_ = np.linspace(1, 0, X.shape[1])
+        return self
+
+    def predict(self, X):
+        return self.scale * np.asarray(X) @ self.coef_
+
+
+@pytest.fixture
+def recorded():
+    Recorder.seen.clear()
+    return Recorder.seen
+
+
+def test_few_lists_are_not_parted():
+    data = made(trials.MIN_LISTS - 1)
+    ranker = HyperDPORanker(**SMALL).fit(data.X, data.Y, qid=data.qid)
+    assert ranker.trial_ is None
+    assert ranker.model_.network.options["dropout"] == 0.5
+
+
+def test_lists_that_judge_are_not_trained_on_and_validation_lists_judge_where_there_are_any():
+    data = as_lists(made())
+    which, judged = split_for_trial(data, None, np.random.default_rng(0))
+    assert len(which) == 96
+    assert judged.lists.n_lists == 24
+    assert not set(data.lists.ids[which]) & set(judged.lists.ids)
+    held = as_lists(made(7, random_state=1))
+    which, judged = split_for_trial(data, held, np.random.default_rng(0))
+    assert len(which) == 120
+    assert judged.lists.n_lists == 7
+
+
+def test_large_data_are_tried_on_a_part(monkeypatch):
+    monkeypatch.setattr(trials, "MAX_TRAINED", 30)
+    monkeypatch.setattr(trials, "MAX_JUDGED", 10)
+    which, judged = split_for_trial(as_lists(made()), None, np.random.default_rng(0))
+    assert (len(which), judged.lists.n_lists) == (30, 10)
+
+
+def test_the_reference_of_the_trial_has_not_seen_what_judges(recorded):
+    data = made()
+    ranker = HyperDPORanker(Recorder(), **SMALL).fit(data.X, data.Y, qid=data.qid)
+    in_trial, in_fit = recorded
+    first = data.X[:, 0].astype(np.float64)
+    assert in_fit == set(first.tolist())
+    assert in_trial < in_fit
+    assert 0.1 < 1 - len(in_trial) / len(in_fit) < 0.3
+    assert ranker.trial_ is not None
+
+
+def test_a_model_that_may_have_seen_the_queries_keeps_its_pull():
+    data = made()
+    model = ExtraTreesRegressor(5, random_state=0).fit(data.X, data.Y[:, 0])
+    ranker = HyperDPORanker(model, **SMALL).fit(data.X, data.Y, qid=data.qid)
+    assert {entry["pull"] for entry in ranker.trial_.tried} == {np.inf}
+    assert ranker.trial_.pull == 1.0
+
+
+@pytest.mark.parametrize("beta", [0.5, "auto"])
+def test_what_the_caller_chose_is_kept(beta):
+    data = made()
+    ranker = HyperDPORanker(max_epochs=3, dropout=0.2, beta=beta, **SMALL)
+    ranker.fit(data.X, data.Y, qid=data.qid)
+    assert len(ranker.history_) == 3
+    assert ranker.model_.network.options["dropout"] == 0.2
+    if beta == "auto":
+        assert {entry["epochs"] for entry in ranker.trial_.tried} == {3}
+    else:
+        assert ranker.trial_ is None
+        assert ranker.pull_ == pytest.approx(1 / beta)  # the default reference's scores have deviation 1
+
+
+def test_long_training_and_a_strong_pull_are_found_where_they_pay():
+    both = made(400, n_features=10)
+    data = both.take(np.flatnonzero(both.qid < np.unique(both.qid)[200]))
+    test = both.take(np.flatnonzero(both.qid >= np.unique(both.qid)[200]))
+    options = {**SMALL, "hidden": (32,), "booster_params": {**FEW_TREES, "num_boost_round": 2}}
+    ranker = HyperDPORanker(**options).fit(data.X, data.Y, qid=data.qid)
+    assert ranker.trial_.max_epochs > min(entry["epochs"] for entry in ranker.trial_.tried)
+    assert ranker.trial_.dropout < 0.5
+    assert ranker.trial_.pull > 1
+    assert ranker.model_.network.options["dropout"] == ranker.trial_.dropout
+    assert len(ranker.history_) == ranker.trial_.max_epochs
+    first = [entry for entry in ranker.trial_.tried if entry["dropout"] == 0.5 and entry["pull"] == 1]
+    assert max(entry["utility"] for entry in ranker.trial_.tried) > first[0]["utility"]
+    plain = HyperDPORanker(dropout=0.5, max_epochs=ranker.trial_.tried[0]["epochs"], beta=2.0, **options)
+    plain.fit(data.X, data.Y, qid=data.qid)
+    fronts = [r.pareto_front(test.X, test.Y, qid=test.qid).hypervolume() for r in (ranker, plain)]
+    assert fronts[0] > fronts[1]
+
+
+def test_noise_is_not_climbed_for():
+    data = made()
+    noise = np.random.default_rng(0).integers(0, 3, data.Y.shape).astype(float)
+    ranker = HyperDPORanker(**SMALL).fit(data.X, noise, qid=data.qid)
+    assert len({entry["epochs"] for entry in ranker.trial_.tried}) <= 2
+    assert ranker.trial_.dropout == 0.5
+
+
+def test_rivals_train_as_long_as_the_same_trial_says():
+    data = made()
+    ours = HyperDPORanker(**SMALL).fit(data.X, data.Y, qid=data.qid).trial_
+    rival = LinearScalarizationRanker(weights=2, n_jobs=1, **SMALL).fit(data.X, data.Y, qid=data.qid)
+    assert rival.trial_.max_epochs == len(rival.histories_[0])
+    assert {entry["epochs"] for entry in rival.trial_.tried} & {entry["epochs"] for entry in ours.tried}
+
+
+def test_the_same_seed_tries_the_same():
+    data = made()
+    ranker = HyperDPORanker(**SMALL)
+    fitted = [clone(ranker).fit(data.X, data.Y, qid=data.qid) for _ in range(2)]
+    assert fitted[0].trial_ == fitted[1].trial_
+    np.testing.assert_array_equal(*(one.predict(data.X, qid=data.qid) for one in fitted))
+
+
+def test_utility_is_the_weighted_mean_of_the_metrics_that_can_be_measured():
+    data = as_lists(made(6))
+    data.Y[data.lists.index == 2, 1] = 0.0  # nothing to measure there
+    weights = np.array([[1.0, 0.0], [0.25, 0.75]])
+    metric = parse_metric("ndcg@10")
+    scores = np.random.default_rng(0).normal(size=(len(data.X), 2))
+    judge = trials._Judge(data, metric, weights, None, 1.0, ())
+    found = judge.of(scores)
+    for q in range(6):
+        rows = data.lists.index == q
+        values = np.array([metric(scores[rows, k], data.Y[rows]) for k in range(2)])
+        known = ~np.isnan(values)
+        expected = (np.where(known, values, 0) * weights).sum() / (known * weights).sum()
+        assert found[q] == pytest.approx(expected)
+    assert np.isnan(metric(scores[data.lists.index == 2, 0], data.Y[data.lists.index == 2])[1])
+
+
+def test_better_by_less_than_its_standard_error_is_not_better():
+    a = np.array([1.0, 2.0, 3.0, np.nan])
+    assert trials._surely_better(a + 0.1, a)
+    assert not trials._surely_better(a, a)
+    assert not trials._surely_better(np.array([3.0, 0.0, 4.0]), np.array([0.0, 3.0, 3.0]))
