@@ -9,10 +9,9 @@ from strategies import SEEDS, examples
 
 from hyperrank import LightGBMScalarizationRanker, LinearScalarizationRanker, MODPORanker
 from hyperrank.boosters import booster_scores
-from hyperrank.lists import QueryLists
+from hyperrank.lists import QueryLists, within_list_deviation
 from hyperrank.rankers.off_grid import OFF_GRID, interpolation_shares
 from hyperrank.rankers.weight_grid import SAME_WEIGHTS
-from hyperrank.reference import within_list_deviation
 from hyperrank.simplex import dirichlet_weights, lattice
 
 FEW_TREES = {"num_boost_round": 8}
