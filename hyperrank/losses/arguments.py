@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hyperrank.losses.segments import segment_index
 
-__all__ = ["FlatLists", "check_flat", "reduce_lists"]
+__all__ = ["FlatLists", "check_flat", "check_shapes", "reduce_lists", "working_dtype"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class FlatLists:
     has_objectives: bool
 
 
-def check_flat(scores: Tensor, labels: Tensor, offsets: Tensor) -> FlatLists:
+def check_shapes(scores: Tensor, labels: Tensor, offsets: Tensor) -> None:
     """Check that scores, labels and offsets describe the same documents.
 
     Raises
@@ -56,6 +56,17 @@ def check_flat(scores: Tensor, labels: Tensor, offsets: Tensor) -> FlatLists:
         raise ValueError(
             f"offsets run from {first} to {last}; wanted 0 to {len(scores)}, the number of documents."
         )
+
+
+def working_dtype(scores: Tensor) -> torch.dtype:
+    """What sums of these scores are taken in: float32 for halves, whose digits are too few to sum."""
+    return scores.dtype if scores.dtype in (torch.float32, torch.float64) else torch.float32
+
+
+def check_flat(scores: Tensor, labels: Tensor, offsets: Tensor) -> FlatLists:
+    """Scores and labels with all axes, checked by `check_shapes`."""
+    check_shapes(scores, labels, offsets)
+    scores = scores.to(working_dtype(scores))
     draws = scores if scores.ndim == 2 else scores[:, None]
     top = torch.segment_reduce(draws.detach(), "max", offsets=offsets, axis=0, initial=-torch.inf)
     return FlatLists(

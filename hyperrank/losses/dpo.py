@@ -1,13 +1,12 @@
-"""Preference optimisation against a reference: the implicit reward, and its weighted loss."""
+"""Preference optimisation against a reference: the implicit reward, and what a loss of it is."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
-__all__ = ["ListLoss", "dpo_reward", "weighted_loss"]
+__all__ = ["ListLoss", "dpo_reward"]
 
 
 class ListLoss(Protocol):
@@ -50,57 +49,3 @@ def dpo_reward(scores: Tensor, reference_scores: Tensor, beta: float | Tensor = 
         )
     reference = reference_scores if scores.ndim == 1 else reference_scores[:, None]
     return beta * (scores - reference)
-
-
-def weighted_loss(
-    rewards: Tensor,
-    labels: Tensor,
-    offsets: Tensor,
-    weights: Tensor,
-    *,
-    loss: ListLoss,
-    scale: Tensor | None = None,
-    query_weight: Tensor | None = None,
-) -> Tensor:
-    r"""Mean over lists and draws of :math:`\sum_j w_j L_j / c_j`, the one-shot objective of HyperDPO.
-
-    Parameters
-    ----------
-    rewards : Tensor of shape (n, k)
-        Rewards of the documents under k draws of weights.
-    labels : Tensor of shape (n, m)
-        Labels; NaN where unobserved.
-    offsets : Tensor of shape (q + 1,), int64
-        Where each list begins, and the end of the last.
-    weights : Tensor of shape (q, k, m)
-        The weights that each list drew.
-    loss : callable
-        A loss such as `listnet`.
-    scale : Tensor of shape (m,), optional
-        c, what each objective's loss is divided by, so that equal weights mean equal pull.
-    query_weight : Tensor of shape (q,), optional
-        How much each list counts.
-
-    Returns
-    -------
-    Tensor of shape ()
-
-    Examples
-    --------
-    >>> import torch
-    >>> from hyperrank.losses import listnet
-    >>> rewards, labels = torch.zeros(2, 1), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    >>> weighted_loss(rewards, labels, torch.tensor([0, 2]), torch.tensor([[[0.5, 0.5]]]), loss=listnet)
-    tensor(0.6931)
-    """
-    losses = loss(rewards, labels, offsets, reduction="none")
-    if losses.shape != weights.shape:
-        raise ValueError(
-            f"weights have shape {tuple(weights.shape)}; wanted (q, k, m) = {tuple(losses.shape)}."
-        )
-    if scale is not None:
-        losses = losses / scale
-    per_list = (weights * losses).sum(dim=2).mean(dim=1)
-    if query_weight is None:
-        return per_list.mean()
-    return (query_weight * per_list).sum() / query_weight.sum().clamp_min(torch.finfo(per_list.dtype).tiny)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hyperrank.lists import QueryLists
+from hyperrank.losses import ListLoss, Prepared, prepare
 
 __all__ = ["Batch", "ListTensors", "Margin", "document_batches"]
 
@@ -50,6 +51,8 @@ class Batch:
     share : float or Tensor of shape ()
         How much the batch counts beside others: its mean query weight over that of all lists.
     margin : Margin or None
+    prepared : ListNetTargets, LabelRanks or None
+        What a loss with a fused form needs of the labels.
     """
 
     features: Tensor
@@ -59,6 +62,7 @@ class Batch:
     query_weight: Tensor | None
     share: float | Tensor = 1.0
     margin: Margin | None = None
+    prepared: Prepared | None = None
 
 
 class ListTensors:
@@ -91,15 +95,22 @@ class ListTensors:
         self.lists = lists
         self.query_weight = query_weight
         self.margin = margin
+        self.prepared: Prepared | None = None
         if query_weight is not None:
             self.mean_weight = query_weight.mean().clamp_min(torch.finfo(query_weight.dtype).tiny)
+
+    def prepare(self, loss: ListLoss) -> None:
+        """Make once, for all batches from now on, what a loss needs of the labels."""
+        offsets = torch.from_numpy(self.lists.offsets).to(self.labels.device)
+        self.prepared = prepare(loss, self.labels, offsets)
 
     def batch(self, which: NDArray[np.int64]) -> Batch:
         """The lists numbered `which`."""
         rows, lists = self.lists.take(which)
         device = self.features.device
         at = torch.from_numpy(rows).to(device)
-        weight = None if self.query_weight is None else self.query_weight[torch.from_numpy(which).to(device)]
+        numbers = torch.from_numpy(which).to(device)
+        weight = None if self.query_weight is None else self.query_weight[numbers]
         return Batch(
             features=self.features[at],
             labels=self.labels[at],
@@ -108,6 +119,7 @@ class ListTensors:
             query_weight=weight,
             share=1.0 if weight is None else weight.mean() / self.mean_weight,
             margin=None if self.margin is None else self.margin.take(at),
+            prepared=None if self.prepared is None else self.prepared.take(at, numbers),
         )
 
 

@@ -97,6 +97,7 @@ def train(
     average = RunningAverage(network, settings.average_decay)
     best = BestState()
     result = TrainingResult()
+    data.prepare(loss)
     n_batches = sum(
         1 for _ in document_batches(data.lists.sizes, settings.batch_docs, np.random.default_rng(0))
     )
@@ -165,6 +166,7 @@ class _Steps:
             loss=self.loss,
             scale=self.scale,
             query_weight=batch.query_weight,
+            prepared=batch.prepared,
         )
         self.optimiser.zero_grad(set_to_none=True)
         (value * batch.share).backward()

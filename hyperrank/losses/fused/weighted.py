@@ -1,0 +1,135 @@
+"""The one-shot objective: losses of all objectives, weighted, in one fused pass where there is one."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from hyperrank.losses.arguments import check_shapes, working_dtype
+from hyperrank.losses.dpo import ListLoss
+from hyperrank.losses.fused.listnet_cpu import listnet_on_cpu
+from hyperrank.losses.fused.plackett_luce_cpu import plackett_luce_on_cpu
+from hyperrank.losses.fused.prepared import ListNetTargets, Prepared, prepare
+
+__all__ = ["weighted_loss"]
+
+
+def weighted_loss(
+    rewards: Tensor,
+    labels: Tensor,
+    offsets: Tensor,
+    weights: Tensor,
+    *,
+    loss: ListLoss,
+    scale: Tensor | None = None,
+    query_weight: Tensor | None = None,
+    beta: float | Tensor = 1.0,
+    prepared: Prepared | None = None,
+) -> Tensor:
+    r"""Mean over lists and draws of :math:`\sum_j w_j L_j / c_j`, the one-shot objective of HyperDPO.
+
+    `listnet`, and `plackett_luce` with random orders of tied documents, read the rewards once for all
+    objectives and make the gradient in the same pass, in memory of a few times the rewards. Other losses,
+    and gradients with respect to anything but rewards and `beta`, go one objective after the other.
+
+    Parameters
+    ----------
+    rewards : Tensor of shape (n, k)
+        Rewards of the documents under k draws of weights.
+    labels : Tensor of shape (n, m)
+        Labels; NaN where unobserved.
+    offsets : Tensor of shape (q + 1,), int64
+        Where each list begins, and the end of the last.
+    weights : Tensor of shape (q, k, m)
+        The weights that each list drew.
+    loss : callable
+        A loss such as `listnet`.
+    scale : Tensor of shape (m,), optional
+        c, what each objective's loss is divided by, so that equal weights mean equal pull.
+    query_weight : Tensor of shape (q,), optional
+        How much each list counts.
+    beta : float or Tensor, default 1
+        What rewards are multiplied by first; a tensor must broadcast with them, such as one beta per draw.
+    prepared : ListNetTargets or LabelRanks, optional
+        What `prepare` makes of the same loss, labels and offsets: labels do not change from step to step.
+
+    Returns
+    -------
+    Tensor of shape ()
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit.
+
+    References
+    ----------
+    Ren, Xiao, Shavlovsky, Ying, Rahmanian: HyperDPO, arXiv 2410.08316.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from hyperrank.losses import listnet
+    >>> rewards, labels = torch.zeros(2, 1), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> weighted_loss(rewards, labels, torch.tensor([0, 2]), torch.tensor([[[0.5, 0.5]]]), loss=listnet)
+    tensor(0.6931)
+    """
+    if prepared is None:
+        # Lists that were prepared have been looked at; asking a GPU again in every step would make it wait.
+        check_shapes(rewards, labels, offsets)
+    if isinstance(beta, Tensor):
+        rewards, beta = beta * rewards, 1.0
+    wanted = (len(offsets) - 1, rewards.shape[1], labels.shape[1])
+    if tuple(weights.shape) != wanted:
+        raise ValueError(f"weights have shape {tuple(weights.shape)}; wanted (q, k, m) = {wanted}.")
+    constants = (weights, scale, query_weight, labels)
+    if not any(c is not None and c.requires_grad for c in constants):
+        if prepared is None:
+            prepared = prepare(loss, labels.to(working_dtype(rewards)), offsets)
+        if prepared is not None and rewards.device.type == "cpu":
+            shares = _shares(weights, scale, query_weight)
+            result: Tensor = _Fused.apply(rewards, offsets, shares, prepared, beta)
+            return result
+    losses = loss(rewards if beta == 1 else beta * rewards, labels, offsets, reduction="none")
+    if scale is not None:
+        losses = losses / scale
+    per_list = (weights * losses).sum(dim=2).mean(dim=1)
+    if query_weight is None:
+        return per_list.mean()
+    return (query_weight * per_list).sum() / query_weight.sum().clamp_min(torch.finfo(per_list.dtype).tiny)
+
+
+def _shares(weights: Tensor, scale: Tensor | None, query_weight: Tensor | None) -> Tensor:
+    """What the loss of each list, draw and objective is multiplied by before all are summed."""
+    n_lists, n_draws, _ = weights.shape
+    if scale is not None:
+        weights = weights / scale
+    if query_weight is None:
+        return weights / max(1, n_lists * n_draws)
+    total = query_weight.sum().clamp_min(torch.finfo(query_weight.dtype).tiny)
+    return weights * (query_weight / total / n_draws)[:, None, None]
+
+
+class _Fused(torch.autograd.Function):
+    """Value and gradient made together; the backward only scales what is there."""
+
+    @staticmethod
+    def forward(  # type: ignore[no-untyped-def]
+        ctx, rewards: Tensor, offsets: Tensor, shares: Tensor, prepared: Prepared, beta: float
+    ) -> Tensor:
+        """The weighted sum, as a tensor of shape ()."""
+        if isinstance(prepared, ListNetTargets):
+            value, gradient = listnet_on_cpu(rewards, offsets, shares, prepared, beta)
+        else:
+            value, gradient = plackett_luce_on_cpu(rewards, offsets, shares, prepared, beta)
+        ctx.save_for_backward(gradient)
+        ctx.dtype = rewards.dtype
+        return gradient.new_tensor(value)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
+        """The gradient times what comes in."""
+        (gradient,) = ctx.saved_tensors
+        return (gradient * grad).to(ctx.dtype), None, None, None, None
