@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from hyperrank.losses.arguments import check_flat, reduce_lists
+from hyperrank.losses.pairs import observed_rows
 from hyperrank.losses.segments import reverse_logcumsumexp, segment_index, segment_logsumexp, segment_sum
 from hyperrank.losses.ties import EXACT_TIES, average_tail_sums, label_order, random_order, tie_groups
 
@@ -81,7 +82,7 @@ def plackett_luce(
         raise ValueError(f"top_k must be at least 1, or None for all ranks; got {top_k}.")
     losses = []
     for j in range(flat.labels.shape[1]):
-        rows, kept = _observed(flat.labels[:, j], offsets)
+        rows, kept = observed_rows(flat.labels[:, j], offsets)
         column = flat.labels[rows, j]
         order = random_order(column, kept, generator) if ties == "random" else label_order(column, kept)
         ranked, grades = flat.scores[rows[order]], column[order]
@@ -92,13 +93,6 @@ def plackett_luce(
         else:
             losses.append(_of_all_orders(ranked, grades, kept, top_k))
     return reduce_lists(torch.stack(losses, dim=2), flat, reduction)
-
-
-def _observed(labels: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows with a label, and the offsets of the lists that they make."""
-    known = ~torch.isnan(labels)
-    before = torch.cat([offsets.new_zeros(1), known.cumsum(0)])
-    return known.nonzero()[:, 0], before[offsets]
 
 
 def _of_order(ranked: Tensor, offsets: Tensor, top_k: int | None) -> Tensor:

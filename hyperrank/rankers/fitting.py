@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hyperrank.boosters import cross_fitted_scores, fit_boosters
-from hyperrank.losses import ListLoss, listnet, plackett_luce
+from hyperrank.losses import ListLoss, named_loss
 from hyperrank.metrics import Metric, hypervolume
 from hyperrank.networks import ConditionedScorer
 from hyperrank.networks.transforms import fit_transform_module
@@ -204,11 +203,7 @@ def list_loss(name: str, *, gain: str, top_k: int | None, ties: str) -> ListLoss
     ValueError
         If the name is unknown.
     """
-    if name == "listnet":
-        return partial(listnet, gain=gain)
-    if name == "plackett_luce":
-        return partial(plackett_luce, top_k=top_k, ties=ties)
-    raise ValueError(f"loss must be 'listnet' or 'plackett_luce'; got {name!r}.")
+    return named_loss(name, gain=gain, top_k=top_k, ties=ties)
 
 
 def automatic_epochs(n_rows: int) -> int:

@@ -50,12 +50,12 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         relative to the reference are about.
     objectives : sequence of str, optional
         Names of the objectives; by default those of the columns of `y`, or objective_0, objective_1, ...
-    loss : {"listnet", "plackett_luce"}, default "listnet"
-        The listwise loss of the rewards.
+    loss : {"listnet", "plackett_luce", "lambda_loss", "approx_ndcg", "pairwise_logistic"}, default "listnet"
+        The loss of the rewards within a list; see `hyperrank.losses`. The first two train fastest.
     gain : {"exp2", "linear"}, default "exp2"
-        What a label is worth to ListNet: 2^z - 1, or z.
+        What a label is worth to ListNet, LambdaLoss and ApproxNDCG: 2^z - 1, or z.
     top_k : int, optional
-        Ranks that count for ``"plackett_luce"``; all by default.
+        Ranks that count for ``"plackett_luce"`` and ``"lambda_loss"``; all by default.
     ties : {"random", "average", "rating"}, default "random"
         What ``"plackett_luce"`` makes of equal labels.
     beta : float or "auto", default "auto"

@@ -11,6 +11,8 @@ from torch import Tensor
 from hyperrank.losses.segments import reverse_logcumsumexp, segment_logsumexp
 
 LARGE = 100_000
+#: Their time grows with the documents times those above others.
+FEW_WITH_GAIN = ("logistic", "lambda", "ndcg_loss2", "approx", "approx linear")
 
 
 def value_and_gradient(name: str, scores: Tensor, labels: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,6 +78,8 @@ def test_a_list_of_100_000_documents(name: str) -> None:
     labels = torch.randint(0, 5, (LARGE,), generator=generator)
     if "average" in name:
         labels = torch.randperm(LARGE, generator=generator) // 4
+    if name in FEW_WITH_GAIN:
+        labels = labels.where(torch.arange(LARGE) % 2000 == 0, 0)
     losses, gradient = value_and_gradient(name, scores, labels, offsets_of(LARGE))
     exact, exact_gradient = value_and_gradient(name, scores.double(), labels, offsets_of(LARGE))
     torch.testing.assert_close(losses.double(), exact, rtol=1e-4, atol=0)

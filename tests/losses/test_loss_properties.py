@@ -8,6 +8,8 @@ from loss_oracles import EXACT, LOSSES, offsets_of
 from torch import Tensor
 
 TIE_FREE = ["random", "top 3 random"]
+#: A shift may round two scores to the same number, and their ranks then change.
+SMOOTH = [name for name in EXACT if not name.startswith(("lambda", "ndcg"))]
 
 
 @st.composite
@@ -32,7 +34,7 @@ def permuted_within(rows: Tensor, sizes: list[int], seed: int) -> Tensor:
     return torch.cat(parts)
 
 
-@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("name", SMOOTH)
 @given(data=ragged(), shifts=st.lists(st.floats(-1000, 1000), min_size=4, max_size=4))
 @settings(max_examples=25, deadline=None)
 def test_each_lists_scores_may_be_shifted(

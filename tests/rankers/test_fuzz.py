@@ -48,7 +48,7 @@ TINY = {"max_epochs": 1, "hidden": (16, 16), "booster_params": BOOSTERS, "n_jobs
 
 CHOICES = {
     "reference": [None, None, None, None, None, None, "booster_pairs", "boosters", "lightgbm"],
-    "loss": ["listnet", "plackett_luce"],
+    "loss": ["listnet", "plackett_luce", "lambda_loss", "approx_ndcg", "pairwise_logistic"],
     "ties": ["random", "rating"],
     "gain": ["exp2", "linear"],
     "top_k": [None, 1, 10],

@@ -1,0 +1,112 @@
+"""ApproxNDCG: NDCG with ranks that are smooth in the scores."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from hyperrank.losses.arguments import check_flat, reduce_lists
+from hyperrank.losses.lambda_loss import best_dcg
+from hyperrank.losses.listnet import target_distribution
+from hyperrank.losses.pairs import anchor_chunks, list_values, observed_rows
+
+__all__ = ["approx_ndcg"]
+
+
+def approx_ndcg(
+    scores: Tensor,
+    labels: Tensor,
+    offsets: Tensor,
+    *,
+    temperature: float = 0.1,
+    gain: str = "exp2",
+    reduction: str = "mean",
+) -> Tensor:
+    r"""One less ApproxNDCG on flat, ragged lists.
+
+    .. math:: L_j = 1 - \frac{1}{\text{maxDCG}_j} \sum_i \frac{g(z^j_i)}{\log_2 (1 + \hat\rho_i)}, \qquad
+              \hat\rho_i = 1 + \sum_{l \ne i} \frac{1}{1 + e^{(r_i - r_l) / T}}
+
+    A list without gain has loss 0. Documents whose label is NaN are unobserved and leave that objective's
+    list. Time grows with a list's size times its documents with gain, memory with its size alone.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (n,) or (n, k)
+        Scores, or DPO rewards, of the documents, for k draws of weights at once.
+    labels : Tensor of shape (n,) or (n, m)
+        Labels >= 0 for m objectives; NaN where unobserved.
+    offsets : Tensor of shape (q + 1,), int64
+        Where each list begins, and the end of the last.
+    temperature : float, default 0.1
+        T: the lower, the nearer to NDCG itself, and the less is there to learn from.
+    gain : {"exp2", "linear"}
+        g(z) = 2^z - 1, or z.
+    reduction : {"mean", "sum", "none"}
+        Over lists; "none" keeps one loss per list.
+
+    Returns
+    -------
+    Tensor of shape ([q,] [k,] [m])
+        The axes of lists (unless reduced), draws and objectives that the arguments have.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, or an option is unknown or out of range.
+
+    References
+    ----------
+    Qin, Liu, Li: A General Approximation Framework for Direct Optimization of Information Retrieval Measures,
+    Information Retrieval 2010.
+    Bruch, Zoghi, Bendersky, Najork: Revisiting Approximate Metric Optimization in the Age of Deep Neural
+    Networks, SIGIR 2019.
+
+    Examples
+    --------
+    The document with gain has the smooth rank 1 + 1 / (1 + 1 / e) = 1.7311:
+
+    >>> import torch
+    >>> scores, labels = torch.tensor([0.0, 1.0]), torch.tensor([1.0, 0.0])
+    >>> approx_ndcg(scores, labels, torch.tensor([0, 2]), temperature=1.0)
+    tensor(0.3101)
+    """
+    flat = check_flat(scores, labels, offsets)
+    if not temperature > 0:
+        raise ValueError(f"temperature must be above 0; got {temperature!r}.")
+    losses = []
+    for j in range(flat.labels.shape[1]):
+        rows, kept = observed_rows(flat.labels[:, j], offsets)
+        gains = target_distribution(flat.labels[rows, j, None], kept, gain=gain)[:, 0]
+        of_block = partial(_of_block, temperature=temperature)
+        losses.append(list_values(flat.scores[rows], gains, kept, of_block))
+    return reduce_lists(torch.stack(losses, dim=2), flat, reduction)
+
+
+def _of_block(scores: Tensor, gains: Tensor, is_row: Tensor, *, temperature: float) -> tuple[Tensor, Tensor]:
+    """Values and slopes of lists side by side."""
+    slope = torch.zeros_like(scores)
+    gains = gains.masked_fill(~is_row, 0) / best_dcg(gains, is_row)[:, None]
+    reached = scores.new_zeros(scores.shape[:2])
+    # Only ranks of documents with gain are asked for; they are brought to the front.
+    order = torch.argsort(gains, dim=1, descending=True)
+    n_anchors = int((gains > 0).sum(dim=1).max())
+    for chunk in anchor_chunks(scores, n_anchors):
+        anchors = order[:, chunk]
+        places = anchors[:, None].expand(-1, scores.shape[1], -1)
+        gain = gains.gather(1, anchors)[:, None]
+        ahead = torch.sigmoid((scores[:, :, None] - scores.gather(2, places)[:, :, :, None]) / temperature)
+        ahead.masked_fill_(~is_row[:, None, None], 0)
+        rank = 0.5 + ahead.sum(dim=3)  # a document is half ahead of itself
+        logs = (1 + rank).log2()
+        reached += (gain / logs).sum(dim=2)
+        # d(1 - g / log2(1 + rank)) / d rank, times d rank / d (score of the other).
+        pull = gain / (logs.square() * (1 + rank) * math.log(2) * temperature)
+        change = ahead.mul_(1 - ahead).mul_(pull[:, :, :, None])
+        slope += change.sum(dim=2)
+        slope.scatter_add_(2, places, -change.sum(dim=3))
+    has_gain = (gains > 0).any(dim=1)[:, None]
+    return torch.where(has_gain, (1 - reached).clamp_min(0), 0), slope
