@@ -35,6 +35,9 @@ LIBRARIES = (
     "moocore",
     "allRank",
     "pytorchltr",
+    "rax",
+    "jax",
+    "triton",
 )
 
 

@@ -36,19 +36,23 @@ class Spread:
         return f"{self.median:.4g} ({low:.4g} to {high:.4g})"
 
 
-def interleaved(tasks: Mapping[str, Callable[[], Any]], repetitions: int) -> dict[str, Spread]:
+def interleaved(
+    tasks: Mapping[str, Callable[[], Any]],
+    repetitions: int,
+    clock: Callable[[], float] = time.process_time,
+) -> dict[str, Spread]:
     """Time every task so many times: all once, then all again in the opposite order, and so on.
 
     Every task runs once beforehand, untimed, and the garbage collector stands still meanwhile, as in timeit.
-    CPU seconds of this process are counted: on a machine shared with others the clock on the wall would
-    measure the neighbours. Tasks should keep to one thread.
+    CPU seconds of this process are counted by default: on a machine shared with others the clock on the wall
+    would measure the neighbours. Tasks should keep to one thread.
     """
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     for task in tasks.values():
         task()
     for repetition in range(repetitions):
         for name in list(tasks)[:: 1 if repetition % 2 == 0 else -1]:
-            seconds[name].append(_seconds(tasks[name]))
+            seconds[name].append(_seconds(tasks[name], clock))
     return {name: Spread(tuple(taken)) for name, taken in seconds.items()}
 
 
@@ -63,18 +67,18 @@ def unless_missing(makers: Sequence[Callable[[], Any]], say: Callable[[str], Non
     return made
 
 
-def _seconds(task: Callable[[], Any]) -> float:
-    """CPU seconds of one call, the mean over as many calls as fill a moment."""
+def _seconds(task: Callable[[], Any], clock: Callable[[], float]) -> float:
+    """Seconds of one call, the mean over as many calls as fill a moment."""
     gc.collect()
     was_on = gc.isenabled()
     gc.disable()
     calls = 0
     try:
-        started = time.process_time()
+        started = clock()
         while True:
             task()
             calls += 1
-            taken = time.process_time() - started
+            taken = clock() - started
             if taken >= LEAST_SECONDS:
                 return taken / calls
     finally:

@@ -37,7 +37,8 @@ def lambda_loss(
     Documents of equal score are ranked with the lower label first: a tie counts as the mistake it can be.
 
     A list without gain has loss 0. Documents whose label is NaN are unobserved and leave that objective's
-    list. Memory does not grow with the square of a list's size; nor does time with `top_k`.
+    list. Time grows with a list's size times its documents with gain, or times `top_k`; memory with its size
+    alone.
 
     Parameters
     ----------
@@ -122,24 +123,32 @@ def _of_block(
     scores = scores.gather(2, places)
     gains = (gains[:, None] / best).expand(scores.shape).gather(2, places)
     is_row = is_row[:, None].expand(scores.shape).gather(2, places)
-    discount, rank = discounts(longest, scores, top_k), torch.arange(longest, device=scores.device)
-    drops = -discounts(longest + 1, scores).diff()
-    for anchors in anchor_chunks(scores, longest if top_k is None else min(top_k, longest)):
-        others = slice(anchors.start + 1, None)
-        apart = rank[others] - rank[anchors, None]
+    rank = torch.arange(longest, device=scores.device)
+    discount = discounts(longest, scores, top_k)
+    # Neighbouring discounts of far ranks differ in their last digits alone.
+    drops = -discounts(longest + 1, scores.double()).diff().to(scores.dtype)
+    # Pairs without gain, and those behind the first K ranks, weigh nothing.
+    is_anchor = (gains > 0) & is_row if top_k is None else (rank < top_k).expand(scores.shape)
+    order = torch.argsort(is_anchor.to(torch.int8), dim=2, descending=True, stable=True)
+    for chunk in anchor_chunks(scores, int(is_anchor.sum(dim=2).max())):
+        anchors = order[:, :, chunk]
+        apart = (rank - anchors[:, :, :, None]).abs_()
         if weighting == "lambdarank":
-            change = discount[anchors, None] - discount[others]
+            change = (discount[anchors][:, :, :, None] - discount).abs_()
         else:
-            change = drops[(apart - 1).clamp_min(0)]
-        better = gains[:, :, anchors, None] - gains[:, :, None, others]
-        weight = better.abs() * change.masked_fill(apart <= 0, 0)
-        weight = weight.masked_fill_(~is_row[:, :, None, others], 0)
+            change = drops[(apart - 1).clamp_min_(0)]
+        better = gains.gather(2, anchors)[:, :, :, None] - gains[:, :, None]
+        weight = change.mul_(better.abs())
+        # Two anchors meet twice.
+        weight = torch.where(is_anchor[:, :, None], weight / 2, weight)
+        is_pair = is_row[:, :, None] & is_row.gather(2, anchors)[:, :, :, None]
+        weight.mul_(is_pair & is_anchor.gather(2, anchors)[:, :, :, None])
         better = better.sign_()
-        margin = (scores[:, :, anchors, None] - scores[:, :, None, others]).mul_(better)
+        margin = (scores.gather(2, anchors)[:, :, :, None] - scores[:, :, None]).mul_(better)
         value += (softplus(-margin) * weight).sum(dim=(2, 3))
         push = torch.sigmoid(-margin).mul_(weight).mul_(better)
-        slope[:, :, anchors] -= push.sum(dim=3)
-        slope[:, :, others] += push.sum(dim=2)
+        slope.scatter_add_(2, anchors, -push.sum(dim=3))
+        slope += push.sum(dim=2)
     return value, torch.zeros_like(slope).scatter_(2, places, slope)
 
 

@@ -19,8 +19,8 @@ def pairwise_logistic(scores: Tensor, labels: Tensor, offsets: Tensor, *, reduct
               P_j = \{(i, l) : z^j_i > z^j_l\}
 
     A list without such a pair has loss 0. Documents whose label is NaN are unobserved and are in no pair of
-    that objective. For two documents this is DPO's loss. Time grows with the square of a list's size, memory
-    does not.
+    that objective. For two documents this is DPO's loss. Time grows with a list's size times its documents
+    above the lowest label, memory with its size alone.
 
     Parameters
     ----------
@@ -73,7 +73,8 @@ def _of_block(scores: Tensor, labels: Tensor, is_row: Tensor) -> tuple[Tensor, T
     labels, is_row = labels.gather(1, order), is_row.gather(1, order)
     places = order[:, None].expand(scores.shape)
     scores = scores.gather(2, places)
-    for anchors in anchor_chunks(scores, labels.shape[1]):
+    lowest = labels.masked_fill(~is_row, torch.inf).amin(dim=1, keepdim=True)
+    for anchors in anchor_chunks(scores, int((labels > lowest).sum(dim=1).max())):
         others = slice(anchors.start + 1, None)
         is_pair = (labels[:, anchors, None] > labels[:, None, others]) & is_row[:, None, others]
         margin = scores[:, :, anchors, None] - scores[:, :, None, others]
