@@ -107,7 +107,7 @@ def ours(loss: str, data: Data, *, ready: bool = True) -> Rival:
         rewards.grad = None
         value = weighted_loss(rewards, labels, offsets, weights, loss=function, prepared=prepared)
         value.backward()
-        return float(value)
+        return float(value.detach())
 
     how = "targets made once, as in training" if ready else "targets made in every call"
     note = "no padding" if loss == "pairwise logistic" else f"no padding; {how}"
@@ -133,7 +133,7 @@ def _over(slates: list[Any], step: Callable[..., Tensor], n_lists: int) -> Calla
             scores.grad = None
             value = step(scores, *rest) / n_lists
             value.backward()
-            total += float(value)
+            total += float(value.detach())
         return total
 
     return run
@@ -232,7 +232,7 @@ def rax(loss: str, by_batch: bool, data: Data) -> Rival:
             weights[:, j] * function(scores, aims[:, :, j], where=mask, reduce_fn=None)
             for j in range(aims.shape[2])
         ]
-        return sum(each).sum()  # type: ignore[attr-defined]
+        return sum(each).sum()
 
     compiled = jax.jit(jax.value_and_grad(value))
 

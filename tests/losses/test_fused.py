@@ -56,7 +56,7 @@ def case(
 
 
 def of(loss: Any, dtype: torch.dtype = torch.float64, **arguments: Any) -> tuple[Tensor, Tensor]:
-    leaf = arguments.pop("rewards").to(dtype).requires_grad_()
+    leaf = arguments.pop("rewards").detach().to(dtype).requires_grad_()
     for name in ("weights", "scale", "query_weight"):
         if arguments.get(name) is not None:
             arguments[name] = arguments[name].to(dtype)

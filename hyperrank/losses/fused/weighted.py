@@ -9,6 +9,7 @@ from torch.autograd.function import once_differentiable
 from hyperrank.losses.arguments import check_shapes, working_dtype
 from hyperrank.losses.dpo import ListLoss
 from hyperrank.losses.fused.listnet_cpu import listnet_on_cpu
+from hyperrank.losses.fused.on_gpu import has_kernels, listnet_on_gpu, plackett_luce_on_gpu
 from hyperrank.losses.fused.plackett_luce_cpu import plackett_luce_on_cpu
 from hyperrank.losses.fused.prepared import ListNetTargets, Prepared, prepare
 
@@ -87,7 +88,7 @@ def weighted_loss(
     if not any(c is not None and c.requires_grad for c in constants):
         if prepared is None:
             prepared = prepare(loss, labels.to(working_dtype(rewards)), offsets)
-        if prepared is not None and rewards.device.type == "cpu":
+        if prepared is not None and _is_fused_on(rewards):
             shares = _shares(weights, scale, query_weight)
             result: Tensor = _Fused.apply(rewards, offsets, shares, prepared, beta)
             return result
@@ -98,6 +99,13 @@ def weighted_loss(
     if query_weight is None:
         return per_list.mean()
     return (query_weight * per_list).sum() / query_weight.sum().clamp_min(torch.finfo(per_list.dtype).tiny)
+
+
+def _is_fused_on(rewards: Tensor) -> bool:
+    """Whether there is a fused form for the device: on GPUs by Triton, in float32."""
+    if rewards.device.type == "cpu":
+        return True
+    return rewards.device.type == "cuda" and rewards.dtype != torch.float64 and has_kernels()
 
 
 def _shares(weights: Tensor, scale: Tensor | None, query_weight: Tensor | None) -> Tensor:
@@ -119,13 +127,17 @@ class _Fused(torch.autograd.Function):
         ctx, rewards: Tensor, offsets: Tensor, shares: Tensor, prepared: Prepared, beta: float
     ) -> Tensor:
         """The weighted sum, as a tensor of shape ()."""
+        on_cpu = rewards.device.type == "cpu"
+        value: float | Tensor
         if isinstance(prepared, ListNetTargets):
-            value, gradient = listnet_on_cpu(rewards, offsets, shares, prepared, beta)
+            listnet = listnet_on_cpu if on_cpu else listnet_on_gpu
+            value, gradient = listnet(rewards, offsets, shares, prepared, beta)
         else:
-            value, gradient = plackett_luce_on_cpu(rewards, offsets, shares, prepared, beta)
+            plackett_luce = plackett_luce_on_cpu if on_cpu else plackett_luce_on_gpu
+            value, gradient = plackett_luce(rewards, offsets, shares, prepared, beta)
         ctx.save_for_backward(gradient)
         ctx.dtype = rewards.dtype
-        return gradient.new_tensor(value)
+        return value if isinstance(value, Tensor) else gradient.new_tensor(value)
 
     @staticmethod
     @once_differentiable

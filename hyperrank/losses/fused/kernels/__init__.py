@@ -1,0 +1,1 @@
+"""Triton kernels of the weighted losses; importing them needs Triton."""
