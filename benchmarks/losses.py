@@ -30,13 +30,14 @@ TARGET_RIVALS = ("padded torch", "allRank")
 
 NOTES = """\
 One weighted sum over all objectives, forward and backward, one draw of weights per list; rivals take one
-objective after the other. Whatever a rival wants its data in is made beforehand and not timed: for hyperrank
-that is target distributions and ranks, which training makes once too (unless a row says otherwise). Seconds
-are of one call, the median (lowest to highest) over repetitions: CPU seconds of one thread on a CPU, those
-on the wall on a GPU. Rivals take turns, in opposite orders every other time, after one untimed call each. Memory
-is the peak above the flat data, so with all that is padded or prepared, of a process of its own that makes one
-call; on a GPU, what torch allocated. Times ours: seconds, or memory, per document over those of hyperrank's
-first row of the same loss. "By batch" pads 32 lists at a time to their longest."""
+objective after the other. Whatever a rival wants its data in is made beforehand and not timed: for
+hyperrank that is target distributions and ranks, which training makes once too (unless a row says
+otherwise). Seconds are of one call, the median (lowest to highest) over repetitions: CPU seconds of one
+thread on a CPU, those on the wall on a GPU. Rivals take turns, in opposite orders every other time, after
+one untimed call each. Memory is the peak above the flat data, so with all that is padded or prepared, of
+a process of its own that makes one call; on a GPU, what torch allocated. Times ours: seconds, or memory,
+per document over those of hyperrank's first row of the same loss. "By batch" pads 32 lists at a time to
+their longest."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,8 +2,11 @@
 
 import logging
 import os
+import subprocess
+import sys
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,3 +124,34 @@ def test_without_triton_one_line_says_so(
     (record,) = caplog.records
     assert "Triton cannot be imported (No module named 'triton')" in record.getMessage()
     assert on_gpu.has_kernels()
+
+
+COMPILE = """
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from hyperrank.losses.fused.kernels.listnet import listnet_kernel
+from hyperrank.losses.fused.kernels.plackett_luce import plackett_luce_kernel
+
+TYPES = {"order": "*i64", "offsets": "*i64", "n_observed": "*i32", "hidden": "*u8", "beta": "fp32"}
+for kernel, constants in (
+    (listnet_kernel, {"HAS_HIDDEN": True, "BLOCK": 64, "DRAWS": 4}),
+    (plackett_luce_kernel, {"BLOCK": 64, "DRAWS": 4}),
+):
+    types = {}
+    for name in kernel.arg_names:
+        default = "i32" if name.startswith("n_") or name == "top_k" else "*fp32"
+        types[name] = "constexpr" if name in constants else TYPES.get(name, default)
+    places = {(kernel.arg_names.index(name),): value for name, value in constants.items()}
+    source = ASTSource(fn=kernel, signature=types, constexprs=places)
+    print(len(triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm["cubin"]))
+"""
+
+
+def test_kernels_compile_for_a_gpu_that_need_not_be_there(tmp_path: Path) -> None:
+    """The interpreter takes what the compiler refuses."""
+    environment = {**os.environ, "TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", COMPILE], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert all(int(size) > 1000 for size in done.stdout.split())
+    assert len(done.stdout.split()) == 2

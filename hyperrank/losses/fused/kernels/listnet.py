@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import triton
 import triton.language as tl
 
@@ -12,18 +10,18 @@ __all__ = ["listnet_kernel"]
 
 @triton.jit
 def _log_sum(
-    rewards: Any,
-    hidden: Any,
-    begin: Any,
-    end: Any,
-    beta: Any,
-    n_draws: Any,
-    n_objectives: Any,
-    objective: Any,
+    rewards,
+    hidden,
+    begin,
+    end,
+    beta,
+    n_draws,
+    n_objectives,
+    objective,
     HAS_HIDDEN: tl.constexpr,
     BLOCK: tl.constexpr,
     DRAWS: tl.constexpr,
-) -> Any:
+):
     """Highest reward of a list per draw, and the log of the summed exponentials below it."""
     columns, place = tl.arange(0, DRAWS), tl.arange(0, BLOCK)
     top = tl.full((DRAWS,), float("-inf"), tl.float32)
@@ -45,20 +43,20 @@ def _log_sum(
 
 @triton.jit
 def listnet_kernel(
-    rewards: Any,
-    target: Any,
-    hidden: Any,
-    offsets: Any,
-    shares: Any,
-    losses: Any,
-    gradient: Any,
-    beta: Any,
-    n_draws: Any,
-    n_objectives: Any,
+    rewards,
+    target,
+    hidden,
+    offsets,
+    shares,
+    losses,
+    gradient,
+    beta,
+    n_draws,
+    n_objectives,
     HAS_HIDDEN: tl.constexpr,
     BLOCK: tl.constexpr,
     DRAWS: tl.constexpr,
-) -> Any:
+):
     """Losses (q,) and gradient (n, k) of beta times the rewards; `shares` is 0 where a list has no gain."""
     number = tl.program_id(0).to(tl.int64)
     begin, end = tl.load(offsets + number), tl.load(offsets + number + 1)

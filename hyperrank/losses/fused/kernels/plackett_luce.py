@@ -5,8 +5,6 @@ Running sums are kept as a highest exponent and a sum below it, so that no tail 
 
 from __future__ import annotations
 
-from typing import Any
-
 import triton
 import triton.language as tl
 
@@ -14,7 +12,7 @@ __all__ = ["plackett_luce_kernel"]
 
 
 @triton.jit
-def _join(top: Any, total: Any, other_top: Any, other_total: Any) -> Any:
+def _join(top, total, other_top, other_total):
     """The sum of two sums, each with its exponent."""
     higher = tl.maximum(top, other_top)
     safe = tl.where(higher == float("-inf"), 0.0, higher)
@@ -22,7 +20,7 @@ def _join(top: Any, total: Any, other_top: Any, other_total: Any) -> Any:
 
 
 @triton.jit
-def _running(x: Any, top: Any, total: Any) -> Any:
+def _running(x, top, total):
     """Logs of running sums of exp(x) down a block after what came before, and what comes before the next."""
     tops, totals = tl.associative_scan((x, tl.where(x == float("-inf"), 0.0, 1.0)), 0, _join)
     tops, totals = _join(tops, totals, top[None, :], total[None, :])
@@ -34,22 +32,22 @@ def _running(x: Any, top: Any, total: Any) -> Any:
 
 @triton.jit
 def plackett_luce_kernel(
-    rewards: Any,
-    order: Any,
-    n_observed: Any,
-    offsets: Any,
-    shares: Any,
-    tails: Any,
-    losses: Any,
-    gradient: Any,
-    beta: Any,
-    n_rows: Any,
-    n_draws: Any,
-    n_objectives: Any,
-    top_k: Any,
+    rewards,
+    order,
+    n_observed,
+    offsets,
+    shares,
+    tails,
+    losses,
+    gradient,
+    beta,
+    n_rows,
+    n_draws,
+    n_objectives,
+    top_k,
     BLOCK: tl.constexpr,
     DRAWS: tl.constexpr,
-) -> Any:
+):
     """Losses (q,) and gradient (n, k), which must be 0 before, of beta times the rewards.
 
     `order` (m, n) has each list's rows by rank, the unobserved last; `tails` (n, k) is room to work in.
@@ -72,8 +70,8 @@ def plackett_luce_kernel(
         rows_at = order + j * n_rows + begin
         top = tl.full((DRAWS,), float("-inf"), tl.float32)
         total = tl.zeros((DRAWS,), tl.float32)
-        for at in range(0, size, BLOCK):
-            rank = size - 1 - at - place
+        for done in range(0, size, BLOCK):
+            rank = size - 1 - done - place
             mask = (rank >= 0)[:, None] & is_draw[None, :]
             rows = tl.load(rows_at + rank, mask=rank >= 0, other=0)
             x = tl.load(rewards + rows[:, None] * n_draws + columns[None, :], mask=mask, other=0.0)
@@ -86,8 +84,8 @@ def plackett_luce_kernel(
         tl.debug_barrier()
         top = tl.full((DRAWS,), float("-inf"), tl.float32)
         total = tl.zeros((DRAWS,), tl.float32)
-        for at in range(0, size, BLOCK):
-            rank = at + place
+        for done in range(0, size, BLOCK):
+            rank = done + place
             mask = (rank < size)[:, None] & is_draw[None, :]
             is_picked = mask & (rank < top_k)[:, None]
             left = tl.load(tails + (begin + rank)[:, None] * n_draws + columns[None, :], mask=mask, other=0.0)
