@@ -239,6 +239,9 @@ def test_ranks_count_what_is_above() -> None:
     assert isinstance(ranks, LabelRanks)
     assert ranks.rank.T.tolist() == [[1, 0, 1, 3, 0], [2, 0, 2, 0, 0]]
     assert ranks.n_observed.tolist() == [[4, 2], [1, 0]]
+    shorter = prepare(plackett_luce, torch.tensor([[0.0], [0.0], [0.0], [0.0], [1.0]]), offsets_of(3, 2))
+    assert isinstance(shorter, LabelRanks)
+    assert shorter.rank[:, 0].tolist() == [0, 0, 0, 1, 0]
 
 
 @given(sizes=st.lists(st.integers(0, 3000), max_size=60), width=st.integers(1, 20))
