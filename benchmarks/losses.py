@@ -60,7 +60,9 @@ def _table(options: argparse.Namespace, objectives: int, notes: list[str]) -> li
     chosen: dict[int, Rival] = {}
     for number, make in enumerate(MAKERS):
         try:
-            chosen[number] = make(data)
+            rival = make(data)
+            if not any(rival.name.startswith(name) for name in options.without):
+                chosen[number] = rival
         except MissingPeerError as error:
             notes.append(f"skipped: {error}")
     clock = time.process_time if options.device == "cpu" else time.perf_counter
@@ -183,8 +185,11 @@ def _count(n: int, what: str) -> str:
 
 def _command(options: argparse.Namespace) -> str:
     names = ("documents", "repetitions", "fit_queries", "fit_epochs", "device")
+    without = f" --without {' '.join(options.without)}" if options.without else ""
     given = " ".join(f"--{name.replace('_', '-')} {getattr(options, name)}" for name in names)
-    return f"python -m benchmarks.losses --objectives {' '.join(map(str, options.objectives))} {given}"
+    return (
+        f"python -m benchmarks.losses --objectives {' '.join(map(str, options.objectives))} {given}{without}"
+    )
 
 
 def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -196,6 +201,9 @@ def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--fit-queries", type=int, default=300, help="queries of a whole fit; MSLR has 6000 to fit"
     )
     parser.add_argument("--fit-epochs", type=int, default=2, help="epochs of that fit")
+    parser.add_argument(
+        "--without", nargs="*", default=[], help="rivals to leave out, such as rax, the slowest"
+    )
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="where losses are computed")
     parser.add_argument("--seed", type=int, default=0, help="of the data")
     parser.add_argument("--out", type=Path, help="file for the tables")
