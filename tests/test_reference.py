@@ -11,6 +11,7 @@ from hyperrank import HyperDPORanker, MixedScoresRanker, QueryLists, datasets
 from hyperrank.boosters import booster_scores, fit_booster
 from hyperrank.lists import within_list_deviation
 from hyperrank.networks.within_list import join_standardized
+from hyperrank.reference.boosters import PAIR_PARAMS
 
 FEW_TREES = {"num_boost_round": 10, "num_leaves": 5, "min_data_in_leaf": 5}
 
@@ -41,7 +42,7 @@ def test_booster_pairs_add_a_regression_on_the_grades_to_the_ranking_booster(dat
         total = 0.0
         # The ranking booster sees each document beside the others of its list too.
         for objective, seen in (("lambdarank", join_standardized(X, lists)), ("regression", X)):
-            params = {**FEW_TREES, "objective": objective}
+            params = {**PAIR_PARAMS, **FEW_TREES, "objective": objective}
             scores = booster_scores(fit_booster(seen, labels, lists, params=params, seed=seed), seen)
             total = total + scores / within_list_deviation(scores, lists)
         ends.append(lists.ungroup(total / within_list_deviation(total, lists)))

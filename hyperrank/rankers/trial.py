@@ -156,8 +156,7 @@ def run_trial(
         model, _ = fit_reward_model(trained, rung, list_weight=list_weight)
         found = judge.utilities(model.rewards(judged.X, judged.lists.in_place, weights))
         tried += [
-            {"dropout": dropout, "epochs": epochs, "pull": p, "utility": float(np.nanmean(u))}
-            for p, u in found.items()
+            {"dropout": dropout, "epochs": epochs, "pull": p, "utility": _mean(u)} for p, u in found.items()
         ]
         chosen = np.inf if scores is None else _best_pull(found)
         if best is not None and not _surely_better(found[chosen], best[0]):
@@ -173,8 +172,14 @@ def run_trial(
 def _best_pull(found: dict[float, NDArray[np.float64]]) -> float:
     """The pull of the highest utility, if it is surely better than the default."""
     finite = {pull: utility for pull, utility in found.items() if np.isfinite(pull)}
-    best = max(finite, key=lambda pull: float(np.nanmean(finite[pull])))
+    best = max(finite, key=lambda pull: _mean(finite[pull]))
     return best if _surely_better(finite[best], finite[1.0]) else 1.0
+
+
+def _mean(utility: NDArray[np.float64]) -> float:
+    """Mean over the lists that can be measured; 0 for none, as where labels say nothing."""
+    known = utility[~np.isnan(utility)]
+    return float(known.mean()) if len(known) else 0.0
 
 
 def _surely_better(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:

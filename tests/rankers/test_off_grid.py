@@ -149,7 +149,8 @@ def test_rewards_are_interpolated_as_they_are(make, small, unseen):
     hotter = ranker.predict(unseen.X, qid=unseen.qid, weights=[0.7, 0.3], temperature=3)
     cold = ranker.predict(unseen.X, qid=unseen.qid, weights=[0.7, 0.3], temperature=0)
     np.testing.assert_allclose(hotter - cold, 3 * (got - cold), rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(cold, ranker.reference_.parts(unseen.X, unseen.X, None) @ [0.7, 0.3])
+    parts = ranker.reference_.parts(unseen.X, QueryLists.from_qid(unseen.qid), unseen.X, None)
+    np.testing.assert_allclose(cold, parts @ [0.7, 0.3])
 
 
 def test_booster_scores_are_interpolated_on_one_scale(small, unseen):

@@ -179,3 +179,9 @@ def test_better_by_less_than_its_standard_error_is_not_better():
     assert trials._surely_better(a + 0.1, a)
     assert not trials._surely_better(a, a)
     assert not trials._surely_better(np.array([3.0, 0.0, 4.0]), np.array([0.0, 3.0, 3.0]))
+
+
+def test_labels_that_say_nothing_leave_the_defaults():
+    data = made()
+    ranker = HyperDPORanker(**SMALL).fit(data.X, np.zeros_like(data.Y), qid=data.qid)
+    assert (ranker.trial_.dropout, ranker.trial_.pull) == (0.5, 1.0)
