@@ -19,6 +19,7 @@ import torch
 from benchmarks.losses_fit import Fit, fit_throughput
 from benchmarks.losses_memory import peak_apart
 from benchmarks.losses_rivals import MAKERS, Data, Rival, make_data
+from benchmarks.losses_step import step_profile
 from benchmarks.machine import provenance
 from benchmarks.peers_timing import MissingPeerError, Spread, interleaved
 
@@ -46,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     notes: list[str] = []
     tables = [_table(options, m, notes) for m in options.objectives]
     fit = fit_throughput(options.fit_queries, options.fit_epochs, options.device)
-    text = report(tables, fit, options, list(dict.fromkeys(notes)))
+    step = step_profile(options.documents, options.device, seed=options.seed)
+    text = report(tables, fit, step, options, list(dict.fromkeys(notes)))
     print(text)
     if options.out is not None:
         options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +87,11 @@ def _table(options: argparse.Namespace, objectives: int, notes: list[str]) -> li
 
 
 def report(
-    tables: Sequence[Sequence[dict[str, Any]]], fit: Fit, options: argparse.Namespace, notes: Sequence[str]
+    tables: Sequence[Sequence[dict[str, Any]]],
+    fit: Fit,
+    step: str,
+    options: argparse.Namespace,
+    notes: Sequence[str],
 ) -> str:
     """The tables as Markdown, with what made them and what they say of the target."""
     data: Data = tables[0][0]["data"]
@@ -115,6 +121,7 @@ def report(
                 line += f" {_bytes_moved(row) / row['time'].median / bandwidth:.0%} |"
             lines.append(f"{line} {row['rival'].note} |")
     lines += ["", *_verdict(tables), "", "## A whole fit", "", fit.sentence(), ""]
+    lines += ["## A training step", "", step, ""]
     return "\n".join([*lines, *notes, *([""] if notes else []), NOTES]) + "\n"
 
 
@@ -194,7 +201,7 @@ def _command(options: argparse.Namespace) -> str:
 
 def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.losses", description=__doc__)
-    parser.add_argument("--documents", type=int, default=100_000, help="documents; up to 4000000 were tried")
+    parser.add_argument("--documents", type=int, default=100_000, help="documents, up to some 4000000")
     parser.add_argument("--objectives", type=int, nargs="+", default=[1, 4, 8], help="numbers of objectives")
     parser.add_argument("--repetitions", type=int, default=5, help="timed calls of each rival")
     parser.add_argument(

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from benchmarks import losses
+from benchmarks import losses, losses_step
 from benchmarks.losses_fit import fit_throughput
 from benchmarks.losses_memory import peak_apart
 from benchmarks.losses_rivals import MAKERS, make_data
@@ -74,6 +74,16 @@ def test_the_verdict(seconds, memory, word):
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_the_phases_of_a_step_add_up(monkeypatch):
+    monkeypatch.setattr(losses_step, "BATCH_DOCS", 200)
+    text = losses_step.step_profile(600, "cpu", n_steps=2)
+    shares = [
+        float(line.split("|")[3].strip(" %")) for line in text.splitlines() if "%" in line and "|" in line
+    ]
+    assert len(shares) == len(losses_step.PHASES)
+    assert sum(shares) == pytest.approx(100, abs=0.3)
+
+
 def test_from_the_command_line(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(losses, "MAKERS", MAKERS[:3])
     monkeypatch.setattr(losses, "peak_apart", lambda *_: 2.0**20)
