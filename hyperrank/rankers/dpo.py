@@ -164,7 +164,7 @@ class DPORanker(BaseRanker):
         main = resolve_objective(getattr(self, "reference_objective", 0), data.names)
         self._check_options(data.names)
         if self.beta != "auto":
-            check_number("beta", self.beta, above=0)
+            check_number("beta", self.beta, above=0, or_auto=True)
         list_weight = read_list_weight(query_weight, data.lists)
         given = read_validation(self, *validation, names=data.names, n_rows=len(data.X))
         seed = int(check_random_state(getattr(self, "random_state", None)).randint(2**31 - 1))

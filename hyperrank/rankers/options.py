@@ -64,8 +64,8 @@ def network_plan(
     if batch_docs == "auto":
         batch_docs = 1024 if n_rows < 200_000 else 8192
     settings = TrainingSettings(
-        max_epochs=int(check_number("max_epochs", epochs, at_least=1, whole=True)),
-        batch_docs=int(check_number("batch_docs", batch_docs, at_least=1, whole=True)),
+        max_epochs=int(check_number("max_epochs", epochs, at_least=1, whole=True, or_auto=True)),
+        batch_docs=int(check_number("batch_docs", batch_docs, at_least=1, whole=True, or_auto=True)),
         learning_rate=check_number("learning_rate", estimator.learning_rate, above=0),
         weight_decay=check_number("weight_decay", estimator.weight_decay, at_least=0),
         average_decay=check_number("average_decay", estimator.average_decay, at_least=0, below=1),
@@ -80,7 +80,7 @@ def network_plan(
         conditioning=conditioning,
         dropout=0.5
         if estimator.dropout == "auto"
-        else check_number("dropout", estimator.dropout, at_least=0, below=1),
+        else check_number("dropout", estimator.dropout, at_least=0, below=1, or_auto=True),
         transform=estimator.feature_transform,
         query_standardize=n_lists > 1 if within == "auto" else bool(within),
         booster_inputs=bool(estimator.booster_inputs),
@@ -101,8 +101,11 @@ def check_number(
     above: float | None = None,
     below: float | None = None,
     whole: bool = False,
+    or_auto: bool = False,
 ) -> float:
     """Check that an option is a number within its range, and give it back.
+
+    `or_auto` is for options that may be ``"auto"`` too, which the caller has looked for: errors say so.
 
     Raises
     ------
@@ -116,6 +119,7 @@ def check_number(
     if not fits:
         bounds = [("at least", at_least), ("above", above), ("below", below)]
         wanted = " and ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
+        wanted += " or 'auto'" if or_auto else ""
         raise ValueError(f"{name} must be a {'whole ' if whole else ''}number {wanted}; got {value!r}.")
     return float(value)
 
