@@ -209,7 +209,8 @@ class DPORanker(BaseRanker):
         has_unseen = is_fitted_here(self.reference)
         pulls = self.beta == "auto" and has_unseen
         plan = checked.plan
-        parts = split_for_trial(checked.training, checked.held, np.random.default_rng([plan.seed, 1]))
+        rng = np.random.default_rng([plan.seed, 1])
+        parts = split_for_trial(checked.training, checked.held, rng, checked.list_weight)
         if not (climbs or pulls) or parts is None:
             return checked
         which, judged = parts

@@ -74,8 +74,8 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
     feature_transform : {"quantile", "standard", "log", "none"}, default "quantile"
         What is done to features of any scale. Missing values (NaN) are handled by all of them.
     query_standardize : bool or "auto", default "auto"
-        Whether features standardised within their query are added. Then a document's score depends on
-        the others of its query. By default: where fit is given query ids.
+        Whether features standardised within their query are added, for ranking boosters fitted here too.
+        A document's score then depends on the others of its query. By default: where fit is given query ids.
     booster_inputs : bool, default False
         Whether the scores of one booster per objective, cross-fitted by query, are added to the features.
     booster_params : mapping, optional

@@ -80,9 +80,14 @@ class _Judge:
 
 
 def split_for_trial(
-    data: LabelledLists, held: LabelledLists | None, rng: np.random.Generator
+    data: LabelledLists,
+    held: LabelledLists | None,
+    rng: np.random.Generator,
+    list_weight: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.int64], LabelledLists] | None:
-    """Numbers of the lists to try on and the lists to judge by; None if there are too few.
+    """Numbers of the lists to try on and the lists to judge by; None if nothing can be tried.
+
+    That is with too few lists, or where those to try on would lack an objective's labels.
 
     Parameters
     ----------
@@ -92,17 +97,23 @@ def split_for_trial(
         Lists that training does not see anyway: they judge.
     rng : numpy.random.Generator
         Picks lists.
+    list_weight : ndarray of shape (n_lists,), optional
+        How much each list of the training rows counts.
     """
     n_lists = data.lists.n_lists
     if n_lists < MIN_LISTS:
         return None
     order = rng.permutation(n_lists)
     if held is not None:
-        some = rng.permutation(held.lists.n_lists)[:MAX_JUDGED]
-        return np.sort(order[:MAX_TRAINED]), held.take(np.sort(some))
-    n_judged = min(MAX_JUDGED, round(JUDGED_SHARE * n_lists))
-    judged, trained = order[:n_judged], order[n_judged:][:MAX_TRAINED]
-    return np.sort(trained), data.take(np.sort(judged))
+        trained = np.sort(order[:MAX_TRAINED])
+        judged = held.take(np.sort(rng.permutation(held.lists.n_lists)[:MAX_JUDGED]))
+    else:
+        n_judged = min(MAX_JUDGED, round(JUDGED_SHARE * n_lists))
+        trained = np.sort(order[n_judged:][:MAX_TRAINED])
+        judged = data.take(np.sort(order[:n_judged]))
+    weighs = np.ones(len(trained), dtype=bool) if list_weight is None else list_weight[trained] > 0
+    is_known = np.logical_or.reduceat(~np.isnan(data.Y), data.lists.offsets[:-1], axis=0)
+    return (trained, judged) if is_known[trained[weighs]].any(axis=0).all() else None
 
 
 def run_trial(

@@ -185,3 +185,16 @@ def test_labels_that_say_nothing_leave_the_defaults():
     data = made()
     ranker = HyperDPORanker(**SMALL).fit(data.X, np.zeros_like(data.Y), qid=data.qid)
     assert (ranker.trial_.dropout, ranker.trial_.pull) == (0.5, 1.0)
+
+
+def test_an_objective_with_few_labels_is_not_lost_to_a_trial():
+    data = made()
+    labels = data.Y.copy()
+    first = data.qid == data.qid[0]
+    labels[~first, 1] = np.nan
+    for seed in range(6):  # the one query with labels is now among those that would judge, now not
+        ranker = HyperDPORanker(**{**SMALL, "random_state": seed}).fit(data.X, labels, qid=data.qid)
+        assert np.isfinite(ranker.predict(data.X, qid=data.qid)).all()
+    weight = first.astype(float)
+    ranker = HyperDPORanker(**SMALL).fit(data.X, data.Y, qid=data.qid, query_weight=weight)
+    assert np.isfinite(ranker.predict(data.X, qid=data.qid)).all()

@@ -59,9 +59,9 @@ def listnet_on_cpu(
     for first, last in list_blocks(bounds, max(1, BLOCK_ELEMENTS // max(1, rewards.shape[1]))):
         rows = slice(int(bounds[first]), int(bounds[last]))
         sizes = np.diff(bounds[first : last + 1])
-        some = slice(first, last)
+        some: slice | NDArray[np.int64] = slice(first, last)
         if not sizes.all():
-            some, sizes = first + np.flatnonzero(sizes), sizes[sizes > 0]  # type: ignore[assignment]
+            some, sizes = first + np.flatnonzero(sizes), sizes[sizes > 0]
             if not len(sizes):
                 continue
         # One row per draw: sums, maxima and repetitions of lists then run along memory.
