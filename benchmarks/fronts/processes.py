@@ -13,6 +13,8 @@ __all__ = ["RunFailed", "end_processes", "in_own_process"]
 #: Imported once by the server that the processes are forked from.
 PRELOADED = (
     "torch",
+    # The first optimiser of a process imports it, in seconds that no fit should answer for.
+    "torch._dynamo",
     "lightgbm",
     "moocore",
     "ir_measures",
