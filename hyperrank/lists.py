@@ -216,6 +216,9 @@ class QueryLists:
         >>> [(rows.start, rows.stop, part.sizes.tolist()) for rows, part in lists.runs(4)]
         [(0, 4, [2, 2]), (4, 7, [3])]
         """
+        if self.n_rows <= n_rows and self.n_lists:
+            yield slice(0, self.n_rows), self
+            return
         bounds = np.flatnonzero(np.diff(self.offsets[:-1] // n_rows, prepend=-1))
         for first, last in zip(bounds, [*bounds[1:], self.n_lists], strict=True):
             rows = slice(int(self.offsets[first]), int(self.offsets[last]))

@@ -8,8 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hyperrank import boosters
-from hyperrank.boosters import booster_grades, booster_scores, cross_fitted_scores, fit_booster, fit_boosters
+from hyperrank.boosters import (
+    booster_grades,
+    booster_scores,
+    cross_fitted_scores,
+    fit_booster,
+    fit_boosters,
+    growing,
+)
 from hyperrank.lists import QueryLists
 
 FAST = {"num_boost_round": 12, "min_data_in_leaf": 5}
@@ -65,7 +71,7 @@ def test_params_go_on_top_of_the_defaults() -> None:
     found = fit_booster(X, Y[:, 0], lists, params={**FAST, "num_leaves": 3, "min_data_in_leaf": 5})
     assert found.num_trees() == 12
     assert found.params["num_leaves"] == 3
-    assert found.params["learning_rate"] == boosters.BOOSTER_PARAMS["learning_rate"]
+    assert found.params["learning_rate"] == growing.BOOSTER_PARAMS["learning_rate"]
     assert found.params["objective"] == "lambdarank"
 
 
@@ -89,7 +95,7 @@ class Spy:
 def test_long_lists_are_dealt_into_lists_within_the_limit(
     limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(boosters, "MAX_LIST", limit)
+    monkeypatch.setattr(growing, "MAX_LIST", limit)
     spy = Spy(monkeypatch)
     sizes = [3, 123, 0, 50, 51, 1]
     lists = QueryLists.from_sizes(sizes)
@@ -117,7 +123,7 @@ def test_long_lists_are_dealt_into_lists_within_the_limit(
 
 
 def test_real_long_lists_are_accepted_by_lightgbm() -> None:
-    n = boosters.MAX_LIST + 2500
+    n = growing.MAX_LIST + 2500
     X = np.random.default_rng(0).normal(size=(n, 2)).astype(np.float32)
     booster = fit_booster(X, (X[:, 0] > 0).astype(np.float32), QueryLists.from_sizes([n]), params=FAST)
     assert np.corrcoef(booster_scores(booster, X), X[:, 0] > 0)[0, 1] > 0.8

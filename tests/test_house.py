@@ -17,6 +17,7 @@ ROOMS = (
     "metrics",
     "losses",
     "networks",
+    "trees",
     "boosters",
     "booster_search",
     "reference",

@@ -46,6 +46,8 @@ class FeatureTransform(nn.Module):
     missing_columns: Tensor
     knots: Tensor
     values: Tensor
+    scales: Tensor
+    slopes: Tensor
     mean: Tensor
     scale: Tensor
 
@@ -59,6 +61,10 @@ class FeatureTransform(nn.Module):
         self.table_names = tuple(tables)
         for name, table in tables.items():
             self.register_buffer(name, table)
+        if kind == "quantile":
+            scales, slopes = _slopes(tables["knots"], tables["values"])
+            self.register_buffer("scales", scales, persistent=False)
+            self.register_buffer("slopes", slopes, persistent=False)
 
     @property
     def has_missing(self) -> Tensor:
@@ -81,7 +87,7 @@ class FeatureTransform(nn.Module):
         """Transformed features of shape (n, n_out) for features of shape (n, d)."""
         missing = torch.isnan(features)
         if self.kind == "quantile":
-            out = _interpolate(features, self.knots, self.values)
+            out = _interpolate(features, self.knots, self.values, self.scales, self.slopes)
         elif self.kind == "log":
             out = ((_signed_log(features) - self.mean) / self.scale).clamp(-LIMIT, LIMIT)
         elif self.kind == "standard":
@@ -184,17 +190,28 @@ def _signed_log(features: Tensor) -> Tensor:
     return torch.sign(features) * torch.log1p(features.abs())
 
 
-def _interpolate(features: Tensor, knots: Tensor, values: Tensor) -> Tensor:
+def _interpolate(features: Tensor, knots: Tensor, values: Tensor, scale: Tensor, slopes: Tensor) -> Tensor:
     """Piecewise-linear function of each feature, constant beyond its first and last knot."""
     columns = features.T.contiguous()
-    upper = torch.searchsorted(knots, columns).clamp(1, max(knots.shape[1] - 1, 1))
-    upper = upper.clamp(max=knots.shape[1] - 1)
-    lower = (upper - 1).clamp_min(0)
-    x0, x1 = knots.gather(1, lower), knots.gather(1, upper)
-    y0, y1 = values.gather(1, lower), values.gather(1, upper)
-    # Knots that coincide are padding: there the fraction is 0/0 and the upper value holds.
-    # Halves, since the difference of two large numbers of unlike sign may be infinite.
-    span = x1 / 2 - x0 / 2
-    part = columns / 2 - x0 / 2
-    share = torch.where(span > 0, part / torch.where(span > 0, span, 1.0), 1.0).clamp(0.0, 1.0)
-    return (y0 + share * (y1 - y0)).T
+    # NaN goes through both bounds.
+    columns = torch.maximum(torch.minimum(columns, knots[:, -1:]), knots[:, :1])
+    at = torch.searchsorted(knots, columns, right=True, out_int32=True)
+    first = torch.arange(-1, knots.numel() - 1, knots.shape[1], device=at.device, dtype=at.dtype)
+    at = at.add_(first[:, None]).ravel()
+    x0, y0, slope = (t.ravel().index_select(0, at).view_as(columns) for t in (knots * scale, values, slopes))
+    # Apart, not as one operation: that would round otherwise at the end of a vector.
+    return columns.mul_(scale).sub_(x0).mul_(slope).add_(y0).T
+
+
+def _slopes(knots: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """A power of two for each feature, and the slope from each scaled knot to the next.
+
+    Scaled knots lie between -1 and 1, so that no difference of two overflows, however large they are.
+    The slope is 0 from the last knot and between knots that coincide.
+    """
+    exponent = torch.frexp(knots.abs().amax(dim=1, keepdim=True)).exponent.clamp(-125, 126)
+    scale = torch.ldexp(torch.ones_like(knots[:, :1]), -exponent)
+    span, rise = (knots * scale).double().diff(dim=1), values.double().diff(dim=1)
+    slopes = torch.where(span > 0, rise / torch.where(span > 0, span, 1.0), 0.0)
+    largest = torch.finfo(knots.dtype).max
+    return scale, torch.nn.functional.pad(slopes.clamp(max=largest).to(knots.dtype), (0, 1))

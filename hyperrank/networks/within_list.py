@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from hyperrank.lists import QueryLists
-from hyperrank.losses.segments import segment_index, segment_sum
+from hyperrank.losses.segments import segment_index
 
 __all__ = ["join_standardized", "standardize_within"]
 
-#: Rows, about, that are standardised at a time: sums are in float64, which takes memory.
-CHUNK = 1 << 15
+#: Lists of fewer rows are standardised together, in runs of about as many entries as a core's cache holds.
+LONG, ENTRIES_AT_ONCE = 32, 1 << 16
+#: Float64 adds whole numbers of up to 53 bits without rounding; one is left for the rounding of bounds.
+BITS = 52
 
 
 def standardize_within(features: Tensor, offsets: Tensor) -> Tensor:
     """Features minus their mean over the list, divided by their deviation over the list.
 
-    Sums are exact, so that the result of a row is the same to the bit whatever the order of the others.
+    Sums are exact, so that the result of a row is the same to the bit whatever the order of the others:
+    they are taken in fixed point, in steps that are a power of two, of bounds on the list's entries.
 
     Parameters
     ----------
@@ -39,17 +44,9 @@ def standardize_within(features: Tensor, offsets: Tensor) -> Tensor:
     >>> standardize_within(torch.tensor([[1.0], [3.0], [5.0]]), torch.tensor([0, 2, 3])).T
     tensor([[-1.,  1.,  0.]])
     """
-    index = segment_index(offsets)
-    missing = torch.isnan(features)
-    wide = features.double().masked_fill(missing, 0.0)
-    counts = segment_sum((~missing).double(), offsets).clamp_min(1)
-    top = torch.segment_reduce(wide.abs(), "max", offsets=offsets, axis=0, initial=0)[index]
-    centred = (wide - (_exact_sum(wide, offsets, index) / counts)[index]).masked_fill(missing, 0.0)
-    deviation = (_exact_sum(centred.square(), offsets, index) / counts).sqrt()[index]
-    # A feature that is constant up to rounding within the list says nothing there.
-    flat = deviation <= torch.finfo(features.dtype).eps * top
-    out = (centred / deviation.masked_fill(flat, 1.0)).masked_fill(flat, 0.0)
-    return out.masked_fill(missing, torch.nan).to(features.dtype)
+    if features.device.type == "cpu":
+        return torch.from_numpy(_on_cpu(features.numpy(), offsets.numpy()))
+    return _by_segments(features, offsets)
 
 
 def join_standardized(X: NDArray[np.float32], lists: QueryLists) -> NDArray[np.float32]:
@@ -69,26 +66,94 @@ def join_standardized(X: NDArray[np.float32], lists: QueryLists) -> NDArray[np.f
     Examples
     --------
     >>> import numpy as np
+    >>> from hyperrank.lists import QueryLists
     >>> lists = QueryLists.from_sizes([2, 1])
     >>> join_standardized(np.array([[1.0], [3.0], [5.0]], dtype=np.float32), lists).T
     array([[ 1.,  3.,  5.],
            [-1.,  1.,  0.]], dtype=float32)
     """
-    n, d = X.shape
-    out = np.empty((n, 2 * d), dtype=np.float32)
-    out[:, :d] = X
-    for rows, part in lists.runs(CHUNK):
-        features = torch.from_numpy(out[rows, :d])
-        out[rows, d:] = standardize_within(features, torch.from_numpy(part.offsets)).numpy()
+    return np.concatenate([X, _on_cpu(X, lists.offsets)], axis=1)
+
+
+def _on_cpu(features: NDArray[Any], offsets: NDArray[np.int64]) -> NDArray[Any]:
+    """Long lists one by one, which is fastest, and short ones together."""
+    out = np.empty_like(features)
+    offsets = offsets[np.flatnonzero(np.diff(offsets, prepend=-1))]  # without empty lists
+    at_once = max(LONG, ENTRIES_AT_ONCE // max(1, features.shape[1]))
+    first, n_lists = 0, len(offsets) - 1
+    while first < n_lists:
+        # As many short lists as fit, or one long one.
+        last = int(np.searchsorted(offsets, offsets[first] + at_once, side="right")) - 1
+        last = max(last, first + 1)
+        while first < last:
+            stop = last if offsets[last] - offsets[first] < LONG * (last - first) else first + 1
+            rows = slice(offsets[first], offsets[stop])
+            _standardize(features[rows], offsets[first : stop + 1] - offsets[first], out[rows])
+            first = stop
     return out
 
 
-def _exact_sum(rows: Tensor, offsets: Tensor, index: Tensor) -> Tensor:
-    """Sums of segments, shape (q, d), in fixed point relative to the segment's largest entry.
+def _standardize(features: NDArray[Any], offsets: NDArray[np.int64], out: NDArray[Any]) -> None:
+    """Standardise some lists, none of them empty, into `out`."""
+    sizes = np.diff(offsets)[:, None].astype(np.float64)
+    alone = len(sizes) == 1
 
-    Float64 adds whole numbers up to 2^52 without rounding, so n rows may use steps of n 2^-52.
-    """
-    sizes = offsets.diff().clamp_min(1).to(rows.dtype)[:, None]
-    top = torch.segment_reduce(rows.abs(), "max", offsets=offsets, axis=0, initial=0)
-    unit = (top * sizes / 2**52).clamp_min(torch.finfo(rows.dtype).tiny)
-    return segment_sum((rows / unit[index]).round(), offsets) * unit
+    def reduced(how: np.ufunc, rows: NDArray[Any]) -> NDArray[Any]:
+        if alone:
+            return np.asarray(how.reduce(rows, axis=0, keepdims=True))
+        return np.asarray(how.reduceat(rows, offsets[:-1], axis=0))
+
+    def of_rows(values: NDArray[Any]) -> NDArray[Any]:
+        return values if alone else np.repeat(values, np.diff(offsets), axis=0)
+
+    def exact_sums(rows: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArray[np.float64]:
+        exponent = np.frexp(bound)[1] - BITS
+        steps = rows * of_rows(np.ldexp(1.0, -exponent))
+        return np.ldexp(reduced(np.add, np.rint(steps, out=steps)), exponent)
+
+    high, low = reduced(np.maximum, features), reduced(np.minimum, features)
+    counts, missing = sizes, None
+    if np.isnan(high).any():
+        missing = np.isnan(features)
+        counts = np.maximum(sizes - reduced(np.add, missing.astype(np.float64)), 1)
+        features = np.where(missing, features.dtype.type(0), features)
+        high, low = reduced(np.maximum, features), reduced(np.minimum, features)
+    high, low = high.astype(np.float64), low.astype(np.float64)
+    top = np.maximum(np.abs(high), np.abs(low))
+    wide = features.astype(np.float64)
+    wide -= of_rows(exact_sums(wide, top * sizes) / counts)
+    if missing is not None:
+        wide[missing] = 0.0
+    # No entry is farther from the mean than the two bounds are from each other.
+    deviation = np.sqrt(exact_sums(wide * wide, (high - low) ** 2 * sizes) / counts)
+    # A feature that is constant up to rounding within the list says nothing there.
+    deviation[deviation <= np.finfo(features.dtype).eps * top] = np.inf
+    np.divide(wide, of_rows(deviation), out=wide)
+    out[...] = wide
+    if missing is not None:
+        out[missing] = np.nan
+
+
+def _by_segments(features: Tensor, offsets: Tensor) -> Tensor:
+    """The same as on a CPU, without asking the device what it holds."""
+    index, sizes = segment_index(offsets), offsets.diff()[:, None].double()
+
+    def reduced(how: str, rows: Tensor) -> Tensor:
+        initial = 0 if how == "sum" else None
+        return torch.segment_reduce(rows, how, offsets=offsets, axis=0, initial=initial)
+
+    def exact_sums(rows: Tensor, bound: Tensor) -> Tensor:
+        exponent = torch.frexp(bound).exponent - BITS
+        one = torch.ones_like(bound)
+        steps = (rows * torch.ldexp(one, -exponent)[index]).round_()
+        return reduced("sum", steps) * torch.ldexp(one, exponent)
+
+    missing = torch.isnan(features)
+    wide = features.double().masked_fill(missing, 0.0)
+    counts = (sizes - reduced("sum", missing.double())).clamp_min(1)
+    high, low = reduced("max", wide), reduced("min", wide)
+    top = torch.maximum(high.abs(), low.abs())
+    centred = (wide - (exact_sums(wide, top * sizes) / counts)[index]).masked_fill(missing, 0.0)
+    deviation = (exact_sums(centred * centred, (high - low) ** 2 * sizes) / counts).sqrt()
+    deviation = deviation.masked_fill(deviation <= torch.finfo(features.dtype).eps * top, torch.inf)
+    return (centred / deviation[index]).to(features.dtype).masked_fill(missing, torch.nan)

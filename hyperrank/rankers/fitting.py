@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hyperrank.boosters import cross_fitted_scores, fit_boosters
+from hyperrank.boosters import BoosterSet, cross_fitted_scores, fit_boosters
 from hyperrank.losses import ListLoss, named_loss
 from hyperrank.metrics import Metric, hypervolume
 from hyperrank.networks import ConditionedScorer
@@ -217,10 +217,10 @@ def automatic_epochs(n_rows: int) -> int:
 
 def _booster_inputs(
     data: LabelledLists, plan: FitPlan, list_weight: NDArray[np.float64] | None
-) -> tuple[list[Any], NDArray[np.float32]]:
+) -> tuple[BoosterSet, NDArray[np.float32]]:
     """Boosters for serving, and the features with scores of boosters that have not seen their query."""
     if not plan.booster_inputs:
-        return [], data.X
+        return BoosterSet([]), data.X
     options: dict[str, Any] = {
         "objectives": range(data.Y.shape[1]),
         "params": plan.booster_params,
@@ -229,7 +229,7 @@ def _booster_inputs(
         "n_jobs": plan.n_jobs,
     }
     scores = cross_fitted_scores(data.X, data.Y, data.lists, **options)
-    boosters = fit_boosters(data.X, data.Y, data.lists, **options)
+    boosters = BoosterSet.of(fit_boosters(data.X, data.Y, data.lists, **options))
     return boosters, np.column_stack([data.X, scores]).astype(np.float32)
 
 
@@ -237,7 +237,7 @@ def _new_model(
     inputs: NDArray[np.float32],
     n_objectives: int,
     plan: FitPlan,
-    boosters: list[Any],
+    boosters: BoosterSet,
     rng: np.random.Generator,
 ) -> RewardModel:
     """A transform fitted to the inputs, and a network that knows nothing yet."""

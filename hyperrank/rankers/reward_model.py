@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,26 +11,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hyperrank.boosters import booster_from_text, booster_scores, booster_text
+from hyperrank.boosters import BoosterSet
 from hyperrank.lists import QueryLists
 from hyperrank.networks import ConditionedScorer
 from hyperrank.networks.transforms import FeatureTransform
 from hyperrank.networks.within_list import standardize_within
+from hyperrank.rankers.tiles import TILE, in_tiles, one_thread_each, shared
 
 __all__ = ["RewardModel"]
 
-#: Rows that are scored at a time, always exactly this many. Matrix products of other sizes run other kernels,
-#: whose results differ in the last bits; in tiles a document's score depends on the document alone.
-#: A multiple of 24 and of 64: kernels take rows by panels, of 24 without AVX-512, and sums by vectors; what
-#: is left over goes another way. Of 256 rows the last of a panel rounded otherwise, in narrow or odd layers.
-TILE = 192
-#: Tiles from which on threads share them: each takes whole tiles.
-TILES_TO_SHARE = 8
 #: Weights that a tile is scored under at a time: hidden layers of many more leave the cache. Under 231 a
 #: prediction at once took six times as long.
 WEIGHTS_AT_ONCE = 32
-#: Rows that are held as tensors at a time.
-CHUNK = 128 * TILE
+#: Rows, about, that go from features to scores at a time: in the cache of a core, or enough to fill a GPU.
+CHUNK, CHUNK_ON_GPU = 20 * TILE, 128 * TILE
 
 
 class RewardModel:
@@ -47,7 +38,7 @@ class RewardModel:
         Trained on the transformed features.
     device : torch.device
         Where transform and network are.
-    boosters : sequence of lightgbm.Booster, default ()
+    boosters : BoosterSet or sequence of lightgbm.Booster, default ()
         Their scores are appended to the features.
     query_standardize : bool, default False
         Whether the features standardised within their list are appended to the transformed ones.
@@ -59,11 +50,11 @@ class RewardModel:
         network: ConditionedScorer,
         device: torch.device,
         *,
-        boosters: Sequence[Any] = (),
+        boosters: BoosterSet | Sequence[Any] = (),
         query_standardize: bool = False,
     ) -> None:
         self.transform, self.network, self.device = transform, network, device
-        self.boosters = list(boosters)
+        self.boosters = BoosterSet.of(boosters)
         self.query_standardize = query_standardize
 
     def __getstate__(self) -> dict[str, Any]:
@@ -76,7 +67,7 @@ class RewardModel:
             },
             "network": {"options": self.network.options, "parameters": _as_arrays(self.network.state_dict())},
             "device": self.device.type,
-            "boosters": [booster_text(booster) for booster in self.boosters],
+            "boosters": list(self.boosters.texts),
             "query_standardize": self.query_standardize,
         }
 
@@ -91,11 +82,11 @@ class RewardModel:
             transform.to(device),
             network.to(device).eval(),
             device,
-            boosters=[booster_from_text(text) for text in state["boosters"]],
+            boosters=BoosterSet(state["boosters"]),
             query_standardize=state["query_standardize"],
         )
 
-    def copy(self, boosters: Sequence[Any]) -> RewardModel:
+    def copy(self, boosters: BoosterSet | Sequence[Any]) -> RewardModel:
         """The same transform with a copy of the network, to be trained further."""
         return RewardModel(
             self.transform,
@@ -109,16 +100,21 @@ class RewardModel:
         """Features with the boosters' scores beside them."""
         if not self.boosters:
             return X
-        scores = [booster_scores(booster, X) for booster in self.boosters]
-        return np.column_stack([X, *scores]).astype(np.float32)
+        return np.column_stack([X, self.boosters.scores(X)]).astype(np.float32)
 
     def features(self, inputs: NDArray[np.float32], lists: QueryLists) -> Tensor:
         """What the network sees of grouped rows, on its device."""
-        transformed = _in_tiles(self.transform, inputs, self.device)
-        if not self.query_standardize:
-            return transformed
-        offsets = torch.from_numpy(lists.offsets).to(self.device)
-        return torch.cat([transformed, standardize_within(transformed, offsets)], dim=1)
+        # A copy: the caller's rows may be read-only, which torch warns of.
+        rows = torch.tensor(inputs, device=self.device)
+        with torch.no_grad(), one_thread_each():
+            # Logarithms round otherwise at the end of a vector; the other transforms do not.
+            transformed = (
+                in_tiles(self.transform, rows) if self.transform.kind == "log" else self.transform(rows)
+            )
+            if not self.query_standardize:
+                return transformed
+            offsets = torch.from_numpy(lists.offsets).to(self.device)
+            return torch.cat([transformed, standardize_within(transformed, offsets)], dim=1)
 
     def rewards(
         self, X: NDArray[np.float32], lists: QueryLists, weights: NDArray[np.float64]
@@ -140,28 +136,39 @@ class RewardModel:
         """
         out = np.empty((len(X), len(weights)), dtype=np.float32)
         at = torch.from_numpy(weights).to(self.device, torch.float32)
-        for first, last in self._chunks(lists):
+        if self.network.training:
+            self.network.eval()
+
+        def score(bounds: tuple[int, int], n_threads: int = 1) -> None:
+            first, last = bounds
             part = QueryLists.from_sizes(np.diff(np.clip(lists.offsets, first, last)))
             seen = self.features(self.inputs(X[first:last]), part)
-            out[first:last] = self.scores(seen, at).cpu().numpy()
+            out[first:last] = self.scores(seen, at, n_threads).cpu().numpy()
+
+        chunks = self._chunks(lists)
+        with one_thread_each() as n_threads:
+            if len(chunks) == 1:
+                score(chunks[0], n_threads)
+            else:
+                shared(score, chunks, n_threads if self.device.type == "cpu" else 1)
         return out
 
-    def scores(self, features: Tensor, weights: Tensor) -> Tensor:
+    def scores(self, features: Tensor, weights: Tensor, n_threads: int = 1) -> Tensor:
         """Network scores of shape (n, k) for what the network sees, in tiles."""
-        self.network.eval()
         parts = weights.split(WEIGHTS_AT_ONCE)
 
         def score(tile: Tensor) -> Tensor:
             return torch.cat([self.network(tile, part) for part in parts], dim=1)
 
-        return _in_tiles(score, features, self.device)
+        return in_tiles(score, features, n_threads)
 
     def _chunks(self, lists: QueryLists) -> list[tuple[int, int]]:
         """Bounds of chunks; they keep lists whole where the features of a row depend on its list."""
+        n_rows = CHUNK if self.device.type == "cpu" else CHUNK_ON_GPU
         if not self.query_standardize:
-            bounds = np.arange(0, lists.n_rows, CHUNK)
+            bounds = np.arange(0, lists.n_rows, n_rows)
         else:
-            chunk_of_list = lists.offsets[:-1] // CHUNK
+            chunk_of_list = lists.offsets[:-1] // n_rows
             bounds = lists.offsets[:-1][np.unique(chunk_of_list, return_index=True)[1]]
         ends = np.append(bounds[1:], lists.n_rows)
         return list(zip(bounds.tolist(), ends.tolist(), strict=True))
@@ -174,52 +181,3 @@ def _as_arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
 def _as_tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
     # A copy, since arrays that joblib maps from a file must not be written to.
     return {name: torch.tensor(array) for name, array in arrays.items()}
-
-
-def _in_tiles(
-    function: Callable[[Tensor], Tensor], rows: Tensor | NDArray[np.float32], device: torch.device
-) -> Tensor:
-    """Apply a row-wise function to tiles of equal size."""
-    starts = range(0, len(rows), TILE)
-    work = partial(_tile, function, rows, device)
-    if device.type != "cpu":
-        return torch.cat([work(start) for start in starts])
-    with _one_thread() as n_threads:
-        if n_threads == 1 or len(starts) < TILES_TO_SHARE:
-            return torch.cat([work(start) for start in starts])
-        with ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return torch.cat(list(pool.map(work, starts)))
-
-
-@torch.no_grad()
-def _tile(
-    function: Callable[[Tensor], Tensor],
-    rows: Tensor | NDArray[np.float32],
-    device: torch.device,
-    start: int,
-) -> Tensor:
-    """Results of the tile that begins at a row; the last tile is filled up with zeros."""
-    part = rows[start : start + TILE]
-    # Arrays are copied: the caller's may be read-only, which torch warns of.
-    tile = (part if isinstance(part, Tensor) else torch.tensor(part)).to(device)
-    n = len(tile)
-    if n < TILE:
-        tile = torch.cat([tile, tile.new_zeros(TILE - n, tile.shape[1])])
-    return function(tile)[:n]
-
-
-@contextmanager
-def _one_thread() -> Iterator[int]:
-    """One thread per operation for a while; gives the number that torch had.
-
-    Several threads cut an operation at places that depend on their number, and round otherwise at the cuts.
-    They also wait for each other at each operation: on busy cores 9.3 s were measured against 0.6 s.
-    """
-    before = torch.get_num_threads()
-    if before > 1:
-        torch.set_num_threads(1)
-    try:
-        yield before
-    finally:
-        if before > 1:
-            torch.set_num_threads(before)

@@ -72,6 +72,7 @@ class RewardSoup(RewardModel):
             query_standardize=self.query_standardize,
         )
 
-    def scores(self, features: Tensor, weights: Tensor) -> Tensor:
+    def scores(self, features: Tensor, weights: Tensor, n_threads: int = 1) -> Tensor:
         """Scores of shape (n, k) for what the networks see, in tiles."""
-        return torch.cat([self.mixed(mix).scores(features, mix[None]) for mix in weights], dim=1)
+        parts = [self.mixed(mix).scores(features, mix[None], n_threads) for mix in weights]
+        return torch.cat(parts, dim=1)

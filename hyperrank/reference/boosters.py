@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.boosters import booster_from_text, booster_scores, booster_text, fit_boosters
+from hyperrank.boosters import BoosterSet, fit_boosters
 from hyperrank.lists import QueryLists, within_list_deviations
 from hyperrank.networks.within_list import join_standardized
 from hyperrank.reference.kinds import Reference
@@ -18,7 +18,7 @@ __all__ = ["BoosterReference", "SummedReference", "fit_booster_pairs", "fit_boos
 #: Half the trees for each of a pair: on validation folds as good as the usual number, and half the work.
 PAIR_PARAMS: Mapping[str, Any] = {"learning_rate": 0.1, "num_boost_round": 100}
 #: Rows, about, that are scored at a time.
-ROWS_AT_ONCE = 1 << 17
+ROWS_AT_ONCE = 1 << 13
 
 
 class BoosterReference(Reference):
@@ -26,7 +26,7 @@ class BoosterReference(Reference):
 
     Parameters
     ----------
-    boosters : sequence of lightgbm.Booster
+    boosters : BoosterSet or sequence of lightgbm.Booster
         One, or one per objective.
     scales : ndarray of shape (len(boosters),)
         What each booster's scores are divided by.
@@ -38,21 +38,14 @@ class BoosterReference(Reference):
 
     def __init__(
         self,
-        boosters: Sequence[Any],
+        boosters: BoosterSet | Sequence[Any],
         scales: NDArray[np.float64],
         main: int | None,
         *,
         query_standardize: bool = False,
     ) -> None:
-        self.boosters, self.scales, self.main = list(boosters), scales, main
+        self.boosters, self.scales, self.main = BoosterSet.of(boosters), scales, main
         self.query_standardize = query_standardize
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "boosters": [booster_text(booster) for booster in self.boosters]}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self.boosters = [booster_from_text(text) for text in state["boosters"]]
 
     def parts(
         self, X: NDArray[np.float32], lists: QueryLists, frame: Any, ref_scores: Any
@@ -62,7 +55,7 @@ class BoosterReference(Reference):
         # Features standardised within the list take as much memory again: a part of the rows at a time.
         for rows, part in lists.runs(ROWS_AT_ONCE):
             seen = join_standardized(X[rows], part) if self.query_standardize else X[rows]
-            out[rows] = np.column_stack([booster_scores(booster, seen) for booster in self.boosters])
+            out[rows] = self.boosters.scores(seen)
         return out / self.scales
 
 

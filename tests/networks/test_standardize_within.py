@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from hyperrank.lists import QueryLists
-from hyperrank.networks.within_list import join_standardized, standardize_within
+from hyperrank.networks.within_list import _by_segments, join_standardized, standardize_within
 
 
 def offsets_of(*sizes: int) -> Tensor:
@@ -118,9 +118,20 @@ def test_joined_in_runs_of_lists_as_in_one(monkeypatch: pytest.MonkeyPatch) -> N
     features = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     lists = QueryLists.from_sizes([7, 0, 20, 1, 22])
     whole = join_standardized(features, lists)
-    monkeypatch.setattr("hyperrank.networks.within_list.CHUNK", 8)
+    monkeypatch.setattr("hyperrank.networks.within_list.ENTRIES_AT_ONCE", 32)
     np.testing.assert_array_equal(join_standardized(features, lists), whole)
     np.testing.assert_array_equal(whole[:, :4], features)
     offsets = torch.from_numpy(lists.offsets)
     within = standardize_within(torch.from_numpy(features), offsets).numpy()
     np.testing.assert_array_equal(whole[:, 4:], within)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_gpus_way_gives_the_same_bits(missing: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(30):
+        sizes = torch.randint(0, 80, (7,), generator=generator).tolist()
+        features = torch.randn(sum(sizes), 5, generator=generator).pow(5)
+        features[torch.rand(features.shape, generator=generator) < missing] = torch.nan
+        found, again = (how(features, offsets_of(*sizes)) for how in (standardize_within, _by_segments))
+        torch.testing.assert_close(found, again, rtol=0, atol=0, equal_nan=True)

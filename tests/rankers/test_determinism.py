@@ -25,7 +25,7 @@ from hyperrank import (
 )
 from hyperrank.networks import ConditionedScorer
 from hyperrank.networks.transforms import FeatureTransform
-from hyperrank.rankers import reward_model
+from hyperrank.rankers import reward_model, tiles
 
 BOOSTERS = {"num_boost_round": 5, "num_leaves": 5, "min_data_in_leaf": 3}
 #: As wide as rankers are used: narrow networks hide that matrix products of other sizes round otherwise.
@@ -91,7 +91,7 @@ def in_company(ranker, X, qid, rows, rng) -> np.ndarray:
     with (
         threads(int(rng.integers(1, 4))),
         patch.object(reward_model, "CHUNK", one_of([1, 7, 100, reward_model.CHUNK], rng)),
-        patch.object(reward_model, "TILES_TO_SHARE", one_of([1, 8], rng)),
+        patch.object(tiles, "TILES_TO_SHARE", one_of([1, 8], rng)),
     ):
         return ranker.predict(X[rows], qid=None if qid is None else qid[rows], weights=GRID)
 
@@ -107,7 +107,7 @@ def test_scores_do_not_depend_on_other_queries_or_the_order_of_rows(seed):
         query_standardize=one_of([True, False], rng),
     )
     X, _, qid = make_data(seed, int(rng.integers(1, 700)), int(rng.integers(1, 40)))
-    with patch.object(reward_model, "TILE", one_of([64, 192, 192, 192], rng)):
+    with patch.object(tiles, "TILE", one_of([64, 192, 192, 192], rng)):
         scores = ranker.predict(X, qid=qid, weights=GRID)
         kept = rng.choice(np.unique(qid), size=rng.integers(1, len(np.unique(qid)) + 1), replace=False)
         rows = rng.permutation(np.flatnonzero(np.isin(qid, kept)))

@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 import hyperrank
 from hyperrank import HyperDPORanker, LinearScalarizationRanker, MODPORanker, SoupRanker
 from hyperrank.lists import QueryLists
-from hyperrank.rankers import reward_model
+from hyperrank.rankers import reward_model, tiles
 from hyperrank.rankers.reward_model import RewardModel
 from hyperrank.simplex import lattice
 
@@ -93,7 +93,7 @@ def test_a_score_is_the_same_to_the_bit_in_any_company(make, query_standardize, 
     )
     rows = rng.permutation(kept)
     for chunk in (7, reward_model.CHUNK):
-        with patch.object(reward_model, "CHUNK", chunk), patch.object(reward_model, "TILES_TO_SHARE", 1):
+        with patch.object(reward_model, "CHUNK", chunk), patch.object(tiles, "TILES_TO_SHARE", 1):
             again = ranker.predict(unseen.X[rows], qid=unseen.qid[rows], weights=AT)
         np.testing.assert_array_equal(again, scores[rows])
     for column, mix in zip(scores.T, AT, strict=True):

@@ -1,4 +1,4 @@
-"""LightGBM rankers on our lists: any labels, any list length, cross-fitted by query."""
+"""Growing LightGBM rankers on our lists: any labels, any list length, cross-fitted by query."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank.boosters.scoring import booster_scores
 from hyperrank.lists import QueryLists
 
 if TYPE_CHECKING:
@@ -16,10 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BOOSTER_PARAMS",
-    "booster_from_text",
     "booster_grades",
-    "booster_scores",
-    "booster_text",
     "cross_fitted_scores",
     "fit_booster",
     "fit_boosters",
@@ -254,28 +252,6 @@ def cross_fitted_scores(
     folds = np.unique(fold_of_row).tolist()
     in_threads([partial(fit_and_score, f, at) for f in folds for at in range(len(objectives))], n_jobs, X)
     return scores
-
-
-def booster_scores(
-    booster: lightgbm.Booster, X: NDArray[np.float32], rounds: int | None = None
-) -> NDArray[np.float64]:
-    """Scores of a booster, or of its first rounds alone, shape (n,); 0 rows are no error."""
-    if len(X) == 0:
-        return np.zeros(0)
-    return np.asarray(booster.predict(X, num_iteration=rounds), dtype=np.float64)
-
-
-def booster_text(booster: lightgbm.Booster) -> str:
-    """A booster in LightGBM's own text format."""
-    text: str = booster.model_to_string(num_iteration=-1)
-    return text
-
-
-def booster_from_text(text: str) -> lightgbm.Booster:
-    """A booster from LightGBM's own text format."""
-    import lightgbm
-
-    return lightgbm.Booster(model_str=text)
 
 
 def in_threads(tasks: list[Any], n_jobs: int | None, X: NDArray[np.float32]) -> list[Any]:

@@ -1,0 +1,26 @@
+"""LightGBM rankers on our lists: any labels, any list length, cross-fitted by query, scored fast."""
+
+from hyperrank.boosters.growing import (
+    BOOSTER_PARAMS,
+    MAX_GRADE,
+    booster_grades,
+    cross_fitted_scores,
+    fit_booster,
+    fit_boosters,
+    in_threads,
+)
+from hyperrank.boosters.scoring import BoosterSet, booster_from_text, booster_scores, booster_text
+
+__all__ = [
+    "BOOSTER_PARAMS",
+    "MAX_GRADE",
+    "BoosterSet",
+    "booster_from_text",
+    "booster_grades",
+    "booster_scores",
+    "booster_text",
+    "cross_fitted_scores",
+    "fit_booster",
+    "fit_boosters",
+    "in_threads",
+]
