@@ -14,6 +14,7 @@ from hyperrank._version import __version__
 
 if TYPE_CHECKING:
     from hyperrank import datasets, losses, metrics, model_selection, networks, simplex
+    from hyperrank.files import ModelFileError
     from hyperrank.front import ParetoFront
     from hyperrank.lists import QueryLists
     from hyperrank.model_selection import (
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         MixedScoresRanker,
         MODPORanker,
         SoupRanker,
+        load,
     )
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "LinearScalarizationRanker",
     "MODPORanker",
     "MixedScoresRanker",
+    "ModelFileError",
     "ParetoFront",
     "QueryKFold",
     "QueryLists",
@@ -44,6 +47,7 @@ __all__ = [
     "SoupRanker",
     "__version__",
     "datasets",
+    "load",
     "losses",
     "make_hypervolume_scorer",
     "make_ranking_scorer",
@@ -59,11 +63,13 @@ _HOMES = {
     "LinearScalarizationRanker": "hyperrank.rankers",
     "MODPORanker": "hyperrank.rankers",
     "MixedScoresRanker": "hyperrank.rankers",
+    "ModelFileError": "hyperrank.files",
     "ParetoFront": "hyperrank.front",
     "QueryKFold": "hyperrank.model_selection",
     "QueryLists": "hyperrank.lists",
     "QueryShuffleSplit": "hyperrank.model_selection",
     "SoupRanker": "hyperrank.rankers",
+    "load": "hyperrank.rankers",
     "make_hypervolume_scorer": "hyperrank.model_selection",
     "make_ranking_scorer": "hyperrank.model_selection",
 }

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank.boosters import BOOSTER_PARAMS, booster_scores, fit_boosters, in_threads
+from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviation
 from hyperrank.metrics import Metric, hypervolume
 from hyperrank.simplex import lattice_near
@@ -52,6 +53,7 @@ Fit = Callable[..., Sequence[Any]]
 Mix = Callable[[NDArray[np.float64], QueryLists], NDArray[np.float64]]
 
 
+@storable
 @dataclass(frozen=True)
 class BoosterSearch:
     """What a search found.

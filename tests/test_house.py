@@ -19,6 +19,7 @@ ROOMS = (
     "networks",
     "trees",
     "boosters",
+    "files",
     "booster_search",
     "reference",
     "training",

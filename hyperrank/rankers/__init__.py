@@ -1,6 +1,6 @@
 """The estimators."""
 
-from hyperrank.rankers.base import BaseRanker, RankerMixin
+from hyperrank.rankers.base import BaseRanker, RankerMixin, load
 from hyperrank.rankers.hyperdpo import HyperDPORanker
 from hyperrank.rankers.lightgbm_scalarization import LightGBMScalarizationRanker
 from hyperrank.rankers.linear_scalarization import LinearScalarizationRanker
@@ -17,4 +17,5 @@ __all__ = [
     "MixedScoresRanker",
     "RankerMixin",
     "SoupRanker",
+    "load",
 ]

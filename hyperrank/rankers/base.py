@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,9 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 from hyperrank.front import ParetoFront
 from hyperrank.metrics import Metric, parse_metric
 from hyperrank.rankers.inputs import GroupedFeatures, LabelledLists, read_features, read_labelled, read_scores
+from hyperrank.rankers.saving import load_ranker, save_ranker
 from hyperrank.simplex import as_weights, lattice_near
 
-__all__ = ["BaseRanker", "RankerMixin"]
+__all__ = ["BaseRanker", "RankerMixin", "load"]
 
 #: Trade-offs at which a front is profiled unless the caller says otherwise.
 FRONT_WEIGHTS = 66
@@ -226,6 +228,67 @@ class BaseRanker(RankerMixin, BaseEstimator):
             label=type(self).__name__ if label is None else label,
         )
 
+    def save(self, path: str | Path) -> Path:
+        """Write the fitted ranker to a file, which `load` reads.
+
+        The file is safetensors with JSON in its header: no pickle, nothing that could be run. It is written
+        whole or not at all: a process that is killed on the way leaves an old file as it was.
+
+        Parameters
+        ----------
+        path : path
+            Of the file, which is replaced if it exists. Its folder must exist.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        NotFittedError
+            Before fit.
+        ModelFileError
+            If the ranker holds what cannot be stored so, such as a reference model that is not LightGBM's:
+            pass its scores instead, with ``reference="scores"``.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import hyperrank
+        >>> from hyperrank import HyperDPORanker, datasets
+        >>> data = datasets.make_multilabel_ranking(n_queries=60, n_objectives=2, random_state=0)
+        >>> ranker = HyperDPORanker(max_epochs=1, random_state=0).fit(data.X, data.Y, qid=data.qid)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     again = hyperrank.load(ranker.save(f"{folder}/model.safetensors"))
+        >>> bool((again.predict(data.X) == ranker.predict(data.X)).all())
+        True
+        """
+        return save_ranker(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a ranker of this class from a file that `save` wrote; `hyperrank.load` reads any.
+
+        Parameters
+        ----------
+        path : path
+
+        Returns
+        -------
+        ranker
+
+        Raises
+        ------
+        ModelFileError
+            If the file is damaged, cut off, of a newer format, holds another ranker, or does not score as it
+            did when it was saved.
+        OSError
+            If it cannot be opened.
+        """
+        return load_ranker(path, cls)
+
     def _default_weights(self) -> NDArray[np.float64]:
         """The trade-offs at which a front is profiled by default."""
         return lattice_near(len(self.objectives_), FRONT_WEIGHTS)
@@ -254,6 +317,28 @@ class BaseRanker(RankerMixin, BaseEstimator):
         """Values of shape (k, n_lists, m)."""
         values = measure(scores, data.Y, qid=data.lists.in_place, per_query=True)
         return np.ascontiguousarray(np.moveaxis(values, 0, 1), dtype=np.float32)
+
+
+def load(path: str | Path) -> BaseRanker:
+    """Read a ranker of any kind from a file that its ``save`` wrote.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    ranker
+        Fitted; on a machine without a GPU, on the CPU.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is damaged, cut off, of a newer format, or does not score as it did when it was saved.
+    OSError
+        If it cannot be opened.
+    """
+    return BaseRanker.load(path)
 
 
 def _weighted_mean(values: NDArray[Any], share: NDArray[Any], weights: NDArray[Any]) -> float:

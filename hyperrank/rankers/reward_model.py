@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hyperrank.boosters import BoosterSet
+from hyperrank.files import storable
 from hyperrank.lists import QueryLists
 from hyperrank.networks import ConditionedScorer
 from hyperrank.networks.transforms import FeatureTransform
@@ -27,6 +28,7 @@ WEIGHTS_AT_ONCE = 32
 CHUNK, CHUNK_ON_GPU = 20 * TILE, 128 * TILE
 
 
+@storable
 class RewardModel:
     """Rewards of documents under any weights.
 
@@ -76,8 +78,7 @@ class RewardModel:
         fitted = state["transform"]
         has_missing = torch.tensor(fitted["has_missing"])
         transform = FeatureTransform(fitted["kind"], has_missing, _as_tensors(fitted["tables"]))
-        network = ConditionedScorer(**state["network"]["options"])
-        network.load_state_dict(_as_tensors(state["network"]["parameters"]))
+        network = _network(state["network"]["options"], _as_tensors(state["network"]["parameters"]))
         self.__init__(  # type: ignore[misc]
             transform.to(device),
             network.to(device).eval(),
@@ -172,6 +173,16 @@ class RewardModel:
             bounds = lists.offsets[:-1][np.unique(chunk_of_list, return_index=True)[1]]
         ends = np.append(bounds[1:], lists.n_rows)
         return list(zip(bounds.tolist(), ends.tolist(), strict=True))
+
+
+def _network(options: Mapping[str, Any], parameters: dict[str, Tensor]) -> ConditionedScorer:
+    """A network of given parameters; options that do not fit them take no memory before they are refused."""
+    if len(options["hidden"]) > len(parameters):
+        raise ValueError(f"{len(parameters)} parameters are too few for {len(options['hidden'])} layers.")
+    with torch.device("meta"):
+        network = ConditionedScorer(**options)
+    network.load_state_dict(parameters, assign=True)
+    return network
 
 
 def _as_arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:

@@ -9,11 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hyperrank.files import storable
 from hyperrank.rankers.reward_model import RewardModel
 
 __all__ = ["RewardSoup"]
 
 
+@storable
 class RewardSoup(RewardModel):
     """Rewards by the network whose parameters are the mean of several networks', by the weights asked for.
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank.files import storable
 from hyperrank.metrics import Metric
 from hyperrank.rankers.fitting import FitPlan, fit_reward_model
 from hyperrank.rankers.inputs import LabelledLists
@@ -31,6 +32,7 @@ PULLS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 N_WEIGHTS = 21
 
 
+@storable
 @dataclass(frozen=True)
 class Trial:
     r"""What was chosen on held-out lists.

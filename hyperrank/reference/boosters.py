@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank.boosters import BoosterSet, fit_boosters
+from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviations
 from hyperrank.networks.within_list import join_standardized
 from hyperrank.reference.kinds import Reference
@@ -21,6 +22,7 @@ PAIR_PARAMS: Mapping[str, Any] = {"learning_rate": 0.1, "num_boost_round": 100}
 ROWS_AT_ONCE = 1 << 13
 
 
+@storable
 class BoosterReference(Reference):
     """LightGBM rankers fitted here, their scores brought to a common scale.
 
@@ -59,6 +61,7 @@ class BoosterReference(Reference):
         return out / self.scales
 
 
+@storable
 class SummedReference(Reference):
     """Several references that are mixed by weights, their scores added objective by objective.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank.files import storable
 from hyperrank.lists import QueryLists
 
 __all__ = ["NoReference", "Reference", "ScoresReference"]
@@ -58,6 +59,7 @@ class Reference:
         return parts[:, 0 if self.main is None else self.main]
 
 
+@storable
 class NoReference(Reference):
     """No reference: all scores 0."""
 
@@ -68,6 +70,7 @@ class NoReference(Reference):
         return np.zeros((len(X), 1))
 
 
+@storable
 class ScoresReference(Reference):
     """A column of scores that the caller passes wherever features are passed."""
 

@@ -13,12 +13,14 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviations
 from hyperrank.reference.kinds import Reference
 
 __all__ = ["MixedModelsReference", "ModelReference", "fit_models", "fitted_model", "is_fitted", "take_rows"]
 
 
+@storable
 class ModelReference(Reference):
     """A fitted model with ``predict``: LightGBM, XGBoost, CatBoost, scikit-learn, or anything alike.
 
@@ -46,6 +48,7 @@ class ModelReference(Reference):
         return lists.group(scores)[:, None]
 
 
+@storable
 class MixedModelsReference(Reference):
     """Fitted models with ``predict``, one per objective, their scores brought to a common scale.
 

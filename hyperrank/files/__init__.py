@@ -1,0 +1,14 @@
+"""Files without pickle: plain values as JSON, arrays as safetensors, written whole or not at all."""
+
+from hyperrank.files.atomic import write_atomically
+from hyperrank.files.container import FORMAT, ModelFileError, read_model_file, write_model_file
+from hyperrank.files.plain import storable
+
+__all__ = [
+    "FORMAT",
+    "ModelFileError",
+    "read_model_file",
+    "storable",
+    "write_atomically",
+    "write_model_file",
+]
