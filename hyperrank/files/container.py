@@ -121,9 +121,9 @@ def _checksum(document: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) 
     """SHA-256 of all that a file holds, whatever the order in which it stands there."""
     digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode())
     for name in sorted(tensors):
-        array = np.ascontiguousarray(tensors[name])
+        array = tensors[name]
         digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(array.data if array.size else b"")
+        digest.update(np.ascontiguousarray(array).data if array.size else b"")
     return digest.hexdigest()
 
 

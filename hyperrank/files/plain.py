@@ -98,17 +98,26 @@ def from_plain(value: Any, tensors: Mapping[str, NDArray[Any]]) -> Any:
 def _text(text: str, tensors: dict[str, NDArray[Any]], where: str) -> Any:
     if len(text) <= LONG_TEXT:
         return text
-    tensors[where] = np.frombuffer(text.encode(), dtype=np.uint8)
-    return {"$text": where}
+    name = _unused(where, tensors)
+    tensors[name] = np.frombuffer(text.encode(), dtype=np.uint8)
+    return {"$text": name}
 
 
 def _array(array: NDArray[Any], tensors: dict[str, NDArray[Any]], where: str) -> dict[str, Any]:
-    if array.dtype.kind in KINDS:
-        tensors[where] = np.ascontiguousarray(array)
-        return {"$array": where}
+    if array.dtype.kind in KINDS and array.dtype.itemsize <= 8:
+        name = _unused(where, tensors)
+        tensors[name] = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
+        return {"$array": name}
     if array.ndim == 1 and all(isinstance(item, str) for item in array):
         return {"$strings": [str(item) for item in array]}
     raise NotPlainError(f"{where} is an array of {array.dtype}, which cannot be stored.")
+
+
+def _unused(name: str, tensors: Mapping[str, Any]) -> str:
+    """The name, or one like it: keys with dots may lead to the same."""
+    while name in tensors:
+        name += "_"
+    return name
 
 
 def _mapping(value: Mapping[Any, Any], tensors: dict[str, NDArray[Any]], where: str) -> dict[str, Any]:
