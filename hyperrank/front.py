@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from hyperrank.choosing import Choosing
 from hyperrank.metrics import hypervolume, non_dominated
 from hyperrank.simplex import as_weights
-from hyperrank.tradeoff import Selection, choose, desirability, known, read_limits
+from hyperrank.tradeoff import Selection, known
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["ParetoFront", "Selection"]
 
 
-class ParetoFront:
+class ParetoFront(Choosing):
     """What a ranker reaches on a set of queries at each of k trade-offs between m objectives.
 
     Rankers make it by ``pareto_front(X, Y, qid=...)``; made by hand from points, it holds any rival's results
@@ -115,7 +116,7 @@ class ParetoFront:
         return list(self.points.columns)
 
     @cached_property
-    def non_dominated(self) -> NDArray[np.bool_]:
+    def non_dominated(self) -> NDArray[np.bool_]:  # type: ignore[override]
         """Points that no other equals in all objectives and beats in at least one, shape (k,)."""
         return np.asarray(non_dominated(self.points.to_numpy()), dtype=bool)
 
@@ -135,61 +136,6 @@ class ParetoFront:
             known(reference_point, self.points.columns, "reference_point")
             reference_point = [reference_point.get(name, 0.0) for name in self.names]
         return hypervolume(self.points.to_numpy(), reference_point=reference_point)
-
-    def select(
-        self,
-        at_least: Mapping[str, float] | None = None,
-        *,
-        maximize: str | Mapping[str, float] | None = None,
-        relative: bool = True,
-    ) -> Selection:
-        """Pick the profiled trade-off that keeps every limit and is best otherwise.
-
-        Parameters
-        ----------
-        at_least : mapping of objective to float, optional
-            Limits, several at once if wanted; none by default.
-        maximize : str, mapping of objective to weight, or None
-            What is best otherwise: one objective, a weighted sum, or by default the mean over the objectives
-            without a limit (over all, if each has one). In sums an objective counts as the share of the best
-            value that the front reaches in it.
-        relative : bool, default True
-            Whether limits are shares: of the reference ranker's value or, for a front without a reference, of
-            the best value that this front reaches in the objective. False: limits are values of the metric.
-
-        Returns
-        -------
-        Selection
-            Its ``weights`` are the trade-off; it may itself be passed as weights to ``predict``.
-
-        Raises
-        ------
-        ValueError
-            If an objective is unknown, or if no trade-off keeps the limits: then the error says which limit
-            is out of reach and what the best is or, if they clash, what comes closest.
-
-        Examples
-        --------
-        >>> front = ParetoFront(
-        ...     [[0.42, 0.30], [0.41, 0.38], [0.35, 0.40]],
-        ...     [[1, 0], [0.5, 0.5], [0, 1]],
-        ...     names=["relevance", "clicks"],
-        ... )
-        >>> front.select(at_least={"relevance": 0.40}, relative=False)
-        Selection of row 1
-                   weight  value  limit  margin
-        relevance     0.5   0.41    0.4    0.01
-        clicks        0.5   0.38
-        """
-        base, owner = self.points.max(), "the front's best"
-        if self.reference is not None:
-            base, owner = self.reference, "the reference's"
-        limits = read_limits(at_least or {}, base if relative else None, owner, self.points.columns)
-        rating = desirability(self.points, maximize, limits.values.index)
-        row = choose(self.points, self.weights, limits, rating, self.non_dominated)
-        return Selection(
-            self.weights.iloc[row].to_numpy(copy=True), self.points.iloc[row], limits.values, row
-        )
 
     def plot(
         self,

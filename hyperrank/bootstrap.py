@@ -1,0 +1,179 @@
+"""The bootstrap over queries: how far means over queries can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Integral
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Evidence", "Floor", "check_resampling", "resampled_means"]
+
+#: Counts, and values in double precision, that are held at a time.
+ENTRIES_AT_ONCE = 4_000_000
+#: How far below a limit a mean may lie and still be rounding: in every resample a ranker equals itself.
+ROUNDING = 1e-9
+
+
+def resampled_means(*values: NDArray[np.floating], n_resamples: int, seed: int) -> list[NDArray[np.float64]]:
+    """Means over as many queries drawn with replacement, again and again.
+
+    Parameters
+    ----------
+    *values : ndarray of shape (r, n_queries, m)
+        NaN where a query does not count: it then leaves sum and number.
+    n_resamples : int
+        How often queries are drawn; the same ones for all values, which pairs what is compared.
+    seed : int
+        The same seed draws the same queries.
+
+    Returns
+    -------
+    list of ndarray of shape (n_resamples, r, m), float64
+        One for each of the values; NaN where no query drawn counts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> clicks = np.array([0.2, 0.4, np.nan, 0.6])[None, :, None]
+    >>> means, = resampled_means(clicks, n_resamples=2000, seed=0)
+    >>> means.shape, float(np.nanmean(means).round(2))
+    ((2000, 1, 1), 0.4)
+    """
+    n_queries = values[0].shape[1]
+    by_query = [np.moveaxis(part, 1, 0).reshape(n_queries, -1) for part in values]
+    blocks = [
+        [_means(counts, table, part.shape[2]) for table, part in zip(by_query, values, strict=True)]
+        for counts in _drawn(n_queries, n_resamples, seed)
+    ]
+    return [
+        np.concatenate(tables).reshape(n_resamples, part.shape[0], part.shape[2])
+        for tables, part in zip(zip(*blocks, strict=True), values, strict=True)
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class Floor:
+    """Limits on l objectives: values of the metric, or shares of what moves with the queries.
+
+    Attributes
+    ----------
+    limits : ndarray of shape (l,)
+        The values or shares.
+    limited : ndarray of shape (l,), int
+        The objectives.
+    base : ndarray of shape (r, n_queries, l) or None
+        What the limits are shares of: in every resample the largest of r means.
+    """
+
+    limits: NDArray[np.float64]
+    limited: NDArray[np.int64]
+    base: NDArray[np.float32] | None = None
+
+    def kept(
+        self, per_query: NDArray[np.float32], n_resamples: int, seed: int
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Where resampled means keep the limits, and the means.
+
+        Parameters
+        ----------
+        per_query : ndarray of shape (r, n_queries, m)
+            The values of r trade-offs.
+        n_resamples, seed : int
+            Of the bootstrap.
+
+        Returns
+        -------
+        kept : ndarray of shape (n_resamples, r, l), bool
+            False too where a mean is NaN.
+        means : ndarray of shape (n_resamples, r, m)
+        """
+        base = () if self.base is None else (self.base,)
+        means, *of_base = resampled_means(per_query, *base, n_resamples=n_resamples, seed=seed)
+        floors = self.limits * of_base[0].max(axis=1) if of_base else self.limits[None]
+        slack = ROUNDING * np.maximum(1.0, np.abs(floors))
+        return means[:, :, self.limited] >= (floors - slack)[:, None], means
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What the queries tell of one trade-off; computed when it is first asked for.
+
+    Attributes
+    ----------
+    per_query : ndarray of shape (n_queries, m)
+        Its values by query.
+    floor : Floor
+        The limits.
+    n_resamples, seed : int
+        Of the bootstrap.
+    """
+
+    per_query: NDArray[np.float32]
+    floor: Floor
+    n_resamples: int
+    seed: int
+
+    @cached_property
+    def _resampled(self) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        return self.floor.kept(self.per_query[None], self.n_resamples, self.seed)
+
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        """Whether each limit is kept in each resample, shape (n_resamples, l)."""
+        return self._resampled[0][:, 0]
+
+    @property
+    def means(self) -> NDArray[np.float64]:
+        """Resampled means, shape (n_resamples, m)."""
+        return self._resampled[1][:, 0]
+
+
+def check_resampling(n_resamples: int, random_state: int, confidence: float | None) -> None:
+    """Refuse options of a bootstrap that mean nothing."""
+    if not isinstance(n_resamples, Integral) or isinstance(n_resamples, bool) or n_resamples < 1:
+        raise ValueError(f"n_resamples must be a whole number of at least 1; got {n_resamples!r}.")
+    if not isinstance(random_state, Integral) or isinstance(random_state, bool) or random_state < 0:
+        raise ValueError(
+            f"random_state must be a whole number of at least 0, so that the same call promises the same; "
+            f"got {random_state!r}."
+        )
+    number = isinstance(confidence, int | float | np.number) and not isinstance(confidence, bool)
+    if confidence is not None and not (number and 0 < confidence < 1):
+        raise ValueError(
+            f"confidence must be a probability between 0 and 1, such as 0.9; got {confidence!r}."
+        )
+
+
+def _drawn(n_queries: int, n_resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """How often each query was drawn, of shape (some resamples, n_queries), block by block."""
+    rng = np.random.default_rng(seed)
+    block = max(1, ENTRIES_AT_ONCE // n_queries)
+    for first in range(0, n_resamples, block):
+        counts = np.empty((min(block, n_resamples - first), n_queries))
+        for row in counts:  # one at a time: a row stays in the processor's cache
+            row[:] = np.bincount(rng.integers(n_queries, size=n_queries), minlength=n_queries)
+        yield counts
+
+
+def _means(counts: NDArray[np.float64], values: NDArray[np.floating], m: int) -> NDArray[np.float64]:
+    """Means by counts of shape (b, n_queries) of values of shape (n_queries, r * m)."""
+    sums = np.zeros((len(counts), values.shape[1]))
+    totals = np.zeros_like(sums)
+    rows = max(1, ENTRIES_AT_ONCE // values.shape[1])
+    for first in range(0, len(values), rows):
+        part = values[first : first + rows].astype(np.float64)
+        share = counts[:, first : first + rows]
+        known = ~np.isnan(part)
+        sums += share @ np.where(known, part, 0.0)
+        # Mostly whether a query counts is a matter of its labels: the same for all r, and a product less.
+        by_label = known.reshape(len(part), -1, m)
+        if (by_label == by_label[:, :1]).all():
+            totals += np.tile(share @ by_label[:, 0].astype(np.float64), by_label.shape[1])
+        else:
+            totals += share @ known.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        return sums / totals
