@@ -14,6 +14,7 @@ from hyperrank._version import __version__
 
 if TYPE_CHECKING:
     from hyperrank import datasets, losses, metrics, model_selection, networks, simplex
+    from hyperrank.assigned import PerQuery, PerRow
     from hyperrank.files import ModelFileError
     from hyperrank.front import ParetoFront
     from hyperrank.lists import QueryLists
@@ -41,6 +42,8 @@ __all__ = [
     "MixedScoresRanker",
     "ModelFileError",
     "ParetoFront",
+    "PerQuery",
+    "PerRow",
     "QueryKFold",
     "QueryLists",
     "QueryShuffleSplit",
@@ -65,6 +68,8 @@ _HOMES = {
     "MixedScoresRanker": "hyperrank.rankers",
     "ModelFileError": "hyperrank.files",
     "ParetoFront": "hyperrank.front",
+    "PerQuery": "hyperrank.assigned",
+    "PerRow": "hyperrank.assigned",
     "QueryKFold": "hyperrank.model_selection",
     "QueryLists": "hyperrank.lists",
     "QueryShuffleSplit": "hyperrank.model_selection",

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from hyperrank.assigned import TRADE_OFF
 from hyperrank.choosing import Choosing
 from hyperrank.metrics import hypervolume, non_dominated
 from hyperrank.simplex import as_weights
@@ -96,6 +97,7 @@ class ParetoFront(Choosing):
         self.label = label
         self.points = _table(points, columns, "points")
         self.weights = pd.DataFrame(np.atleast_2d(as_weights(_by_name(weights, columns), m)), columns=columns)
+        self.weights.index.name = TRADE_OFF
         k = len(self.points)
         if len(self.weights) != k:
             raise ValueError(
@@ -184,7 +186,7 @@ class ParetoFront(Choosing):
 
     def to_frame(self) -> pd.DataFrame:
         """All in one table: columns ``weight_<objective>``, ``<objective>`` and ``non_dominated``."""
-        table = self.weights.add_prefix("weight_").join(self.points)
+        table = self.weights.rename_axis(None).add_prefix("weight_").join(self.points)
         return table.assign(non_dominated=self.non_dominated)
 
     def __len__(self) -> int:

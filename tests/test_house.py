@@ -14,6 +14,7 @@ ROOMS = (
     "_version",
     "lists",
     "simplex",
+    "assigned",
     "metrics",
     "losses",
     "networks",

@@ -86,18 +86,32 @@ class ConditionedLinear(nn.Module):
         index : Tensor of shape (n,) or None
             The list of each row; None where all rows share the conditions.
         """
+        return self.moved(hidden, self.moves(condition), index)
+
+    def moves(self, condition: Tensor) -> tuple[Tensor, ...]:
+        """What the weights do to the layer: by kind, shift, gain or diagonal of shape (lists, k, width)."""
+        if self.kind == "none":
+            return (condition[..., :0],)
+        if self.kind == "film":
+            return self.shift(condition), self.gain(condition)
+        if self.kind == "hypernetwork":
+            return self.shift(condition), self.diagonal(condition)
+        return (self.shift(condition),)
+
+    def moved(self, hidden: Tensor, moves: tuple[Tensor, ...], index: Tensor | None) -> Tensor:
+        """Output of shape (n, k, n_out), for what `moves` gave."""
         shared = self.shared(hidden)
         if hidden.ndim == 2:
             shared = shared[:, None]
         if self.kind == "none":
-            return shared.expand(-1, condition.shape[1], -1)
-        shift = _per_row(self.shift(condition), index)
+            return shared.expand(-1, moves[0].shape[1], -1)
+        shift = _per_row(moves[0], index)
         if self.kind == "film":
-            return torch.addcmul(shared + shift, shared, _per_row(self.gain(condition), index))
+            return torch.addcmul(shared + shift, shared, _per_row(moves[1], index))
         if self.kind == "hypernetwork":
             low = self.down(hidden)
             low = low[:, None] if hidden.ndim == 2 else low
-            return shared + self.up(low * _per_row(self.diagonal(condition), index)) + shift
+            return shared + self.up(low * _per_row(moves[1], index)) + shift
         return shared + shift
 
 

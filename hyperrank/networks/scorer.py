@@ -96,17 +96,25 @@ class ConditionedScorer(nn.Module):
             weights, index = weights[None], None
         elif index is None:
             raise ValueError(f"weights of shape {tuple(weights.shape)} need index, the list of each row.")
+        return self.moved(features, self.moves(weights), index)
+
+    def moves(self, weights: Tensor) -> tuple[Tensor, ...]:
+        """What weights of shape (..., k, m) do to the layers that know them, by kind (..., k, width)."""
+        condition = self.embedding(weights)
+        moves = self.conditioned.moves(condition)
+        return moves if self.conditioning == "none" else (*moves, self.head_shift(condition))
+
+    def moved(self, features: Tensor, moves: tuple[Tensor, ...], index: Tensor | None = None) -> Tensor:
+        """Scores of all rows for what `moves` gave, shape (n, k)."""
         hidden = features
         for layer in self.trunk:
             hidden = self._drop(torch.nn.functional.silu(layer(hidden)))
-        condition = self.embedding(weights)
-        hidden = torch.nn.functional.silu(self.conditioned(hidden, condition, index))
+        hidden = torch.nn.functional.silu(self.conditioned.moved(hidden, moves, index))
         hidden = self._drop_shared(hidden)
         scores = self.head(hidden)[..., 0]
         if self.conditioning == "none":
             return scores
-        vector = self.head_shift(condition)
-        vector = vector if index is None else vector[index]
+        vector = moves[-1] if index is None else moves[-1][index]
         return scores + (hidden * vector).sum(dim=-1)
 
     def _drop(self, hidden: Tensor) -> Tensor:

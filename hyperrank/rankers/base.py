@@ -11,9 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from hyperrank.assigned import MixedRows, PerQuery, PerRow, assigned, in_order
 from hyperrank.front import ParetoFront
 from hyperrank.metrics import Metric, parse_metric
-from hyperrank.rankers.inputs import GroupedFeatures, LabelledLists, read_features, read_labelled, read_scores
+from hyperrank.rankers.inputs import (
+    GroupedFeatures,
+    LabelledLists,
+    read_features,
+    read_labelled,
+    read_scores,
+    split_qid,
+)
 from hyperrank.rankers.saving import load_ranker, save_ranker
 from hyperrank.simplex import as_weights, lattice_near
 
@@ -61,6 +69,18 @@ class BaseRanker(RankerMixin, BaseEstimator):
         """Scores of grouped rows under k weights, shape (n, k)."""
         raise NotImplementedError
 
+    def _scores_by_row(self, data: GroupedFeatures, mixes: MixedRows) -> NDArray[np.floating[Any]]:
+        """Scores of grouped rows, each under its own weights, shape (n,).
+
+        For any ranker, and slow where many weights differ: all rows are scored under each of them.
+        """
+        distinct = mixes.distinct
+        scores: NDArray[np.floating[Any]] = np.zeros(len(data.X))
+        for number, mix in enumerate(distinct.mixes):
+            rows = distinct.index == number
+            scores[rows] = self._scores(data, mix[None])[rows, 0]
+        return scores
+
     def _reference_scores(self, data: GroupedFeatures) -> NDArray[np.floating[Any]] | None:
         """Scores of the reference ranker itself for grouped rows, shape (n,), or None."""
         return None
@@ -70,7 +90,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
         X: Any,
         *,
         qid: ArrayLike | None = None,
-        weights: ArrayLike | Mapping[str, float] | None = None,
+        weights: ArrayLike | Mapping[str, float] | PerQuery | PerRow | None = None,
     ) -> NDArray[np.floating[Any]]:
         """Score documents under one or several trade-offs; higher ranks first.
 
@@ -80,13 +100,15 @@ class BaseRanker(RankerMixin, BaseEstimator):
             Features, NaN where missing; a frame may carry the query ids in a column ``qid``.
         qid : array-like of shape (n,), optional
             Query ids; one list by default.
-        weights : array-like of shape (m,) or (k, m), or mapping of objective to weight, optional
-            Trade-offs on the simplex; equal weights by default.
+        weights : array-like of shape (m,) or (k, m), mapping, PerQuery or PerRow, optional
+            One or k trade-offs on the simplex, or one by objective name; equal weights by default. A frame
+            with query ids in an index or a column of the name ``qid``, or `PerQuery`, gives each query its
+            own; `PerRow` each row.
 
         Returns
         -------
         ndarray of shape (n,) or (n, k)
-            In the order of the rows of `X`.
+            (n, k) for k trade-offs. In the order of the rows of `X`.
 
         Raises
         ------
@@ -101,10 +123,24 @@ class BaseRanker(RankerMixin, BaseEstimator):
         self, X: Any, qid: Any, weights: Any, *, ref_scores: Any = None, **options: Any
     ) -> NDArray[np.floating[Any]]:
         check_is_fitted(self)
+        own = assigned(weights, self.objectives_)
+        if own is not None:
+            return self._predict_by_row(X, qid, own, ref_scores, **options)
         at = self._weights(weights)
         data = read_features(self, X, qid, reset=False, ref_scores=ref_scores)
         scores = data.lists.ungroup(self._scores(data, np.atleast_2d(at), **options))
         return scores[:, 0] if at.ndim == 1 else scores
+
+    def _predict_by_row(
+        self, X: Any, qid: Any, weights: PerQuery | PerRow, ref_scores: Any, **options: Any
+    ) -> NDArray[np.floating[Any]]:
+        if isinstance(weights, PerQuery) and split_qid(X, qid)[1] is None:
+            raise ValueError(
+                "weights are given by query, but which rows are of which query is not: pass qid."
+            )
+        data = read_features(self, X, qid, reset=False, ref_scores=ref_scores)
+        mixes = weights.rows(data.lists, self.objectives_)
+        return data.lists.ungroup(self._scores_by_row(data, mixes, **options))
 
     def score(
         self,
@@ -200,7 +236,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
         check_is_fitted(self)
         m = len(self.objectives_)
         default = self._default_weights() if weights is None else weights
-        at = np.atleast_2d(as_weights(default, m, self.objectives_))
+        at = np.atleast_2d(as_weights(self._for_all(default), m, self.objectives_))
         data = self._read(X, Y, qid, options.pop("ref_scores", None))
         measure = self._metric() if metric is None else parse_metric(metric)
         block = max(1, MAX_SCORES // len(data.X))
@@ -295,7 +331,15 @@ class BaseRanker(RankerMixin, BaseEstimator):
 
     def _weights(self, weights: ArrayLike | Mapping[str, float] | None) -> NDArray[np.float64]:
         m = len(self.objectives_)
-        return np.full(m, 1 / m) if weights is None else as_weights(weights, m, self.objectives_)
+        if weights is None:
+            return np.full(m, 1 / m)
+        return as_weights(self._for_all(weights), m, self.objectives_)
+
+    def _for_all(self, weights: Any) -> Any:
+        """Weights that hold for all rows; refuses those of queries or rows."""
+        if assigned(weights, self.objectives_) is not None:
+            raise ValueError("weights per query or row are for predict; here give trade-offs for all rows.")
+        return in_order(weights, self.objectives_)
 
     def _metric(self) -> Metric:
         return parse_metric(self.metric)

@@ -11,14 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
+from hyperrank.assigned import MixedRows, PerQuery, PerRow
 from hyperrank.booster_search import BoosterSearch, is_search, search_mixed_scores
 from hyperrank.lists import within_list_deviation
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.base import BaseRanker
+from hyperrank.rankers.by_row import mixed_by_row
 from hyperrank.rankers.fitting import FitPlan, Validation, automatic_epochs
 from hyperrank.rankers.holdout import hold_out, read_list_weight, read_validation
 from hyperrank.rankers.inputs import GroupedFeatures, LabelledLists, read_labelled
 from hyperrank.rankers.options import check_number, network_plan, resolve_objective
+from hyperrank.rankers.reward_model import RewardModel
 from hyperrank.rankers.trial import Trial, run_trial, split_for_trial
 from hyperrank.reference import (
     NoReference,
@@ -84,6 +87,7 @@ class DPORanker(BaseRanker):
     max_epochs: Any
     reference_: Reference
     pull_: float
+    model_: RewardModel
     booster_search_: BoosterSearch
 
     def predict(
@@ -91,7 +95,7 @@ class DPORanker(BaseRanker):
         X: Any,
         *,
         qid: ArrayLike | None = None,
-        weights: ArrayLike | Mapping[str, float] | None = None,
+        weights: ArrayLike | Mapping[str, float] | PerQuery | PerRow | None = None,
         temperature: float | None = None,
         ref_scores: ArrayLike | None = None,
     ) -> NDArray[np.floating[Any]]:
@@ -103,8 +107,10 @@ class DPORanker(BaseRanker):
             Features, NaN where missing; a frame may carry the query ids in a column ``qid``.
         qid : array-like of shape (n,), optional
             Query ids, which matter only where `query_standardize` is on; one list by default.
-        weights : array-like of shape (m,) or (k, m), or mapping of objective to weight, optional
-            Trade-offs on the simplex; equal weights by default.
+        weights : array-like of shape (m,) or (k, m), mapping, PerQuery or PerRow, optional
+            One or k trade-offs on the simplex, or one by objective name; equal weights by default. A frame
+            with query ids in an index or a column of the name ``qid``, or `PerQuery`, gives each query its
+            own; `PerRow` each row.
         temperature : float, optional
             How hard the objectives pull away from the reference: 0 gives the reference itself, 1 (the
             default) what was trained, more goes further. The same as training with beta / temperature.
@@ -114,7 +120,7 @@ class DPORanker(BaseRanker):
         Returns
         -------
         ndarray of shape (n,) or (n, k), float64
-            In the order of the rows of `X`.
+            (n, k) for k trade-offs. In the order of the rows of `X`.
 
         Raises
         ------
@@ -129,12 +135,26 @@ class DPORanker(BaseRanker):
         """Rewards of grouped rows under k weights, shape (n, k)."""
         raise NotImplementedError
 
+    def _rewards_by_row(self, data: GroupedFeatures, mixes: MixedRows) -> NDArray[np.floating[Any]]:
+        """Rewards of grouped rows, each under its own weights, shape (n,)."""
+        return self.model_.rewards_by_row(data.X, data.lists.in_place, mixes)
+
     def _scores(
         self, data: GroupedFeatures, weights: NDArray[np.float64], *, temperature: float | None = None
     ) -> NDArray[np.float64]:
-        factor = 1.0 if temperature is None else check_number("temperature", temperature, at_least=0)
         base = self.reference_.mix(data.parts(self.reference_), weights)
-        return base + np.float64(factor * self.pull_) * self._rewards(data, weights)
+        return base + self._pulled(temperature) * self._rewards(data, weights)
+
+    def _scores_by_row(
+        self, data: GroupedFeatures, mixes: MixedRows, *, temperature: float | None = None
+    ) -> NDArray[np.float64]:
+        base = mixed_by_row(data.parts(self.reference_), mixes)
+        return base + self._pulled(temperature) * self._rewards_by_row(data, mixes)
+
+    def _pulled(self, temperature: float | None) -> np.float64:
+        """What rewards are multiplied by."""
+        factor = 1.0 if temperature is None else check_number("temperature", temperature, at_least=0)
+        return np.float64(factor * self.pull_)
 
     def _reference_scores(self, data: GroupedFeatures) -> NDArray[np.float64] | None:
         if isinstance(self.reference_, NoReference):

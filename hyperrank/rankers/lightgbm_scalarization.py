@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
+from hyperrank.assigned import MixedRows
 from hyperrank.booster_search import is_search
 from hyperrank.boosters import booster_scores
 from hyperrank.lists import within_list_deviation
@@ -169,7 +171,10 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         return self
 
     def _scores(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        def scores_of(row: int) -> NDArray[np.float64]:
-            return booster_scores(self.boosters_[row], data.X)
+        return np.asarray(self._of_held(weights, partial(self._scores_of, data), scales=self.scales_))
 
-        return np.asarray(self._of_held(weights, scores_of, scales=self.scales_))
+    def _scores_by_row(self, data: GroupedFeatures, mixes: MixedRows) -> NDArray[np.float64]:
+        return self._of_held_by_row(mixes, partial(self._scores_of, data), scales=self.scales_)
+
+    def _scores_of(self, data: GroupedFeatures, row: int) -> NDArray[np.float64]:
+        return booster_scores(self.boosters_[row], data.X)

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
+from hyperrank.assigned import MixedRows
 from hyperrank.booster_search import BoosterSearch, is_search, search_mixed_scores
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.base import BaseRanker
+from hyperrank.rankers.by_row import mixed_by_row
 from hyperrank.rankers.holdout import read_list_weight
 from hyperrank.rankers.inputs import GroupedFeatures, read_labelled
 from hyperrank.rankers.options import resolve_objective
@@ -151,6 +153,9 @@ class MixedScoresRanker(BaseRanker):
     def _scores(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         mixed = self.reference_.mix(data.parts(self.reference_), weights)
         return np.broadcast_to(mixed, (len(data.X), len(weights)))
+
+    def _scores_by_row(self, data: GroupedFeatures, mixes: MixedRows) -> NDArray[np.float64]:
+        return mixed_by_row(data.parts(self.reference_), mixes)
 
     def _reference_scores(self, data: GroupedFeatures) -> NDArray[np.float64]:
         return self.reference_.own_scores(data.parts(self.reference_))

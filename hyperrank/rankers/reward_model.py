@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hyperrank.assigned import MixedRows
 from hyperrank.boosters import BoosterSet
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists
@@ -135,33 +136,78 @@ class RewardModel:
         -------
         ndarray of shape (n, k), float32
         """
-        out = np.empty((len(X), len(weights)), dtype=np.float32)
         at = torch.from_numpy(weights).to(self.device, torch.float32)
+        out = np.empty((len(X), len(weights)), dtype=np.float32)
+
+        def score(seen: Tensor, rows: slice, n_threads: int) -> Tensor:
+            return self.scores(seen, at, n_threads)
+
+        return self._by_chunks(score, X, lists, out)
+
+    def rewards_by_row(
+        self, X: NDArray[np.float32], lists: QueryLists, mixes: MixedRows
+    ) -> NDArray[np.float32]:
+        """Rewards of grouped rows, each under its own weights, shape (n,)."""
+
+        def score(seen: Tensor, rows: slice, n_threads: int) -> Tensor:
+            return self.scores_by_row(seen, MixedRows(mixes.mixes, mixes.index[rows]), n_threads)
+
+        return self._by_chunks(score, X, lists, np.empty(len(X), dtype=np.float32))
+
+    def _by_chunks(
+        self,
+        score: Callable[[Tensor, slice, int], Tensor],
+        X: NDArray[np.float32],
+        lists: QueryLists,
+        out: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """Fill `out` with the scores of what the network sees, by threads that take a chunk of rows each."""
         if self.network.training:
             self.network.eval()
 
-        def score(bounds: tuple[int, int], n_threads: int = 1) -> None:
+        def work(bounds: tuple[int, int], n_threads: int = 1) -> None:
             first, last = bounds
             part = QueryLists.from_sizes(np.diff(np.clip(lists.offsets, first, last)))
             seen = self.features(self.inputs(X[first:last]), part)
-            out[first:last] = self.scores(seen, at, n_threads).cpu().numpy()
+            out[first:last] = score(seen, slice(first, last), n_threads).cpu().numpy()
 
         chunks = self._chunks(lists)
         with one_thread_each() as n_threads:
             if len(chunks) == 1:
-                score(chunks[0], n_threads)
+                work(chunks[0], n_threads)
             else:
-                shared(score, chunks, n_threads if self.device.type == "cpu" else 1)
+                shared(work, chunks, n_threads if self.device.type == "cpu" else 1)
         return out
+
+    def scores_by_row(self, features: Tensor, mixes: MixedRows, n_threads: int = 1) -> Tensor:
+        """Network scores of shape (n,), each row under its own weights, in tiles."""
+        distinct = mixes.distinct
+        moves = [move[:, None] for move in self._moves(torch.from_numpy(distinct.mixes))]
+        # The number of its weights goes with each row: in single precision exact for 16 million of them.
+        number = torch.from_numpy(distinct.index).to(self.device, torch.float32)
+
+        def score(tile: Tensor) -> Tensor:
+            return self.network.moved(tile[:, :-1].contiguous(), tuple(moves), tile[:, -1].long())[:, 0]
+
+        return in_tiles(score, torch.cat([features, number[:, None]], dim=1), n_threads)
 
     def scores(self, features: Tensor, weights: Tensor, n_threads: int = 1) -> Tensor:
         """Network scores of shape (n, k) for what the network sees, in tiles."""
-        parts = weights.split(WEIGHTS_AT_ONCE)
+        pieces = [move[None].split(WEIGHTS_AT_ONCE, dim=1) for move in self._moves(weights)]
+        parts = list(zip(*pieces, strict=True))
 
         def score(tile: Tensor) -> Tensor:
-            return torch.cat([self.network(tile, part) for part in parts], dim=1)
+            return torch.cat([self.network.moved(tile, part) for part in parts], dim=1)
 
         return in_tiles(score, features, n_threads)
+
+    def _moves(self, weights: Tensor) -> tuple[Tensor, ...]:
+        """What weights of shape (k, m) do to the network, in tiles too: the same bits for one as for many."""
+        at = weights.to(self.device, torch.float32)
+        with torch.no_grad():
+            widths = [move.shape[-1] for move in self.network.moves(at[:1])]
+        together = in_tiles(lambda tile: torch.cat(self.network.moves(tile), dim=1), at)
+        return together.split(widths, dim=1)
 
     def _chunks(self, lists: QueryLists) -> list[tuple[int, int]]:
         """Bounds of chunks; they keep lists whole where the features of a row depend on its list."""

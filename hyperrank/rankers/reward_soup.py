@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hyperrank.assigned import MixedRows
 from hyperrank.files import storable
+from hyperrank.rankers.by_row import rows_by_mix
 from hyperrank.rankers.reward_model import RewardModel
 
 __all__ = ["RewardSoup"]
@@ -78,3 +80,12 @@ class RewardSoup(RewardModel):
         """Scores of shape (n, k) for what the networks see, in tiles."""
         parts = [self.mixed(mix).scores(features, mix[None], n_threads) for mix in weights]
         return torch.cat(parts, dim=1)
+
+    def scores_by_row(self, features: Tensor, mixes: MixedRows, n_threads: int = 1) -> Tensor:
+        """Scores of shape (n,), each row by the network that is mixed for its weights."""
+        out = features.new_empty(len(features))
+        for mix, rows in rows_by_mix(mixes):
+            at = torch.from_numpy(mix).to(self.device, torch.float32)
+            chosen = torch.from_numpy(rows).to(features.device)
+            out[chosen] = self.scores(features[chosen], at[None], n_threads)[:, 0]
+        return out

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hyperrank.assigned import MixedRows
 from hyperrank.metrics import Metric
 from hyperrank.rankers.dpo import DPORanker
 from hyperrank.rankers.fitting import FitPlan, RewardMargin, Validation, fit_reward_model
@@ -200,8 +201,18 @@ class NetworkGridRanker(WeightGridRanker, SeparateNetworksRanker):
     ) -> NDArray[np.float64]:
         return super()._scores(data, self._served(weights), temperature=temperature)
 
+    def _scores_by_row(
+        self, data: GroupedFeatures, mixes: MixedRows, *, temperature: float | None = None
+    ) -> NDArray[np.float64]:
+        distinct = mixes.distinct
+        served = MixedRows(self._served(distinct.mixes), distinct.index)
+        return super()._scores_by_row(data, served, temperature=temperature)
+
     def _rewards(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
         return self._of_held(weights, partial(self._rewards_of, data))
+
+    def _rewards_by_row(self, data: GroupedFeatures, mixes: MixedRows) -> NDArray[np.floating[Any]]:
+        return self._of_held_by_row(mixes, partial(self._rewards_of, data))
 
     def _rewards_of(self, data: GroupedFeatures, row: int) -> NDArray[np.float32]:
         """Rewards by the model for one row of ``weights_``, shape (n,)."""

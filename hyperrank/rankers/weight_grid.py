@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hyperrank.assigned import MixedRows
 from hyperrank.rankers.base import BaseRanker
 from hyperrank.rankers.off_grid import check_off_grid, interpolation_shares
 from hyperrank.simplex import as_weights, lattice_near
@@ -41,7 +42,7 @@ class WeightGridRanker(BaseRanker):
         m = len(self.objectives_)
         if weights is None:
             return np.asarray(self.weights_[np.argmin(self._distances(np.full((1, m), 1 / m))[0])])
-        at = as_weights(weights, m, self.objectives_)
+        at = as_weights(self._for_all(weights), m, self.objectives_)
         if check_off_grid(self.off_grid) == "refuse":
             self._nearest(np.atleast_2d(at))
         return at
@@ -77,13 +78,33 @@ class WeightGridRanker(BaseRanker):
             if len(recipe) == 1:
                 columns += [scores[row] for row in recipe]
                 continue
-            sigma = {row: 1.0 if scales is None else float(scales[row]) for row in recipe}
-            mean = sum(share * sigma[row] for row, share in recipe.items())
             mixed: NDArray[np.floating[Any]] = np.zeros(1)
-            for row, share in recipe.items():
-                mixed = mixed + np.float64(mean * share / sigma[row]) * scores[row]
+            for row, factor in _factors(recipe, scales).items():
+                mixed = mixed + factor * scores[row]
             columns.append(mixed)
         return np.column_stack(columns)
+
+    def _of_held_by_row(
+        self,
+        mixes: MixedRows,
+        scores_of: Callable[[int], NDArray[Any]],
+        *,
+        scales: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.float64]:
+        """The same under the weights of each row, shape (n,); each model held scores at most once."""
+        distinct = mixes.distinct
+        recipes = self._recipes(distinct.mixes)
+        factors = np.zeros((len(recipes), len(self.weights_)))
+        for number, recipe in enumerate(recipes):
+            for row, factor in _factors(recipe, scales).items():
+                factors[number, row] = factor
+        out = np.zeros(len(distinct.index))
+        # By ascending rows, as in every recipe: the same sums in the same order.
+        for held in np.flatnonzero(factors.any(axis=0)).tolist():
+            factor = factors[distinct.index, held]
+            used = np.flatnonzero(factor)
+            out[used] += factor[used] * scores_of(held)[used]
+        return out
 
     def _recipes(self, weights: NDArray[np.float64]) -> list[dict[int, float]]:
         """For each of the weights the rows of ``weights_`` that make them up, and their shares."""
@@ -132,7 +153,10 @@ class WeightGridRanker(BaseRanker):
 
     def _distances(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Largest differences from the weights held, shape (k, held)."""
-        return np.asarray(np.abs(weights[:, None] - self.weights_).max(axis=2))
+        distances = np.zeros((len(weights), len(self.weights_)))
+        for asked, held in zip(weights.T, self.weights_.T, strict=True):
+            np.maximum(distances, np.abs(asked[:, None] - held), out=distances)
+        return distances
 
 
 def weight_grid(weights: Any, names: tuple[str, ...]) -> NDArray[np.float64]:
@@ -167,6 +191,15 @@ def weight_grid(weights: Any, names: tuple[str, ...]) -> NDArray[np.float64]:
     if len(np.unique(grid, axis=0)) < len(grid):
         raise ValueError("weights hold the same trade-off twice: name each once.")
     return grid
+
+
+def _factors(recipe: Mapping[int, float], scales: NDArray[np.float64] | None) -> dict[int, np.float64]:
+    """What the scores of each model in a recipe are multiplied by; 1 for a model alone."""
+    if len(recipe) == 1:
+        return dict.fromkeys(recipe, np.float64(1.0))
+    sigma = {row: 1.0 if scales is None else float(scales[row]) for row in recipe}
+    mean = sum(share * sigma[row] for row, share in recipe.items())
+    return {row: np.float64(mean * share / sigma[row]) for row, share in recipe.items()}
 
 
 def _spelled(weights: NDArray[np.float64]) -> str:

@@ -23,6 +23,7 @@ from hyperrank import (
     MixedScoresRanker,
     QueryLists,
 )
+from hyperrank.assigned import MixedRows
 from hyperrank.networks import ConditionedScorer
 from hyperrank.networks.transforms import FeatureTransform
 from hyperrank.rankers import reward_model, tiles
@@ -146,6 +147,22 @@ def test_rows_of_any_width_are_scored_alike_wherever_they_stand(conditioning, hi
         scores = model.rewards(X, QueryLists.from_sizes([len(X)]), weights)
         again = model.rewards(X[rows], QueryLists.from_sizes([len(rows)]), weights)
         np.testing.assert_array_equal(again, scores[rows], err_msg=f"{d} features, {k} weights")
+
+
+@pytest.mark.parametrize("hidden", [(3,), (6, 16), (33, 9), (128, 128)], ids=str)
+@pytest.mark.parametrize("conditioning", CONDITIONINGS)
+def test_rows_of_any_width_are_scored_under_weights_of_their_own_as_under_each_alone(conditioning, hidden):
+    rng = np.random.default_rng(0)
+    for d, u in ((1, 1), (9, 7), (46, 300)):
+        model, n = any_model(d, hidden, conditioning), 500
+        X, weights = rng.normal(size=(n, d)).astype(np.float32), rng.dirichlet([1.0] * 3, size=u)
+        mixes, lists = MixedRows(weights, rng.integers(u, size=n)), QueryLists.from_sizes([n])
+        found = model.rewards_by_row(X, lists, mixes)
+        some = np.unique(mixes.index)[:20]
+        for number in some:
+            rows = mixes.index == number
+            alone = model.rewards(X, lists, weights[[number]])[rows, 0]
+            np.testing.assert_array_equal(found[rows], alone, err_msg=f"{d} features, {u} weights")
 
 
 def any_model(d: int, hidden: tuple[int, ...], conditioning: str) -> reward_model.RewardModel:
