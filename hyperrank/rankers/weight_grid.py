@@ -195,8 +195,6 @@ def weight_grid(weights: Any, names: tuple[str, ...]) -> NDArray[np.float64]:
 
 def _factors(recipe: Mapping[int, float], scales: NDArray[np.float64] | None) -> dict[int, np.float64]:
     """What the scores of each model in a recipe are multiplied by; 1 for a model alone."""
-    if len(recipe) == 1:
-        return dict.fromkeys(recipe, np.float64(1.0))
     sigma = {row: 1.0 if scales is None else float(scales[row]) for row in recipe}
     mean = sum(share * sigma[row] for row, share in recipe.items())
     return {row: np.float64(mean * share / sigma[row]) for row, share in recipe.items()}
