@@ -19,6 +19,7 @@ from hyperrank.networks import ConditionedScorer
 from hyperrank.networks.transforms import fit_transform_module
 from hyperrank.rankers.inputs import LabelledLists
 from hyperrank.rankers.reward_model import RewardModel
+from hyperrank.rankers.tiles import one_thread_each
 from hyperrank.simplex import lattice_near
 from hyperrank.training import ListTensors, Margin, TrainingProgress, TrainingResult, TrainingSettings, train
 
@@ -273,7 +274,9 @@ def _front_score(model: RewardModel, validation: Validation) -> Callable[[torch.
     at = torch.from_numpy(weights).to(model.device, torch.float32)
 
     def evaluate(_: torch.nn.Module) -> float:
-        scores = reference + validation.pull * model.scores(features, at).cpu().numpy()
+        with one_thread_each() as n_threads:
+            rewards = model.scores(features, at, n_threads).cpu().numpy()
+        scores = reference + validation.pull * rewards
         points = np.atleast_2d(validation.metric(scores, data.Y, qid=data.lists.in_place))
         known = ~np.isnan(points).all(axis=0)
         return hypervolume(points[:, known]) if known.any() else 0.0

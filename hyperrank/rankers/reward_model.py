@@ -139,7 +139,7 @@ class RewardModel:
         at = torch.from_numpy(weights).to(self.device, torch.float32)
         out = np.empty((len(X), len(weights)), dtype=np.float32)
 
-        def score(seen: Tensor, rows: slice, n_threads: int) -> Tensor:
+        def score(seen: Tensor, _: slice, n_threads: int) -> Tensor:
             return self.scores(seen, at, n_threads)
 
         return self._by_chunks(score, X, lists, out)
@@ -162,8 +162,6 @@ class RewardModel:
         out: NDArray[np.float32],
     ) -> NDArray[np.float32]:
         """Fill `out` with the scores of what the network sees, by threads that take a chunk of rows each."""
-        if self.network.training:
-            self.network.eval()
 
         def work(bounds: tuple[int, int], n_threads: int = 1) -> None:
             first, last = bounds
@@ -204,6 +202,8 @@ class RewardModel:
     def _moves(self, weights: Tensor) -> tuple[Tensor, ...]:
         """What weights of shape (k, m) do to the network, in tiles too: the same bits for one as for many."""
         at = weights.to(self.device, torch.float32)
+        if self.network.training:
+            self.network.eval()
         with torch.no_grad():
             widths = [move.shape[-1] for move in self.network.moves(at[:1])]
         together = in_tiles(lambda tile: torch.cat(self.network.moves(tile), dim=1), at)
