@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         MixedScoresRanker,
         MODPORanker,
         SoupRanker,
+        SpecializedRanker,
         load,
     )
 
@@ -48,6 +49,7 @@ __all__ = [
     "QueryLists",
     "QueryShuffleSplit",
     "SoupRanker",
+    "SpecializedRanker",
     "__version__",
     "datasets",
     "load",
@@ -74,6 +76,7 @@ _HOMES = {
     "QueryLists": "hyperrank.lists",
     "QueryShuffleSplit": "hyperrank.model_selection",
     "SoupRanker": "hyperrank.rankers",
+    "SpecializedRanker": "hyperrank.rankers",
     "load": "hyperrank.rankers",
     "make_hypervolume_scorer": "hyperrank.model_selection",
     "make_ranking_scorer": "hyperrank.model_selection",

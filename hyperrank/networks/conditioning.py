@@ -98,6 +98,18 @@ class ConditionedLinear(nn.Module):
             return self.shift(condition), self.diagonal(condition)
         return (self.shift(condition),)
 
+    def folded(self, moves: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the plain linear layer that this one is, for moves of shape (width,)."""
+        weight, bias = self.shared.weight, self.shared.bias
+        if self.kind == "none":
+            return weight, bias
+        if self.kind == "film":
+            gain = 1 + moves[1]
+            return gain[:, None] * weight, gain * bias + moves[0]
+        if self.kind == "hypernetwork":
+            weight = weight + self.up.weight @ (moves[1][:, None] * self.down.weight)
+        return weight, bias + moves[0]
+
     def moved(self, hidden: Tensor, moves: tuple[Tensor, ...], index: Tensor | None) -> Tensor:
         """Output of shape (n, k, n_out), for what `moves` gave."""
         shared = self.shared(hidden)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -100,9 +102,10 @@ class ConditionedScorer(nn.Module):
 
     def moves(self, weights: Tensor) -> tuple[Tensor, ...]:
         """What weights of shape (..., k, m) do to the layers that know them, by kind (..., k, width)."""
+        if self.conditioning == "none":
+            return (weights[..., :0],)
         condition = self.embedding(weights)
-        moves = self.conditioned.moves(condition)
-        return moves if self.conditioning == "none" else (*moves, self.head_shift(condition))
+        return (*self.conditioned.moves(condition), self.head_shift(condition))
 
     def moved(self, features: Tensor, moves: tuple[Tensor, ...], index: Tensor | None = None) -> Tensor:
         """Scores of all rows for what `moves` gave, shape (n, k)."""
@@ -116,6 +119,30 @@ class ConditionedScorer(nn.Module):
             return scores
         vector = moves[-1] if index is None else moves[-1][index]
         return scores + (hidden * vector).sum(dim=-1)
+
+    @torch.no_grad()
+    def folded(self, weights: Tensor) -> ConditionedScorer:
+        """The plain network that this one is under weights of shape (m,), which then no longer matter.
+
+        Returns
+        -------
+        ConditionedScorer
+            Of ``conditioning="none"`` and one objective, on the same device.
+        """
+        device, exact = weights.device, copy.deepcopy(self).cpu().double()
+        moves = tuple(move[0] for move in exact.moves(weights.cpu().double()[None]))
+        as_plain: dict[str, Any] = {"n_objectives": 1, "conditioning": "none", "n_condition": 1}
+        with torch.random.fork_rng(devices=[]):
+            plain = ConditionedScorer(**{**self.options, **as_plain}).double()
+        for parameter in plain.embedding.parameters():
+            parameter.zero_()
+        for layer, own in zip(plain.trunk, exact.trunk, strict=True):
+            layer.load_state_dict(own.state_dict())
+        weight, bias = exact.conditioned.folded(moves)
+        plain.conditioned.shared.load_state_dict({"weight": weight, "bias": bias})
+        vector = 0 if self.conditioning == "none" else moves[-1]
+        plain.head.load_state_dict({"weight": exact.head.weight + vector, "bias": exact.head.bias})
+        return plain.float().to(device).eval()
 
     def _drop(self, hidden: Tensor) -> Tensor:
         return torch.nn.functional.dropout(hidden, self.dropout, self.training)

@@ -7,6 +7,7 @@ from hyperrank.rankers.linear_scalarization import LinearScalarizationRanker
 from hyperrank.rankers.mixed_scores import MixedScoresRanker
 from hyperrank.rankers.modpo import MODPORanker
 from hyperrank.rankers.soup import SoupRanker
+from hyperrank.rankers.specialized import SpecializedRanker
 
 __all__ = [
     "BaseRanker",
@@ -17,5 +18,6 @@ __all__ = [
     "MixedScoresRanker",
     "RankerMixin",
     "SoupRanker",
+    "SpecializedRanker",
     "load",
 ]

@@ -10,17 +10,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hyperrank.rankers.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
-from hyperrank.rankers.dpo import CheckedFit, DPORanker
+from hyperrank.rankers.dpo import CheckedFit
 from hyperrank.rankers.fitting import fit_reward_model
 from hyperrank.rankers.holdout import one_validation
 from hyperrank.rankers.inputs import GroupedFeatures
 from hyperrank.rankers.reward_model import RewardModel
+from hyperrank.rankers.specialized import Specializable
 from hyperrank.training import TrainingResult
 
 __all__ = ["HyperDPORanker"]
 
 
-class HyperDPORanker(CallbackSupportMixin, DPORanker):
+class HyperDPORanker(CallbackSupportMixin, Specializable):
     r"""A ranker for several objectives that is trained once and takes the trade-off at predict.
 
     One network, conditioned on weights w on the simplex, is trained by Plackett-Luce preference

@@ -164,16 +164,18 @@ def read_features(
         or the others do not fit it.
     """
     frame, ids = split_qid(X, qid, name=f"X{suffix}")
-    with _naming(f"X{suffix}"):
-        features = validate_data(
-            estimator,
-            frame,
-            reset=reset,
-            dtype=np.float32,
-            order="C",
-            accept_sparse="csr",
-            ensure_all_finite="allow-nan",
-        )
+    features = frame
+    if reset or not _is_as_wanted(estimator, frame):
+        with _naming(f"X{suffix}"):
+            features = validate_data(
+                estimator,
+                frame,
+                reset=reset,
+                dtype=np.float32,
+                order="C",
+                accept_sparse="csr",
+                ensure_all_finite="allow-nan",
+            )
     if hasattr(features, "toarray"):
         features = features.toarray()
     with _naming(f"qid{suffix}"):
@@ -181,6 +183,20 @@ def read_features(
     if ref_scores is not None:
         ref_scores = read_scores(ref_scores, len(features), name=f"ref_scores{suffix}")
     return GroupedFeatures(lists.group(features), lists, frame, ref_scores)
+
+
+def _is_as_wanted(estimator: Any, X: Any) -> bool:
+    """Whether scikit-learn would pass features on as they are: its checks take longer than small requests."""
+    return (
+        type(X) is np.ndarray
+        and X.dtype == np.float32
+        and X.ndim == 2
+        and len(X) > 0
+        and X.shape[1] == estimator.n_features_in_
+        and X.flags.c_contiguous
+        and not hasattr(estimator, "feature_names_in_")
+        and not np.isinf(X).any()
+    )
 
 
 def read_labels(

@@ -88,6 +88,17 @@ class RewardModel:
             query_standardize=state["query_standardize"],
         )
 
+    def at(self, weights: NDArray[np.float64]) -> RewardModel:
+        """The plain model that this one is under weights of shape (m,); it takes weights of one objective."""
+        at = torch.from_numpy(weights).to(self.device)
+        return RewardModel(
+            self.transform,
+            self.network.folded(at),
+            self.device,
+            boosters=self.boosters,
+            query_standardize=self.query_standardize,
+        )
+
     def copy(self, boosters: BoosterSet | Sequence[Any]) -> RewardModel:
         """The same transform with a copy of the network, to be trained further."""
         return RewardModel(

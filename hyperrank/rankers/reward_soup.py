@@ -6,7 +6,9 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hyperrank.assigned import MixedRows
@@ -75,6 +77,11 @@ class RewardSoup(RewardModel):
             boosters=self.boosters,
             query_standardize=self.query_standardize,
         )
+
+    def at(self, weights: NDArray[np.float64]) -> RewardModel:
+        """The model of the mixed network, which takes weights of one objective."""
+        mixed = self.mixed(torch.from_numpy(weights).to(self.device, torch.float32))
+        return mixed.at(weights)
 
     def scores(self, features: Tensor, weights: Tensor, n_threads: int = 1) -> Tensor:
         """Scores of shape (n, k) for what the networks see, in tiles."""

@@ -12,12 +12,13 @@ from hyperrank.rankers.inputs import GroupedFeatures
 from hyperrank.rankers.options import check_number
 from hyperrank.rankers.reward_soup import RewardSoup
 from hyperrank.rankers.separate_networks import NetworkTrainer, SeparateNetworksRanker
+from hyperrank.rankers.specialized import Specializable
 from hyperrank.simplex import corners
 
 __all__ = ["SoupRanker"]
 
 
-class SoupRanker(SeparateNetworksRanker):
+class SoupRanker(Specializable, SeparateNetworksRanker):
     r"""One network per objective, their parameters averaged by the weights at predict (rewarded soups).
 
     .. math:: r(x, w) = r_{\theta(w)}(x), \qquad \theta(w) = \sum_j w_j \, \theta_j, \qquad

@@ -49,6 +49,11 @@ class BoosterReference(Reference):
         self.boosters, self.scales, self.main = BoosterSet.of(boosters), scales, main
         self.query_standardize = query_standardize
 
+    def only(self, which: NDArray[np.int64]) -> BoosterReference:
+        """The boosters of some objectives; the first of them stands for the reference ranker."""
+        boosters = BoosterSet([self.boosters.texts[j] for j in which])
+        return BoosterReference(boosters, self.scales[which], 0, query_standardize=self.query_standardize)
+
     def parts(
         self, X: NDArray[np.float32], lists: QueryLists, frame: Any, ref_scores: Any
     ) -> NDArray[np.float64]:
@@ -77,6 +82,10 @@ class SummedReference(Reference):
 
     def __init__(self, members: Sequence[Reference], scales: NDArray[np.float64], main: int) -> None:
         self.members, self.scales, self.main = list(members), scales, main
+
+    def only(self, which: NDArray[np.int64]) -> SummedReference:
+        """The sums of some objectives; the first of them stands for the reference ranker."""
+        return SummedReference([member.only(which) for member in self.members], self.scales[which], 0)
 
     def parts(
         self, X: NDArray[np.float32], lists: QueryLists, frame: Any, ref_scores: Any

@@ -54,9 +54,42 @@ class Reference:
             mixed += part[:, None] * weight
         return mixed
 
+    def at(self, weights: NDArray[np.float64]) -> Reference:
+        """The reference at one trade-off, of shape (m,): one score per document."""
+        if self.main is None:
+            return self
+        which = np.flatnonzero(weights > 0)
+        return MixedReference(self.only(which), weights[which])
+
+    def only(self, which: NDArray[np.int64]) -> Reference:
+        """The reference of some of its objectives."""
+        raise NotImplementedError
+
     def own_scores(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scores of the reference ranker itself, shape (n,)."""
         return parts[:, 0 if self.main is None else self.main]
+
+
+@storable
+class MixedReference(Reference):
+    """A reference of several objectives at one trade-off.
+
+    Parameters
+    ----------
+    reference : Reference
+        With one score per objective.
+    weights : ndarray of shape (m,)
+        What mixes them.
+    """
+
+    def __init__(self, reference: Reference, weights: NDArray[np.float64]) -> None:
+        self.reference, self.weights = reference, weights
+
+    def parts(
+        self, X: NDArray[np.float32], lists: QueryLists, frame: Any, ref_scores: Any
+    ) -> NDArray[np.float64]:
+        """The mixed scores, shape (n, 1)."""
+        return self.mix(self.reference.parts(X, lists, frame, ref_scores), self.weights[None])
 
 
 @storable

@@ -65,6 +65,10 @@ class MixedModelsReference(Reference):
     def __init__(self, models: Sequence[Any], scales: NDArray[np.float64], main: int) -> None:
         self.models, self.scales, self.main = list(models), scales, main
 
+    def only(self, which: NDArray[np.int64]) -> MixedModelsReference:
+        """The models of some objectives; the first of them stands for the reference ranker."""
+        return MixedModelsReference([self.models[j] for j in which], self.scales[which], 0)
+
     def parts(
         self, X: NDArray[np.float32], lists: QueryLists, frame: Any, ref_scores: Any
     ) -> NDArray[np.float64]:

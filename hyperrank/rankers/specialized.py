@@ -1,0 +1,130 @@
+"""A ranker of one trade-off, made from one that holds them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from hyperrank.rankers.dpo import DPORanker
+from hyperrank.rankers.inputs import GroupedFeatures
+from hyperrank.rankers.reward_model import RewardModel
+from hyperrank.simplex import as_weights
+
+__all__ = ["Specializable", "SpecializedRanker"]
+
+#: How far weights may lie from those held and be taken for them: as far as rounding brings them.
+TOLERANCE = 1e-6
+#: What is taken over from the ranker that holds all trade-offs.
+COMMON = ("objectives_", "pull_", "n_features_in_", "feature_names_in_")
+
+
+class SpecializedRanker(DPORanker):
+    """A ranker for one trade-off, its conditioning folded into plain parameters.
+
+    ``specialize`` of a fitted ranker makes it. It scores as that ranker does under the same weights, up to
+    rounding, with a plain network and without the boosters of objectives that do not count; `temperature`
+    is free. It cannot be fitted.
+
+    Parameters
+    ----------
+    metric : str, default "ndcg@10"
+        What `score` measures.
+
+    Attributes
+    ----------
+    objectives_ : tuple of str
+        Names of the objectives.
+    weights_ : ndarray of shape (1, m)
+        The trade-off.
+    reference_, pull_, model_
+        As of `HyperDPORanker`, at this trade-off.
+    """
+
+    model_: RewardModel
+    weights_: NDArray[np.float64]
+
+    def __init__(self, metric: str = "ndcg@10") -> None:
+        self.metric = metric
+
+    def fit(self, X: Any, y: Any, **options: Any) -> SpecializedRanker:
+        """Refuse: fit the ranker that it was made from.
+
+        Raises
+        ------
+        TypeError
+        """
+        raise TypeError(
+            "a SpecializedRanker is not fitted but made: fit a HyperDPORanker, then call specialize(weights)."
+        )
+
+    def _rewards(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float32]:
+        return self.model_.rewards(data.X, data.lists.in_place, np.ones((1, 1)))
+
+    def _default_weights(self) -> NDArray[np.float64]:
+        return self.weights_
+
+    def _weights(self, weights: ArrayLike | Mapping[str, float] | None) -> NDArray[np.float64]:
+        held = self.weights_[0]
+        given = held if weights is None else as_weights(weights, len(held), self.objectives_)
+        if np.abs(given - held).max() > TOLERANCE:
+            known = ", ".join(f"{name}: {w:.4g}" for name, w in zip(self.objectives_, held, strict=True))
+            raise ValueError(
+                f"this ranker is specialised for the weights {known}; got {np.asarray(given).tolist()}. "
+                "Leave weights out, or ask the ranker that it was made from."
+            )
+        return given
+
+
+class Specializable(DPORanker):
+    """A ranker with one model for all trade-offs, ``model_``."""
+
+    model_: RewardModel
+
+    def specialize(self, weights: ArrayLike | Mapping[str, float]) -> SpecializedRanker:
+        """A plain, smaller ranker for one trade-off.
+
+        Conditioning is folded into the parameters of a plain network, and boosters of objectives of weight 0
+        are left out. Scores are the same up to rounding.
+
+        Parameters
+        ----------
+        weights : array-like of shape (m,), mapping of objective to weight, or Selection
+            The trade-off.
+
+        Returns
+        -------
+        SpecializedRanker
+
+        Raises
+        ------
+        NotFittedError
+            Before fit.
+        ValueError
+            If weights are not one trade-off on the simplex.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from hyperrank import HyperDPORanker, datasets
+        >>> data = datasets.make_multilabel_ranking(n_queries=60, n_objectives=2, random_state=0)
+        >>> ranker = HyperDPORanker(max_epochs=1, random_state=0).fit(data.X, data.Y, qid=data.qid)
+        >>> plain = ranker.specialize([0.7, 0.3])
+        >>> scores = ranker.predict(data.X, weights=[0.7, 0.3])
+        >>> bool(np.abs(plain.predict(data.X) - scores).max() < 1e-5)
+        True
+        """
+        check_is_fitted(self)
+        at = as_weights(weights, len(self.objectives_), self.objectives_)
+        if at.ndim != 1:
+            raise ValueError(f"specialize takes one trade-off; got weights of shape {at.shape}.")
+        plain = SpecializedRanker(metric=self.metric)
+        for name in COMMON:
+            if hasattr(self, name):
+                setattr(plain, name, getattr(self, name))
+        plain.weights_ = at[None]
+        plain.reference_, plain.model_ = self.reference_.at(at), self.model_.at(at)
+        return plain
