@@ -9,6 +9,7 @@ from hyperrank.losses.margin import margin_reward
 from hyperrank.losses.named import named_loss
 from hyperrank.losses.pairwise_logistic import pairwise_logistic
 from hyperrank.losses.plackett_luce import plackett_luce
+from hyperrank.losses.tempered import tempered_loss
 
 __all__ = [
     "ListLoss",
@@ -23,5 +24,6 @@ __all__ = [
     "plackett_luce",
     "prepare",
     "target_distribution",
+    "tempered_loss",
     "weighted_loss",
 ]
