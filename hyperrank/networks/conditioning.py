@@ -20,18 +20,23 @@ class WeightEmbedding(nn.Module):
         Number of objectives m.
     width : int
         Size of the condition vector.
+    n_more : int, default 0
+        Further numbers that stand behind the weights, centred and scaled by whoever gives them.
     """
 
-    def __init__(self, n_objectives: int, width: int) -> None:
+    def __init__(self, n_objectives: int, width: int, n_more: int = 0) -> None:
         super().__init__()
         self.n_objectives = n_objectives
-        self.inner = nn.Linear(n_objectives, width)
+        self.inner = nn.Linear(n_objectives + n_more, width)
         self.outer = nn.Linear(width, width)
 
     def forward(self, weights: Tensor) -> Tensor:
-        """Condition of shape (..., width) for weights of shape (..., m)."""
+        """Condition of shape (..., width) for weights of shape (..., m + n_more)."""
         # Centred and scaled so that corners are as far from 0 for two objectives as for eight.
-        centred = self.n_objectives * weights - 1.0
+        centred = self.n_objectives * weights[..., : self.n_objectives] - 1.0
+        more = weights[..., self.n_objectives :]
+        if more.shape[-1]:
+            centred = torch.cat([centred, more], dim=-1)
         return torch.nn.functional.silu(self.outer(torch.nn.functional.silu(self.inner(centred))))
 
 

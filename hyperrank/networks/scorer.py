@@ -36,6 +36,9 @@ class ConditionedScorer(nn.Module):
         Share of hidden units dropped in training, the same for all weights of a document.
     n_condition : int, default 32
         Size of the condition vector.
+    n_more : int, default 0
+        Numbers that condition the network beside the weights, such as a temperature; they stand behind
+        the weights in the same tensor.
 
     Examples
     --------
@@ -54,6 +57,7 @@ class ConditionedScorer(nn.Module):
         conditioning: str = "film",
         dropout: float = 0.0,
         n_condition: int = 32,
+        n_more: int = 0,
     ) -> None:
         super().__init__()
         #: The arguments that make the same network again, before its parameters.
@@ -64,11 +68,12 @@ class ConditionedScorer(nn.Module):
             "conditioning": conditioning,
             "dropout": dropout,
             "n_condition": n_condition,
+            "n_more": n_more,
         }
         widths = [n_features, *hidden]
         self.dropout = dropout
         self.trunk = nn.ModuleList(nn.Linear(n_in, n_out) for n_in, n_out in pairwise(widths[:-1]))
-        self.embedding = WeightEmbedding(n_objectives, n_condition)
+        self.embedding = WeightEmbedding(n_objectives, n_condition, n_more)
         self.conditioned = ConditionedLinear(widths[-2], widths[-1], n_condition, conditioning)
         self.head = nn.Linear(widths[-1], 1)
         self.conditioning = conditioning
@@ -84,8 +89,8 @@ class ConditionedScorer(nn.Module):
         ----------
         features : Tensor of shape (n, d)
             Transformed features.
-        weights : Tensor of shape (k, m) or (q, k, m)
-            Weights for all rows, or for each list.
+        weights : Tensor of shape (k, m + n_more) or (q, k, m + n_more)
+            Weights for all rows, or for each list, and what conditions the network beside them.
         index : Tensor of shape (n,), int64, optional
             The list of each row; needed where each list has its own weights.
 

@@ -1,11 +1,13 @@
 """One loop for every network: batches of whole lists, optimiser, evaluation, the best state kept."""
 
+from hyperrank.training.anchor import Anchor, log_position
 from hyperrank.training.data import Batch, ListTensors, Margin, document_batches
 from hyperrank.training.loop import TrainingResult, train
 from hyperrank.training.progress import TrainingProgress
 from hyperrank.training.settings import TrainingSettings
 
 __all__ = [
+    "Anchor",
     "Batch",
     "ListTensors",
     "Margin",
@@ -13,5 +15,6 @@ __all__ = [
     "TrainingResult",
     "TrainingSettings",
     "document_batches",
+    "log_position",
     "train",
 ]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hyperrank.lists import QueryLists
 from hyperrank.losses import ListLoss, Prepared, prepare
+from hyperrank.training.anchor import Anchor
 
 __all__ = ["Batch", "ListTensors", "Margin", "document_batches"]
 
@@ -51,6 +52,7 @@ class Batch:
     share : float or Tensor of shape ()
         How much the batch counts beside others: its mean query weight over that of all lists.
     margin : Margin or None
+    anchor : Anchor or None
     prepared : ListNetTargets, LabelRanks or None
         What a loss with a fused form needs of the labels.
     """
@@ -62,6 +64,7 @@ class Batch:
     query_weight: Tensor | None
     share: float | Tensor = 1.0
     margin: Margin | None = None
+    anchor: Anchor | None = None
     prepared: Prepared | None = None
 
 
@@ -80,6 +83,8 @@ class ListTensors:
         How much each list counts.
     margin : Margin, optional
         What the loss sees the rewards less of.
+    anchor : Anchor, optional
+        The reference, for a network that knows the temperature.
     """
 
     def __init__(
@@ -89,12 +94,14 @@ class ListTensors:
         lists: QueryLists,
         query_weight: Tensor | None = None,
         margin: Margin | None = None,
+        anchor: Anchor | None = None,
     ) -> None:
         self.features = features
         self.labels = labels
         self.lists = lists
         self.query_weight = query_weight
         self.margin = margin
+        self.anchor = anchor
         self.prepared: Prepared | None = None
         if query_weight is not None:
             self.mean_weight = query_weight.mean().clamp_min(torch.finfo(query_weight.dtype).tiny)
@@ -119,6 +126,7 @@ class ListTensors:
             query_weight=weight,
             share=1.0 if weight is None else weight.mean() / self.mean_weight,
             margin=None if self.margin is None else self.margin.take(at),
+            anchor=None if self.anchor is None else self.anchor.take(at),
             prepared=None if self.prepared is None else self.prepared.take(at, numbers),
         )
 

@@ -6,12 +6,13 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hyperrank.losses import ListLoss, margin_reward, weighted_loss
+from hyperrank.losses import ListLoss, margin_reward, tempered_loss, weighted_loss
 from hyperrank.simplex import dirichlet_weights
 from hyperrank.training.data import Batch, ListTensors, document_batches
 from hyperrank.training.progress import TrainingProgress
@@ -110,7 +111,11 @@ def train(
             for which in document_batches(data.lists.sizes, settings.batch_docs, rng):
                 batch = data.batch(which)
                 weights = draw(len(which) * settings.n_draws).reshape(len(which), settings.n_draws, -1)
-                losses.append(steps.take(batch, torch.from_numpy(weights).to(batch.features)))
+                temperatures = None
+                if batch.anchor is not None:
+                    drawn = batch.anchor.draw(weights.shape[:2], rng)
+                    temperatures = torch.from_numpy(drawn).to(batch.features)
+                losses.append(steps.take(batch, torch.from_numpy(weights).to(batch.features), temperatures))
                 average.update()
             entry = {"epoch": float(epoch), "loss": float(torch.stack(losses).nanmean())}
             if evaluate is not None and (epoch % settings.eval_every == 0 or epoch == settings.max_epochs):
@@ -150,24 +155,12 @@ class _Steps:
         self.taken = 0
         self.bad = 0
 
-    def take(self, batch: Batch, weights: Tensor) -> Tensor:
+    def take(self, batch: Batch, weights: Tensor, temperatures: Tensor | None = None) -> Tensor:
         """Take one step and return its loss, detached."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.learning_rate * warmup_cosine(self.taken, self.n_steps)
         self.taken += 1
-        rewards = self.network(batch.features, weights, batch.index)
-        if batch.margin is not None:
-            rewards = margin_reward(rewards, batch.margin.values, batch.margin.weight)
-        value = weighted_loss(
-            rewards,
-            batch.labels,
-            batch.offsets,
-            weights,
-            loss=self.loss,
-            scale=self.scale,
-            query_weight=batch.query_weight,
-            prepared=batch.prepared,
-        )
+        value = self._loss(batch, weights, temperatures)
         self.optimiser.zero_grad(set_to_none=True)
         (value * batch.share).backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.max_norm)
@@ -177,6 +170,25 @@ class _Steps:
         else:
             self._skip()
         return value.detach()
+
+    def _loss(self, batch: Batch, weights: Tensor, temperatures: Tensor | None) -> Tensor:
+        shared: dict[str, Any] = {"scale": self.scale, "query_weight": batch.query_weight}
+        if batch.anchor is not None and temperatures is not None:
+            rewards = self.network(batch.features, batch.anchor.beside(weights, temperatures), batch.index)
+            held = batch.anchor.held(weights, temperatures, batch.index)
+            return tempered_loss(rewards, held, batch.offsets, weights, prepared=batch.prepared, **shared)
+        rewards = self.network(batch.features, weights, batch.index)
+        if batch.margin is not None:
+            rewards = margin_reward(rewards, batch.margin.values, batch.margin.weight)
+        return weighted_loss(
+            rewards,
+            batch.labels,
+            batch.offsets,
+            weights,
+            loss=self.loss,
+            prepared=batch.prepared,
+            **shared,
+        )
 
     def _skip(self) -> None:
         """Leave out a step whose gradient is not finite; give up when that does not pass."""
