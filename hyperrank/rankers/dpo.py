@@ -113,7 +113,8 @@ class DPORanker(BaseRanker):
             own; `PerRow` each row.
         temperature : float, optional
             How hard the objectives pull away from the reference: 0 gives the reference itself, 1 (the
-            default) what was trained, more goes further. The same as training with beta / temperature.
+            default) what was trained, more goes further. The same as training with beta / temperature; for
+            a ranker with a `temperature_range` it must lie in that, or be 0.
         ref_scores : array-like of shape (n,), optional
             The reference's scores, for ``reference="scores"``.
 
@@ -127,7 +128,8 @@ class DPORanker(BaseRanker):
         NotFittedError
             Before fit.
         ValueError
-            If `X` is not what fit was given, or weights are off the simplex or unknown to the ranker.
+            If `X` is not what fit was given, weights are off the simplex or unknown to the ranker, or the
+            temperature is.
         """
         return self._predict(X, qid, weights, ref_scores=ref_scores, temperature=temperature)
 
@@ -143,18 +145,26 @@ class DPORanker(BaseRanker):
         self, data: GroupedFeatures, weights: NDArray[np.float64], *, temperature: float | None = None
     ) -> NDArray[np.float64]:
         base = self.reference_.mix(data.parts(self.reference_), weights)
-        return base + self._pulled(temperature) * self._rewards(data, weights)
+        factor = self._factor(temperature)
+        rewards = self._rewards(data, self._beside(weights, factor))
+        return base + np.float64(factor * self.pull_) * rewards
 
     def _scores_by_row(
         self, data: GroupedFeatures, mixes: MixedRows, *, temperature: float | None = None
     ) -> NDArray[np.float64]:
         base = mixed_by_row(data.parts(self.reference_), mixes)
-        return base + self._pulled(temperature) * self._rewards_by_row(data, mixes)
+        factor = self._factor(temperature)
+        beside = MixedRows(self._beside(mixes.mixes, factor), mixes.index)
+        return base + np.float64(factor * self.pull_) * self._rewards_by_row(data, beside)
 
-    def _pulled(self, temperature: float | None) -> np.float64:
-        """What rewards are multiplied by."""
-        factor = 1.0 if temperature is None else check_number("temperature", temperature, at_least=0)
-        return np.float64(factor * self.pull_)
+    @staticmethod
+    def _factor(temperature: float | None) -> float:
+        """How hard the objectives pull."""
+        return 1.0 if temperature is None else check_number("temperature", temperature, at_least=0)
+
+    def _beside(self, weights: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+        """What conditions the rewards: weights, and the temperature where it matters."""
+        return weights
 
     def _reference_scores(self, data: GroupedFeatures) -> NDArray[np.float64] | None:
         if isinstance(self.reference_, NoReference):

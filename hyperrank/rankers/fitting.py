@@ -19,9 +19,18 @@ from hyperrank.networks import ConditionedScorer
 from hyperrank.networks.transforms import fit_transform_module
 from hyperrank.rankers.inputs import LabelledLists
 from hyperrank.rankers.reward_model import RewardModel
+from hyperrank.rankers.tempering import beside_weights
 from hyperrank.rankers.tiles import one_thread_each
 from hyperrank.simplex import lattice_near
-from hyperrank.training import ListTensors, Margin, TrainingProgress, TrainingResult, TrainingSettings, train
+from hyperrank.training import (
+    Anchor,
+    ListTensors,
+    Margin,
+    TrainingProgress,
+    TrainingResult,
+    TrainingSettings,
+    train,
+)
 
 __all__ = ["FitPlan", "RewardMargin", "Validation", "automatic_epochs", "fit_reward_model", "list_loss"]
 
@@ -53,6 +62,8 @@ class FitPlan:
     n_jobs : int or None
     device : torch.device
     verbose : int
+    temperature_range : tuple of two floats, optional
+        Temperatures that the network is trained at and told of; None for one that knows none.
     """
 
     settings: TrainingSettings
@@ -69,14 +80,16 @@ class FitPlan:
     n_jobs: int | None
     device: torch.device
     verbose: int
+    temperature_range: tuple[float, float] | None = None
 
     def for_trial(self, max_epochs: int) -> FitPlan:
-        """The same for a conditioned network that nothing stops, in silence."""
+        """The same for a network conditioned on weights alone that nothing stops, in silence."""
         return replace(
             self,
             settings=replace(self.settings, max_epochs=max_epochs, patience=None),
             conditioning="film" if self.conditioning == "none" else self.conditioning,
             verbose=0,
+            temperature_range=None,
         )
 
 
@@ -130,6 +143,7 @@ def fit_reward_model(
     start: RewardModel | None = None,
     keep_boosters: bool = False,
     margin: RewardMargin | None = None,
+    anchor: NDArray[np.float32] | None = None,
     progress: Callable[[RewardModel], TrainingProgress] | None = None,
 ) -> tuple[RewardModel, TrainingResult]:
     """Train a reward model.
@@ -152,6 +166,8 @@ def fit_reward_model(
         Whether the boosters of `start` score the training rows, which they then must not have seen.
     margin : RewardMargin, optional
         What is taken off the rewards before the loss sees them.
+    anchor : ndarray of shape (n, 1) or (n, m), optional
+        Reference scores of the training rows in units of reward, where the plan has a range of temperatures.
     progress : callable, optional
         Makes of the model in training what its epochs are reported to.
 
@@ -178,6 +194,7 @@ def fit_reward_model(
             data.lists,
             weight,
             None if margin is None else margin.on(plan.device),
+            _anchor(anchor, plan),
         )
         epochs = plan.settings.max_epochs
         result = train(
@@ -188,7 +205,7 @@ def fit_reward_model(
             rng=rng,
             scale=_objective_scale(tensors, plan.loss) if plan.normalize_objectives else None,
             draw_weights=draw_weights,
-            evaluate=None if validation is None else _front_score(model, validation),
+            evaluate=None if validation is None else _front_score(model, validation, plan.temperature_range),
             progress=progress(model)
             if progress
             else TrainingProgress(epochs, verbose=plan.verbose, score_name="hypervolume"),
@@ -249,10 +266,18 @@ def _new_model(
         hidden=plan.hidden,
         conditioning=plan.conditioning,
         dropout=plan.dropout,
+        n_more=0 if plan.temperature_range is None else 1,
     ).to(plan.device)
     return RewardModel(
         transform, network, plan.device, boosters=boosters, query_standardize=plan.query_standardize
     )
+
+
+def _anchor(parts: NDArray[np.float32] | None, plan: FitPlan) -> Anchor | None:
+    """For training on the plan's device."""
+    if parts is None or plan.temperature_range is None:
+        return None
+    return Anchor(torch.from_numpy(parts).to(plan.device), *plan.temperature_range)
 
 
 def _objective_scale(tensors: ListTensors, loss: ListLoss) -> Tensor:
@@ -265,23 +290,31 @@ def _objective_scale(tensors: ListTensors, loss: ListLoss) -> Tensor:
     return torch.where(under_reference > 0, under_reference, torch.ones_like(under_reference))
 
 
-def _front_score(model: RewardModel, validation: Validation) -> Callable[[torch.nn.Module], float]:
-    """Hypervolume of the validation front, as a function of the network in training."""
+def _front_score(
+    model: RewardModel, validation: Validation, trained: tuple[float, float] | None
+) -> Callable[[torch.nn.Module], float]:
+    """Hypervolume of the validation front, as a function of the network in training.
+
+    Where the network knows the temperature: the mean over the ends and the middle of its range.
+    """
     data = validation.data
     features = model.features(model.inputs(data.X), data.lists)
     weights = lattice_near(data.Y.shape[1], VALIDATION_WEIGHTS)
     reference = validation.mixed_reference(weights)
-    at = torch.from_numpy(weights).to(model.device, torch.float32)
+    temperatures = [1.0] if trained is None else np.geomspace(*trained, 3).tolist()
 
-    def evaluate(_: torch.nn.Module) -> float:
+    def hypervolume_at(temperature: float) -> float:
+        beside = weights if trained is None else beside_weights(weights, temperature, trained)
+        at = torch.from_numpy(beside).to(model.device, torch.float32)
+        pull = temperature * validation.pull
         with one_thread_each() as n_threads:
             rewards = model.scores(features, at, n_threads).cpu().numpy()
-        scores = reference + validation.pull * rewards
+        scores = reference + pull * rewards
         points = np.atleast_2d(validation.metric(scores, data.Y, qid=data.lists.in_place))
         known = ~np.isnan(points).all(axis=0)
         return hypervolume(points[:, known]) if known.any() else 0.0
 
-    return evaluate
+    return lambda _: float(np.mean([hypervolume_at(t) for t in temperatures]))
 
 
 @contextmanager

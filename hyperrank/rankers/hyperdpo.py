@@ -10,18 +10,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hyperrank.rankers.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
+from hyperrank.rankers.continued import PartialFitMixin, as_task, kept_plan
 from hyperrank.rankers.dpo import CheckedFit
 from hyperrank.rankers.fitting import fit_reward_model
 from hyperrank.rankers.holdout import one_validation
 from hyperrank.rankers.inputs import GroupedFeatures
 from hyperrank.rankers.reward_model import RewardModel
 from hyperrank.rankers.specialized import Specializable
+from hyperrank.rankers.tempering import Range, anchor_parts, beside_weights, refuse_outside
 from hyperrank.training import TrainingResult
 
 __all__ = ["HyperDPORanker"]
 
 
-class HyperDPORanker(CallbackSupportMixin, Specializable):
+class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, Specializable):
     r"""A ranker for several objectives that is trained once and takes the trade-off at predict.
 
     One network, conditioned on weights w on the simplex, is trained by Plackett-Luce preference
@@ -65,6 +67,11 @@ class HyperDPORanker(CallbackSupportMixin, Specializable):
         beta. By default 2 where the reference is itself a front, 1 where there is none, and 0.1 where it
         gives one score, which does not know the other objectives; with 100 queries or more, and a reference
         that is fitted here, a trial on held-out queries may find a better one.
+    temperature_range : (float, float), optional
+        Temperatures about 1 that the network is trained at and told of, for ``loss="listnet"`` over a
+        reference: it then learns best what the reference leaves open at each. Others are refused at predict,
+        but 0. By default it knows none, and every temperature is a factor. The reference is fitted four more
+        times for it, without some of the queries; one fitted elsewhere should not have seen them.
     conditioning : {"film", "concat", "hypernetwork"}, default "film"
         How the weights reach the network.
     hidden : tuple of int, default (128, 128)
@@ -127,6 +134,8 @@ class HyperDPORanker(CallbackSupportMixin, Specializable):
         Names of the objectives.
     reference_ : hyperrank.reference.Reference
         The reference ranker, ready to score.
+    temperature_range_ : tuple of two floats or None
+        Temperatures that the network was trained at.
     pull_ : float
         What rewards are multiplied by in scores: the reference's deviation over beta.
     model_ : hyperrank.rankers.reward_model.RewardModel
@@ -159,7 +168,7 @@ class HyperDPORanker(CallbackSupportMixin, Specializable):
     True
     """
 
-    __metadata_request__partial_fit = {"qid": True}  # noqa: RUF012 - scikit-learn reads the class attribute
+    temperature_range_: Range | None
 
     def __init__(
         self,
@@ -172,6 +181,7 @@ class HyperDPORanker(CallbackSupportMixin, Specializable):
         top_k: int | None = None,
         ties: str = "random",
         beta: float | str = "auto",
+        temperature_range: tuple[float, float] | None = None,
         conditioning: str = "film",
         hidden: Sequence[int] = (128, 128),
         dropout: float | str = "auto",
@@ -205,6 +215,7 @@ class HyperDPORanker(CallbackSupportMixin, Specializable):
         self.top_k = top_k
         self.ties = ties
         self.beta = beta
+        self.temperature_range = temperature_range
         self.conditioning = conditioning
         self.hidden = hidden
         self.dropout = dropout
@@ -288,60 +299,14 @@ class HyperDPORanker(CallbackSupportMixin, Specializable):
             reset=not goes_on,
         )
         if goes_on:
-            # The transform was fitted with the boosters' scores beside the features, or without.
-            kept = replace(checked.plan, booster_inputs=bool(self.model_.boosters))
-            checked = replace(checked, plan=kept)
+            checked = replace(checked, plan=kept_plan(self, checked.plan))
             reference, pull = self.reference_, self.pull_
         else:
             checked = self._tried(checked)
             reference, pull = self._fit_reference(checked)
             self.trial_ = checked.trial
         return self._train(
-            checked, reference, pull, self.model_ if goes_on else None, data=_as_task(X, y, qid)
-        )
-
-    @with_callbacks
-    def partial_fit(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        qid: ArrayLike | None = None,
-        ref_scores: ArrayLike | None = None,
-        query_weight: ArrayLike | None = None,
-    ) -> HyperDPORanker:
-        """Train one more epoch on new queries; the first call is a whole fit.
-
-        Reference, boosters and transforms stay as the first call made them.
-
-        Parameters
-        ----------
-        X, y, qid, ref_scores, query_weight
-            As for `fit`.
-
-        Returns
-        -------
-        HyperDPORanker
-            Itself.
-        """
-        if not hasattr(self, "model_"):
-            return self.fit(X, y, qid=qid, ref_scores=ref_scores, query_weight=query_weight)
-        checked = self._checked(
-            X,
-            y,
-            qid,
-            validation=(None, None, None, None),
-            ref_scores=ref_scores,
-            query_weight=query_weight,
-            conditioning=self.conditioning,
-            objectives=self.objectives_,
-            reset=False,
-            holds_out=False,
-        )
-        once = replace(checked.plan, settings=replace(checked.plan.settings, max_epochs=1))
-        checked = replace(checked, plan=once)
-        return self._train(
-            checked, self.reference_, self.pull_, self.model_, data=_as_task(X, y, qid), keep_boosters=True
+            checked, reference, pull, self.model_ if goes_on else None, data=as_task(X, y, qid)
         )
 
     def _train(
@@ -352,13 +317,22 @@ class HyperDPORanker(CallbackSupportMixin, Specializable):
         start: RewardModel | None,
         *,
         data: dict[str, Any],
-        keep_boosters: bool = False,
+        is_new: bool = False,
     ) -> HyperDPORanker:
-        """Train the network and take over what came of it."""
-        names, plan = checked.training.names, checked.plan
+        """Train the network and take over what came of it; `is_new` where no part has seen the rows."""
+        plan = checked.plan
+        kept = {
+            "objectives_": checked.training.names,
+            "reference_": reference,
+            "pull_": pull,
+            "temperature_range_": plan.temperature_range,
+        }
+        anchor = None
+        if plan.temperature_range is not None:
+            anchor = anchor_parts(checked, reference, pull, wanted=self.reference, is_unseen=is_new)
 
         def fitted(model: RewardModel) -> dict[str, Any]:
-            return {"objectives_": names, "reference_": reference, "pull_": pull, "model_": model}
+            return {**kept, "model_": model}
 
         shown: list[EpochCallbacks] = []
 
@@ -374,7 +348,8 @@ class HyperDPORanker(CallbackSupportMixin, Specializable):
             validation=self._stopping(checked, reference, pull),
             list_weight=checked.list_weight,
             start=start,
-            keep_boosters=keep_boosters,
+            keep_boosters=is_new,
+            anchor=anchor,
             progress=progress,
         )
         for name, value in fitted(model).items():
@@ -388,10 +363,12 @@ class HyperDPORanker(CallbackSupportMixin, Specializable):
         self.history_ = result.history
         self.best_epoch_, self.best_score_ = result.best_epoch, result.best_score
 
+    def _beside(self, weights: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+        trained = self.temperature_range_
+        if trained is None:
+            return weights
+        refuse_outside(temperature, trained)
+        return beside_weights(weights, temperature, trained)
+
     def _rewards(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float32]:
         return self.model_.rewards(data.X, data.lists.in_place, weights)
-
-
-def _as_task(X: Any, y: Any, qid: Any) -> dict[str, Any]:
-    """Training data as scikit-learn's callbacks want them."""
-    return {"X": X, "y": y, "metadata": None if qid is None else {"qid": qid}}

@@ -12,6 +12,7 @@ from hyperrank.metrics import parse_metric
 from hyperrank.networks import CONDITIONINGS
 from hyperrank.networks.transforms import TRANSFORMS
 from hyperrank.rankers.fitting import FitPlan, automatic_epochs, list_loss
+from hyperrank.rankers.tempering import check_range
 from hyperrank.training import TrainingSettings
 
 __all__ = ["check_number", "network_plan", "resolve_device", "resolve_objective"]
@@ -90,6 +91,11 @@ def network_plan(
         n_jobs=estimator.n_jobs,
         device=resolve_device(estimator.device),
         verbose=int(estimator.verbose),
+        temperature_range=check_range(
+            getattr(estimator, "temperature_range", None),
+            loss=estimator.loss,
+            reference=getattr(estimator, "reference", None),
+        ),
     )
 
 
