@@ -63,7 +63,10 @@ CHOICES = {
 
 def network(rng: np.random.Generator) -> HyperDPORanker:
     """A small network of any kind."""
-    return HyperDPORanker(**{name: one_of(choices, rng) for name, choices in CHOICES.items()}, **TINY)
+    options = {name: one_of(choices, rng) for name, choices in CHOICES.items()}
+    if options["reference"] is not None and options["loss"] == "listnet":
+        options["temperature_range"] = one_of([None, (0.5, 2.0), (1e-6, 1e6)], rng)
+    return HyperDPORanker(**options, **TINY)
 
 
 def boosters(_: np.random.Generator) -> MixedScoresRanker:
