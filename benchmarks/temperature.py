@@ -72,14 +72,18 @@ def compare(
     """
     trained = (min(*temperatures, 1.0), max(*temperatures, 1.0))
     kinds: list[dict[str, Any]] = [{}, {"temperature_range": trained}]
-    values, seconds = [], []
+    values: list[Any] = []
+    seconds = []
     for number in range(n_folds):
         fold = source.fold(number)
+        runs = []
         for seed in seeds:
             fitted = [_fitted(fold.train, {**params, **kind}, seed) for kind in kinds]
             seconds.append([cost for _, cost in fitted])
-            values.append([[_measured(r, fold.test, t) for t in temperatures] for r, _ in fitted])
-    found = np.array(values)  # (runs, kinds, temperatures, measures)
+            runs.append([[_measured(r, fold.test, t) for t in temperatures] for r, _ in fitted])
+        # Seeds of a fold share its queries: as many measurements as there are folds.
+        values.append(np.mean(runs, axis=0))
+    found = np.array(values)  # (folds, kinds, temperatures, measures)
     rows = [
         {"temperature": f"{t:g}", **_row(found[:, :, at], source.objectives)}
         for at, t in enumerate(temperatures)
@@ -126,7 +130,7 @@ def _measured(ranker: HyperDPORanker, test: RankingData, temperature: float) -> 
 
 
 def _row(values: NDArray[np.float64], objectives: Sequence[str]) -> dict[str, str]:
-    """Of values of shape (runs, 2, measures), means of both kinds and the paired difference of the first."""
+    """Of values of shape (folds, 2, measures): means, and the hypervolumes' paired difference."""
     mean = values.mean(axis=0)
     gains = values[:, 1, 0] - values[:, 0, 0]
     error = gains.std(ddof=1) / len(gains) ** 0.5 if len(gains) > 1 else 0.0
