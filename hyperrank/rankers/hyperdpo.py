@@ -69,9 +69,9 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, Specializable):
         that is fitted here, a trial on held-out queries may find a better one.
     temperature_range : (float, float), optional
         Temperatures about 1 that the network is trained at and told of, for ``loss="listnet"`` over a
-        reference: it then learns best what the reference leaves open at each. Others are refused at predict,
-        but 0. By default it knows none, and every temperature is a factor. The reference is fitted four more
-        times for it, without some of the queries; one fitted elsewhere should not have seen them.
+        reference: it then learns most of what the reference leaves open at each. Others are refused at
+        predict, but 0. By default it knows none, and every temperature is a factor. The reference is fitted
+        four more times for it, without some of the queries; one fitted elsewhere should not have seen them.
     conditioning : {"film", "concat", "hypernetwork"}, default "film"
         How the weights reach the network.
     hidden : tuple of int, default (128, 128)
