@@ -136,7 +136,7 @@ class ConditionedScorer(nn.Module):
         """
         device, exact = weights.device, copy.deepcopy(self).cpu().double()
         moves = tuple(move[0] for move in exact.moves(weights.cpu().double()[None]))
-        as_plain: dict[str, Any] = {"n_objectives": 1, "conditioning": "none", "n_condition": 1}
+        as_plain: dict[str, Any] = {"n_objectives": 1, "n_more": 0, "conditioning": "none", "n_condition": 1}
         with torch.random.fork_rng(devices=[]):
             plain = ConditionedScorer(**{**self.options, **as_plain}).double()
         for parameter in plain.embedding.parameters():

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from hyperrank.rankers.dpo import DPORanker
 from hyperrank.rankers.inputs import GroupedFeatures
+from hyperrank.rankers.options import check_number
 from hyperrank.rankers.reward_model import RewardModel
 from hyperrank.simplex import as_weights
 
@@ -19,7 +20,7 @@ __all__ = ["Specializable", "SpecializedRanker"]
 #: How far weights may lie from those held and be taken for them: as far as rounding brings them.
 TOLERANCE = 1e-6
 #: What is taken over from the ranker that holds all trade-offs.
-COMMON = ("objectives_", "pull_", "n_features_in_", "feature_names_in_")
+COMMON = ("objectives_", "n_features_in_", "feature_names_in_")
 
 
 class SpecializedRanker(DPORanker):
@@ -84,7 +85,9 @@ class Specializable(DPORanker):
 
     model_: RewardModel
 
-    def specialize(self, weights: ArrayLike | Mapping[str, float]) -> SpecializedRanker:
+    def specialize(
+        self, weights: ArrayLike | Mapping[str, float], *, temperature: float = 1.0
+    ) -> SpecializedRanker:
         """A plain, smaller ranker for one trade-off.
 
         Conditioning is folded into the parameters of a plain network, and boosters of objectives of weight 0
@@ -94,6 +97,8 @@ class Specializable(DPORanker):
         ----------
         weights : array-like of shape (m,), mapping of objective to weight, or Selection
             The trade-off.
+        temperature : float, default 1.0
+            As of `predict`. It becomes the 1 of the new ranker's own `temperature`.
 
         Returns
         -------
@@ -104,7 +109,8 @@ class Specializable(DPORanker):
         NotFittedError
             Before fit.
         ValueError
-            If weights are not one trade-off on the simplex.
+            If weights are not one trade-off on the simplex, or the temperature is negative, or not one that
+            the ranker was trained for.
 
         Examples
         --------
@@ -121,10 +127,13 @@ class Specializable(DPORanker):
         at = as_weights(weights, len(self.objectives_), self.objectives_)
         if at.ndim != 1:
             raise ValueError(f"specialize takes one trade-off; got weights of shape {at.shape}.")
+        factor = check_number("temperature", temperature, at_least=0)
         plain = SpecializedRanker(metric=self.metric)
         for name in COMMON:
             if hasattr(self, name):
                 setattr(plain, name, getattr(self, name))
         plain.weights_ = at[None]
-        plain.reference_, plain.model_ = self.reference_.at(at), self.model_.at(at)
+        plain.pull_ = factor * self.pull_
+        plain.reference_ = self.reference_.at(at)
+        plain.model_ = self.model_.at(self._beside(at[None], factor)[0])
         return plain

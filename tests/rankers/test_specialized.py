@@ -24,6 +24,7 @@ RANKERS = {
     "boosters": HyperDPORanker("boosters", **QUICK),
     "one booster": HyperDPORanker("lightgbm", **QUICK),
     "no reference": HyperDPORanker(None, **{**QUICK, "hidden": (9,)}),
+    "tempered": HyperDPORanker(**QUICK, temperature_range=(0.5, 4)),
     "soup": SoupRanker(**QUICK),
 }
 WEIGHTS = ([0.2, 0.5, 0.3], [0.6, 0.0, 0.4], [0.0, 1.0, 0.0])
@@ -35,16 +36,21 @@ def ranker(request):
 
 
 @pytest.mark.parametrize("weights", WEIGHTS)
-@pytest.mark.parametrize("temperature", [None, 0.0, 3.0])
+@pytest.mark.parametrize("temperature", [1.0, 0.0, 3.0])
 def test_scores_are_the_same_up_to_rounding(ranker, weights, temperature):
     expected = ranker.predict(X, qid=DATA.qid, weights=weights, temperature=temperature)
-    plain = ranker.specialize(weights)
-    found = plain.predict(X, qid=DATA.qid, temperature=temperature)
+    plain = ranker.specialize(weights, temperature=temperature)
+    found = plain.predict(X, qid=DATA.qid)
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6 * max(1, np.abs(expected).max()))
     assert np.abs(expected).max() > 0 or (temperature == 0 and ranker.reference is None)
-    np.testing.assert_array_equal(
-        found, plain.predict(X, qid=DATA.qid, weights=weights, temperature=temperature)
-    )
+    np.testing.assert_array_equal(found, plain.predict(X, qid=DATA.qid, weights=weights, temperature=1))
+
+
+def test_its_own_temperature_goes_on_from_there():
+    ranker = clone(RANKERS["film"]).fit(X, DATA.Y, qid=DATA.qid)
+    plain = ranker.specialize([0.2, 0.5, 0.3], temperature=2)
+    expected = ranker.predict(X, qid=DATA.qid, weights=[0.2, 0.5, 0.3], temperature=6)
+    np.testing.assert_allclose(plain.predict(X, qid=DATA.qid, temperature=3), expected, atol=1e-5)
 
 
 def test_it_is_plain_and_smaller(ranker):
