@@ -1,0 +1,146 @@
+"""What is timed in serving: fitted rivals, their calls, and the phases of ours."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.fronts.sources import MslrSample
+from hyperrank import HyperDPORanker, datasets
+from hyperrank.datasets import RankingData
+
+__all__ = ["LIGHTGBM", "OURS", "PLAIN", "Fitted", "calls_of", "phases_of"]
+
+LIGHTGBM, OURS, PLAIN = "LGBMRanker, 300 trees", "HyperDPO", "HyperDPO, specialised"
+N_TREES = 300
+#: A trade-off that leaves nothing out.
+WEIGHTS = np.array([0.5, 0.3, 0.2])
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Rivals fitted on the same rows, and documents to score.
+
+    Attributes
+    ----------
+    label : str
+        Of the data.
+    X : ndarray of shape (n, d), float32
+        Documents, those of a query together.
+    qid : ndarray of shape (n,)
+        Their queries.
+    ranker : HyperDPORanker
+    lightgbm : LGBMRanker
+    """
+
+    label: str
+    X: NDArray[np.float32]
+    qid: NDArray[Any]
+    ranker: HyperDPORanker
+    lightgbm: Any
+
+    @classmethod
+    def on_mslr(cls, seed: int = 0) -> Fitted:
+        """On four fifths of the MSLR sample; all of it is scored."""
+        source = MslrSample()
+        return cls.on(source.label, source.fold(0).train, source.data, seed)
+
+    @classmethod
+    def on_synthetic(cls, seed: int = 0, n_queries: int = 200, **options: Any) -> Fitted:
+        """On the generator."""
+        data = datasets.make_multilabel_ranking(n_queries=n_queries, n_objectives=3, random_state=1)
+        return cls.on("synthetic", data, data, seed, **options)
+
+    @classmethod
+    def on(cls, label: str, train: RankingData, scored: RankingData, seed: int, **options: Any) -> Fitted:
+        """On given data."""
+        from lightgbm import LGBMRanker
+
+        ranker = HyperDPORanker(objectives=train.names, random_state=seed, n_jobs=1, **options)
+        ranker.fit(train.X, train.Y, qid=train.qid)
+        order = np.argsort(train.qid, kind="stable")
+        groups = np.unique(train.qid, return_counts=True)[1]
+        rival = LGBMRanker(n_estimators=N_TREES, n_jobs=1, random_state=seed, verbose=-1)
+        rival.fit(train.X[order], train.Y[order, 0], group=groups)
+        grouped = np.argsort(scored.qid, kind="stable")
+        rows = np.ascontiguousarray(scored.X[grouped], dtype=np.float32)
+        return cls(label, rows, scored.qid[grouped], ranker, rival)
+
+
+def calls_of(
+    fitted: Fitted, X: NDArray[np.float32], n_weights: int, qid: NDArray[Any] | None = None
+) -> dict[str, Callable[[], Any]]:
+    """Calls that score the same documents, by what reports call them."""
+    many = np.random.default_rng(0).dirichlet(np.ones(3), n_weights)
+    plain = fitted.ranker.specialize(WEIGHTS)
+    calls = {
+        LIGHTGBM: lambda: fitted.lightgbm.predict(X),
+        PLAIN: lambda: plain.predict(X, qid=qid),
+        OURS: lambda: fitted.ranker.predict(X, qid=qid, weights=WEIGHTS),
+        f"{OURS}, {n_weights} weights": lambda: fitted.ranker.predict(X, qid=qid, weights=many),
+    }
+    if qid is None:  # the exported graph scores one query at a time
+        with suppress(ImportError):
+            calls["HyperDPO, ONNX Runtime"] = _onnx_call(fitted.ranker, X)
+    return calls
+
+
+def _onnx_call(ranker: HyperDPORanker, X: NDArray[np.float32]) -> Callable[[], Any]:
+    import onnxruntime
+    from hyperrank.export import to_onnx
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    with tempfile.TemporaryDirectory() as folder:
+        path = to_onnx(ranker, Path(folder) / "ranker.onnx")
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    given = {"X": X, "weights": WEIGHTS[None].astype(np.float32), "temperature": np.float32(1)}
+    return lambda: session.run(None, given)
+
+
+def phases_of(fitted: Fitted, n: int, repetitions: int) -> dict[str, float]:
+    """CPU microseconds per document of the parts of predict, medians."""
+    import torch
+
+    from hyperrank.lists import QueryLists
+    from hyperrank.networks.within_list import join_standardized, standardize_within
+
+    ranker, X = fitted.ranker, fitted.X[:n]
+    model: Any = ranker.model_
+    lists = QueryLists.from_qid(fitted.qid[:n])
+    ranking, regression = (member.boosters for member in ranker.reference_.members)  # type: ignore[attr-defined]
+    both, rows, offsets = join_standardized(X, lists), torch.from_numpy(X), torch.from_numpy(lists.offsets)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        transformed = model.transform(rows)
+        seen = model.features(X, lists)
+        at = torch.from_numpy(WEIGHTS[None])
+        phases: dict[str, Callable[[], Any]] = {
+            "features within the list, for boosters": lambda: join_standardized(X, lists),
+            "trees of ranking boosters": lambda: ranking.scores(both),
+            "trees of regression boosters": lambda: regression.scores(X),
+            "transform of features": lambda: model.transform(rows),
+            "features within the list, for the network": lambda: standardize_within(transformed, offsets),
+            "network": lambda: model.scores(seen, at),
+            "all of predict": lambda: ranker.predict(X, qid=fitted.qid[:n], weights=WEIGHTS),
+        }
+        return {name: _median_cpu(call, repetitions) / n * 1e6 for name, call in phases.items()}
+
+
+def _median_cpu(call: Callable[[], Any], repetitions: int) -> float:
+    call()
+    seconds = []
+    for _ in range(repetitions):
+        started = time.process_time()
+        call()
+        seconds.append(time.process_time() - started)
+    return float(np.median(seconds))

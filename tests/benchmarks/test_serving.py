@@ -1,0 +1,34 @@
+"""The serving benchmark times what it says, and says what it finds."""
+
+import re
+
+import numpy as np
+import pytest
+
+from benchmarks import serving
+from benchmarks.serving_rivals import LIGHTGBM, OURS, PLAIN, WEIGHTS, Fitted, calls_of
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    small = {"booster_params": {"num_boost_round": 5}, "max_epochs": 1}
+    return Fitted.on_synthetic(n_queries=50, **small)
+
+
+def test_all_calls_score_the_same_documents(fitted):
+    found = {name: call() for name, call in calls_of(fitted, fitted.X[:50], 4).items()}
+    expected = fitted.ranker.predict(fitted.X[:50], weights=WEIGHTS)
+    np.testing.assert_allclose(found[PLAIN], expected, atol=1e-5)
+    np.testing.assert_array_equal(found[OURS], expected)
+    np.testing.assert_array_equal(found[LIGHTGBM], fitted.lightgbm.predict(fitted.X[:50]))
+    assert found[f"{OURS}, 4 weights"].shape == (50, 4)
+
+
+def test_the_report(fitted, monkeypatch):
+    monkeypatch.setattr(serving, "REQUESTS", (20, 40))
+    text = serving.report(fitted, 3, "python -m benchmarks.serving")
+    assert len(re.findall(r"\((?:target: at (?:most|least)) [13]\): (?:met|missed)", text)) == 5
+    assert "20 docs: CPU ms" in text
+    phases = re.findall(r"\| (?:features|trees|transform|network|all)[^|]*\|\s*([\d.]+)", text)
+    assert len(phases) == 7
+    assert all(float(value) > 0 for value in phases)
