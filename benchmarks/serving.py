@@ -1,9 +1,9 @@
 """What one request and a bulk of them cost: HyperDPO and its specialised ranker beside LightGBM.
 
 Run ``python -m benchmarks.serving``. LightGBM is an LGBMRanker of 300 trees of 31 leaves for one objective;
-ours are fitted at their defaults, three objectives, on the same rows, with twice 100 trees of 7 leaves for each
-objective as reference, a network over it, and features standardised within the query. ONNX Runtime joins
-where it is installed. All score the same documents, one query per request, one thread each, in turns.
+ours are fitted at their defaults, three objectives, on the same rows: as reference twice 100 trees of 7 leaves
+for each objective, a network over it, and features standardised within the query. ONNX Runtime joins where it
+is installed. All score the same documents, one query per request, one thread each, in turns.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ __all__ = ["main", "report"]
 
 #: Documents of a request, and weights at once.
 REQUESTS, N_WEIGHTS = (100, 1_000), 64
-#: Columns: a rival's time for each number of documents.
-Times = Mapping[str, Mapping[int, NDArray[np.float64]]]
 
 NOTES = """\
 Latency: wall milliseconds of a request, median and 99th percentile, and the median of its CPU milliseconds,
@@ -153,12 +151,12 @@ def _verdict(
         (f"{OURS} on 100 documents, times LightGBM", _cpu(small, OURS) / _cpu(small, LIGHTGBM), 1.0, True),
         (f"{N_WEIGHTS} weights, times the cost of one", _cpu(small, many) / _cpu(small, OURS), 3.0, True),
         (
-            f"{PLAIN} in bulk, times LightGBM's throughput",
+            f"{PLAIN} in bulk, times LightGBM's speed",
             _cpu(bulk, LIGHTGBM) / _cpu(bulk, PLAIN),
             1.0,
             False,
         ),
-        (f"{OURS} in bulk, times LightGBM's throughput", _cpu(bulk, LIGHTGBM) / _cpu(bulk, OURS), 1.0, False),
+        (f"{OURS} in bulk, times LightGBM's speed", _cpu(bulk, LIGHTGBM) / _cpu(bulk, OURS), 1.0, False),
     ]
     return "\n".join(
         f"- {what}: {value:.2f} (target: at {'most' if at_most else 'least'} {target:g}): "

@@ -96,7 +96,7 @@ def calls_of(
 
 def _onnx_call(ranker: HyperDPORanker, X: NDArray[np.float32]) -> Callable[[], Any]:
     import onnxruntime
-    from hyperrank.export import to_onnx
+    from hyperrank.export import to_onnx  # type: ignore[import-not-found]
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -114,10 +114,10 @@ def phases_of(fitted: Fitted, n: int, repetitions: int) -> dict[str, float]:
     from hyperrank.lists import QueryLists
     from hyperrank.networks.within_list import join_standardized, standardize_within
 
-    ranker, X = fitted.ranker, fitted.X[:n]
-    model: Any = ranker.model_
+    ranker: Any = fitted.ranker
+    X, model = fitted.X[:n], ranker.model_
     lists = QueryLists.from_qid(fitted.qid[:n])
-    ranking, regression = (member.boosters for member in ranker.reference_.members)  # type: ignore[attr-defined]
+    ranking, regression = (member.boosters for member in ranker.reference_.members)
     both, rows, offsets = join_standardized(X, lists), torch.from_numpy(X), torch.from_numpy(lists.offsets)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
