@@ -1,9 +1,9 @@
 """What one request and a bulk of them cost: HyperDPO and its specialised ranker beside LightGBM.
 
 Run ``python -m benchmarks.serving``. LightGBM is an LGBMRanker of 300 trees of 31 leaves for one objective;
-ours are fitted at their defaults, three objectives, on the same rows: as reference twice 100 trees of 7 leaves
-for each objective, a network over it, and features standardised within the query. ONNX Runtime joins where it
-is installed. All score the same documents, one query per request, one thread each, in turns.
+ours are fitted at their defaults, three objectives, on the same rows: for each objective twice 100 trees of 7
+leaves as reference, a network over it, and features standardised within the query. ONNX Runtime joins where
+it is installed. All score the same documents, one query per request, one thread each, in turns.
 """
 
 from __future__ import annotations
