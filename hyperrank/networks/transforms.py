@@ -46,6 +46,7 @@ class FeatureTransform(nn.Module):
     missing_columns: Tensor
     knots: Tensor
     values: Tensor
+    starts: Tensor
     scales: Tensor
     slopes: Tensor
     mean: Tensor
@@ -63,8 +64,9 @@ class FeatureTransform(nn.Module):
             self.register_buffer(name, table)
         if kind == "quantile":
             scales, slopes = _slopes(tables["knots"], tables["values"])
-            self.register_buffer("scales", scales, persistent=False)
-            self.register_buffer("slopes", slopes, persistent=False)
+            self.register_buffer("starts", tables["knots"] * scales)
+            self.register_buffer("scales", scales)
+            self.register_buffer("slopes", slopes)
 
     @property
     def has_missing(self) -> Tensor:
@@ -87,7 +89,7 @@ class FeatureTransform(nn.Module):
         """Transformed features of shape (n, n_out) for features of shape (n, d)."""
         missing = torch.isnan(features)
         if self.kind == "quantile":
-            out = _interpolate(features, self.knots, self.values, self.scales, self.slopes)
+            out = _interpolate(features, self.knots, self.values, self.starts, self.scales, self.slopes)
         elif self.kind == "log":
             out = ((_signed_log(features) - self.mean) / self.scale).clamp(-LIMIT, LIMIT)
         elif self.kind == "standard":
@@ -190,7 +192,9 @@ def _signed_log(features: Tensor) -> Tensor:
     return torch.sign(features) * torch.log1p(features.abs())
 
 
-def _interpolate(features: Tensor, knots: Tensor, values: Tensor, scale: Tensor, slopes: Tensor) -> Tensor:
+def _interpolate(
+    features: Tensor, knots: Tensor, values: Tensor, starts: Tensor, scale: Tensor, slopes: Tensor
+) -> Tensor:
     """Piecewise-linear function of each feature, constant beyond its first and last knot."""
     columns = features.T.contiguous()
     # NaN goes through both bounds.
@@ -198,7 +202,7 @@ def _interpolate(features: Tensor, knots: Tensor, values: Tensor, scale: Tensor,
     at = torch.searchsorted(knots, columns, right=True, out_int32=True)
     first = torch.arange(-1, knots.numel() - 1, knots.shape[1], device=at.device, dtype=at.dtype)
     at = at.add_(first[:, None]).ravel()
-    x0, y0, slope = (t.ravel().index_select(0, at).view_as(columns) for t in (knots * scale, values, slopes))
+    x0, y0, slope = (t.ravel().index_select(0, at).view_as(columns) for t in (starts, values, slopes))
     # Apart, not as one operation: that would round otherwise at the end of a vector.
     return columns.mul_(scale).sub_(x0).mul_(slope).add_(y0).T
 

@@ -215,6 +215,8 @@ class RewardModel:
         at = weights.to(self.device, torch.float32)
         if self.network.training:
             self.network.eval()
+        if self.network.conditioning == "none":
+            return self.network.moves(at)
         with torch.no_grad():
             widths = [move.shape[-1] for move in self.network.moves(at[:1])]
         together = in_tiles(lambda tile: torch.cat(self.network.moves(tile), dim=1), at)
