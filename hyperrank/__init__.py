@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hyperrank._version import __version__
 
 if TYPE_CHECKING:
-    from hyperrank import datasets, losses, metrics, model_selection, networks, simplex
+    from hyperrank import datasets, export, losses, metrics, model_selection, networks, simplex
     from hyperrank.assigned import PerQuery, PerRow
     from hyperrank.files import ModelFileError
     from hyperrank.front import ParetoFront
@@ -52,6 +52,7 @@ __all__ = [
     "SpecializedRanker",
     "__version__",
     "datasets",
+    "export",
     "load",
     "losses",
     "make_hypervolume_scorer",

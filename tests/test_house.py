@@ -33,6 +33,7 @@ ROOMS = (
     "rankers",
     "model_selection",
     "datasets",
+    "export",
 )
 FILES = sorted(PACKAGE.rglob("*.py"))
 

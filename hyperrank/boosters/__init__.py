@@ -9,7 +9,13 @@ from hyperrank.boosters.growing import (
     fit_boosters,
     in_threads,
 )
-from hyperrank.boosters.scoring import BoosterSet, booster_from_text, booster_scores, booster_text
+from hyperrank.boosters.scoring import (
+    BoosterSet,
+    booster_from_text,
+    booster_scores,
+    booster_text,
+    model_text,
+)
 
 __all__ = [
     "BOOSTER_PARAMS",
@@ -23,4 +29,5 @@ __all__ = [
     "fit_booster",
     "fit_boosters",
     "in_threads",
+    "model_text",
 ]

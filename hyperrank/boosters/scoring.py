@@ -15,7 +15,7 @@ from hyperrank.trees import MAX_LEAVES, TreeEnsemble, read_booster_text
 if TYPE_CHECKING:
     import lightgbm
 
-__all__ = ["BoosterSet", "booster_from_text", "booster_scores", "booster_text"]
+__all__ = ["BoosterSet", "booster_from_text", "booster_scores", "booster_text", "model_text"]
 
 
 class BoosterSet:
@@ -104,6 +104,15 @@ def booster_text(booster: lightgbm.Booster) -> str:
     """A booster in LightGBM's own text format."""
     text: str = booster.model_to_string(num_iteration=-1)
     return text
+
+
+def model_text(model: Any) -> str | None:
+    """The text of a LightGBM model whose predictions are those of its booster; None of anything else."""
+    if type(model).__module__.split(".")[0] != "lightgbm":
+        return None
+    booster = getattr(model, "booster_", model)
+    is_plain = type(model).__name__ in ("Booster", "LGBMRanker", "LGBMRegressor")
+    return str(booster.model_to_string()) if is_plain and hasattr(booster, "model_to_string") else None
 
 
 def booster_from_text(text: str) -> lightgbm.Booster:

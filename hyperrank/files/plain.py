@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.boosters import BoosterSet, booster_from_text
+from hyperrank.boosters import BoosterSet, booster_from_text, model_text
 from hyperrank.trees import read_booster_text
 
 __all__ = ["NotPlainError", "from_plain", "storable", "to_plain"]
@@ -75,7 +75,7 @@ def to_plain(value: Any, tensors: dict[str, NDArray[Any]], where: str) -> Any:
     if _CLASSES.get(type(value).__name__) is type(value):
         state = to_plain(_state(value), tensors, where)
         return {"$object": type(value).__name__, "state": state}
-    text = _lightgbm_text(value)
+    text = model_text(value)
     if text is not None:
         return {"$lightgbm": _text(text, tensors, where)}
     raise NotPlainError(f"{where} is a {type(value).__name__}, which cannot be stored without pickle.")
@@ -133,15 +133,6 @@ def _state(value: Any) -> dict[str, Any]:
         return state
     names = list(inspect.signature(type(value)).parameters)
     return {name: getattr(value, name) for name in names}
-
-
-def _lightgbm_text(value: Any) -> str | None:
-    """The text of a LightGBM model whose predictions are those of its booster; None of anything else."""
-    if type(value).__module__.split(".")[0] != "lightgbm":
-        return None
-    booster = getattr(value, "booster_", value)
-    is_plain = type(value).__name__ in ("Booster", "LGBMRanker", "LGBMRegressor")
-    return str(booster.model_to_string()) if is_plain and hasattr(booster, "model_to_string") else None
 
 
 def _read_object(value: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Any:

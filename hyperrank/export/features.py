@@ -1,0 +1,151 @@
+"""Features on their way to the network, in operators that ONNX has."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from hyperrank.networks.transforms import LIMIT, FeatureTransform
+from hyperrank.networks.within_list import BITS
+
+__all__ = ["ServedTransform", "join_standardized", "last_knot_passed", "standardize_one_list"]
+
+
+class ServedTransform(nn.Module):
+    """What a fitted `FeatureTransform` gives, without the search and the logarithm that ONNX lacks.
+
+    Parameters
+    ----------
+    transform : FeatureTransform
+    """
+
+    search: Tensor
+    scaled_knots: Tensor
+
+    def __init__(self, transform: FeatureTransform) -> None:
+        super().__init__()
+        self.fitted = transform
+        if transform.kind == "quantile":
+            self.register_buffer("search", _search_table(transform.knots))
+            self.register_buffer("scaled_knots", transform.knots * transform.scales)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Transformed features of shape (n, n_out) for features of shape (n, d)."""
+        fitted, missing = self.fitted, torch.isnan(features)
+        if fitted.kind == "quantile":
+            out = self._interpolated(features, missing)
+        elif fitted.kind == "none":
+            out = features.clamp(-LIMIT, LIMIT)
+        else:
+            seen = _signed_log(features) if fitted.kind == "log" else features
+            out = ((seen - fitted.mean) / fitted.scale).clamp(-LIMIT, LIMIT)
+        out = out.masked_fill(missing, 0.0)
+        if len(fitted.missing_columns) == 0:
+            return out
+        return torch.cat([out, missing[:, fitted.missing_columns].to(out.dtype)], dim=1)
+
+    def _interpolated(self, features: Tensor, missing: Tensor) -> Tensor:
+        fitted = self.fitted
+        first, last = fitted.knots[:, :1], fitted.knots[:, -1:]
+        columns = torch.maximum(torch.minimum(features.T, last), first)
+        columns = torch.where(missing.T, first, columns)
+        at = last_knot_passed(self.search, columns)
+        x0, y0, slope = (t.gather(1, at) for t in (self.scaled_knots, fitted.values, fitted.slopes))
+        return ((columns * fitted.scales - x0) * slope + y0).T
+
+
+def last_knot_passed(search: Tensor, columns: Tensor) -> Tensor:
+    """Place of the last knot that is not above each value, by a binary search without branches.
+
+    Parameters
+    ----------
+    search : Tensor of shape (d, 2 ** p - 1)
+        Knots but the first, in ascending order, filled up with infinity.
+    columns : Tensor of shape (d, n)
+        Values of each feature, none of them below its first knot.
+
+    Returns
+    -------
+    Tensor of shape (d, n), int64
+    """
+    at = torch.zeros_like(columns, dtype=torch.int64)
+    step = (search.shape[1] + 1) // 2
+    while step:
+        passed = search.gather(1, at + (step - 1)) <= columns
+        at = at + step * passed.to(torch.int64)
+        step //= 2
+    return at
+
+
+def _search_table(knots: Tensor) -> Tensor:
+    """All knots but the first, filled up to one less than a power of two."""
+    n = knots.shape[1] - 1
+    width = max(1, 2 ** n.bit_length() - 1)
+    return nn.functional.pad(knots[:, 1:], (0, width - n), value=math.inf)
+
+
+def _signed_log(features: Tensor) -> Tensor:
+    """sign(x) log(1 + abs(x)), whose small values ONNX's plain logarithm alone would lose."""
+    size = features.abs().double()
+    wide = 1.0 + size
+    rounded = wide - 1.0
+    # The rounding of 1 + x is undone to first order (Kahan); the divisor is never 0 where it counts.
+    exact = torch.log(wide) * (size / torch.where(rounded > 0, rounded, 1.0))
+    log1p = torch.where(rounded > 0, exact, size)
+    return torch.sign(features) * log1p.to(features.dtype)
+
+
+def standardize_one_list(features: Tensor, *, may_miss: bool) -> Tensor:
+    """Features minus their mean over all rows, divided by their deviation.
+
+    The same to the bit as `hyperrank.networks.within_list.standardize_within` gives for one list, since
+    trees that look at them would else part rows otherwise.
+
+    Parameters
+    ----------
+    features : Tensor of shape (n, d), float32
+    may_miss : bool
+        Whether there may be NaN, which stays NaN and does not count.
+    """
+    missing = torch.isnan(features)
+    wide = features.double()
+    if may_miss:
+        wide = wide.masked_fill(missing, 0.0)
+    size = torch.ones_like(wide[:, :1]).sum(dim=0, keepdim=True)
+    counts = (size - missing.double().sum(dim=0, keepdim=True)).clamp(min=1.0) if may_miss else size
+    high, low = wide.amax(dim=0, keepdim=True), wide.amin(dim=0, keepdim=True)
+    top = torch.maximum(high.abs(), low.abs())
+    centred = wide - _exact_sum(wide, top * size) / counts
+    if may_miss:
+        centred = centred.masked_fill(missing, 0.0)
+    spread = high - low
+    deviation = (_exact_sum(centred * centred, spread * spread * size) / counts).sqrt()
+    is_constant = deviation <= torch.finfo(features.dtype).eps * top
+    out = (centred / deviation.masked_fill(is_constant, math.inf)).to(features.dtype)
+    return out.masked_fill(missing, math.nan) if may_miss else out
+
+
+def join_standardized(X: Tensor) -> Tensor:
+    """Features and beside them the same standardised over all rows, shape (n, 2 d)."""
+    return torch.cat([X, standardize_one_list(X, may_miss=True)], dim=1)
+
+
+def _exact_sum(rows: Tensor, bound: Tensor) -> Tensor:
+    """Sums over rows in fixed point, in steps that are a power of two below a bound on them."""
+    exponent = _exponent(bound) - BITS
+    return torch.round(rows * _power(-exponent)).sum(dim=0, keepdim=True) * _power(exponent)
+
+
+def _exponent(bound: Tensor) -> Tensor:
+    """The exponent that frexp gives, in float64; of 0 that of 1."""
+    # The exporter rounds numbers to float32, so that the logarithm may be one off.
+    bound = torch.where(bound > 0, bound, 1.0)
+    near = torch.floor(torch.log(bound) * (1 / math.log(2))) + 1
+    near = near + (_power(near) <= bound).double()
+    return near - (_power(near - 1) > bound).double()
+
+
+def _power(exponent: Tensor) -> Tensor:
+    return torch.pow(torch.full_like(exponent, 2.0), exponent)
