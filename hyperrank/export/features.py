@@ -12,6 +12,9 @@ from hyperrank.networks.within_list import BITS
 
 __all__ = ["ServedTransform", "join_standardized", "last_knot_passed", "standardize_one_list"]
 
+#: More than the rounding of a logarithm to base 2, whose size is below 512, by numbers in float32.
+GUARD = 1e-3
+
 
 class ServedTransform(nn.Module):
     """What a fitted `FeatureTransform` gives, without the search and the logarithm that ONNX lacks.
@@ -74,7 +77,7 @@ def last_knot_passed(search: Tensor, columns: Tensor) -> Tensor:
     step = (search.shape[1] + 1) // 2
     while step:
         passed = search.gather(1, at + (step - 1)) <= columns
-        at = at + step * passed.to(torch.int64)
+        at = torch.where(passed, at + step, at)
         step //= 2
     return at
 
@@ -117,11 +120,13 @@ def standardize_one_list(features: Tensor, *, may_miss: bool) -> Tensor:
     counts = (size - missing.double().sum(dim=0, keepdim=True)).clamp(min=1.0) if may_miss else size
     high, low = wide.amax(dim=0, keepdim=True), wide.amin(dim=0, keepdim=True)
     top = torch.maximum(high.abs(), low.abs())
-    centred = wide - _exact_sum(wide, top * size) / counts
+    spread = high - low
+    # Bounds on both sums at once: every operator makes the graph slower to export and to run.
+    steps = _steps(torch.cat([top, spread * spread]) * size)
+    centred = wide - _exact_sum(wide, steps[:1]) / counts
     if may_miss:
         centred = centred.masked_fill(missing, 0.0)
-    spread = high - low
-    deviation = (_exact_sum(centred * centred, spread * spread * size) / counts).sqrt()
+    deviation = (_exact_sum(centred * centred, steps[1:]) / counts).sqrt()
     is_constant = deviation <= torch.finfo(features.dtype).eps * top
     out = (centred / deviation.masked_fill(is_constant, math.inf)).to(features.dtype)
     return out.masked_fill(missing, math.nan) if may_miss else out
@@ -132,20 +137,17 @@ def join_standardized(X: Tensor) -> Tensor:
     return torch.cat([X, standardize_one_list(X, may_miss=True)], dim=1)
 
 
-def _exact_sum(rows: Tensor, bound: Tensor) -> Tensor:
-    """Sums over rows in fixed point, in steps that are a power of two below a bound on them."""
-    exponent = _exponent(bound) - BITS
-    return torch.round(rows * _power(-exponent)).sum(dim=0, keepdim=True) * _power(exponent)
+def _exact_sum(rows: Tensor, step: Tensor) -> Tensor:
+    """Sums over rows in fixed point."""
+    return torch.round(rows / step).sum(dim=0, keepdim=True) * step
 
 
-def _exponent(bound: Tensor) -> Tensor:
-    """The exponent that frexp gives, in float64; of 0 that of 1."""
-    # The exporter rounds numbers to float32, so that the logarithm may be one off.
+def _steps(bound: Tensor) -> Tensor:
+    """The powers of two that sums with these bounds are taken in; that of 1 where the bound is 0."""
     bound = torch.where(bound > 0, bound, 1.0)
-    near = torch.floor(torch.log(bound) * (1 / math.log(2))) + 1
-    near = near + (_power(near) <= bound).double()
-    return near - (_power(near - 1) > bound).double()
-
-
-def _power(exponent: Tensor) -> Tensor:
-    return torch.pow(torch.full_like(exponent, 2.0), exponent)
+    # The exponent that frexp gives. ONNX has a logarithm alone, and the exporter rounds numbers to float32:
+    # a guess that may be too low by one, but never too high.
+    low = torch.floor(torch.log(bound) * (1 / math.log(2)) + (1 - GUARD))
+    two = torch.full_like(bound, 2.0)
+    exponent = low + (torch.pow(two, low) <= bound).double()
+    return torch.pow(two, exponent - BITS)

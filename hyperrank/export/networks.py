@@ -150,8 +150,8 @@ def served_ranker(ranker: BaseRanker, keys: BoosterKeys, *, include_reference: b
     """
     if not isinstance(ranker, HyperDPORanker | SoupRanker | MixedScoresRanker):
         raise ValueError(
-            f"{type(ranker).__name__} cannot be exported: HyperDPORanker, SoupRanker and MixedScoresRanker can, "
-            "which hold every trade-off in one model."
+            f"{type(ranker).__name__} cannot be exported: HyperDPORanker, SoupRanker and MixedScoresRanker "
+            "can, which hold every trade-off in one model."
         )
     reference: Reference = ranker.reference_
     rewards = None if isinstance(ranker, MixedScoresRanker) else _served_rewards(ranker.model_, keys)

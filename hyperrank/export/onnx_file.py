@@ -153,7 +153,15 @@ def _describe(model: Any, ranker: BaseRanker, inputs: list[str]) -> None:
     from onnx import helper
 
     graph = model.graph
-    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+    for part in (
+        model,
+        graph,
+        *graph.node,
+        *graph.input,
+        *graph.output,
+        *graph.value_info,
+        *graph.initializer,
+    ):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
     names = getattr(ranker, "feature_names_in_", None)

@@ -22,6 +22,12 @@ from hyperrank.reference import (
 
 __all__ = ["BoosterKeys", "served_reference"]
 
+#: What to do about models that are none of LightGBM's.
+_OUTSIDE = (
+    "cannot be joined to the graph: pass include_reference=False, and give its scores as ref_scores to "
+    "whatever runs the file."
+)
+
 
 class BoosterKeys:
     """Gives every set of boosters of one graph a key, and remembers the sets."""
@@ -89,11 +95,6 @@ def served_reference(reference: Reference, n_features: int, keys: BoosterKeys) -
     if isinstance(reference, ModelReference):
         return ServedParts([_models([reference.model], n_features, keys)], np.ones(1))
     raise ValueError(f"a reference of the kind {type(reference).__name__} {_OUTSIDE}")
-
-
-_OUTSIDE = (
-    "cannot be joined to the graph: pass include_reference=False, and give its scores to the file as ref_scores."
-)
 
 
 def _models(models: Sequence[object], n_features: int, keys: BoosterKeys) -> ServedBoosters:

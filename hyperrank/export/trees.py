@@ -122,4 +122,3 @@ def _with_a_node(tree: Tree) -> Tree:
         return tree
     zero, no = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=bool)
     return Tree(zero, np.zeros(1), no, ~no, zero - 1, zero - 2, np.repeat(tree.leaf_value, 2))
-
