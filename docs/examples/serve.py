@@ -1,0 +1,389 @@
+"""A saved ranker behind HTTP: documents and weights in, their order out.
+
+``python docs/examples/serve.py model.safetensors --port 8000``; docs/serving.md says the rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, fields
+from inspect import signature
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar, cast
+
+# One core per request: threads within one would only fight with those of the others.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pandas as pd
+import torch
+import uvicorn
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, create_model
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import ClientDisconnect
+
+import hyperrank
+from hyperrank.simplex import as_weights
+
+#: Characters of a reason.
+MAX_REASON = 1_000
+
+log = logging.getLogger("uvicorn.error")
+
+T = TypeVar("T")
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+# A hostile body could hold a million errors: the first ends the reading.
+FIRST_ERROR = Field(fail_fast=True)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Limits of the server; each is read from ``HYPERRANK_SERVE_`` and its name in capitals."""
+
+    max_bytes: int = 2 * 1024 * 1024
+    max_documents: int = 2_000
+    threads: int = 2
+    max_waiting: int = 256
+    body_seconds: float = 10.0
+    reload_seconds: float = 5.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if not getattr(self, field.name) > 0:
+                raise ValueError(f"{field.name} must be above 0; got {getattr(self, field.name)}.")
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read what the environment sets, and leave the rest as it is."""
+        given: dict[str, Any] = {}
+        for field in fields(cls):
+            name = f"HYPERRANK_SERVE_{field.name.upper()}"
+            if name in os.environ:
+                try:
+                    given[field.name] = (int if field.type == "int" else float)(os.environ[name])
+                except ValueError as error:
+                    raise ValueError(f"{name} must be a number; got {os.environ[name]!r}.") from error
+        return cls(**given)
+
+
+class RankRequest(BaseModel):
+    """What is posted to ``/rank``; `request_type` gives documents and weights their form."""
+
+    # Unknown fields are refused all at once afterwards: here each would be an error of its own.
+    model_config = ConfigDict(extra="allow", strict=True, json_schema_extra={"additionalProperties": False})
+
+    documents: list[Any]
+    weights: dict[str, Number] | list[Number] | None = None
+    temperature: Number | None = None
+    ref_scores: Annotated[list[Number], FIRST_ERROR] | None = None
+    ids: Annotated[list[str | int], FIRST_ERROR] | None = None
+    top_k: Annotated[int, Field(ge=1)] | None = None
+
+
+class RankAnswer(BaseModel):
+    """The order of the documents, best first: their ids or else their places in the request."""
+
+    order: list[str | int]
+    scores: list[float]
+    weights: dict[str, float]
+
+
+def request_type(
+    n_features: int, names: list[str] | None, n_objectives: int, max_documents: int
+) -> type[RankRequest]:
+    """Requests to one ranker: sizes are checked while a body is parsed, before it becomes large objects."""
+    vector = Annotated[list[Number | None], Field(min_length=n_features, max_length=n_features), FIRST_ERROR]
+    # A few names too many are let through, to be told which ones are not known.
+    named = Annotated[dict[str, Number | None], Field(max_length=2 * n_features), FIRST_ERROR]
+    document: Any = vector if names is None else named
+    by_name = Annotated[dict[str, Number], Field(max_length=2 * n_objectives), FIRST_ERROR, Tag("object")]
+    in_order = Annotated[list[Number], Field(max_length=n_objectives), FIRST_ERROR, Tag("array")]
+    weights = Annotated[
+        by_name | in_order,
+        Discriminator(lambda value: "object" if isinstance(value, dict) else "array"),
+    ]
+    documents = Annotated[list[document], Field(min_length=1, max_length=max_documents), FIRST_ERROR]
+    return create_model(
+        "RankRequest", __base__=RankRequest, documents=(documents, ...), weights=(weights | None, None)
+    )
+
+
+@dataclass(frozen=True)
+class Model:
+    """A ranker from a file, and what it wants of a request.
+
+    Attributes
+    ----------
+    ranker : BaseRanker
+        As `hyperrank.load` read it.
+    names : list of str or None
+        Names of the features, where it was fitted on a frame.
+    request : type
+        The form of its requests.
+    stamp : tuple
+        Tells the file from the one that will replace it.
+    """
+
+    ranker: Any
+    names: list[str] | None
+    request: type[RankRequest]
+    stamp: tuple[int, int, int]
+
+    @classmethod
+    def read(cls, path: Path, settings: Settings) -> Self:
+        """Load the ranker; this scores a few rows too, so the first request finds it warm."""
+        before = stamp(path)
+        ranker = hyperrank.load(path)
+        found = getattr(ranker, "feature_names_in_", None)
+        names = None if found is None else [str(name) for name in found]
+        sizes = len(ranker.objectives_), settings.max_documents
+        return cls(ranker, names, request_type(ranker.n_features_in_, names, *sizes), before)
+
+    def about(self) -> dict[str, Any]:
+        """What a client must know of it."""
+        return {
+            "status": "ok",
+            "model": type(self.ranker).__name__,
+            "objectives": list(self.ranker.objectives_),
+            "n_features": int(self.ranker.n_features_in_),
+            "feature_names": self.names,
+            "version": hyperrank.__version__,
+        }
+
+    def rank(self, body: bytes) -> bytes:
+        """Answer a request, from bytes to bytes: all of it is work for a thread."""
+        try:
+            asked = self.request.model_validate_json(body)
+        except ValidationError as error:
+            raise refusal(error) from error
+        try:
+            answer = self._answer(asked)
+        except ValueError as error:
+            raise HTTPException(422, str(error)) from error
+        return answer.model_dump_json().encode()
+
+    def _answer(self, asked: RankRequest) -> RankAnswer:
+        n, objectives = len(asked.documents), self.ranker.objectives_
+        if asked.model_extra:
+            known = list(RankRequest.model_fields)
+            raise ValueError(f"unknown fields {list(asked.model_extra)[:10]}; the fields are {known}.")
+        if asked.ids is not None and len(asked.ids) != n:
+            raise ValueError(f"ids has {len(asked.ids)} entries for {n} documents; wanted one for each.")
+        m = len(objectives)
+        given = np.full(m, 1 / m) if asked.weights is None else asked.weights
+        scores = self.ranker.predict(self._table(asked.documents), weights=given, **self._options(asked))
+        if not np.isfinite(scores).all():
+            raise ValueError("the scores are not finite: a feature or the temperature is too large.")
+        best = np.argsort(-scores, kind="stable")[: asked.top_k]
+        return RankAnswer(
+            order=[int(i) if asked.ids is None else asked.ids[i] for i in best],
+            scores=scores[best].tolist(),
+            weights=dict(zip(objectives, as_weights(given, m, objectives).tolist(), strict=True)),
+        )
+
+    def _options(self, asked: RankRequest) -> dict[str, Any]:
+        given = {"temperature": asked.temperature, "ref_scores": asked.ref_scores}
+        given = {name: value for name, value in given.items() if value is not None}
+        for name in given.keys() - signature(self.ranker.predict).parameters.keys():
+            raise ValueError(f"{name} means nothing to a {type(self.ranker).__name__}.")
+        return given
+
+    def _table(self, documents: list[Any]) -> Any:
+        if self.names is None:
+            return np.array(documents, dtype=np.float64)
+        known = set(self.names)
+        for i, document in enumerate(documents):
+            lacking, unknown = sorted(known - document.keys()), sorted(document.keys() - known)
+            if lacking or unknown:
+                raise ValueError(
+                    f"documents[{i}] lacks features {lacking[:10]} and has unknown ones {unknown[:10]}; "
+                    "wanted exactly those that /health names, null where a value is missing."
+                )
+        values = [[document[name] for name in self.names] for document in documents]
+        return pd.DataFrame(np.array(values, dtype=np.float64), columns=self.names)
+
+
+class Workers:
+    """A few threads and a bounded queue before them: past it, a quick no is better than a late yes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._pool = ThreadPoolExecutor(settings.threads, "rank", torch.set_num_threads, (1,))
+        self._free = settings.threads + settings.max_waiting
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold one place; only the event loop calls this, so that no lock is needed."""
+        if self._free == 0:
+            raise HTTPException(503, "the server is busy; try again soon.", {"Retry-After": "1"})
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
+
+    async def run(self, work: Callable[..., T], *args: Any) -> T:
+        """Work in a thread, while the event loop goes on."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def create_app(model_path: str | Path | None = None, settings: Settings | None = None) -> FastAPI:
+    """Make the application, the model loaded.
+
+    Parameters
+    ----------
+    model_path : path, optional
+        What `save` wrote; by default the environment's ``HYPERRANK_MODEL``.
+    settings : Settings, optional
+        By default those of the environment.
+
+    Returns
+    -------
+    FastAPI
+
+    Raises
+    ------
+    ModelFileError, OSError, ValueError
+        If the model cannot be loaded or a setting is wrong: better now than at the first request.
+    """
+    path = Path(os.environ["HYPERRANK_MODEL"] if model_path is None else model_path)
+    limits = Settings.from_environment() if settings is None else settings
+    workers = Workers(limits)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        following = asyncio.create_task(follow(app, path, limits))
+        yield
+        following.cancel()
+        workers.close()
+
+    app = FastAPI(title="hyperrank", version=hyperrank.__version__, lifespan=lifespan)
+    app.state.model = Model.read(path, limits)
+    app.add_exception_handler(StarletteHTTPException, refused)
+    app.add_exception_handler(Exception, failed)
+
+    def model() -> Model:
+        return cast(Model, app.state.model)
+
+    @app.get("/health")
+    async def health() -> dict[str, Any]:
+        return model().about()
+
+    schema = {"application/json": {"schema": model().request.model_json_schema()}}
+    posted = {"requestBody": {"required": True, "content": schema}}
+
+    @app.post("/rank", response_model=RankAnswer, openapi_extra=posted)
+    async def rank(request: Request) -> Response:
+        check_content_type(request)
+        with workers.place():
+            body = await read_body(request, limits)
+            answer = await workers.run(model().rank, body)
+        return Response(answer, media_type="application/json")
+
+    return app
+
+
+def stamp(path: Path) -> tuple[int, int, int]:
+    """Tell a file from another under the same name."""
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+async def follow(app: FastAPI, path: Path, settings: Settings) -> None:
+    """Serve whatever replaces the model's file; `save` replaces it whole, so half a file is never read."""
+    while True:
+        await asyncio.sleep(settings.reload_seconds)
+        try:
+            if stamp(path) != app.state.model.stamp:
+                app.state.model = await asyncio.to_thread(Model.read, path, settings)
+                log.info("Loaded %s anew.", path)
+        except (hyperrank.ModelFileError, OSError) as error:
+            log.warning("The model stays as it was: %s", error)
+
+
+def check_content_type(request: Request) -> None:
+    """Refuse what is not plain JSON."""
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind != "application/json":
+        raise HTTPException(415, f"content-type is {kind or 'missing'}; wanted application/json.")
+    coding = request.headers.get("content-encoding", "identity")
+    if coding != "identity":
+        raise HTTPException(415, f"content-encoding is {coding}; wanted none.")
+
+
+async def read_body(request: Request, settings: Settings) -> bytes:
+    """Read the body up to the limit, whatever length it was said to have."""
+    close = {"Connection": "close"}  # what is left of the body is not the next request
+    too_large = HTTPException(413, f"the body is larger than {settings.max_bytes} bytes.", close)
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > settings.max_bytes:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(settings.body_seconds):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > settings.max_bytes:
+                    raise too_large
+    except TimeoutError as error:
+        raise HTTPException(408, f"no whole body in {settings.body_seconds} seconds.", close) from error
+    except ClientDisconnect as error:
+        raise HTTPException(400, "the client left before the body was whole.") from error
+    return bytes(body)
+
+
+def refusal(error: ValidationError) -> HTTPException:
+    """Put the first thing that is wrong with a body in a sentence."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return HTTPException(400, first["msg"])
+    where = [part for part in first["loc"] if part not in ("object", "array", "str", "int")]
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).lstrip(".")
+    return HTTPException(422, f"{place or 'the body'}: {first['msg']}.")
+
+
+async def refused(_request: Request, error: Any) -> JSONResponse:
+    """Answer every refusal in one shape; what is told back of a body is bounded too."""
+    return JSONResponse({"error": str(error.detail)[:MAX_REASON]}, error.status_code, error.headers)
+
+
+async def failed(_request: Request, _error: Exception) -> JSONResponse:
+    """Say nothing of what went wrong inside; the log has it."""
+    return JSONResponse({"error": "the server failed; its log says why."}, 500)
+
+
+def main() -> None:
+    """Serve the model that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", help="file that a ranker's save wrote")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--workers", type=int, default=1, help="processes, one core each")
+    given = parser.parse_args()
+    # Processes of their own make the application themselves, and know of it by the environment.
+    os.environ["HYPERRANK_MODEL"] = given.model
+    uvicorn.run(
+        "serve:create_app",
+        factory=True,
+        app_dir=str(Path(__file__).parent),
+        host=given.host,
+        port=given.port,
+        workers=given.workers,
+        timeout_graceful_shutdown=30,
+    )
+
+
+if __name__ == "__main__":
+    main()
