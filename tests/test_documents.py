@@ -41,6 +41,8 @@ def test_shell_blocks_name_commands_that_exist(path):
                 )
             elif words[:2] == ["python", "-m"]:
                 assert (ROOT / (words[2].replace(".", "/") + ".py")).is_file(), line
+            elif words[0] == "python":
+                assert (ROOT / words[1]).is_file(), line
             else:
                 assert words[0] == "pip", f"no test runs {line!r}"
 

@@ -7,7 +7,7 @@ import re
 import httpx
 import numpy as np
 import pytest
-from conftest import MAX_BYTES, MAX_DOCUMENTS, PATIENCE
+from conftest import MAX_BYTES, MAX_DOCUMENTS, PATIENCE, SCRIPT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -97,6 +97,17 @@ def test_200_concurrent_requests_each_with_its_own_weights(server, ranker, data)
         best = np.argsort(-scores, kind="stable")
         assert answer.json()["order"] == best.tolist()
         np.testing.assert_array_equal(answer.json()["scores"], scores[best])
+
+
+def test_the_documented_request_is_answered_as_documented(client):
+    text = (SCRIPT.parents[1] / "serving.md").read_text()
+    asked = json.loads(re.search(r"-d '(.*?)'", text, re.DOTALL)[1])
+    documented = json.loads(re.search(r"```json\n(.*?)```", text, re.DOTALL)[1])
+    answer = client.post("/rank", json=asked).json()
+    assert list(answer) == list(documented)
+    assert answer["weights"] == documented["weights"]
+    assert len(answer["order"]) == len(answer["scores"]) == 2
+    assert set(answer["order"]) < set(asked["ids"])
 
 
 ROW = [0.0] * 6

@@ -1,8 +1,10 @@
 """The HTTP example in operation: busy, slow clients, a new model, a fault, the end."""
 
 import asyncio
+import dataclasses
 import importlib
 import json
+import re
 import signal
 
 import httpx
@@ -107,6 +109,13 @@ def test_faults_say_nothing_of_the_inside(serve, saved):
     assert "secret" not in answer.text
 
 
+def test_scores_that_are_no_numbers_are_refused(serve, saved):
+    model = serve.Model.read(saved, serve.Settings())
+    model.ranker.predict = lambda X, weights: np.full(len(X), np.inf)
+    with pytest.raises(serve.HTTPException, match="not finite"):
+        model.rank(BODY)
+
+
 @pytest.mark.parametrize("value", ["many", "0", "-1", "nan"])
 def test_settings_from_the_environment_are_checked(serve, monkeypatch, value):
     monkeypatch.setenv("HYPERRANK_SERVE_BODY_SECONDS", "2.5")
@@ -114,6 +123,12 @@ def test_settings_from_the_environment_are_checked(serve, monkeypatch, value):
     monkeypatch.setenv("HYPERRANK_SERVE_BODY_SECONDS", value)
     with pytest.raises(ValueError, match=r"BODY_SECONDS|body_seconds"):
         serve.Settings.from_environment()
+
+
+def test_all_settings_are_documented(serve):
+    text = (SCRIPT.parents[1] / "serving.md").read_text()
+    found = re.findall(r"^\| `([A-Z_]+)` \|", text, re.MULTILINE)
+    assert found == [field.name.upper() for field in dataclasses.fields(serve.Settings)]
 
 
 def test_the_documented_form_is_that_of_the_model(client):
