@@ -382,6 +382,8 @@ def main() -> None:
         port=given.port,
         workers=given.workers,
         timeout_graceful_shutdown=30,
+        # A process that still imports torch on a busy machine is slow, not dead.
+        timeout_worker_healthcheck=60,
     )
 
 

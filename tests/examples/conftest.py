@@ -146,5 +146,5 @@ def client(server) -> Iterator[httpx.Client]:
 def tight(ranker, tmp_path_factory) -> Iterator[Running]:
     """A server with two places, and little patience."""
     path = ranker.save(tmp_path_factory.mktemp("tight") / "model.safetensors")
-    with serving(path, threads=1, max_waiting=1, body_seconds=1.5, reload_seconds=0.1) as running:
+    with serving(path, threads=1, max_waiting=1, body_seconds=3, reload_seconds=0.1) as running:
         yield running

@@ -6,6 +6,7 @@ import importlib
 import json
 import re
 import signal
+import time
 
 import httpx
 import numpy as np
@@ -111,7 +112,7 @@ def test_faults_say_nothing_of_the_inside(serve, saved):
 
 def test_scores_that_are_no_numbers_are_refused(serve, saved):
     model = serve.Model.read(saved, serve.Settings())
-    model.ranker.predict = lambda X, weights: np.full(len(X), np.inf)
+    model.ranker.predict = lambda X, **_: np.full(len(X), np.inf)
     with pytest.raises(serve.HTTPException, match="not finite"):
         model.rank(BODY)
 
@@ -146,6 +147,7 @@ def test_the_end_waits_for_requests(replaced):
         assert _post(replaced, json.loads(body)).status_code == 200
         replaced.process.send_signal(signal.SIGTERM)
         wait_until(lambda: _is_closed(replaced), "new connections are still taken")
+        time.sleep(0.5)  # many times what a server that waits for nobody takes to end
         waiting.sendall(body[len(body) // 2 :])
         assert rest(waiting).startswith(b"HTTP/1.1 200")
     assert replaced.process.wait(PATIENCE) in (0, -signal.SIGTERM)
