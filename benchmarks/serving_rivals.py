@@ -95,15 +95,16 @@ def calls_of(
 
 
 def _onnx_call(ranker: HyperDPORanker, X: NDArray[np.float32]) -> Callable[[], Any]:
-    import onnxruntime
-    from hyperrank.export import to_onnx  # type: ignore[import-not-found]
+    import onnxruntime  # type: ignore[import-untyped]
+
+    from hyperrank.export import to_onnx
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     with tempfile.TemporaryDirectory() as folder:
         path = to_onnx(ranker, Path(folder) / "ranker.onnx")
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    given = {"X": X, "weights": WEIGHTS[None].astype(np.float32), "temperature": np.float32(1)}
+    given = {"X": X, "weights": WEIGHTS[None].astype(np.float32), "temperature": np.ones(1, dtype=np.float32)}
     return lambda: session.run(None, given)
 
 

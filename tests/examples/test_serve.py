@@ -7,9 +7,9 @@ import re
 import httpx
 import numpy as np
 import pytest
-from conftest import MAX_BYTES, MAX_DOCUMENTS, PATIENCE, SCRIPT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from served_process import MAX_BYTES, MAX_DOCUMENTS, PATIENCE, SCRIPT
 
 import hyperrank
 

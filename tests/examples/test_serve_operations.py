@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PATIENCE, SCRIPT, rest, wait_until
+from served_process import PATIENCE, SCRIPT, rest, wait_until
 
 BODY = json.dumps({"documents": [[0.0] * 6]}).encode()
 

@@ -59,7 +59,7 @@ def test_the_defaults_are_ours(make):
     own = {"pretraining", "weights", "min_main_weight", "off_grid"}
     assert set(theirs) - own <= set(ours)
     assert all(theirs[name] == ours[name] for name in set(theirs) - own)
-    no_part_in_it = {"conditioning", "booster_inputs", "alpha", "n_draws", "warm_start"}
+    no_part_in_it = {"conditioning", "booster_inputs", "alpha", "n_draws", "temperature_range", "warm_start"}
     assert set(ours) - set(theirs) == no_part_in_it
     changed = make(objectives=("a", "b"), metric="map", beta=0.3)
     assert clone(changed).get_params() == changed.get_params()

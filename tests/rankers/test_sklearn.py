@@ -171,6 +171,7 @@ RANKERS = [
 
 def test_every_public_ranker_is_checked():
     public = [getattr(hyperrank, name) for name in hyperrank.__all__ if name.endswith("Ranker")]
+    public.remove(hyperrank.SpecializedRanker)  # which is made, and cannot be fitted
     assert {type(ranker) for ranker in RANKERS} == set(public)
     assert set(public) <= {type(ranker) for ranker in CONFIGURATIONS}
 
