@@ -33,9 +33,12 @@ class ServedRanker(nn.Module):
         Scores per document that the reference gives: 0 for none, 1, or one per objective.
     takes_scores : bool
         Whether the reference's scores are an input.
+    trained : tuple of two floats or None, default None
+        The range of temperatures that the rewards know.
     """
 
     pull: Tensor
+    trained: Tensor
 
     def __init__(
         self,
@@ -45,12 +48,16 @@ class ServedRanker(nn.Module):
         pull: float,
         n_parts: int,
         takes_scores: bool,
+        trained: tuple[float, float] | None = None,
     ) -> None:
         super().__init__()
         self.rewards, self.reference = rewards, reference
         self.n_parts, self.takes_scores = n_parts, takes_scores
-        # No plain number, which the exporter would round to float32.
+        # No plain numbers, which the exporter would round to float32.
         self.register_buffer("pull", torch.tensor(pull, dtype=torch.float64))
+        self.knows_temperature = trained is not None
+        if trained is not None:
+            self.register_buffer("trained", torch.tensor(trained, dtype=torch.float64))
 
     @property
     def input_names(self) -> list[str]:
@@ -71,9 +78,19 @@ class ServedRanker(nn.Module):
         if self.rewards is None:
             assert base is not None
             return base
-        rewards = self.rewards(given["X"], weights).double()
-        pulled = given["temperature"].double() * self.pull * rewards
+        temperature = given["temperature"].double()
+        rewards = self.rewards(given["X"], self._beside(weights, temperature)).double()
+        pulled = temperature * self.pull * rewards
         return pulled if base is None else base + pulled
+
+    def _beside(self, weights: Tensor, temperature: Tensor) -> Tensor:
+        """What conditions the rewards: as `hyperrank.rankers.tempering.beside_weights` puts it together."""
+        if not self.knows_temperature:
+            return weights
+        low, high = self.trained[:1], self.trained[1:]
+        place = 2 * torch.log(torch.maximum(temperature, low) / low) / torch.log(high / low) - 1
+        column = place.to(weights.dtype).expand(weights.shape[0])
+        return torch.cat([weights, column[:, None]], dim=1)
 
     def _mixed_reference(self, given: dict[str, Tensor], weights: Tensor) -> Tensor | None:
         """Reference scores under the weights, shape (n, 1) or (n, k)."""
@@ -82,7 +99,13 @@ class ServedRanker(nn.Module):
         parts = given["ref_scores"] if self.reference is None else self.reference(given["X"])
         if parts.ndim == 1:
             parts = parts[:, None]
-        return parts @ weights.double().T if parts.shape[1] == weights.shape[1] else parts
+        if parts.shape[1] != weights.shape[1]:
+            return parts
+        # Term by term as `Reference.mix` does it; and onnxruntime 1.22 fails at products of doubles.
+        mixed = parts[:, :1] * weights[:, 0].double()
+        for number in range(1, parts.shape[1]):
+            mixed = mixed + parts[:, number : number + 1] * weights[:, number].double()
+        return mixed
 
 
 class ServedRewards(nn.Module):
@@ -166,6 +189,7 @@ def served_ranker(ranker: BaseRanker, keys: BoosterKeys, *, include_reference: b
         pull=float(getattr(ranker, "pull_", 0.0)),
         n_parts=n_parts,
         takes_scores=n_parts > 0 and is_outside,
+        trained=getattr(ranker, "temperature_range_", None),
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,8 @@ def to_onnx(ranker: BaseRanker, path: str | Path, *, include_reference: bool = T
 
     - ``X``, float32 of shape (n, d), NaN where missing;
     - ``weights``, float32 of shape (k, m), each row on the simplex, which the file does not check;
-    - ``temperature``, float32 of shape (1,): 0 gives the reference, 1 what was trained;
+    - ``temperature``, float32 of shape (1,): 0 gives the reference, 1 what was trained. The file does
+      not check that it lies in the `temperature_range` of a ranker that has one;
     - ``ref_scores``, float64 of shape (n,), or (n, m) for a reference with one score per objective: only
       where the reference is not in the file.
 
@@ -185,7 +187,7 @@ def _quiet() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

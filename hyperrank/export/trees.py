@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,8 @@ def tree_attributes(outputs: Sequence[Sequence[Tree]]) -> dict[str, Any]:
     n_leaves = [tree.n_leaves for _, tree in trees]
     first_leaf = np.cumsum([0, *n_leaves])
     first_node = first_leaf - np.arange(len(first_leaf))  # a node less than leaves in each tree
+    places = zip(trees, first_node[:-1].tolist(), first_leaf[:-1].tolist(), strict=True)
+    trees = [(target, _apart(tree, node, leaf)) for (target, tree), node, leaf in places]
     true_ids, true_leaf = _children([tree.left for _, tree in trees], first_node, first_leaf)
     false_ids, false_leaf = _children([tree.right for _, tree in trees], first_node, first_leaf)
     splits = np.concatenate([tree.threshold for _, tree in trees])
@@ -114,6 +117,21 @@ def _children(
         for own, node, leaf in zip(children, first_node[:-1], first_leaf[:-1], strict=True)
     ]
     return np.concatenate(ids), (np.concatenate(children) < 0).astype(np.int64)
+
+
+def _apart(tree: Tree, first_node: int, first_leaf: int) -> Tree:
+    """A tree whose root has no leaf of the same number as the node that is its other child.
+
+    onnxruntime before 1.24 takes such a root for a leaf (its issue 24679).
+    """
+    inner, leaf = (max(tree.left[0], tree.right[0]), ~min(tree.left[0], tree.right[0]))
+    if leaf < 0 or inner < 0 or inner + first_node != leaf + first_leaf:
+        return tree
+    swapped = np.arange(tree.n_leaves)
+    other = (leaf + 1) % tree.n_leaves
+    swapped[[leaf, other]] = other, leaf
+    left, right = (np.where(own < 0, ~swapped[~np.minimum(own, -1)], own) for own in (tree.left, tree.right))
+    return replace(tree, left=left, right=right, leaf_value=tree.leaf_value[swapped])
 
 
 def _with_a_node(tree: Tree) -> Tree:

@@ -82,6 +82,15 @@ def test_boosters_score_as_in_lightgbm(n_leaves, missing_in_training):
     np.testing.assert_allclose(scored(outputs, holed)[:, 0], booster.predict(holed), rtol=1e-12, atol=1e-12)
 
 
+@given(st.integers(0, 2**32 - 1), SIZES)
+def test_no_root_has_a_leaf_and_a_node_of_one_number(seed, sizes):
+    """onnxruntime 1.20 to 1.23 take such roots for leaves."""
+    rng = np.random.default_rng(seed)
+    made = tree_attributes([[a_tree(rng, n_leaves) for n_leaves in trees] for trees in sizes])
+    for root in made["tree_roots"]:
+        assert made["nodes_truenodeids"][root] != made["nodes_falsenodeids"][root]
+
+
 def test_trees_that_are_not_plain_are_refused():
     X = np.random.default_rng(0).integers(0, 5, (200, 2)).astype(float)
     data = lightgbm.Dataset(X, X[:, 0], categorical_feature=[0])

@@ -163,6 +163,19 @@ def test_mixed_scores_need_neither_network_nor_temperature(holed, session_of):
     assert_same(served(session, holed.X, SOME_WEIGHTS), expected)
 
 
+def test_networks_that_know_the_temperature(holed, session_of):
+    ranker = HyperDPORanker("lightgbm", temperature_range=(0.2, 4.0), **QUICK, **PLAIN)
+    session = session_of(ranker.fit(holed.X, holed.Y, qid=holed.qid))
+    for temperature in (0, 0.2, 1, 3.7):
+        expected = ranker.predict(holed.X, weights=SOME_WEIGHTS, temperature=temperature)
+        assert_same(served(session, holed.X, SOME_WEIGHTS, temperature), expected)
+    rewards = [
+        (served(session, holed.X, SOME_WEIGHTS, t) - served(session, holed.X, SOME_WEIGHTS, 0)) / t
+        for t in (0.2, 4)
+    ]
+    assert np.abs(rewards[0] - rewards[1]).max() > 0.01
+
+
 def test_one_objective_alone(holed, session_of):
     ranker = HyperDPORanker("boosters", **QUICK, **PLAIN).fit(holed.X, holed.Y[:, 0], qid=holed.qid)
     session = session_of(ranker)
