@@ -95,7 +95,7 @@ def calls_of(
 
 
 def _onnx_call(ranker: HyperDPORanker, X: NDArray[np.float32]) -> Callable[[], Any]:
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
 
     from hyperrank.export import to_onnx
 
