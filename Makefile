@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Processes that share the tests, file by file; each wants about 1 GB.
+WORKERS ?= 2
 
 .PHONY: demo test test-slow fuzz lint format bench clean
 
@@ -11,7 +13,7 @@ demo: $(READY)
 	$(BIN)/python -m benchmarks.demo
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow and not network"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not network"
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m "slow or network"
