@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from contextlib import suppress
@@ -32,6 +33,8 @@ def write_atomically(path: str | Path, content: bytes) -> Path:
         If it cannot be written; then nothing has changed.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(path.parent))
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
     number, partial = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
     try:
