@@ -66,6 +66,23 @@ class CheckedFit:
     plan: FitPlan
     trial: Trial | None = None
 
+    def fit_reference(self, wanted: Any) -> Reference:
+        """The reference that was asked for, fitted to the training lists."""
+        training = self.training
+        return fit_reference(
+            wanted,
+            training.X,
+            training.Y,
+            training.lists,
+            frame=training.frame,
+            main=self.main,
+            params=self.plan.booster_params,
+            query_standardize=self.plan.query_standardize,
+            seed=self.plan.seed,
+            list_weight=self.list_weight,
+            n_jobs=self.plan.n_jobs,
+        )
+
 
 class DPORanker(BaseRanker):
     """A ranker whose scores are a reference's plus the pull of rewards learnt over it.
@@ -271,19 +288,7 @@ class DPORanker(BaseRanker):
     def _fit_reference(self, checked: CheckedFit) -> tuple[Reference, float]:
         """Fit the reference, and measure what rewards are multiplied by: its deviation over beta."""
         training = checked.training
-        reference = fit_reference(
-            self.reference,
-            training.X,
-            training.Y,
-            training.lists,
-            frame=training.frame,
-            main=checked.main,
-            params=checked.plan.booster_params,
-            query_standardize=checked.plan.query_standardize,
-            seed=checked.plan.seed,
-            list_weight=checked.list_weight,
-            n_jobs=checked.plan.n_jobs,
-        )
+        reference = checked.fit_reference(self.reference)
         if isinstance(reference, NoReference):
             return reference, 1.0 if self.beta == "auto" else 1.0 / float(self.beta)
         own = reference.own_scores(training.parts(reference))

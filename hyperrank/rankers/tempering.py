@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from hyperrank.lists import QueryLists
 from hyperrank.rankers.inputs import LabelledLists
-from hyperrank.reference import fit_reference, is_fitted_here
+from hyperrank.reference import is_fitted_here
 from hyperrank.training import log_position
 
 if TYPE_CHECKING:
@@ -122,19 +123,7 @@ def _cross_fitted(checked: CheckedFit, wanted: Any) -> NDArray[np.float64]:
         counts = None if weight is None else weight[seen]
         if _can_be_learnt(training, seen if counts is None else seen[counts > 0]):
             part = training.take(seen)
-            fitted = fit_reference(
-                wanted,
-                part.X,
-                part.Y,
-                part.lists,
-                frame=part.frame,
-                main=checked.main,
-                params=checked.plan.booster_params,
-                query_standardize=checked.plan.query_standardize,
-                seed=checked.plan.seed,
-                list_weight=counts,
-                n_jobs=checked.plan.n_jobs,
-            )
+            fitted = replace(checked, training=part, list_weight=counts).fit_reference(wanted)
             found[number] = training.take(np.flatnonzero(fold == number)).parts(fitted)
     width = max((scores.shape[1] for scores in found.values()), default=1)
     parts = np.zeros((len(training.X), width))
