@@ -108,6 +108,13 @@ METHODS: Mapping[str, Method] = {
         {"conditioning": "concat"},
         is_dpo=True,
     ),
+    "hyperdpo-transformer": Method(
+        "HyperDPORanker",
+        "HyperDPO, listwise transformer (hyper prompts)",
+        AS_OURS,
+        {"network": "transformer"},
+        is_dpo=True,
+    ),
     "mixed-scores": Method("MixedScoresRanker", "boosters, scores mixed", SEARCHED, SEARCH),
     "lightgbm-gradients": Method(
         "LightGBMScalarizationRanker",

@@ -2,6 +2,10 @@
 
 from hyperrank.networks.conditioning import CONDITIONINGS
 from hyperrank.networks.hyper_prompt import HyperPrompt
+from hyperrank.networks.list_transformer import ListTransformer
 from hyperrank.networks.scorer import ConditionedScorer
 
-__all__ = ["CONDITIONINGS", "ConditionedScorer", "HyperPrompt"]
+__all__ = ["CONDITIONINGS", "NETWORKS", "ConditionedScorer", "HyperPrompt", "ListTransformer"]
+
+#: The networks that have a name: a perceptron of each document, a transformer of its list.
+NETWORKS = ("mlp", "transformer")

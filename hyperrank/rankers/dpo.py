@@ -123,7 +123,8 @@ class DPORanker(BaseRanker):
         X : array-like, sparse matrix or frame of shape (n, d)
             Features, NaN where missing; a frame may carry the query ids in a column ``qid``.
         qid : array-like of shape (n,), optional
-            Query ids, which matter only where `query_standardize` is on; one list by default.
+            Query ids, which matter where `query_standardize` is on or the network is a transformer; one list
+            by default.
         weights : array-like of shape (m,) or (k, m), mapping, PerQuery or PerRow, optional
             One or k trade-offs on the simplex, or one by objective name; equal weights by default. A frame
             with query ids in an index or a column of the name ``qid``, or `PerQuery`, gives each query its

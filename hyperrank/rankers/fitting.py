@@ -15,9 +15,10 @@ from torch import Tensor
 from hyperrank.boosters import BoosterSet, cross_fitted_scores, fit_boosters
 from hyperrank.losses import ListLoss, named_loss
 from hyperrank.metrics import Metric, hypervolume
-from hyperrank.networks import ConditionedScorer
+from hyperrank.networks import ConditionedScorer, ListTransformer
 from hyperrank.networks.transforms import fit_transform_module
 from hyperrank.rankers.inputs import LabelledLists
+from hyperrank.rankers.list_reward_model import ListRewardModel
 from hyperrank.rankers.reward_model import RewardModel
 from hyperrank.rankers.tempering import beside_weights
 from hyperrank.rankers.tiles import one_thread_each
@@ -64,6 +65,13 @@ class FitPlan:
     verbose : int
     temperature_range : tuple of two floats, optional
         Temperatures that the network is trained at and told of; None for one that knows none.
+    network : {"mlp", "transformer"}
+    n_prompts : int
+        Prompt vectors of a transformer.
+    alone : bool
+        Whether each document is a list of its own to a transformer.
+    frozen : ListRewardModel, optional
+        Whose transform and transformer are kept as they are, under new prompts.
     """
 
     settings: TrainingSettings
@@ -81,6 +89,10 @@ class FitPlan:
     device: torch.device
     verbose: int
     temperature_range: tuple[float, float] | None = None
+    network: str = "mlp"
+    n_prompts: int = 4
+    alone: bool = False
+    frozen: ListRewardModel | None = None
 
     def for_trial(self, max_epochs: int) -> FitPlan:
         """The same for a network conditioned on weights alone that nothing stops, in silence."""
@@ -259,18 +271,20 @@ def _new_model(
     rng: np.random.Generator,
 ) -> RewardModel:
     """A transform fitted to the inputs, and a network that knows nothing yet."""
+    if plan.frozen is not None:
+        known = plan.frozen.network.with_prompts(n_objectives, plan.n_prompts, plan.dropout)
+        return plan.frozen.with_network(known.freeze(), boosters)
     transform = fit_transform_module(inputs, plan.transform, rng=rng).to(plan.device)
-    network = ConditionedScorer(
-        transform.n_out * (2 if plan.query_standardize else 1),
-        n_objectives,
-        hidden=plan.hidden,
-        conditioning=plan.conditioning,
-        dropout=plan.dropout,
-        n_more=0 if plan.temperature_range is None else 1,
-    ).to(plan.device)
-    return RewardModel(
-        transform, network, plan.device, boosters=boosters, query_standardize=plan.query_standardize
-    )
+    n_features = transform.n_out * (2 if plan.query_standardize else 1)
+    shared: dict[str, Any] = {"hidden": plan.hidden, "dropout": plan.dropout}
+    options: dict[str, Any] = {"boosters": boosters, "query_standardize": plan.query_standardize}
+    if plan.network == "transformer":
+        shared |= {"n_prompts": plan.n_prompts, "alone": plan.alone}
+        transformer = ListTransformer(n_features, n_objectives, **shared).to(plan.device)
+        return ListRewardModel(transform, transformer, plan.device, **options)
+    shared |= {"conditioning": plan.conditioning, "n_more": 0 if plan.temperature_range is None else 1}
+    network = ConditionedScorer(n_features, n_objectives, **shared).to(plan.device)
+    return RewardModel(transform, network, plan.device, **options)
 
 
 def _anchor(parts: NDArray[np.float32] | None, plan: FitPlan) -> Anchor | None:
@@ -308,7 +322,7 @@ def _front_score(
         at = torch.from_numpy(beside).to(model.device, torch.float32)
         pull = temperature * validation.pull
         with one_thread_each() as n_threads:
-            rewards = model.scores(features, at, n_threads).cpu().numpy()
+            rewards = model.scores(features, data.lists.in_place, at, n_threads).cpu().numpy()
         scores = reference + pull * rewards
         points = np.atleast_2d(validation.metric(scores, data.Y, qid=data.lists.in_place))
         known = ~np.isnan(points).all(axis=0)

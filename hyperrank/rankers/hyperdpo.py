@@ -73,12 +73,22 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, Specializable):
         predict, but 0. By default it knows none, and every temperature is a factor. The reference is fitted
         four more times for it, without some of the queries; one fitted elsewhere should not have seen them.
     conditioning : {"film", "concat", "hypernetwork"}, default "film"
-        How the weights reach the network.
+        How the weights reach an ``"mlp"``.
+    network : {"mlp", "transformer"} or fitted ranker, default "mlp"
+        ``"mlp"`` sees each document alone (and what `query_standardize` tells it of the list);
+        ``"transformer"`` a list as a whole, its documents as tokens, and the weights as prompt vectors before
+        them. It is computed anew for each trade-off, and its cost grows with the square of a list's length.
+        Trained on one list (as where fit is given no query ids) it sees each document alone. Of a fitted
+        ranker of ``network="transformer"`` features and transformer are kept as they are, and prompts alone
+        are trained.
+    n_prompts : int, default 4
+        Prompt vectors of a transformer.
     hidden : tuple of int, default (128, 128)
-        Widths of the hidden layers; all but the last are shared by all weights.
+        Widths of the hidden layers; all but the last are shared by all weights. Of a transformer those of its
+        layers, all the same.
     dropout : float or "auto", default "auto"
-        Share of hidden units dropped in training; by default 0.5, or less with longer training where a trial
-        finds that better (see `max_epochs`).
+        Share of hidden units dropped in training; by default 0.5 (transformer: 0.3), or less with longer
+        training where a trial finds that better (see `max_epochs`).
     feature_transform : {"quantile", "standard", "log", "none"}, default "quantile"
         What is done to features of any scale. Missing values (NaN) are handled by all of them.
     query_standardize : bool or "auto", default "auto"
@@ -101,8 +111,9 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, Specializable):
         fit, twice as long each time while that makes them better.
     batch_docs : int or "auto", default "auto"
         Documents per batch; queries stay whole.
-    learning_rate : float, default 8e-3
-        Peak learning rate of AdamW, after a warm-up and before a cosine decay.
+    learning_rate : float or "auto", default "auto"
+        Peak learning rate of AdamW, by default 8e-3 (transformer: 2e-3), after a warm-up and before a cosine
+        decay.
     weight_decay : float, default 1e-2
         Weight decay of AdamW.
     average_decay : float, default 0.99
@@ -183,6 +194,8 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, Specializable):
         beta: float | str = "auto",
         temperature_range: tuple[float, float] | None = None,
         conditioning: str = "film",
+        network: Any = "mlp",
+        n_prompts: int = 4,
         hidden: Sequence[int] = (128, 128),
         dropout: float | str = "auto",
         feature_transform: str = "quantile",
@@ -194,7 +207,7 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, Specializable):
         n_draws: int = 2,
         max_epochs: int | str = "auto",
         batch_docs: int | str = "auto",
-        learning_rate: float = 8e-3,
+        learning_rate: float | str = "auto",
         weight_decay: float = 1e-2,
         average_decay: float = 0.99,
         early_stopping: bool | str = "auto",
@@ -217,6 +230,8 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, Specializable):
         self.beta = beta
         self.temperature_range = temperature_range
         self.conditioning = conditioning
+        self.network = network
+        self.n_prompts = n_prompts
         self.hidden = hidden
         self.dropout = dropout
         self.feature_transform = feature_transform

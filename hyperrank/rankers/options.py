@@ -9,13 +9,19 @@ import torch
 
 from hyperrank.booster_search import is_search
 from hyperrank.metrics import parse_metric
-from hyperrank.networks import CONDITIONINGS
+from hyperrank.networks import CONDITIONINGS, NETWORKS
 from hyperrank.networks.transforms import TRANSFORMS
 from hyperrank.rankers.fitting import FitPlan, automatic_epochs, list_loss
+from hyperrank.rankers.list_reward_model import ListRewardModel
 from hyperrank.rankers.tempering import check_range
 from hyperrank.training import TrainingSettings
 
 __all__ = ["check_number", "network_plan", "resolve_device", "resolve_objective"]
+
+
+#: What "auto" stands for, by network; measured on validation folds, see benchmarks/results/ledger.md.
+LEARNING_RATES = {"mlp": 8e-3, "transformer": 2e-3}
+DROPOUTS = {"mlp": 0.5, "transformer": 0.3}
 
 
 def network_plan(
@@ -64,10 +70,15 @@ def network_plan(
     batch_docs = estimator.batch_docs
     if batch_docs == "auto":
         batch_docs = 1024 if n_rows < 200_000 else 8192
+    network, frozen = resolve_network(getattr(estimator, "network", "mlp"))
+    if network == "transformer":
+        _check_transformer(estimator, hidden, frozen)
+        n_prompts = int(check_number("n_prompts", estimator.n_prompts, at_least=1, whole=True))
+    rate = LEARNING_RATES[network] if estimator.learning_rate == "auto" else estimator.learning_rate
     settings = TrainingSettings(
         max_epochs=int(check_number("max_epochs", epochs, at_least=1, whole=True, or_auto=True)),
         batch_docs=int(check_number("batch_docs", batch_docs, at_least=1, whole=True, or_auto=True)),
-        learning_rate=check_number("learning_rate", estimator.learning_rate, above=0),
+        learning_rate=check_number("learning_rate", rate, above=0),
         weight_decay=check_number("weight_decay", estimator.weight_decay, at_least=0),
         average_decay=check_number("average_decay", estimator.average_decay, at_least=0, below=1),
         n_draws=int(check_number("n_draws", estimator.n_draws, at_least=1, whole=True)),
@@ -79,11 +90,13 @@ def network_plan(
         loss=list_loss(estimator.loss, gain=estimator.gain, top_k=estimator.top_k, ties=estimator.ties),
         hidden=hidden,
         conditioning=conditioning,
-        dropout=0.5
+        dropout=DROPOUTS[network]
         if estimator.dropout == "auto"
         else check_number("dropout", estimator.dropout, at_least=0, below=1, or_auto=True),
         transform=estimator.feature_transform,
-        query_standardize=n_lists > 1 if within == "auto" else bool(within),
+        query_standardize=(n_lists > 1 if within == "auto" else bool(within))
+        if frozen is None
+        else frozen.query_standardize,
         booster_inputs=bool(estimator.booster_inputs),
         booster_params=estimator.booster_params,
         normalize_objectives=bool(estimator.normalize_objectives),
@@ -96,7 +109,55 @@ def network_plan(
             loss=estimator.loss,
             reference=getattr(estimator, "reference", None),
         ),
+        network=network,
+        n_prompts=n_prompts if network == "transformer" else 0,
+        # One list has nothing to teach about lists.
+        alone=n_lists == 1,
+        frozen=frozen,
     )
+
+
+def resolve_network(network: Any) -> tuple[str, ListRewardModel | None]:
+    """The kind of a network, and the model whose transformer is kept, if a fitted ranker was given.
+
+    Raises
+    ------
+    ValueError
+        If it is neither a kind nor a fitted ranker with a transformer.
+    """
+    if isinstance(network, str):
+        _check_choice("network", network, NETWORKS)
+        return network, None
+    model = getattr(network, "model_", None)
+    if not isinstance(model, ListRewardModel):
+        unfitted = ""
+        if model is None and hasattr(network, "fit"):
+            # scikit-learn's clone, as searches call it, copies rankers without what they learnt.
+            unfitted = ", which is not fitted: fit it, and wrap it in FrozenEstimator against clone"
+        raise ValueError(
+            f"network must be one of {NETWORKS} or a fitted ranker of network='transformer'; "
+            f"got {type(network).__name__}{unfitted}."
+        )
+    if model.boosters:
+        raise ValueError(
+            "network is a ranker with booster_inputs, whose boosters have seen its training rows."
+        )
+    return "transformer", model
+
+
+def _check_transformer(estimator: Any, hidden: tuple[int, ...], frozen: ListRewardModel | None) -> None:
+    """Refuse options that a transformer does not know, or not otherwise than one that is kept."""
+    if estimator.temperature_range is not None:
+        raise ValueError("temperature_range needs network='mlp': prompts know the weights alone.")
+    if len(set(hidden)) != 1:
+        raise ValueError(f"hidden must be one width for all layers of a transformer; got {hidden}.")
+    if frozen is None:
+        return
+    if estimator.booster_inputs:
+        raise ValueError("booster_inputs must be False where network is a fitted ranker.")
+    wanted, given = estimator.network.n_features_in_, estimator.n_features_in_
+    if wanted != given:
+        raise ValueError(f"network was fitted on {wanted} features; X has {given}.")
 
 
 def check_number(

@@ -15,7 +15,7 @@ from hyperrank.assigned import MixedRows
 from hyperrank.boosters import BoosterSet
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists
-from hyperrank.networks import ConditionedScorer
+from hyperrank.networks import ConditionedScorer, ListTransformer
 from hyperrank.networks.transforms import FeatureTransform
 from hyperrank.networks.within_list import standardize_within
 from hyperrank.rankers.tiles import TILE, in_tiles, one_thread_each, shared
@@ -47,10 +47,14 @@ class RewardModel:
         Whether the features standardised within their list are appended to the transformed ones.
     """
 
+    #: What `network` is an instance of.
+    network_kind: type = ConditionedScorer
+    network: Any
+
     def __init__(
         self,
         transform: FeatureTransform,
-        network: ConditionedScorer,
+        network: ConditionedScorer | ListTransformer,
         device: torch.device,
         *,
         boosters: BoosterSet | Sequence[Any] = (),
@@ -59,6 +63,11 @@ class RewardModel:
         self.transform, self.network, self.device = transform, network, device
         self.boosters = BoosterSet.of(boosters)
         self.query_standardize = query_standardize
+
+    @property
+    def knows_lists(self) -> bool:
+        """Whether the score of a document depends on the others of its list."""
+        return self.query_standardize
 
     def __getstate__(self) -> dict[str, Any]:
         """Plain arrays, numbers and text: what can be read without running anything, on any device."""
@@ -79,7 +88,9 @@ class RewardModel:
         fitted = state["transform"]
         has_missing = torch.tensor(fitted["has_missing"])
         transform = FeatureTransform(fitted["kind"], has_missing, _as_tensors(fitted["tables"]))
-        network = _network(state["network"]["options"], _as_tensors(state["network"]["parameters"]))
+        network = _network(
+            self.network_kind, state["network"]["options"], _as_tensors(state["network"]["parameters"])
+        )
         self.__init__(  # type: ignore[misc]
             transform.to(device),
             network.to(device).eval(),
@@ -91,19 +102,17 @@ class RewardModel:
     def at(self, weights: NDArray[np.float64]) -> RewardModel:
         """The plain model that this one is under weights of shape (m,); it takes weights of one objective."""
         at = torch.from_numpy(weights).to(self.device)
-        return RewardModel(
-            self.transform,
-            self.network.folded(at),
-            self.device,
-            boosters=self.boosters,
-            query_standardize=self.query_standardize,
-        )
+        return self.with_network(self.network.folded(at), self.boosters)
 
     def copy(self, boosters: BoosterSet | Sequence[Any]) -> RewardModel:
         """The same transform with a copy of the network, to be trained further."""
-        return RewardModel(
+        return self.with_network(copy.deepcopy(self.network), boosters)
+
+    def with_network(self, network: Any, boosters: BoosterSet | Sequence[Any]) -> RewardModel:
+        """The same transform with another network of the kind."""
+        return type(self)(
             self.transform,
-            copy.deepcopy(self.network),
+            network,
             self.device,
             boosters=boosters,
             query_standardize=self.query_standardize,
@@ -150,8 +159,8 @@ class RewardModel:
         at = torch.from_numpy(weights).to(self.device, torch.float32)
         out = np.empty((len(X), len(weights)), dtype=np.float32)
 
-        def score(seen: Tensor, _: slice, n_threads: int) -> Tensor:
-            return self.scores(seen, at, n_threads)
+        def score(seen: Tensor, part: QueryLists, _: slice, n_threads: int) -> Tensor:
+            return self.scores(seen, part, at, n_threads)
 
         return self._by_chunks(score, X, lists, out)
 
@@ -160,14 +169,14 @@ class RewardModel:
     ) -> NDArray[np.float32]:
         """Rewards of grouped rows, each under its own weights, shape (n,)."""
 
-        def score(seen: Tensor, rows: slice, n_threads: int) -> Tensor:
-            return self.scores_by_row(seen, MixedRows(mixes.mixes, mixes.index[rows]), n_threads)
+        def score(seen: Tensor, part: QueryLists, rows: slice, n_threads: int) -> Tensor:
+            return self.scores_by_row(seen, part, MixedRows(mixes.mixes, mixes.index[rows]), n_threads)
 
         return self._by_chunks(score, X, lists, np.empty(len(X), dtype=np.float32))
 
     def _by_chunks(
         self,
-        score: Callable[[Tensor, slice, int], Tensor],
+        score: Callable[[Tensor, QueryLists, slice, int], Tensor],
         X: NDArray[np.float32],
         lists: QueryLists,
         out: NDArray[np.float32],
@@ -178,7 +187,7 @@ class RewardModel:
             first, last = bounds
             part = QueryLists.from_sizes(np.diff(np.clip(lists.offsets, first, last)))
             seen = self.features(self.inputs(X[first:last]), part)
-            out[first:last] = score(seen, slice(first, last), n_threads).cpu().numpy()
+            out[first:last] = score(seen, part, slice(first, last), n_threads).cpu().numpy()
 
         chunks = self._chunks(lists)
         with one_thread_each() as n_threads:
@@ -188,7 +197,9 @@ class RewardModel:
                 shared(work, chunks, n_threads if self.device.type == "cpu" else 1)
         return out
 
-    def scores_by_row(self, features: Tensor, mixes: MixedRows, n_threads: int = 1) -> Tensor:
+    def scores_by_row(
+        self, features: Tensor, lists: QueryLists, mixes: MixedRows, n_threads: int = 1
+    ) -> Tensor:
         """Network scores of shape (n,), each row under its own weights, in tiles."""
         distinct = mixes.distinct
         moves = [move[:, None] for move in self._moves(torch.from_numpy(distinct.mixes))]
@@ -200,7 +211,7 @@ class RewardModel:
 
         return in_tiles(score, torch.cat([features, number[:, None]], dim=1), n_threads)
 
-    def scores(self, features: Tensor, weights: Tensor, n_threads: int = 1) -> Tensor:
+    def scores(self, features: Tensor, lists: QueryLists, weights: Tensor, n_threads: int = 1) -> Tensor:
         """Network scores of shape (n, k) for what the network sees, in tiles."""
         pieces = [move[None].split(WEIGHTS_AT_ONCE, dim=1) for move in self._moves(weights)]
         parts = list(zip(*pieces, strict=True))
@@ -225,7 +236,7 @@ class RewardModel:
     def _chunks(self, lists: QueryLists) -> list[tuple[int, int]]:
         """Bounds of chunks; they keep lists whole where the features of a row depend on its list."""
         n_rows = CHUNK if self.device.type == "cpu" else CHUNK_ON_GPU
-        if not self.query_standardize:
+        if not self.knows_lists:
             bounds = np.arange(0, lists.n_rows, n_rows)
         else:
             chunk_of_list = lists.offsets[:-1] // n_rows
@@ -234,12 +245,12 @@ class RewardModel:
         return list(zip(bounds.tolist(), ends.tolist(), strict=True))
 
 
-def _network(options: Mapping[str, Any], parameters: dict[str, Tensor]) -> ConditionedScorer:
+def _network(kind: Any, options: Mapping[str, Any], parameters: dict[str, Tensor]) -> Any:
     """A network of given parameters; options that do not fit them take no memory before they are refused."""
     if len(options["hidden"]) > len(parameters):
         raise ValueError(f"{len(parameters)} parameters are too few for {len(options['hidden'])} layers.")
     with torch.device("meta"):
-        network = ConditionedScorer(**options)
+        network = kind(**options)
     network.load_state_dict(parameters, assign=True)
     return network
 

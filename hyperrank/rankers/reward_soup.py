@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hyperrank.assigned import MixedRows
 from hyperrank.files import storable
+from hyperrank.lists import QueryLists
 from hyperrank.rankers.by_row import rows_by_mix
 from hyperrank.rankers.reward_model import RewardModel
 
@@ -83,16 +84,18 @@ class RewardSoup(RewardModel):
         mixed = self.mixed(torch.from_numpy(weights).to(self.device, torch.float32))
         return mixed.at(weights)
 
-    def scores(self, features: Tensor, weights: Tensor, n_threads: int = 1) -> Tensor:
+    def scores(self, features: Tensor, lists: QueryLists, weights: Tensor, n_threads: int = 1) -> Tensor:
         """Scores of shape (n, k) for what the networks see, in tiles."""
-        parts = [self.mixed(mix).scores(features, mix[None], n_threads) for mix in weights]
+        parts = [self.mixed(mix).scores(features, lists, mix[None], n_threads) for mix in weights]
         return torch.cat(parts, dim=1)
 
-    def scores_by_row(self, features: Tensor, mixes: MixedRows, n_threads: int = 1) -> Tensor:
+    def scores_by_row(
+        self, features: Tensor, lists: QueryLists, mixes: MixedRows, n_threads: int = 1
+    ) -> Tensor:
         """Scores of shape (n,), each row by the network that is mixed for its weights."""
         out = features.new_empty(len(features))
         for mix, rows in rows_by_mix(mixes):
             at = torch.from_numpy(mix).to(self.device, torch.float32)
             chosen = torch.from_numpy(rows).to(features.device)
-            out[chosen] = self.scores(features[chosen], at[None], n_threads)[:, 0]
+            out[chosen] = self.scores(features[chosen], lists, at[None], n_threads)[:, 0]
         return out

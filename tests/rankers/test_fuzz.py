@@ -53,6 +53,7 @@ CHOICES = {
     "gain": ["exp2", "linear"],
     "top_k": [None, 1, 10],
     "conditioning": ["film", "concat", "hypernetwork"],
+    "network": ["mlp", "mlp", "transformer"],
     "feature_transform": ["quantile", "standard", "log", "none"],
     "query_standardize": [True, False, "auto"],
     "normalize_objectives": [True, False],
@@ -64,7 +65,7 @@ CHOICES = {
 def network(rng: np.random.Generator) -> HyperDPORanker:
     """A small network of any kind."""
     options = {name: one_of(choices, rng) for name, choices in CHOICES.items()}
-    if options["reference"] is not None and options["loss"] == "listnet":
+    if options["reference"] is not None and options["loss"] == "listnet" and options["network"] == "mlp":
         options["temperature_range"] = one_of([None, (0.5, 2.0), (1e-6, 1e6)], rng)
     return HyperDPORanker(**options, **TINY)
 

@@ -37,6 +37,7 @@ RANKERS = {
     "boosters": HyperDPORanker("boosters", **QUICK, query_standardize=False, feature_transform="log"),
     "one booster": HyperDPORanker("lightgbm", **QUICK, conditioning="hypernetwork"),
     "no reference": HyperDPORanker(None, **QUICK, booster_inputs=True, conditioning="concat"),
+    "transformer": HyperDPORanker(**{**QUICK, "hidden": (8,)}, network="transformer"),
     "mixed scores": MixedScoresRanker(**SMALL),
     "searched": MixedScoresRanker(booster_params="search", random_state=0),
     "labels": LightGBMScalarizationRanker(weights=3, mixing="labels", **SMALL),
