@@ -34,7 +34,8 @@ def test_rows_count_what_kept_its_word():
     assert rows_of({"none": [None]}) == [{"chosen": "none", "runs": "1", "nothing eligible": "1"}]
 
 
-def test_a_fold_of_real_data_is_followed(shared_data):
+def test_a_fold_of_real_data_is_followed(shared_data, monkeypatch):
+    monkeypatch.setenv("HYPERRANK_DATA", str(shared_data))
     found = followed(MslrSample(("relevance", "dwell")), 0, 0)
     for kept in found.values():
         assert kept is None or (0.3 < kept.share < 3 and np.isfinite(kept.errors))
