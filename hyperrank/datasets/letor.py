@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from .letor_block import Block, Rules, densify, merge_ids
-from .letor_fast import parse_block
-from .letor_files import whole_lines
+from .letor_block import Rules, merge_ids, rows_of, stack
 from .letor_groups import query_ids
-from .letor_lines import LineError, comments_of, parse_lines
+from .letor_lines import comments_of
+from .letor_stream import check_options, paths_of, stream_blocks
 from .ranking_data import RankingData
 
 __all__ = ["load_letor"]
@@ -28,11 +27,13 @@ def load_letor(
     n_features: int | None = None,
     missing: float = 0.0,
     comments: bool = False,
+    zero_based: bool = False,
 ) -> RankingData:
     r"""Read ranking data from LETOR or svmlight text.
 
     Each line is ``label qid:ID index:value index:value ... # comment`` with feature numbers from 1 in
-    ascending order. Blank lines and lines of comment alone are passed over.
+    ascending order. Blank lines and lines of comment alone are passed over. Lines are parsed on all cores;
+    beside X itself a few blocks of text are in memory.
 
     Parameters
     ----------
@@ -49,6 +50,8 @@ def load_letor(
         The value of features that a line leaves out: 0 as in svmlight, or ``float("nan")``.
     comments : bool, default False
         Whether to return the comment of each document.
+    zero_based : bool, default False
+        Whether features are numbered from 0, as scikit-learn writes them unless told otherwise.
 
     Returns
     -------
@@ -76,64 +79,28 @@ def load_letor(
     ([[0.5, 0.0, 1.0], [0.0, 4.0, 0.0]], [2.0, 0.0], [7, 7], ('doc A', ''))
     >>> folder.cleanup()
     """
-    paths = _paths(path)
-    _check_options(n_features, missing)
-    blocks: list[Block] = []
+    paths = paths_of(path)
+    check_options(n_features, missing)
+    rules = Rules(n_features=n_features, first=0 if zero_based else 1)
+    ids: list[NDArray[Any] | None] = []
+    labels: list[NDArray[np.float32]] = []
+    parts: list[NDArray[np.float32]] = []
     notes: list[str] | None = [] if comments else None
-    rules = Rules(n_features=n_features)
-    for file in paths:
-        n_before = len(blocks)
-        for block in _read_blocks(file, rules, notes):
-            blocks.append(block)
-            rules = Rules(has_qid=block.ids is not None, n_features=n_features)
-        if len(blocks) == n_before:
-            raise ValueError(f"{file}: no document found; the file is empty or holds comments alone.")
-    qid = merge_ids([block.ids for block in blocks])
-    n_rows = sum(len(block.labels) for block in blocks)
-    qid = query_ids(paths, qid, group, n_rows)
-    Y = np.concatenate([block.labels for block in blocks])[:, None]
-    X = densify(blocks, n_rows, n_features, missing)
+    for block, text in stream_blocks(paths, rules):
+        ids.append(block.ids)
+        labels.append(block.labels)
+        parts.append(rows_of(block, rules.first, missing))
+        if notes is not None:
+            notes.extend(comments_of(text))
+    n_rows = sum(map(len, labels))
+    qid = query_ids(paths, merge_ids(ids), group, n_rows)
+    width = n_features or max(1, *(part.shape[1] for part in parts))
     return RankingData(
-        X=X,
-        Y=Y,
+        X=stack(parts, width, missing),
+        Y=np.concatenate(labels)[:, None],
         qid=qid,
         names=("relevance",),
-        feature_names=tuple(f"feature_{j}" for j in range(1, X.shape[1] + 1)),
+        feature_names=tuple(f"feature_{j}" for j in range(rules.first, rules.first + width)),
         description=f"Read from {', '.join(map(str, paths))}.",
         comments=None if notes is None else tuple(notes),
     )
-
-
-def _paths(path: PathLike | Sequence[PathLike]) -> list[Path]:
-    """One or several paths as a list."""
-    given = [path] if isinstance(path, str | os.PathLike) else list(path)
-    if not given:
-        raise ValueError("path is an empty sequence; give at least one file.")
-    return [Path(p) for p in given]
-
-
-def _check_options(n_features: int | None, missing: float) -> None:
-    """Refuse options that cannot be meant."""
-    if n_features is not None and n_features < 1:
-        raise ValueError(f"n_features must be at least 1; got {n_features}.")
-    if np.isinf(missing):
-        raise ValueError("missing must be finite or NaN; features must not be infinite.")
-
-
-def _read_blocks(path: Path, rules: Rules, notes: list[str] | None) -> Iterator[Block]:
-    """Read one file block by block, appending comments to `notes`."""
-    line = 1
-    for text in whole_lines(path):
-        block = parse_block(text)
-        if block is None or not rules.admit(block):
-            try:
-                block = parse_lines(text, line, rules)
-            except LineError as error:
-                raise ValueError(f"{path}, {error}") from None
-        line += text.count(b"\n")
-        if not len(block.labels):
-            continue
-        rules = Rules(has_qid=block.ids is not None, n_features=rules.n_features)
-        if notes is not None:
-            notes.extend(comments_of(text))
-        yield block

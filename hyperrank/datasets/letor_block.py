@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Block", "Rules", "as_ids", "densify", "merge_ids"]
+__all__ = ["Block", "Rules", "as_ids", "merge_ids", "rows_of", "stack"]
 
 #: Features are stored densely, so a wild number in a damaged line must not ask for all memory.
 MAX_FEATURES = 1_000_000
@@ -26,7 +26,7 @@ class Block:
     counts : ndarray of shape (n,), int64
         Features given per document.
     index : ndarray of shape (counts.sum(),), int32
-        Feature numbers from 1, ascending within a document.
+        Feature numbers as written, ascending within a document.
     values : ndarray of the shape of `index`, float32
     """
 
@@ -46,17 +46,31 @@ class Rules:
     has_qid : bool or None
         Whether every line must have, or must lack, a ``qid:``; None leaves it to the first line.
     n_features : int or None
-        The largest feature number allowed.
+        Columns there are room for.
+    first : int
+        The number of the first feature, 0 or 1.
     """
 
     has_qid: bool | None = None
     n_features: int | None = None
+    first: int = 1
+
+    @property
+    def last(self) -> int:
+        """The largest feature number allowed."""
+        return (MAX_FEATURES if self.n_features is None else self.n_features) + self.first - 1
 
     def admit(self, block: Block) -> bool:
         """Whether a block obeys."""
-        limit = MAX_FEATURES if self.n_features is None else self.n_features
         same_qid = self.has_qid is None or not len(block.labels) or self.has_qid == (block.ids is not None)
-        return same_qid and int(block.index.max(initial=0)) <= limit
+        in_range = (
+            block.index.min(initial=self.first) >= self.first and block.index.max(initial=0) <= self.last
+        )
+        return bool(same_qid and in_range)
+
+    def following(self, block: Block) -> Rules:
+        """What the lines after a block must obey."""
+        return replace(self, has_qid=block.ids is not None)
 
 
 def as_ids(ids: list[str]) -> NDArray[Any]:
@@ -82,19 +96,28 @@ def merge_ids(parts: list[NDArray[Any] | None]) -> NDArray[Any] | None:
     return np.concatenate(ids)
 
 
-def densify(blocks: list[Block], n_rows: int, n_features: int | None, missing: float) -> NDArray[np.float32]:
-    """Fill the feature matrix, giving up block after block so that memory stays near the matrix's own."""
-    width = n_features or max(int(block.index.max(initial=0)) for block in blocks)
-    X = np.empty((n_rows, width), dtype=np.float32)
-    blocks.reverse()
+def rows_of(block: Block, first: int, missing: float) -> NDArray[np.float32]:
+    """Lay out a block as dense rows, as wide as its largest feature number asks for."""
+    width = max(int(block.index.max(initial=0)) - first + 1, 0)
+    if len(block.values) == len(block.labels) * width:  # ascending numbers leave only one order
+        return block.values.reshape(len(block.labels), width)
+    rows = np.full((len(block.labels), width), missing, dtype=np.float32)
+    rows[np.repeat(np.arange(len(rows)), block.counts), block.index - first] = block.values
+    return rows
+
+
+def stack(parts: list[NDArray[np.float32]], width: int, missing: float) -> NDArray[np.float32]:
+    """Put rows of several widths below each other.
+
+    Each part is given up once it is copied, so that memory stays near the matrix's own.
+    """
+    X = np.empty((sum(map(len, parts)), width), dtype=np.float32)
+    parts.reverse()
     row = 0
-    while blocks:
-        block = blocks.pop()
-        part = X[row : row + len(block.labels)]
-        if len(block.values) == part.size:  # every feature given: ascending numbers leave only one order
-            part[:] = block.values.reshape(part.shape)
-        else:
-            part[:] = missing
-            part[np.repeat(np.arange(len(part)), block.counts), block.index - 1] = block.values
+    while parts:
+        part = parts.pop()
+        rows = X[row : row + len(part)]
+        rows[:, : part.shape[1]] = part
+        rows[:, part.shape[1] :] = missing
         row += len(part)
     return X

@@ -72,7 +72,7 @@ def _assemble(tokens: _Tokens, first: Ints, keys: Ints, ids: NDArray[np.generic]
     ascending[1:] = index[1:] > index[:-1]
     opens = np.cumsum(counts) - counts
     ascending[opens[counts > 0]] = True
-    fit = ascending.all() and index.min(initial=1) >= 1 and not (labels < 0).any()
+    fit = ascending.all() and not (labels < 0).any()
     if not fit or (np.abs(labels) > LARGEST).any() or (np.abs(values) > LARGEST).any():
         return None
     return Block(labels.astype(np.float32), ids, counts, index.astype(np.int32), values.astype(np.float32))

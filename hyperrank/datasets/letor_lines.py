@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from .letor_block import MAX_FEATURES, Block, Rules, as_ids
+from .letor_block import Block, Rules, as_ids
 
 __all__ = ["LARGEST", "LineError", "comments_of", "number", "parse_lines"]
 
@@ -77,7 +77,7 @@ def parse_lines(text: bytes, first_line: int = 1, rules: Rules | None = None) ->
         if found:
             ids.append(_query_id(tokens[1], line))
         before = len(index)
-        _read_features(tokens[1 + found :], line, rules.n_features, index, values)
+        _read_features(tokens[1 + found :], line, rules, index, values)
         counts.append(len(index) - before)
     return Block(
         np.asarray(labels, dtype=np.float32),
@@ -141,10 +141,10 @@ def _query_id(token: bytes, line: int) -> str:
 
 
 def _read_features(
-    tokens: list[bytes], line: int, n_features: int | None, index: list[int], values: list[float]
+    tokens: list[bytes], line: int, rules: Rules, index: list[int], values: list[float]
 ) -> None:
     """Append the features of one document."""
-    last = 0
+    last = rules.first - 1
     for token in tokens:
         key, colon, text = token.partition(b":")
         if not colon:
@@ -153,7 +153,7 @@ def _read_features(
             raise LineError(
                 line, f"{_quote(token)} stands in the wrong place; the query id follows the label, once."
             )
-        last = _feature_number(key, token, line, last, n_features)
+        last = _feature_number(key, token, line, last, rules)
         value = number(text)
         if value is None:
             raise LineError(line, f"the value of {_quote(token)} is not a number.")
@@ -165,22 +165,28 @@ def _read_features(
         values.append(value)
 
 
-def _feature_number(key: bytes, token: bytes, line: int, last: int, n_features: int | None) -> int:
+def _feature_number(key: bytes, token: bytes, line: int, last: int, rules: Rules) -> int:
     """Read the feature number of ``index:value``, which must exceed the one before."""
     if not _INDEX.match(key):
-        raise LineError(line, f"the feature number of {_quote(token)} is not a whole number from 1.")
+        raise LineError(
+            line, f"the feature number of {_quote(token)} is not a whole number from {rules.first}."
+        )
     found = int(key)
-    if found == 0:
-        raise LineError(line, f"{_quote(token)} has feature number 0; features are numbered from 1.")
+    if found < rules.first:
+        raise LineError(
+            line,
+            f"{_quote(token)} has feature number 0; features are numbered from 1, "
+            "unless zero_based=True is passed.",
+        )
     if found == last:
         raise LineError(line, f"{_quote(token)} gives feature {found} twice.")
     if found < last:
         raise LineError(
             line, f"{_quote(token)} follows feature {last}; feature numbers must increase in a line."
         )
-    if n_features is not None and found > n_features:
-        raise LineError(line, f"{_quote(token)} lies beyond n_features={n_features}.")
-    if n_features is None and found > MAX_FEATURES:
+    if rules.n_features is not None and found > rules.last:
+        raise LineError(line, f"{_quote(token)} lies beyond n_features={rules.n_features}.")
+    if found > rules.last:
         raise LineError(
             line,
             f"{_quote(token)} would need {found:,} dense columns; pass n_features if that is meant.",
