@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .letor_block import Rules, merge_ids, rows_of, stack
+from .growing_rows import GrowingRows
+from .letor_block import Rules, dense_parts, merge_ids
 from .letor_groups import query_ids
 from .letor_lines import comments_of
 from .letor_stream import check_options, paths_of, stream_blocks
@@ -84,23 +85,23 @@ def load_letor(
     rules = Rules(n_features=n_features, first=0 if zero_based else 1)
     ids: list[NDArray[Any] | None] = []
     labels: list[NDArray[np.float32]] = []
-    parts: list[NDArray[np.float32]] = []
+    X = GrowingRows(n_features or 1, missing)
     notes: list[str] | None = [] if comments else None
     for block, text in stream_blocks(paths, rules):
         ids.append(block.ids)
         labels.append(block.labels)
-        parts.append(rows_of(block, rules.first, missing))
+        for _, rows in dense_parts(block, rules.first, missing):
+            X.append(rows)
         if notes is not None:
             notes.extend(comments_of(text))
     n_rows = sum(map(len, labels))
     qid = query_ids(paths, merge_ids(ids), group, n_rows)
-    width = n_features or max(1, *(part.shape[1] for part in parts))
     return RankingData(
-        X=stack(parts, width, missing),
+        X=X.finish(),
         Y=np.concatenate(labels)[:, None],
         qid=qid,
         names=("relevance",),
-        feature_names=tuple(f"feature_{j}" for j in range(rules.first, rules.first + width)),
+        feature_names=tuple(f"feature_{j}" for j in range(rules.first, rules.first + X.width)),
         description=f"Read from {', '.join(map(str, paths))}.",
         comments=None if notes is None else tuple(notes),
     )

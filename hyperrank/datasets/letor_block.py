@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Block", "Rules", "as_ids", "merge_ids", "rows_of", "stack"]
+from .chunks import slices
+
+__all__ = ["Block", "Rules", "as_ids", "dense_parts", "merge_ids"]
 
 #: Features are stored densely, so a wild number in a damaged line must not ask for all memory.
 MAX_FEATURES = 1_000_000
@@ -86,7 +89,7 @@ def as_ids(ids: list[str]) -> NDArray[Any]:
     return numbers if (numbers.astype(np.str_) == texts).all() else texts
 
 
-def merge_ids(parts: list[NDArray[Any] | None]) -> NDArray[Any] | None:
+def merge_ids(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
     """Query ids of all blocks: integers if all are, strings else."""
     ids = [part for part in parts if part is not None]
     if not ids:
@@ -96,28 +99,16 @@ def merge_ids(parts: list[NDArray[Any] | None]) -> NDArray[Any] | None:
     return np.concatenate(ids)
 
 
-def rows_of(block: Block, first: int, missing: float) -> NDArray[np.float32]:
-    """Lay out a block as dense rows, as wide as its largest feature number asks for."""
+def dense_parts(block: Block, first: int, missing: float) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Lay out a block as dense rows, a few MB at a time, as wide as its largest feature number asks for."""
     width = max(int(block.index.max(initial=0)) - first + 1, 0)
     if len(block.values) == len(block.labels) * width:  # ascending numbers leave only one order
-        return block.values.reshape(len(block.labels), width)
-    rows = np.full((len(block.labels), width), missing, dtype=np.float32)
-    rows[np.repeat(np.arange(len(rows)), block.counts), block.index - first] = block.values
-    return rows
-
-
-def stack(parts: list[NDArray[np.float32]], width: int, missing: float) -> NDArray[np.float32]:
-    """Put rows of several widths below each other.
-
-    Each part is given up once it is copied, so that memory stays near the matrix's own.
-    """
-    X = np.empty((sum(map(len, parts)), width), dtype=np.float32)
-    parts.reverse()
-    row = 0
-    while parts:
-        part = parts.pop()
-        rows = X[row : row + len(part)]
-        rows[:, : part.shape[1]] = part
-        rows[:, part.shape[1] :] = missing
-        row += len(part)
-    return X
+        yield slice(0, len(block.labels)), block.values.reshape(len(block.labels), width)
+        return
+    ends = np.cumsum(block.counts)
+    for part in slices(len(block.labels), width):
+        given = slice(int(ends[part.start] - block.counts[part.start]), int(ends[part.stop - 1]))
+        rows = np.full((part.stop - part.start, width), missing, dtype=np.float32)
+        row = np.repeat(np.arange(len(rows)), block.counts[part])
+        rows[row, block.index[given] - first] = block.values[given]
+        yield part, rows

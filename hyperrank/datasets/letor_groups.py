@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["query_ids"]
+__all__ = ["group_sizes", "query_ids"]
 
 
 def query_ids(paths: list[Path], qid: NDArray[Any] | None, group: Any, n_rows: int) -> NDArray[Any]:
@@ -22,7 +22,7 @@ def query_ids(paths: list[Path], qid: NDArray[Any] | None, group: Any, n_rows: i
         raise ValueError(f"{paths[0]}: the lines have no 'qid:'; pass {hint}.")
     if qid is not None:
         raise ValueError(f"{paths[0]}: the lines have query ids already; leave group out.")
-    sizes = _group_sizes(group)
+    sizes = group_sizes(group)
     if sizes.sum() != n_rows:
         raise ValueError(
             f"group sums to {sizes.sum()} rows in {len(sizes)} queries, but there are {n_rows} rows in "
@@ -31,7 +31,7 @@ def query_ids(paths: list[Path], qid: NDArray[Any] | None, group: Any, n_rows: i
     return np.repeat(np.arange(len(sizes), dtype=np.int64), sizes)
 
 
-def _group_sizes(group: Any) -> NDArray[np.int64]:
+def group_sizes(group: Any) -> NDArray[np.int64]:
     """Rows per query, from numbers or files."""
     if isinstance(group, str | os.PathLike):
         return _read_sizes(Path(group))

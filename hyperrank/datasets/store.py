@@ -1,0 +1,212 @@
+"""The columnar store as its reader sees it: arrays in files, opened at once whatever their size."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperrank.files import forget_pages
+from hyperrank.lists import QueryLists
+
+from .ranking_data import RankingData
+from .store_files import map_array
+from .store_format import BLOCK_BYTES, CHECKSUMS, StoreError, dtype_of, n_blocks, read_description
+
+__all__ = ["Store", "open_store"]
+
+
+class Store:
+    """Documents on disk, grouped by query, as arrays that are read when they are used.
+
+    Made by `convert`, opened by `open_store`. Any number of processes may read one at once.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, d), float32
+        Features, NaN where missing; read-only, in the file.
+    Y : ndarray of shape (n, m), float32
+        Labels, NaN where unobserved; read-only, in the file.
+    offsets : ndarray of shape (n_queries + 1,), int64
+        Rows ``offsets[q]`` to ``offsets[q + 1]`` are those of query ``q``.
+    names : tuple of m str
+        The objectives.
+    feature_names : tuple of d str
+        The features.
+    description : str
+        What the data are and where they come from.
+    path : Path
+        The folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from hyperrank import datasets
+    >>> data = datasets.make_multilabel_ranking(n_queries=4, list_size=5, random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = datasets.convert(data, f"{folder}/train.store")
+    ...     print(store, store.X.shape, store.qid[:6].tolist())
+    Store(20 documents of 4 queries, 20 features, objectives objective_0, objective_1, objective_2)
+    (20, 20) [0, 0, 0, 0, 0, 1]
+    """
+
+    def __init__(self, path: Path, described: dict[str, Any]) -> None:
+        self.path = path
+        self.names: tuple[str, ...] = tuple(described["names"])
+        self.feature_names: tuple[str, ...] = tuple(described["feature_names"])
+        self.description: str = described["description"]
+        self._shapes: dict[str, tuple[int, ...]] = {
+            file: tuple(shape) for file, shape in described["arrays"].items()
+        }
+        self.X: NDArray[np.float32] = self._map("X.f32")
+        self.Y: NDArray[np.float32] = self._map("Y.f32")
+        self.offsets: NDArray[np.int64] = self._map("offsets.i64")
+
+    def __repr__(self) -> str:
+        return (
+            f"Store({len(self):,} documents of {len(self.offsets) - 1:,} queries, "
+            f"{len(self.feature_names)} features, objectives {', '.join(self.names)})"
+        )
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    @property
+    def y(self) -> NDArray[np.float32]:
+        """Labels of the first objective, shape (n,)."""
+        return self.Y[:, 0]
+
+    @cached_property
+    def ids(self) -> NDArray[Any]:
+        """The id of each query, shape (n_queries,), int64 or objects of type str."""
+        if "ids.i64" in self._shapes:
+            return self._map("ids.i64")
+        text, ends = self._map("ids.utf8").tobytes(), self._map("id_ends.i64").tolist()
+        ids = np.empty(len(ends), dtype=object)
+        ids[:] = [text[a:b].decode() for a, b in zip([0, *ends], ends, strict=False)]
+        return ids
+
+    @property
+    def qid(self) -> NDArray[Any]:
+        """The query id of each document, shape (n,): eight bytes per document, in memory."""
+        return np.repeat(self.ids, np.diff(self.offsets))
+
+    @property
+    def lists(self) -> QueryLists:
+        """The queries as `hyperrank.lists.QueryLists`."""
+        return QueryLists.from_sizes(np.diff(self.offsets), ids=self.ids)
+
+    def load(self) -> RankingData:
+        """Copy everything into memory.
+
+        Returns
+        -------
+        RankingData
+        """
+        return RankingData(
+            X=np.array(self.X),
+            Y=np.array(self.Y),
+            qid=self.qid if self.ids.dtype != object else self.qid.astype(np.str_),
+            names=self.names,
+            feature_names=self.feature_names,
+            description=self.description,
+        )
+
+    def verify(self) -> None:
+        """Read everything and compare it with the checksums; seconds per GB, and 16 MiB of memory.
+
+        Opening a store looks at sizes and at the description alone.
+
+        Raises
+        ------
+        StoreError
+            If a file has changed since it was written, naming the file and where in it.
+        """
+        known = iter(self._map(CHECKSUMS).tolist())
+        for file in (name for name in self._shapes if name != CHECKSUMS):
+            with (self.path / file).open("rb", buffering=0) as content:
+                for number in range(n_blocks(_n_bytes(file, self._shapes[file]))):
+                    if zlib.crc32(content.read(BLOCK_BYTES)) != next(known):
+                        start = number * BLOCK_BYTES
+                        raise StoreError(
+                            f"{self.path / file} is damaged between byte {start:,} and "
+                            f"{start + BLOCK_BYTES:,}: its checksum differs. Convert the source again."
+                        )
+
+    def release(self) -> None:
+        """Give back the memory in which the system keeps what was read; it is read again when needed."""
+        for array in (self.X, self.Y):
+            forget_pages(array)
+
+    def _map(self, file: str) -> NDArray[Any]:
+        return map_array(self.path / file, self._shapes[file])
+
+
+def open_store(path: str | os.PathLike[str]) -> Store:
+    """Open a store that `convert` wrote.
+
+    Nothing is read but the description, the checksums' own checksum and where queries begin, so that this
+    takes well under a second at any size. `Store.verify` compares all content with its checksums.
+
+    Parameters
+    ----------
+    path : path
+        The folder.
+
+    Returns
+    -------
+    Store
+
+    Raises
+    ------
+    StoreError
+        A `ValueError`: if the folder is no store, a half-written or a newer one, or a file of it was cut,
+        has grown or is missing.
+    OSError
+        If a file cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from hyperrank import datasets
+    >>> data = datasets.make_multilabel_ranking(n_queries=4, list_size=5, random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = datasets.convert(data, f"{folder}/train.store")
+    ...     store = datasets.open_store(f"{folder}/train.store")
+    ...     store.verify()
+    ...     bool((store.X == data.X).all())
+    True
+    """
+    folder = Path(path)
+    described = read_description(folder)
+    for file, shape in described["arrays"].items():
+        _check_size(folder / file, _n_bytes(file, shape))
+    store = Store(folder, described)
+    if zlib.crc32(store._map(CHECKSUMS).tobytes()) != described["checksums"]:
+        raise StoreError(f"{folder / CHECKSUMS} is damaged. Convert the source again.")
+    offsets = store.offsets
+    if offsets[0] != 0 or offsets[-1] != len(store.X) or (offsets[1:] <= offsets[:-1]).any():
+        raise StoreError(f"{folder / 'offsets.i64'} is damaged: queries overlap. Convert the source again.")
+    return store
+
+
+def _n_bytes(file: str, shape: Any) -> int:
+    """Size that a file must have."""
+    return int(np.prod(shape, dtype=np.int64)) * dtype_of(file).itemsize
+
+
+def _check_size(path: Path, wanted: int) -> None:
+    """Refuse a file that was cut or is missing."""
+    if not path.is_file():
+        raise StoreError(f"{path} is missing. Convert the source again.")
+    found = path.stat().st_size
+    if found != wanted:
+        raise StoreError(
+            f"{path} has {found:,} bytes; wanted {wanted:,}: it was cut off or overwritten. "
+            "Convert the source again."
+        )
