@@ -23,6 +23,7 @@ from hyperrank.rankers.inputs import (
     split_qid,
 )
 from hyperrank.rankers.saving import load_ranker, save_ranker
+from hyperrank.rankers.streamed import scored_in_runs
 from hyperrank.simplex import as_weights, lattice_near
 
 __all__ = ["BaseRanker", "RankerMixin", "load"]
@@ -128,7 +129,8 @@ class BaseRanker(RankerMixin, BaseEstimator):
             return self._predict_by_row(X, qid, own, ref_scores, **options)
         at = self._weights(weights)
         data = read_features(self, X, qid, reset=False, ref_scores=ref_scores)
-        scores = data.lists.ungroup(self._scores(data, np.atleast_2d(at), **options))
+        found = scored_in_runs(data, lambda part: self._scores(part, np.atleast_2d(at), **options))
+        scores = data.lists.ungroup(found)
         return scores[:, 0] if at.ndim == 1 else scores
 
     def _predict_by_row(

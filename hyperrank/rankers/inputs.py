@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
+from hyperrank.files import forget_pages
 from hyperrank.lists import QueryLists
 from hyperrank.reference import Reference, take_rows
 
@@ -26,6 +27,8 @@ __all__ = [
     "split_qid",
 ]
 
+#: Entries of X that are looked at at a time.
+ENTRIES_AT_ONCE = 1 << 22
 #: The column that frames may carry query ids in.
 QID_COLUMN = "qid"
 
@@ -195,8 +198,19 @@ def _is_as_wanted(estimator: Any, X: Any) -> bool:
         and X.shape[1] == estimator.n_features_in_
         and X.flags.c_contiguous
         and not hasattr(estimator, "feature_names_in_")
-        and not np.isinf(X).any()
+        and not _has_infinity(X)
     )
+
+
+def _has_infinity(X: NDArray[np.float32]) -> bool:
+    """Whether some entry is infinite, looked for part by part: X may be larger than memory."""
+    step = max(1, ENTRIES_AT_ONCE // X.shape[1])
+    for start in range(0, len(X), step):
+        if np.isinf(X[start : start + step]).any():
+            return True
+        if len(X) > step:
+            forget_pages(X)
+    return False
 
 
 def read_labels(
