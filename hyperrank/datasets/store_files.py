@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from hyperrank.files import forget_pages
 
-from .chunks import slices
+from .chunks import chunk_rows
 from .store_format import BLOCK_BYTES, dtype_of
 
 __all__ = ["ArrayFile", "map_array", "rearranged"]
+
+#: Rows that are fetched from all over a file at a time: with each come the 64 KiB of the file around it.
+ROWS_AT_ONCE = 1 << 10
 
 
 class ArrayFile:
@@ -89,9 +92,10 @@ def rearranged(path: Path, width: int, order: NDArray[np.int64]) -> ArrayFile:
     """Bring the rows of a file into another order, chunk by chunk."""
     rows = map_array(path, (len(order), width))
     aside = path.with_name(f"grouped-{path.name}")
+    step = min(chunk_rows(width), ROWS_AT_ONCE)
     with ArrayFile(aside) as file:
-        for part in slices(len(order), width):
-            file.append(rows[order[part]])
+        for start in range(0, len(order), step):
+            file.append(rows[order[start : start + step]])
             forget_pages(rows)
     os.replace(aside, path)
     file.path = path

@@ -86,7 +86,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_bytes())
         digest = document.pop("sha256", None)
-    except (ValueError, RecursionError, AttributeError) as error:
+    except (ValueError, RecursionError, AttributeError, TypeError) as error:
         raise StoreError(f"{path} is damaged: {error}. Convert the source again.") from error
     if document.get("kind") != KIND:
         raise StoreError(f"{path} does not describe a store.")

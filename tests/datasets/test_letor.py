@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_svmlight_file
 
-from hyperrank.datasets import letor_files, load_letor
+from hyperrank.datasets import chunks, letor_files, load_letor
 
 
 @pytest.fixture
@@ -30,6 +30,33 @@ def test_reads_the_format(write):
     assert data.comments == ("doc A", "", "")
     assert (data.X.dtype, data.Y.dtype, data.qid.dtype) == (np.float32, np.float32, np.int64)
     assert data.feature_names == ("feature_1", "feature_2", "feature_3")
+
+
+@pytest.mark.parametrize("n_features", [None, 4])
+def test_features_numbered_from_0(write, n_features):
+    path = write("1 qid:1 0:5 2:1\n0 qid:1 1:2\n")
+    data = load_letor(path, zero_based=True, n_features=n_features)
+    expected = load_svmlight_file(path, zero_based=True, n_features=n_features)[0]
+    np.testing.assert_array_equal(data.X, expected.toarray())
+    assert data.feature_names == tuple(f"feature_{j}" for j in range(n_features or 3))
+    with pytest.raises(ValueError, match=r"line 1: '0:5' has feature number 0; .* zero_based=True"):
+        load_letor(path)
+    with pytest.raises(ValueError, match="line 1: '2:1' lies beyond n_features=2"):
+        load_letor(path, zero_based=True, n_features=2)
+    with pytest.raises(ValueError, match="'-1:5' is not a whole number from 0"):
+        load_letor(write("1 qid:1 -1:5\n"), zero_based=True)
+
+
+@pytest.mark.parametrize("chunk_bytes", [4, 40, 1 << 24])
+def test_widths_that_grow(write, monkeypatch, chunk_bytes):
+    rng = np.random.default_rng(0)
+    widths = [*rng.integers(1, 30, size=200), 300, 2, *rng.integers(1, 30, size=50)]
+    path = write("".join(f"1 qid:1 {w}:{i + 1}\n" for i, w in enumerate(widths)))
+    monkeypatch.setattr(letor_files, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", chunk_bytes)
+    data = load_letor(path)
+    np.testing.assert_array_equal(data.X, load_svmlight_file(path)[0].toarray())
+    assert data.X.flags.c_contiguous
 
 
 def test_missing_and_n_features(write):

@@ -1,0 +1,64 @@
+"""Memory of reading and converting, in processes of their own: bytes more for each byte of features more.
+
+Two sizes, so that what threads and buffers take at any size does not count.
+"""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
+
+SIZES, WIDTH = {"small": 20_000, "large": 60_000}, 200
+
+MEASURE = """
+import sys
+from benchmarks.machine import current_memory_bytes, peak_memory_bytes, reset_peak_memory
+from hyperrank import datasets
+what, text, folder, target = sys.argv[1:]
+datasets.load_letor(folder + "/warm.txt")
+before = current_memory_bytes()
+reset_peak_memory()
+if what == "load":
+    found = datasets.load_letor(text)
+else:
+    found = datasets.convert(text, folder + "/" + target)
+print(peak_memory_bytes() - before, found.X.nbytes)
+"""
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    """The same rows together by query, and dealt out."""
+    folder = tmp_path_factory.mktemp("memory")
+    rng = np.random.default_rng(0)
+    rows = [" ".join(f"{j}:{v}" for j, v in enumerate(row, 1)) for row in rng.integers(0, 9, (100, WIDTH))]
+    for name, query in [("grouped", lambda i: i // 100), ("scattered", lambda i: i % 600)]:
+        lines = [f"{i % 5} qid:{query(i)} {rows[i % 100]}\n" for i in range(SIZES["large"])]
+        for size, n_rows in SIZES.items():
+            (folder / f"{name}-{size}.txt").write_text("".join(lines[:n_rows]))
+    (folder / "warm.txt").write_text("".join(lines[:1000]))
+    return folder
+
+
+def slope(what, name, folder):
+    """Bytes of memory per byte of features, from the smaller file to the larger."""
+    found = []
+    for size in SIZES:
+        text, target = folder / f"{name}-{size}.txt", f"{what}-{name}-{size}"
+        command = [sys.executable, "-c", MEASURE, what, str(text), str(folder), target]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found.append([int(number) for number in done.stdout.split()])
+    (memory, features), (more_memory, more_features) = found
+    return (more_memory - memory) / (more_features - features)
+
+
+def test_loading_takes_one_copy_of_the_features(texts):
+    assert 0.7 < slope("load", "grouped", texts) < 1.4
+
+
+@pytest.mark.parametrize("name", ["grouped", "scattered"])
+def test_converting_takes_no_copy_of_the_features(texts, name):
+    assert slope("convert", name, texts) < 0.5
