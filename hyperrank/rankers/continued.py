@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any, Self
 
@@ -11,8 +12,9 @@ from hyperrank.rankers.callbacks import with_callbacks
 from hyperrank.rankers.fitting import FitPlan
 from hyperrank.rankers.reward_model import RewardModel
 from hyperrank.rankers.tempering import Range
+from hyperrank.training import TrainingResult
 
-__all__ = ["PartialFitMixin", "as_task", "kept_plan"]
+__all__ = ["PartialFitMixin", "as_task", "kept_plan", "warn_of_interrupt"]
 
 
 class PartialFitMixin:
@@ -90,6 +92,16 @@ def kept_plan(ranker: Any, plan: FitPlan) -> FitPlan:
             f"got loss={ranker.loss!r}."
         )
     return replace(plan, booster_inputs=bool(ranker.model_.boosters), temperature_range=trained)
+
+
+def warn_of_interrupt(result: TrainingResult) -> None:
+    """Say what a fit has kept that Ctrl-C ended."""
+    warnings.warn(
+        f"training was interrupted after {len(result.history)} whole epochs: the ranker is fitted, and holds "
+        "what it had learnt by then. With warm_start=True, fit goes on from there.",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def as_task(X: Any, y: Any, qid: Any) -> dict[str, Any]:

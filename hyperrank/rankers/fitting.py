@@ -157,6 +157,7 @@ def fit_reward_model(
     margin: RewardMargin | None = None,
     anchor: NDArray[np.float32] | None = None,
     progress: Callable[[RewardModel], TrainingProgress] | None = None,
+    keep_on_interrupt: bool = False,
 ) -> tuple[RewardModel, TrainingResult]:
     """Train a reward model.
 
@@ -182,6 +183,8 @@ def fit_reward_model(
         Reference scores of the training rows in units of reward, where the plan has a range of temperatures.
     progress : callable, optional
         Makes of the model in training what its epochs are reported to.
+    keep_on_interrupt : bool, default False
+        Whether Ctrl-C in training ends it, rather than raising KeyboardInterrupt.
 
     Returns
     -------
@@ -221,6 +224,7 @@ def fit_reward_model(
             progress=progress(model)
             if progress
             else TrainingProgress(epochs, verbose=plan.verbose, score_name="hypervolume"),
+            keep_on_interrupt=keep_on_interrupt,
         )
     return model, result
 

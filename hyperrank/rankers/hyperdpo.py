@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hyperrank.rankers.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
-from hyperrank.rankers.continued import PartialFitMixin, as_task, kept_plan
+from hyperrank.rankers.continued import PartialFitMixin, as_task, kept_plan, warn_of_interrupt
 from hyperrank.rankers.dpo import CheckedFit
 from hyperrank.rankers.fitting import fit_reward_model
 from hyperrank.rankers.holdout import one_validation
@@ -366,6 +366,7 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, Specializable):
             keep_boosters=is_new,
             anchor=anchor,
             progress=progress,
+            keep_on_interrupt=True,
         )
         for name, value in fitted(model).items():
             setattr(self, name, value)
@@ -375,6 +376,8 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, Specializable):
         return self
 
     def _take_over(self, result: TrainingResult) -> None:
+        if result.is_interrupted:
+            warn_of_interrupt(result)
         self.history_ = result.history
         self.best_epoch_, self.best_score_ = result.best_epoch, result.best_score
 

@@ -1,0 +1,167 @@
+"""Optimiser steps on whole lists, smaller ones where memory does not reach."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hyperrank.losses import ListLoss, margin_reward, tempered_loss, weighted_loss
+from hyperrank.training.data import Batch, ListTensors
+from hyperrank.training.schedule import warmup_cosine
+from hyperrank.training.settings import TrainingSettings
+
+__all__ = ["MAX_BAD_STEPS", "Steps"]
+
+#: Steps in a row whose loss may be NaN or infinite before training gives up.
+MAX_BAD_STEPS = 10
+#: What torch says on a CPU without memory, in a plain RuntimeError.
+NO_MEMORY = ("can't allocate memory", "not enough memory")
+
+
+class Steps:
+    """Forward, backward, clipping, schedule.
+
+    Parameters
+    ----------
+    network : Module
+    data : ListTensors
+    loss : callable
+    settings : TrainingSettings
+    scale : Tensor of shape (m,) or None
+        What each objective's loss is divided by.
+    draw : callable
+        ``n -> weights of shape (n, m)``.
+    rng : numpy.random.Generator
+        Draws temperatures.
+    n_steps : int
+        Steps of the whole run, over which the learning rate decays.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        data: ListTensors,
+        loss: ListLoss,
+        settings: TrainingSettings,
+        *,
+        scale: Tensor | None,
+        draw: Callable[[int], NDArray[np.float64]],
+        rng: np.random.Generator,
+        n_steps: int,
+    ) -> None:
+        self.network, self.data, self.loss, self.settings = network, data, loss, settings
+        self.scale, self.draw, self.rng, self.n_steps = scale, draw, rng, n_steps
+        self.optimiser = torch.optim.AdamW(
+            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        #: Documents that memory is known not to reach for in one step.
+        self.too_many = np.inf
+        self.taken = 0
+        self.bad = 0
+        self.skipped = 0
+
+    def over(self, which: NDArray[np.int64]) -> list[Tensor]:
+        """Take a step on the lists numbered `which`, or several on parts of them; gives their losses."""
+        losses, left = [], [which]
+        while left:
+            part = left.pop()
+            n_documents = int(self.data.lists.sizes[part].sum())
+            if n_documents >= self.too_many and len(part) > 1:
+                left += [part[len(part) // 2 :], part[: len(part) // 2]]
+                continue
+            try:
+                losses.append(self._step(part))
+                continue
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+            # Outside of the handler, which keeps all tensors of the failed step alive.
+            self._make_room(n_documents, len(part))
+            left.append(part)
+        return losses
+
+    def _make_room(self, n_documents: int, n_lists: int) -> None:
+        """After a step that memory did not reach for: smaller ones from now on, if that is possible."""
+        self.optimiser.zero_grad(set_to_none=True)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if n_lists == 1:
+            raise MemoryError(
+                f"memory does not reach for a step on one list of {n_documents:,} documents: "
+                "lower n_draws or hidden, or split the list."
+            )
+        if self.too_many == np.inf:
+            warnings.warn(
+                f"memory does not reach for {n_documents:,} documents in a step: from now on each is made of "
+                "fewer. Set batch_docs lower to choose yourself.",
+                UserWarning,
+                stacklevel=2,
+            )
+        self.too_many = n_documents // 2 + 1
+
+    def _step(self, which: NDArray[np.int64]) -> Tensor:
+        """One step; its loss, detached."""
+        batch = self.data.batch(which)
+        drawn = self.draw(len(which) * self.settings.n_draws)
+        weights = drawn.reshape(len(which), self.settings.n_draws, -1)
+        temperatures = None
+        if batch.anchor is not None:
+            at = batch.anchor.draw(weights.shape[:2], self.rng)
+            temperatures = torch.from_numpy(at).to(batch.features)
+        return self._take(batch, torch.from_numpy(weights).to(batch.features), temperatures)
+
+    def _take(self, batch: Batch, weights: Tensor, temperatures: Tensor | None) -> Tensor:
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.settings.learning_rate * warmup_cosine(self.taken, self.n_steps)
+        value = self._loss(batch, weights, temperatures)
+        self.optimiser.zero_grad(set_to_none=True)
+        (value * batch.share).backward()
+        self.taken += 1
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.max_norm)
+        if torch.isfinite(norm):
+            self.optimiser.step()
+            self.bad = 0
+        else:
+            self._skip()
+        return value.detach()
+
+    def _loss(self, batch: Batch, weights: Tensor, temperatures: Tensor | None) -> Tensor:
+        shared: dict[str, Any] = {"scale": self.scale, "query_weight": batch.query_weight}
+        if batch.anchor is not None and temperatures is not None:
+            rewards = self.network(batch.features, batch.anchor.beside(weights, temperatures), batch.index)
+            held = batch.anchor.held(weights, temperatures, batch.index)
+            return tempered_loss(rewards, held, batch.offsets, weights, prepared=batch.prepared, **shared)
+        rewards = self.network(batch.features, weights, batch.index)
+        if batch.margin is not None:
+            rewards = margin_reward(rewards, batch.margin.values, batch.margin.weight)
+        return weighted_loss(
+            rewards,
+            batch.labels,
+            batch.offsets,
+            weights,
+            loss=self.loss,
+            prepared=batch.prepared,
+            **shared,
+        )
+
+    def _skip(self) -> None:
+        """Leave out a step whose gradient is not finite; give up when that does not pass."""
+        self.bad += 1
+        self.skipped += 1
+        if self.bad >= MAX_BAD_STEPS:
+            raise FloatingPointError(
+                f"the loss was NaN or infinite in {self.bad} steps in a row, at step {self.taken}: "
+                "lower learning_rate, or look for extreme labels or features."
+            )
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return any(words in str(error) for words in NO_MEMORY)

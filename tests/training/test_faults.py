@@ -1,0 +1,163 @@
+"""What a run survives: Ctrl-C, memory that does not reach, gradients that are not finite."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from training_helpers import Constant, data_of, network_of, run
+
+from hyperrank import HyperDPORanker
+from hyperrank.datasets import make_multilabel_ranking
+from hyperrank.training import TrainingProgress
+
+
+class Small(nn.Module):
+    """A network on a machine whose memory ends at a number of documents."""
+
+    def __init__(self, limit: int, error: Exception) -> None:
+        super().__init__()
+        self.inner, self.limit, self.error, self.seen = network_of(), limit, error, []
+
+    def forward(self, features, weights, index):
+        if len(features) > self.limit:
+            raise self.error
+        self.seen.append(len(features))
+        return self.inner(features, weights, index)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+    ],
+    ids=["cuda", "python", "cpu"],
+)
+def test_steps_become_smaller_where_memory_does_not_reach(error) -> None:
+    network = Small(25, error)
+    with pytest.warns(UserWarning, match="memory does not reach for .* documents in a step") as warned:
+        result = run(network, data_of(), batch_docs=80, max_epochs=10)
+    assert max(network.seen) <= 25
+    # All lists are still seen in each epoch, and what failed once is not tried again.
+    assert sum(network.seen) == 10 * 4 * 32
+    assert len(warned) == 1
+    assert result.history[-1]["loss"] < result.history[0]["loss"]
+
+
+def test_a_list_that_memory_does_not_reach_for_is_named() -> None:
+    network = Small(10, MemoryError())
+    with (
+        pytest.warns(UserWarning, match="from now on"),
+        pytest.raises(MemoryError, match="one list of 12 documents: lower n_draws"),
+    ):
+        run(network, data_of())
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
+    with pytest.raises(RuntimeError, match="shapes"):
+        run(Small(10, RuntimeError("shapes do not fit")), data_of())
+
+
+def test_skipped_steps_are_counted() -> None:
+    network, data = Constant(), data_of()
+    data.features[data.lists.offsets[3] : data.lists.offsets[4]] = torch.nan  # of one list alone
+    assert run(network, data, max_epochs=2, batch_docs=13).skipped_steps == 2
+
+
+class Interrupting(TrainingProgress):
+    """Ctrl-C when an epoch ends."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__(99, verbose=0)
+        self.epoch = epoch
+
+    def update(self, entry) -> bool:
+        if entry["epoch"] == self.epoch:
+            raise KeyboardInterrupt
+        return False
+
+
+@pytest.mark.parametrize("average_decay", [0.0, 0.9])
+def test_an_interrupted_run_ends_like_a_shorter_one(average_decay) -> None:
+    options = {"average_decay": average_decay, "max_epochs": 9}
+    broken, stopped = network_of(), network_of()
+
+    class Stop(TrainingProgress):
+        def update(self, entry) -> bool:
+            return entry["epoch"] == 3
+
+    result = run(broken, data_of(), progress=Interrupting(3), keep_on_interrupt=True, **options)
+    run(stopped, data_of(), progress=Stop(9, verbose=0), **options)
+    assert result.is_interrupted
+    assert len(result.history) == 3
+    for a, b in zip(broken.parameters(), stopped.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert not broken.training
+
+
+def test_an_interrupt_is_raised_where_nobody_asked_to_keep_anything() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(network_of(), data_of(), progress=Interrupting(1))
+
+
+def test_an_interrupt_before_the_first_step_is_raised() -> None:
+    class Never(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = network_of()
+
+        def forward(self, *_):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(Never(), data_of(), keep_on_interrupt=True)
+
+
+SCRIPT = """
+import warnings
+from hyperrank import HyperDPORanker
+from hyperrank.datasets import make_multilabel_ranking
+
+data = make_multilabel_ranking(n_queries=60, n_objectives=2, random_state=0)
+ranker = HyperDPORanker(None, max_epochs=100_000, dropout=0.1, random_state=0, verbose=1)
+with warnings.catch_warnings(record=True) as warned:
+    warnings.simplefilter("always")
+    ranker.fit(data.X, data.Y, qid=data.qid)
+print(len(ranker.history_), ranker.predict(data.X).shape, warned[-1].message, sep="|")
+"""
+
+
+def test_ctrl_c_leaves_a_fitted_ranker() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert process.stderr is not None
+    shown = b""
+    # Some epochs have gone by when the bar shows a loss.
+    while b"loss" not in shown:
+        shown += os.read(process.stderr.fileno(), 4096)
+        assert process.poll() is None, shown.decode()
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=60)
+    assert process.returncode == 0, error.decode()
+    epochs, shape, message = out.decode().split("|")
+    assert int(epochs) > 0
+    assert shape == "(1340,)"
+    assert f"interrupted after {epochs} whole epochs: the ranker is fitted" in message
+
+
+def test_a_whole_fit_warns_of_nothing() -> None:
+    data = make_multilabel_ranking(n_queries=10, n_objectives=2, random_state=0)
+    ranker = HyperDPORanker(None, max_epochs=1, random_state=0).fit(data.X, data.Y, qid=data.qid)
+    assert np.isfinite(ranker.predict(data.X)).all()
