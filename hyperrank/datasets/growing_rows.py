@@ -23,7 +23,7 @@ class GrowingRows:
     Notes
     -----
     Room is made by an eighth of what there is, and given back at the end. Linux moves no content for that;
-    the new room is filled with zeros and so takes memory at once. Lists of pieces that are joined at the end
+    new room is filled with zeros and so takes memory at once. Lists of pieces that are joined at the end
     take twice the matrix: an allocator keeps the small pieces' memory for itself.
     """
 

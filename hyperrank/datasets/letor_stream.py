@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from .letor_block import Block, Rules
+from .letor_compiled import compiled_parser
 from .letor_fast import parse_block
 from .letor_files import whole_lines
 from .letor_lines import LineError, parse_lines
@@ -24,6 +25,8 @@ Made = TypeVar("Made")
 
 #: More threads than this only wait for the one that reads the file.
 MAX_THREADS = 8
+#: Files of fewer bytes are read before numba, which takes a second or two, is even imported.
+COMPILED_BYTES = 1 << 26
 
 
 def paths_of(path: PathLike | Sequence[PathLike]) -> list[Path]:
@@ -68,7 +71,7 @@ def stream_blocks(paths: Sequence[Path], rules: Rules) -> Iterator[tuple[Block, 
     """
     for path in paths:
         line, n_rows = 1, 0
-        for text, parsed in _in_order(whole_lines(path), lambda text: (text, parse_block(text))):
+        for text, parsed in _in_order(whole_lines(path), _parser(path)):
             block = parsed
             if block is None or not rules.admit(block):
                 try:
@@ -82,6 +85,17 @@ def stream_blocks(paths: Sequence[Path], rules: Rules) -> Iterator[tuple[Block, 
                 yield block, text
         if not n_rows:
             raise ValueError(f"{path}: no document found; the file is empty or holds comments alone.")
+
+
+def _parser(path: Path) -> Callable[[bytes], tuple[bytes, Block | None]]:
+    """The fastest parser for a file, which gives the text beside what it read."""
+    compiled = compiled_parser() if path.stat().st_size >= COMPILED_BYTES else None
+
+    def parse(text: bytes) -> tuple[bytes, Block | None]:
+        block = None if compiled is None else compiled(text)
+        return text, parse_block(text) if block is None else block
+
+    return parse
 
 
 def _in_order(pieces: Iterable[Given], work: Callable[[Given], Made]) -> Iterator[Made]:

@@ -1,0 +1,184 @@
+"""Reading LETOR text of MSLR's size: rows per second and memory beside scikit-learn's reader and others.
+
+Run ``python -m benchmarks.readers``; the files are the MSLR sample over and over, under query ids of their
+own, in a temporary folder (3 GB at 1.2 million rows). ``--rows 100000`` takes minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.machine import provenance
+from benchmarks.readers_methods import METHODS
+
+__all__ = ["main", "report", "write_files"]
+
+OURS, THEIRS = "hyperrank.load_letor", "scikit-learn"
+#: How many times as fast as scikit-learn's reader ours is to be.
+TARGET = 4.0
+#: Documents of the small files that readers are started with.
+SMALL = 500
+NOTES = """\
+Each reading is a process of its own, after a small file that does not count; readers take turns. Seconds are
+medians (lowest to highest) on the clock, CPU seconds those of all threads; on busy cores one thread gets less
+of the clock. Times: median seconds of scikit-learn over those of the reader. Memory is the most over what the
+process held before. Files are in the system's cache."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _read(arguments)
+    found: dict[str, list[dict[str, float]]] = {}
+    failed: dict[str, str] = {}
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        kinds = {METHODS[name].file for name in options.methods}
+        small = write_files(SMALL, Path(folder, "small"), kinds)
+        files = write_files(options.rows, Path(folder, "full"), kinds)
+        for _ in range(options.repetitions):
+            for name in options.methods:
+                if name not in failed:
+                    kind = METHODS[name].file
+                    result = _measured_apart(name, small.get(kind), files.get(kind))
+                    if isinstance(result, str):
+                        failed[name] = result
+                    else:
+                        found.setdefault(name, []).append(result)
+        n_bytes = files["text"].stat().st_size
+    command = f"python -m benchmarks.readers --rows {options.rows} --repetitions {options.repetitions}"
+    text = report(found, failed, options.rows, n_bytes, command)
+    print(text)
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "readers.md").write_text(text)
+    return 0
+
+
+def write_files(n_rows: int, folder: Path, kinds: set[str]) -> dict[str, Path]:
+    """Write the sample over and over as LETOR text, and the same as gzip and as Parquet where wanted."""
+    from hyperrank.datasets.mslr import FILES, _find
+
+    lines = b"".join(path.read_bytes() for path in _find(list(FILES.values()), None, True)).splitlines(True)
+    folder.mkdir()
+    files = {"text": folder / "rows.txt"}
+    with files["text"].open("wb") as file:
+        for copy, start in enumerate(range(0, n_rows, len(lines))):
+            text = b"".join(lines[: n_rows - start])
+            file.write(re.sub(rb"qid:(\d+)", lambda m: b"qid:%d" % (int(m[1]) + copy * 100_000), text))  # noqa: B023
+    if "gzip" in kinds:
+        files["gzip"] = folder / "rows.txt.gz"
+        with files["text"].open("rb") as plain, gzip.open(files["gzip"], "wb", compresslevel=6) as packed:
+            shutil.copyfileobj(plain, packed, 1 << 20)
+    if "parquet" in kinds:
+        made = _write_parquet(files["text"], folder)
+        if made is not None:
+            files["parquet"] = made
+    return files
+
+
+def _write_parquet(text: Path, folder: Path) -> Path | None:
+    """The rows as Parquet; None without pyarrow."""
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        return None
+    from hyperrank.datasets import convert
+
+    store = convert(text, folder / "rows.store")
+    path, qid, step = folder / "rows.parquet", store.qid, 50_000
+    writer = None
+    for start in range(0, len(store), step):
+        rows = slice(start, start + step)
+        columns = dict(zip(store.feature_names, store.X[rows].T, strict=True))
+        table = pa.table({"qid": qid[rows], "relevance": store.y[rows], **columns})
+        writer = writer or parquet.ParquetWriter(path, table.schema)
+        writer.write_table(table)
+        store.release()
+    if writer is not None:
+        writer.close()
+    shutil.rmtree(store.path)
+    return path
+
+
+def _measured_apart(name: str, small: Path | None, path: Path | None) -> dict[str, float] | str:
+    """What one reading took, or why there was none."""
+    if small is None or path is None:
+        return "pyarrow is not installed"
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "benchmarks.readers_methods",
+        name,
+        str(small),
+        str(path),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).resolve().parents[1])
+    if done.returncode:
+        return (done.stderr.strip().splitlines() or ["failed"])[-1]
+    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def report(
+    found: dict[str, list[dict[str, Any]]], failed: dict[str, str], rows: int, n_bytes: int, command: str
+) -> str:
+    """The table as Markdown, with what made it and what it says of the target."""
+    seconds = {name: median(r["seconds"] for r in results) for name, results in found.items()}
+    lines = [
+        "# Reading LETOR text",
+        "",
+        provenance(command),
+        f"- Data: {rows:,} documents, the MSLR sample over and over, 136 features, {n_bytes / 1e9:.2f} GB",
+        "",
+        "| | rows per second | seconds | CPU seconds | times scikit-learn | memory, MiB | |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, results in found.items():
+        clock = [r["seconds"] for r in results]
+        times = f"{seconds[THEIRS] / seconds[name]:.2f}" if THEIRS in seconds else "-"
+        lines.append(
+            f"| {name} | {results[0]['rows'] / seconds[name]:,.0f} "
+            f"| {seconds[name]:.2f} ({min(clock):.2f} to {max(clock):.2f}) "
+            f"| {median(r['cpu'] for r in results):.2f} | {times} "
+            f"| {max(r['memory'] for r in results) / 2**20:,.0f} | {METHODS[name].note} |"
+        )
+    lines += [f"| {name} | - | - | - | - | - | {reason} |" for name, reason in failed.items()]
+    if {OURS, THEIRS} <= set(seconds):
+        ratio = seconds[THEIRS] / seconds[OURS]
+        verdict = "met" if ratio >= TARGET else "missed"
+        lines += [
+            "",
+            f"{ratio:.2f} times as fast as scikit-learn's reader (target: {TARGET:g} times): {verdict}.",
+        ]
+    return "\n".join([*lines, "", NOTES, ""])
+
+
+def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.readers", description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_200_000, help="documents to read")
+    parser.add_argument("--repetitions", type=int, default=3, help="readings by each reader")
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--folder", type=Path, default=None, help="where the temporary files go")
+    parser.add_argument(
+        "--out", type=Path, default=None, help="folder of readers.md; printed alone by default"
+    )
+    options = parser.parse_args(arguments)
+    if options.rows < 1 or options.repetitions < 1:
+        parser.error("--rows and --repetitions must be at least 1")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())
