@@ -76,7 +76,7 @@ def write_files(n_rows: int, folder: Path, kinds: set[str]) -> dict[str, Path]:
             file.write(re.sub(rb"qid:(\d+)", lambda m: b"qid:%d" % (int(m[1]) + copy * 100_000), text))  # noqa: B023
     if "gzip" in kinds:
         files["gzip"] = folder / "rows.txt.gz"
-        with files["text"].open("rb") as plain, gzip.open(files["gzip"], "wb", compresslevel=6) as packed:
+        with files["text"].open("rb") as plain, gzip.open(files["gzip"], "wb", compresslevel=1) as packed:
             shutil.copyfileobj(plain, packed, 1 << 20)
     if "parquet" in kinds:
         made = _write_parquet(files["text"], folder)

@@ -113,7 +113,7 @@ def scan(
             down = at < end and raw[at] == MINUS
             if at < end and (raw[at] == MINUS or raw[at] == PLUS):
                 at += 1
-            first, exponent = at, 0
+            first, exponent = at, np.int64(0)
             while at < end and ZERO <= raw[at] <= NINE and at - first < 3:
                 exponent = exponent * 10 + (np.int64(raw[at]) - ZERO)
                 at += 1
