@@ -117,7 +117,7 @@ def _pandas(path: Path) -> int:
     rows = 0
     for piece in _pieces(path):
         numbers = piece.replace(b"qid:", b"").translate(ONE_COLUMN)
-        options = {"header": None, "dtype": "float64", "na_filter": False, "float_precision": "round_trip"}
+        options = {"header": None, "dtype": "float64", "na_filter": False}
         pd.read_csv(io.BytesIO(numbers), **options)  # type: ignore[call-overload]
         rows += piece.count(b"\n")
     return rows

@@ -44,6 +44,7 @@ def scan(
     end, at = len(raw), 0
     n_rows, n_values, with_ids, n_odd = 0, 0, 0, 0
     whole: Any
+    power: Any
     place, last, before = 0, -1, 0  # the token of the line, its last feature number, values before the line
     while at < end:
         byte = raw[at]

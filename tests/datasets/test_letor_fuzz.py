@@ -130,8 +130,18 @@ def test_plain_text_is_scanned_in_one_pass(which):
         same(SCANNERS[which](text), parse_lines(text, rules=Rules(first=0, n_features=10**8)))
     odd = b"1 1:nan 2:1e30 3:0.12345678901234567 4:1.5 5:-1E5 6:+3 7:1234567890123456789\n0 2:1e-40\n"
     same(SCANNERS[which](odd), parse_lines(odd))
-    for text in (b"1 qid:03 1:1\n", b"1 qid:x\n", b"1 1:inf\n", b"1 1:1e39\n", b"1 1:1x\n", b"1 1:\n",
-                 b"nan 1:1\n",                 b"1 qid:1\n1 1:1\n", b"-1 qid:1\n", b"1 2:1 1:1\n", b"1 qid:1 qid:2\n", b""):  # fmt: skip
+    refused = [
+        b"1 qid:03 1:1",
+        b"1 qid:x",
+        b"1 1:inf",
+        b"1 1:1e39",
+        b"1 1:1x",
+        b"1 1:",
+        b"nan 1:1",
+        b"1 2:1 1:1",
+    ]
+    refused += [b"1 qid:1\n1 1:1", b"-1 qid:1", b"1 qid:1 qid:2", b""]
+    for text in refused:
         assert SCANNERS[which](text) is None
 
 
