@@ -1,0 +1,71 @@
+"""A language model made on the spot, without a download: for tests, examples and trying things out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from hyperrank.alignment.extras import required
+
+__all__ = ["tiny_model"]
+
+
+def tiny_model(*, random_state: int = 0, hidden_size: int = 64, n_layers: int = 2) -> tuple[Any, Any]:
+    """A random Llama of two layers over bytes, and its tokenizer.
+
+    Parameters
+    ----------
+    random_state : int, default 0
+        Of its parameters.
+    hidden_size : int, default 64
+        Width; a multiple of 8.
+    n_layers : int, default 2
+
+    Returns
+    -------
+    model : LlamaForCausalLM
+    tokenizer : PreTrainedTokenizerFast
+        A token per byte, with tokens for the beginning and the end of a text.
+
+    Examples
+    --------
+    >>> model, tokenizer = tiny_model()
+    >>> tokenizer("\\u00e9!").input_ids
+    [256, 195, 169, 33]
+    """
+    transformers = required("transformers")
+    config = transformers.LlamaConfig(
+        vocab_size=258,
+        hidden_size=hidden_size,
+        intermediate_size=2 * hidden_size,
+        num_hidden_layers=n_layers,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        bos_token_id=256,
+        eos_token_id=257,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(random_state)
+        model = transformers.LlamaForCausalLM(config).eval()
+    return model, byte_tokenizer()
+
+
+def byte_tokenizer() -> Any:
+    """A tokenizer of one token per byte of UTF-8, 256 for the beginning and 257 for the end of a text."""
+    tokenizers, transformers = required("tokenizers"), required("transformers")
+    # Byte-level models spell bytes that cannot be printed as the characters from 256 on.
+    plain = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    others = [byte for byte in range(256) if byte not in plain]
+    spelled = {chr(byte): byte for byte in plain} | {chr(256 + n): byte for n, byte in enumerate(others)}
+    vocabulary = spelled | {"<s>": 256, "</s>": 257}
+    core = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=vocabulary, merges=[]))
+    core.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    core.decoder = tokenizers.decoders.ByteLevel()
+    core.post_processor = tokenizers.processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", 256)]
+    )
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=core, bos_token="<s>", eos_token="</s>", model_max_length=512
+    )
