@@ -17,7 +17,7 @@ from hyperrank.alignment.fitting import fit_policy
 from hyperrank.alignment.generation import Decoding, generate_texts
 from hyperrank.alignment.inputs import Prompt, check_texts, read_labels, read_weights
 from hyperrank.alignment.loop import Callback
-from hyperrank.alignment.options import check_options, objective_names
+from hyperrank.alignment.options import check_options, objective_names, refuse_no_gains, resolved
 from hyperrank.alignment.policy import Policy
 from hyperrank.alignment.reference import reference_log_probs
 from hyperrank.alignment.rewards import policy_log_probs, preference_accuracy
@@ -291,10 +291,12 @@ class HyperPromptAligner(BaseEstimator):
         check_texts(prompts, responses, least=2)
         flat = read_labels(labels, responses)
         names = objective_names(self.objectives, flat.shape[1])
+        settings = resolved(self, names)
+        refuse_no_gains(self.loss, flat)
         if self.sample_prompts is not None:
             check_texts(self.sample_prompts)
         base = base_model(self.model, self.tokenizer, self.device, self.precision)
-        policy, encoder, state = fit_policy(self, base, prompts, responses, flat, names, callback)
+        policy, encoder, state = fit_policy(self, base, prompts, responses, flat, names, settings, callback)
         self.objectives_, self.base_, self.policy_, self.encoder_ = names, base, policy, encoder
         self.history_, self.collapsed_, self.seed_ = state.history, state.collapsed, state.seed
         if self.collapsed_:

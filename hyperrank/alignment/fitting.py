@@ -17,10 +17,11 @@ from hyperrank.alignment.embeddings import starting_vectors
 from hyperrank.alignment.generation import Decoding, generate_texts
 from hyperrank.alignment.inputs import Prompt
 from hyperrank.alignment.loop import Callback, run
-from hyperrank.alignment.options import list_loss, objective_scale, resolved
+from hyperrank.alignment.options import list_loss, objective_scale
 from hyperrank.alignment.policy import Policy
 from hyperrank.alignment.reference import reference_log_probs
 from hyperrank.alignment.seeding import drawn_seed, seeded
+from hyperrank.alignment.settings import AlignmentSettings
 from hyperrank.alignment.steps import AlignmentData, Steps
 from hyperrank.alignment.tokens import Encoder, TokenLists, length_limit
 from hyperrank.networks import HyperPrompt
@@ -62,6 +63,7 @@ def fit_policy(
     responses: Sequence[Sequence[str]],
     labels: NDArray[np.float64],
     names: Sequence[str],
+    settings: AlignmentSettings,
     callback: Callback | None,
 ) -> tuple[Policy, Encoder, RunState]:
     """Train a policy, or go on from the checkpoint of the same run.
@@ -73,7 +75,6 @@ def fit_policy(
     state : RunState
         With the history.
     """
-    settings = resolved(aligner, names)
     encoder = new_encoder(aligner, base)
     tokens = encoder.encode(prompts, responses)
     scale = objective_scale(aligner, labels, tokens.offsets)

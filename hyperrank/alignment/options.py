@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hyperrank.alignment.seeding import drawn_seed
 from hyperrank.alignment.settings import AlignmentSettings
 from hyperrank.losses import ListLoss, named_loss
 from hyperrank.simplex import as_weights
 
-__all__ = ["check_options", "objective_names", "objective_scale", "resolved"]
+__all__ = ["check_options", "list_loss", "objective_names", "objective_scale", "refuse_no_gains", "resolved"]
 
 #: Losses of gains, for which a label cannot be negative.
 OF_GAINS = ("listnet", "lambda_loss", "approx_ndcg")
@@ -72,6 +73,8 @@ def check_options(aligner: Any) -> None:
             f"got {aligner.adapters!r}."
         )
     list_loss(aligner)
+    if not isinstance(aligner.random_state, np.random.RandomState):
+        drawn_seed(aligner.random_state)
 
 
 def list_loss(aligner: Any) -> ListLoss:
@@ -121,21 +124,25 @@ def resolved(aligner: Any, names: Sequence[str]) -> AlignmentSettings:
     )
 
 
-def objective_scale(
-    aligner: Any, labels: NDArray[np.float64], offsets: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """What each objective's loss is divided by, shape (m,): its value under the reference, or 1.
+def refuse_no_gains(loss: str, labels: NDArray[np.float64]) -> None:
+    """See that a loss of gains is not given negative ones.
 
     Raises
     ------
     ValueError
-        If the loss takes gains and a label is negative.
+        If a label is negative.
     """
-    if aligner.loss in OF_GAINS and (labels < 0).any():
+    if loss in OF_GAINS and (labels < 0).any():
         raise ValueError(
-            f"loss={aligner.loss!r} takes gains: labels must be 0 or more; got {np.nanmin(labels):g}. "
+            f"loss={loss!r} takes gains: labels must be 0 or more; got {np.nanmin(labels):g}. "
             "Use loss='plackett_luce', to which only their order matters."
         )
+
+
+def objective_scale(
+    aligner: Any, labels: NDArray[np.float64], offsets: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """What each objective's loss is divided by, shape (m,): its value under the reference, or 1."""
     if not aligner.normalize_objectives:
         return np.ones(labels.shape[1])
     rewards = torch.zeros(len(labels), dtype=torch.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -45,7 +46,10 @@ class Policy(nn.Module):
             peft = required("peft")
             try:
                 config = peft.LoraConfig(**{"target_modules": "all-linear", **adapters})
-                peft.inject_adapter_in_model(config, model.model)
+                with warnings.catch_warnings():
+                    # peft sees by itself which way round GPT-2's layers are, and warns that it did.
+                    warnings.filterwarnings("ignore", message="fan_in_fan_out is set to", category=UserWarning)
+                    peft.inject_adapter_in_model(config, model.model)
             except (TypeError, ValueError) as error:
                 raise ValueError(f"adapters={dict(adapters)!r} are refused by peft: {error}") from error
             self._adopt()

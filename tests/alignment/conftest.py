@@ -30,7 +30,8 @@ def short(tiny):
     """Make an aligner of the tiny model that is soon fitted."""
 
     def make(**options):
-        return HyperPromptAligner(*tiny, **{**SHORT, "sample_tokens": 0, **options})
+        both = dict(zip(("model", "tokenizer"), tiny, strict=True))
+        return HyperPromptAligner(**{**both, **SHORT, "sample_tokens": 0, **options})
 
     return make
 

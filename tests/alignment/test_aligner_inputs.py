@@ -1,0 +1,150 @@
+"""Wrong input is refused before a model is loaded, with what was given and what is wanted."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from hyperrank import PerRow
+from hyperrank.alignment import HyperPromptAligner, preference_accuracy
+
+PAIRS = (["p", "q"], [["a", "b"], ["c", "d"]], [[[1, 0], [0, 1]], [[0, 1], [1, 0]]])
+
+WRONG_DATA = [
+    (("p", [["a", "b"]], [[[1], [0]]]), r"prompts must be a list of at least one text; got str 'p'"),
+    (([], [], []), "prompts must be a list of at least one text"),
+    (([3], [["a", "b"]], [[[1], [0]]]), "prompt 0 must be a text, or a list of messages"),
+    ((["p"], [], []), "1 prompts, but 0 lists of responses"),
+    ((["p"], ["ab"], [[[1], [0]]]), r"responses\[0\] must be a list of texts; got str 'ab'"),
+    ((["p"], [["a"]], [[[1]]]), r"responses\[0\] has 1; wanted two or more"),
+    ((["p"], [["a", None]], [[[1], [0]]]), r"responses\[0\]\[1\] must be a text; got NoneType"),
+    ((["p"], [["a", "b"]], [[[1, 0]]]), r"labels\[0\] have shape \(1, 2\); wanted .* \(2, 2\)"),
+    ((["p"], [["a", "b"]], []), "1 lists of responses, but labels for 0"),
+    ((["p"], [["a", "b"]], [[["x"], [0]]]), r"labels\[0\] must be numbers"),
+    ((["p"], [["a", "b"]], [[[np.inf], [0]]]), r"labels\[0\] hold an infinity"),
+    ((["p"], [["a", "b"]], [[[1, 5], [0, 5]]]), r"labels of objectives \[1\] differ within no list"),
+    ((["p"], [["a", "b"]], [[[1, 5], [0, np.nan]]]), r"labels of objectives \[1\] differ within no list"),
+]
+
+
+@pytest.mark.parametrize(("data", "message"), WRONG_DATA, ids=[str(n) for n in range(len(WRONG_DATA))])
+def test_wrong_data(data, message):
+    with pytest.raises(ValueError, match=message):
+        HyperPromptAligner("no such model").fit(*data)
+
+
+WRONG_OPTIONS = [
+    ({"n_tokens": 0}, "n_tokens must be a whole number of at least 1; got 0"),
+    ({"max_steps": 0}, "max_steps must be a whole number of at least 1, or None"),
+    ({"batch_size": 2.5}, "batch_size must be a whole number"),
+    ({"beta": 0}, "beta must be a number above 0"),
+    ({"prompt_learning_rate": float("nan")}, "prompt_learning_rate must be a number above 0"),
+    ({"max_log_ratio": -1}, "max_log_ratio must be above 0, or None"),
+    ({"adapters": 8}, "adapters must be a mapping of arguments of peft.LoraConfig"),
+    ({"loss": "dpo"}, "loss must be 'listnet', 'plackett_luce'"),
+    ({"weight_decay": -1.0}, "weight_decay must be 0 or more"),
+    ({"objectives": ["one"]}, "objectives must be 2 different names"),
+    ({"objectives": ["one", "one"]}, "objectives must be 2 different names"),
+    ({"random_state": -1}, "random_state must be a whole number from 0 on"),
+    ({"precision": "half"}, "precision must be 'auto', 'float32' or 'bfloat16'"),
+    ({"weights": [[0.5, 0.5]]}, "weights must be one trade-off"),
+    ({"weights": [0.5, 0.6]}, "weights must sum to 1"),
+    ({"loss": "listnet"}, "takes gains: labels must be 0 or more; got -1"),
+    ({"sample_prompts": []}, "prompts must be a list of at least one text"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG_OPTIONS, ids=[str(n) for n in range(len(WRONG_OPTIONS))])
+def test_wrong_options(short, options, message):
+    prompts, responses, _ = PAIRS
+    labels = [[[1, -1], [0, 1]], [[0, 1], [1, 0]]]
+    with pytest.raises(ValueError, match=message):
+        short(model="no such model", **options).fit(prompts, responses, labels)
+
+
+UNFIT = [
+    ({"adapters": {"rank": 8}}, "are refused by peft"),
+    ({"adapters": {"r": 4, "modules_to_save": ["lm_head"]}}, "leave bias and modules_to_save out"),
+    ({"prompt_text": ""}, "prompt_text='' has no tokens"),
+    ({"n_tokens": 511}, "leave no room for a prompt and a response"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), UNFIT, ids=[str(n) for n in range(len(UNFIT))])
+def test_options_that_do_not_fit_the_model(short, options, message):
+    with pytest.raises(ValueError, match=message):
+        short(**options).fit(*PAIRS)
+
+
+def test_wrong_models(tiny, short):
+    with pytest.raises(ValueError, match="finds nothing it can load under 'no such model'"):
+        short(model="no such model").fit(*PAIRS)
+    with pytest.raises(ValueError, match="model must be a folder or a name"):
+        short(model=tiny[1]).fit(*PAIRS)
+
+
+def test_wrong_use_after_fit(fitted):
+    with pytest.raises(ValueError, match=r"weights have shape \(3,\); wanted \(2,\) or \(k, 2\)"):
+        fitted.score(["p"], [["a"]], weights=[1, 0, 0])
+    with pytest.raises(ValueError, match="unknown objectives"):
+        fitted.generate(["p"], weights={"nothing": 1.0})
+    with pytest.raises(ValueError, match=r"one row per prompt, \(1, 2\)"):
+        fitted.generate(["p"], weights=PerRow([[1, 0], [0, 1]]))
+    with pytest.raises(ValueError, match="max_new_tokens=508 leave no room for a prompt; wanted at most 507"):
+        fitted.generate(["p"], max_new_tokens=508)
+    for options, message in [
+        ({"max_new_tokens": 0}, "max_new_tokens must be at least 1"),
+        ({"temperature": 0}, "For the likeliest: do_sample=False"),
+        ({"top_p": 1.5}, "top_p must lie above 0"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            fitted.generate(["p"], **options)
+
+
+def test_unfitted_use_is_named(short):
+    aligner = short()
+    for call in (
+        lambda: aligner.score(["p"], [["a"]]),
+        lambda: aligner.generate(["p"]),
+        lambda: aligner.save("nowhere"),
+    ):
+        with pytest.raises(NotFittedError):
+            call()
+
+
+def test_it_is_an_estimator(short):
+    aligner = short(beta=0.3)
+    assert aligner.get_params()["beta"] == 0.3
+    copied = clone(HyperPromptAligner("a name", beta=0.3, adapters={"r": 4}))
+    assert copied.get_params() == HyperPromptAligner("a name", beta=0.3, adapters={"r": 4}).get_params()
+    assert copied.set_params(beta=0.5).beta == 0.5
+
+
+def test_accuracy_counts_pairs():
+    labels = [[[2, 0], [1, np.nan], [0, 1]]]
+    assert preference_accuracy(labels, [[3, 2, 1]]).tolist() == [1.0, 0.0]
+    assert preference_accuracy(labels, [[1, 1, 0]]).tolist() == [2.5 / 3, 0.0]
+    assert np.isnan(preference_accuracy([[[1], [1]]], [[0, 1]])).all()
+    with pytest.raises(ValueError, match="wanted one per response"):
+        preference_accuracy(labels, [[1, 2]])
+
+
+def test_without_the_extra():
+    """The room can be imported, and loads nothing of it; fit says what to install."""
+    script = """
+import sys
+from hyperrank.alignment import HyperPromptAligner
+print([m for m in ("transformers", "peft") if m in sys.modules])
+sys.modules["transformers"] = None
+try:
+    HyperPromptAligner("m").fit(["p"], [["a", "b"]], [[[1], [0]]])
+except ImportError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded, said = done.stdout.splitlines()
+    assert loaded == "[]"
+    assert 'pip install "hyperrank[llm]"' in said
