@@ -34,6 +34,7 @@ ROOMS = (
     "model_selection",
     "datasets",
     "export",
+    "alignment",
 )
 FILES = sorted(PACKAGE.rglob("*.py"))
 

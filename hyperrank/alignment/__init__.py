@@ -1,4 +1,4 @@
-"""Language models aligned once for all trade-offs; `fit` needs the extra: ``pip install "hyperrank[llm]"``."""
+"""Language models aligned once for all trade-offs (extra `llm`)."""
 
 from hyperrank.alignment.aligner import HyperPromptAligner
 from hyperrank.alignment.preferences import Preferences

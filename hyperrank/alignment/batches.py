@@ -49,8 +49,8 @@ class TokenBatch:
 
     def to(self, device: torch.device) -> TokenBatch:
         """The same on a device."""
-        moved = (value.to(device) for value in (self.ids, self.n_tokens, self.n_response))
-        return TokenBatch(*moved, self.longest_response)
+        ids, n_tokens, n_response = (v.to(device) for v in (self.ids, self.n_tokens, self.n_response))
+        return TokenBatch(ids, n_tokens, n_response, self.longest_response)
 
 
 def token_batches(

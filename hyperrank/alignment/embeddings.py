@@ -12,7 +12,9 @@ __all__ = ["DEFAULT_TEXT", "starting_vectors"]
 DEFAULT_TEXT = "Answer what follows as well as you can. "
 
 
-def starting_vectors(tokenizer: Any, embedding: nn.Embedding, n_tokens: int, text: str | None = None) -> Tensor:
+def starting_vectors(
+    tokenizer: Any, embedding: nn.Embedding, n_tokens: int, text: str | None = None
+) -> Tensor:
     """Embeddings of a text's first tokens, the text repeated until there are enough, shape (k, d).
 
     Raises

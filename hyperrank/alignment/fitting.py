@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank.alignment.activations import fewer_activations
 from hyperrank.alignment.base_models import BaseModel
 from hyperrank.alignment.checkpoints import RunState, find_checkpoint, write_checkpoint
 from hyperrank.alignment.embeddings import starting_vectors
@@ -95,15 +96,8 @@ def fit_policy(
     if aligner.sample_tokens:
         texts = prompts[:1] if aligner.sample_prompts is None else aligner.sample_prompts
         sample = partial(_samples, aligner, policy, encoder, list(texts), names, state.seed)
-    model = policy.model.model
-    if aligner.activation_checkpointing:
-        _keep_few_activations(model)
-    try:
+    with fewer_activations(policy.model.model, aligner.activation_checkpointing):
         state = run(steps, state, sample=sample, save=save, callback=callback, verbose=aligner.verbose)
-    finally:
-        if aligner.activation_checkpointing:
-            model.gradient_checkpointing_disable()
-            model.eval()
     return policy, encoder, state
 
 
@@ -116,7 +110,12 @@ def _state(
     params = {k: v for k, v in aligner.get_params(deep=False).items() if k not in PASSING}
     # A seed that is drawn is kept in the checkpoint, one that is given is part of what the run is.
     params["random_state"] = aligner.random_state if isinstance(aligner.random_state, int) else None
-    described = {**params, **base.identity, "tokenizer": base.tokenizer_fingerprint, "tokens": tokens.digest()}
+    described = {
+        **params,
+        **base.identity,
+        "tokenizer": base.tokenizer_fingerprint,
+        "tokens": tokens.digest(),
+    }
     digest = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode())
     digest.update(np.nan_to_num(labels, nan=-np.inf).tobytes() + repr(labels.shape).encode())
     key = digest.hexdigest()
@@ -145,15 +144,3 @@ def _samples(
         texts = generate_texts(policy, encoder, ids * len(names), mixes, decoding, aligner.batch_tokens)
     policy.model.model.train(was_training)
     return {name: texts[j * len(ids) : (j + 1) * len(ids)] for j, name in enumerate(names)}
-
-
-def _keep_few_activations(model: Any) -> None:
-    """Compute activations again in the backward pass; transformers does that in training mode alone."""
-    try:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    except ValueError as error:
-        raise ValueError(
-            f"{type(model).__name__} has no activation checkpointing: set activation_checkpointing=False, "
-            "and lower batch_tokens if memory is short."
-        ) from error
-    model.train()

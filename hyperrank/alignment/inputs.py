@@ -108,7 +108,8 @@ def read_weights(
         rows = as_weights(in_order(weights.table, names, strict=True), m, names)
         if rows.shape != (n_prompts, m):
             raise ValueError(
-                f"PerRow was given weights of shape {rows.shape}; wanted one row per prompt, ({n_prompts}, {m})."
+                f"PerRow was given weights of shape {rows.shape}; "
+                f"wanted one row per prompt, ({n_prompts}, {m})."
             )
         return rows[:, None, :], True
     values = as_weights(weights, m, names)

@@ -53,4 +53,6 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 if line.strip():
                     yield number, line
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ValueError(f"{path}, after line {number}: the gzip data are damaged or cut off ({error}).") from error
+            raise ValueError(
+                f"{path}, after line {number}: the gzip data are damaged or cut off ({error})."
+            ) from error

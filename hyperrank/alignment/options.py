@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hyperrank.alignment.seeding import drawn_seed
+from hyperrank.alignment.seeding import drawn_seed, seeded
 from hyperrank.alignment.settings import AlignmentSettings
 from hyperrank.losses import ListLoss, named_loss
 from hyperrank.simplex import as_weights
@@ -55,13 +54,13 @@ def check_options(aligner: Any) -> None:
     """
     for name, (least, optional) in COUNTS.items():
         value = getattr(aligner, name)
-        whole = isinstance(value, Integral) and not isinstance(value, bool) and value >= least
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
         if not whole and not (optional and value is None):
             allowed = f"a whole number of at least {least}" + (", or None" if optional else "")
             raise ValueError(f"{name} must be {allowed}; got {value!r}.")
     for name in POSITIVE:
         value = getattr(aligner, name)
-        if not (isinstance(value, Real) and math.isfinite(value) and value > 0):
+        if not (isinstance(value, float | int | np.number) and math.isfinite(value) and value > 0):
             raise ValueError(f"{name} must be a number above 0; got {value!r}.")
     if aligner.max_log_ratio is not None and not aligner.max_log_ratio > 0:
         raise ValueError(f"max_log_ratio must be above 0, or None; got {aligner.max_log_ratio!r}.")
@@ -145,8 +144,10 @@ def objective_scale(
     """What each objective's loss is divided by, shape (m,): its value under the reference, or 1."""
     if not aligner.normalize_objectives:
         return np.ones(labels.shape[1])
-    rewards = torch.zeros(len(labels), dtype=torch.float64)
-    value = list_loss(aligner)(
-        rewards[:, None], torch.from_numpy(labels), torch.from_numpy(offsets), reduction="none"
-    )
+    rewards = torch.zeros(len(labels), 1, dtype=torch.float64)
+    # Equal rewards make any order of tied responses as likely, but the loss draws one all the same.
+    with seeded(torch.device("cpu"), 0):
+        value = list_loss(aligner)(
+            rewards, torch.from_numpy(labels), torch.from_numpy(offsets), reduction="none"
+        )
     return np.asarray(value.mean(dim=(0, 1)).numpy())

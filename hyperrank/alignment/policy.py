@@ -48,7 +48,9 @@ class Policy(nn.Module):
                 config = peft.LoraConfig(**{"target_modules": "all-linear", **adapters})
                 with warnings.catch_warnings():
                     # peft sees by itself which way round GPT-2's layers are, and warns that it did.
-                    warnings.filterwarnings("ignore", message="fan_in_fan_out is set to", category=UserWarning)
+                    warnings.filterwarnings(
+                        "ignore", message="fan_in_fan_out is set to", category=UserWarning
+                    )
                     peft.inject_adapter_in_model(config, model.model)
             except (TypeError, ValueError) as error:
                 raise ValueError(f"adapters={dict(adapters)!r} are refused by peft: {error}") from error
@@ -95,7 +97,7 @@ class Policy(nn.Module):
 
     def trained(self) -> dict[str, Tensor]:
         """All that training changes, by name: what is saved, and what a checkpoint holds."""
-        found = {f"prompt.{name}": value for name, value in self.prompt.named_parameters()}
+        found: dict[str, Tensor] = {f"prompt.{name}": value for name, value in self.prompt.named_parameters()}
         return found | {f"adapters.{name}": value for name, value in self.adapter_parameters()}
 
     def load_trained(self, values: Mapping[str, Tensor]) -> None:

@@ -23,7 +23,7 @@ Row = tuple[Prompt, list[str], Mapping[str, Sequence[float]]]
 
 
 def load_hh_rlhf(path: str | Path, *, name: str = "harmlessness", brevity: bool = True) -> Preferences:
-    """Read pairs in HH-RLHF's layout: whole dialogues ``chosen`` and ``rejected``.
+    r"""Read pairs in HH-RLHF's layout: whole dialogues ``chosen`` and ``rejected``.
 
     The prompt is all that both have in common, up to the last ``Assistant:`` in it; the responses are what
     follows. Where the dialogues part before their last turn, a response holds the turns from there on.
@@ -54,7 +54,7 @@ def load_hh_rlhf(path: str | Path, *, name: str = "harmlessness", brevity: bool 
     --------
     >>> import json, tempfile
     >>> from pathlib import Path
-    >>> start = "\\n\\nHuman: Hi.\\n\\nAssistant:"
+    >>> start = "\n\nHuman: Hi.\n\nAssistant:"
     >>> line = json.dumps({"chosen": start + " Hello!", "rejected": start + " Go away."})
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = Path(folder, "pairs.jsonl").write_text(line)
@@ -65,7 +65,7 @@ def load_hh_rlhf(path: str | Path, *, name: str = "harmlessness", brevity: bool 
 
     def read(row: dict[str, Any]) -> Row:
         both = [_text(row, key) for key in ("chosen", "rejected")]
-        common = os.path.commonprefix(both)
+        common = os.path.commonprefix(both)  # noqa: RUF071 - character by character is what is meant
         at = common.rfind(ANSWER)
         if at < 0:
             raise ValueError("chosen and rejected have no turn of the assistant in common")
@@ -82,8 +82,8 @@ def load_hh_rlhf(path: str | Path, *, name: str = "harmlessness", brevity: bool 
 def load_safe_rlhf(path: str | Path) -> Preferences:
     """Read pairs in PKU-SafeRLHF's layout: two responses, which is better and which is safer.
 
-    Objectives are ``helpfulness`` (``better_response_id``) and ``harmlessness`` (``safer_response_id``); an id
-    that is missing, null or -1 is unobserved.
+    Objectives are ``helpfulness`` (``better_response_id``) and ``harmlessness`` (``safer_response_id``); an
+    id that is missing, null or -1 is unobserved.
 
     Parameters
     ----------
@@ -199,7 +199,11 @@ def _text(row: Mapping[str, Any], key: str) -> str:
 
 def _prompt(row: Mapping[str, Any]) -> Prompt:
     value = row.get("prompt")
-    if isinstance(value, list) and value and all(isinstance(m, dict) and {"role", "content"} <= set(m) for m in value):
+    if (
+        isinstance(value, list)
+        and value
+        and all(isinstance(m, dict) and {"role", "content"} <= set(m) for m in value)
+    ):
         return value
     return _text(row, "prompt")
 

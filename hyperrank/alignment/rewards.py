@@ -44,9 +44,7 @@ def policy_log_probs(
     return values
 
 
-def preference_accuracy(
-    labels: Sequence[ArrayLike], rewards: Sequence[ArrayLike]
-) -> NDArray[np.float64]:
+def preference_accuracy(labels: Sequence[ArrayLike], rewards: Sequence[ArrayLike]) -> NDArray[np.float64]:
     """Of pairs with different labels the share that rewards order alike, by objective.
 
     Parameters

@@ -28,7 +28,11 @@ def drawn_seed(random_state: int | np.random.RandomState | None) -> int:
         return int(np.random.SeedSequence().generate_state(1)[0])
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**31))
-    if isinstance(random_state, int | np.integer) and not isinstance(random_state, bool) and random_state >= 0:
+    if (
+        isinstance(random_state, int | np.integer)
+        and not isinstance(random_state, bool)
+        and random_state >= 0
+    ):
         return int(random_state)
     raise ValueError(
         f"random_state must be a whole number from 0 on, a numpy RandomState or None; got {random_state!r}."
@@ -48,8 +52,12 @@ def place_rng(seed: int, *place: int) -> np.random.Generator:
 
 @contextmanager
 def seeded(device: torch.device, seed: int, *place: int) -> Iterator[None]:
-    """torch's generators at a place of a run; afterwards they are as they were."""
+    """Torch's generators at a place of a run; afterwards they are as they were."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(int(place_rng(seed, *place).integers(2**63)))
+        drawn = int(place_rng(seed, *place).integers(2**63))
+        # torch.manual_seed would reach devices whose state is not kept here.
+        torch.default_generator.manual_seed(drawn)
+        if devices:
+            torch.cuda.manual_seed(drawn)
         yield

@@ -88,7 +88,11 @@ class Steps:
                 value, ratios = self._pass(lists[places], weights[places])
                 share = value * (len(places) / len(lists))
                 share.backward()
-                loss, ratio, n_rows = loss + float(share.detach()), ratio + float(ratios.sum()), n_rows + len(ratios)
+                loss, ratio, n_rows = (
+                    loss + float(share.detach()),
+                    ratio + float(ratios.sum()),
+                    n_rows + len(ratios),
+                )
         parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
         norm = nn.utils.clip_grad_norm_(parameters, self.settings.max_norm)
         taken = bool(torch.isfinite(norm))

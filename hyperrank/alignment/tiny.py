@@ -12,7 +12,7 @@ __all__ = ["tiny_model"]
 
 
 def tiny_model(*, random_state: int = 0, hidden_size: int = 64, n_layers: int = 2) -> tuple[Any, Any]:
-    """A random Llama of two layers over bytes, and its tokenizer.
+    r"""A random Llama of two layers over bytes, and its tokenizer.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def tiny_model(*, random_state: int = 0, hidden_size: int = 64, n_layers: int = 
     Examples
     --------
     >>> model, tokenizer = tiny_model()
-    >>> tokenizer("\\u00e9!").input_ids
+    >>> tokenizer("\u00e9!").input_ids
     [256, 195, 169, 33]
     """
     transformers = required("transformers")

@@ -124,14 +124,16 @@ class Encoder:
         if isinstance(prompt, str):
             ids = self._plain(prompt)
         else:
-            chat = self.tokenizer.apply_chat_template(list(prompt), add_generation_prompt=True, tokenize=False)
+            chat = self.tokenizer.apply_chat_template(
+                list(prompt), add_generation_prompt=True, tokenize=False
+            )
             ids = self._plain(chat)
         if self.bos is not None and ids[:1] != [self.bos]:
             ids = [self.bos, *ids]
         if not ids:
             raise ValueError(
-                "a prompt is empty, and the tokenizer begins no text by itself: the first token of a response "
-                "would depend on nothing. Give it at least one character."
+                "a prompt is empty, and the tokenizer begins no text by itself: the first token of a "
+                "response would depend on nothing. Give it at least one character."
             )
         if len(ids) > room:
             head = ids[:1] if self.bos is not None and room > 1 else []
@@ -148,7 +150,9 @@ class Encoder:
         """
         ids = self._plain(response) + ([] if self.eos is None else [self.eos])
         if not ids:
-            raise ValueError("a response is empty, and the tokenizer has no end-of-text token to stand for it.")
+            raise ValueError(
+                "a response is empty, and the tokenizer has no end-of-text token to stand for it."
+            )
         return ids[: self.max_response], len(ids) > self.max_response
 
     def encode(self, prompts: Sequence[Prompt], responses: Sequence[Sequence[str]]) -> TokenLists:
@@ -163,8 +167,8 @@ class Encoder:
             heads.append(self.prompt(prompt, self.limit - longest))
         if n_cut:
             warnings.warn(
-                f"{n_cut} of {len(tails)} responses were cut to {self.max_response} tokens, without their end: "
-                "raise max_response_length, or leave them out.",
+                f"{n_cut} of {len(tails)} responses were cut to {self.max_response} tokens, without their "
+                "end: raise max_response_length, or leave them out.",
                 UserWarning,
                 stacklevel=4,
             )

@@ -16,7 +16,9 @@ def letter_lists(n_prompts: int, seed: int = 0, size: int = 4):
         for _ in range(size):
             length = int(rng.integers(3, 16))
             share = rng.uniform(0.1, 0.9)
-            texts.append("".join("a" if rng.random() < share else rng.choice(list("bcde")) for _ in range(length)))
+            texts.append(
+                "".join("a" if rng.random() < share else rng.choice(list("bcde")) for _ in range(length))
+            )
         responses.append(texts)
         labels.append([[text.count("a"), -len(text)] for text in texts])
     return prompts, responses, labels

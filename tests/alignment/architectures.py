@@ -31,7 +31,9 @@ FLOAT32_ONLY = ("gemma2", "bloom")
 def tiny_of(family: str, seed: int = 0):
     """A random model of a family, with parameters large enough that positions and padding matter."""
     kind, sizes = FAMILIES[family]
-    config = getattr(transformers, f"{kind}Config")(**sizes, bos_token_id=256, eos_token_id=257, pad_token_id=0)
+    config = getattr(transformers, f"{kind}Config")(
+        **sizes, bos_token_id=256, eos_token_id=257, pad_token_id=0
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = transformers.AutoModelForCausalLM.from_config(config)

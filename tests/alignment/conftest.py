@@ -7,9 +7,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 pytest.importorskip("transformers", reason='pip install "hyperrank[llm]"')
 pytest.importorskip("peft", reason='pip install "hyperrank[llm]"')
 
-from alignment_helpers import NAMES, letter_lists  # noqa: E402
+from alignment_helpers import NAMES, letter_lists
 
-from hyperrank.alignment import HyperPromptAligner, tiny_model  # noqa: E402
+from hyperrank.alignment import HyperPromptAligner, tiny_model
 
 #: Options that make a fit take a second.
 SHORT = {"objectives": NAMES, "n_tokens": 4, "max_steps": 4, "batch_size": 6, "beta": 0.5, "random_state": 0}

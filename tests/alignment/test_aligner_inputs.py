@@ -57,7 +57,9 @@ WRONG_OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize(("options", "message"), WRONG_OPTIONS, ids=[str(n) for n in range(len(WRONG_OPTIONS))])
+@pytest.mark.parametrize(
+    ("options", "message"), WRONG_OPTIONS, ids=[str(n) for n in range(len(WRONG_OPTIONS))]
+)
 def test_wrong_options(short, options, message):
     prompts, responses, _ = PAIRS
     labels = [[[1, -1], [0, 1]], [[0, 1], [1, 0]]]

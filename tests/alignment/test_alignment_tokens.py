@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+import tokenizers
 import transformers
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,14 +26,8 @@ def without(tokenizer, *roles):
     for role in roles:
         setattr(bare, f"{role}_token", None)
         if role == "bos":
-            bare.backend_tokenizer.post_processor = transformers.AutoTokenizer and _no_template()
+            bare.backend_tokenizer.post_processor = tokenizers.processors.ByteLevel()
     return bare
-
-
-def _no_template():
-    from tokenizers.processors import ByteLevel
-
-    return ByteLevel()
 
 
 def test_prompts_are_cut_from_the_left_and_keep_their_beginning(encoder):
@@ -70,9 +65,8 @@ def test_tokenizers_without_special_tokens(tiny):
 
 def test_conversations_go_through_the_template(tiny):
     tokenizer = copy.deepcopy(tiny[1])
-    tokenizer.chat_template = (
-        "{% for m in messages %}{{ m.role[0] }}:{{ m.content }};{% endfor %}{% if add_generation_prompt %}a:{% endif %}"
-    )
+    turns = "{% for m in messages %}{{ m.role[0] }}:{{ m.content }};{% endfor %}"
+    tokenizer.chat_template = turns + "{% if add_generation_prompt %}a:{% endif %}"
     encoder = Encoder(tokenizer, 40)
     assert encoder.prompt([{"role": "user", "content": "hi"}], 30) == [BOS, *b"u:hi;a:"]
 
@@ -91,7 +85,10 @@ def test_limits(tiny):
     assert length_limit(endless, tokenizer, None, 12) == 500
 
 
-@given(st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=5), min_size=1, max_size=30), st.integers(1, 200))
+@given(
+    st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=5), min_size=1, max_size=30),
+    st.integers(1, 200),
+)
 def test_batches_hold_each_list_once_within_the_budget(lists, budget):
     lengths = np.array([length for of_list in lists for length in of_list])
     offsets = np.cumsum([0, *map(len, lists)])

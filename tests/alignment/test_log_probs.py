@@ -22,7 +22,9 @@ def batch_of(rows, pad=0):
     width = max(len(p) + len(r) for p, r in rows)
     ids = torch.tensor([[pad] * (width - len(p) - len(r)) + p + r for p, r in rows])
     n_response = torch.tensor([len(r) for _, r in rows])
-    return TokenBatch(ids, torch.tensor([len(p) + len(r) for p, r in rows]), n_response, int(n_response.max()))
+    return TokenBatch(
+        ids, torch.tensor([len(p) + len(r) for p, r in rows]), n_response, int(n_response.max())
+    )
 
 
 def by_full_logits(model, prompt, response, vectors=None):

@@ -8,18 +8,19 @@ from hyperrank.alignment import HyperPromptAligner, tiny_model
 FAST = {"prompt_learning_rate": 0.05, "hypernetwork_learning_rate": 0.05, "adapter_learning_rate": 5e-3}
 
 
-@pytest.mark.parametrize("adapters", [None, {"r": 8}], ids=["frozen", "lora"])
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("seed", "adapters"),
+    [(0, None), (1, None), (2, None), (0, {"r": 8})],
+    ids=["frozen-0", "frozen-1", "frozen-2", "lora-0"],
+)
 def test_weights_decide_after_one_fit(seed, adapters):
-    if adapters and seed:
-        pytest.skip("adapters are trained once, the prompt for three seeds")
     aligner = HyperPromptAligner(
         *tiny_model(random_state=seed),
         objectives=NAMES,
         n_tokens=8,
         adapters=adapters,
         beta=0.5,
-        max_steps=60,
+        max_steps=50,
         sample_tokens=0,
         random_state=seed,
         **FAST,

@@ -1,0 +1,144 @@
+"""Preference data: the layouts they are published in, and lines that are not of them."""
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+from hyperrank.alignment import Preferences, load_hh_rlhf, load_preferences, load_safe_rlhf
+
+START = "\n\nHuman: Hi.\n\nAssistant: Hello.\n\nHuman: Which bird?\n\nAssistant:"
+
+
+def write(path, rows):
+    text = "\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows)
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+@pytest.mark.parametrize("name", ["pairs.jsonl", "pairs.jsonl.gz"])
+def test_dialogues_are_parted_at_the_last_turn_they_share(tmp_path, name):
+    rows = [
+        {"chosen": START + " A robin.", "rejected": START + " A robin, or a wren."},
+        "",
+        # Answers that begin alike belong to the responses all the same.
+        {"chosen": START + " \u00c4", "rejected": START + " \u00c4h"},
+    ]
+    data = load_hh_rlhf(write(tmp_path / name, rows), name="harmless")
+    assert data.names == ("harmless", "brevity")
+    assert data.prompts == [START, START]
+    assert data.responses == [[" A robin.", " A robin, or a wren."], [" \u00c4", " \u00c4h"]]
+    assert [labels.tolist() for labels in data.labels] == [[[1, -9], [0, -20]], [[1, -2], [0, -3]]]
+    assert load_hh_rlhf(tmp_path / name, brevity=False).names == ("harmlessness",)
+
+
+def test_dialogues_that_part_earlier_keep_their_later_turns(tmp_path):
+    chosen = "\n\nHuman: Hi.\n\nAssistant: Yes?\n\nHuman: Bird?\n\nAssistant: Robin."
+    rejected = "\n\nHuman: Hi.\n\nAssistant: What?"
+    data = load_hh_rlhf(write(tmp_path / "pairs.jsonl", [{"chosen": chosen, "rejected": rejected}]))
+    assert data.prompts == ["\n\nHuman: Hi.\n\nAssistant:"]
+    assert data.responses[0] == [" Yes?\n\nHuman: Bird?\n\nAssistant: Robin.", " What?"]
+
+
+def test_the_real_file_is_read_whole(shared_data):
+    data = load_hh_rlhf(shared_data / "hh_rlhf_harmless" / "harmless-base_test.jsonl.gz")
+    assert len(data) == 2312
+    assert all(prompt.endswith("\n\nAssistant:") for prompt in data.prompts)
+    assert not any("\n\nHuman:" in text for texts in data.responses for text in texts)
+    assert np.stack(data.labels)[:, :, 0].sum() == 2312
+
+
+def test_two_choices_of_one_pair(tmp_path):
+    row = {"prompt": "p", "response_0": "a", "response_1": "b"}
+    rows = [
+        {**row, "better_response_id": 0, "safer_response_id": 1, "is_response_0_safe": True},
+        {**row, "better_response_id": -1, "safer_response_id": 0},
+        row,
+    ]
+    data = load_safe_rlhf(write(tmp_path / "pairs.jsonl", rows))
+    assert data.names == ("helpfulness", "harmlessness")
+    expected = [[[1, 0], [0, 1]], [[np.nan, 1], [np.nan, 0]], [[np.nan, np.nan], [np.nan, np.nan]]]
+    assert np.array_equal(np.stack(data.labels), np.array(expected), equal_nan=True)
+
+
+def test_lists_of_any_length(tmp_path):
+    chat = [{"role": "user", "content": "hi"}]
+    rows = [
+        {"prompt": "p", "responses": ["a", "b", "c"], "labels": {"x": [1, 2, 3], "y": [0.5, None, 0]}},
+        {"prompt": chat, "responses": ["a", "b"], "labels": {"y": [1, 0]}},
+    ]
+    data = load_preferences(write(tmp_path / "lists.jsonl", rows))
+    assert data.prompts == ["p", chat]
+    assert data.names == ("x", "y")
+    expected = [[[1, 0.5], [2, np.nan], [3, 0]], [[np.nan, 1], [np.nan, 0]]]
+    for found, wanted in zip(data.labels, expected, strict=True):
+        assert np.array_equal(found, wanted, equal_nan=True)
+
+
+GOOD = {"chosen": START + " a", "rejected": START + " b"}
+BROKEN = [
+    (load_hh_rlhf, [GOOD, "{broken"], "line 2: Expecting property name"),
+    (load_hh_rlhf, [GOOD, "", "[1]"], "line 3: wanted a JSON object, got a list"),
+    (load_hh_rlhf, [{"chosen": START}], "line 1: 'rejected' must be a text; got nothing"),
+    (load_hh_rlhf, [GOOD, {"chosen": "x", "rejected": "y"}], "line 2: .* no turn of the assistant in common"),
+    (load_hh_rlhf, ["", ""], "holds no line"),
+    (load_safe_rlhf, [{"prompt": 3}], "line 1: 'response_0' must be a text"),
+    (
+        load_safe_rlhf,
+        [{"prompt": "p", "response_0": "a", "response_1": "b", "better_response_id": 2}],
+        "line 1: 'better_response_id' must be 0 or 1, or null where unobserved; got 2",
+    ),
+    (
+        load_preferences,
+        [{"prompt": "p", "responses": ["a"]}],
+        "line 1: 'responses' must be a list of two or more",
+    ),
+    (
+        load_preferences,
+        [{"prompt": "p", "responses": ["a", "b"], "labels": []}],
+        "line 1: 'labels' must hold",
+    ),
+    (
+        load_preferences,
+        [{"prompt": "p", "responses": ["a", "b"], "labels": {"x": [1, "2"]}}],
+        "line 1: labels of 'x' must be 2 numbers",
+    ),
+    (
+        load_preferences,
+        [{"prompt": "p", "responses": ["a", "b"], "labels": {k: [1, 2]}} for k in "xy"],
+        r"entry 2: labels of \['y'\], of which the first entry has none",
+    ),
+]
+
+
+@pytest.mark.parametrize(("load", "rows", "message"), BROKEN, ids=[str(n) for n in range(len(BROKEN))])
+def test_broken_lines_are_named(tmp_path, load, rows, message):
+    path = write(tmp_path / "broken.jsonl", rows)
+    with pytest.raises(ValueError, match=rf"broken\.jsonl.*{message}"):
+        load(path)
+
+
+def test_damaged_files_are_named(tmp_path):
+    path = write(tmp_path / "pairs.jsonl.gz", [GOOD] * 50)
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(
+        ValueError, match=r"pairs\.jsonl\.gz, after line \d+: the gzip data are damaged or cut off"
+    ):
+        load_hh_rlhf(path)
+    path.write_bytes(b"\xff\xfe" + json.dumps(GOOD).encode())
+    with pytest.raises(ValueError, match="line 1: 'utf-8' codec can't decode"):
+        load_hh_rlhf(path)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load_hh_rlhf(tmp_path / "nowhere.jsonl")
+
+
+def test_prompts_stay_on_one_side_of_a_split():
+    prompts = [f"p{n % 10}" for n in range(40)]
+    responses, labels = [["a", "b"]] * 40, [np.array([[1.0], [0.0]])] * 40
+    train, test = Preferences(prompts, responses, labels, ("x",)).split(0.3, random_state=1)
+    assert len(train) + len(test) == 40
+    assert len(set(test.prompts)) == 3
+    assert not set(train.prompts) & set(test.prompts)
+    with pytest.raises(ValueError, match="leaves one side without any"):
+        train.split(0.01)
