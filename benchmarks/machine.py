@@ -41,6 +41,8 @@ LIBRARIES = (
     "rax",
     "jax",
     "triton",
+    "transformers",
+    "peft",
 )
 
 
