@@ -25,7 +25,7 @@ from hyperrank.simplex import lattice
 __all__ = ["main", "sizes"]
 
 #: What a CPU takes minutes for, and from what a GPU can be expected to learn.
-ON_CPU = {"steps": 6, "train": 48, "test": 24, "divisions": 2, "batch_size": 4, "max_length": 256}
+ON_CPU = {"steps": 4, "train": 24, "test": 12, "divisions": 2, "batch_size": 2, "max_length": 128}
 ON_GPU = {"steps": 600, "train": None, "test": None, "divisions": 4, "batch_size": 16, "max_length": 768}
 #: For the tiny model, which learns its letters on any machine.
 TINY = {"steps": 120, "train": 192, "test": 96, "divisions": 4, "batch_size": 16, "max_length": 256}

@@ -67,23 +67,27 @@ def reference_log_probs(
             path = None if cache_dir is None else Path(cache_dir) / f"reference-{key[:24]}.safetensors"
             values = None if path is None else _read(path, key, len(block.responses))
             if values is None:
-                values = _computed(policy, block, pad, batch_tokens)
+                values = _computed(policy, block, pad, batch_tokens, bar)
                 if path is not None:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     head = {"class": CACHE_CLASS, "key": key}
                     write_model_file(path, {"log_probs": values}, head=head)
+            else:
+                bar.update(block.n_lists)
             found.append(values)
-            bar.update(block.n_lists)
     return np.concatenate(found)
 
 
-def _computed(policy: Policy, block: TokenLists, pad: int, batch_tokens: int) -> NDArray[np.float64]:
+def _computed(
+    policy: Policy, block: TokenLists, pad: int, batch_tokens: int, bar: StepBar
+) -> NDArray[np.float64]:
     values = np.empty(len(block.responses))
     for lists in token_batches(block.lengths, block.offsets, batch_tokens):
         rows = rows_of(lists, block.offsets)
         batch = pad_left(block, rows, pad).to(policy.model.device)
         with torch.inference_mode():
             values[rows] = policy.reference_log_probs(batch).double().cpu().numpy()
+        bar.update(len(lists))
     return values
 
 
