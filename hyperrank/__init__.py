@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hyperrank._version import __version__
 
 if TYPE_CHECKING:
-    from hyperrank import datasets, export, losses, metrics, model_selection, networks, simplex
+    from hyperrank import alignment, datasets, export, losses, metrics, model_selection, networks, simplex
     from hyperrank.assigned import PerQuery, PerRow
     from hyperrank.files import ModelFileError
     from hyperrank.front import ParetoFront
@@ -51,6 +51,7 @@ __all__ = [
     "SoupRanker",
     "SpecializedRanker",
     "__version__",
+    "alignment",
     "datasets",
     "export",
     "load",

@@ -167,7 +167,8 @@ class AlignedModel(BaseEstimator):
         ----------
         path : path
         model : str, path or PreTrainedModel, optional
-            The base model; by default it is loaded by the name in the file.
+            The base model; by default transformers loads it by the name in the file. Pass it where the file
+            is a stranger's.
         tokenizer : optional
             By default that of the model's name.
         device : str, default "auto"

@@ -90,8 +90,11 @@ def base_model(model: Any, tokenizer: Any, device: str, precision: str) -> BaseM
     if tokenizer is None or isinstance(tokenizer, str) or hasattr(tokenizer, "__fspath__"):
         tokenizer = _loaded(transformers.AutoTokenizer, str(tokenizer or name))
     fingerprint = model_fingerprint(loaded)
-    # In bfloat16 half the memory: products would be rounded to it in any case.
-    held = frozen_copy(loaded).to(where, torch.bfloat16 if wanted == torch.bfloat16 else None)
+    held = frozen_copy(loaded).to(where)
+    if wanted == torch.bfloat16:
+        # Half the memory, as products are rounded to it in any case; positions, in buffers, need more digits.
+        for value in held.parameters():
+            value.data = value.data.to(torch.bfloat16)
     return BaseModel(LanguageModel(held, wanted), tokenizer, name, fingerprint)
 
 

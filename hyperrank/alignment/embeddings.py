@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 __all__ = ["DEFAULT_TEXT", "starting_vectors"]
@@ -27,4 +28,6 @@ def starting_vectors(
     if not ids:
         raise ValueError(f"prompt_text={text!r} has no tokens; wanted a text of some words.")
     ids = (ids * (n_tokens // len(ids) + 1))[:n_tokens]
-    return embedding.weight[ids].detach().float()
+    # By a call: some models scale what the table holds.
+    with torch.no_grad():
+        return embedding(torch.tensor(ids, device=embedding.weight.device)).float()

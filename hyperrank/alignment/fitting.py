@@ -34,7 +34,7 @@ INIT, SAMPLES = 0, 4
 #: Parameters that do not change what comes out of a fit.
 PASSING = frozenset(
     {"model", "tokenizer", "objectives", "cache_dir", "checkpoint_dir", "checkpoint_every", "random_state"}
-    | {"verbose", "sample_prompts", "sample_tokens"}
+    | {"device", "verbose", "sample_prompts", "sample_tokens"}
 )
 
 

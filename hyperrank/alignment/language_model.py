@@ -18,6 +18,8 @@ __all__ = ["LanguageModel"]
 
 #: Nats by which log-probabilities of one sequence may differ between ways to compute them, by precision.
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-2, torch.bfloat16: 1.0}
+#: Tokens that the scale of embeddings is measured by.
+SCALE_TOKENS = 4096
 
 
 class LanguageModel(nn.Module):
@@ -65,6 +67,14 @@ class LanguageModel(nn.Module):
         """From tokens to vectors."""
         layer: nn.Embedding = self.model.get_input_embeddings()
         return layer
+
+    @property
+    def embedding_scale(self) -> float:
+        """Root mean square of embeddings, over tokens from the whole vocabulary."""
+        size = self.embedding.weight.shape[0]
+        ids = torch.arange(0, size, max(1, size // SCALE_TOKENS), device=self.device)
+        with torch.no_grad():
+            return float(self.embedding(ids).float().square().mean().sqrt())
 
     @property
     def hidden_size(self) -> int:
@@ -143,14 +153,29 @@ class LanguageModel(nn.Module):
                 "where it is filled up on the left: it does not heed attention_mask and position_ids, "
                 "and cannot be trained in batches."
             )
+        self.has_plain_head = self._head_is_plain(together)
+
+    def _head_is_plain(self, batch: TokenBatch) -> bool:
+        """Whether logits are the output layer of what the base model gives, and nothing else."""
         head = self.model.get_output_embeddings()
-        if isinstance(head, nn.Linear):
-            self.has_plain_head = True
-            try:
-                same = float((self.log_probs(together) - expected).abs().max()) <= tolerance / 100
-            except Exception:  # a base model of any other shape
-                same = False
-            self.has_plain_head = same
+        seen: dict[str, Tensor] = {}
+        if not isinstance(head, nn.Linear):
+            return False
+        hook = head.register_forward_hook(lambda *call: seen.update(given=call[1][0], made=call[2]))
+        try:
+            with self.autocast():
+                inputs = self.embedded(batch, None)
+                logits = self.model(**inputs, use_cache=False).logits
+                states = self.model.base_model(**inputs, use_cache=False).last_hidden_state
+        except (TypeError, AttributeError):  # a base model that is called or answers in a way of its own
+            return False
+        finally:
+            hook.remove()
+        if "made" not in seen or states.shape != seen["given"].shape:
+            return False
+        # Two calls may round differently; what is done to logits afterwards shows in the very same ones.
+        same_states = (states - seen["given"]).abs().max() <= 1e-2 * states.abs().max()
+        return bool(same_states) and torch.equal(seen["made"].to(logits), logits)
 
 
 def _targets(batch: TokenBatch) -> Tensor:

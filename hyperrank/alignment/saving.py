@@ -14,6 +14,7 @@ from hyperrank._version import __version__
 from hyperrank.alignment.base_models import base_model
 from hyperrank.alignment.checkpoints import arrays
 from hyperrank.alignment.fitting import new_encoder, new_policy
+from hyperrank.alignment.options import check_options
 from hyperrank.files import ModelFileError, read_model_file, write_model_file
 
 __all__ = ["load_aligner", "save_aligner"]
@@ -52,7 +53,8 @@ def load_aligner(cls: type[A], path: str | Path, model: Any, tokenizer: Any, dev
         named = head["base_model"]
         name, fingerprint, words = (str(named[key]) for key in ("name", "fingerprint", "tokenizer"))
         aligner: Any = cls(**content["params"])
-    except (KeyError, TypeError) as error:
+        check_options(aligner)
+    except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"{path} holds no whole {cls.__name__}: {error}") from error
     aligner.set_params(model=name if model is None else model, tokenizer=tokenizer, device=device)
     base = base_model(aligner.model, aligner.tokenizer, device, aligner.precision)

@@ -139,7 +139,7 @@ class Steps:
     def _groups(self) -> list[dict[str, Any]]:
         """Parameters by learning rate; those that stand for embeddings learn in units of their size."""
         prompt, settings = self.policy.prompt, self.settings
-        unit = float(self.policy.model.embedding.weight.detach().float().square().mean().sqrt())
+        unit = self.policy.model.embedding_scale
         outer = list(prompt.outer.parameters())
         groups = [
             {"params": [prompt.base], "lr": settings.prompt_rate * unit},

@@ -7,6 +7,7 @@ import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,23 +41,23 @@ class TokenLists:
     responses: list[list[int]]
     offsets: NDArray[np.int64]
 
-    @property
+    @cached_property
     def n_lists(self) -> int:
         """Number of prompts."""
         return len(self.prompts)
 
-    @property
+    @cached_property
     def list_of_row(self) -> NDArray[np.int64]:
         """For each response the number of its prompt, shape (n,)."""
         return np.repeat(np.arange(self.n_lists), np.diff(self.offsets))
 
-    @property
+    @cached_property
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each prompt with its response, shape (n,)."""
         prompts = np.array([len(p) for p in self.prompts], dtype=np.int64)
         return prompts[self.list_of_row] + self.n_response
 
-    @property
+    @cached_property
     def n_response(self) -> NDArray[np.int64]:
         """Tokens of each response, shape (n,)."""
         return np.array([len(r) for r in self.responses], dtype=np.int64)

@@ -1,6 +1,7 @@
 """Lists whose two objectives pull apart: many of one letter, and few letters."""
 
 import numpy as np
+import torch
 
 #: What each objective is called.
 NAMES = ("letters", "brevity")
@@ -22,3 +23,12 @@ def letter_lists(n_prompts: int, seed: int = 0, size: int = 4):
         responses.append(texts)
         labels.append([[text.count("a"), -len(text)] for text in texts])
     return prompts, responses, labels
+
+
+def by_full_logits(model, prompt, response, vectors=None):
+    """One sequence, no padding, no chunks, all logits, float64."""
+    embeds = model.get_input_embeddings()(torch.tensor([prompt + response]))
+    if vectors is not None:
+        embeds = torch.cat([vectors[None].to(embeds.dtype), embeds], dim=1)
+    logits = model(inputs_embeds=embeds).logits[0, -len(response) - 1 : -1].double()
+    return torch.log_softmax(logits, dim=-1)[torch.arange(len(response)), response].sum()

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from alignment_helpers import letter_lists
-from test_log_probs import by_full_logits
+from alignment_helpers import by_full_logits, letter_lists
 
 from hyperrank.alignment.fitting import new_encoder
 from hyperrank.alignment.loop import _has_collapsed
+from hyperrank.alignment.seeding import place_rng
 from hyperrank.simplex import dirichlet_weights
 
 
@@ -23,8 +23,6 @@ def test_loss_of_pairs_is_the_weighted_bradley_terry_loss(short, tiny):
     fresh = short(max_steps=1, batch_size=5, prompt_learning_rate=1e-12, hypernetwork_learning_rate=1e-12)
     fresh.fit(prompts, responses, labels)
     model, encoder = tiny[0], new_encoder(aligner, aligner.base_)
-    from hyperrank.alignment.seeding import place_rng
-
     order = place_rng(0, 1, 0).permutation(5)
     weights = dirichlet_weights(5, 2, rng=place_rng(0, 2, 0))
     vectors = fresh.policy_.prompt(torch.ones(2) / 2).detach()  # before training, the same for all weights
@@ -81,6 +79,7 @@ def test_bfloat16_is_close_to_float32(short, few):
     """Policy and reference alike: at the start their ratios are those of float32, up to rounding."""
     wide, narrow = (short(precision=name, max_steps=2).fit(*few) for name in ("float32", "bfloat16"))
     assert narrow.policy_.model.embedding.weight.dtype == torch.bfloat16
+    assert {buffer.dtype for buffer in narrow.policy_.model.model.buffers()} == {torch.float32}
     assert all(value.dtype == torch.float32 for value in narrow.policy_.trained().values())
     assert narrow.history_[0]["loss"] == pytest.approx(wide.history_[0]["loss"], abs=0.05)
     rewards = [np.concatenate(a.score(*few[:2])) for a in (wide, narrow)]

@@ -3,9 +3,11 @@
 import architectures
 import pytest
 import torch
+from alignment_helpers import by_full_logits
 
 from hyperrank.alignment import token_loss
 from hyperrank.alignment.batches import TokenBatch
+from hyperrank.alignment.embeddings import starting_vectors
 from hyperrank.alignment.frozen import frozen_copy
 from hyperrank.alignment.language_model import LanguageModel
 
@@ -25,15 +27,6 @@ def batch_of(rows, pad=0):
     return TokenBatch(
         ids, torch.tensor([len(p) + len(r) for p, r in rows]), n_response, int(n_response.max())
     )
-
-
-def by_full_logits(model, prompt, response, vectors=None):
-    """One sequence, no padding, no chunks, all logits, float64."""
-    embeds = model.get_input_embeddings()(torch.tensor([prompt + response]))
-    if vectors is not None:
-        embeds = torch.cat([vectors[None].to(embeds.dtype), embeds], dim=1)
-    logits = model(inputs_embeds=embeds).logits[0, -len(response) - 1 : -1].double()
-    return torch.log_softmax(logits, dim=-1)[torch.arange(len(response)), response].sum()
 
 
 def held(family, dtype=torch.float64):
@@ -58,6 +51,21 @@ def test_batches_give_what_each_sequence_gives_alone(family, k):
 def test_heads_that_do_more_than_multiply_are_noticed():
     plain = {family: held(family, torch.float32)[1].has_plain_head for family in architectures.FAMILIES}
     assert [family for family, is_plain in plain.items() if not is_plain] == ["gemma2", "granite"]
+
+
+def test_prompts_start_as_the_model_sees_those_tokens(tiny):
+    """Also where the model scales its table, as Gemma does."""
+    model = architectures.tiny_of("gemma2")
+    ids = tiny[1]("ab", add_special_tokens=False).input_ids
+    seen = []
+    hook = model.model.layers[0].register_forward_pre_hook(lambda *call: seen.append(call[1][0]))
+    with torch.no_grad():
+        model(input_ids=torch.tensor([ids]))
+        vectors = starting_vectors(tiny[1], model.get_input_embeddings(), 2, "ab")
+        model(inputs_embeds=vectors[None])
+    hook.remove()
+    assert torch.equal(seen[0], seen[1])
+    assert starting_vectors(tiny[1], model.get_input_embeddings(), 5, "ab").shape == (5, 32)
 
 
 @torch.no_grad()
