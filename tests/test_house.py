@@ -35,6 +35,8 @@ ROOMS = (
     "datasets",
     "export",
     "alignment",
+    "cli",
+    "__main__",
 )
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -1,0 +1,33 @@
+"""``hyperrank export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hyperrank.cli.command import command
+from hyperrank.cli.console import Console
+from hyperrank.cli.outputs import check_output
+
+__all__ = ["export"]
+
+
+@command("export")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("onnx", type=click.Path(path_type=Path), metavar="ONNX_FILE")
+@click.option("--without-reference", is_flag=True, help="Leave the reference's scores to the caller.")
+@click.option("--force", is_flag=True, help="Replace what is there.")
+def export(console: Console, model: Path, onnx: Path, without_reference: bool, force: bool) -> None:
+    """Write MODEL as an ONNX file, which scores without Python.
+
+    Weights and temperature stay inputs; docs/export.md has the others.
+    """
+    check_output(onnx, force=force, kinds=(".onnx",))
+    from hyperrank.export import to_onnx
+    from hyperrank.rankers import load
+
+    ranker = load(model)
+    to_onnx(ranker, onnx, include_reference=not without_reference)
+    size = onnx.stat().st_size
+    console.result(f"{onnx}: {size:,} bytes", {"model": str(model), "onnx": str(onnx), "bytes": size})

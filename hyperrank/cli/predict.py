@@ -1,0 +1,100 @@
+"""``hyperrank predict``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hyperrank.cli.command import command
+from hyperrank.cli.console import Console
+from hyperrank.cli.layout import Layout, layout_options
+from hyperrank.cli.outputs import check_output, out_option
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hyperrank.cli.for_model import ModelData
+
+__all__ = ["predict"]
+
+
+@command("predict")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option(
+    "--weights",
+    multiple=True,
+    metavar="NAME=NUMBER,...|FILE",
+    help="The trade-off, as relevance=0.7,clicks=0.3 or a file that select wrote; several give a column "
+    "each. Equal weights by default.",
+)
+@click.option("--temperature", type=float, help="How hard objectives pull: 0 the reference, 1 as trained.")
+@click.option("--top", type=click.IntRange(min=1), metavar="K", help="The K best of each query, in order.")
+@out_option("Where to write: .csv, .parquet or .npy (scores alone). By default CSV to stdout.")
+@layout_options(labels=False, features=False)
+@click.option("--ref-scores", metavar="COLUMN", help="Column of a table with the reference's scores.")
+def predict(
+    console: Console,
+    model: Path,
+    data: Path,
+    weights: tuple[str, ...],
+    temperature: float | None,
+    top: int | None,
+    out: Path | None,
+    force: bool,
+    layout: Layout,
+    ref_scores: str | None,
+) -> None:
+    """Score the documents of DATA with MODEL.
+
+    DATA needs no labels. Rows come in the order of the file, with --top in that of their ranks.
+    """
+    if out is not None:
+        check_output(out, force=force, kinds=(".csv", ".parquet") if top else (".csv", ".parquet", ".npy"))
+    if top and len(weights) > 1:
+        raise click.UsageError("--top ranks by one trade-off: give --weights once.")
+    from hyperrank.cli.for_model import read_for
+    from hyperrank.cli.reading import summary
+    from hyperrank.cli.scores import score_table, write_scores
+    from hyperrank.cli.trade_offs import read_weights
+    from hyperrank.rankers import load
+
+    ranker = load(model)
+    at = read_weights(weights, ranker.objectives_)
+    found = read_for(ranker, data, layout, column=ref_scores)
+    console.note(summary(data, found.data))
+    options = {} if temperature is None else {"temperature": temperature}
+    scores = _scores(console, ranker, found, weights=at, **options)
+    table = score_table(found.data.qid, scores, top)
+    if out is not None:
+        write_scores(out, table, scores)
+        console.note(f"{out}: {len(table):,} rows")
+    elif not console.as_json:
+        click.echo(table.to_csv(index=False, lineterminator="\n"), nl=False)
+    if console.as_json:
+        rows = {"out": str(out)} if out is not None else {name: table[name] for name in table.columns}
+        console.result("", {"model": str(model), "weights": at, "n_rows": len(table), **rows})
+
+
+def _scores(console: Console, ranker: Any, found: ModelData, **options: Any) -> NDArray[np.floating[Any]]:
+    """Scores of all rows, a part of a store at a time."""
+    import numpy as np
+    from tqdm import tqdm
+
+    parts = []
+    shown = tqdm(
+        total=len(found.data.X),
+        desc="scoring",
+        unit="doc",
+        unit_scale=True,
+        disable=not console.shows_progress,
+    )
+    with shown:
+        for rows in found.parts():
+            own = {} if found.ref_scores is None else {"ref_scores": found.ref_scores[rows]}
+            parts.append(ranker.predict(found.features(rows), qid=found.data.qid[rows], **own, **options))
+            shown.update(len(parts[-1]))
+    return np.concatenate(parts)

@@ -1,0 +1,173 @@
+"""CSV, Parquet and Arrow files as blocks of named columns."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Block", "is_csv", "open_table"]
+
+CSV_FILES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+#: Rows of a CSV file that are read at once.
+BLOCK_ROWS = 20_000
+#: What stands for a number that is missing.
+MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "-nan"]
+
+
+class Block(Protocol):
+    """Some rows of a table."""
+
+    def __len__(self) -> int:
+        """Rows."""
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """A column of numbers, NaN where there is none; an error names column and row within the block."""
+
+    def ids(self, name: str, first_row: int) -> NDArray[Any]:
+        """A column of query ids as int64 or str."""
+
+
+def is_csv(path: Path) -> bool:
+    """Whether the name is that of a CSV file."""
+    return path.name.lower().endswith(CSV_FILES)
+
+
+def open_table(path: Path) -> tuple[list[str], Any]:
+    """Open a table.
+
+    Returns
+    -------
+    columns : list of str
+    blocks : callable
+        ``blocks(columns, qid)`` goes through the rows of some columns; `qid`, if not None, is among them.
+    """
+    if is_csv(path):
+        columns = _header(path)
+        return columns, lambda wanted, qid: _csv_blocks(path, wanted, qid)
+    from hyperrank.datasets.arrow_batches import arrow_batches
+
+    columns, batches = arrow_batches(path)
+    return columns, lambda *_: map(ArrowBlock, batches)
+
+
+@dataclass(frozen=True)
+class ArrowBlock:
+    """A batch of an Arrow or Parquet file."""
+
+    batch: Any
+
+    def __len__(self) -> int:
+        return int(self.batch.num_rows)
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """A column of numbers."""
+        from hyperrank.datasets.arrow_batches import batch_numbers
+
+        return batch_numbers(self.batch, name)
+
+    def ids(self, name: str, first_row: int) -> NDArray[Any]:
+        """A column of query ids."""
+        from hyperrank.datasets.arrow_batches import batch_texts
+
+        return batch_texts(self.batch, name, first_row)
+
+
+@dataclass(frozen=True)
+class CsvBlock:
+    """Some lines of a CSV file."""
+
+    frame: Any
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """A column of numbers."""
+        import pandas as pd
+
+        column = self.frame[name]
+        if not pd.api.types.is_numeric_dtype(column):
+            found = pd.to_numeric(column, errors="coerce")
+            row = column.index[found.isna() & column.notna()][0]
+            raise ValueError(
+                f"column {name!r} holds {column[row]!r} at row {row:,}, not a number: leave the column "
+                "out by --drop, or encode it as numbers."
+            )
+        return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+
+    def ids(self, name: str, first_row: int) -> NDArray[Any]:
+        """A column of query ids."""
+        from hyperrank.datasets.letor_block import as_ids
+
+        column = self.frame[name]
+        absent = np.flatnonzero(column.isna() | (column == ""))
+        if len(absent):
+            raise ValueError(
+                f"column {name!r} has no query id at row {first_row + absent[0]:,}: every row needs one."
+            )
+        return as_ids(column.tolist())
+
+
+def _header(path: Path) -> list[str]:
+    """The names of the columns of a CSV file."""
+    opened: Any = gzip.open if path.suffix.lower() == ".gz" else open
+    with opened(path, "rt", newline="", encoding="utf-8-sig") as file:
+        try:
+            columns = next(csv.reader(file, delimiter=_delimiter(path)), [])
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is no CSV text: {error}.") from error
+    if not columns:
+        raise ValueError(f"{path} is empty; wanted a first line with the names of the columns.")
+    if any(_is_number(name) for name in columns):
+        raise ValueError(
+            f"{path} has no header: its first line {_some(columns)} holds numbers. Put the names of the "
+            "columns there."
+        )
+    doubled = sorted({name for name in columns if columns.count(name) > 1})
+    if doubled:
+        raise ValueError(f"{path} has several columns of the name {doubled[0]!r}: rename them.")
+    return columns
+
+
+def _csv_blocks(path: Path, wanted: Sequence[str], qid: str | None) -> Iterator[CsvBlock]:
+    """Go through a CSV file; ids are text, so that neither 007 nor NA is taken for something else."""
+    import pandas as pd
+
+    frames = pd.read_csv(
+        path,
+        sep=_delimiter(path),
+        usecols=list(wanted),
+        dtype={} if qid is None else {qid: str},
+        keep_default_na=False,
+        na_values={name: MISSING for name in wanted if name != qid},
+        float_precision="round_trip",
+        chunksize=BLOCK_ROWS,
+        encoding="utf-8-sig",
+        index_col=False,
+    )
+    with frames:
+        for frame in frames:
+            yield CsvBlock(frame)
+
+
+def _delimiter(path: Path) -> str:
+    return "\t" if ".tsv" in path.name.lower() else ","
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return text.strip().lower() not in ("nan", "inf", "infinity")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
