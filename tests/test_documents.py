@@ -2,11 +2,15 @@
 
 import os
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import matplotlib as mpl
 import pytest
+from click.testing import CliRunner
+
+from hyperrank.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -26,6 +30,26 @@ def test_python_blocks_run(path, shared_data, monkeypatch, tmp_path):
     session: dict[str, object] = {}
     for number, code in enumerate(blocks(path, "python")):
         exec(compile(code, f"{path.name}, block {number}", "exec"), session)
+
+
+def test_commands_run(monkeypatch, tmp_path):
+    """The page on the command line is one session too, of Python and of what is typed."""
+    monkeypatch.chdir(tmp_path)
+    mpl.use("Agg")
+    text = (ROOT / "docs" / "cli.md").read_text()
+    session: dict[str, object] = {}
+    typed = 0
+    for language, code in BLOCK.findall(text):
+        if language == "python":
+            exec(compile(code, "cli.md", "exec"), session)
+        elif language == "console":
+            for line in code.replace("\\\n", " ").splitlines():
+                command, *words = shlex.split(line)
+                assert command == "hyperrank", line
+                done = CliRunner().invoke(main, words)
+                assert done.exit_code == 0, f"{line}\n{done.output}"
+                typed += 1
+    assert typed > 10
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))

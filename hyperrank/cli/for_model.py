@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hyperrank.cli.table_data import absent_columns
 from hyperrank.datasets import RankingData
 from hyperrank.files import forget_pages, is_mapped
 
-__all__ = ["ModelData", "features_of", "labelled_for", "read_for", "with_features"]
+__all__ = ["ModelData", "features_of", "labelled_for", "read_for", "scoring_options", "with_features"]
 
 #: Bytes of features, about, that are in memory at a time where they lie in a mapped file.
 PART_BYTES = 1 << 26
@@ -155,6 +156,21 @@ def labelled_for(ranker: Any, path: Path, layout: Layout, *, column: str | None 
         f"{path} has the labels {', '.join(names)}, but the objectives of the model are "
         f"{', '.join(objectives)}: name the labels by {where}."
     )
+
+
+def scoring_options(ranker: Any, temperature: float | None) -> dict[str, Any]:
+    """The temperature as an option of scoring.
+
+    Raises
+    ------
+    ValueError
+        If one is given to a ranker that has none.
+    """
+    if temperature is None:
+        return {}
+    if "temperature" not in signature(ranker.predict).parameters:
+        raise ValueError(f"the model is a {type(ranker).__name__}, which has no temperature.")
+    return {"temperature": temperature}
 
 
 def _columns(path: Path, wanted: Sequence[str], names: Sequence[str]) -> NDArray[np.int64]:

@@ -56,7 +56,7 @@ def predict(
         check_output(out, force=force, kinds=(".csv", ".parquet") if top else (".csv", ".parquet", ".npy"))
     if top and len(weights) > 1:
         raise click.UsageError("--top ranks by one trade-off: give --weights once.")
-    from hyperrank.cli.for_model import read_for
+    from hyperrank.cli.for_model import read_for, scoring_options
     from hyperrank.cli.reading import summary
     from hyperrank.cli.scores import score_table, write_scores
     from hyperrank.cli.trade_offs import read_weights
@@ -66,7 +66,7 @@ def predict(
     at = read_weights(weights, ranker.objectives_)
     found = read_for(ranker, data, layout, column=ref_scores)
     console.note(summary(data, found.data))
-    options = {} if temperature is None else {"temperature": temperature}
+    options = scoring_options(ranker, temperature)
     scores = _scores(console, ranker, found, weights=at, **options)
     table = score_table(found.data.qid, scores, top)
     if out is not None:

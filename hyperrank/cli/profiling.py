@@ -51,7 +51,7 @@ def profiled(
     -------
     ParetoFront
     """
-    from hyperrank.cli.for_model import labelled_for
+    from hyperrank.cli.for_model import labelled_for, scoring_options
     from hyperrank.cli.reading import summary
     from hyperrank.rankers import load
     from hyperrank.simplex import lattice_near
@@ -59,7 +59,7 @@ def profiled(
     ranker = load(model)
     found = labelled_for(ranker, data, layout, column=ref_scores)
     console.note(summary(data, found.data))
-    options: dict[str, Any] = {} if temperature is None else {"temperature": temperature}
+    options = scoring_options(ranker, temperature)
     if points is not None:
         options["weights"] = lattice_near(len(ranker.objectives_), points)
     if found.ref_scores is not None:

@@ -78,7 +78,7 @@ def _read(
     ids, targets, values, n_rows = [], [], [], 0
     wanted = list(dict.fromkeys([*features, *labels, qid, *([] if column is None else [column])]))
     try:
-        for block in blocks(wanted, qid):
+        for block in filter(len, blocks(wanted, qid)):
             X.append(_columns(block, features, n_rows, lowest=-LARGEST))
             targets.append(_columns(block, labels, n_rows, lowest=0.0))
             ids.append(block.ids(qid, n_rows))
@@ -88,7 +88,7 @@ def _read(
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     found = merge_ids(ids)
-    if found is None or not n_rows:
+    if found is None:
         raise ValueError(f"{path} holds no row.")
     data = RankingData(
         X=X.finish(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +131,11 @@ def _header(path: Path) -> list[str]:
             f"{path} has no header: its first line {_some(columns)} holds numbers. Put the names of the "
             "columns there."
         )
+    if "" in columns:
+        raise ValueError(
+            f"{path}: column {columns.index('') + 1} has no name. The index of a frame? pandas "
+            "leaves that out by to_csv(index=False)."
+        )
     doubled = sorted({name for name in columns if columns.count(name) > 1})
     if doubled:
         raise ValueError(f"{path} has several columns of the name {doubled[0]!r}: rename them.")
@@ -140,20 +146,28 @@ def _csv_blocks(path: Path, wanted: Sequence[str], qid: str | None) -> Iterator[
     """Go through a CSV file; ids are text, so that neither 007 nor NA is taken for something else."""
     import pandas as pd
 
+    # All columns are asked for: of some alone pandas would pass over lines that are too long.
     frames = pd.read_csv(
         path,
         sep=_delimiter(path),
-        usecols=list(wanted),
-        dtype={} if qid is None else {qid: str},
+        dtype={name: str for name in _header(path) if name not in wanted or name == qid},
         keep_default_na=False,
         na_values={name: MISSING for name in wanted if name != qid},
-        float_precision="round_trip",
         chunksize=BLOCK_ROWS,
+        low_memory=False,
         encoding="utf-8-sig",
         index_col=False,
     )
     with frames:
-        for frame in frames:
+        while True:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", pd.errors.ParserWarning)
+                try:
+                    frame = next(frames, None)
+                except pd.errors.ParserWarning as warning:
+                    raise ValueError(f"lines have more values than the header has names: {warning}") from None
+            if frame is None:
+                return
             yield CsvBlock(frame)
 
 

@@ -1,0 +1,131 @@
+"""``hyperrank front`` and ``select``: what the Python API measures and picks."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from cli_files import FEATURES, LABELS
+
+
+@pytest.fixture(scope="module")
+def front(made):
+    test = made.test
+    return made.ranker.pareto_front(test[FEATURES], test[LABELS], qid=test["qid"].to_numpy())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "test.csv",
+        "test.store",
+        "test.parquet --labels relevance,clicks",
+        "test.txt --label-features clicks=7",
+    ],
+    ids=["csv", "store", "parquet", "text"],
+)
+def test_the_front_of_every_kind_of_file(hr, files, front, data):
+    found = json.loads(hr(f"front model.safetensors {data} --json").stdout)
+    assert found["hypervolume"] == front.hypervolume()
+    assert found["reference"] == front.reference.to_dict()
+    assert [point["values"] for point in found["points"]] == front.points.to_dict("records")
+    assert [point["weights"] for point in found["points"]] == front.weights.to_dict("records")
+    assert (found["metric"], found["objectives"]) == ("ndcg@10", LABELS)
+
+
+def test_the_front_as_text(hr, files, front):
+    text = hr("front model.safetensors test.csv").stdout
+    assert text.startswith(
+        f"ndcg@10 of 66 trade-offs, {front.non_dominated.sum()} of them non-dominated; hyper"
+    )
+    assert f"reference: relevance {front.reference['relevance']:.4f}" in text
+    assert len(text.splitlines()) == 3 + front.non_dominated.sum()
+
+
+def test_files_of_fronts(hr, files, front, tmp_path):
+    for name in ("front.json", "front.csv", "front.png", "front.svg"):
+        hr(f"front model.safetensors test.csv --out {tmp_path / name}")
+    assert json.loads((tmp_path / "front.json").read_text())["hypervolume"] == front.hypervolume()
+    table = pd.read_csv(tmp_path / "front.csv")
+    np.testing.assert_allclose(table[LABELS], front.points)
+    assert list(table.columns) == list(front.to_frame().columns)
+    assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in (tmp_path / "front.svg").read_bytes()
+
+
+def test_metric_points_and_temperature(hr, files):
+    options = "--metric map --points 5 --temperature 3 --json"
+    found = json.loads(hr(f"front model.safetensors test.csv {options}").stdout)
+    weights = [[1, 0], [0.75, 0.25], [0.5, 0.5], [0.25, 0.75], [0, 1]]
+    test = files.test
+    front = files.ranker.pareto_front(
+        test[FEATURES], test[LABELS], qid=test["qid"].to_numpy(), weights=weights, metric="map", temperature=3
+    )
+    assert [point["values"] for point in found["points"]] == front.points.to_dict("records")
+
+
+def test_labels_of_other_names_go_by_their_order(hr, files, front, tmp_path):
+    renamed = files.test.rename(columns={"relevance": "grade", "clicks": "seen"})
+    renamed.to_csv(tmp_path / "t.csv", index=False)
+    found = json.loads(hr(f"front model.safetensors {tmp_path / 't.csv'} --labels grade,seen --json").stdout)
+    assert found["hypervolume"] == front.hypervolume()
+    result = hr(f"front model.safetensors {tmp_path / 't.csv'}", code=1)
+    assert "lacks the columns 'relevance', 'clicks'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "method", "arguments"),
+    [
+        ("", "select", {}),
+        ("--at-least relevance=0.9", "select", {"at_least": {"relevance": 0.9}}),
+        (
+            "--at-least relevance=0.8 --at-least clicks=0.7 --maximize clicks",
+            "select",
+            {"at_least": {"relevance": 0.8, "clicks": 0.7}, "maximize": "clicks"},
+        ),
+        ("--maximize relevance=2,clicks=1", "select", {"maximize": {"relevance": 2, "clicks": 1}}),
+        (
+            "--at-least clicks=0.3 --absolute",
+            "select",
+            {"at_least": {"clicks": 0.3}, "relative": False},
+        ),
+        (
+            "--at-least relevance=0.6 --confidence 0.8 --seed 3",
+            "select",
+            {"at_least": {"relevance": 0.6}, "confidence": 0.8, "random_state": 3},
+        ),
+        ("--knee", "knee", {}),
+        ("--nearest relevance=0.5,clicks=0.4", "nearest", {"target": {"relevance": 0.5, "clicks": 0.4}}),
+    ],
+    ids=["plain", "limit", "two-limits", "shares", "absolute", "confidence", "knee", "nearest"],
+)
+def test_selections(hr, files, front, options, method, arguments):
+    found = json.loads(hr(f"select model.safetensors test.csv {options} --json").stdout)
+    wanted = getattr(front, method)(**arguments)
+    assert list(found["weights"].values()) == wanted.weights.tolist()
+    assert found["values"] == wanted.values.to_dict()
+    assert found["limits"] == wanted.limits.to_dict()
+    assert found["joint_confidence"] == wanted.joint_confidence
+    assert found["interval"]["clicks"]["low"] == wanted.interval().loc["clicks", "low"]
+
+
+def test_a_selection_goes_to_predict(hr, files, front, tmp_path):
+    out = tmp_path / "trade-off.json"
+    result = hr(f"select model.safetensors test.csv --at-least relevance=0.9 --out {out}")
+    chosen = front.select(at_least={"relevance": 0.9})
+    test = files.test
+    wanted = files.ranker.predict(test[FEATURES], qid=test["qid"].to_numpy(), weights=chosen).tolist()
+    *_, typed, python = result.stdout.splitlines()
+    for weights in (f"--weights {out}", typed):
+        found = json.loads(hr(f"predict model.safetensors test.csv {weights} --json").stdout)
+        assert found["score"] == wanted
+    session = {"ranker": files.ranker, "X": test[FEATURES], "qid": test["qid"].to_numpy()}
+    assert eval(python, session).tolist() == wanted
+
+
+def test_what_cannot_be_kept_says_what_can(hr, files, tmp_path):
+    out = tmp_path / "t.json"
+    result = hr(f"select model.safetensors test.csv --at-least relevance=3 --out {out}", code=1)
+    assert "cannot be met: the best is" in result.stderr
+    assert result.stderr.count("\n") == 2  # what was read, and the error
+    assert not out.exists()
