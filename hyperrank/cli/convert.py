@@ -94,7 +94,11 @@ def _replaced(data: Path, store: Path, layout: Layout, group: Path | None, n_fea
     try:
         _converted(data, aside / "new", layout, group, n_features)
         os.rename(store, aside / "old")
-        os.rename(aside / "new", store)
+        try:
+            os.rename(aside / "new", store)
+        except BaseException:
+            os.rename(aside / "old", store)
+            raise
     finally:
         shutil.rmtree(aside)
     return open_store(store)

@@ -179,5 +179,5 @@ def _columns(path: Path, wanted: Sequence[str], names: Sequence[str]) -> NDArray
     absent = [name for name in wanted if name not in where]
     numbered = is_text(path) and all(name.removeprefix("feature_").isdigit() for name in absent)
     if absent and not numbered:
-        raise ValueError(absent_columns(path, absent, names).replace("column", "feature"))
+        raise ValueError(absent_columns(path, absent, names, "feature"))
     return np.array([where.get(name, -1) for name in wanted], dtype=np.int64)

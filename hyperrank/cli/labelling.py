@@ -32,21 +32,10 @@ def laid_out(data: RankingData, layout: Layout, path: Path, *, is_text: bool) ->
         raise ValueError(f"{path} is no table: --features is for tables; leave features out by --drop.")
     if layout.labels:
         data = replace(data, names=layout.labels) if is_text else data.select(layout.labels)
-    chosen = {}
-    for word in layout.label_features:
-        name, _, feature = word.rpartition("=")
-        found = _feature(feature, data, path)
-        chosen[name or found] = data.feature_names.index(found)
-    if chosen:
-        columns = list(chosen.values())
-        names = (*data.names, *chosen)
-        if len(set(names)) < len(names) or len(set(columns)) < len(columns):
-            raise ValueError(f"objectives must differ; got {', '.join(names)} of {path}.")
-        labels = data.X[:, columns]
-        if (labels < 0).any():
-            raise ValueError(f"{path}: labels must not be negative, as some of {', '.join(chosen)} are.")
-        data = replace(data, Y=np.column_stack([data.Y, labels]), names=names)
-    left_out = {*chosen.values(), *(data.feature_names.index(_feature(f, data, path)) for f in layout.drop)}
+    columns = []
+    if layout.label_features:
+        data, columns = _with_label_features(data, layout.label_features, path)
+    left_out = {*columns, *(data.feature_names.index(_feature(f, data, path)) for f in layout.drop)}
     if not left_out:
         return data
     kept = [j for j in range(len(data.feature_names)) if j not in left_out]
@@ -57,6 +46,24 @@ def laid_out(data: RankingData, layout: Layout, path: Path, *, is_text: bool) ->
         X=np.ascontiguousarray(data.X[:, kept]),
         feature_names=tuple(data.feature_names[j] for j in kept),
     )
+
+
+def _with_label_features(
+    data: RankingData, words: Sequence[str], path: Path
+) -> tuple[RankingData, list[int]]:
+    """Ranking data with some features as further labels, and where those features are."""
+    names, columns = list(data.names), []
+    for word in words:
+        name, _, feature = word.rpartition("=")
+        found = _feature(feature, data, path)
+        names.append(name or found)
+        columns.append(data.feature_names.index(found))
+    if len(set(names)) < len(names) or len(set(columns)) < len(columns):
+        raise ValueError(f"{path}: objectives must differ; got {', '.join(names)} with {', '.join(words)}.")
+    labels = data.X[:, columns]
+    if (labels < 0).any():
+        raise ValueError(f"{path}: labels must not be negative, as some of {', '.join(words)} are.")
+    return replace(data, Y=np.column_stack([data.Y, labels]), names=tuple(names)), columns
 
 
 def graded(data: RankingData, objectives: Sequence[str], path: Path) -> RankingData:
@@ -77,4 +84,4 @@ def _feature(given: str, data: RankingData, path: Path) -> str:
     for name in (given, f"feature_{given}"):
         if name in data.feature_names:
             return name
-    raise ValueError(absent_columns(path, [given], data.feature_names).replace("column", "feature"))
+    raise ValueError(absent_columns(path, [given], data.feature_names, "feature"))

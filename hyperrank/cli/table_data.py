@@ -129,12 +129,12 @@ def _check_columns(path: Path, columns: Sequence[str], wanted: Sequence[str], qi
         raise ValueError(absent_columns(path, absent, columns))
 
 
-def absent_columns(path: Path, absent: Sequence[str], columns: Sequence[str]) -> str:
-    """Say which columns are not there, and what may have been meant."""
+def absent_columns(path: Path, absent: Sequence[str], columns: Sequence[str], what: str = "column") -> str:
+    """Say which columns, or features, are not there, and what may have been meant."""
     near = get_close_matches(absent[0], columns, n=1)
     hint = f"Was {near[0]!r} meant? " if near else ""
     some = ", ".join(map(repr, absent[:6])) + (f" and {len(absent) - 6} more" if len(absent) > 6 else "")
-    word = "column" if len(absent) == 1 else "columns"
+    word = what if len(absent) == 1 else f"{what}s"
     return f"{path} lacks the {word} {some}. {hint}{_there_are(columns)}"
 
 

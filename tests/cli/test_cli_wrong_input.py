@@ -103,6 +103,18 @@ MISTAKES = {
         FIT.format("train.csv") + " --label-features 3",
         "train.csv is a table: name its label columns by --labels",
     ),
+    "label features of one name": (
+        "fit train.txt --label-features a=1,a=2 --out out/m",
+        "objectives must differ; got relevance, a, a",
+    ),
+    "one label feature twice": (
+        "fit train.txt --label-features a=1,b=1 --out out/m",
+        "objectives must differ; got relevance, a, b",
+    ),
+    "negative label feature": (
+        "fit train.txt --label-features a=1 --out out/m",
+        "labels must not be negative, as some of a=1 are",
+    ),
     "unknown label feature": (
         "fit train.txt --label-features 9 --out out/m",
         "lacks the feature '9'. There are",
