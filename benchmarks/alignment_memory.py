@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks import machine
 from benchmarks.alignment_sources import MODELS, MissingSourceError
@@ -69,7 +70,8 @@ def all_logits(model: str, rows: Rows) -> tuple[int, int]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     prompts, responses, _ = rows
-    held, tokenizer = AutoModelForCausalLM.from_pretrained(model), AutoTokenizer.from_pretrained(model)
+    held: Any = AutoModelForCausalLM.from_pretrained(model)
+    tokenizer: Any = AutoTokenizer.from_pretrained(model)
     held.requires_grad_(False)
     ids = torch.tensor(
         [tokenizer(p + r).input_ids for p, pair in zip(prompts, responses, strict=True) for r in pair]
@@ -91,7 +93,8 @@ def one_step(model: str, rows: Rows, *, activation_checkpointing: bool) -> tuple
 
     from hyperrank.alignment import HyperPromptAligner
 
-    held, tokenizer = AutoModelForCausalLM.from_pretrained(model), AutoTokenizer.from_pretrained(model)
+    held: Any = AutoModelForCausalLM.from_pretrained(model)
+    tokenizer: Any = AutoTokenizer.from_pretrained(model)
     n_pairs = len(rows[0])
     aligner = HyperPromptAligner(
         held,

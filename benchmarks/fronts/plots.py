@@ -21,6 +21,7 @@ STYLES = {
     "hyperdpo": ("#0072B2", "o"),
     "hyperdpo-untrained": ("#0072B2", "1"),
     "hyperdpo-concat": ("#56B4E9", "p"),
+    "hyperdpo-transformer": ("#56B4E9", "h"),
     "mixed-scores": ("#D55E00", "s"),
     "lightgbm-gradients": ("#009E73", "^"),
     "lightgbm-labels": ("#E69F00", "v"),

@@ -32,7 +32,7 @@ def laid_out(data: RankingData, layout: Layout, path: Path, *, is_text: bool) ->
         raise ValueError(f"{path} is no table: --features is for tables; leave features out by --drop.")
     if layout.labels:
         data = replace(data, names=layout.labels) if is_text else data.select(layout.labels)
-    columns = []
+    columns: list[int] = []
     if layout.label_features:
         data, columns = _with_label_features(data, layout.label_features, path)
     left_out = {*columns, *(data.feature_names.index(_feature(f, data, path)) for f in layout.drop)}
