@@ -21,7 +21,7 @@ from .letor_source import letor_source
 from .ranking_data import RankingData
 from .store import Store, open_store
 from .store_files import ArrayFile
-from .store_format import CHECKSUMS, DESCRIPTION, describe
+from .store_format import CHECKSUMS, DESCRIPTION, PARTIAL, describe
 from .store_spool import Spool
 from .table_source import is_table, table_source
 
@@ -180,9 +180,11 @@ def _whole_folder(target: Path) -> Iterator[Path]:
     if target.exists() or target.is_symlink():
         message = "There is something already; delete it or choose another"
         raise FileExistsError(errno.EEXIST, message, str(target))
+    if target.name.endswith(PARTIAL):
+        raise ValueError(f"{target} ends in {PARTIAL!r}, as unfinished stores do; choose another name.")
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(target.parent))
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}{PARTIAL}")
     partial.mkdir()
     try:
         yield partial

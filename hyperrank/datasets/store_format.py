@@ -29,6 +29,8 @@ FORMAT = 1
 KIND = "hyperrank store"
 DESCRIPTION = "store.json"
 CHECKSUMS = "checksums.u32"
+#: How the names of folders end in which a store is being made.
+PARTIAL = ".partial"
 #: Bytes under one checksum.
 BLOCK_BYTES = 1 << 24
 DTYPES = {"f32": "<f4", "i64": "<i8", "u32": "<u4", "utf8": "|u1"}
@@ -75,9 +77,13 @@ def read_description(folder: Path) -> dict[str, Any]:
     Raises
     ------
     StoreError
-        If it is not there, damaged, of another kind or of a newer format.
+        If it is not there, unfinished, damaged, of another kind or of a newer format.
     """
     path = folder / DESCRIPTION
+    if folder.name.endswith(PARTIAL):
+        raise StoreError(
+            f"{folder} was never finished: the process that wrote it died. Delete it and convert again."
+        )
     if not path.is_file():
         what = "is no folder" if folder.exists() and not folder.is_dir() else f"has no {DESCRIPTION}"
         raise StoreError(

@@ -47,11 +47,11 @@ def test_the_first_fault_of_a_file_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(datasets.letor_files, "BLOCK_BYTES", 300)
     lines = [f"1 qid:{i // 7} 1:{i} 2:{i * i}" for i in range(20_000)]
-    lines[19_000] = "x"
+    lines[19_970] = "x"
     packed = gzip.compress("\n".join(lines).encode(), mtime=0)
     path = tmp_path / "a.txt.gz"
     path.write_bytes(packed[:-20])
-    with pytest.raises(ValueError, match="line 19001: label 'x'"):
+    with pytest.raises(ValueError, match="line 19971: label 'x'"):
         convert(path, tmp_path / "a.store")
     path.write_bytes(packed[: len(packed) // 2])
     with pytest.raises(ValueError, match="damaged or cut off"):
@@ -147,7 +147,10 @@ def test_a_killed_process_leaves_nothing_that_opens(tmp_path):
             if attempt == 0:
                 process.stdout.readline()
             elif attempt == 1:  # certainly in the middle: some rows are there, and not all
+                started = time.monotonic()
                 while not any(f.stat().st_size for f in tmp_path.glob(".1.store.*.partial/X.f32")):
+                    assert not path.exists(), "a store has its name before it is whole"
+                    assert time.monotonic() - started < 60, "there are no rows to be seen"
                     time.sleep(0.001)
             else:
                 time.sleep(moments.random() * 0.8)
@@ -161,7 +164,7 @@ def test_a_killed_process_leaves_nothing_that_opens(tmp_path):
             killed += 1
             for partial in tmp_path.glob(f".{attempt}.store.*.partial"):
                 assert attempt > 0
-                with pytest.raises(StoreError, match=r"no store|missing"):
+                with pytest.raises(StoreError, match=r"no store|never finished"):
                     open_store(partial)
     assert whole >= 1
     assert killed >= 1
@@ -216,6 +219,13 @@ def test_ids_and_offsets_of_a_store_of_texts(data, tmp_path):
     path.write_bytes(path.read_bytes()[::-1])
     with pytest.raises(StoreError, match=r"ids\.utf8 is damaged"):
         open_store(store.path).verify()
+
+
+def test_an_unfinished_store_is_none_even_if_it_is_all_there(store):
+    """A process may be killed after the last byte, and before the folder has its name."""
+    partial = store.path.rename(store.path.with_name(".a.store.01234567.partial"))
+    with pytest.raises(StoreError, match="was never finished"):
+        open_store(partial)
 
 
 def test_what_is_no_store(store, tmp_path):
