@@ -73,6 +73,8 @@ def convert(
     ValueError
         If the source is not what it should be, as `load_letor` and `load_table` say it, naming file and line
         or column and row; then there is no store.
+    TypeError
+        If the source is nothing that can be read.
     FileExistsError
         If there is something at `destination`.
     OSError
@@ -100,6 +102,10 @@ def convert(
         elif is_table(source):
             _refuse(of_text, "a table")
             content = table_source(source, labels=labels, qid=qid, features=features)
+        elif hasattr(source, "shape"):
+            raise TypeError(
+                f"a {type(source).__name__} has neither labels nor query ids: put arrays into a RankingData."
+            )
         else:
             _refuse(of_tables, "LETOR text")
             content = letor_source(

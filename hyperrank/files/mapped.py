@@ -22,10 +22,11 @@ def forget_pages(array: NDArray[Any]) -> None:
 
     A system with memory to spare keeps every page once read, so that a pass over a file larger than memory
     looks, and is accounted, like a copy of it. Pages come back from the file when they are read again. Of an
-    array in memory, of one that may be written to, and where the system has no such call, nothing happens.
+    array in memory, of a map that may be written to, whose pages may be all there is of what was written, and
+    where the system has no such call, nothing happens.
     """
     pages = _map_of(array)
-    if pages is None or array.flags.writeable or not hasattr(mmap, "MADV_DONTNEED"):
+    if pages is None or not hasattr(mmap, "MADV_DONTNEED") or not memoryview(pages).readonly:
         return
     with suppress(OSError, ValueError):
         pages.madvise(mmap.MADV_DONTNEED)

@@ -78,6 +78,14 @@ def test_options_of_text_for_data_in_memory(data, tmp_path):
     assert left_in(tmp_path) == []
 
 
+def test_an_array_is_no_source(data, tmp_path):
+    with pytest.raises(TypeError, match="put arrays into a RankingData"):
+        convert(data.X, tmp_path / "s")
+    with pytest.raises(ValueError, match="as unfinished stores do"):
+        convert(data, tmp_path / "a.partial")
+    assert left_in(tmp_path) == []
+
+
 def test_nothing_is_written_over(data, store, tmp_path):
     before = left_in(tmp_path)
     with pytest.raises(FileExistsError, match="something already"):
