@@ -9,6 +9,8 @@ import sys
 import numpy as np
 import pytest
 
+from hyperrank.datasets.growing_rows import GrowingRows
+
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
 
 SIZES, WIDTH = {"small": 20_000, "large": 60_000}, 200
@@ -62,3 +64,11 @@ def test_loading_takes_one_copy_of_the_features(texts):
 @pytest.mark.parametrize("name", ["grouped", "scattered"])
 def test_converting_takes_no_copy_of_the_features(texts, name):
     assert slope("convert", name, texts) < 0.5
+
+
+def test_room_to_grow_is_an_eighth():
+    rows = GrowingRows(3, 0.0)
+    for n in range(1, 400):
+        rows.append(np.ones((1, 3), dtype=np.float32))
+        assert n <= len(rows._room) <= n * 9 / 8
+    assert rows.finish().shape == (399, 3)
