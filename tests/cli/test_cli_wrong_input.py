@@ -218,11 +218,12 @@ def test_usage_is_another_exit_code(hr, files, mistake):
     assert "Error: " in result.stderr
 
 
-def test_ids_that_look_like_nothing_are_ids(hr, files, tmp_path):
-    rows = pd.DataFrame([[0.5] * 6] * 3, columns=FEATURES).assign(qid=["NA", "007", "7"])
+@pytest.mark.parametrize("ids", [["007", "7", "7"], ["NA", "null", "7"]], ids=["zeros", "nothing"])
+def test_ids_that_look_like_something_else_are_ids(hr, files, tmp_path, ids):
+    rows = pd.DataFrame([[0.5] * 6] * 3, columns=FEATURES).assign(qid=ids)
     rows.to_csv(tmp_path / "t.csv", index=False)
     result = hr(f"predict model.safetensors {tmp_path / 't.csv'}")
-    assert [line.split(",")[0] for line in result.stdout.splitlines()] == ["qid", "NA", "007", "7"]
+    assert [line.split(",")[0] for line in result.stdout.splitlines()] == ["qid", *ids]
 
 
 def test_unexpected_errors_say_what_to_do(hr, files, monkeypatch):
