@@ -5,7 +5,7 @@ import json
 import numpy as np
 import onnxruntime
 import pytest
-from cli_files import FEATURES, LABELS, SHORT
+from cli_files import FEATURES, LABELS
 
 import hyperrank
 from hyperrank import HyperDPORanker, LinearScalarizationRanker, MixedScoresRanker, datasets
@@ -33,7 +33,7 @@ def test_a_model_card_as_text(hr, files):
     lines = hr("describe model.safetensors").stdout.splitlines()
     assert "objectives  relevance, clicks" in lines
     assert "features    feature_1, feature_2, feature_3, feature_4, feature_5, ... (6 in all)" in lines
-    assert "  max_epochs      1" in lines
+    assert "  max_epochs    1" in lines
     assert "trial       none" in lines
 
 
@@ -93,10 +93,3 @@ def test_export_scores_as_predict_does(hr, files, tmp_path):
     np.testing.assert_allclose(scores, wanted, atol=1e-4)
     assert "--force" in hr(f"export model.safetensors {out}", code=1).stderr
     assert ".onnx" in hr(f"export model.safetensors {tmp_path / 'model.pb'}", code=1).stderr
-
-
-def test_short_fits_say_so(hr, files, tmp_path):
-    """What is typed in these tests is what the card tells."""
-    hr(f"fit train.csv --labels relevance,clicks --out {tmp_path / 'm'} {SHORT} --loss plackett_luce")
-    card = json.loads(hr(f"describe {tmp_path / 'm'} --json").stdout)
-    assert card["parameters"]["loss"] == "plackett_luce"
