@@ -7,9 +7,11 @@ import subprocess
 from pathlib import Path
 
 import matplotlib as mpl
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from hyperrank import datasets
 from hyperrank.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,6 +34,17 @@ def test_python_blocks_run(path, shared_data, monkeypatch, tmp_path):
         exec(compile(code, f"{path.name}, block {number}", "exec"), session)
 
 
+def type_in(code: str) -> int:
+    """Run the lines of a console block in this process; gives their number."""
+    lines = code.replace("\\\n", " ").splitlines()
+    for line in lines:
+        command, *words = shlex.split(line)
+        assert command == "hyperrank", line
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == 0, f"{line}\n{done.output}"
+    return len(lines)
+
+
 def test_commands_run(monkeypatch, tmp_path):
     """The page on the command line is one session too, of Python and of what is typed."""
     monkeypatch.chdir(tmp_path)
@@ -43,13 +56,20 @@ def test_commands_run(monkeypatch, tmp_path):
         if language == "python":
             exec(compile(code, "cli.md", "exec"), session)
         elif language == "console":
-            for line in code.replace("\\\n", " ").splitlines():
-                command, *words = shlex.split(line)
-                assert command == "hyperrank", line
-                done = CliRunner().invoke(main, words)
-                assert done.exit_code == 0, f"{line}\n{done.output}"
-                typed += 1
+            typed += type_in(code)
     assert typed > 10
+
+
+def test_the_readmes_commands_run(monkeypatch, tmp_path):
+    """On tables with the columns that they name."""
+    monkeypatch.chdir(tmp_path)
+    data = datasets.make_multilabel_ranking(n_queries=30, n_objectives=2, n_features=4, random_state=0)
+    frame = pd.DataFrame(data.X, columns=["a", "b", "c", "d"]).assign(query_id=data.qid)
+    frame[["relevance", "clicks"]] = data.Y
+    for name in ("train", "valid", "test"):
+        frame.to_parquet(f"{name}.parquet")
+    assert sum(type_in(code) for code in blocks(ROOT / "README.md", "console")) == 3
+    assert len(pd.read_csv("scores.csv")) == len(frame)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
