@@ -131,7 +131,7 @@ def phases_of(fitted: Fitted, n: int, repetitions: int) -> dict[str, float]:
             "trees of regression boosters": lambda: regression.scores(X),
             "transform of features": lambda: model.transform(rows),
             "features within the list, for the network": lambda: standardize_within(transformed, offsets),
-            "network": lambda: model.scores(seen, at),
+            "network": lambda: model.scores(seen, lists, at),
             "all of predict": lambda: ranker.predict(X, qid=fitted.qid[:n], weights=WEIGHTS),
         }
         return {name: _median_cpu(call, repetitions) / n * 1e6 for name, call in phases.items()}

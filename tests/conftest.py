@@ -4,7 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
+
+# Triton is interpreted where there is no GPU. It reads this when it is first imported, by whichever test.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 # Repeatable by default; `HYPOTHESIS_PROFILE=long pytest tests/rankers/test_fuzz.py` looks for new cases, and
 # for twenty times as many where a test takes its number from the profile (tests/rankers/strategies.py).

@@ -118,7 +118,7 @@ class SoupRanker(Specializable, SeparateNetworksRanker):
         normalize_objectives: bool = True,
         max_epochs: int | str = "auto",
         batch_docs: int | str = "auto",
-        learning_rate: float = 8e-3,
+        learning_rate: float | str = "auto",
         weight_decay: float = 1e-2,
         average_decay: float = 0.99,
         early_stopping: bool | str = "auto",
