@@ -78,7 +78,7 @@ def network_plan(
     settings = TrainingSettings(
         max_epochs=int(check_number("max_epochs", epochs, at_least=1, whole=True, or_auto=True)),
         batch_docs=int(check_number("batch_docs", batch_docs, at_least=1, whole=True, or_auto=True)),
-        learning_rate=check_number("learning_rate", rate, above=0),
+        learning_rate=check_number("learning_rate", rate, above=0, or_auto=True),
         weight_decay=check_number("weight_decay", estimator.weight_decay, at_least=0),
         average_decay=check_number("average_decay", estimator.average_decay, at_least=0, below=1),
         n_draws=int(check_number("n_draws", estimator.n_draws, at_least=1, whole=True)),
