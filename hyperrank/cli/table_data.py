@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank.cli.layout import Layout
-from hyperrank.cli.tables import Block, open_table
+from hyperrank.cli.tables import open_table
 from hyperrank.datasets import RankingData
+from hyperrank.datasets.table_columns import feature_columns, label_columns
 
 __all__ = ["absent_columns", "table_data"]
-
-LARGEST = float(np.finfo(np.float32).max)
 
 
 def table_data(
@@ -79,8 +78,8 @@ def _read(
     wanted = list(dict.fromkeys([*features, *labels, qid, *([] if column is None else [column])]))
     try:
         for block in filter(len, blocks(wanted, qid)):
-            X.append(_columns(block, features, n_rows, lowest=-LARGEST))
-            targets.append(_columns(block, labels, n_rows, lowest=0.0))
+            X.append(feature_columns(block.numbers, features, len(block), n_rows))
+            targets.append(label_columns(block.numbers, labels, len(block), n_rows))
             ids.append(block.ids(qid, n_rows))
             if column is not None:
                 values.append(block.numbers(column))
@@ -99,23 +98,6 @@ def _read(
         description=f"Read from {path.name}.",
     )
     return data, np.concatenate(values) if values else None
-
-
-def _columns(block: Block, names: Sequence[str], first_row: int, lowest: float) -> NDArray[np.float32]:
-    """Some columns in float32, each value checked."""
-    table = np.empty((len(block), len(names)), dtype=np.float32)
-    for j, name in enumerate(names):
-        values = block.numbers(name)
-        with np.errstate(invalid="ignore"):
-            bad = np.flatnonzero((values < lowest) | (values > LARGEST))
-        if len(bad):
-            wanted = "labels from 0 to 3e38" if lowest == 0 else "finite numbers that float32 can hold"
-            raise ValueError(
-                f"column {name!r} holds {values[bad[0]]:g} at row {first_row + bad[0]:,}; wanted {wanted}, "
-                "or nothing where there is none."
-            )
-        table[:, j] = values
-    return table
 
 
 def _check_columns(path: Path, columns: Sequence[str], wanted: Sequence[str], qid: str) -> None:

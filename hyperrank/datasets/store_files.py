@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import zlib
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,15 +14,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.files import forget_pages
-
 from .chunks import chunk_rows
 from .store_format import BLOCK_BYTES, dtype_of
 
 __all__ = ["ArrayFile", "map_array", "rearranged"]
-
-#: Rows that are fetched from all over a file at a time: with each come the 64 KiB of the file around it.
-ROWS_AT_ONCE = 1 << 10
 
 
 class ArrayFile:
@@ -89,14 +86,36 @@ def map_array(path: Path, shape: tuple[int, ...]) -> NDArray[Any]:
 
 
 def rearranged(path: Path, width: int, order: NDArray[np.int64]) -> ArrayFile:
-    """Bring the rows of a file into another order, chunk by chunk."""
-    rows = map_array(path, (len(order), width))
+    """Bring the rows of a file into another order, chunk by chunk.
+
+    They are read one run of neighbours after the other: of a map, each row from somewhere else would bring
+    pages around it into memory, on some systems megabytes.
+    """
     aside = path.with_name(f"grouped-{path.name}")
-    step = min(chunk_rows(width), ROWS_AT_ONCE)
-    with ArrayFile(aside) as file:
+    step = max(1, chunk_rows(width) // 16)
+    with path.open("rb", buffering=0) as source, ArrayFile(aside) as file:
         for start in range(0, len(order), step):
-            file.append(rows[order[start : start + step]])
-            forget_pages(rows)
+            file.append(_rows_at(source, order[start : start + step], width, dtype_of(path.name)))
     os.replace(aside, path)
     file.path = path
     return file
+
+
+def _rows_at(
+    source: FileIO, rows: NDArray[np.int64], width: int, dtype: np.dtype[Any]
+) -> NDArray[np.generic]:
+    """Some rows of a file of numbers, in the order given."""
+    found = np.empty((len(rows), width), dtype=dtype)
+    content = memoryview(found.reshape(-1).view("u1"))  # type: ignore[arg-type]
+    n_bytes = width * dtype.itemsize
+    firsts = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
+    runs = zip(firsts.tolist(), [*firsts[1:].tolist(), len(rows)], rows[firsts].tolist(), strict=True)
+    for begin, end, row in runs:
+        source.seek(row * n_bytes)
+        left = content[begin * n_bytes : end * n_bytes]
+        while len(left):
+            n_read = source.readinto(left)
+            if not n_read:
+                raise OSError(errno.EIO, "The file ended while it was read", str(source.name))
+            left = left[n_read:]
+    return found

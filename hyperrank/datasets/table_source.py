@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from .arrow_batches import ARROW_FILES, PARQUET_FILES, arrow_batches, batch_numbers, batch_texts
 from .chunks import Chunk, Source, chunk_rows
+from .table_columns import feature_columns, label_columns
 
 __all__ = ["is_table", "table_source"]
-
-LARGEST = float(np.finfo(np.float32).max)
 
 
 def is_table(source: Any) -> bool:
@@ -55,27 +52,11 @@ def _chunks(
     for whole in batches:
         for start in range(0, whole.num_rows, step):
             batch = whole.slice(start, step)
-            X = _columns(batch, features, row, lowest=-LARGEST)
-            Y = _columns(batch, names, row, lowest=0.0)
+            numbers = partial(batch_numbers, batch)
+            X = feature_columns(numbers, features, batch.num_rows, row)
+            Y = label_columns(numbers, names, batch.num_rows, row)
             yield Chunk(X, Y, batch_texts(batch, qid, row))
             row += batch.num_rows
-
-
-def _columns(batch: Any, names: tuple[str, ...], first_row: int, lowest: float) -> NDArray[np.float32]:
-    """Some columns as numbers in float32, each of them checked."""
-    table = np.empty((batch.num_rows, len(names)), dtype=np.float32)
-    for j, name in enumerate(names):
-        values = batch_numbers(batch, name)
-        with np.errstate(invalid="ignore"):
-            bad = np.flatnonzero((values < lowest) | (values > LARGEST))
-        if len(bad):
-            wanted = "labels from 0 to 3e38" if lowest == 0 else "finite numbers that float32 can hold"
-            raise ValueError(
-                f"column {name!r} holds {values[bad[0]]:g} at row {first_row + bad[0]:,}; wanted {wanted}, "
-                "or NaN or null where there is none."
-            )
-        table[:, j] = values
-    return table
 
 
 def _check_columns(columns: list[str], names: tuple[str, ...], qid: str, features: tuple[str, ...]) -> None:

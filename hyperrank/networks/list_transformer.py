@@ -38,6 +38,8 @@ class ListTransformer(nn.Module):
         Prompt vectors.
     alone : bool, default False
         Whether each document is a list of its own, and sees the prompts alone.
+    frozen : bool, default False
+        Whether nothing but the prompts is to be trained.
 
     Raises
     ------
@@ -67,6 +69,7 @@ class ListTransformer(nn.Module):
         dropout: float = 0.0,
         n_prompts: int = 4,
         alone: bool = False,
+        frozen: bool = False,
     ) -> None:
         super().__init__()
         if len(set(hidden)) != 1:
@@ -81,6 +84,7 @@ class ListTransformer(nn.Module):
             "dropout": dropout,
             "n_prompts": n_prompts,
             "alone": alone,
+            "frozen": frozen,
         }
         self.n_prompts, self.alone = n_prompts, alone
         width = hidden[0]
@@ -89,6 +93,8 @@ class ListTransformer(nn.Module):
         self.blocks = nn.ModuleList(AttentionBlock(width, n_heads(width), dropout) for _ in hidden)
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, 1)
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(not frozen or name.startswith("prompt."))
 
     def forward(self, features: Tensor, weights: Tensor, index: Tensor | None = None) -> Tensor:
         """Scores of all rows under k weights, shape (n, k).
@@ -152,16 +158,10 @@ class ListTransformer(nn.Module):
         """Of token scores, shape (lists * k, length), those of the documents, shape (documents, k)."""
         return scores[:, self.n_prompts :].unflatten(0, (-1, k)).transpose(1, 2).flatten(0, 1)
 
-    def freeze(self) -> ListTransformer:
-        """Leave nothing to train but the prompts; gives itself."""
-        for name, parameter in self.named_parameters():
-            parameter.requires_grad_(name.startswith("prompt."))
-        return self
-
     @torch.no_grad()
     def with_prompts(self, n_objectives: int, n_prompts: int, dropout: float) -> ListTransformer:
-        """A copy under new prompts, of this one's width, all else the same."""
-        new = self._like(n_objectives=n_objectives, n_prompts=n_prompts, dropout=dropout)
+        """A copy under new prompts, which are all that is to be trained of it."""
+        new = self._like(n_objectives=n_objectives, n_prompts=n_prompts, dropout=dropout, frozen=True)
         if n_prompts == self.n_prompts:
             # The mean trade-off of what was trained is where the new one starts.
             even = torch.full((self.prompt.n_objectives,), 1 / self.prompt.n_objectives)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -277,7 +278,13 @@ def _new_model(
     """A transform fitted to the inputs, and a network that knows nothing yet."""
     if plan.frozen is not None:
         known = plan.frozen.network.with_prompts(n_objectives, plan.n_prompts, plan.dropout)
-        return plan.frozen.with_network(known.freeze(), boosters)
+        return ListRewardModel(
+            copy.deepcopy(plan.frozen.transform).to(plan.device),
+            known.to(plan.device),
+            plan.device,
+            boosters=boosters,
+            query_standardize=plan.frozen.query_standardize,
+        )
     transform = fit_transform_module(inputs, plan.transform, rng=rng).to(plan.device)
     n_features = transform.n_out * (2 if plan.query_standardize else 1)
     shared: dict[str, Any] = {"hidden": plan.hidden, "dropout": plan.dropout}

@@ -19,7 +19,7 @@ from hyperrank.training import TrainingSettings
 __all__ = ["check_number", "network_plan", "resolve_device", "resolve_objective"]
 
 
-#: What "auto" stands for, by network; measured on validation folds, see benchmarks/results/ledger.md.
+#: What "auto" stands for, by network; benchmarks/results/ledger.md says what was compared.
 LEARNING_RATES = {"mlp": 8e-3, "transformer": 2e-3}
 DROPOUTS = {"mlp": 0.5, "transformer": 0.3}
 

@@ -24,7 +24,7 @@ MIN_LISTS = 100
 MAX_TRAINED, MAX_JUDGED = 2000, 500
 #: Share of the lists that judge where no others are at hand.
 JUDGED_SHARE = 0.2
-#: Dropout, and how many times the shortest training, of each rung; the next is tried while that pays.
+#: Dropout of an mlp, and how many times the shortest training, of each rung; the next is tried while it pays.
 RUNGS = ((0.5, 1), (0.3, 2), (0.2, 4), (0.1, 8))
 #: Pulls that are tried, as multiples of the default one.
 PULLS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
@@ -160,7 +160,9 @@ def run_trial(
     weights = lattice_near(judged.Y.shape[1], N_WEIGHTS)
     scores = None if reference is None else reference.mix(judged.parts(reference), weights)
     judge = _Judge(judged, metric, weights, scores, pull, PULLS if pulls else (1.0,))
-    rungs = RUNGS if climbs else [(plan.dropout, 1)]
+    # In parts of the plan's dropout, where the network is one that begins with less.
+    start = plan.dropout / RUNGS[0][0]
+    rungs = [(dropout * start, factor) for dropout, factor in RUNGS] if climbs else [(plan.dropout, 1)]
     tried: list[dict[str, float]] = []
     best: tuple[NDArray[np.float64], float, float, int] | None = None
     for dropout, factor in rungs:

@@ -112,7 +112,7 @@ def test_gradients_flow_through_packing():
 
 
 def test_only_prompts_are_trained_of_a_frozen_transformer():
-    network = transformer().with_prompts(n_objectives=4, n_prompts=3, dropout=0.0).freeze()
+    network = transformer().with_prompts(n_objectives=4, n_prompts=3, dropout=0.0)
     features, index = lists([2, 3])
     network(features, torch.eye(4), index).sum().backward()
     touched = {name for name, parameter in network.named_parameters() if parameter.grad is not None}

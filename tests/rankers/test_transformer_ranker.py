@@ -87,6 +87,17 @@ def test_prompts_alone_are_trained_of_a_fitted_ranker(fitted, tmp_path):
     loaded = hyperrank.load(new.save(tmp_path / "prompts.safetensors"))
     at = [0.2, 0.3, 0.5]
     np.testing.assert_array_equal(predict(loaded, weights=at), predict(new, weights=at))
+    # Nor does a file forget that all but the prompts stays as it is.
+    loaded.partial_fit(DATA.X, Y, qid=DATA.qid)
+    later = loaded.model_.network.state_dict()
+    assert {name for name in later if (later[name] != after[name]).any()} == changed
+
+
+def test_a_trial_of_a_transformer_begins_with_its_own_dropout():
+    data = make_multilabel_ranking(n_queries=110, n_objectives=2, n_features=4, list_size=4, random_state=0)
+    ranker = HyperDPORanker(None, network="transformer", hidden=(8,), random_state=0)
+    ranker.fit(data.X, data.Y, qid=data.qid)
+    assert ranker.trial_.tried[0]["dropout"] == 0.3
 
 
 def test_prompts_alone_learn_to_turn_to_the_objectives():
