@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "hyperrank"
 #: Each room may import only from itself and from the rooms above it.
 ROOMS = (
     "_version",
+    "mapped",
     "lists",
     "simplex",
     "assigned",

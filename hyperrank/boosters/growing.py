@@ -161,7 +161,7 @@ def fit_booster(
     if X.size <= ONE_THREAD_ENTRIES:
         settings.setdefault("num_threads", 1)
     data = lightgbm.Dataset(
-        X[rows],
+        X if _is_all(rows, X) else X[rows],
         booster_grades(labels[rows]),
         group=sizes,
         weight=None if list_weight is None else list_weight[row_list],
@@ -279,6 +279,11 @@ def _booster_rows(
         order = np.argsort(key, kind="stable")
         known, index, sizes = known[order], index[order], np.bincount(key)
     return known, _cut(sizes[sizes > 0]), index
+
+
+def _is_all(rows: NDArray[np.int64], X: Any) -> bool:
+    """Whether rows are all those of X in their order, so that a copy of them would be X again."""
+    return isinstance(X, np.ndarray) and np.array_equal(rows, np.arange(len(X)))
 
 
 def _cut(sizes: NDArray[np.int64]) -> NDArray[np.int64]:

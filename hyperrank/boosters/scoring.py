@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank.mapped import FeatureRows, MappedRows
 from hyperrank.trees import MAX_LEAVES, TreeEnsemble, read_booster_text
 
 if TYPE_CHECKING:
     import lightgbm
 
 __all__ = ["BoosterSet", "booster_from_text", "booster_scores", "booster_text", "model_text"]
+
+#: Rows of a file that are scored at a time.
+ROWS_AT_ONCE = 1 << 14
 
 
 class BoosterSet:
@@ -65,7 +69,7 @@ class BoosterSet:
         """The boosters as LightGBM has them."""
         return [booster_from_text(text) for text in self.texts]
 
-    def scores(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+    def scores(self, X: FeatureRows) -> NDArray[np.float64]:
         """Scores of shape (n, boosters) for rows of features.
 
         Raises
@@ -77,6 +81,8 @@ class BoosterSet:
             return np.zeros((len(X), 0))
         if X.shape[1] != self.n_features:
             raise ValueError(f"rows have {X.shape[1]} features; the boosters know {self.n_features}.")
+        if isinstance(X, MappedRows):
+            return np.concatenate([self.scores(part) for part in X.parts(ROWS_AT_ONCE)])
         if self._trees is None:
             return np.column_stack([booster_scores(booster, X) for booster in self.boosters])
         return self._trees.scores(X, n_threads=_n_threads())

@@ -15,7 +15,7 @@ from hyperrank.cli.layout import Layout
 from hyperrank.cli.reading import is_table, is_text, read_data
 from hyperrank.cli.table_data import absent_columns
 from hyperrank.datasets import RankingData
-from hyperrank.files import forget_pages, is_mapped
+from hyperrank.mapped import forget_pages, is_mapped
 
 __all__ = ["ModelData", "features_of", "labelled_for", "read_for", "scoring_options", "with_features"]
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.files import forget_pages
 from hyperrank.lists import QueryLists
+from hyperrank.mapped import forget_pages
 
 from .ranking_data import RankingData
 from .store_files import map_array

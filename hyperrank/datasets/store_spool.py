@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.files import forget_pages
 from hyperrank.lists import QueryLists
+from hyperrank.mapped import forget_pages
 
 from .chunks import Chunk, slices
 from .letor_block import merge_ids

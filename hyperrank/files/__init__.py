@@ -1,15 +1,12 @@
-"""Files without pickle, written whole or not at all: values as JSON, arrays as safetensors; mapped arrays."""
+"""Files without pickle, written whole or not at all: values as JSON, arrays as safetensors."""
 
 from hyperrank.files.atomic import write_atomically
 from hyperrank.files.container import FORMAT, ModelFileError, read_model_file, write_model_file
-from hyperrank.files.mapped import forget_pages, is_mapped
 from hyperrank.files.plain import storable
 
 __all__ = [
     "FORMAT",
     "ModelFileError",
-    "forget_pages",
-    "is_mapped",
     "read_model_file",
     "storable",
     "write_atomically",

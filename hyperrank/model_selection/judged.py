@@ -18,7 +18,8 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from hyperrank.lists import QueryLists
 from hyperrank.metrics import Metric
 from hyperrank.rankers.base import BaseRanker
-from hyperrank.rankers.inputs import read_labels, read_scores, split_qid
+from hyperrank.rankers.inputs import split_qid
+from hyperrank.rankers.labels import read_labels, read_scores
 from hyperrank.simplex import as_weights, lattice_near
 
 __all__ = ["JudgedRanker", "ListMetric", "judge"]

@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hyperrank.mapped import FeatureRows, MappedRows
+
 __all__ = ["TRANSFORMS", "FeatureTransform", "fit_transform_module"]
 
 #: The named transforms.
@@ -15,6 +17,8 @@ TRANSFORMS = ("quantile", "standard", "log", "none")
 #: Rows that quantiles, means and deviations are estimated from; more would hardly change them.
 MAX_FIT_ROWS = 200_000
 
+#: Entries that are looked at at a time for missing values.
+ENTRIES_AT_ONCE = 1 << 20
 #: Where the linear transforms end: values that training never came near would overflow the network's sums.
 LIMIT = 1e6
 
@@ -103,13 +107,13 @@ class FeatureTransform(nn.Module):
 
 
 def fit_transform_module(
-    features: NDArray[np.float32], kind: str, *, n_knots: int = 256, rng: np.random.Generator
+    features: FeatureRows, kind: str, *, n_knots: int = 256, rng: np.random.Generator
 ) -> FeatureTransform:
     """Fit a `FeatureTransform` to training features.
 
     Parameters
     ----------
-    features : ndarray of shape (n, d), float32
+    features : ndarray or MappedRows of shape (n, d), float32
         NaN where missing.
     kind : {"quantile", "standard", "log", "none"}
         The transform.
@@ -133,15 +137,25 @@ def fit_transform_module(
             [ 1.2247,  0.0000],
             [ 0.0000,  1.0000]])
     """
-    has_missing = torch.from_numpy(np.isnan(features).any(axis=0))
+    has_missing = torch.from_numpy(_has_missing(features))
     if len(features) > MAX_FIT_ROWS:
         features = features[np.sort(rng.choice(len(features), MAX_FIT_ROWS, replace=False))]
+    rows = features[:] if isinstance(features, MappedRows) else features
     tables: dict[str, Tensor] = {}
     if kind == "quantile":
-        tables = _quantile_tables(features, n_knots)
+        tables = _quantile_tables(rows, n_knots)
     elif kind in ("standard", "log"):
-        tables = _moments(features, logarithm=kind == "log")
+        tables = _moments(rows, logarithm=kind == "log")
     return FeatureTransform(kind, has_missing, tables)
+
+
+def _has_missing(features: FeatureRows) -> NDArray[np.bool_]:
+    """Which features are missing somewhere, looked for part by part: they may be more than memory holds."""
+    found = np.zeros(features.shape[1], dtype=bool)
+    n_rows = max(1, ENTRIES_AT_ONCE // max(1, features.shape[1]))
+    for start in range(0, len(features), n_rows):
+        found |= np.isnan(features[start : start + n_rows]).any(axis=0)
+    return found
 
 
 def _quantile_tables(features: NDArray[np.float32], n_knots: int) -> dict[str, Tensor]:

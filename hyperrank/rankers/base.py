@@ -19,9 +19,9 @@ from hyperrank.rankers.inputs import (
     LabelledLists,
     read_features,
     read_labelled,
-    read_scores,
     split_qid,
 )
+from hyperrank.rankers.labels import read_scores
 from hyperrank.rankers.saving import load_ranker, save_ranker
 from hyperrank.rankers.streamed import scored_in_runs
 from hyperrank.simplex import as_weights, lattice_near
@@ -184,7 +184,8 @@ class BaseRanker(RankerMixin, BaseEstimator):
         if at.ndim != 1:
             raise ValueError(f"score takes one trade-off; got weights of shape {at.shape}.")
         data = self._read(X, y, qid, options.pop("ref_scores", None))
-        values = self._per_query(self._metric(), self._scores(data, at[None], **options), data)[0]
+        scores = scored_in_runs(data, lambda part: self._scores(part, at[None], **options))
+        values = self._per_query(self._metric(), scores, data)[0]
         share = np.ones(data.lists.n_lists)
         if sample_weight is not None:
             rows = data.lists.group(read_scores(sample_weight, data.lists.n_rows, name="sample_weight"))

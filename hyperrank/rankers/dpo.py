@@ -22,6 +22,7 @@ from hyperrank.rankers.holdout import hold_out, read_list_weight, read_validatio
 from hyperrank.rankers.inputs import GroupedFeatures, LabelledLists, read_labelled
 from hyperrank.rankers.options import check_number, network_plan, resolve_objective
 from hyperrank.rankers.reward_model import RewardModel
+from hyperrank.rankers.sampling import labelled_lists
 from hyperrank.rankers.trial import Trial, run_trial, split_for_trial
 from hyperrank.reference import (
     NoReference,
@@ -29,12 +30,17 @@ from hyperrank.reference import (
     check_reference,
     fit_reference,
     is_fitted_here,
+    is_grown,
 )
 
 __all__ = ["CheckedFit", "DPORanker"]
 
 #: Beta of a reference that gives one score, which knows nothing of the other objectives; DPO's custom.
 SINGLE_SCORE_BETA = 0.1
+#: Rows, about, that boosters fitted here are grown on at most.
+REFERENCE_ROWS = 1 << 20
+#: Rows, about, that the reference's deviation is estimated from.
+DEVIATION_ROWS = 1 << 18
 #: Beta of a reference that is itself a front, until a trial finds a better one.
 FRONT_BETA = 2.0
 
@@ -67,8 +73,9 @@ class CheckedFit:
     trial: Trial | None = None
 
     def fit_reference(self, wanted: Any) -> Reference:
-        """The reference that was asked for, fitted to the training lists."""
-        training = self.training
+        """The reference that was asked for, fitted to the training lists, or of very many to some of them."""
+        some = self.at_most(REFERENCE_ROWS) if is_grown(wanted) else self
+        training = some.training
         return fit_reference(
             wanted,
             training.X,
@@ -79,9 +86,23 @@ class CheckedFit:
             params=self.plan.booster_params,
             query_standardize=self.plan.query_standardize,
             seed=self.plan.seed,
-            list_weight=self.list_weight,
+            list_weight=some.list_weight,
             n_jobs=self.plan.n_jobs,
         )
+
+    def at_most(self, n_rows: int) -> CheckedFit:
+        """The same with training lists of about `n_rows` rows, in memory; itself if it has no more."""
+        lists = self.training.lists
+        which = labelled_lists(
+            self.training.Y, lists.offsets, n_rows, np.random.default_rng([self.plan.seed, 3])
+        )
+        return self if len(which) == lists.n_lists else self.of_lists(which)
+
+    def of_lists(self, which: NDArray[np.int64]) -> CheckedFit:
+        """The same with some of the training lists, in memory."""
+        part = self.training.take(which)
+        weight = None if self.list_weight is None else self.list_weight[which]
+        return replace(self, training=replace(part, X=np.asarray(part.X)), list_weight=weight)
 
 
 class DPORanker(BaseRanker):
@@ -207,7 +228,9 @@ class DPORanker(BaseRanker):
         holds_out: bool = True,
     ) -> CheckedFit:
         """Check what was passed to fit; `validation` is X, y, qid and reference scores of it."""
-        data = read_labelled(self, X, y, qid, reset=reset, objectives=objectives, ref_scores=ref_scores)
+        data = read_labelled(
+            self, X, y, qid, reset=reset, objectives=objectives, ref_scores=ref_scores, streams=True
+        )
         data.check_ref_scores(check_reference(self.reference))
         main = resolve_objective(getattr(self, "reference_objective", 0), data.names)
         self._check_options(data.names)
@@ -234,17 +257,17 @@ class DPORanker(BaseRanker):
 
     def _searched(self, checked: CheckedFit, *, again: bool) -> CheckedFit:
         """Put what a search found in the place of the boosters' parameters."""
-        named = self.reference if isinstance(self.reference, str) else None
-        grown = named in ("booster_pairs", "boosters", "lightgbm") or checked.plan.booster_inputs
+        grown = is_grown(self.reference) or checked.plan.booster_inputs
         if grown and (again or not hasattr(self, "booster_search_")):
-            alone = named == "lightgbm" and not checked.plan.booster_inputs
+            alone = self.reference == "lightgbm" and not checked.plan.booster_inputs
+            some = checked.at_most(REFERENCE_ROWS)
             self.booster_search_ = search_mixed_scores(
-                checked.training.X,
-                checked.training.Y[:, [checked.main]] if alone else checked.training.Y,
-                checked.training.lists,
+                np.asarray(some.training.X),
+                some.training.Y[:, [checked.main]] if alone else some.training.Y,
+                some.training.lists,
                 metric=parse_metric(self.metric),
                 seed=checked.plan.seed,
-                list_weight=checked.list_weight,
+                list_weight=some.list_weight,
                 n_jobs=checked.plan.n_jobs,
             )
         params = self.booster_search_.params if grown else None
@@ -262,14 +285,9 @@ class DPORanker(BaseRanker):
         if not (climbs or pulls) or parts is None:
             return checked
         which, judged = parts
-        training = checked.training.take(which)
-        some = replace(
-            checked,
-            training=training,
-            held=None,
-            list_weight=None if checked.list_weight is None else checked.list_weight[which],
-            plan=plan.for_trial(automatic_epochs(len(training.X)) if climbs else plan.settings.max_epochs),
-        )
+        some = replace(checked.of_lists(which), held=None)
+        shortest = automatic_epochs(len(some.training.X)) if climbs else plan.settings.max_epochs
+        some = replace(some, plan=plan.for_trial(shortest))
         reference, pull = self._fit_reference(some) if has_unseen else (None, 1.0)
         trial = run_trial(
             some.training,
@@ -288,17 +306,17 @@ class DPORanker(BaseRanker):
 
     def _fit_reference(self, checked: CheckedFit) -> tuple[Reference, float]:
         """Fit the reference, and measure what rewards are multiplied by: its deviation over beta."""
-        training = checked.training
         reference = checked.fit_reference(self.reference)
         if isinstance(reference, NoReference):
             return reference, 1.0 if self.beta == "auto" else 1.0 / float(self.beta)
-        own = reference.own_scores(training.parts(reference))
+        some = checked.at_most(DEVIATION_ROWS).training
+        own = reference.own_scores(some.parts(reference))
         beta = SINGLE_SCORE_BETA if reference.main is None else FRONT_BETA
         if self.beta != "auto":
             beta = float(self.beta)
         elif checked.trial is not None:
             beta /= checked.trial.pull
-        return reference, within_list_deviation(own, training.lists) / beta
+        return reference, within_list_deviation(own, some.lists) / beta
 
     def _stopping(self, checked: CheckedFit, reference: Reference, pull: float) -> Validation | None:
         """What to stop training by, with the reference's scores of it computed once."""

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hyperrank.boosters import BoosterSet, cross_fitted_scores, fit_boosters
+from hyperrank.lists import QueryLists
 from hyperrank.losses import ListLoss, named_loss
+from hyperrank.mapped import FeatureRows, MappedRows, with_columns
 from hyperrank.metrics import Metric, hypervolume
 from hyperrank.networks import ConditionedScorer, ListTransformer
 from hyperrank.networks.transforms import fit_transform_module
@@ -26,6 +28,7 @@ from hyperrank.rankers.tiles import one_thread_each
 from hyperrank.simplex import lattice_near
 from hyperrank.training import (
     Anchor,
+    FeaturesOf,
     ListTensors,
     Margin,
     TrainingProgress,
@@ -205,7 +208,7 @@ def fit_reward_model(
         weight = None if list_weight is None else torch.from_numpy(list_weight).to(plan.device, torch.float32)
         labels = torch.from_numpy(data.Y).to(plan.device)
         tensors = ListTensors(
-            model.features(inputs, data.lists),
+            _seen(model, inputs, data.lists),
             labels,
             data.lists,
             weight,
@@ -252,7 +255,7 @@ def automatic_epochs(n_rows: int) -> int:
 
 def _booster_inputs(
     data: LabelledLists, plan: FitPlan, list_weight: NDArray[np.float64] | None
-) -> tuple[BoosterSet, NDArray[np.float32]]:
+) -> tuple[BoosterSet, FeatureRows]:
     """Boosters for serving, and the features with scores of boosters that have not seen their query."""
     if not plan.booster_inputs:
         return BoosterSet([]), data.X
@@ -263,13 +266,21 @@ def _booster_inputs(
         "list_weight": list_weight,
         "n_jobs": plan.n_jobs,
     }
-    scores = cross_fitted_scores(data.X, data.Y, data.lists, **options)
-    boosters = BoosterSet.of(fit_boosters(data.X, data.Y, data.lists, **options))
-    return boosters, np.column_stack([data.X, scores]).astype(np.float32)
+    X = np.asarray(data.X)
+    scores = cross_fitted_scores(X, data.Y, data.lists, **options)
+    boosters = BoosterSet.of(fit_boosters(X, data.Y, data.lists, **options))
+    return boosters, with_columns(data.X, scores)
+
+
+def _seen(model: RewardModel, inputs: FeatureRows, lists: QueryLists) -> Tensor | FeaturesOf:
+    """What the network sees of all rows; of rows in a file, what makes it of some."""
+    if isinstance(inputs, MappedRows):
+        return lambda rows, some: model.features(inputs[rows], some)
+    return model.features(inputs, lists)
 
 
 def _new_model(
-    inputs: NDArray[np.float32],
+    inputs: FeatureRows,
     n_objectives: int,
     plan: FitPlan,
     boosters: BoosterSet,
@@ -309,9 +320,12 @@ def _objective_scale(tensors: ListTensors, loss: ListLoss) -> Tensor:
     """Each objective's loss under the reference, where all rewards are 0; 1 where it has none."""
     sizes = tensors.lists.sizes
     evenly = np.arange(len(sizes))[:: max(1, int(sizes.sum()) // SCALE_ROWS)]
-    some = tensors.batch(evenly.astype(np.int64))
-    zeros = torch.zeros(len(some.labels), device=some.labels.device)
-    under_reference = loss(zeros, some.labels, some.offsets, reduction="none").mean(dim=0)
+    rows, some = tensors.lists.take(evenly.astype(np.int64))
+    device = tensors.labels.device
+    labels = tensors.labels[torch.from_numpy(rows).to(device)]
+    offsets = torch.from_numpy(some.offsets).to(device)
+    zeros = torch.zeros(len(labels), device=device)
+    under_reference = loss(zeros, labels, offsets, reduction="none").mean(dim=0)
     return torch.where(under_reference > 0, under_reference, torch.ones_like(under_reference))
 
 
@@ -323,17 +337,21 @@ def _front_score(
     Where the network knows the temperature: the mean over the ends and the middle of its range.
     """
     data = validation.data
-    features = model.features(model.inputs(data.X), data.lists)
+    inputs = model.inputs(data.X)
+    features = None if isinstance(inputs, MappedRows) else model.features(inputs, data.lists)
     weights = lattice_near(data.Y.shape[1], VALIDATION_WEIGHTS)
     reference = validation.mixed_reference(weights)
     temperatures = [1.0] if trained is None else np.geomspace(*trained, 3).tolist()
 
     def hypervolume_at(temperature: float) -> float:
         beside = weights if trained is None else beside_weights(weights, temperature, trained)
-        at = torch.from_numpy(beside).to(model.device, torch.float32)
         pull = temperature * validation.pull
-        with one_thread_each() as n_threads:
-            rewards = model.scores(features, data.lists.in_place, at, n_threads).cpu().numpy()
+        if features is None:
+            rewards = model.rewards(data.X, data.lists.in_place, beside)
+        else:
+            at = torch.from_numpy(beside).to(model.device, torch.float32)
+            with one_thread_each() as n_threads:
+                rewards = model.scores(features, data.lists.in_place, at, n_threads).cpu().numpy()
         scores = reference + pull * rewards
         points = np.atleast_2d(validation.metric(scores, data.Y, qid=data.lists.in_place))
         known = ~np.isnan(points).all(axis=0)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hyperrank.lists import QueryLists
-from hyperrank.rankers.inputs import LabelledLists, read_labelled, read_scores
+from hyperrank.rankers.inputs import LabelledLists, read_labelled
+from hyperrank.rankers.labels import read_scores
 from hyperrank.rankers.options import check_number
 
 __all__ = ["hold_out", "one_validation", "read_list_weight", "read_validation"]

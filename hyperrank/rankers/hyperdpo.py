@@ -45,7 +45,7 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, Specializable):
         The ranker to start from. ``"boosters"``: one LightGBM ranker per objective, fitted here, their
         standardised scores mixed by the weights, so that the reference is itself a front;
         ``"booster_pairs"``: with a regression on the grades beside each. ``"lightgbm"``: one, fitted here on
-        `reference_objective`. ``"scores"``: scores that you pass as `ref_scores` to
+        `reference_objective`. All are grown on a million rows at most. ``"scores"``: scores that you pass as `ref_scores` to
         fit and predict. A fitted model with ``predict`` is taken as it is (an unfitted estimator is
         cloned and fitted here on `reference_objective`); None ranks by the network alone.
     reference_objective : int or str, default 0

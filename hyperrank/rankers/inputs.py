@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import validate_data
 
-from hyperrank.files import forget_pages
 from hyperrank.lists import QueryLists
+from hyperrank.mapped import FeatureRows, MappedRows, forget_pages, stays_mapped
+from hyperrank.rankers.labels import naming, read_labels, read_scores
 from hyperrank.reference import Reference, take_rows
 
 __all__ = [
@@ -22,8 +21,6 @@ __all__ = [
     "LabelledLists",
     "read_features",
     "read_labelled",
-    "read_labels",
-    "read_scores",
     "split_qid",
 ]
 
@@ -39,7 +36,7 @@ class GroupedFeatures:
 
     Attributes
     ----------
-    X : ndarray of shape (n, d), float32
+    X : ndarray or MappedRows of shape (n, d), float32
         NaN where missing.
     lists : QueryLists
         The lists of the rows, and the way back to the caller's order.
@@ -49,7 +46,7 @@ class GroupedFeatures:
         Reference scores that the caller gave, in the caller's order.
     """
 
-    X: NDArray[np.float32]
+    X: FeatureRows
     lists: QueryLists
     frame: Any
     ref_scores: NDArray[np.float64] | None
@@ -82,14 +79,20 @@ class LabelledLists(GroupedFeatures):
     Y: NDArray[np.float32]
     names: tuple[str, ...]
 
+    @property
+    def _is_shared(self) -> bool:
+        """Whether the caller's features are the checked ones, so that rows of both need no two copies."""
+        return isinstance(self.frame, MappedRows) or self.frame is self.X
+
     def take(self, which: NDArray[np.int64]) -> LabelledLists:
         """Some whole lists."""
         rows, lists = self.lists.take(which)
         given = self.lists.order[rows]
+        X = take_rows(self.X, rows)
         return LabelledLists(
-            X=self.X[rows],
+            X=X,
             lists=lists,
-            frame=take_rows(self.frame, given),
+            frame=X if self._is_shared else take_rows(self.frame, given),
             ref_scores=None if self.ref_scores is None else self.ref_scores[given],
             Y=self.Y[rows],
             names=self.names,
@@ -121,12 +124,12 @@ def split_qid(X: Any, qid: Any, *, name: str = "X") -> tuple[Any, Any]:
     columns = getattr(X, "columns", None)
     if columns is None or QID_COLUMN not in list(columns):
         return X, qid
-    with _naming(name):  # of what only looks like a frame, such as polars' LazyFrame
+    with naming(name):  # of what only looks like a frame, such as polars' LazyFrame
         column = X[QID_COLUMN]
         rest = X.drop(columns=[QID_COLUMN]) if hasattr(X, "iloc") else X.drop(QID_COLUMN)
     if qid is None:
         return rest, column
-    with _naming("qid"):
+    with naming("qid"):
         # All that matters of ids is which rows they bring together: 1 and "1" may stand for the same query.
         given, held = QueryLists.from_qid(qid), QueryLists.from_qid(column)
     if not (np.array_equal(given.offsets, held.offsets) and np.array_equal(given.order, held.order)):
@@ -137,7 +140,14 @@ def split_qid(X: Any, qid: Any, *, name: str = "X") -> tuple[Any, Any]:
 
 
 def read_features(
-    estimator: BaseEstimator, X: Any, qid: Any, *, reset: bool, ref_scores: Any = None, suffix: str = ""
+    estimator: BaseEstimator,
+    X: Any,
+    qid: Any,
+    *,
+    reset: bool,
+    ref_scores: Any = None,
+    suffix: str = "",
+    streams: bool = False,
 ) -> GroupedFeatures:
     """Check features, query ids and reference scores, and group them.
 
@@ -155,6 +165,8 @@ def read_features(
         Reference scores.
     suffix : str, default ""
         ``"_val"`` for validation data, in errors.
+    streams : bool, default False
+        Whether large features in a mapped file stay there.
 
     Returns
     -------
@@ -167,9 +179,11 @@ def read_features(
         or the others do not fit it.
     """
     frame, ids = split_qid(X, qid, name=f"X{suffix}")
+    if streams and stays_mapped(frame):
+        return _read_mapped(estimator, frame, ids, reset=reset, ref_scores=ref_scores, suffix=suffix)
     features = frame
     if reset or not _is_as_wanted(estimator, frame):
-        with _naming(f"X{suffix}"):
+        with naming(f"X{suffix}"):
             features = validate_data(
                 estimator,
                 frame,
@@ -181,11 +195,27 @@ def read_features(
             )
     if hasattr(features, "toarray"):
         features = features.toarray()
-    with _naming(f"qid{suffix}"):
+    with naming(f"qid{suffix}"):
         lists = QueryLists.from_qid(ids, len(features))
     if ref_scores is not None:
         ref_scores = read_scores(ref_scores, len(features), name=f"ref_scores{suffix}")
     return GroupedFeatures(lists.group(features), lists, frame, ref_scores)
+
+
+def _read_mapped(
+    estimator: BaseEstimator, X: NDArray[np.float32], ids: Any, *, reset: bool, ref_scores: Any, suffix: str
+) -> GroupedFeatures:
+    """The same of features that lie in a file, which are looked at part by part and stay there."""
+    with naming(f"X{suffix}"):
+        validate_data(estimator, X[:1], reset=reset, ensure_all_finite=False)
+        if _has_infinity(X):
+            raise ValueError("Input X contains infinity or a value too large for dtype('float32').")
+    with naming(f"qid{suffix}"):
+        lists = QueryLists.from_qid(ids, len(X))
+    if ref_scores is not None:
+        ref_scores = read_scores(ref_scores, len(X), name=f"ref_scores{suffix}")
+    rows = MappedRows(X, None if lists.is_grouped else lists.order)
+    return GroupedFeatures(rows, lists, MappedRows(X), ref_scores)
 
 
 def _is_as_wanted(estimator: Any, X: Any) -> bool:
@@ -213,67 +243,6 @@ def _has_infinity(X: NDArray[np.float32]) -> bool:
     return False
 
 
-def read_labels(
-    y: Any, n_rows: int, *, objectives: Sequence[str] | None = None, name: str = "y"
-) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """Check labels and name the objectives.
-
-    Parameters
-    ----------
-    y : array-like or frame of shape (n,) or (n, m)
-        Labels >= 0, NaN where unobserved.
-    n_rows : int
-        Rows of `X`.
-    objectives : sequence of str, optional
-        Names of the objectives. By default those of the frame's columns, or objective_0, objective_1, ...
-        A frame that has all these names is read by them, in whatever order its columns are.
-    name : str, default "y"
-        What to call `y` in an error.
-
-    Returns
-    -------
-    labels : ndarray of shape (n, m), float32
-    names : tuple of str
-
-    Raises
-    ------
-    ValueError
-        If labels are missing, negative, infinite, of another length than `X`, or wrongly named.
-    """
-    if y is None:
-        raise ValueError(
-            f"requires y to be passed, but the target {name} is None: give one column per objective."
-        )
-    found = _column_names(y)
-    if objectives is not None and found is not None and set(objectives) <= set(found):
-        y, found = y[list(objectives)], list(objectives)
-    with _naming(name):
-        labels = check_array(
-            y,
-            dtype=np.float64,
-            ensure_2d=False,
-            ensure_all_finite="allow-nan",
-            ensure_min_samples=0,
-            input_name=name,
-        )
-    if labels.ndim not in (1, 2) or (labels.ndim == 2 and labels.shape[1] == 0):
-        raise ValueError(f"{name} has shape {labels.shape}; wanted (n,) or (n, m), one column per objective.")
-    if len(labels) != n_rows:
-        raise ValueError(
-            f"{name} has {len(labels)} rows, but X has {n_rows}: inconsistent numbers of samples."
-        )
-    labels = labels[:, None] if labels.ndim == 1 else labels
-    with np.errstate(invalid="ignore"):
-        bad = (labels < 0) | (labels > np.finfo(np.float32).max)
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise ValueError(
-            f"{name} must hold labels from 0 up to 3e38; got {labels[row, column]} at row {row}, "
-            f"column {column}. Shift or rescale that objective (labels are gains: more is better)."
-        )
-    return labels.astype(np.float32), _objective_names(objectives, found, labels.shape[1], name)
-
-
 def read_labelled(
     estimator: BaseEstimator,
     X: Any,
@@ -284,6 +253,7 @@ def read_labelled(
     objectives: Sequence[str] | None = None,
     ref_scores: Any = None,
     suffix: str = "",
+    streams: bool = False,
 ) -> LabelledLists:
     """Check features, labels, query ids and reference scores together, and group them.
 
@@ -296,7 +266,9 @@ def read_labelled(
     name_of_y = f"y{suffix}"
     if y is None:
         read_labels(y, 0, name=name_of_y)
-    features = read_features(estimator, X, qid, reset=reset, ref_scores=ref_scores, suffix=suffix)
+    features = read_features(
+        estimator, X, qid, reset=reset, ref_scores=ref_scores, suffix=suffix, streams=streams
+    )
     labels, names = read_labels(y, len(features.X), objectives=objectives, name=name_of_y)
     unobserved = np.isnan(labels).all(axis=0)
     if reset and unobserved.any():
@@ -305,67 +277,3 @@ def read_labelled(
             f"objectives {missing} have no label at all: every entry of {name_of_y} is NaN there."
         )
     return LabelledLists(**vars(features), Y=features.lists.group(labels), names=names)
-
-
-def read_scores(values: Any, n_rows: int, *, name: str) -> NDArray[np.float64]:
-    """Check one number per row, such as reference scores or weights.
-
-    Raises
-    ------
-    ValueError
-        If there is not one finite number per row.
-    """
-    with _naming(name):
-        scores = check_array(values, dtype=np.float64, ensure_2d=False, ensure_min_samples=0, input_name=name)
-    if scores.ndim == 2 and scores.shape[1] == 1:
-        scores = scores[:, 0]
-    if scores.shape != (n_rows,):
-        raise ValueError(f"{name} has shape {scores.shape}; wanted ({n_rows},), one number per row.")
-    return np.asarray(scores)
-
-
-@contextmanager
-def _naming(name: str) -> Iterator[None]:
-    """Errors of scikit-learn's and numpy's that name the argument, and no warning before them."""
-    try:
-        # Values beyond float32 become infinite, which is refused.
-        with np.errstate(over="ignore", invalid="ignore"):
-            yield
-    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        # A RuntimeError is what torch raises of tensors that have a gradient.
-        if re.search(rf"\b{name}\b", str(error)) and isinstance(error, TypeError | ValueError):
-            raise
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{name}: {error}") from error
-
-
-def _column_names(y: Any) -> list[str] | None:
-    """Names that a frame or series gives its columns, where they are all strings."""
-    names: list[Hashable] | None = None
-    if hasattr(y, "columns"):
-        names = list(y.columns)
-    elif getattr(y, "name", None) is not None:
-        names = [y.name]
-    if names is None or not all(isinstance(n, str) for n in names):
-        return None
-    return [str(n) for n in names]
-
-
-def _objective_names(
-    objectives: Sequence[str] | None, found: list[str] | None, m: int, name: str
-) -> tuple[str, ...]:
-    """Names of the objectives: those asked for, those of the frame, or numbered ones."""
-    if objectives is None:
-        names = tuple(found) if found is not None else tuple(f"objective_{j}" for j in range(m))
-    else:
-        names = tuple(objectives)
-    if len(names) != m:
-        raise ValueError(
-            f"{name} has {m} columns, but the objectives are {list(names)}: one column for each."
-        )
-    if len(set(names)) != len(names):
-        raise ValueError(f"objectives must have different names; got {list(names)}.")
-    unknown = sorted(set(names) - set(found or names))
-    if unknown and m > 1:
-        raise ValueError(f"{name} has columns {found}, but not the objectives {unknown}.")
-    return names

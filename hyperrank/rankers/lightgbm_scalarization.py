@@ -159,13 +159,13 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         }
         params: Any = self.booster_params
         if is_search(params):
-            found = search_mixed_boosters(data.X, data.Y, data.lists, metric=metric, **options)
+            found = search_mixed_boosters(np.asarray(data.X), data.Y, data.lists, metric=metric, **options)
             self.booster_search_, params = found, found.params
         self.boosters_ = fit_mixed_boosters(
-            data.X, data.Y, data.lists, weights=grid, params=params, **options
+            np.asarray(data.X), data.Y, data.lists, weights=grid, params=params, **options
         )
         self.scales_ = np.array(
-            [within_list_deviation(booster_scores(b, data.X), data.lists) for b in self.boosters_]
+            [within_list_deviation(booster_scores(b, np.asarray(data.X)), data.lists) for b in self.boosters_]
         )
         self.objectives_, self.weights_ = data.names, grid
         return self
@@ -177,4 +177,4 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         return self._of_held_by_row(mixes, partial(self._scores_of, data), scales=self.scales_)
 
     def _scores_of(self, data: GroupedFeatures, row: int) -> NDArray[np.float64]:
-        return booster_scores(self.boosters_[row], data.X)
+        return booster_scores(self.boosters_[row], np.asarray(data.X))

@@ -134,7 +134,9 @@ class MixedScoresRanker(BaseRanker):
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         options: dict[str, Any] = {"seed": seed, "list_weight": list_weight, "n_jobs": self.n_jobs}
         if is_search(params):
-            self.booster_search_ = search_mixed_scores(data.X, data.Y, data.lists, metric=metric, **options)
+            self.booster_search_ = search_mixed_scores(
+                np.asarray(data.X), data.Y, data.lists, metric=metric, **options
+            )
             params = self.booster_search_.params
         self.reference_ = fit_reference(
             "boosters", data.X, data.Y, data.lists, frame=data.frame, main=main, params=params, **options

@@ -15,6 +15,7 @@ from hyperrank.assigned import MixedRows
 from hyperrank.boosters import BoosterSet
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists
+from hyperrank.mapped import FeatureRows, with_columns
 from hyperrank.networks import ConditionedScorer, ListTransformer
 from hyperrank.networks.transforms import FeatureTransform
 from hyperrank.networks.within_list import standardize_within
@@ -27,6 +28,8 @@ __all__ = ["RewardModel"]
 WEIGHTS_AT_ONCE = 32
 #: Rows, about, that go from features to scores at a time: in the cache of a core, or enough to fill a GPU.
 CHUNK, CHUNK_ON_GPU = 20 * TILE, 128 * TILE
+#: Entries, about, that are transformed at a time: on the way they take several times their memory.
+ENTRIES_AT_ONCE = 1 << 21
 
 
 @storable
@@ -118,16 +121,29 @@ class RewardModel:
             query_standardize=self.query_standardize,
         )
 
-    def inputs(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+    def inputs(self, X: FeatureRows) -> FeatureRows:
         """Features with the boosters' scores beside them."""
         if not self.boosters:
             return X
-        return np.column_stack([X, self.boosters.scores(X)]).astype(np.float32)
+        return with_columns(X, self.boosters.scores(X))
 
-    def features(self, inputs: NDArray[np.float32], lists: QueryLists) -> Tensor:
-        """What the network sees of grouped rows, on its device."""
+    def features(self, inputs: FeatureRows, lists: QueryLists) -> Tensor:
+        """What the network sees of grouped rows, on its device; made by parts, which saves memory."""
+        n_rows = max(1, ENTRIES_AT_ONCE // max(1, inputs.shape[1]))
+        if len(inputs) <= n_rows or lists.n_lists == 1:
+            return self._features(inputs, lists)
+        seen: Tensor | None = None
+        for rows, part in lists.runs(n_rows):
+            made = self._features(inputs[rows], part)
+            if seen is None:
+                seen = made.new_empty(len(inputs), made.shape[1])
+            seen[rows] = made
+        assert seen is not None
+        return seen
+
+    def _features(self, inputs: FeatureRows, lists: QueryLists) -> Tensor:
         # A copy: the caller's rows may be read-only, which torch warns of.
-        rows = torch.tensor(inputs, device=self.device)
+        rows = torch.tensor(np.asarray(inputs), device=self.device)
         with torch.no_grad(), one_thread_each():
             # Logarithms round otherwise at the end of a vector; the other transforms do not.
             transformed = (
@@ -138,14 +154,12 @@ class RewardModel:
             offsets = torch.from_numpy(lists.offsets).to(self.device)
             return torch.cat([transformed, standardize_within(transformed, offsets)], dim=1)
 
-    def rewards(
-        self, X: NDArray[np.float32], lists: QueryLists, weights: NDArray[np.float64]
-    ) -> NDArray[np.float32]:
+    def rewards(self, X: FeatureRows, lists: QueryLists, weights: NDArray[np.float64]) -> NDArray[np.float32]:
         """Rewards of grouped rows under k weights.
 
         Parameters
         ----------
-        X : ndarray of shape (n, d), float32
+        X : ndarray or MappedRows of shape (n, d), float32
             Features of grouped rows.
         lists : QueryLists
             The lists of the rows.
@@ -164,9 +178,7 @@ class RewardModel:
 
         return self._by_chunks(score, X, lists, out)
 
-    def rewards_by_row(
-        self, X: NDArray[np.float32], lists: QueryLists, mixes: MixedRows
-    ) -> NDArray[np.float32]:
+    def rewards_by_row(self, X: FeatureRows, lists: QueryLists, mixes: MixedRows) -> NDArray[np.float32]:
         """Rewards of grouped rows, each under its own weights, shape (n,)."""
 
         def score(seen: Tensor, part: QueryLists, rows: slice, n_threads: int) -> Tensor:
@@ -177,7 +189,7 @@ class RewardModel:
     def _by_chunks(
         self,
         score: Callable[[Tensor, QueryLists, slice, int], Tensor],
-        X: NDArray[np.float32],
+        X: FeatureRows,
         lists: QueryLists,
         out: NDArray[np.float32],
     ) -> NDArray[np.float32]:

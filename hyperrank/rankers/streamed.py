@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.files import forget_pages, is_mapped
+from hyperrank.mapped import forget_pages, is_mapped
 from hyperrank.rankers.inputs import GroupedFeatures
 from hyperrank.reference import take_rows
 
@@ -35,18 +35,19 @@ def scored_in_runs(data: GroupedFeatures, score: Callable[[GroupedFeatures], Sco
     -------
     ndarray of shape (n,) or (n, k)
     """
-    if not is_mapped(data.X):
+    X = data.X
+    if not isinstance(X, np.ndarray) or not is_mapped(X):
         return score(data)
     parts = []
-    for rows, lists in data.lists.runs(max(1, RUN_BYTES // max(1, data.X[:1].nbytes))):
+    for rows, lists in data.lists.runs(max(1, RUN_BYTES // max(1, X[:1].nbytes))):
         part = GroupedFeatures(
-            X=data.X[rows],
+            X=X[rows],
             lists=lists,
             frame=_rows_of(data.frame, rows),
             ref_scores=None if data.ref_scores is None else data.ref_scores[rows],
         )
         parts.append(score(part))
-        forget_pages(data.X)
+        forget_pages(X)
     return np.concatenate(parts)
 
 

@@ -22,6 +22,8 @@ __all__ = ["Trial", "run_trial", "split_for_trial"]
 MIN_LISTS = 100
 #: Lists at most that a trial trains on, and that it judges by; more would choose the same.
 MAX_TRAINED, MAX_JUDGED = 2000, 500
+#: Rows at most, about, of each: a trial of a few hundred long lists is not to take as long as the fit.
+MAX_TRAINED_ROWS, MAX_JUDGED_ROWS = 1 << 19, 1 << 17
 #: Share of the lists that judge where no others are at hand.
 JUDGED_SHARE = 0.2
 #: Dropout of an mlp, and how many times the shortest training, of each rung; the next is tried while it pays.
@@ -107,15 +109,22 @@ def split_for_trial(
         return None
     order = rng.permutation(n_lists)
     if held is not None:
-        trained = np.sort(order[:MAX_TRAINED])
-        judged = held.take(np.sort(rng.permutation(held.lists.n_lists)[:MAX_JUDGED]))
+        trained = _up_to(MAX_TRAINED_ROWS, order[:MAX_TRAINED], data)
+        chosen = rng.permutation(held.lists.n_lists)[:MAX_JUDGED]
+        judged = held.take(_up_to(MAX_JUDGED_ROWS, chosen, held))
     else:
         n_judged = min(MAX_JUDGED, round(JUDGED_SHARE * n_lists))
-        trained = np.sort(order[n_judged:][:MAX_TRAINED])
-        judged = data.take(np.sort(order[:n_judged]))
+        trained = _up_to(MAX_TRAINED_ROWS, order[n_judged:][:MAX_TRAINED], data)
+        judged = data.take(_up_to(MAX_JUDGED_ROWS, order[:n_judged], data))
     weighs = np.ones(len(trained), dtype=bool) if list_weight is None else list_weight[trained] > 0
     is_known = np.logical_or.reduceat(~np.isnan(data.Y), data.lists.offsets[:-1], axis=0)
     return (trained, judged) if is_known[trained[weighs]].any(axis=0).all() else None
+
+
+def _up_to(n_rows: int, order: NDArray[np.int64], data: LabelledLists) -> NDArray[np.int64]:
+    """The first of some lists, up to a number of rows but one in any case, in their own order."""
+    n_fit = int(np.searchsorted(np.cumsum(data.lists.sizes[order]), n_rows, side="right"))
+    return np.sort(order[: max(1, n_fit)])
 
 
 def run_trial(

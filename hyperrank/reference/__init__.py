@@ -1,7 +1,7 @@
 """What may stand as a reference ranker, and the scores it gives."""
 
 from hyperrank.reference.boosters import BoosterReference, SummedReference
-from hyperrank.reference.fitting import REFERENCES, check_reference, fit_reference, is_fitted_here
+from hyperrank.reference.fitting import REFERENCES, check_reference, fit_reference, is_fitted_here, is_grown
 from hyperrank.reference.kinds import NoReference, Reference, ScoresReference
 from hyperrank.reference.models import MixedModelsReference, ModelReference, fit_models, take_rows
 
@@ -18,5 +18,6 @@ __all__ = [
     "fit_models",
     "fit_reference",
     "is_fitted_here",
+    "is_grown",
     "take_rows",
 ]

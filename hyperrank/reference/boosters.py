@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hyperrank.boosters import BoosterSet, fit_boosters
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviations
+from hyperrank.mapped import FeatureRows
 from hyperrank.networks.within_list import join_standardized
 from hyperrank.reference.kinds import Reference
 
@@ -54,9 +55,7 @@ class BoosterReference(Reference):
         boosters = BoosterSet([self.boosters.texts[j] for j in which])
         return BoosterReference(boosters, self.scales[which], 0, query_standardize=self.query_standardize)
 
-    def parts(
-        self, X: NDArray[np.float32], lists: QueryLists, frame: Any, ref_scores: Any
-    ) -> NDArray[np.float64]:
+    def parts(self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: Any) -> NDArray[np.float64]:
         """Standardised scores of each booster, shape (n, 1) or (n, m)."""
         out = np.empty((len(X), len(self.boosters)))
         # Features standardised within the list take as much memory again: a part of the rows at a time.
@@ -87,9 +86,7 @@ class SummedReference(Reference):
         """The sums of some objectives; the first of them stands for the reference ranker."""
         return SummedReference([member.only(which) for member in self.members], self.scales[which], 0)
 
-    def parts(
-        self, X: NDArray[np.float32], lists: QueryLists, frame: Any, ref_scores: Any
-    ) -> NDArray[np.float64]:
+    def parts(self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: Any) -> NDArray[np.float64]:
         """Standardised sums of the members' scores, shape (n, m)."""
         total = self.members[0].parts(X, lists, frame, ref_scores)
         for member in self.members[1:]:

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank.lists import QueryLists
+from hyperrank.mapped import FeatureRows
 from hyperrank.reference.boosters import fit_booster_pairs, fit_booster_reference
 from hyperrank.reference.kinds import NoReference, Reference, ScoresReference
 from hyperrank.reference.models import ModelReference, fitted_model, is_fitted
 
-__all__ = ["REFERENCES", "check_reference", "fit_reference", "is_fitted_here"]
+__all__ = ["REFERENCES", "check_reference", "fit_reference", "is_fitted_here", "is_grown"]
 
 #: References that are named; anything else must be a model with ``predict``.
 REFERENCES = ("booster_pairs", "boosters", "lightgbm", "scores")
@@ -44,9 +45,14 @@ def is_fitted_here(reference: Any) -> bool:
     return reference is not None and not is_fitted(reference)
 
 
+def is_grown(reference: Any) -> bool:
+    """Whether `fit_reference` grows boosters for it."""
+    return isinstance(reference, str) and reference in ("booster_pairs", "boosters", "lightgbm")
+
+
 def fit_reference(
     reference: Any,
-    X: NDArray[np.float32],
+    X: FeatureRows,
     Y: NDArray[np.float32],
     lists: QueryLists,
     *,
@@ -98,6 +104,7 @@ def fit_reference(
         "list_weight": list_weight,
         "n_jobs": n_jobs,
     }
+    X = np.asarray(X)
     if reference == "lightgbm":
         return fit_booster_reference(X, Y, lists, objectives=[main], **options)
     if reference == "boosters":

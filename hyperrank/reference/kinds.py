@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists
+from hyperrank.mapped import FeatureRows
 
 __all__ = ["NoReference", "Reference", "ScoresReference"]
 
@@ -25,14 +26,12 @@ class Reference:
     #: Whether the caller must pass ``ref_scores``.
     needs_scores = False
 
-    def parts(
-        self, X: NDArray[np.float32], lists: QueryLists, frame: Any, ref_scores: Any
-    ) -> NDArray[np.float64]:
+    def parts(self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: Any) -> NDArray[np.float64]:
         """Scores of shape (n, 1), or (n, m) to be mixed by weights, of grouped rows.
 
         Parameters
         ----------
-        X : ndarray of shape (n, d), float32
+        X : ndarray or MappedRows of shape (n, d), float32
             Checked features of grouped rows.
         lists : QueryLists
             The lists of the rows, and the way back to the caller's order.
@@ -85,9 +84,7 @@ class MixedReference(Reference):
     def __init__(self, reference: Reference, weights: NDArray[np.float64]) -> None:
         self.reference, self.weights = reference, weights
 
-    def parts(
-        self, X: NDArray[np.float32], lists: QueryLists, frame: Any, ref_scores: Any
-    ) -> NDArray[np.float64]:
+    def parts(self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: Any) -> NDArray[np.float64]:
         """The mixed scores, shape (n, 1)."""
         return self.mix(self.reference.parts(X, lists, frame, ref_scores), self.weights[None])
 
@@ -96,9 +93,7 @@ class MixedReference(Reference):
 class NoReference(Reference):
     """No reference: all scores 0."""
 
-    def parts(
-        self, X: NDArray[np.float32], lists: QueryLists, frame: Any, ref_scores: Any
-    ) -> NDArray[np.float64]:
+    def parts(self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: Any) -> NDArray[np.float64]:
         """Zeros of shape (n, 1)."""
         return np.zeros((len(X), 1))
 
@@ -109,8 +104,6 @@ class ScoresReference(Reference):
 
     needs_scores = True
 
-    def parts(
-        self, X: NDArray[np.float32], lists: QueryLists, frame: Any, ref_scores: Any
-    ) -> NDArray[np.float64]:
+    def parts(self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: Any) -> NDArray[np.float64]:
         """The caller's scores, shape (n, 1)."""
         return lists.group(np.asarray(ref_scores, dtype=np.float64))[:, None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviations
+from hyperrank.mapped import FeatureRows, MappedRows
 from hyperrank.reference.kinds import Reference
 
 __all__ = ["MixedModelsReference", "ModelReference", "fit_models", "fitted_model", "is_fitted", "take_rows"]
+
+#: Rows of a file that a model scores at a time.
+ROWS_AT_ONCE = 1 << 16
 
 
 @storable
@@ -33,11 +37,11 @@ class ModelReference(Reference):
     def __init__(self, model: Any) -> None:
         self.model = model
 
-    def parts(
-        self, X: NDArray[np.float32], lists: QueryLists, frame: Any, ref_scores: Any
-    ) -> NDArray[np.float64]:
+    def parts(self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: Any) -> NDArray[np.float64]:
         """The model's predictions, shape (n, 1)."""
-        scores = np.asarray(self.model.predict(_for_models(frame)), dtype=np.float64)
+        scores = np.concatenate(
+            [np.asarray(self.model.predict(part)) for part in _parts(frame)], dtype=np.float64
+        )
         if scores.ndim == 2 and scores.shape[1] == 1:
             scores = scores[:, 0]
         if scores.shape != (len(X),) or not np.isfinite(scores).all():
@@ -69,9 +73,7 @@ class MixedModelsReference(Reference):
         """The models of some objectives; the first of them stands for the reference ranker."""
         return MixedModelsReference([self.models[j] for j in which], self.scales[which], 0)
 
-    def parts(
-        self, X: NDArray[np.float32], lists: QueryLists, frame: Any, ref_scores: Any
-    ) -> NDArray[np.float64]:
+    def parts(self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: Any) -> NDArray[np.float64]:
         """Standardised predictions of each model, shape (n, m)."""
         parts = [ModelReference(model).parts(X, lists, frame, None) for model in self.models]
         return np.column_stack(parts) / self.scales
@@ -79,7 +81,7 @@ class MixedModelsReference(Reference):
 
 def fit_models(
     model: Any,
-    X: NDArray[np.float32],
+    X: FeatureRows,
     Y: NDArray[np.float32],
     lists: QueryLists,
     *,
@@ -114,11 +116,21 @@ def fit_models(
 
 def take_rows(frame: Any, rows: NDArray[np.int64]) -> Any:
     """Rows of an array, sparse matrix or frame; of anything else that can be made an array."""
+    if isinstance(frame, MappedRows):
+        return frame.take(rows)
     if hasattr(frame, "iloc"):
         return frame.iloc[rows]
     if hasattr(frame, "tocsr"):  # some sparse formats have no rows
         return frame.tocsr()[rows]
     return (frame if hasattr(frame, "shape") else np.asarray(frame))[rows]
+
+
+def _parts(frame: Any) -> Iterator[Any]:
+    """Features as models take them: at once, or of rows in a file some at a time."""
+    if not isinstance(frame, MappedRows):
+        yield _for_models(frame)
+        return
+    yield from frame.parts(ROWS_AT_ONCE)
 
 
 def _for_models(frame: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,10 @@ from hyperrank.lists import QueryLists
 from hyperrank.losses import ListLoss, Prepared, prepare
 from hyperrank.training.anchor import Anchor
 
-__all__ = ["Batch", "ListTensors", "Margin", "document_batches"]
+__all__ = ["Batch", "FeaturesOf", "ListTensors", "Margin", "document_batches"]
+
+#: What a network sees of some grouped rows, which make whole lists: made when it is asked for.
+FeaturesOf = Callable[[NDArray[np.int64], QueryLists], Tensor]
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,8 @@ class ListTensors:
 
     Parameters
     ----------
-    features : Tensor of shape (n, d)
-        Transformed features of grouped rows.
+    features : Tensor of shape (n, d), or callable
+        Transformed features of grouped rows; or what gives those of some rows, where all would be too many.
     labels : Tensor of shape (n, m)
         Labels of grouped rows.
     lists : QueryLists
@@ -89,7 +92,7 @@ class ListTensors:
 
     def __init__(
         self,
-        features: Tensor,
+        features: Tensor | FeaturesOf,
         labels: Tensor,
         lists: QueryLists,
         query_weight: Tensor | None = None,
@@ -114,12 +117,12 @@ class ListTensors:
     def batch(self, which: NDArray[np.int64]) -> Batch:
         """The lists numbered `which`."""
         rows, lists = self.lists.take(which)
-        device = self.features.device
+        device = self.labels.device
         at = torch.from_numpy(rows).to(device)
         numbers = torch.from_numpy(which).to(device)
         weight = None if self.query_weight is None else self.query_weight[numbers]
         return Batch(
-            features=self.features[at],
+            features=self.features[at] if isinstance(self.features, Tensor) else self.features(rows, lists),
             labels=self.labels[at],
             offsets=torch.from_numpy(lists.offsets).to(device),
             index=torch.from_numpy(lists.index).to(device),

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from hyperrank import datasets
 from hyperrank.datasets import chunks, convert, load_letor, open_store
-from hyperrank.files import is_mapped
 from hyperrank.lists import QueryLists
+from hyperrank.mapped import is_mapped
 
 
 def same(store, data):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hyperrank import HyperDPORanker, MixedScoresRanker, datasets
-from hyperrank.files import is_mapped
+from hyperrank.mapped import is_mapped
 from hyperrank.rankers import streamed
 
 
