@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from hyperrank.assigned import TRADE_OFF
 from hyperrank.choosing import Choosing
+from hyperrank.files import write_atomically
 from hyperrank.metrics import hypervolume, non_dominated
+from hyperrank.pages import front_page
 from hyperrank.simplex import as_weights
 from hyperrank.tradeoff import Selection, known
 
@@ -183,6 +186,68 @@ class ParetoFront(Choosing):
         return draw_front(
             self, [shown] if isinstance(shown, str) else list(shown), ax, list(others), selection, color_by
         )
+
+    def to_html(
+        self,
+        path: str | Path,
+        *,
+        title: str | None = None,
+        selection: Selection | None = None,
+        level: float = 0.9,
+        n_resamples: int = 2000,
+        random_state: int = 0,
+    ) -> Path:
+        """Write a page on which people choose a trade-off without Python.
+
+        They move the weights, or limits, and see what each objective reaches, how sure that is, and how it
+        stands to the reference. The page is one file that fetches nothing and opens in any browser. It picks
+        by the rules of `select`, and gives what was picked as a line of Python.
+
+        Parameters
+        ----------
+        path : path
+            Where to write; its folder must exist. A file that is there is replaced, whole or not at all.
+        title : str, optional
+            Heading of the page.
+        selection : Selection, optional
+            The trade-off of this front to open with; by default what `select` picks.
+        level : float, default 0.9
+            Of the intervals, which are those of `Selection.interval`.
+        n_resamples : int, default 2000
+            How often queries are resampled for them. The page itself carries up to 1,000 of the resamples,
+            to tell how sure limits are kept.
+        random_state : int, default 0
+            Seed of the resamples.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        ValueError
+            If an option means nothing, or `selection` is not of this front.
+        OSError
+            If the file cannot be written; then nothing has changed.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> front = ParetoFront([[0.42, 0.30], [0.35, 0.40]], [[1, 0], [0, 1]], names=["relevance", "clicks"])
+        >>> front.to_html(pathlib.Path(folder.name, "front.html")).stat().st_size < 100_000
+        True
+        >>> folder.cleanup()
+        """
+        page = front_page(
+            self,
+            title=title,
+            selection=selection,
+            level=level,
+            n_resamples=n_resamples,
+            random_state=random_state,
+        )
+        return write_atomically(path, page.encode("utf-8", "replace"))
 
     def to_frame(self) -> pd.DataFrame:
         """All in one table: columns ``weight_<objective>``, ``<objective>`` and ``non_dominated``."""

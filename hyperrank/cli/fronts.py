@@ -50,6 +50,9 @@ def front_text(front: ParetoFront) -> str:
 def write_front(path: Path, front: ParetoFront) -> None:
     """Write a front in the form that the name of the file says, whole or not at all."""
     kind = path.suffix.lower()
+    if kind in (".html", ".htm"):
+        front.to_html(path)
+        return
     if kind == ".json":
         content = json.dumps(plain(front_document(front)), indent=1, allow_nan=False).encode() + b"\n"
     elif kind == ".csv":

@@ -1,0 +1,113 @@
+// "What matters", and the one state that everything on the page shows.
+const state = { index: front.first, wish: front.weights[front.first].slice(), limits: range(m).map(() => null) };
+const sliders = [];
+const levels = range(m).map((j) => [...new Set(front.weights.map((w) => w[j]))].sort((a, b) => a - b));
+let held = null;
+let talk = null;
+
+function buildWeights() {
+  byId("weights").append(...range(m).map((j) => {
+    const slider = element("input", { type: "range", id: `weight-${j}`, min: 0, max: 100, step: 0.1,
+      "aria-describedby": "weights-hint" });
+    const output = element("output", { for: `weight-${j}` });
+    slider.addEventListener("pointerdown", () => { held = j; });
+    slider.addEventListener("input", () => weigh(j, Number(slider.value) / 100));
+    slider.addEventListener("change", () => {
+      held = null;
+      showWeights();
+    });
+    slider.disabled = levels[j].length === 1;
+    sliders.push({ slider, output });
+    return element("div", { class: "control" }, element("label", { for: `weight-${j}` }, named(j)), output, slider);
+  }));
+}
+
+// Keys move by small steps, and there may be no other trade-off so near: then they go to the next that there is.
+function weigh(j, value) {
+  const before = front.weights[state.index][j];
+  let wish = moved(state.wish, j, value);
+  let index = nearest(wish);
+  if (held !== j && value !== before && Math.abs(front.weights[index][j] - before) < 1e-12) {
+    const further = value > before
+      ? levels[j].find((level) => level > before + 1e-12) : levels[j].findLast((level) => level < before - 1e-12);
+    if (further !== undefined) {
+      wish = moved(state.wish, j, further);
+      index = nearest(wish, range(k).filter((i) => Math.abs(front.weights[i][j] - further) < 1e-12));
+    }
+  }
+  state.wish = held === j ? wish : moved(wish, j, front.weights[index][j]);
+  show(index);
+}
+
+// From the chart, the table or the limits.
+function take(index) {
+  state.wish = front.weights[index].slice();
+  show(index);
+}
+
+function show(index) {
+  state.index = index;
+  document.body.dataset.tradeOff = index;
+  showWeights();
+  showOutcome(index, state.limits);
+  markDots();
+  showKept();
+  showAsked();
+  byId("python").textContent = predictLine(index);
+  byId("copied").textContent = "";
+  byId("table").querySelectorAll("tbody tr:not(.is-reference)").forEach((row, i) => {
+    row.classList.toggle("now", i === index);
+  });
+  say(sentence(index));
+}
+
+function showWeights() {
+  sliders.forEach(({ slider, output }, j) => {
+    const weight = front.weights[state.index][j];
+    if (held !== j) slider.value = 100 * weight;
+    output.textContent = percent(weight, Number((100 * weight).toFixed(1)) % 1 ? 1 : 0);
+    slider.setAttribute("aria-valuetext", output.textContent);
+  });
+  byId("snapped").replaceChildren("Nearest measured trade-off: ",
+    element("b", {}, `number ${state.index + 1}`), ` of ${k.toLocaleString("en")}`);
+}
+
+// Ears get the last of many quick changes.
+function say(text) {
+  clearTimeout(talk);
+  talk = setTimeout(() => { byId("said").textContent = text; }, 400);
+}
+
+async function copyLine() {
+  let done = false;
+  try {
+    await navigator.clipboard.writeText(byId("python").textContent);
+    done = true;
+  } catch {
+    getSelection().selectAllChildren(byId("python"));
+    done = document.execCommand("copy");
+  }
+  byId("copied").textContent = done ? "Copied." : "The line is selected: copy it with Ctrl+C.";
+}
+
+function buildTable() {
+  byId("all").open = false;
+  byId("table").querySelectorAll("tbody tr:not(.is-reference)").forEach((row, i) => {
+    const head = row.querySelector("th");
+    const button = element("button", { type: "button", "aria-label": `Take trade-off ${i + 1}` }, head.textContent);
+    button.addEventListener("click", () => take(i));
+    head.replaceChildren(button);
+  });
+}
+
+byId("live").hidden = false;
+buildWeights();
+buildOutcome();
+buildLimits();
+buildChart();
+buildTable();
+byId("copy").addEventListener("click", copyLine);
+window.addEventListener("resize", () => showOutcome(state.index, state.limits));
+limitsChanged();
+show(state.index);
+clearTimeout(talk);
