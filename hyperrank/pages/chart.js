@@ -133,8 +133,8 @@ function referenceMark(x, y, flat) {
 
 function dot(i, x, y, flat) {
   const place = [x.at(front.points[i][x.j]), flat ? 50 : y.at(front.points[i][y.j])];
-  const node = drawn("g", { class: "trade-off", role: "radio", "data-focus": `dot-${i}`, tabindex: -1,
-    "aria-label": sentence(i), transform: `translate(${place.join(" ")})` },
+  const node = drawn("g", { class: "trade-off", role: "radio", "data-focus": `dot-${i}`, class: "trade-off",
+    transform: `translate(${place.join(" ")})` },
   drawn("circle", { class: "target", r: 11 }), drawn("path", { class: "mark" }));
   node.addEventListener("click", () => { take(i); node.focus({ preventScroll: true }); });
   node.addEventListener("keydown", (event) => walk(event, i));
@@ -143,25 +143,23 @@ function dot(i, x, y, flat) {
   return node;
 }
 
-// What is chosen, and what keeps the limits, may change without the axes.
+// What is chosen, and what keeps the limits, may change without the axes: then only those are touched that change.
 function markDots() {
   chart.dots.forEach((node, i) => {
-    const out = !keeps(i, state.limits);
-    const kind = out ? "out" : front.nonDominated[i] ? "good" : "beaten";
+    const kind = !keeps(i, state.limits) ? "out" : front.nonDominated[i] ? "good" : "beaten";
     const now = i === state.index;
-    const mark = node.querySelector(".mark");
-    node.setAttribute("class", `trade-off ${kind}${now ? " now" : ""}`);
-    mark.setAttribute("class", `mark ${now && !out ? "now" : kind}`);
-    mark.setAttribute("d", SHAPES[now && !out ? "now" : kind]);
-    node.setAttribute("aria-checked", now);
-    node.setAttribute("tabindex", now ? 0 : -1);
-    node.setAttribute("aria-label", sentence(i) + (out ? " It breaks a limit." : ""));
+    const looks = `trade-off ${kind}${now ? " now" : ""}`;
+    if (node.getAttribute("class") === looks) return;
+    const shape = now && kind !== "out" ? "now" : kind;
+    filled(node, { class: looks, "aria-checked": now, tabindex: now ? 0 : -1,
+      "aria-label": sentence(i) + (kind === "out" ? " It breaks a limit." : "") }, []);
+    filled(node.querySelector(".mark"), { class: `mark ${shape}`, d: SHAPES[shape] }, []);
     const ring = node.querySelector(".ring");
-    if (ring) ring.remove();
-    if (now) node.append(drawn("circle", { class: "ring", r: 11 }));
+    if (ring && !now) ring.remove();
+    if (!ring && now) node.append(drawn("circle", { class: "ring", r: 11 }));
   });
   const now = chart.dots[state.index];
-  if (now && now !== document.activeElement && now.parentNode) now.parentNode.append(now);
+  if (now && now !== document.activeElement && now !== now.parentNode.lastChild) now.parentNode.append(now);
 }
 
 // Left and right go by the one objective, up and down by the other.

@@ -1,6 +1,7 @@
 // "What matters", and the one state that everything on the page shows.
 const state = { index: front.first, wish: front.weights[front.first].slice(), limits: range(m).map(() => null) };
 const sliders = [];
+const rows = [...byId("table").querySelectorAll("tbody tr:not(.is-reference)")];
 const levels = range(m).map((j) => [...new Set(front.weights.map((w) => w[j]))].sort((a, b) => a - b));
 let held = null;
 let talk = null;
@@ -55,9 +56,7 @@ function show(index) {
   showAsked();
   byId("python").textContent = predictLine(index);
   byId("copied").textContent = "";
-  byId("table").querySelectorAll("tbody tr:not(.is-reference)").forEach((row, i) => {
-    row.classList.toggle("now", i === index);
-  });
+  rows.forEach((row, i) => row.classList.toggle("now", i === index));
   say(sentence(index));
 }
 
@@ -92,7 +91,7 @@ async function copyLine() {
 
 function buildTable() {
   byId("all").open = false;
-  byId("table").querySelectorAll("tbody tr:not(.is-reference)").forEach((row, i) => {
+  rows.forEach((row, i) => {
     const head = row.querySelector("th");
     const button = element("button", { type: "button", "aria-label": `Take trade-off ${i + 1}` }, head.textContent);
     button.addEventListener("click", () => take(i));
