@@ -1,5 +1,5 @@
 // "All trade-offs": two objectives against each other.
-const EDGE = { left: 62, right: 18, top: 14, bottom: 52 };
+const EDGE = { left: 70, right: 18, top: 14, bottom: 64 };
 const plot = byId("plot");
 const tip = byId("tip");
 const chart = { axes: [0, Math.min(1, m - 1)], dots: [], size: [0, 0], scales: [], dragging: false };
@@ -57,9 +57,9 @@ function drawChart() {
   const parts = [...ticks(0, x)];
   if (!flat) parts.push(...ticks(1, y));
   parts.push(...barriers(flat ? [x] : [x, y]));
-  if (front.reference) parts.push(referenceMark(x, y, flat));
   chart.dots = range(k).map((i) => dot(i, x, y, flat));
   parts.push(drawn("g", { role: "radiogroup", "aria-label": "Trade-offs" }, ...drawOrder().map((i) => chart.dots[i])));
+  if (front.reference) parts.push(referenceMark(x, y, flat));
   plot.replaceChildren(...parts);
   markDots();
   if (focused) {
@@ -99,8 +99,8 @@ function ticks(side, scale) {
       ? { x1: at, x2: at, y1: EDGE.top, y2: height - EDGE.bottom }
       : { x1: EDGE.left, x2: width - EDGE.right, y1: at, y2: at };
     const place = side === 0
-      ? { x: at, y: height - EDGE.bottom + 18, "text-anchor": "middle" }
-      : { x: EDGE.left - 14, y: at + 4, "text-anchor": "end" };
+      ? { x: at, y: height - EDGE.bottom + 30, "text-anchor": "middle" }
+      : { x: EDGE.left - 19, y: at + 4, "text-anchor": "end" };
     parts.push(drawn("line", { class: "grid", ...ends }), drawn("text", { class: "number", ...place }, text));
   }
   const middle = (scale.from + scale.to) / 2;

@@ -48,7 +48,9 @@ def front_evidence(front: ParetoFront, level: float, n_resamples: int, seed: int
     if front.per_query is None:
         return {"missing": "The front holds no values by query, so that nothing is known of its uncertainty."}
     if not front._agrees(front.points, front.per_query):
-        return {"missing": "The values by query are not those of the points, so that they tell no uncertainty."}
+        return {
+            "missing": "The values by query are not those of the points, so that they tell no uncertainty."
+        }
     beside = _beside(front)
     of_reference = None if beside is None else _means(beside[None], n_resamples, seed)[:, 0]
     kept = min(_kept(len(front), len(front.names)), n_resamples)

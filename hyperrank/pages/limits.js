@@ -88,8 +88,8 @@ function showKept(why = null) {
     : whyNone(state.limits)];
   if (number) parts.push(now ? "The chosen one does." : "The chosen one does not.");
   if (canBeSure && now) {
-    parts.push(`It does so in ${percent(confidenceOf(state.index, state.limits), 1)} of `
-      + `${resamples.number.toLocaleString("en")} resamples of the queries.`);
+    parts.push(`On other such queries it would in about ${percent(confidenceOf(state.index, state.limits), 1)} `
+      + `of cases (${resamples.number.toLocaleString("en")} resamples).`);
   }
   byId("kept").textContent = parts.join(" ");
 }

@@ -21,6 +21,7 @@ function buildOutcome() {
   const key = [["dot", "this trade-off"], ["span", `its ${level} interval`], ["band", "all trade-offs"]];
   if (evidence.missing) key.splice(1, 1);
   if (front.reference) key.push(["tick", "reference"]);
+  key.push(["limit", "its limit"]);
   byId("outcome-key").append(...key.map(([mark, text]) =>
     element("span", {}, element("i", { class: mark }), text)));
 }

@@ -53,6 +53,16 @@ def test_files_of_fronts(hr, files, front, tmp_path):
     assert b"<svg" in (tmp_path / "front.svg").read_bytes()
 
 
+def test_the_page_of_a_front(hr, files, front, tmp_path):
+    page, table = tmp_path / "front.html", tmp_path / "front.csv"
+    result = hr(f"front model.safetensors test.csv --html {page} --out {table}")
+    assert result.stderr.endswith(f"{table}: 66 trade-offs\n{page}: 66 trade-offs\n")
+    assert page.read_text() == front.to_html(tmp_path / "same.html").read_text()
+    assert "exists already" in hr(f"front model.safetensors test.csv --html {page}", code=1).stderr
+    hr(f"front model.safetensors test.csv --points 3 --html {page} --force")
+    assert "must end in .html" in hr(f"front model.safetensors test.csv --html {table}.txt", code=1).stderr
+
+
 def test_metric_points_and_temperature(hr, files):
     options = "--metric map --points 5 --temperature 3 --json"
     found = json.loads(hr(f"front model.safetensors test.csv {options}").stdout)

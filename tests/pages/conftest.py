@@ -40,7 +40,9 @@ def opened(browser, tmp_path) -> Iterator[Callable[..., Any]]:
     """Open the page of a front: ``opened(front, width=360)``. It must neither complain nor ask for anything."""
     pages, complaints, asked = [], [], []
 
-    def look_at(front: ParetoFront, width: int = 1200, script: bool = True, scheme: str = "light", **options: Any):
+    def look_at(
+        front: ParetoFront, width: int = 1200, script: bool = True, scheme: str = "light", **options: Any
+    ):
         path = front.to_html(tmp_path / f"{len(pages)}.html", **options)
         page = browser.new_page(
             viewport={"width": width, "height": 900}, java_script_enabled=script, color_scheme=scheme

@@ -62,7 +62,18 @@ def test_the_tab_key_reaches_all_that_can_be_used(opened):
         if at in seen:
             break
         seen.append(at)
-    order = ["weight-0", "limit-0", "limit-slider-0", "maximize", "confidence", "best", "axis-y", "axis-x", "line", "copy"]
+    order = [
+        "weight-0",
+        "limit-0",
+        "limit-slider-0",
+        "maximize",
+        "confidence",
+        "best",
+        "axis-y",
+        "axis-x",
+        "line",
+        "copy",
+    ]
     assert [at for at in seen if at in order] == order
     assert {"tab-0", "tab-1"} < set(seen)
     assert any(at.startswith("dot-") for at in seen)

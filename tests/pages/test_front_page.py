@@ -60,7 +60,9 @@ def test_differences_are_paired(tmp_path):
     # Without noise the difference is one number for all queries, but for those that are cut at 0.
     assert np.abs(np.stack([low, high]) - gains).max() < 0.02
     assert np.ptp(np.array(evidence["interval"]), axis=-1).min() > 0.03
-    same = measured(points=front.points.iloc[:1], weights=front.weights.iloc[:1], per_query=front.per_query[:1])
+    same = measured(
+        points=front.points.iloc[:1], weights=front.weights.iloc[:1], per_query=front.per_query[:1]
+    )
     same = ParetoFront(
         same.points,
         same.weights,
@@ -75,7 +77,9 @@ def test_differences_are_paired(tmp_path):
 def test_resamples_are_those_of_select_in_two_bytes(tmp_path):
     front = measured(k=6)
     packed = data_of(text_of(front, tmp_path))["evidence"]["resamples"]
-    steps = np.frombuffer(base64.b64decode(packed["steps"]), "<u2").reshape(packed["number"], len(front) + 1, 3)
+    steps = np.frombuffer(base64.b64decode(packed["steps"]), "<u2").reshape(
+        packed["number"], len(front) + 1, 3
+    )
     means = np.array(packed["low"]) + steps * np.array(packed["step"])
     chosen = front.select(n_resamples=packed["number"])
     assert np.abs(means[:, chosen.index] - chosen.evidence.means).max() < 1e-5
@@ -113,7 +117,9 @@ def test_what_is_unknown_is_said(tmp_path, changes, reason):
     assert reason in evidence["missing"]
 
 
-@pytest.mark.parametrize("changes", [{"reference": None}, {"reference_per_query": None}, {"reference": [0.9] * 3}])
+@pytest.mark.parametrize(
+    "changes", [{"reference": None}, {"reference_per_query": None}, {"reference": [0.9] * 3}]
+)
 def test_without_a_reference_by_query_there_are_no_differences(tmp_path, changes):
     evidence = data_of(text_of(measured(**changes), tmp_path))["evidence"]
     assert evidence["difference"] is evidence["reference"] is None
@@ -149,7 +155,9 @@ def test_names_stay_names(tmp_path):
     found.feed(page)
     assert found.scripts == 2
     assert found.cells == [NASTY[1], *NASTY, *NASTY]
-    assert page.count("boom()") == page.count("&lt;/script&gt;&lt;script&gt;boom()") + 2  # JSON: name, literal
+    assert (
+        page.count("boom()") == page.count("&lt;/script&gt;&lt;script&gt;boom()") + 2
+    )  # JSON: name, literal
     assert [eval(literal) for literal in data_of(page)["literals"]] == NASTY
 
 
@@ -191,7 +199,9 @@ def test_without_a_script_every_number_is_there(tmp_path):
     front = measured(2, 5)
     page = text_of(front, tmp_path)
     assert "<noscript>" in page
-    cells = re.findall(r"<td>([\d.]*)</td>", re.search(r'<table id="table">(.*?)</table>', page, re.DOTALL)[1])
+    cells = re.findall(
+        r"<td>([\d.]*)</td>", re.search(r'<table id="table">(.*?)</table>', page, re.DOTALL)[1]
+    )
     rows = np.array([float(cell or "nan") for cell in cells]).reshape(-1, 4)
     np.testing.assert_allclose(rows[0, 2:], front.reference, atol=5e-5)
     np.testing.assert_allclose(rows[1:], np.hstack([front.weights, front.points]), atol=5e-5)
