@@ -124,7 +124,7 @@ def _plain(values: NDArray[np.float64]) -> Any:
 
 
 def _packed(means: NDArray[np.float64]) -> dict[str, Any]:
-    """Resampled means of shape (r, rows, m) in two bytes each, by objective from its smallest to its largest."""
+    """Resampled means of shape (r, rows, m) in two bytes each: steps between an objective's extremes."""
     known = ~np.isnan(means)
     low = np.where(known, means, np.inf).min(axis=(0, 1))
     high = np.where(known, means, -np.inf).max(axis=(0, 1))

@@ -11,10 +11,16 @@ from hyperrank.front import ParetoFront
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 #: Quiet, and without anything that would ask a network.
-OPTIONS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage"
-).split()
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
 
 
 @pytest.fixture(scope="package")
@@ -37,7 +43,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def opened(browser, tmp_path) -> Iterator[Callable[..., Any]]:
-    """Open the page of a front: ``opened(front, width=360)``. It must neither complain nor ask for anything."""
+    """Open the page of a front: ``opened(front, width=360)``. It may not complain, nor ask for anything."""
     pages, complaints, asked = [], [], []
 
     def look_at(

@@ -6,9 +6,11 @@ from page_fronts import measured
 CONTROLS = "input, select, button, summary, a[href], [tabindex='0'], [role=slider], [role=radio]"
 
 #: What a control is called: as browsers compute it, in the cases that the page has.
-NAMES = """controls => controls.filter(c => c.checkVisibility() || c.matches('svg *')).map(c => [c.outerHTML.slice(0, 80),
-  (c.getAttribute('aria-label') || [...(c.labels || [])].map(l => l.textContent).join(' ')
-   || (c.matches('button, summary, a') ? c.textContent : '')).trim()])"""
+NAMES = """controls => controls.filter(c => c.checkVisibility()).map(c => {
+  const labels = [...(c.labels || [])].map(label => label.textContent).join(' ');
+  const content = c.matches('button, summary, a') ? c.textContent : '';
+  return [c.outerHTML.slice(0, 80), (c.getAttribute('aria-label') || labels || content).trim()];
+})"""
 
 #: Contrast by the formula of WCAG 2, of each visible piece of text with what lies behind it.
 CONTRASTS = """() => {
@@ -29,7 +31,8 @@ CONTRASTS = """() => {
   while (walker.nextNode()) {
     const node = walker.currentNode.parentElement;
     const text = walker.currentNode.textContent.trim();
-    if (!text || node.matches('script, style, option, :disabled, .skip, noscript *') || !node.checkVisibility()) continue;
+    if (!text || node.matches('script, style, option, :disabled, .skip, noscript *')) continue;
+    if (!node.checkVisibility()) continue;
     const style = getComputedStyle(node);
     const fore = channels(node.closest('svg') ? style.fill : style.color);
     const [a, b] = [luminance(fore), luminance(behind(node))].sort((x, y) => y - x);
@@ -37,6 +40,12 @@ CONTRASTS = """() => {
   }
   return found;
 }"""
+
+
+FOCUSED = """(() => {
+  const at = document.activeElement;
+  return at.id || at.dataset.focus || at.outerHTML.slice(0, 60);
+})()"""
 
 
 def test_every_control_has_a_name(opened):
@@ -56,9 +65,7 @@ def test_the_tab_key_reaches_all_that_can_be_used(opened):
     seen = []
     for _ in range(wanted + 1):
         page.keyboard.press("Tab")
-        at = page.evaluate(
-            "(() => { const a = document.activeElement; return a.id || a.dataset.focus || a.outerHTML.slice(0, 60); })()"
-        )
+        at = page.evaluate(FOCUSED)
         if at in seen:
             break
         seen.append(at)
