@@ -92,7 +92,7 @@ function keepsSome(j) {
 function ticks(side, scale) {
   const [width, height] = chart.size;
   const parts = [];
-  const many = side === 0 ? Math.max(2, Math.floor(width / 110)) : 5;
+  const many = side === 0 ? Math.max(2, Math.floor(width / 85)) : 5;
   for (const { value, text } of roundNumbers(scale.low, scale.high, many)) {
     const at = scale.at(value);
     const ends = side === 0
@@ -107,7 +107,8 @@ function ticks(side, scale) {
   const place = side === 0
     ? { x: middle, y: height - 10 } : { transform: `translate(13 ${middle}) rotate(-90)` };
   const name = short(front.names[scale.j], Math.max(12, Math.floor(Math.abs(scale.to - scale.from) / 11)));
-  parts.push(drawn("text", { class: "title", "text-anchor": "middle", ...place }, `${name} \u2192`));
+  parts.push(drawn("text", { class: "title", "text-anchor": "middle", ...place },
+    drawn("tspan", {}, name), " \u2192"));
   return parts;
 }
 

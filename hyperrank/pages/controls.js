@@ -54,7 +54,7 @@ function show(index) {
   markDots();
   showKept();
   showAsked();
-  byId("python").textContent = predictLine(index);
+  byId("python").replaceChildren(...predictLine(index));
   byId("copied").textContent = "";
   rows.forEach((row, i) => row.classList.toggle("now", i === index));
   say(sentence(index));

@@ -101,7 +101,7 @@ const asked = () => {
 
 function showAsked() {
   byId("asked").hidden = !limited(state.limits).length && asked()[0] === null;
-  byId("select-line").textContent = selectLine(state.limits, ...asked());
+  byId("select-line").replaceChildren(...selectLine(state.limits, ...asked()));
 }
 
 function takeBest() {

@@ -46,19 +46,22 @@ function sentence(i) {
   return `Trade-off ${i + 1} of ${k}: ${values.join("; ")}.${beaten}`;
 }
 
-const dictionary = (pairs) => `{${pairs.map(([j, number]) => `${front.literals[j]}: ${number}`).join(", ")}}`;
+// Lines of Python come in parts: a name in them must not turn the writing of what stands around it.
+const literal = (j) => element("bdi", {}, front.literals[j]);
+const dictionary = (pairs) =>
+  ["{", ...pairs.flatMap(([j, number], n) => [n ? ", " : "", literal(j), `: ${number}`]), "}"];
 const predictLine = (i) =>
-  `ranker.predict(X, qid=qid, weights=${dictionary(range(m).map((j) => [j, front.weights[i][j]]))})`;
+  ["ranker.predict(X, qid=qid, weights=", ...dictionary(range(m).map((j) => [j, front.weights[i][j]])), ")"];
 
 function selectLine(limits, maximize, sure) {
   const bound = limited(limits);
   const options = [];
-  if (bound.length) options.push(`at_least=${dictionary(bound.map((j) => [j, limits[j]]))}`);
-  if (maximize !== null) options.push(`maximize=${front.literals[maximize]}`);
-  if (bound.length && !relative) options.push("relative=False");
+  if (bound.length) options.push(["at_least=", ...dictionary(bound.map((j) => [j, limits[j]]))]);
+  if (maximize !== null) options.push(["maximize=", literal(maximize)]);
+  if (bound.length && !relative) options.push(["relative=False"]);
   if (bound.length && sure !== null) {
-    options.push(`confidence=${sure}`, `n_resamples=${resamples.number}`);
-    if (evidence.seed) options.push(`random_state=${evidence.seed}`);
+    options.push([`confidence=${sure}`], [`n_resamples=${resamples.number}`]);
+    if (evidence.seed) options.push([`random_state=${evidence.seed}`]);
   }
-  return `front.select(${options.join(", ")})`;
+  return ["front.select(", ...options.flatMap((parts, n) => [n ? ", " : "", ...parts]), ")"];
 }
