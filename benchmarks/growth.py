@@ -11,7 +11,7 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from benchmarks.growth_points import EPOCHS, METHODS, Point, measured_apart
 from benchmarks.growth_report import draw, table
-from benchmarks.machine import commit, versions
+from benchmarks.machine import commit, finished_records, versions
 
 __all__ = ["main", "predicted", "run"]
 
@@ -85,7 +85,7 @@ def run(
     skipped : list of str
         A line for each of the others, with the reason.
     """
-    known = {_key(record): record for record in _finished(path)}
+    known = {_key(record): record for record in finished_records(path)}
     records: list[dict[str, Any]] = []
     skipped: list[str] = []
     with tqdm(total=len(points), unit="point", dynamic_ncols=True) as bar:
@@ -146,18 +146,6 @@ def predicted(smaller: Sequence[tuple[int, float]], value: int) -> float:
 def _key(record: dict[str, Any]) -> tuple[Any, ...]:
     """What makes a measurement the same."""
     return tuple(record[name] for name in (*Point.__dataclass_fields__, "epochs"))
-
-
-def _finished(path: Path) -> Iterator[dict[str, Any]]:
-    """Records of a file; a last line that an interruption cut short does not count."""
-    if not path.exists():
-        return
-    text = path.read_text()
-    if text and not text.endswith("\n"):
-        text = text[: text.rfind("\n") + 1]
-        path.write_text(text)
-    for line in text.splitlines():
-        yield json.loads(line)
 
 
 def _without_out(command: str) -> str:

@@ -1,17 +1,21 @@
-"""What a figure was measured with: versions, machine, commit; and the memory of this process."""
+"""What a figure was measured with: versions, machine, commit; the memory of this process; figures kept."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "commit",
     "current_memory_bytes",
+    "finished_records",
     "machine",
     "peak_memory_bytes",
     "provenance",
@@ -97,6 +101,18 @@ def provenance(command: str) -> str:
         f"- Versions: {libraries}\n"
         f"- Machine: {described['cpu']}, {cores}{memory}, {described['system']}"
     )
+
+
+def finished_records(path: Path | None) -> Iterator[dict[str, Any]]:
+    """Records of a file of JSON lines; a last line that an interruption cut short does not count."""
+    if path is None or not path.exists():
+        return
+    text = path.read_text()
+    if text and not text.endswith("\n"):
+        text = text[: text.rfind("\n") + 1]
+        path.write_text(text)
+    for line in text.splitlines():
+        yield json.loads(line)
 
 
 def current_memory_bytes() -> int:

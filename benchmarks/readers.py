@@ -1,7 +1,8 @@
 """Reading LETOR text of MSLR's size: rows per second and memory beside scikit-learn's reader and others.
 
 Run ``python -m benchmarks.readers``; the files are the MSLR sample over and over, under query ids of their
-own, in a temporary folder (3 GB at 1.2 million rows). ``--rows 100000`` takes minutes.
+own, in a temporary folder (3 GB at 1.2 million rows). ``--rows 100000`` takes minutes. With ``--out``,
+finished readings are kept in ``readers.jsonl`` there and not repeated.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import provenance
+from benchmarks.machine import commit, finished_records, provenance
 from benchmarks.readers_methods import METHODS
 from hyperrank.datasets import convert, fetch_mslr_sample
 
-__all__ = ["main", "report", "write_files"]
+__all__ = ["main", "report", "run", "write_files"]
 
 OURS, THEIRS = "hyperrank.load_letor", "scikit-learn"
 #: How many times as fast as scikit-learn's reader ours is to be.
@@ -33,6 +34,8 @@ TARGET = 4.0
 OBJECTIVES = ("relevance", "quality", "quality2", "query_clicks", "url_clicks", "dwell")
 #: Documents of the small files that readers are started with.
 SMALL = 500
+#: Seconds after which a reading is given up: many times what the slowest takes of 1.2 million rows.
+PATIENCE = 7200.0
 NOTES = """\
 Each reading is a process of its own, after a small file that does not count; readers take turns. Seconds are
 medians (lowest to highest) on the clock, CPU seconds those of all threads; on busy cores one thread gets less
@@ -42,29 +45,58 @@ process held before. Files are in the system's cache."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _read(arguments)
-    found: dict[str, list[dict[str, float]]] = {}
-    failed: dict[str, str] = {}
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        kinds = {METHODS[name].file for name in options.methods}
-        small = write_files(SMALL, Path(folder, "small"), kinds)
-        files = write_files(options.rows, Path(folder, "full"), kinds)
-        for _ in range(options.repetitions):
-            for name in options.methods:
-                if name not in failed:
-                    kind = METHODS[name].file
-                    result = _measured_apart(name, small.get(kind), files.get(kind))
-                    if isinstance(result, str):
-                        failed[name] = result
-                    else:
-                        found.setdefault(name, []).append(result)
-        n_bytes = files["text"].stat().st_size
-    command = f"python -m benchmarks.readers --rows {options.rows} --repetitions {options.repetitions}"
-    text = report(found, failed, options.rows, n_bytes, command)
-    print(text)
+    kept = None
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
+        kept = options.out / "readers.jsonl"
+    found, failed = run(options.methods, options.rows, options.repetitions, kept, options.folder)
+    command = f"python -m benchmarks.readers --rows {options.rows} --repetitions {options.repetitions}"
+    text = report(found, failed, options.rows, command)
+    print(text)
+    if options.out is not None:
         (options.out / "readers.md").write_text(text)
     return 0
+
+
+def run(
+    methods: Sequence[str], rows: int, repetitions: int, kept: Path | None, folder: Path | None = None
+) -> tuple[dict[str, list[dict[str, Any]]], dict[str, str]]:
+    """Measure the readings that the file `kept` does not hold yet.
+
+    Returns
+    -------
+    found : dict
+        Readings of each method, those from before among them.
+    failed : dict
+        Methods that gave none, and why. They are tried again the next time.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    failed: dict[str, str] = {}
+    for record in finished_records(kept):
+        if record["data_rows"] == rows and record["method"] in methods:
+            found.setdefault(record["method"], []).append(record)
+    if all(len(found.get(name, [])) >= repetitions for name in methods):
+        return found, failed
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        kinds = {METHODS[name].file for name in methods}
+        small = write_files(SMALL, Path(temporary, "small"), kinds)
+        files = write_files(rows, Path(temporary, "full"), kinds)
+        for repetition in range(repetitions):
+            for name in methods:
+                if name in failed or len(found.get(name, [])) > repetition:
+                    continue
+                kind = METHODS[name].file
+                result = _measured_apart(name, small.get(kind), files.get(kind))
+                if isinstance(result, str):
+                    failed[name] = result
+                    continue
+                made = {"n_bytes": files["text"].stat().st_size, "commit": commit()}
+                record = {"method": name, "data_rows": rows, **result, **made}
+                found.setdefault(name, []).append(record)
+                if kept is not None:
+                    with kept.open("a") as file:
+                        file.write(json.dumps(record) + "\n")
+    return found, failed
 
 
 def write_files(n_rows: int, folder: Path, kinds: set[str]) -> dict[str, Path]:
@@ -133,28 +165,35 @@ def _measured_apart(name: str, small: Path | None, path: Path | None) -> dict[st
         str(small),
         str(path),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).resolve().parents[1])
+    home = Path(__file__).resolve().parents[1]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, cwd=home, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return f"took longer than {PATIENCE:.0f} s"
     if done.returncode:
         return (done.stderr.strip().splitlines() or ["failed"])[-1]
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return result
 
 
-def report(
-    found: dict[str, list[dict[str, Any]]], failed: dict[str, str], rows: int, n_bytes: int, command: str
-) -> str:
+def report(found: dict[str, list[dict[str, Any]]], failed: dict[str, str], rows: int, command: str) -> str:
     """The table as Markdown, with what made it and what it says of the target."""
     seconds = {name: median(r["seconds"] for r in results) for name, results in found.items()}
+    readings = [record for results in found.values() for record in results]
+    size = f", {readings[0]['n_bytes'] / 1e9:.2f} GB" if readings else ""
+    commits = sorted({str(record["commit"]) for record in readings})
     lines = [
         "# Reading LETOR text",
         "",
         provenance(command),
-        f"- Data: {rows:,} documents, the MSLR sample over and over, 136 features, {n_bytes / 1e9:.2f} GB",
+        f"- Readings measured at: {', '.join(commits) or 'none'}",
+        f"- Data: {rows:,} documents, the MSLR sample over and over, 136 features{size}",
         "",
         "| | rows per second | seconds | CPU seconds | times scikit-learn | memory, MiB | |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, results in found.items():
+    for name in (name for name in METHODS if name in found):
+        results = found[name]
         clock = [r["seconds"] for r in results]
         times = f"{seconds[THEIRS] / seconds[name]:.2f}" if THEIRS in seconds else "-"
         lines.append(
@@ -163,7 +202,8 @@ def report(
             f"| {median(r['cpu'] for r in results):.2f} | {times} "
             f"| {max(r['memory'] for r in results) / 2**20:,.0f} | {METHODS[name].note} |"
         )
-    lines += [f"| {name} | - | - | - | - | - | {reason} |" for name, reason in failed.items()]
+    none = {name: reason for name, reason in failed.items() if name not in found}
+    lines += [f"| {name} | - | - | - | - | - | {reason} |" for name, reason in none.items()]
     if {OURS, THEIRS} <= set(seconds):
         ratio = seconds[THEIRS] / seconds[OURS]
         verdict = "met" if ratio >= TARGET else "missed"
@@ -181,7 +221,7 @@ def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--folder", type=Path, default=None, help="where the temporary files go")
     parser.add_argument(
-        "--out", type=Path, default=None, help="folder of readers.md; printed alone by default"
+        "--out", type=Path, default=None, help="folder of readers.md and .jsonl; printed alone by default"
     )
     options = parser.parse_args(arguments)
     if options.rows < 1 or options.repetitions < 1:

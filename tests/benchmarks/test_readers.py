@@ -39,7 +39,35 @@ def test_the_command(shared_data, monkeypatch, tmp_path, capsys):
     assert "| scikit-learn |" in text
     assert "times as fast as scikit-learn's reader (target: 4 times)" in text
     assert "| LightGBM | - |" in text  # it cannot read query ids: the reason stands in the table
-    assert [path.name for path in tmp_path.iterdir()] == ["readers.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["readers.jsonl", "readers.md"]
+
+
+def test_finished_readings_are_not_repeated(monkeypatch, tmp_path):
+    measured = []
+
+    def measure(name, small, path):
+        measured.append(name)
+        return {"rows": 5, "seconds": 2.0 + len(measured), "cpu": 1.0, "memory": 1 << 20}
+
+    def write(rows, folder, kinds):
+        folder.mkdir()
+        (folder / "rows.txt").write_text("0 qid:1 1:1\n")
+        return {"text": folder / "rows.txt"}
+
+    monkeypatch.setattr(readers, "_measured_apart", measure)
+    monkeypatch.setattr(readers, "write_files", write)
+    command = ["--rows", "5", "--out", str(tmp_path), "--folder", str(tmp_path), "--methods"]
+    readers.main([*command, "scikit-learn", "--repetitions", "1"])
+    with (tmp_path / "readers.jsonl").open("a") as file:
+        file.write('{"method": "sci')  # as after an interruption
+    readers.main([*command, "scikit-learn", "pandas.read_csv", "--repetitions", "2"])
+    assert sorted(measured) == ["pandas.read_csv"] * 2 + ["scikit-learn"] * 2
+    readers.main([*command, "scikit-learn", "pandas.read_csv", "--repetitions", "2"])
+    assert len(measured) == 4
+    # Readings of other rows are others.
+    found, _ = readers.run(["scikit-learn"], 6, 1, tmp_path / "readers.jsonl", tmp_path)
+    assert len(found["scikit-learn"]) == 1
+    assert len(measured) == 5
 
 
 def test_a_reader_of_files_that_cannot_be_made_is_named():
