@@ -15,6 +15,7 @@ from hyperrank.boosters.scoring import (
     booster_scores,
     booster_text,
     model_text,
+    scoring_threads,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "fit_boosters",
     "in_threads",
     "model_text",
+    "scoring_threads",
 ]

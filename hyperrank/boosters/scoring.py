@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,18 @@ from hyperrank.trees import MAX_LEAVES, TreeEnsemble, read_booster_text
 if TYPE_CHECKING:
     import lightgbm
 
-__all__ = ["BoosterSet", "booster_from_text", "booster_scores", "booster_text", "model_text"]
+__all__ = [
+    "BoosterSet",
+    "booster_from_text",
+    "booster_scores",
+    "booster_text",
+    "model_text",
+    "scoring_threads",
+]
+
+
+#: How many threads score, where a caller holds them down.
+_HELD_TO: ContextVar[int | None] = ContextVar("held_to", default=None)
 
 #: Rows of a file that are scored at a time.
 ROWS_AT_ONCE = 1 << 14
@@ -85,7 +98,7 @@ class BoosterSet:
             return np.concatenate([self.scores(part) for part in X.parts(ROWS_AT_ONCE)])
         if self._trees is None:
             return np.column_stack([booster_scores(booster, X) for booster in self.boosters])
-        return self._trees.scores(X, n_threads=_n_threads())
+        return self._trees.scores(X, n_threads=_HELD_TO.get() or _n_threads())
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -95,6 +108,16 @@ class BoosterSet:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["texts"])  # type: ignore[misc]
+
+
+@contextmanager
+def scoring_threads(n: int) -> Iterator[None]:
+    """Score with so many threads for a while, where this thread asks; results do not depend on it."""
+    token = _HELD_TO.set(n)
+    try:
+        yield
+    finally:
+        _HELD_TO.reset(token)
 
 
 def booster_scores(

@@ -22,6 +22,7 @@ from hyperrank.rankers.inputs import (
     split_qid,
 )
 from hyperrank.rankers.labels import read_scores
+from hyperrank.rankers.on_dask import PredictsOnDask
 from hyperrank.rankers.saving import load_ranker, save_ranker
 from hyperrank.rankers.streamed import scored_in_runs
 from hyperrank.simplex import as_weights, lattice_near
@@ -48,7 +49,7 @@ class RankerMixin:
         return tags
 
 
-class BaseRanker(RankerMixin, BaseEstimator):
+class BaseRanker(PredictsOnDask, RankerMixin, BaseEstimator):
     """A ranker whose trade-off between objectives is an argument of predict.
 
     A subclass sets ``objectives_`` in fit and gives the scores of grouped rows in ``_scores``.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -179,6 +179,14 @@ class DPORanker(BaseRanker):
     def _rewards_by_row(self, data: GroupedFeatures, mixes: MixedRows) -> NDArray[np.floating[Any]]:
         """Rewards of grouped rows, each under its own weights, shape (n,)."""
         return self.model_.rewards_by_row(data.X, data.lists.in_place, mixes)
+
+    def _models(self) -> Sequence[RewardModel]:
+        """All that give rewards."""
+        return [self.model_]
+
+    @property
+    def _knows_lists(self) -> bool:
+        return self.reference_.knows_lists or any(model.knows_lists for model in self._models())
 
     def _scores(
         self, data: GroupedFeatures, weights: NDArray[np.float64], *, temperature: float | None = None

@@ -170,6 +170,10 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         self.objectives_, self.weights_ = data.names, grid
         return self
 
+    @property
+    def _knows_lists(self) -> bool:
+        return False
+
     def _scores(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(self._of_held(weights, partial(self._scores_of, data), scales=self.scales_))
 

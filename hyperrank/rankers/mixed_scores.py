@@ -152,6 +152,10 @@ class MixedScoresRanker(BaseRanker):
         if self.booster_params is not None or list_weight is not None:
             raise ValueError("booster_params and query_weight are for boosters alone; estimator is given.")
 
+    @property
+    def _knows_lists(self) -> bool:
+        return self.reference_.knows_lists
+
     def _scores(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         mixed = self.reference_.mix(data.parts(self.reference_), weights)
         return np.broadcast_to(mixed, (len(data.X), len(weights)))

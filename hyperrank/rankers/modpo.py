@@ -207,6 +207,9 @@ class MODPORanker(NetworkGridRanker):
             histories.append(result.history)
         return {"weights_": grid, "margin_models_": margin_models, "models_": models, "histories_": histories}
 
+    def _models(self) -> list[RewardModel]:
+        return [model for model in (*self.models_, *self.margin_models_.values()) if model is not None]
+
     def _rewards_of(self, data: GroupedFeatures, row: int) -> NDArray[np.float32]:
         if self.models_[row] is not None:
             return super()._rewards_of(data, row)

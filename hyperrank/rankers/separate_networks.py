@@ -192,6 +192,9 @@ class NetworkGridRanker(WeightGridRanker, SeparateNetworksRanker):
     weights: Any
     models_: list[Any]
 
+    def _models(self) -> list[RewardModel]:
+        return self.models_
+
     def _check_options(self, names: tuple[str, ...]) -> None:
         check_off_grid(self.off_grid)
         weight_grid(self.weights, names)

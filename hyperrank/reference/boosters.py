@@ -50,6 +50,11 @@ class BoosterReference(Reference):
         self.boosters, self.scales, self.main = BoosterSet.of(boosters), scales, main
         self.query_standardize = query_standardize
 
+    @property
+    def knows_lists(self) -> bool:
+        """Whether the score of a document depends on the others of its list."""
+        return self.query_standardize
+
     def only(self, which: NDArray[np.int64]) -> BoosterReference:
         """The boosters of some objectives; the first of them stands for the reference ranker."""
         boosters = BoosterSet([self.boosters.texts[j] for j in which])
@@ -81,6 +86,11 @@ class SummedReference(Reference):
 
     def __init__(self, members: Sequence[Reference], scales: NDArray[np.float64], main: int) -> None:
         self.members, self.scales, self.main = list(members), scales, main
+
+    @property
+    def knows_lists(self) -> bool:
+        """Whether the score of a document depends on the others of its list."""
+        return any(member.knows_lists for member in self.members)
 
     def only(self, which: NDArray[np.int64]) -> SummedReference:
         """The sums of some objectives; the first of them stands for the reference ranker."""

@@ -26,6 +26,11 @@ class Reference:
     #: Whether the caller must pass ``ref_scores``.
     needs_scores = False
 
+    @property
+    def knows_lists(self) -> bool:
+        """Whether the score of a document depends on the others of its list."""
+        return False
+
     def parts(self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: Any) -> NDArray[np.float64]:
         """Scores of shape (n, 1), or (n, m) to be mixed by weights, of grouped rows.
 
@@ -83,6 +88,11 @@ class MixedReference(Reference):
 
     def __init__(self, reference: Reference, weights: NDArray[np.float64]) -> None:
         self.reference, self.weights = reference, weights
+
+    @property
+    def knows_lists(self) -> bool:
+        """Whether the score of a document depends on the others of its list."""
+        return self.reference.knows_lists
 
     def parts(self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: Any) -> NDArray[np.float64]:
         """The mixed scores, shape (n, 1)."""
