@@ -51,10 +51,10 @@ def refuse_outside(ids: Any, low: Any, high: Any, *, is_last: bool) -> None:
     found = pd.Index(ids)
     outside = found[(found < low) | ((found > high) if is_last else (found >= high))]
     if len(outside):
+        given, low, high = _plain(outside[0]), _plain(low), _plain(high)
         raise ValueError(
-            f"query {_plain(outside[0])!r} lies outside of the divisions of its partition, {_plain(low)!r} to "
-            f"{_plain(high)!r}, so "
-            "it may be in another too: X.clear_divisions() has predict_dask look itself."
+            f"query {given!r} lies outside of the divisions of its partition, {low!r} to {high!r}, so it may "
+            "be in another too: X.clear_divisions() has predict_dask look itself."
         )
 
 
