@@ -103,12 +103,14 @@ def _load(folder: Path, point: Point) -> dict[str, float]:
 def _fit_store(folder: Path, point: Point) -> dict[str, float]:
     store = datasets.open_store(store_of(folder, point))
     ranker = HyperDPORanker(objectives=store.names, **params_of(point))
+    _small_ranker(point)
     return measured(lambda: ranker.fit(store.X, store.Y, qid=store.qid))
 
 
 def _fit_memory(folder: Path, point: Point) -> dict[str, float]:
     data = datasets.open_store(store_of(folder, point)).load()
     ranker = HyperDPORanker(objectives=data.names, **params_of(point))
+    _small_ranker(point)
     return measured(lambda: ranker.fit(data.X, data.Y, qid=data.qid))
 
 
@@ -123,6 +125,7 @@ def _predict_memory(folder: Path, point: Point) -> dict[str, float]:
 
 
 def _small_ranker(point: Point) -> HyperDPORanker:
+    """A ranker of few rows; what is imported and compiled once per process has been, too."""
     X, Y, qid = made_in_memory(min(FIT_ROWS, point.rows), point.features)
     return HyperDPORanker(**params_of(point)).fit(X, Y, qid=qid)
 

@@ -2,11 +2,13 @@
 
 import warnings
 
+import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 import sklearn
+from distributed import Client, LocalCluster
 from lightgbm import LGBMRanker
 from sklearn.compose import ColumnTransformer
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
@@ -264,3 +266,23 @@ def test_label_frames_keep_their_names_in_a_search(frame, lists):
         for objective, weights in (("margin", {"margin": 1}), (1, [0, 1]))
     )
     np.testing.assert_array_equal(by_name, by_place)
+
+
+def test_searches_on_dask(given, lists):
+    X, ids = given
+    model, prefix = wrapped(HyperDPORanker(**QUICK), True, X)
+    options = {"cv": QueryKFold(2), "scoring": SCORERS, "refit": "hypervolume", "error_score": "raise"}
+    here, there = (GridSearchCV(model, {f"{prefix}alpha": [0.5, 1.0]}, **options) for _ in range(2))
+    here.fit(X, lists.Y, **ids)
+    with (
+        LocalCluster(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+        joblib.parallel_backend("dask"),
+    ):
+        there.fit(X, lists.Y, **ids)
+        assert client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.transition_counter) > 0
+    for name in here.cv_results_:
+        if name.endswith("_score"):
+            np.testing.assert_array_equal(there.cv_results_[name], here.cv_results_[name])
+    assert there.best_params_ == here.best_params_
+    np.testing.assert_array_equal(there.predict(X, **ids), here.predict(X, **ids))

@@ -32,6 +32,8 @@ def predict(X: Any, scorer: Any, layout: FrameLayout, meta: pd.Series | pd.DataF
     dask Series or DataFrame
         With the index, the partitions and the order of `X`.
     """
+    import dask.dataframe as dd
+
     of_frame = _marked(X._meta, pd.Series([0]), layout)
     marked = X.map_partitions(
         _marked, part_numbers(X.npartitions), layout, meta=of_frame, align_dataframes=False
@@ -41,7 +43,11 @@ def predict(X: Any, scorer: Any, layout: FrameLayout, meta: pd.Series | pd.DataF
     of_scores = table.reset_index(drop=True).assign(**{name: of_frame[name] for name in (HOME, ROW, INDEX)})
     found = together.map_partitions(_scored, scorer, layout, meta=of_scores)
     home = found.set_index(HOME, divisions=list(range(X.npartitions + 1)))
-    return home.map_partitions(_as_they_came, layout, X._meta.index.name, meta=meta).clear_divisions()
+    scores = home.map_partitions(_as_they_came, layout, X._meta.index.name, meta=meta).clear_divisions()
+    if not X.known_divisions:
+        return scores
+    # With the divisions of the features, so that both can be put side by side without another shuffle.
+    return dd.from_delayed(scores.to_delayed(), meta=meta, divisions=X.divisions, verify_meta=False)
 
 
 def part_numbers(n: int) -> Any:
