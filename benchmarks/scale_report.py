@@ -65,20 +65,18 @@ def ratios(found: dict[str, dict[str, Any]]) -> list[str]:
     """What the measurements of one size say of each other."""
     lines = []
     for a, b, name in (
-        ("fit, store", "fit, memory", "fit from the store takes {:.2f} times as long as in memory"),
+        ("fit, store", "fit, memory", "fit from the store: {:.2f} times as long as in memory"),
         (
             "predict, store",
             "predict, memory",
-            "predict from the store takes {:.2f} times as long as in memory",
+            "predict from the store: {:.2f} times as long as in memory",
         ),
         ("fit, 1 process", "fit, 2 processes", "two processes fit {:.2f} times as fast as one"),
     ):
         if a in found and b in found:
             lines.append(name.format(found[a]["seconds"] / found[b]["seconds"]))
     if "convert" in found:
-        lines.append(
-            f"making the batches took {found['convert']['making']:.1f} s, which convert's are without"
-        )
+        lines.append(f"making the batches took {found['convert']['making']:.1f} s, which are not counted")
     if "resume" in found:
         resumed = found["resume"]
         same = "the same ranker to the bit" if resumed["same"] else "ANOTHER RANKER"

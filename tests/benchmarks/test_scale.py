@@ -47,7 +47,7 @@ def test_rows_are_the_same_however_many_and_labels_can_be_learnt():
     assert X.shape == (20_000, 9)
     assert Y.shape == (20_000, 2)
     sizes = np.bincount(qid)
-    assert (sizes.min(), sizes.max()) == (1, 199)
+    assert 1 <= sizes.min() < 20 < 180 < sizes.max() <= 199
     assert (np.diff(qid) >= 0).all()
     assert (np.diff(qid) <= 1).all()
     assert set(np.unique(Y)) == {0, 1, 2, 3, 4}
@@ -68,7 +68,7 @@ def test_a_store_is_written_in_bounded_memory_and_no_larger_than_said(tmp_path):
     assert store.names == ("relevance", "clicks")
     np.testing.assert_array_equal(store.X[-500:], np.concatenate([X for X, *_ in chunks(60_000, 40)])[-500:])
     size = sum(file.stat().st_size for file in store.path.iterdir())
-    assert 0.9 * store_bytes(60_000, 40) < size < store_bytes(60_000, 40)
+    assert 0.8 * store_bytes(60_000, 40) < size < store_bytes(60_000, 40)
     assert peak < 0.75 * store.X.nbytes
     assert seconds > 0
 

@@ -268,21 +268,43 @@ def test_label_frames_keep_their_names_in_a_search(frame, lists):
     np.testing.assert_array_equal(by_name, by_place)
 
 
-def test_searches_on_dask(given, lists):
-    X, ids = given
-    model, prefix = wrapped(HyperDPORanker(**QUICK), True, X)
+def searched_on_dask(model, grid, X, Y, ids, **cluster):
+    """A search here, and the same by the workers of a cluster."""
     options = {"cv": QueryKFold(2), "scoring": SCORERS, "refit": "hypervolume", "error_score": "raise"}
-    here, there = (GridSearchCV(model, {f"{prefix}alpha": [0.5, 1.0]}, **options) for _ in range(2))
-    here.fit(X, lists.Y, **ids)
+    here, there = (GridSearchCV(model, grid, **options) for _ in range(2))
+    here.fit(X, Y, **ids)
     with (
-        LocalCluster(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster) as client,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, **cluster) as workers,
+        Client(workers) as client,
         joblib.parallel_backend("dask"),
     ):
-        there.fit(X, lists.Y, **ids)
+        there.fit(X, Y, **ids)
         assert client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.transition_counter) > 0
+    return here, there
+
+
+def is_same_search(here, there, X, ids):
     for name in here.cv_results_:
         if name.endswith("_score"):
             np.testing.assert_array_equal(there.cv_results_[name], here.cv_results_[name])
     assert there.best_params_ == here.best_params_
     np.testing.assert_array_equal(there.predict(X, **ids), here.predict(X, **ids))
+    return True
+
+
+def test_searches_on_dask(given, lists):
+    X, ids = given
+    model, prefix = wrapped(MixedScoresRanker(**FEW_TREES), True, X)
+    grid = {f"{prefix}booster_params": [{"num_boost_round": 1}, {"num_boost_round": 3}]}
+    here, there = searched_on_dask(model, grid, X, lists.Y, ids, processes=False)
+    assert is_same_search(here, there, X, ids)
+
+
+@pytest.mark.slow
+def test_networks_searched_on_dask(given, lists):
+    """In processes of their own: threads of one would share torch's generator."""
+    X, ids = given
+    model, prefix = wrapped(HyperDPORanker(**QUICK), True, X)
+    grid = {f"{prefix}alpha": [0.5, 1.0]}
+    here, there = searched_on_dask(model, grid, X, lists.Y, ids, processes=True)
+    assert is_same_search(here, there, X, ids)
