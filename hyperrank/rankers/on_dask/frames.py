@@ -103,7 +103,7 @@ def scored(part: pd.DataFrame, scorer: PartScorer, layout: FrameLayout) -> pd.Se
 
 def _checked(X: Any, scorer: Any, layout: FrameLayout, meta: pd.Series | pd.DataFrame) -> Any:
     """Scores that wait until no query was found in two partitions."""
-    table = meta.to_frame() if meta.ndim == 1 else meta
+    table = meta.to_frame() if isinstance(meta, pd.Series) else meta
     of_query = layout.ids(X._meta).to_series(index=meta.index) if layout.is_index else X._meta[layout.qid]
     both = X.map_partitions(_scored_beside_ids, scorer, layout, meta=table.assign(**{OF_QUERY: of_query}))
     id_meta = distinct_ids(of_query)

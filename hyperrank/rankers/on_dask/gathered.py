@@ -39,7 +39,7 @@ def predict(X: Any, scorer: Any, layout: FrameLayout, meta: pd.Series | pd.DataF
         _marked, part_numbers(X.npartitions), layout, meta=of_frame, align_dataframes=False
     ).clear_divisions()
     together = marked.shuffle(on=QUERY, npartitions=X.npartitions)
-    table = meta.to_frame() if meta.ndim == 1 else meta
+    table = meta.to_frame() if isinstance(meta, pd.Series) else meta
     of_scores = table.reset_index(drop=True).assign(**{name: of_frame[name] for name in (HOME, ROW, INDEX)})
     found = together.map_partitions(_scored, scorer, layout, meta=of_scores)
     home = found.set_index(HOME, divisions=list(range(X.npartitions + 1)))
