@@ -288,9 +288,8 @@ def is_same_search(here, there, X, ids):
         if name.endswith("_score"):
             np.testing.assert_array_equal(there.cv_results_[name], here.cv_results_[name])
     assert there.best_params_ == here.best_params_
-    np.testing.assert_array_equal(
-        there.best_estimator_.predict(X, **ids), here.best_estimator_.predict(X, **ids)
-    )
+    best = (search.best_estimator_.predict(X, **ids) for search in (there, here))
+    np.testing.assert_array_equal(*best)
     return True
 
 
