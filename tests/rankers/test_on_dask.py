@@ -345,6 +345,17 @@ def test_rankers_of_ones_own_count_as_looking_at_lists():
     assert BaseRanker()._knows_lists
 
 
+def test_what_was_asked_is_what_is_done(data, rows, cut):
+    """Whatever becomes of the ranker and the weights before the work."""
+    ranker = MixedScoresRanker(booster_params=FEW_TREES, random_state=0).fit(data.X, data.Y, qid=data.qid)
+    X, weights = da.from_array(data.X, chunks=(50, -1)), np.array(ONE)
+    wanted = ranker.predict(data.X, weights=weights)
+    found = ranker.predict_dask(X, weights=weights)
+    weights[:] = [0, 1]
+    ranker.set_params(booster_params={"num_boost_round": 1}).fit(data.X, data.Y[:, ::-1], qid=data.qid)
+    np.testing.assert_array_equal(found.compute(), wanted)
+
+
 def test_the_ranker_is_sent_once(alone, cut):
     many = cut.repartition(npartitions=30)
     few, size = (len(pickle.dumps(alone.predict_dask(f, weights=ONE).optimize().dask)) for f in (cut, many))

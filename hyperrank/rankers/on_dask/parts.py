@@ -64,7 +64,8 @@ class PartScorer:
 
 def part_scorer(ranker: Any, weights: Any, options: Mapping[str, Any]) -> PartScorer:
     """A ranker and what is asked of it, apart from what the caller may change before the work is done."""
-    return PartScorer(ranker, copy.deepcopy(weights), dict(options))
+    # Another fit sets other attributes; those that are there it leaves as they are.
+    return PartScorer(copy.copy(ranker), copy.deepcopy(weights), dict(options))
 
 
 def sent(scorer: PartScorer) -> Any:
