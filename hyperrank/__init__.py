@@ -15,6 +15,7 @@ from hyperrank._version import __version__
 if TYPE_CHECKING:
     from hyperrank import alignment, datasets, export, losses, metrics, model_selection, networks, simplex
     from hyperrank.assigned import PerQuery, PerRow
+    from hyperrank.explaining import Explanation
     from hyperrank.files import ModelFileError
     from hyperrank.front import ParetoFront
     from hyperrank.lists import QueryLists
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         make_hypervolume_scorer,
         make_ranking_scorer,
     )
+    from hyperrank.plots import ExplanationDisplay, ParetoFrontDisplay, TrainingDisplay
     from hyperrank.rankers import (
         HyperDPORanker,
         LightGBMScalarizationRanker,
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Explanation",
+    "ExplanationDisplay",
     "HyperDPORanker",
     "LightGBMScalarizationRanker",
     "LinearScalarizationRanker",
@@ -43,6 +47,7 @@ __all__ = [
     "MixedScoresRanker",
     "ModelFileError",
     "ParetoFront",
+    "ParetoFrontDisplay",
     "PerQuery",
     "PerRow",
     "QueryKFold",
@@ -50,6 +55,7 @@ __all__ = [
     "QueryShuffleSplit",
     "SoupRanker",
     "SpecializedRanker",
+    "TrainingDisplay",
     "__version__",
     "alignment",
     "datasets",
@@ -65,6 +71,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Explanation": "hyperrank.explaining",
+    "ExplanationDisplay": "hyperrank.plots",
     "HyperDPORanker": "hyperrank.rankers",
     "LightGBMScalarizationRanker": "hyperrank.rankers",
     "LinearScalarizationRanker": "hyperrank.rankers",
@@ -72,6 +80,7 @@ _HOMES = {
     "MixedScoresRanker": "hyperrank.rankers",
     "ModelFileError": "hyperrank.files",
     "ParetoFront": "hyperrank.front",
+    "ParetoFrontDisplay": "hyperrank.plots",
     "PerQuery": "hyperrank.assigned",
     "PerRow": "hyperrank.assigned",
     "QueryKFold": "hyperrank.model_selection",
@@ -79,6 +88,7 @@ _HOMES = {
     "QueryShuffleSplit": "hyperrank.model_selection",
     "SoupRanker": "hyperrank.rankers",
     "SpecializedRanker": "hyperrank.rankers",
+    "TrainingDisplay": "hyperrank.plots",
     "load": "hyperrank.rankers",
     "make_hypervolume_scorer": "hyperrank.model_selection",
     "make_ranking_scorer": "hyperrank.model_selection",

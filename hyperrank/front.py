@@ -17,12 +17,12 @@ from hyperrank.choosing import Choosing
 from hyperrank.files import write_atomically
 from hyperrank.metrics import hypervolume, non_dominated
 from hyperrank.pages import front_page
+from hyperrank.plots import ParetoFrontDisplay
 from hyperrank.simplex import as_weights
 from hyperrank.tradeoff import Selection, known
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["ParetoFront", "Selection"]
 
@@ -146,45 +146,55 @@ class ParetoFront(Choosing):
         self,
         objectives: str | Sequence[str] | None = None,
         ax: Axes | None = None,
-        others: ParetoFront | Sequence[ParetoFront] = (),
+        others: ParetoFront | Sequence[ParetoFront] | Mapping[str, ParetoFront] = (),
         *,
         selection: Selection | None = None,
         color_by: str | None = None,
-    ) -> Figure:
+        kind: str = "auto",
+        width: float | str | None = None,
+        interval: float | None = None,
+    ) -> ParetoFrontDisplay:
         """Draw the front; needs ``pip install hyperrank[plot]``.
 
-        One objective gives a strip, two a plane, and more every pair of them. Points are coloured by the
-        weight of an objective, dominated ones are faint, and steps bound what is dominated within each plane.
+        One objective gives a strip, two a plane, three every pair of them, and more parallel coordinates.
+        Trade-offs are coloured by the weight of an objective, dominated ones are faint, and steps bound what
+        is dominated within each plane.
 
         Parameters
         ----------
         objectives : str or sequence of str, optional
             What to draw; all objectives by default.
         ax : matplotlib.axes.Axes, optional
-            Where to draw one or two objectives; a new figure by default.
-        others : ParetoFront or sequence of ParetoFront
+            Where to draw; several panels share its place. A new figure by default.
+        others : ParetoFront, sequence of them or mapping of label to ParetoFront
             Rivals to draw beside, under their labels.
         selection : Selection, optional
-            A trade-off of this front to mark.
+            A trade-off of this front to mark, with its limits.
         color_by : str, optional
-            The objective whose weight colours the points; the first one drawn by default.
+            The objective whose weight colours the trade-offs; the first one drawn by default.
+        kind : {"auto", "strip", "plane", "pairs", "parallel"}, default "auto"
+            What to draw in place of what the number of objectives says.
+        width : float, "column" or "page", optional
+            Inches of the figure, or those of a paper's column or page.
+        interval : float, optional
+            Marks where the selection's values lie in this middle share of resamples of the queries.
 
         Returns
         -------
-        matplotlib.figure.Figure
-            For ``figure.savefig(path)``; not registered with pyplot, so there is nothing to close.
+        ParetoFrontDisplay
+            With ``figure_``, ``axes_`` and ``savefig(path)``; its figure is not registered with pyplot, so
+            there is nothing to close.
         """
-        try:
-            from hyperrank.plots import draw_front
-        except ModuleNotFoundError as error:
-            if error.name is None or error.name.split(".")[0] != "matplotlib":
-                raise
-            raise ImportError("Plots need matplotlib: pip install hyperrank[plot]") from error
-        if isinstance(others, ParetoFront):
-            others = [others]
-        shown = self.names if objectives is None else objectives
-        return draw_front(
-            self, [shown] if isinstance(shown, str) else list(shown), ax, list(others), selection, color_by
+        return ParetoFrontDisplay.from_front(
+            self,
+            others=others,
+            selection=selection,
+            objectives=objectives,
+            ax=ax,
+            color_by=color_by,
+            kind=kind,
+            width=width,
+            interval=interval,
         )
 
     def to_html(

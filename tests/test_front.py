@@ -256,14 +256,17 @@ def test_select_is_the_best_of_what_keeps_the_limits(data: st.DataObject, m: int
 @pytest.mark.parametrize("m", [1, 2, 3, 5])
 def test_plot_draws_every_pair_without_pyplot(m: int, tmp_path: Any) -> None:
     front = concave(m, reference=[0.2] * m, label="ours")
-    figure = front.plot(others=[concave(m, shift=-0.1, label="theirs")], selection=front.select())
-    figure.savefig(tmp_path / "front.png")
+    kind = "auto" if m < 3 else "pairs"
+    display = front.plot(others=[concave(m, shift=-0.1, label="theirs")], selection=front.select(), kind=kind)
+    display.savefig(tmp_path / "front.png")
+    figure = display.figure_
     assert isinstance(figure, Figure)
+    assert display.axes_ == panels(figure)
     assert not pyplot.get_fignums()
     labels = [(ax.get_xlabel(), ax.get_ylabel()) for ax in panels(figure)]
     assert len(labels) == max(1, m * (m - 1) // 2)
     assert all(f"{name} (ndcg@10)" in np.ravel(labels) for name in NAMES[:m])
-    assert figure._repr_png_().startswith(b"\x89PNG")
+    assert display._repr_png_().startswith(b"\x89PNG")
 
 
 def panels(figure: Figure) -> list[Axes]:
@@ -282,7 +285,7 @@ def drawn(figure: Figure) -> list[list[list[float]]]:
 
 
 def test_plot_separates_dominated_points_and_bounds_the_rest() -> None:
-    figure = small().plot()
+    figure = small().plot().figure_
     assert [POINTS[2]] in drawn(figure)
     assert [POINTS[0], POINTS[1], POINTS[3]] in drawn(figure)
     steps = panels(figure)[0].lines[0]
@@ -294,24 +297,24 @@ def test_plot_separates_dominated_points_and_bounds_the_rest() -> None:
 def test_plot_names_all_that_it_shows() -> None:
     front = concave(3, reference=[0.2] * 3)
     rivals = [concave(3, shift=-0.1, label="theirs"), concave(3, shift=-0.2)]
-    texts = legend_texts(front.plot(others=rivals, selection=front.select()))
+    texts = legend_texts(front.plot(others=rivals, selection=front.select()).figure_)
     assert texts == ["front", "theirs", "other 2", "reference", "selected"]
 
 
 def test_a_lone_front_needs_no_legend() -> None:
-    assert legend_texts(concave(2).plot()) == []
+    assert legend_texts(concave(2).plot().figure_) == []
 
 
 def test_plot_keeps_the_order_asked_for() -> None:
-    ax = panels(concave(3).plot(["clicks", "relevance"]))[0]
+    ax = concave(3).plot(["clicks", "relevance"]).ax_
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("clicks (ndcg@10)", "relevance (ndcg@10)")
-    assert panels(concave(3).plot("clicks"))[0].get_xlabel() == "clicks (ndcg@10)"
+    assert concave(3).plot("clicks").ax_.get_xlabel() == "clicks (ndcg@10)"
 
 
 @pytest.mark.parametrize(("color_by", "expected"), [(None, "relevance"), ("clicks", "clicks")])
 def test_colours_follow_a_weight(color_by: str | None, expected: str) -> None:
     front = concave(2)
-    figure = front.plot(color_by=color_by)
+    figure = front.plot(color_by=color_by).figure_
     colours = panels(figure)[0].collections[-1].get_array()
     assert np.array_equal(colours, front.weights[expected])
     assert any(ax.get_ylabel() == f"weight of {expected}" for ax in figure.axes)
@@ -320,7 +323,7 @@ def test_colours_follow_a_weight(color_by: str | None, expected: str) -> None:
 def test_plot_on_the_callers_axes() -> None:
     figure, (left, right) = pyplot.subplots(1, 2)
     try:
-        assert small().plot(ax=right, others=small(label="same")) is figure
+        assert small().plot(ax=right, others=small(label="same")).figure_ is figure
         assert right.get_xlabel() == "relevance (ndcg@10)"
         assert not left.has_data()
         assert "same" in [text.get_text() for text in right.get_legend().get_texts()]
@@ -336,7 +339,13 @@ def test_plot_on_the_callers_axes() -> None:
         (lambda f: f.plot(color_by="sales"), r"color_by names unknown objectives \['sales'\]"),
         (lambda f: f.plot([]), "at least one objective, each once"),
         (lambda f: f.plot(["clicks", "clicks"]), "at least one objective, each once"),
-        (lambda f: f.plot(ax=Figure().add_subplot()), "ax takes one or two objectives, not 3"),
+        (lambda f: f.plot(ax=Figure().add_axes((0, 0, 1, 1))), "ax stands free in its figure"),
+        (lambda f: f.plot(kind="plane"), "kind='plane' draws two objectives, not 3"),
+        (lambda f: f.plot("clicks", kind="parallel"), "kind='parallel' draws two objectives or more, not 1"),
+        (lambda f: f.plot(kind="pie"), "kind must be one of auto, strip, .*; got 'pie'"),
+        (lambda f: f.plot(width="poster"), "width must be inches from 1 to 100, 'column' or 'page'"),
+        (lambda f: f.plot("clicks", width=3, ax=Figure().add_subplot()), "ax has a size already"),
+        (lambda f: f.plot(interval=0.9), "interval is of a selection"),
         (lambda f: f.plot(others=small()), r"objectives \(for others\) names unknown .*'dwell time'"),
         (lambda f: f.plot(others=concave(3, metric="mrr")), "must share the metric 'ndcg@10'; got 'mrr'"),
     ],
@@ -347,7 +356,8 @@ def test_refused_plots(draw: Callable, message: str) -> None:
 
 
 def test_plot_without_matplotlib_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "hyperrank.plots", raising=False)
+    for name in [name for name in sys.modules if name.startswith("hyperrank.plots.")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install hyperrank\[plot\]"):
         small().plot()

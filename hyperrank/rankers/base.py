@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from hyperrank.assigned import MixedRows, PerQuery, PerRow, assigned, in_order
 from hyperrank.front import ParetoFront
 from hyperrank.metrics import Metric, parse_metric
+from hyperrank.rankers.explained import ExplainedMixin
 from hyperrank.rankers.inputs import (
     GroupedFeatures,
     LabelledLists,
@@ -49,7 +50,7 @@ class RankerMixin:
         return tags
 
 
-class BaseRanker(PredictsOnDask, RankerMixin, BaseEstimator):
+class BaseRanker(PredictsOnDask, ExplainedMixin, RankerMixin, BaseEstimator):
     """A ranker whose trade-off between objectives is an argument of predict.
 
     A subclass sets ``objectives_`` in fit and gives the scores of grouped rows in ``_scores``.

@@ -1,0 +1,273 @@
+"""The display of a profiled front."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hyperrank.plots.display import Display, drawing
+from hyperrank.tradeoff import Selection, known
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from hyperrank.front import ParetoFront
+
+__all__ = ["ParetoFrontDisplay"]
+
+KINDS = ("auto", "strip", "plane", "pairs", "parallel")
+
+
+class ParetoFrontDisplay(Display):
+    """A front, rivals beside it, and a trade-off that was selected, as a picture.
+
+    `from_estimator` and `from_front` make and draw it; so does ``front.plot()``. Drawing needs
+    ``pip install hyperrank[plot]``.
+
+    Parameters
+    ----------
+    front : ParetoFront
+        What to draw.
+    others : sequence of ParetoFront
+        Rivals to draw beside, under their labels.
+    selection : Selection, optional
+        A trade-off of the front to mark, with its limits.
+
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure
+        What `plot` drew; not registered with pyplot unless `ax` was.
+    axes_ : list of matplotlib.axes.Axes
+        The panels: one, one for each pair of objectives, or one for each front.
+    ax_ : matplotlib.axes.Axes
+        The first of them.
+
+    Examples
+    --------
+    >>> from hyperrank import ParetoFront, ParetoFrontDisplay
+    >>> front = ParetoFront([[0.42, 0.30], [0.35, 0.40]], [[1, 0], [0, 1]], names=["relevance", "clicks"])
+    >>> display = ParetoFrontDisplay.from_front(front, selection=front.select(maximize="clicks"))
+    >>> display.ax_.get_xlabel()
+    'relevance (ndcg@10)'
+    """
+
+    def __init__(
+        self,
+        front: ParetoFront,
+        *,
+        others: Sequence[ParetoFront] = (),
+        selection: Selection | None = None,
+    ) -> None:
+        self.front = front
+        self.others = list(others)
+        self.selection = selection
+
+    @classmethod
+    def from_front(
+        cls,
+        front: ParetoFront,
+        *,
+        others: Any = (),
+        selection: Selection | None = None,
+        **options: Any,
+    ) -> ParetoFrontDisplay:
+        """Draw a front that has been profiled.
+
+        Parameters
+        ----------
+        front : ParetoFront
+        others : ParetoFront, sequence of them or mapping of label to ParetoFront
+            Rivals, of the same objectives and metric.
+        selection : Selection, optional
+            A trade-off of the front to mark.
+        **options
+            As `plot` takes them.
+
+        Returns
+        -------
+        ParetoFrontDisplay
+        """
+        named = _by_label(others)
+        return cls(
+            front, others=[_labelled(rival, label) for label, rival in named], selection=selection
+        ).plot(**options)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        qid: Any = None,
+        others: Any = (),
+        weights: Any = None,
+        metric: Any = None,
+        at_least: Mapping[str, float] | None = None,
+        name: str | None = None,
+        **options: Any,
+    ) -> ParetoFrontDisplay:
+        """Profile a fitted ranker, and rivals, on the same queries, and draw what they reach.
+
+        Parameters
+        ----------
+        estimator : ranker
+            Fitted, with ``pareto_front``.
+        X : array-like of shape (n, d)
+            Features, of queries that were not trained on.
+        y : array-like of shape (n, m)
+            Labels >= 0, NaN where unobserved.
+        qid : array-like of shape (n,), optional
+            Query ids; one list of all rows by default.
+        others : mapping of label to ranker or ParetoFront, or a sequence or one of them
+            Rivals: fitted rankers, profiled here at their own trade-offs, or fronts.
+        weights : array-like of shape (k, m), optional
+            Trade-offs to profile `estimator` at; an even lattice of up to 66 by default.
+        metric : str or Metric, optional
+            By default that of the ranker.
+        at_least : mapping of objective to share, optional
+            Marks the trade-off that ``front.select(at_least=...)`` picks.
+        name : str, optional
+            What to call the ranker; its class by default.
+        **options
+            As `plot` takes them.
+
+        Returns
+        -------
+        ParetoFrontDisplay
+
+        Raises
+        ------
+        TypeError
+            If an estimator has no front.
+        """
+        front = _profiled(estimator, X, y, qid=qid, weights=weights, metric=metric, label=name)
+        rivals = [
+            _labelled(rival, label)
+            if _is_front(rival)
+            else _profiled(rival, X, y, qid=qid, metric=front.metric, label=label)
+            for label, rival in _by_label(others)
+        ]
+        selection = None if at_least is None else front.select(at_least)
+        return cls(front, others=rivals, selection=selection).plot(**options)
+
+    def plot(
+        self,
+        objectives: str | Sequence[str] | None = None,
+        ax: Axes | None = None,
+        *,
+        kind: str = "auto",
+        color_by: str | None = None,
+        width: float | str | None = None,
+        interval: float | None = None,
+    ) -> ParetoFrontDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        objectives : str or sequence of str, optional
+            What to draw; all objectives by default.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; several panels share its place. A figure of its own by default.
+        kind : {"auto", "strip", "plane", "pairs", "parallel"}, default "auto"
+            By default one objective is a strip, two are a plane, three every pair of them, and more
+            parallel coordinates: an axis for each objective and a line for each trade-off, rivals in panels
+            below on the same axes.
+        color_by : str, optional
+            The objective whose weight colours the trade-offs; the first one drawn by default.
+        width : float, "column" or "page", optional
+            Inches of the figure, or those of a paper's column or page.
+        interval : float, optional
+            Marks where the selection's values lie in this middle share of resamples of the queries; see
+            `Selection.interval`.
+
+        Returns
+        -------
+        ParetoFrontDisplay
+            Itself, with ``figure_`` and ``axes_``.
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib.
+        ValueError
+            If objectives are unknown, rivals measure something else, or the kind does not fit.
+        """
+        shown = list(self.front.names) if objectives is None else objectives
+        names = [shown] if isinstance(shown, str) else list(shown)
+        self._check(names, color_by)
+        how = _kind(kind, len(names))
+        if interval is not None and self.selection is None:
+            raise ValueError("interval is of a selection: pass selection=, or at_least= to from_estimator.")
+        with drawing():
+            from hyperrank.plots.parallel import draw_parallel
+            from hyperrank.plots.planes import Picture, draw_pairs, draw_plane, draw_strip
+        draw = {
+            "strip": draw_strip,
+            "plane": draw_plane,
+            "pairs": draw_pairs,
+            "parallel": draw_parallel,
+        }[how]
+        picture = Picture(
+            self.front, names, self.others, self.selection, color_by or names[0], width, interval
+        )
+        self.figure_, self.axes_ = draw(picture, ax)
+        return self
+
+    def _check(self, objectives: list[str], color_by: str | None) -> None:
+        front = self.front
+        known(objectives, front.points.columns, "objectives")
+        known([] if color_by is None else [color_by], front.points.columns, "color_by")
+        if not objectives or len(set(objectives)) < len(objectives):
+            raise ValueError(f"objectives must name at least one objective, each once; got {objectives}.")
+        for other in self.others:
+            known(objectives, other.points.columns, "objectives (for others)")
+            if other.metric != front.metric:
+                raise ValueError(f"others must share the metric {front.metric!r}; got {other.metric!r}.")
+
+
+def _kind(kind: str, n_objectives: int) -> str:
+    """The kind of picture, for so many objectives."""
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}.")
+    if kind == "auto":
+        return {1: "strip", 2: "plane", 3: "pairs"}.get(n_objectives, "parallel")
+    fits = {"strip": n_objectives == 1, "plane": n_objectives == 2}.get(kind, n_objectives >= 2)
+    if not fits:
+        wanted = {"strip": "one objective", "plane": "two objectives"}.get(kind, "two objectives or more")
+        raise ValueError(f"kind={kind!r} draws {wanted}, not {n_objectives}: pass objectives=[...].")
+    return kind
+
+
+def _by_label(others: Any) -> list[tuple[str | None, Any]]:
+    """Rivals with the labels that were given for them."""
+    if isinstance(others, Mapping):
+        return [(str(label), rival) for label, rival in others.items()]
+    if _is_front(others) or hasattr(others, "predict"):
+        return [(None, others)]
+    return [(None, rival) for rival in others]
+
+
+def _is_front(rival: Any) -> bool:
+    return hasattr(rival, "points") and hasattr(rival, "non_dominated")
+
+
+def _labelled(front: ParetoFront, label: str | None) -> ParetoFront:
+    """A front under another label."""
+    if not _is_front(front):
+        raise TypeError(f"others must be fronts here; got a {type(front).__name__}.")
+    if label is None:
+        return front
+    renamed = copy.copy(front)
+    renamed.label = label
+    return renamed
+
+
+def _profiled(estimator: Any, X: Any, y: Any, **options: Any) -> ParetoFront:
+    if not hasattr(estimator, "pareto_front"):
+        raise TypeError(
+            f"a {type(estimator).__name__} has no front: pass a ranker with pareto_front, or a ParetoFront."
+        )
+    front: ParetoFront = estimator.pareto_front(X, y, **options)
+    return front
