@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 from hyperrank.cli.console import plain
 from hyperrank.files import read_model_file
 from hyperrank.rankers import BaseRanker, load
+from hyperrank.rankers.saving import versions
 
-__all__ = ["model_card"]
+__all__ = ["for_people", "model_card"]
 
 
 def model_card(path: Path) -> dict[str, Any]:
-    """Data shape known to the model, objectives, parameters, reference, trial and versions.
+    """What a model knows of its data, its objectives, parameters, reference and training, and versions.
 
     Parameters
     ----------
@@ -38,19 +40,40 @@ def model_card(path: Path) -> dict[str, Any]:
         "model": str(path),
         "class": type(ranker).__name__,
         "bytes": path.stat().st_size,
+        "sha256": _checksum(path),
         "objectives": ranker.objectives_,
         "metric": ranker.metric,
         "n_features": ranker.n_features_in_,
         "features": names,
+        "data": getattr(ranker, "training_data_", {}),
         "parameters": _changed(ranker),
         "reference": _reference(ranker),
         "training": _training(ranker),
         "trial": _trial(ranker),
         "versions": head.get("versions", {}),
+        "versions_here": versions(),
     }
     if hasattr(ranker, "weights_"):
         card["weights"] = _weights(ranker)
     return dict(plain(card))
+
+
+def for_people(card: dict[str, Any]) -> dict[str, Any]:
+    """The card with versions told once, and those that are others here beside them."""
+    here = card.get("versions_here")
+    if here is None:
+        return card
+    told = {
+        name: version if here.get(name) == version else f"{version} (here {here.get(name, 'none')})"
+        for name, version in card["versions"].items()
+    }
+    return {**{name: value for name, value in card.items() if name != "versions_here"}, "versions": told}
+
+
+def _checksum(path: Path) -> str:
+    """What ``sha256sum`` says of the file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _changed(ranker: BaseRanker) -> dict[str, Any]:

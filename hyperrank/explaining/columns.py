@@ -79,7 +79,8 @@ def _each(features: Any) -> Iterable[Any]:
 def _index(group: Any, where: Mapping[str, int], names: Sequence[str]) -> tuple[int, ...]:
     found = []
     for feature in _each(group):
-        if isinstance(feature, Integral) and not isinstance(feature, bool) and 0 <= feature < len(names):
+        is_number = isinstance(feature, Integral) and not isinstance(feature, bool)
+        if is_number and 0 <= int(feature) < len(names):
             found.append(int(feature))
         elif isinstance(feature, str) and feature in where:
             found.append(where[feature])

@@ -175,15 +175,15 @@ class Explanation:
 
     def _shown(self) -> pd.DataFrame:
         table = self.to_frame().head(SHOWN)
-        return table[
-            [name for name in table if not name.endswith(("_against", "_weights", "_difference_error"))]
-        ]
+        left_out = ("_against", "_weights", "_difference_error")
+        return table[[name for name in table if not str(name).endswith(left_out)]]
 
     def _summary(self) -> str:
+        shown = min(SHOWN, len(self.features))
         return (
             f"Explanation: from {self._spelled(self.against)} to {self._spelled(self.weights)}, on "
-            f"{self.n_queries:,} queries of {self.n_rows:,} documents; {self.common:.0%} of the first 10 stay. "
-            f"{min(SHOWN, len(self.features))} of {len(self.features)} features"
+            f"{self.n_queries:,} queries with {self.n_rows:,} documents; {self.common:.0%} of the first 10 "
+            f"stay; {shown} of {len(self.features)} features"
         )
 
     def _spelled(self, weights: NDArray[np.float64]) -> str:

@@ -99,7 +99,7 @@ def explained(
     Raises
     ------
     ValueError
-        If both trade-offs rank the rows alike.
+        If both trade-offs rank the rows alike, or an objective cannot be measured.
     """
     scores = task.score(task.X, task.frame)
     change = exposure_change(scores[:, 0], scores[:, 1], task.lists)
@@ -109,6 +109,13 @@ def explained(
             "Take trade-offs further apart, or queries of more documents."
         )
     before = task.values(scores)
+    unmeasured = [] if before is None else np.flatnonzero(np.isnan(before).all(axis=(0, 1)))
+    if len(unmeasured):
+        names = [objectives[j] for j in unmeasured]
+        raise ValueError(
+            f"objectives {names} of y have no list with a label above 0 among the {task.lists.n_lists} queries "
+            "looked at: nothing to measure there. Raise max_rows, or leave y out."
+        )
     jobs = (delayed(_permuted)(task, each, change, before) for each in columns)
     # As they come, for the bar; one after the other in this process by default.
     found = Parallel(n_jobs=n_jobs, return_as="generator")(jobs)

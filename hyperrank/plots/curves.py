@@ -59,7 +59,7 @@ def _curve(ax: Axes, display: TrainingDisplay, key: str, label: str) -> None:
     ax.plot(x, y, color=BLUE, linewidth=1.4, marker="o", markersize=3, markeredgewidth=0)
     ax.set_ylabel(label)
     kept = [value for epoch, value in zip(x, y, strict=True) if epoch == display.best_epoch]
-    if key == "score" and kept:
+    if key == "score" and kept and display.best_epoch is not None:
         ax.plot(display.best_epoch, kept[0], "o", markersize=8, linestyle="none", zorder=4, **RING)
 
 

@@ -54,7 +54,7 @@ NARROW = 4.5
 #: Inches that an entry of a legend takes.
 INCHES_OF_A_NAME = 1.25
 #: Letters go into files as letters, and files hold neither dates nor chance.
-FILES = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "hyperrank"}
+FILES: Any = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "hyperrank"}
 DATES: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
 
 
@@ -126,7 +126,7 @@ def canvas(ax: Axes | None, width: float | str | None, default: float, shape: fl
     """
     inches = _inches(ax, width, default)
     letters = 8.0 if inches < NARROW else 9.0
-    rc = {
+    rc: Any = {
         "font.size": letters,
         "axes.labelsize": letters,
         "axes.titlesize": letters,

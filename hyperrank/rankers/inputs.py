@@ -14,6 +14,7 @@ from sklearn.utils.validation import validate_data
 from hyperrank.lists import QueryLists
 from hyperrank.mapped import FeatureRows, MappedRows, forget_pages, stays_mapped
 from hyperrank.rankers.labels import naming, read_labels, read_scores
+from hyperrank.rankers.seen import summary_of
 from hyperrank.reference import Reference, take_rows
 
 __all__ = [
@@ -276,4 +277,7 @@ def read_labelled(
         raise ValueError(
             f"objectives {missing} have no label at all: every entry of {name_of_y} is NaN there."
         )
-    return LabelledLists(**vars(features), Y=features.lists.group(labels), names=names)
+    found = LabelledLists(**vars(features), Y=features.lists.group(labels), names=names)
+    if reset:
+        estimator.training_data_ = summary_of(found.X, found.Y, found.lists, names)
+    return found

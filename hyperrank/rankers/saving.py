@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import warnings
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -18,7 +19,7 @@ from hyperrank._version import __version__
 from hyperrank.files import ModelFileError, read_model_file, write_model_file
 from hyperrank.reference import ModelReference
 
-__all__ = ["load_ranker", "save_ranker"]
+__all__ = ["load_ranker", "save_ranker", "versions"]
 
 #: Versions that are noted, for whoever wonders later.
 LIBRARIES = ("numpy", "torch", "scikit-learn", "lightgbm")
@@ -39,7 +40,7 @@ def save_ranker(ranker: BaseEstimator, path: str | Path) -> Path:
         "class": type(ranker).__name__,
         "objectives": list(fitted["objectives_"]),
         "n_features": int(fitted["n_features_in_"]),
-        "versions": {"hyperrank": __version__, **dict(_versions())},
+        "versions": versions(),
     }
     return write_model_file(path, content, head=head)
 
@@ -102,6 +103,11 @@ def _classes(base: type[R]) -> dict[str, type[R]]:
     for derived in base.__subclasses__():
         found |= _classes(derived)
     return found
+
+
+def versions() -> dict[str, str]:
+    """Versions of this package, of Python and of what rankers are made of, as they are here."""
+    return {"hyperrank": __version__, "python": platform.python_version(), **dict(_versions())}
 
 
 def _versions() -> Iterator[tuple[str, str]]:

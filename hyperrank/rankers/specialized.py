@@ -20,7 +20,7 @@ __all__ = ["Specializable", "SpecializedRanker"]
 #: How far weights may lie from those held and be taken for them: as far as rounding brings them.
 TOLERANCE = 1e-6
 #: What is taken over from the ranker that holds all trade-offs.
-COMMON = ("objectives_", "n_features_in_", "feature_names_in_")
+COMMON = ("objectives_", "n_features_in_", "feature_names_in_", "training_data_")
 
 
 class SpecializedRanker(DPORanker):
