@@ -113,8 +113,8 @@ def explained(
     if len(unmeasured):
         names = [objectives[j] for j in unmeasured]
         raise ValueError(
-            f"objectives {names} of y have no list with a label above 0 among the {task.lists.n_lists} queries "
-            "looked at: nothing to measure there. Raise max_rows, or leave y out."
+            f"objectives {names} of y have no list with a label above 0 among the {task.lists.n_lists} "
+            "queries looked at: nothing to measure there. Raise max_rows, or leave y out."
         )
     jobs = (delayed(_permuted)(task, each, change, before) for each in columns)
     # As they come, for the bar; one after the other in this process by default.

@@ -33,7 +33,7 @@ def test_a_model_card_as_text(hr, files):
     lines = hr("describe model.safetensors").stdout.splitlines()
     assert "objectives  relevance, clicks" in lines
     assert "features    feature_1, feature_2, feature_3, feature_4, feature_5, ... (6 in all)" in lines
-    assert "  max_epochs    1" in lines
+    assert "  max_epochs      1" in lines
     assert "trial       none" in lines
 
 
