@@ -68,7 +68,7 @@ def test_imports_point_one_way(path):
     if room == "__init__":
         return
     above = set(ROOMS[: ROOMS.index(room) + 1])
-    # plots and pages show what front and explaining hold, and are asked by them: they may look back for types.
+    # plots and pages show what front and explaining hold, which call them: they may look back for types.
     looks_back = {"plots": {"front", "explaining"}, "pages": {"front"}}
     allowed = above | looks_back.get(room, set())
     assert rooms_imported(path) <= allowed
