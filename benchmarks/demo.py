@@ -175,12 +175,12 @@ def _share_kept(front: ParetoFront, row: int) -> str:
 
 def _plot(front: ParetoFront, others: list[ParetoFront], selection: Any, path: Path) -> None:
     try:
-        figure = front.plot(others=others, selection=selection)
+        display = front.plot(others=others, selection=selection)
     except ImportError as error:
         print(f"No picture: {error}")
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150, bbox_inches="tight")
+    display.savefig(path, dpi=150, bbox_inches="tight")
     print(f"The front as a picture: {path.resolve()}")
 
 

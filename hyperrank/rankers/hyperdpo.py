@@ -157,6 +157,8 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, Specializable):
         What the trial tried and chose; None where there was none.
     best_epoch_, best_score_ : int, float
         The epoch whose parameters are kept, and its validation hypervolume (NaN without validation).
+    training_data_ : dict
+        Rows, queries, list sizes, missing features and labels of the data that it was first fitted on.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str
