@@ -41,6 +41,10 @@ __all__ = ["fit"]
 @click.option("--jobs", "n_jobs", type=int, help="Boosters grown at a time; all cores by default.")
 @click.option("--seed", "random_state", type=int, help="Makes the fit repeatable.")
 @click.option(
+    "--checkpoint", type=click.Path(path_type=Path), metavar="FILE", help="Where to keep an unfinished fit."
+)
+@click.option("--resume", is_flag=True, help="Go on from --checkpoint, if the file is there.")
+@click.option(
     "--set",
     "settings",
     type=SETTING,
@@ -56,6 +60,7 @@ def fit(
     validation: Path | None,
     ref_scores: str | None,
     settings: tuple[tuple[str, Any], ...],
+    resume: bool,
     **named: Any,
 ) -> None:
     """Train a ranker on DATA and write it to a file.
@@ -63,21 +68,22 @@ def fit(
     DATA is LETOR text, a CSV, Parquet or Arrow file, or a store that convert wrote.
     """
     check_output(out, force=force)
+    from hyperrank.cli.interrupted import checked_checkpoint, going_on
     from hyperrank.cli.reading import read_data, summary
     from hyperrank.cli.settings import ranker_params
     from hyperrank.rankers import HyperDPORanker
 
     params = ranker_params(named, settings)
+    checkpoint = checked_checkpoint(params, out, resume=resume)
     train, scores = read_data(data, layout, column=ref_scores)
     console.note(summary(data, train))
     ranker = HyperDPORanker(**{"verbose": int(console.shows_progress), **params}, objectives=train.names)
     started = time.perf_counter()
-    ranker.fit(
-        **_named(train, scores),
-        **({} if validation is None else _held_out(console, validation, layout, train, ref_scores)),
-    )
+    held = {} if validation is None else _held_out(console, validation, layout, train, ref_scores)
+    with going_on(console, checkpoint):
+        ranker.fit(**_named(train, scores), **held, resume=resume)
     seconds = time.perf_counter() - started
-    ranker.verbose = params.get("verbose", 0)
+    ranker.verbose, ranker.checkpoint = params.get("verbose", 0), None
     ranker.save(out)
     console.note(f"Fitted in {seconds:.1f} s.")
     console.result(

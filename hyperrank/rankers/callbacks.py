@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from hyperrank.rankers.reward_model import RewardModel
 from hyperrank.training import TrainingProgress
 
 try:  # scikit-learn 1.9
@@ -33,10 +34,12 @@ class EpochCallbacks(TrainingProgress):
         Epochs at most.
     verbose : int
         As in `TrainingProgress`.
-    fitted : callable
-        Gives the attributes that make the estimator, as it is now, one that predicts.
+    fitted : mapping
+        The attributes that, with the network, make the estimator one that predicts.
     data : mapping
         ``X``, ``y`` and the ``metadata`` qid of the training rows, as the caller gave them.
+    done : int, default 0
+        Epochs that an earlier process has trained, which callbacks do not see.
     """
 
     def __init__(
@@ -45,15 +48,22 @@ class EpochCallbacks(TrainingProgress):
         max_epochs: int,
         *,
         verbose: int,
-        fitted: Callable[[], dict[str, Any]],
+        fitted: Mapping[str, Any],
         data: dict[str, Any],
+        done: int = 0,
     ) -> None:
-        super().__init__(max_epochs, verbose=verbose, score_name="hypervolume")
+        super().__init__(max_epochs, verbose=verbose, score_name="hypervolume", done=done)
         self.estimator, self.fitted, self.data = estimator, fitted, data
         self.context: Any = None
-        if hasattr(estimator, "_skl_callbacks") and hasattr(estimator, "_init_callback_context"):
-            self.context = estimator._init_callback_context(max_subtasks=max_epochs)
-            self.context.call_on_fit_task_begin(estimator=estimator, **self.data)
+
+    def of(self, model: RewardModel) -> EpochCallbacks:
+        """Begin, with the model that is trained."""
+        self.fitted = {**self.fitted, "model_": model}
+        if hasattr(self.estimator, "_skl_callbacks") and hasattr(self.estimator, "_init_callback_context"):
+            left = self.max_epochs - self.done
+            self.context = self.estimator._init_callback_context(max_subtasks=left)
+            self.context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+        return self
 
     def update(self, entry: dict[str, float]) -> bool:
         """Show an epoch and report it; True where a callback asks to stop."""
@@ -63,7 +73,7 @@ class EpochCallbacks(TrainingProgress):
         epoch = self.context.subcontext(task_name="epoch")
         epoch.call_on_fit_task_begin(estimator=self.estimator, **self.data)
         stop = epoch.call_on_fit_task_end(
-            estimator=self.estimator, reconstruction_attributes=self.fitted(), **self.data
+            estimator=self.estimator, reconstruction_attributes=dict(self.fitted), **self.data
         )
         return bool(stop)
 

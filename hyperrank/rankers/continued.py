@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 
 from numpy.typing import ArrayLike
@@ -94,11 +95,14 @@ def kept_plan(ranker: Any, plan: FitPlan) -> FitPlan:
     return replace(plan, booster_inputs=bool(ranker.model_.boosters), temperature_range=trained)
 
 
-def warn_of_interrupt(result: TrainingResult) -> None:
+def warn_of_interrupt(result: TrainingResult, checkpoint: Path | None = None) -> None:
     """Say what a fit has kept that Ctrl-C ended."""
+    how = "With warm_start=True, fit goes on from there."
+    if checkpoint is not None and checkpoint.exists():
+        how = f"fit(..., resume=True) goes on from {checkpoint} to what the whole fit would have been."
     warnings.warn(
         f"training was interrupted after {len(result.history)} whole epochs: the ranker is fitted, and holds "
-        "what it had learnt by then. With warm_start=True, fit goes on from there.",
+        f"what it had learnt by then. {how}",
         UserWarning,
         stacklevel=4,
     )

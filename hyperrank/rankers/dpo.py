@@ -21,6 +21,7 @@ from hyperrank.rankers.fitting import FitPlan, Validation, automatic_epochs
 from hyperrank.rankers.holdout import hold_out, read_list_weight, read_validation
 from hyperrank.rankers.inputs import GroupedFeatures, LabelledLists, read_labelled
 from hyperrank.rankers.options import check_number, network_plan, resolve_objective
+from hyperrank.rankers.resuming import agreed_seed
 from hyperrank.rankers.reward_model import RewardModel
 from hyperrank.rankers.sampling import labelled_lists
 from hyperrank.rankers.trial import Trial, run_trial, split_for_trial
@@ -32,6 +33,7 @@ from hyperrank.reference import (
     is_fitted_here,
     is_grown,
 )
+from hyperrank.training import Checkpoint
 
 __all__ = ["CheckedFit", "DPORanker"]
 
@@ -234,8 +236,10 @@ class DPORanker(BaseRanker):
         objectives: Any,
         reset: bool = True,
         holds_out: bool = True,
+        checkpoint: Checkpoint | None = None,
     ) -> CheckedFit:
         """Check what was passed to fit; `validation` is X, y, qid and reference scores of it."""
+        checkpoint = checkpoint or Checkpoint()
         data = read_labelled(
             self, X, y, qid, reset=reset, objectives=objectives, ref_scores=ref_scores, streams=True
         )
@@ -247,6 +251,7 @@ class DPORanker(BaseRanker):
         list_weight = read_list_weight(query_weight, data.lists)
         given = read_validation(self, *validation, names=data.names, n_rows=len(data.X))
         seed = int(check_random_state(getattr(self, "random_state", None)).randint(2**31 - 1))
+        seed = agreed_seed(checkpoint, self, data, given, list_weight, seed, is_new=reset)
         n_rows, n_lists = len(data.X), data.lists.n_lists
         held, kept = None, np.arange(n_lists)
         if holds_out:
@@ -261,15 +266,18 @@ class DPORanker(BaseRanker):
             main=main,
             plan=plan,
         )
-        return self._searched(checked, again=reset) if is_search(self.booster_params) else checked
+        if not is_search(self.booster_params):
+            return checked
+        return self._searched(checked, checkpoint, again=reset)
 
-    def _searched(self, checked: CheckedFit, *, again: bool) -> CheckedFit:
+    def _searched(self, checked: CheckedFit, checkpoint: Checkpoint, *, again: bool) -> CheckedFit:
         """Put what a search found in the place of the boosters' parameters."""
         grown = is_grown(self.reference) or checked.plan.booster_inputs
         if grown and (again or not hasattr(self, "booster_search_")):
             alone = self.reference == "lightgbm" and not checked.plan.booster_inputs
             some = checked.at_most(REFERENCE_ROWS)
-            self.booster_search_ = search_mixed_scores(
+            search = partial(
+                search_mixed_scores,
                 np.asarray(some.training.X),
                 some.training.Y[:, [checked.main]] if alone else some.training.Y,
                 some.training.lists,
@@ -278,11 +286,21 @@ class DPORanker(BaseRanker):
                 list_weight=some.list_weight,
                 n_jobs=checked.plan.n_jobs,
             )
+            self.booster_search_ = checkpoint.phase("booster_search", search)
         params = self.booster_search_.params if grown else None
         return replace(checked, plan=replace(checked.plan, booster_params=params))
 
-    def _tried(self, checked: CheckedFit) -> CheckedFit:
+    def _tried(self, checked: CheckedFit, checkpoint: Checkpoint | None = None) -> CheckedFit:
         """Let a trial on held-out lists choose what is left to it."""
+        trial = (checkpoint or Checkpoint()).phase("trial", lambda: self._trial(checked))
+        if trial is None:
+            return checked
+        settings = replace(checked.plan.settings, max_epochs=trial.max_epochs)
+        plan = replace(checked.plan, dropout=trial.dropout, settings=settings)
+        return replace(checked, plan=plan, trial=trial)
+
+    def _trial(self, checked: CheckedFit) -> Trial | None:
+        """Try on held-out lists what is left to a trial; None where nothing is, or nothing can be tried."""
         climbs = self.dropout == "auto" and self.max_epochs == "auto"
         # Scores of a model fitted elsewhere may be in-sample, and then better than they will be.
         has_unseen = is_fitted_here(self.reference)
@@ -291,13 +309,13 @@ class DPORanker(BaseRanker):
         rng = np.random.default_rng([plan.seed, 1])
         parts = split_for_trial(checked.training, checked.held, rng, checked.list_weight)
         if not (climbs or pulls) or parts is None:
-            return checked
+            return None
         which, judged = parts
         some = replace(checked.of_lists(which), held=None)
         shortest = automatic_epochs(len(some.training.X)) if climbs else plan.settings.max_epochs
         some = replace(some, plan=plan.for_trial(shortest))
         reference, pull = self._fit_reference(some) if has_unseen else (None, 1.0)
-        trial = run_trial(
+        return run_trial(
             some.training,
             judged,
             some.plan,
@@ -309,8 +327,6 @@ class DPORanker(BaseRanker):
             pulls=pulls,
             shortest=plan.settings.max_epochs,
         )
-        settings = replace(plan.settings, max_epochs=trial.max_epochs)
-        return replace(checked, plan=replace(plan, dropout=trial.dropout, settings=settings), trial=trial)
 
     def _fit_reference(self, checked: CheckedFit) -> tuple[Reference, float]:
         """Fit the reference, and measure what rewards are multiplied by: its deviation over beta."""

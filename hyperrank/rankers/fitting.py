@@ -28,6 +28,7 @@ from hyperrank.rankers.tiles import one_thread_each
 from hyperrank.simplex import lattice_near
 from hyperrank.training import (
     Anchor,
+    Checkpoint,
     FeaturesOf,
     ListTensors,
     Margin,
@@ -162,6 +163,7 @@ def fit_reward_model(
     anchor: NDArray[np.float32] | None = None,
     progress: Callable[[RewardModel], TrainingProgress] | None = None,
     keep_on_interrupt: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[RewardModel, TrainingResult]:
     """Train a reward model.
 
@@ -189,6 +191,8 @@ def fit_reward_model(
         Makes of the model in training what its epochs are reported to.
     keep_on_interrupt : bool, default False
         Whether Ctrl-C in training ends it, rather than raising KeyboardInterrupt.
+    checkpoint : Checkpoint, optional
+        What was done before the interruption of this fit, and where it is kept.
 
     Returns
     -------
@@ -196,10 +200,11 @@ def fit_reward_model(
     TrainingResult
     """
     rng = np.random.default_rng(plan.seed)
+    checkpoint = checkpoint or Checkpoint()
     if start is not None and keep_boosters:
         boosters, inputs = start.boosters, start.inputs(data.X)
     else:
-        boosters, inputs = _booster_inputs(data, plan, list_weight)
+        boosters, inputs = _booster_inputs(data, plan, list_weight, checkpoint)
     with _threads(plan), _seeded(plan.seed, plan.device):
         if start is None:
             model = _new_model(inputs, data.Y.shape[1], plan, boosters, rng)
@@ -229,6 +234,7 @@ def fit_reward_model(
             if progress
             else TrainingProgress(epochs, verbose=plan.verbose, score_name="hypervolume"),
             keep_on_interrupt=keep_on_interrupt,
+            checkpoint=checkpoint,
         )
     return model, result
 
@@ -254,7 +260,7 @@ def automatic_epochs(n_rows: int) -> int:
 
 
 def _booster_inputs(
-    data: LabelledLists, plan: FitPlan, list_weight: NDArray[np.float64] | None
+    data: LabelledLists, plan: FitPlan, list_weight: NDArray[np.float64] | None, checkpoint: Checkpoint
 ) -> tuple[BoosterSet, FeatureRows]:
     """Boosters for serving, and the features with scores of boosters that have not seen their query."""
     if not plan.booster_inputs:
@@ -266,9 +272,13 @@ def _booster_inputs(
         "list_weight": list_weight,
         "n_jobs": plan.n_jobs,
     }
-    X = np.asarray(data.X)
-    scores = cross_fitted_scores(X, data.Y, data.lists, **options)
-    boosters = BoosterSet.of(fit_boosters(X, data.Y, data.lists, **options))
+
+    def fit() -> tuple[NDArray[np.float64], BoosterSet]:
+        X = np.asarray(data.X)
+        scores = cross_fitted_scores(X, data.Y, data.lists, **options)
+        return scores, BoosterSet.of(fit_boosters(X, data.Y, data.lists, **options))
+
+    scores, boosters = checkpoint.phase("booster_inputs", fit)
     return boosters, with_columns(data.X, scores)
 
 

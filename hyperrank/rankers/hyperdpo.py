@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hyperrank.rankers.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
-from hyperrank.rankers.continued import PartialFitMixin, as_task, kept_plan, warn_of_interrupt
-from hyperrank.rankers.dpo import CheckedFit
-from hyperrank.rankers.fitting import fit_reward_model
+from hyperrank.rankers.callbacks import CallbackSupportMixin, with_callbacks
+from hyperrank.rankers.continued import PartialFitMixin, as_task, kept_plan
 from hyperrank.rankers.holdout import one_validation
 from hyperrank.rankers.inputs import GroupedFeatures
-from hyperrank.rankers.reward_model import RewardModel
-from hyperrank.rankers.specialized import Specializable
-from hyperrank.rankers.tempering import Range, anchor_parts, beside_weights, refuse_outside
-from hyperrank.training import TrainingResult
+from hyperrank.rankers.resuming import kept_reference, opened_checkpoint
+from hyperrank.rankers.tempering import Range, beside_weights, refuse_outside
+from hyperrank.rankers.trained import TrainsOneNetwork
 
 __all__ = ["HyperDPORanker"]
 
 
-class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, Specializable):
+class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, TrainsOneNetwork):
     r"""A ranker for several objectives that is trained once and takes the trade-off at predict.
 
     One network, conditioned on weights w on the simplex, is trained by Plackett-Luce preference
@@ -138,6 +136,10 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, Specializable):
         Makes fit repeatable, to the bit on one machine. The global generators are not touched.
     verbose : int, default 0
         1 shows a progress bar.
+    checkpoint : path, optional
+        File in which an unfinished fit is kept, for ``fit(..., resume=True)``. It is removed when fit ends.
+    checkpoint_every : float, default 60.0
+        Seconds between checkpoints in training; each phase before it ends with one.
 
     Attributes
     ----------
@@ -221,6 +223,8 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, Specializable):
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
+        checkpoint: str | Path | None = None,
+        checkpoint_every: float = 60.0,
     ) -> None:
         self.reference = reference
         self.reference_objective = reference_objective
@@ -257,6 +261,8 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, Specializable):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     @with_callbacks
     def fit(
@@ -273,6 +279,7 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, Specializable):
         query_weight: ArrayLike | None = None,
         eval_set: Any = None,
         eval_qid: Any = None,
+        resume: bool = False,
     ) -> HyperDPORanker:
         """Train on queries with labels for every objective.
 
@@ -292,6 +299,9 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, Specializable):
             How much the query of each row counts in training; the same for all rows of a query.
         eval_set, eval_qid
             Validation data as other rankers take them: ``[(X_val, y_val)]`` and ``[qid_val]``.
+        resume : bool, default False
+            Whether to go on from the file `checkpoint`, to the same bits as a fit that was not interrupted.
+            Where there is no such file, fit begins anew.
 
         Returns
         -------
@@ -301,9 +311,11 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, Specializable):
         Raises
         ------
         ValueError
-            If data or options are not as described; always before any training starts.
+            If data or options are not as described, or the checkpoint is damaged or another fit's; always
+            before any training starts.
         """
         goes_on = self.warm_start and hasattr(self, "model_")
+        checkpoint = opened_checkpoint(self, resume)
         checked = self._checked(
             X,
             y,
@@ -314,74 +326,18 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, Specializable):
             conditioning=self.conditioning,
             objectives=self.objectives_ if goes_on else self.objectives,
             reset=not goes_on,
+            checkpoint=checkpoint,
         )
         if goes_on:
             checked = replace(checked, plan=kept_plan(self, checked.plan))
             reference, pull = self.reference_, self.pull_
         else:
-            checked = self._tried(checked)
-            reference, pull = self._fit_reference(checked)
+            checked = self._tried(checked, checkpoint)
+            reference, pull = kept_reference(checkpoint, self.reference, lambda: self._fit_reference(checked))
             self.trial_ = checked.trial
-        return self._train(
-            checked, reference, pull, self.model_ if goes_on else None, data=as_task(X, y, qid)
-        )
-
-    def _train(
-        self,
-        checked: CheckedFit,
-        reference: Any,
-        pull: float,
-        start: RewardModel | None,
-        *,
-        data: dict[str, Any],
-        is_new: bool = False,
-    ) -> HyperDPORanker:
-        """Train the network and take over what came of it; `is_new` where no part has seen the rows."""
-        plan = checked.plan
-        kept = {
-            "objectives_": checked.training.names,
-            "reference_": reference,
-            "pull_": pull,
-            "temperature_range_": plan.temperature_range,
-        }
-        anchor = None
-        if plan.temperature_range is not None:
-            anchor = anchor_parts(checked, reference, pull, wanted=self.reference, is_unseen=is_new)
-
-        def fitted(model: RewardModel) -> dict[str, Any]:
-            return {**kept, "model_": model}
-
-        shown: list[EpochCallbacks] = []
-
-        def progress(model: RewardModel) -> EpochCallbacks:
-            epochs, verbose = plan.settings.max_epochs, plan.verbose
-            made = EpochCallbacks(self, epochs, verbose=verbose, fitted=lambda: fitted(model), data=data)
-            shown.append(made)
-            return made
-
-        model, result = fit_reward_model(
-            checked.training,
-            plan,
-            validation=self._stopping(checked, reference, pull),
-            list_weight=checked.list_weight,
-            start=start,
-            keep_boosters=is_new,
-            anchor=anchor,
-            progress=progress,
-            keep_on_interrupt=True,
-        )
-        for name, value in fitted(model).items():
-            setattr(self, name, value)
-        self._take_over(result)
-        for made in shown:
-            made.finish()
-        return self
-
-    def _take_over(self, result: TrainingResult) -> None:
-        if result.is_interrupted:
-            warn_of_interrupt(result)
-        self.history_ = result.history
-        self.best_epoch_, self.best_score_ = result.best_epoch, result.best_score
+        start = self.model_ if goes_on else None
+        data = as_task(X, y, qid)
+        return self._train(checked, reference, pull, start, data=data, checkpoint=checkpoint)
 
     def _beside(self, weights: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
         trained = self.temperature_range_

@@ -9,13 +9,14 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from hyperrank.losses import ListLoss
 from hyperrank.simplex import dirichlet_weights
+from hyperrank.training.checkpoints import Checkpoint
 from hyperrank.training.data import ListTensors, document_batches
 from hyperrank.training.progress import TrainingProgress
+from hyperrank.training.run import Run
 from hyperrank.training.settings import TrainingSettings
 from hyperrank.training.states import BestState, RunningAverage
 from hyperrank.training.steps import Steps
@@ -60,6 +61,7 @@ def train(
     evaluate: Callable[[nn.Module], float] | None = None,
     progress: TrainingProgress | None = None,
     keep_on_interrupt: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> TrainingResult:
     """Train a network on query lists in place.
 
@@ -85,6 +87,8 @@ def train(
         Shown while training.
     keep_on_interrupt : bool, default False
         Whether Ctrl-C ends the run as if it had ended by itself, rather than raising KeyboardInterrupt.
+    checkpoint : Checkpoint, optional
+        Where the run is kept as it goes, and what it goes on from.
 
     Returns
     -------
@@ -106,28 +110,33 @@ def train(
     n_batches = sum(1 for _ in document_batches(sizes, batch_docs, np.random.default_rng(0)))
     n_steps = n_batches * settings.max_epochs
     steps = Steps(network, data, loss, settings, scale=scale, draw=draw, rng=rng, n_steps=n_steps)
-    average = RunningAverage(network, settings.average_decay)
-    best = BestState()
-    result = TrainingResult()
-    with progress, _kept_on_interrupt(result, steps) if keep_on_interrupt else nullcontext():
-        for epoch in range(1, settings.max_epochs + 1):
-            started = time.perf_counter()
+    average, best = RunningAverage(network, settings.average_decay), BestState()
+    run = Run(network, steps, average, best, rng)
+    checkpoint = checkpoint or Checkpoint()
+    checkpoint.restore(run)
+    result = TrainingResult(run.history)
+    kept = _kept_on_interrupt(result, steps) if keep_on_interrupt else nullcontext()
+    with progress, kept, checkpoint.waiting_for_batches():
+        while run.goes_on(settings.max_epochs, settings.patience):
             network.train()
-            losses = []
-            for which in document_batches(sizes, batch_docs, rng):
-                losses += steps.over(which)
+            for which in run.batches(sizes, batch_docs):
+                run.losses += steps.over(which)
                 average.update()
-            entry = {"epoch": float(epoch), "loss": float(torch.stack(losses).nanmean())}
+                run.batch += 1
+                checkpoint.offer(run)
+            epoch = run.epoch
+            entry = {"epoch": float(epoch), "loss": run.mean_loss()}
             if evaluate is not None and (epoch % settings.eval_every == 0 or epoch == settings.max_epochs):
                 with average.applied():
                     network.eval()
                     entry["score"] = evaluate(network)
                     best.offer(entry["score"], epoch, network)
-            entry["seconds"] = time.perf_counter() - started
+            entry["seconds"] = time.perf_counter() - run.started
             result.history.append(entry)
-            stopped = progress.update(entry)
-            if stopped or (settings.patience is not None and best.waited >= settings.patience):
+            if progress.update(entry):
                 break
+            run.end_epoch()
+            checkpoint.offer(run)
     network.eval()
     result.skipped_steps = steps.skipped
     if best.state is None:

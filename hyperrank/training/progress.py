@@ -18,9 +18,12 @@ class TrainingProgress:
         0 shows nothing, 1 a bar.
     score_name : str, default "score"
         What the validation score is called.
+    done : int, default 0
+        Epochs that an earlier process has trained.
     """
 
-    def __init__(self, max_epochs: int, *, verbose: int, score_name: str = "score") -> None:
+    def __init__(self, max_epochs: int, *, verbose: int, score_name: str = "score", done: int = 0) -> None:
+        self.done = done
         self.max_epochs, self.verbose, self.score_name = max_epochs, verbose, score_name
         self.bar: Any = None
         self.shown: dict[str, str] = {}
@@ -29,7 +32,8 @@ class TrainingProgress:
         if self.verbose > 0:
             from tqdm.auto import tqdm
 
-            self.bar = tqdm(total=self.max_epochs, desc="training", unit="epoch", dynamic_ncols=True)
+            shape: dict[str, Any] = {"total": self.max_epochs, "initial": self.done, "dynamic_ncols": True}
+            self.bar = tqdm(desc="training", unit="epoch", **shape)
         return self
 
     def __exit__(self, *_: object) -> None:

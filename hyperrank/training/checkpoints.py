@@ -1,0 +1,178 @@
+"""An unfinished fit in a file: its finished phases, and where its training stands."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hyperrank._version import __version__
+from hyperrank.files import ModelFileError, read_model_file, write_model_file
+from hyperrank.training.run import Run
+
+__all__ = ["Checkpoint"]
+
+#: What the head of the file says it is.
+CHECKPOINT_CLASS = "fit checkpoint"
+#: How many times as long as writing took there is none, so that it costs a twentieth of the time at most.
+REST = 20
+
+T = TypeVar("T")
+
+
+class Checkpoint:
+    """What a fit has done, kept in a file so that another process can go on from there.
+
+    Parameters
+    ----------
+    path : Path, optional
+        Written whole or not at all, at intervals and after each phase. None keeps nothing: then phases are
+        computed, and that is all.
+    every : float, default 60.0
+        Seconds between two writings in training, more where the file is large; 0 writes after each batch.
+    """
+
+    def __init__(self, path: Path | None = None, every: float = 60.0) -> None:
+        self.path, self.every = path, every
+        #: What tells the fit from others: data, options, seed.
+        self.about: dict[str, Any] = {}
+        self.phases: dict[str, Any] = {}
+        self.training: Mapping[str, Any] | None = None
+        self._due = time.monotonic() + every
+        self._has_failed = False
+        self._is_interrupted = False
+
+    @classmethod
+    def read(cls, path: Path, every: float) -> Checkpoint:
+        """Go on from a file; nothing in it is ever run.
+
+        Raises
+        ------
+        ModelFileError
+            If it is damaged, or no checkpoint of a fit.
+        OSError
+            If it cannot be opened.
+        """
+        head, content = read_model_file(path)
+        if head.get("class") != CHECKPOINT_CLASS:
+            raise ModelFileError(f"{path} is no checkpoint of a fit: give another file as checkpoint.")
+        if head.get("hyperrank") != __version__:
+            raise ModelFileError(
+                f"{path} was written by hyperrank {head.get('hyperrank')}; this is {__version__}. "
+                "Go on with that version, or delete the file to begin anew."
+            )
+        found = cls(path, every)
+        try:
+            found.about, found.phases = dict(content["about"]), dict(content["phases"])
+            found.training = content["training"]
+            int(found.about["seed"]), found.epochs_done
+        except (KeyError, TypeError, ValueError) as error:
+            raise _no_whole_fit(path, error) from error
+        return found
+
+    @property
+    def epochs_done(self) -> int:
+        """Whole epochs that were trained before."""
+        return 0 if self.training is None else len(self.training["history"])
+
+    def phase(self, name: str, compute: Callable[[], T]) -> T:
+        """What a phase of the fit gave: from the file, or computed and kept there."""
+        if self.path is None:
+            return compute()
+        if name not in self.phases:
+            self.phases[name] = compute()
+            self._write(self.training)
+        found: T = self.phases[name]
+        return found
+
+    def restore(self, run: Run) -> None:
+        """Put a run where the file says that it stood.
+
+        Raises
+        ------
+        ModelFileError
+            If the file does not say it.
+        """
+        if self.training is None:
+            return
+        try:
+            run.restore(self.training)
+        except Exception as error:  # whatever a forged state runs into
+            raise _no_whole_fit(self.path, error) from error
+        self.training = None
+
+    def offer(self, run: Run) -> None:
+        """Write where a run stands, if it is time; after Ctrl-C in any case, and then raise it."""
+        if self.path is None:
+            return
+        if self._is_interrupted:
+            self._write(run.state())
+            raise KeyboardInterrupt
+        if time.monotonic() >= self._due:
+            self._write(run.state())
+
+    @contextmanager
+    def waiting_for_batches(self) -> Iterator[None]:
+        """Let a first Ctrl-C wait for the end of the batch, where the run can be kept; a second does not."""
+        is_main = threading.current_thread() is threading.main_thread()
+        if self.path is None or not is_main or signal.getsignal(signal.SIGINT) != signal.default_int_handler:
+            yield
+            return
+
+        def later(number: int, frame: Any) -> None:
+            if self._is_interrupted:
+                signal.default_int_handler(number, frame)
+            self._is_interrupted = True
+
+        signal.signal(signal.SIGINT, later)
+        try:
+            yield
+            if self._is_interrupted:
+                raise KeyboardInterrupt  # it came after the last batch
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def remove(self) -> None:
+        """Delete the file, and what processes that were killed while they wrote it have left."""
+        if self.path is None:
+            return
+        for path in [self.path, *self.path.parent.glob(f".{_literal(self.path.name)}.*.partial")]:
+            with suppress(OSError):
+                path.unlink()
+
+    def _write(self, training: Mapping[str, Any] | None) -> None:
+        """Write the file; where that fails the fit goes on, with a warning for the first time in a row."""
+        assert self.path is not None
+        started = time.monotonic()
+        content = {"about": self.about, "phases": self.phases, "training": training}
+        head = {"class": CHECKPOINT_CLASS, "hyperrank": __version__}
+        try:
+            write_model_file(self.path, content, head=head)
+            self._has_failed = False
+        except (OSError, MemoryError) as error:
+            if not self._has_failed:
+                reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                warnings.warn(
+                    f"the checkpoint {self.path} could not be written ({reason}): the fit goes on without a "
+                    "new one, and tries again at the next interval.",
+                    UserWarning,
+                    stacklevel=2,
+                )
+            self._has_failed = True
+        ended = time.monotonic()
+        self._due = ended + (max(self.every, REST * (ended - started)) if self.every > 0 else 0)
+
+
+def _no_whole_fit(path: Path | None, error: Exception) -> ModelFileError:
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return ModelFileError(f"{path} holds no whole fit: {reason}. Delete it to begin anew.")
+
+
+def _literal(name: str) -> str:
+    """A name as a pattern that matches it alone."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)

@@ -1,0 +1,156 @@
+"""Where a run of the loop stands: all that the rest of it depends on, as plain values and back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hyperrank.training.data import document_batches
+from hyperrank.training.states import BestState, RunningAverage
+from hyperrank.training.steps import Steps
+
+__all__ = ["Run"]
+
+
+@dataclass
+class Run:
+    """A run of the loop, between two batches.
+
+    Attributes
+    ----------
+    network : Module
+    steps : Steps
+    average : RunningAverage
+    best : BestState
+    rng : numpy.random.Generator
+        Of the shuffling and the weights; torch's own generators are part of the run too.
+    history : list of dict
+        An entry per epoch that is over.
+    epoch, batch : int
+        The epoch at hand, from 1 on, and how many of its batches are done.
+    losses : list of Tensor
+        Of the steps of the epoch at hand.
+    """
+
+    network: nn.Module
+    steps: Steps
+    average: RunningAverage
+    best: BestState
+    rng: np.random.Generator
+    history: list[dict[str, float]] = field(default_factory=list)
+    epoch: int = 1
+    batch: int = 0
+    losses: list[Tensor] = field(default_factory=list)
+    #: State of the generator before the lists of the epoch at hand were shuffled.
+    before: Any = None
+    #: When the epoch at hand began, or would have begun had it not been interrupted.
+    started: float = 0.0
+
+    def goes_on(self, max_epochs: int, patience: int | None) -> bool:
+        """Whether there is an epoch to train."""
+        return self.epoch <= max_epochs and (patience is None or self.best.waited < patience)
+
+    def batches(self, sizes: NDArray[np.int64], batch_docs: int) -> list[NDArray[np.int64]]:
+        """The batches that are left of the epoch at hand."""
+        shuffler = self.rng
+        if self.batch == 0:
+            self.before, self.started = self.rng.bit_generator.state, time.perf_counter()
+        else:  # the same order as before the interruption
+            shuffler = np.random.default_rng()
+            shuffler.bit_generator.state = self.before
+        return list(document_batches(sizes, batch_docs, shuffler))[self.batch :]
+
+    def mean_loss(self) -> float:
+        """Of the epoch at hand."""
+        return float(torch.stack(self.losses).nanmean())
+
+    def end_epoch(self) -> None:
+        """Go to the beginning of the next."""
+        self.epoch, self.batch, self.losses = self.epoch + 1, 0, []
+
+    def state(self) -> dict[str, Any]:
+        """All of it as plain values and arrays, which may share memory with the run: write them at once."""
+        steps, average, best = self.steps, self.average, self.best
+        return {
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "seconds": time.perf_counter() - self.started if self.batch else 0.0,
+            "history": self.history,
+            "losses": _array(torch.stack(self.losses)) if self.losses else None,
+            "rng": {"now": self.rng.bit_generator.state, "before": self.before},
+            "torch": _torch_states(self._device),
+            "network": _arrays(self.network.state_dict()),
+            "optimiser": {k: _arrays(v) for k, v in steps.optimiser.state_dict()["state"].items()},
+            "steps": [steps.taken, steps.bad, steps.skipped, float(steps.too_many)],
+            "average": {"n_updates": average.n_updates, "averaged": [_array(p) for p in average.averaged]},
+            "best": [best.score, best.epoch, best.waited],
+            "best_state": None if best.state is None else _arrays(best.state),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Stand where another run stood; of a state that is not of such a run, an error of any kind."""
+        device = self._device
+        self.epoch, self.batch, self.history = state["epoch"], state["batch"], list(state["history"])
+        self.started = time.perf_counter() - state["seconds"]
+        losses = state["losses"]
+        self.losses = [] if losses is None else list(torch.tensor(losses, device=device))
+        self.network.load_state_dict(_tensors(state["network"]))
+        self._restore_steps(state["steps"], state["optimiser"])
+        self._restore_average(state["average"])
+        self.best.score, self.best.epoch, self.best.waited = state["best"]
+        if state["best_state"] is not None:
+            self.best.state = {k: v.to(device) for k, v in _tensors(state["best_state"]).items()}
+        self.before = state["rng"]["before"]
+        self.rng.bit_generator.state = state["rng"]["now"]
+        _restore_torch(state["torch"], device)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    def _restore_steps(self, counts: list[Any], held: Mapping[int, Mapping[str, Any]]) -> None:
+        steps, optimiser = self.steps, self.steps.optimiser
+        steps.taken, steps.bad, steps.skipped, steps.too_many = counts
+        groups = optimiser.state_dict()["param_groups"]
+        optimiser.load_state_dict(
+            {"state": {k: _tensors(v) for k, v in held.items()}, "param_groups": groups}
+        )
+
+    @torch.no_grad()
+    def _restore_average(self, held: Mapping[str, Any]) -> None:
+        self.average.n_updates = held["n_updates"]
+        for averaged, value in zip(self.average.averaged, held["averaged"], strict=True):
+            averaged.copy_(torch.tensor(value))
+
+
+def _torch_states(device: torch.device) -> dict[str, Any]:
+    """States of the generators that dropout and tied orders draw from."""
+    states = {"cpu": _array(torch.get_rng_state())}
+    if device.type == "cuda":
+        states["cuda"] = _array(torch.cuda.get_rng_state(device))
+    return states
+
+
+def _restore_torch(states: Mapping[str, Any], device: torch.device) -> None:
+    torch.set_rng_state(torch.tensor(states["cpu"]))
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(torch.tensor(states["cuda"]), device)
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    return np.asarray(tensor.detach().cpu().numpy())
+
+
+def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
+    return {name: _array(tensor) for name, tensor in tensors.items()}
+
+
+def _tensors(arrays: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {name: torch.tensor(array) for name, array in arrays.items()}
