@@ -44,7 +44,7 @@ def run(
     """Train with settings and arguments of `train` mixed."""
     arguments = {
         name: options.pop(name)
-        for name in ("evaluate", "progress", "draw_weights", "scale", "keep_on_interrupt")
+        for name in ("evaluate", "progress", "draw_weights", "scale", "keep_on_interrupt", "checkpoint")
         if name in options
     }
     settings = TrainingSettings(**{"max_epochs": 5, "batch_docs": 40, "learning_rate": 1e-2, **options})
