@@ -249,5 +249,5 @@ def forged(path, **changes):
 )
 def test_states_of_other_networks_are_refused(tmp_path, changes):
     checkpoint = forged(tmp_path / "run", **changes)
-    with pytest.raises(ModelFileError, match="holds no whole fit: .*Delete it to begin anew"):
+    with pytest.raises(ModelFileError, match=r"holds no whole fit: .*Delete it to begin anew"):
         run(network_of(), data_of(), checkpoint=checkpoint)
