@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.files import ModelFileError, forget_pages
+from hyperrank.files import ModelFileError
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.inputs import LabelledLists
 from hyperrank.rankers.options import check_number, resolve_device
@@ -195,7 +195,6 @@ def _described(data: LabelledLists, suffix: str) -> dict[str, Any]:
     """Names, shapes and hashes of data, by what the caller calls them."""
     rows = np.unique(np.linspace(0, len(data.X) - 1, SAMPLED_ROWS).astype(np.int64))
     sampled = _digest(data.X[rows])
-    forget_pages(data.X)
     return {
         f"X{suffix}": f"{data.X.shape} {sampled}",
         f"y{suffix}": f"{data.Y.shape} {_digest(data.Y)}",
