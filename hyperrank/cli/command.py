@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hyperrank.cli.console import Console
+from hyperrank.cli.processes import refuse_several
 
 __all__ = ["command"]
 
@@ -48,6 +49,8 @@ def command(name: str) -> Callable[[Callable[..., None]], Command]:
         @functools.wraps(function)
         def run(as_json: bool, quiet: bool, **given: Any) -> None:
             given.pop("debug")  # `Command.invoke` knows it
+            if name != "fit":
+                refuse_several(name)
             function(Console(as_json=as_json, quiet=quiet), **given)
 
         for option in reversed(_SHARED):

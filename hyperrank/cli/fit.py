@@ -12,6 +12,7 @@ from hyperrank.cli.command import command
 from hyperrank.cli.console import Console
 from hyperrank.cli.layout import Layout, layout_options
 from hyperrank.cli.outputs import check_output, out_option
+from hyperrank.cli.processes import process_group
 from hyperrank.cli.values import SETTING
 
 if TYPE_CHECKING:
@@ -68,10 +69,33 @@ def fit(
     DATA is LETOR text, a CSV, Parquet or Arrow file, or a store that convert wrote.
     """
     check_output(out, force=force)
+    with process_group(named["device"]) as is_first:
+        console = console if is_first else Console(quiet=True)
+        document = _fit(console, data, out, layout, validation, ref_scores, settings, named, resume)
+    if is_first:
+        console.result(
+            f"{out}: a ranker of {', '.join(document['objectives'])}, {document['n_features']} features",
+            document,
+        )
+
+
+def _fit(
+    console: Console,
+    data: Path,
+    out: Path,
+    layout: Layout,
+    validation: Path | None,
+    ref_scores: str | None,
+    settings: tuple[tuple[str, Any], ...],
+    named: dict[str, Any],
+    resume: bool,
+) -> dict[str, Any]:
+    """Read, fit and save; gives what the result says."""
     from hyperrank.cli.interrupted import checked_checkpoint, going_on
     from hyperrank.cli.reading import read_data, summary
     from hyperrank.cli.settings import ranker_params
     from hyperrank.rankers import HyperDPORanker
+    from hyperrank.training import current
 
     params = ranker_params(named, settings)
     checkpoint = checked_checkpoint(params, out, resume=resume)
@@ -84,21 +108,18 @@ def fit(
         ranker.fit(**_named(train, scores), **held, resume=resume)
     seconds = time.perf_counter() - started
     ranker.verbose, ranker.checkpoint = params.get("verbose", 0), None
-    ranker.save(out)
+    current().of_first(lambda: str(ranker.save(out)))
     console.note(f"Fitted in {seconds:.1f} s.")
-    console.result(
-        f"{out}: a ranker of {', '.join(ranker.objectives_)}, {ranker.n_features_in_} features",
-        {
-            "model": str(out),
-            "objectives": ranker.objectives_,
-            "n_features": ranker.n_features_in_,
-            "n_rows": len(train.X),
-            "seconds": seconds,
-            "epochs": len(ranker.history_),
-            "best_epoch": ranker.best_epoch_,
-            "best_score": ranker.best_score_,
-        },
-    )
+    return {
+        "model": str(out),
+        "objectives": ranker.objectives_,
+        "n_features": ranker.n_features_in_,
+        "n_rows": len(train.X),
+        "seconds": seconds,
+        "epochs": len(ranker.history_),
+        "best_epoch": ranker.best_epoch_,
+        "best_score": ranker.best_score_,
+    }
 
 
 def _named(data: RankingData, ref_scores: Any) -> dict[str, Any]:

@@ -76,6 +76,8 @@ class ConditionedScorer(nn.Module):
         self.embedding = WeightEmbedding(n_objectives, n_condition, n_more)
         self.conditioned = ConditionedLinear(widths[-2], widths[-1], n_condition, conditioning)
         self.head = nn.Linear(widths[-1], 1)
+        # No listwise loss sees a constant: the gradient is rounding, which the optimiser would make steps of.
+        self.head.bias.requires_grad_(False)
         self.conditioning = conditioning
         if conditioning != "none":
             self.head_shift = nn.Linear(n_condition, widths[-1])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hyperrank.rankers.reward_model import RewardModel
-from hyperrank.training import TrainingProgress
+from hyperrank.training import TrainingProgress, current
 
 try:  # scikit-learn 1.9
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -52,14 +52,18 @@ class EpochCallbacks(TrainingProgress):
         data: dict[str, Any],
         done: int = 0,
     ) -> None:
-        super().__init__(max_epochs, verbose=verbose, score_name="hypervolume", done=done)
+        # Of several processes that train together the first speaks, to callbacks too.
+        self.is_first = current().is_first
+        shown = verbose if self.is_first else 0
+        super().__init__(max_epochs, verbose=shown, score_name="hypervolume", done=done)
         self.estimator, self.fitted, self.data = estimator, fitted, data
         self.context: Any = None
 
     def of(self, model: RewardModel) -> EpochCallbacks:
         """Begin, with the model that is trained."""
         self.fitted = {**self.fitted, "model_": model}
-        if hasattr(self.estimator, "_skl_callbacks") and hasattr(self.estimator, "_init_callback_context"):
+        has_callbacks = hasattr(self.estimator, "_skl_callbacks")
+        if self.is_first and has_callbacks and hasattr(self.estimator, "_init_callback_context"):
             left = self.max_epochs - self.done
             self.context = self.estimator._init_callback_context(max_subtasks=left)
             self.context.call_on_fit_task_begin(estimator=self.estimator, **self.data)

@@ -13,6 +13,7 @@ from hyperrank.rankers.callbacks import with_callbacks
 from hyperrank.rankers.fitting import FitPlan
 from hyperrank.rankers.reward_model import RewardModel
 from hyperrank.rankers.tempering import Range
+from hyperrank.rankers.together import in_processes
 from hyperrank.training import TrainingResult
 
 __all__ = ["PartialFitMixin", "as_task", "kept_plan", "warn_of_interrupt"]
@@ -34,6 +35,7 @@ class PartialFitMixin:
     pull_: float
 
     @with_callbacks
+    @in_processes
     def partial_fit(
         self,
         X: Any,

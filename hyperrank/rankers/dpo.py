@@ -24,6 +24,7 @@ from hyperrank.rankers.options import check_number, network_plan, resolve_object
 from hyperrank.rankers.resuming import agreed_seed
 from hyperrank.rankers.reward_model import RewardModel
 from hyperrank.rankers.sampling import labelled_lists
+from hyperrank.rankers.together import fitted_reference, own_lists, same_everywhere
 from hyperrank.rankers.trial import Trial, run_trial, split_for_trial
 from hyperrank.reference import (
     NoReference,
@@ -33,7 +34,7 @@ from hyperrank.reference import (
     is_fitted_here,
     is_grown,
 )
-from hyperrank.training import Checkpoint
+from hyperrank.training import Checkpoint, current
 
 __all__ = ["CheckedFit", "DPORanker"]
 
@@ -250,7 +251,8 @@ class DPORanker(BaseRanker):
             check_number("beta", self.beta, above=0, or_auto=True)
         list_weight = read_list_weight(query_weight, data.lists)
         given = read_validation(self, *validation, names=data.names, n_rows=len(data.X))
-        seed = int(check_random_state(getattr(self, "random_state", None)).randint(2**31 - 1))
+        random_state = check_random_state(getattr(self, "random_state", None))
+        seed = current().of_first(lambda: int(random_state.randint(2**31 - 1)))
         seed = agreed_seed(checkpoint, self, data, given, list_weight, seed, is_new=reset)
         n_rows, n_lists = len(data.X), data.lists.n_lists
         held, kept = None, np.arange(n_lists)
@@ -266,6 +268,7 @@ class DPORanker(BaseRanker):
             main=main,
             plan=plan,
         )
+        same_everywhere(checked)
         if not is_search(self.booster_params):
             return checked
         return self._searched(checked, checkpoint, again=reset)
@@ -275,24 +278,27 @@ class DPORanker(BaseRanker):
         grown = is_grown(self.reference) or checked.plan.booster_inputs
         if grown and (again or not hasattr(self, "booster_search_")):
             alone = self.reference == "lightgbm" and not checked.plan.booster_inputs
-            some = checked.at_most(REFERENCE_ROWS)
-            search = partial(
-                search_mixed_scores,
-                np.asarray(some.training.X),
-                some.training.Y[:, [checked.main]] if alone else some.training.Y,
-                some.training.lists,
-                metric=parse_metric(self.metric),
-                seed=checked.plan.seed,
-                list_weight=some.list_weight,
-                n_jobs=checked.plan.n_jobs,
-            )
-            self.booster_search_ = checkpoint.phase("booster_search", search)
+
+            def search() -> BoosterSearch:
+                some = checked.at_most(REFERENCE_ROWS)
+                return search_mixed_scores(
+                    np.asarray(some.training.X),
+                    some.training.Y[:, [checked.main]] if alone else some.training.Y,
+                    some.training.lists,
+                    metric=parse_metric(self.metric),
+                    seed=checked.plan.seed,
+                    list_weight=some.list_weight,
+                    n_jobs=checked.plan.n_jobs,
+                )
+
+            self.booster_search_ = checkpoint.phase("booster_search", lambda: current().of_first(search))
         params = self.booster_search_.params if grown else None
         return replace(checked, plan=replace(checked.plan, booster_params=params))
 
     def _tried(self, checked: CheckedFit, checkpoint: Checkpoint | None = None) -> CheckedFit:
         """Let a trial on held-out lists choose what is left to it."""
-        trial = (checkpoint or Checkpoint()).phase("trial", lambda: self._trial(checked))
+        work = partial(self._trial, checked)
+        trial = (checkpoint or Checkpoint()).phase("trial", lambda: current().of_first(work))
         if trial is None:
             return checked
         settings = replace(checked.plan.settings, max_epochs=trial.max_epochs)
@@ -330,6 +336,9 @@ class DPORanker(BaseRanker):
 
     def _fit_reference(self, checked: CheckedFit) -> tuple[Reference, float]:
         """Fit the reference, and measure what rewards are multiplied by: its deviation over beta."""
+        return fitted_reference(self.reference, partial(self._new_reference, checked))
+
+    def _new_reference(self, checked: CheckedFit) -> tuple[Reference, float]:
         reference = checked.fit_reference(self.reference)
         if isinstance(reference, NoReference):
             return reference, 1.0 if self.beta == "auto" else 1.0 / float(self.beta)
@@ -346,9 +355,10 @@ class DPORanker(BaseRanker):
         """What to stop training by, with the reference's scores of it computed once."""
         if checked.held is None:
             return None
+        held = own_lists(checked.held)
         return Validation(
-            data=checked.held,
+            data=held,
             metric=parse_metric(self.metric),
-            mixed_reference=partial(reference.mix, checked.held.parts(reference)),
+            mixed_reference=partial(reference.mix, held.parts(reference) if len(held.X) else held.Y),
             pull=pull,
         )

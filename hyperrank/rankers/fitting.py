@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hyperrank.boosters import BoosterSet, cross_fitted_scores, fit_boosters
-from hyperrank.lists import QueryLists
 from hyperrank.losses import ListLoss, named_loss
 from hyperrank.mapped import FeatureRows, MappedRows, with_columns
 from hyperrank.metrics import Metric, hypervolume
@@ -25,16 +25,16 @@ from hyperrank.rankers.list_reward_model import ListRewardModel
 from hyperrank.rankers.reward_model import RewardModel
 from hyperrank.rankers.tempering import beside_weights
 from hyperrank.rankers.tiles import one_thread_each
+from hyperrank.rankers.together import mean_over_lists, threads
+from hyperrank.rankers.training_tensors import training_tensors
 from hyperrank.simplex import lattice_near
 from hyperrank.training import (
-    Anchor,
     Checkpoint,
-    FeaturesOf,
-    ListTensors,
     Margin,
     TrainingProgress,
     TrainingResult,
     TrainingSettings,
+    current,
     train,
 )
 
@@ -207,27 +207,20 @@ def fit_reward_model(
         boosters, inputs = _booster_inputs(data, plan, list_weight, checkpoint)
     with _threads(plan), _seeded(plan.seed, plan.device):
         if start is None:
-            model = _new_model(inputs, data.Y.shape[1], plan, boosters, rng)
+            make = partial(_new_model, inputs, data.Y.shape[1], plan, boosters)
+            model, rng.bit_generator.state = current().of_first(lambda: (make(rng), rng.bit_generator.state))
         else:
             model = start.copy(boosters)
-        weight = None if list_weight is None else torch.from_numpy(list_weight).to(plan.device, torch.float32)
-        labels = torch.from_numpy(data.Y).to(plan.device)
-        tensors = ListTensors(
-            _seen(model, inputs, data.lists),
-            labels,
-            data.lists,
-            weight,
-            None if margin is None else margin.on(plan.device),
-            _anchor(anchor, plan),
-        )
+        if not current().is_first:
+            torch.manual_seed(plan.seed + current().rank)  # what is dropped differs between processes
         epochs = plan.settings.max_epochs
         result = train(
             model.network,
-            tensors,
+            training_tensors(model, inputs, data, plan, list_weight, margin, anchor),
             loss=plan.loss,
             settings=plan.settings,
             rng=rng,
-            scale=_objective_scale(tensors, plan.loss) if plan.normalize_objectives else None,
+            scale=_objective_scale(data, plan) if plan.normalize_objectives else None,
             draw_weights=draw_weights,
             evaluate=None if validation is None else _front_score(model, validation, plan.temperature_range),
             progress=progress(model)
@@ -273,20 +266,13 @@ def _booster_inputs(
         "n_jobs": plan.n_jobs,
     }
 
-    def fit() -> tuple[NDArray[np.float64], BoosterSet]:
+    def grown() -> tuple[NDArray[np.float64], BoosterSet]:
         X = np.asarray(data.X)
         scores = cross_fitted_scores(X, data.Y, data.lists, **options)
         return scores, BoosterSet.of(fit_boosters(X, data.Y, data.lists, **options))
 
-    scores, boosters = checkpoint.phase("booster_inputs", fit)
+    scores, boosters = checkpoint.phase("booster_inputs", lambda: current().of_first(grown))
     return boosters, with_columns(data.X, scores)
-
-
-def _seen(model: RewardModel, inputs: FeatureRows, lists: QueryLists) -> Tensor | FeaturesOf:
-    """What the network sees of all rows; of rows in a file, what makes it of some."""
-    if isinstance(inputs, MappedRows):
-        return lambda rows, some: model.features(inputs[rows], some)
-    return model.features(inputs, lists)
 
 
 def _new_model(
@@ -319,23 +305,14 @@ def _new_model(
     return RewardModel(transform, network, plan.device, **options)
 
 
-def _anchor(parts: NDArray[np.float32] | None, plan: FitPlan) -> Anchor | None:
-    """For training on the plan's device."""
-    if parts is None or plan.temperature_range is None:
-        return None
-    return Anchor(torch.from_numpy(parts).to(plan.device), *plan.temperature_range)
-
-
-def _objective_scale(tensors: ListTensors, loss: ListLoss) -> Tensor:
+def _objective_scale(data: LabelledLists, plan: FitPlan) -> Tensor:
     """Each objective's loss under the reference, where all rewards are 0; 1 where it has none."""
-    sizes = tensors.lists.sizes
-    evenly = np.arange(len(sizes))[:: max(1, int(sizes.sum()) // SCALE_ROWS)]
-    rows, some = tensors.lists.take(evenly.astype(np.int64))
-    device = tensors.labels.device
-    labels = tensors.labels[torch.from_numpy(rows).to(device)]
-    offsets = torch.from_numpy(some.offsets).to(device)
-    zeros = torch.zeros(len(labels), device=device)
-    under_reference = loss(zeros, labels, offsets, reduction="none").mean(dim=0)
+    evenly = np.arange(data.lists.n_lists)[:: max(1, data.lists.n_rows // SCALE_ROWS)]
+    rows, lists = data.lists.take(evenly)
+    labels = torch.from_numpy(data.Y[rows]).to(plan.device)
+    offsets = torch.from_numpy(lists.offsets).to(plan.device)
+    zeros = torch.zeros(len(labels), device=plan.device)
+    under_reference = plan.loss(zeros, labels, offsets, reduction="none").mean(dim=0)
     return torch.where(under_reference > 0, under_reference, torch.ones_like(under_reference))
 
 
@@ -347,13 +324,16 @@ def _front_score(
     Where the network knows the temperature: the mean over the ends and the middle of its range.
     """
     data = validation.data
-    inputs = model.inputs(data.X)
-    features = None if isinstance(inputs, MappedRows) else model.features(inputs, data.lists)
+    inputs, is_alone = model.inputs(data.X), current().size == 1
+    stays = isinstance(inputs, MappedRows) or not data.lists.n_lists
+    features = None if stays else model.features(inputs, data.lists)
     weights = lattice_near(data.Y.shape[1], VALIDATION_WEIGHTS)
     reference = validation.mixed_reference(weights)
     temperatures = [1.0] if trained is None else np.geomspace(*trained, 3).tolist()
 
     def hypervolume_at(temperature: float) -> float:
+        if not data.lists.n_lists:  # other processes have the few lists that there are
+            return hypervolume_of(np.empty((0, *weights.shape)))
         beside = weights if trained is None else beside_weights(weights, temperature, trained)
         pull = temperature * validation.pull
         if features is None:
@@ -363,9 +343,13 @@ def _front_score(
             with one_thread_each() as n_threads:
                 rewards = model.scores(features, data.lists.in_place, at, n_threads).cpu().numpy()
         scores = reference + pull * rewards
-        points = np.atleast_2d(validation.metric(scores, data.Y, qid=data.lists.in_place))
+        values = validation.metric(scores, data.Y, qid=data.lists.in_place, per_query=not is_alone)
+        return hypervolume_of(values)
+
+    def hypervolume_of(values: NDArray[np.float64]) -> float:
+        points = np.atleast_2d(values if is_alone else mean_over_lists(values))
         known = ~np.isnan(points).all(axis=0)
-        return hypervolume(points[:, known]) if known.any() else 0.0
+        return current().of_first(lambda: hypervolume(points[:, known]) if known.any() else 0.0)
 
     return lambda _: float(np.mean([hypervolume_at(t) for t in temperatures]))
 
@@ -378,8 +362,9 @@ def _threads(plan: FitPlan) -> Iterator[None]:
     thread), and took ten times as long where other processes kept the cores busy.
     """
     before = torch.get_num_threads()
-    if plan.device.type == "cpu" and plan.settings.batch_docs <= SMALL_BATCH:
-        torch.set_num_threads(1)
+    is_small = plan.settings.batch_docs <= SMALL_BATCH
+    if plan.device.type == "cpu":
+        torch.set_num_threads(1 if is_small else threads(before))
     try:
         yield
     finally:

@@ -16,6 +16,7 @@ from hyperrank.rankers.holdout import one_validation
 from hyperrank.rankers.inputs import GroupedFeatures
 from hyperrank.rankers.resuming import kept_reference, opened_checkpoint
 from hyperrank.rankers.tempering import Range, beside_weights, refuse_outside
+from hyperrank.rankers.together import in_processes
 from hyperrank.rankers.trained import TrainsOneNetwork
 
 __all__ = ["HyperDPORanker"]
@@ -43,9 +44,9 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, TrainsOneNetwork):
         The ranker to start from. ``"boosters"``: one LightGBM ranker per objective, fitted here, their
         standardised scores mixed by the weights, so that the reference is itself a front;
         ``"booster_pairs"``: with a regression on the grades beside each. ``"lightgbm"``: one, fitted here on
-        `reference_objective`. All are grown on a million rows at most. ``"scores"``: scores that you pass as `ref_scores` to
-        fit and predict. A fitted model with ``predict`` is taken as it is (an unfitted estimator is
-        cloned and fitted here on `reference_objective`); None ranks by the network alone.
+        `reference_objective`; all are grown on a million rows at most. ``"scores"``: scores that you pass as
+        `ref_scores` to fit and predict. A fitted model with ``predict`` is taken as it is (an unfitted
+        estimator is cloned and fitted here on `reference_objective`); None ranks by the network alone.
     reference_objective : int or str, default 0
         The objective that the reference ranker is for: the one it is fitted on, and that constraints
         relative to the reference are about.
@@ -265,6 +266,7 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, TrainsOneNetwork):
         self.checkpoint_every = checkpoint_every
 
     @with_callbacks
+    @in_processes
     def fit(
         self,
         X: Any,

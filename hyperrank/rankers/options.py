@@ -213,6 +213,8 @@ def resolve_objective(objective: int | str, names: tuple[str, ...]) -> int:
 def resolve_device(device: Any) -> torch.device:
     """The device to train on: ``"auto"`` takes a GPU where there is one.
 
+    Of several processes that train together each takes the GPU that `joined` has set for it.
+
     Raises
     ------
     ValueError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Self
 
 from hyperrank.rankers.callbacks import EpochCallbacks
@@ -11,7 +12,7 @@ from hyperrank.rankers.fitting import fit_reward_model
 from hyperrank.rankers.reward_model import RewardModel
 from hyperrank.rankers.specialized import Specializable
 from hyperrank.rankers.tempering import anchor_parts
-from hyperrank.training import Checkpoint, TrainingResult
+from hyperrank.training import Checkpoint, TrainingResult, current
 
 __all__ = ["TrainsOneNetwork"]
 
@@ -45,10 +46,8 @@ class TrainsOneNetwork(Specializable):
         }
         anchor = None
         if plan.temperature_range is not None:
-            anchor = checkpoint.phase(
-                "anchor",
-                lambda: anchor_parts(checked, reference, pull, wanted=self.reference, is_unseen=is_new),
-            )
+            parts = partial(anchor_parts, checked, reference, pull, wanted=self.reference, is_unseen=is_new)
+            anchor = checkpoint.phase("anchor", lambda: current().of_first(parts))
         progress = EpochCallbacks(
             self,
             plan.settings.max_epochs,

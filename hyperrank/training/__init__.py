@@ -4,8 +4,10 @@ from hyperrank.training.anchor import Anchor, log_position
 from hyperrank.training.checkpoints import Checkpoint
 from hyperrank.training.data import Batch, FeaturesOf, ListTensors, Margin, document_batches
 from hyperrank.training.loop import TrainingResult, train
+from hyperrank.training.processes import OtherProcessError, alone, current, joined
 from hyperrank.training.progress import TrainingProgress
 from hyperrank.training.settings import TrainingSettings
+from hyperrank.training.shards import ShareOfLists
 
 __all__ = [
     "Anchor",
@@ -14,10 +16,15 @@ __all__ = [
     "FeaturesOf",
     "ListTensors",
     "Margin",
+    "OtherProcessError",
+    "ShareOfLists",
     "TrainingProgress",
     "TrainingResult",
     "TrainingSettings",
+    "alone",
+    "current",
     "document_batches",
+    "joined",
     "log_position",
     "train",
 ]

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from hyperrank._version import __version__
 from hyperrank.files import ModelFileError, read_model_file, write_model_file
+from hyperrank.training.processes import current
 from hyperrank.training.run import Run
 
 __all__ = ["Checkpoint"]
@@ -31,8 +32,8 @@ class Checkpoint:
     Parameters
     ----------
     path : Path, optional
-        Written whole or not at all, at intervals and after each phase. None keeps nothing: then phases are
-        computed, and that is all.
+        Written whole or not at all, at intervals and after each phase; by the first of several processes.
+        None keeps nothing: then phases are computed, and that is all.
     every : float, default 60.0
         Seconds between two writings in training, more where the file is large; 0 writes after each batch.
     """
@@ -108,7 +109,7 @@ class Checkpoint:
 
     def offer(self, run: Run) -> None:
         """Write where a run stands, if it is time; after Ctrl-C in any case, and then raise it."""
-        if self.path is None:
+        if self.path is None or not current().is_first:
             return
         if self._is_interrupted:
             self._write(run.state())
@@ -139,7 +140,7 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Delete the file, and what processes that were killed while they wrote it have left."""
-        if self.path is None:
+        if self.path is None or not current().is_first:
             return
         for path in [self.path, *self.path.parent.glob(f".{_literal(self.path.name)}.*.partial")]:
             with suppress(OSError):
@@ -148,6 +149,8 @@ class Checkpoint:
     def _write(self, training: Mapping[str, Any] | None) -> None:
         """Write the file; where that fails the fit goes on, with a warning for the first time in a row."""
         assert self.path is not None
+        if not current().is_first:
+            return
         started = time.monotonic()
         content = {"about": self.about, "phases": self.phases, "training": training}
         head = {"class": CHECKPOINT_CLASS, "hyperrank": __version__}

@@ -58,6 +58,8 @@ class Batch:
     anchor : Anchor or None
     prepared : ListNetTargets, LabelRanks or None
         What a loss with a fused form needs of the labels.
+    places : ndarray of int64 or None
+        Of a process's own lists, where they stand in the batch that several processes share; None for all.
     """
 
     features: Tensor
@@ -69,6 +71,7 @@ class Batch:
     margin: Margin | None = None
     anchor: Anchor | None = None
     prepared: Prepared | None = None
+    places: NDArray[np.int64] | None = None
 
 
 class ListTensors:

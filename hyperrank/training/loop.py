@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from torch import Tensor, nn
@@ -15,9 +16,11 @@ from hyperrank.losses import ListLoss
 from hyperrank.simplex import dirichlet_weights
 from hyperrank.training.checkpoints import Checkpoint
 from hyperrank.training.data import ListTensors, document_batches
+from hyperrank.training.processes import current
 from hyperrank.training.progress import TrainingProgress
 from hyperrank.training.run import Run
 from hyperrank.training.settings import TrainingSettings
+from hyperrank.training.shards import ShareOfLists
 from hyperrank.training.states import BestState, RunningAverage
 from hyperrank.training.steps import Steps
 
@@ -51,7 +54,7 @@ class TrainingResult:
 
 def train(
     network: nn.Module,
-    data: ListTensors,
+    data: ListTensors | ShareOfLists,
     *,
     loss: ListLoss,
     settings: TrainingSettings,
@@ -69,22 +72,24 @@ def train(
     ----------
     network : Module
         ``network(features, weights, index) -> scores of shape (n, k)``, read as rewards.
-    data : ListTensors
-        The training lists.
+    data : ListTensors or ShareOfLists
+        The training lists; where several processes train together, those of this one.
     loss : callable
         A listwise loss such as `hyperrank.losses.listnet`.
     settings : TrainingSettings
         Epochs, batches, optimiser, weights, stopping.
     rng : numpy.random.Generator
-        Shuffles lists and draws weights; torch's generator (dropout, tied orders) is the caller's.
+        Shuffles lists and draws weights, the same in all processes; torch's generator (dropout, tied
+        orders) is the caller's.
     scale : Tensor of shape (m,), optional
         What each objective's loss is divided by.
     draw_weights : callable, optional
         ``n -> weights of shape (n, m)``; by default Dirichlet draws by ``settings.alpha``.
     evaluate : callable, optional
-        ``network -> score``, higher is better. The parameters of the best score are restored at the end.
+        ``network -> score``, higher is better, and the same in all processes. The parameters of the best
+        score are restored at the end.
     progress : TrainingProgress, optional
-        Shown while training.
+        Shown while training, by the first process.
     keep_on_interrupt : bool, default False
         Whether Ctrl-C ends the run as if it had ended by itself, rather than raising KeyboardInterrupt.
     checkpoint : Checkpoint, optional
@@ -125,7 +130,7 @@ def train(
                 run.batch += 1
                 checkpoint.offer(run)
             epoch = run.epoch
-            entry = {"epoch": float(epoch), "loss": run.mean_loss()}
+            entry = {"epoch": float(epoch), "loss": steps.mean_loss(run.losses)}
             if evaluate is not None and (epoch % settings.eval_every == 0 or epoch == settings.max_epochs):
                 with average.applied():
                     network.eval()
@@ -133,7 +138,7 @@ def train(
                     best.offer(entry["score"], epoch, network)
             entry["seconds"] = time.perf_counter() - run.started
             result.history.append(entry)
-            if progress.update(entry):
+            if current().of_first(partial(progress.update, entry)):
                 break
             run.end_epoch()
             checkpoint.offer(run)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hyperrank.training.data import document_batches
+from hyperrank.training.processes import current
 from hyperrank.training.states import BestState, RunningAverage
 from hyperrank.training.steps import Steps
 
@@ -67,10 +68,6 @@ class Run:
             shuffler.bit_generator.state = self.before
         return list(document_batches(sizes, batch_docs, shuffler))[self.batch :]
 
-    def mean_loss(self) -> float:
-        """Of the epoch at hand."""
-        return float(torch.stack(self.losses).nanmean())
-
     def end_epoch(self) -> None:
         """Go to the beginning of the next."""
         self.epoch, self.batch, self.losses = self.epoch + 1, 0, []
@@ -100,7 +97,9 @@ class Run:
         self.epoch, self.batch, self.history = state["epoch"], state["batch"], list(state["history"])
         self.started = time.perf_counter() - state["seconds"]
         losses = state["losses"]
-        self.losses = [] if losses is None else list(torch.tensor(losses, device=device))
+        # Of several processes the first one's: what others had of the epoch's loss is not known.
+        share = 1.0 if current().is_first else 0.0
+        self.losses = [] if losses is None else list(share * torch.tensor(losses, device=device))
         self.network.load_state_dict(_tensors(state["network"]))
         self._restore_steps(state["steps"], state["optimiser"])
         self._restore_average(state["average"])

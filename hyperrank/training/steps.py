@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from hyperrank.losses import ListLoss, margin_reward, tempered_loss, weighted_loss
 from hyperrank.training.data import Batch, ListTensors
+from hyperrank.training.processes import current
 from hyperrank.training.schedule import warmup_cosine
 from hyperrank.training.settings import TrainingSettings
+from hyperrank.training.shards import ShareOfLists
 
 __all__ = ["MAX_BAD_STEPS", "Steps"]
 
@@ -25,12 +27,12 @@ NO_MEMORY = ("can't allocate memory", "not enough memory")
 
 
 class Steps:
-    """Forward, backward, clipping, schedule.
+    """Forward, backward, clipping, schedule; in several processes on shares of the same lists.
 
     Parameters
     ----------
     network : Module
-    data : ListTensors
+    data : ListTensors or ShareOfLists
     loss : callable
     settings : TrainingSettings
     scale : Tensor of shape (m,) or None
@@ -46,7 +48,7 @@ class Steps:
     def __init__(
         self,
         network: nn.Module,
-        data: ListTensors,
+        data: ListTensors | ShareOfLists,
         loss: ListLoss,
         settings: TrainingSettings,
         *,
@@ -57,6 +59,8 @@ class Steps:
     ) -> None:
         self.network, self.data, self.loss, self.settings = network, data, loss, settings
         self.scale, self.draw, self.rng, self.n_steps = scale, draw, rng, n_steps
+        self.processes = current()
+        self.forward = self.processes.wrapped(network)
         self.optimiser = torch.optim.AdamW(
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
@@ -107,21 +111,25 @@ class Steps:
 
     def _step(self, which: NDArray[np.int64]) -> Tensor:
         """One step; its loss, detached."""
-        batch = self.data.batch(which)
         drawn = self.draw(len(which) * self.settings.n_draws)
         weights = drawn.reshape(len(which), self.settings.n_draws, -1)
-        temperatures = None
-        if batch.anchor is not None:
-            at = batch.anchor.draw(weights.shape[:2], self.rng)
-            temperatures = torch.from_numpy(at).to(batch.features)
-        return self._take(batch, torch.from_numpy(weights).to(batch.features), temperatures)
+        anchor = self.data.anchor
+        temperatures = None if anchor is None else anchor.draw(weights.shape[:2], self.rng)
 
-    def _take(self, batch: Batch, weights: Tensor, temperatures: Tensor | None) -> Tensor:
+        def forward() -> tuple[Batch, Tensor]:
+            batch = self.data.batch(which)
+            own = slice(None) if batch.places is None else batch.places
+            at = None if temperatures is None else torch.from_numpy(temperatures[own]).to(batch.features)
+            return batch, self._loss(batch, torch.from_numpy(weights[own]).to(batch.features), at)
+
+        return self._take(*self.processes.agreed(forward, spares=_is_out_of_memory))
+
+    def _take(self, batch: Batch, value: Tensor) -> Tensor:
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.learning_rate * warmup_cosine(self.taken, self.n_steps)
-        value = self._loss(batch, weights, temperatures)
         self.optimiser.zero_grad(set_to_none=True)
-        (value * batch.share).backward()
+        with self.processes.exchanging():
+            (value * batch.share).backward()
         self.taken += 1
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.max_norm)
         if torch.isfinite(norm):
@@ -129,15 +137,28 @@ class Steps:
             self.bad = 0
         else:
             self._skip()
-        return value.detach()
+        value = value.detach()
+        return value if batch.places is None else torch.stack([value, torch.ones_like(value)]) * batch.share
+
+    def mean_loss(self, losses: list[Tensor]) -> float:
+        """Mean over steps of what `over` gave, those of all processes taken together; NaN left out."""
+        found = torch.stack(losses)
+        if found.ndim == 2:
+            value, share = torch.from_numpy(self.processes.sum(found.double().cpu().numpy())).T
+            found = value / share.clamp_min(torch.finfo(share.dtype).tiny)
+        return float(found.nanmean())
 
     def _loss(self, batch: Batch, weights: Tensor, temperatures: Tensor | None) -> Tensor:
         shared: dict[str, Any] = {"scale": self.scale, "query_weight": batch.query_weight}
+        beside = weights
         if batch.anchor is not None and temperatures is not None:
-            rewards = self.network(batch.features, batch.anchor.beside(weights, temperatures), batch.index)
+            beside = batch.anchor.beside(weights, temperatures)
+        rewards = self.forward(batch.features, beside, batch.index)
+        if batch.places is not None and not len(batch.places):
+            return rewards.sum()  # another process has the batch's lists
+        if batch.anchor is not None and temperatures is not None:
             held = batch.anchor.held(weights, temperatures, batch.index)
             return tempered_loss(rewards, held, batch.offsets, weights, prepared=batch.prepared, **shared)
-        rewards = self.network(batch.features, weights, batch.index)
         if batch.margin is not None:
             rewards = margin_reward(rewards, batch.margin.values, batch.margin.weight)
         return weighted_loss(

@@ -1,0 +1,348 @@
+"""The processes that a fit runs in: one alone, or those of an initialised process group together.
+
+Whatever processes do together begins with a roll call: each says how it is, and all learn of the worst. So a
+process that fails, is interrupted or runs out of memory is heard by all others at their next roll call, and
+none waits for one that will not come.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import distributed, nn
+
+from hyperrank.files import packed, unpacked
+from hyperrank.training.shards import EmptyShare, dealt
+
+__all__ = ["Alone", "OtherProcessError", "Together", "alone", "current", "joined", "local_device"]
+
+T = TypeVar("T")
+
+#: How a process is, at a roll call.
+WELL, NO_MEMORY, INTERRUPTED, FAILED = range(4)
+#: How long a process waits for the first one's trial and boosters. One that ends is noticed at once.
+PATIENCE = timedelta(days=2)
+#: Bytes that go to the other processes at a time, and that an error may be told in.
+AT_ONCE, ERROR_BYTES = 1 << 28, 1000
+
+
+class OtherProcessError(ConnectionError):
+    """Another of the processes that train together has failed; the message says which and why."""
+
+
+class Alone:
+    """A process that trains by itself."""
+
+    rank, size = 0, 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process speaks and writes for all."""
+        return self.rank == 0
+
+    def of_first(self, work: Callable[[], T]) -> T:
+        """What some work gives in the first process; the others wait for it and get the same.
+
+        It must be plain: what files can hold. The work is done alone, whatever it trains.
+        """
+        return work()
+
+    def agreed(self, work: Callable[[], T], *, spares: Callable[[Exception], bool]) -> T:
+        """The result of each process's own work, once all are done.
+
+        A MemoryError in all where `spares` takes an error for a lack of memory in one of them.
+        """
+        return work()
+
+    def sum(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The sum of the processes' values."""
+        return values
+
+    def own(self, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Numbers of the lists that are this process's to compute, of lists of these sizes."""
+        return np.arange(len(sizes), dtype=np.int64)
+
+    def wrapped(self, network: nn.Module) -> nn.Module:
+        """A network whose backward pass gives each process the mean of all processes' gradients."""
+        return network
+
+    @contextmanager
+    def exchanging(self) -> Iterator[None]:
+        """Around a backward pass."""
+        yield
+
+
+class Together(Alone):
+    """One of the processes of an initialised group, which all do the same, each on lists of its own."""
+
+    def __init__(self) -> None:
+        self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
+        _wait_for_all()
+        self.control = distributed.new_group(backend="gloo", timeout=PATIENCE)
+        self.gradients: Any = None
+        #: Whether all know that the fit is over, or cannot be told.
+        self.is_told = False
+        self.is_interrupted = False
+
+    def roll_call(self, state: int = WELL, text: str = "") -> int:
+        """Say how this process is, and learn of the worst.
+
+        Raises
+        ------
+        OtherProcessError
+            If another has failed.
+        KeyboardInterrupt
+            If one was interrupted; in all of them, at the same place.
+        """
+        if self.is_interrupted and state < INTERRUPTED:
+            state = INTERRUPTED
+        worst = torch.tensor([state])
+        distributed.all_reduce(worst, distributed.ReduceOp.MAX, group=self.control)
+        if int(worst) == INTERRUPTED:
+            self.is_interrupted = False
+            raise KeyboardInterrupt
+        if int(worst) == FAILED:
+            self.is_told = True
+            errors = self._gathered(text)
+            if state != FAILED:
+                rank = next(rank for rank, error in enumerate(errors) if error)
+                raise OtherProcessError(f"process {rank} of {self.size} failed: {errors[rank]}")
+        return int(worst)
+
+    def tell(self, error: BaseException) -> None:
+        """Let the others know that this process fails, if they do not."""
+        if self.is_told:
+            return
+        self.is_told = True
+        try:
+            text = f"{type(error).__name__}: {error}"
+            self.roll_call(INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED, text)
+        except (RuntimeError, KeyboardInterrupt):
+            return  # they fail too, or are gone
+
+    def of_first(self, work: Callable[[], T]) -> T:
+        """What some work gives in the first process."""
+        if not self.is_first:
+            self.roll_call()
+            received: T = unpacked(self._received())
+            return received
+        try:
+            with alone(), _interrupting():
+                value = work()
+        except KeyboardInterrupt:
+            self.roll_call(INTERRUPTED)
+            raise
+        content = packed(value)
+        self.roll_call()
+        self._send(content)
+        return value
+
+    def agreed(self, work: Callable[[], T], *, spares: Callable[[Exception], bool]) -> T:
+        """The result of each process's own work, once all are done."""
+        state = WELL
+        try:
+            value = work()
+        except Exception as error:
+            if not spares(error):
+                raise
+            state = NO_MEMORY
+        if self.roll_call(state) == NO_MEMORY:
+            raise MemoryError(f"memory does not reach in one of {self.size} processes.")
+        return value
+
+    def sum(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The sum of the processes' values."""
+        self.roll_call()
+        total = torch.from_numpy(np.array(values))
+        distributed.all_reduce(total, group=self.control)
+        return total.numpy()
+
+    def gathered(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The values of each process, shape (size, n)."""
+        self.roll_call()
+        parts = [torch.empty(len(values), dtype=torch.int64) for _ in range(self.size)]
+        distributed.all_gather(parts, torch.from_numpy(values), group=self.control)
+        return torch.stack(parts).numpy()
+
+    def own(self, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Numbers of the lists that are this process's to compute."""
+        return dealt(sizes, self.size)[self.rank]
+
+    def wrapped(self, network: nn.Module) -> nn.Module:
+        """A network whose backward pass gives each process the mean of all processes' gradients."""
+        self.roll_call()
+        on_cpu = next(network.parameters()).device.type == "cpu"
+        self.gradients = distributed.new_group(backend="gloo" if on_cpu else None)
+        parallel = nn.parallel.DistributedDataParallel(
+            EmptyShare(network),
+            process_group=self.gradients,
+            # A network of one trade-off has an embedding of weights that nothing reads.
+            find_unused_parameters=getattr(network, "conditioning", "") == "none",
+        )
+        # In its second pass it settles with the others what to send together. From the third on it waits
+        # for none before the backward pass, to which those that run out of memory do not come.
+        nothing = torch.zeros(0, 1, 1, device=next(network.parameters()).device)
+        for _ in range(3):
+            parallel(nothing[:, 0], nothing, None).sum().backward()
+        return parallel
+
+    @contextmanager
+    def exchanging(self) -> Iterator[None]:
+        """Around a backward pass: who fails here cannot be heard, since the others wait for its gradients."""
+        try:
+            yield
+        except Exception as error:
+            self.is_told = True
+            raise OtherProcessError(
+                f"the exchange of gradients with the other processes broke off: {error}"
+            ) from error
+
+    def close(self) -> None:
+        """Leave the groups that this fit made."""
+        for group in (self.gradients, self.control):
+            if group is not None:
+                distributed.destroy_process_group(group)
+
+    def _gathered(self, text: str) -> list[str]:
+        """What each process says."""
+        said = torch.zeros(ERROR_BYTES, dtype=torch.uint8)
+        content = text.encode()[:ERROR_BYTES]
+        said[: len(content)] = torch.tensor(list(content), dtype=torch.uint8)
+        parts = [torch.empty_like(said) for _ in range(self.size)]
+        distributed.all_gather(parts, said, group=self.control)
+        return [part.numpy().tobytes().rstrip(b"\0").decode(errors="ignore") for part in parts]
+
+    def _send(self, content: bytes) -> None:
+        distributed.broadcast(torch.tensor([len(content)]), 0, group=self.control)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # bytes cannot be written to, and nobody does
+            held = torch.frombuffer(content, dtype=torch.uint8)
+        for part in held.split(AT_ONCE):
+            distributed.broadcast(part, 0, group=self.control)
+
+    def _received(self) -> bytes:
+        size = torch.zeros(1, dtype=torch.int64)
+        distributed.broadcast(size, 0, group=self.control)
+        held = torch.empty(int(size), dtype=torch.uint8)
+        for part in held.split(AT_ONCE):
+            distributed.broadcast(part, 0, group=self.control)
+        return held.numpy().tobytes()
+
+
+_ALONE = Alone()
+#: None where nobody has decided yet, and the next fit looks for a group.
+_CURRENT: ContextVar[Alone | None] = ContextVar("processes", default=None)
+
+
+def current() -> Alone:
+    """The processes that the fit that runs now runs in."""
+    return _CURRENT.get() or _ALONE
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Fits of a process that is in an initialised process group, as if it were in none.
+
+    Examples
+    --------
+    >>> with alone():
+    ...     current().size
+    1
+    """
+    token = _CURRENT.set(_ALONE)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
+
+
+@contextmanager
+def joined() -> Iterator[Alone]:
+    """The processes of the initialised group as one fit, which ends in all if it ends in one.
+
+    Without a group, within `alone`, or in a fit that has joined already, nothing changes. In other processes
+    than the first nothing is warned of.
+    """
+    is_alone = not distributed.is_available() or not distributed.is_initialized()
+    if _CURRENT.get() is not None or is_alone or distributed.get_world_size() == 1:
+        yield current()
+        return
+    with ExitStack() as stack:
+        if torch.cuda.is_available():
+            stack.enter_context(torch.cuda.device(local_device()))
+        group = Together()
+        stack.callback(group.close)
+        token = _CURRENT.set(group)
+        stack.callback(_CURRENT.reset, token)
+        stack.enter_context(_deferring(group))
+        if not group.is_first:
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+        try:
+            yield group
+            group.roll_call()
+        except BaseException as error:
+            group.tell(error)
+            raise
+
+
+def local_device() -> int:
+    """The number of the GPU that is this process's on its machine."""
+    import os
+
+    rank = int(os.environ.get("LOCAL_RANK", distributed.get_rank()))
+    return rank % torch.cuda.device_count()
+
+
+def _wait_for_all() -> None:
+    """Wait for the other processes' fit, for as long as the group that was initialised allows."""
+    if distributed.get_backend() == "nccl":
+        distributed.barrier(device_ids=[torch.cuda.current_device()])
+    else:
+        distributed.barrier()
+
+
+@contextmanager
+def _deferring(group: Together) -> Iterator[None]:
+    """Ctrl-C is noted until the next roll call, so that all processes stop at the same step.
+
+    A second one is not waited with.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+
+    def note(number: int, frame: Any) -> None:
+        if group.is_interrupted:
+            before(number, frame)
+        group.is_interrupted = True
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _interrupting() -> Iterator[None]:
+    """Ctrl-C at once, for work that the others wait for."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
