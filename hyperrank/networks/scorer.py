@@ -79,7 +79,9 @@ class ConditionedScorer(nn.Module):
         # No listwise loss sees a constant: the gradient is rounding, which the optimiser would make steps of.
         self.head.bias.requires_grad_(False)
         self.conditioning = conditioning
-        if conditioning != "none":
+        if conditioning == "none":
+            self.embedding.requires_grad_(False)  # nothing reads it
+        else:
             self.head_shift = nn.Linear(n_condition, widths[-1])
             nn.init.zeros_(self.head_shift.weight)
             nn.init.zeros_(self.head_shift.bias)

@@ -183,12 +183,7 @@ class Together(Alone):
         self.roll_call()
         on_cpu = next(network.parameters()).device.type == "cpu"
         self.gradients = distributed.new_group(backend="gloo" if on_cpu else None)
-        parallel = nn.parallel.DistributedDataParallel(
-            EmptyShare(network),
-            process_group=self.gradients,
-            # A network of one trade-off has an embedding of weights that nothing reads.
-            find_unused_parameters=getattr(network, "conditioning", "") == "none",
-        )
+        parallel = nn.parallel.DistributedDataParallel(EmptyShare(network), process_group=self.gradients)
         # In its second pass it settles with the others what to send together. From the third on it waits
         # for none before the backward pass, to which those that run out of memory do not come.
         nothing = torch.zeros(0, 1, 1, device=next(network.parameters()).device)

@@ -1,0 +1,268 @@
+"""Fits that several processes make together: ``python process_cases.py RANK SIZE FOLDER``, or in one by itself.
+
+Each case gives what JSON knows, and every process writes what its cases gave to a file.
+"""
+
+import json
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import distributed, nn
+
+from hyperrank import HyperDPORanker, LinearScalarizationRanker, datasets
+from hyperrank.datasets import RankingData
+from hyperrank.networks import ConditionedScorer
+from hyperrank.rankers import hyperdpo
+from hyperrank.training import alone, current
+
+CASES: dict[str, Callable[[], dict[str, Any]]] = {}
+#: Enough to learn something in a second, and nothing that differs between processes by chance.
+SHORT: dict[str, Any] = {
+    "reference": None,
+    "dropout": 0.0,
+    "max_epochs": 4,
+    "batch_docs": 120,
+    "hidden": (16, 16),
+    "booster_params": {"num_iterations": 5},
+    "random_state": 3,
+}
+TRADE_OFFS = [[1.0, 0.0], [0.3, 0.7]]
+
+
+def case(function: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    CASES[function.__name__] = function
+    return function
+
+
+def data(seed: int, n_queries: int = 41) -> RankingData:
+    return datasets.make_multilabel_ranking(
+        n_queries=n_queries, list_size=(1, 40), n_features=6, n_objectives=2, random_state=seed
+    )
+
+
+def weights_of(some: RankingData) -> np.ndarray:
+    place = np.unique(some.qid, return_inverse=True)[1]
+    return np.random.default_rng(0).uniform(0, 3, place.max() + 1)[place]
+
+
+def told(ranker: HyperDPORanker, rows: RankingData) -> dict[str, Any]:
+    """What a fitted ranker knows and gives."""
+    return {
+        "scores": ranker.predict(rows.X, qid=rows.qid, weights=TRADE_OFFS).tolist(),
+        "losses": [entry["loss"] for entry in ranker.history_],
+        "fronts": [entry.get("score", 0.0) for entry in ranker.history_],
+        "best_epoch": ranker.best_epoch_,
+        "pull": ranker.pull_,
+    }
+
+
+def fitted(n_val: int = 0, **options: Any) -> dict[str, Any]:
+    some, held = data(0), data(1, max(n_val, 1))
+    rest = {"X_val": held.X, "y_val": held.Y, "qid_val": held.qid} if n_val else {}
+    ranker = HyperDPORanker(**{**SHORT, **options})
+    ranker.fit(some.X, some.Y, qid=some.qid, query_weight=weights_of(some), **rest)
+    return told(ranker, some)
+
+
+@case
+def validated() -> dict[str, Any]:
+    return fitted(n_val=13, max_epochs=8, patience=2, learning_rate=0.03, average_decay=0.0)
+
+
+@case
+def one_validation_list() -> dict[str, Any]:
+    return fitted(n_val=1, max_epochs=2)
+
+
+@case
+def boosters() -> dict[str, Any]:
+    return fitted(reference="boosters", booster_inputs=True, max_epochs=2)
+
+
+@case
+def tempered() -> dict[str, Any]:
+    return fitted(reference="boosters", temperature_range=(0.5, 2.0), max_epochs=2)
+
+
+@case
+def transformer() -> dict[str, Any]:
+    return fitted(network="transformer", hidden=(8,), max_epochs=2)
+
+
+@case
+def rating() -> dict[str, Any]:
+    return fitted(loss="plackett_luce", ties="rating", conditioning="hypernetwork", max_epochs=2)
+
+
+@case
+def unconditioned() -> dict[str, Any]:
+    return fitted(conditioning="none", loss="pairwise_logistic", max_epochs=2)
+
+
+@case
+def one_list() -> dict[str, Any]:
+    rows = np.flatnonzero(data(0).qid == data(0).qid[-1])
+    some = data(0).take(rows)
+    ranker = HyperDPORanker(**{**SHORT, "feature_transform": "log"}).fit(some.X, some.Y)
+    return told(ranker, some)
+
+
+@case
+def continued() -> dict[str, Any]:
+    some, more = data(0), data(2)
+    ranker = HyperDPORanker(**{**SHORT, "max_epochs": 1}).partial_fit(some.X, some.Y, qid=some.qid)
+    ranker.partial_fit(more.X, more.Y, qid=more.qid)
+    ranker.set_params(warm_start=True).fit(some.X, some.Y, qid=some.qid)
+    return told(ranker, some)
+
+
+@case
+def model_reference() -> dict[str, Any]:
+    from sklearn.tree import DecisionTreeRegressor
+
+    return fitted(reference=DecisionTreeRegressor(max_depth=3, random_state=0), max_epochs=1)
+
+
+@case
+def by_chance() -> dict[str, Any]:
+    """No seed, a trial, dropout, random ties: another fit each time, but one for all processes."""
+    some = data(0, 110)
+    chosen = {"reference": "lightgbm", "dropout": "auto", "max_epochs": "auto", "random_state": None}
+    ranker = HyperDPORanker(**{**SHORT, **chosen, "loss": "plackett_luce"})
+    ranker.fit(some.X, some.Y, qid=some.qid)
+    assert ranker.trial_ is not None
+    return {**told(ranker, some), "tried": ranker.trial_.tried}
+
+
+@case
+def rival() -> dict[str, Any]:
+    some = data(0)
+    ranker = LinearScalarizationRanker(weights=TRADE_OFFS, max_epochs=1, hidden=(8,), random_state=0)
+    return {"scores": ranker.fit(some.X, some.Y, qid=some.qid).predict(some.X, weights=TRADE_OFFS).tolist()}
+
+
+@case
+def little_memory() -> dict[str, Any]:
+    """The last process has memory for few documents."""
+    rank = distributed.get_rank() if distributed.is_initialized() else 0
+    whole = ConditionedScorer.moved
+
+    def limited(self: Any, features: Any, moves: Any, index: Any = None) -> Any:
+        if torch.is_grad_enabled() and len(features) > 45 and rank == 1:
+            raise MemoryError
+        return whole(self, features, moves, index)
+
+    ConditionedScorer.moved = limited
+    try:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            return {**fitted(), "warnings": [str(w.message) for w in said]}
+    finally:
+        ConditionedScorer.moved = whole
+
+
+class Watched(hyperdpo.EpochCallbacks):
+    """Does something when an epoch ends; set as class attributes."""
+
+    at, act = 0, staticmethod(lambda: None)
+    seen = 0
+
+    def update(self, entry: dict[str, float]) -> bool:
+        type(self).seen += 1
+        if entry["epoch"] == self.at:
+            self.act()
+        return super().update(entry)
+
+
+def watched(at: int, act: Callable[[], None], **options: Any) -> dict[str, Any]:
+    own = hyperdpo.EpochCallbacks
+    Watched.at, Watched.act, Watched.seen = at, staticmethod(act), 0
+    hyperdpo.EpochCallbacks = Watched
+    try:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            found = fitted(**options)
+        return {**found, "seen": Watched.seen, "warnings": [str(w.message) for w in said]}
+    finally:
+        hyperdpo.EpochCallbacks = own
+
+
+@case
+def interrupted() -> dict[str, Any]:
+    """Ctrl-C where the first process has finished its second epoch."""
+    return watched(2, lambda: os.kill(os.getpid(), signal.SIGINT), max_epochs=50)
+
+
+@case
+def failing_callback() -> dict[str, Any]:
+    return watched(2, lambda: 1 / 0)
+
+
+@case
+def failing_alone() -> dict[str, Any]:
+    """The last process fails in the middle of its training."""
+    if distributed.is_initialized() and distributed.get_rank() == 1:
+        return _with_forward(lambda *_: 1 / 0)
+    return fitted()
+
+
+@case
+def other_rows() -> dict[str, Any]:
+    """Each process is given rows of its own, as other libraries want them."""
+    some = data(0)
+    rank = distributed.get_rank() if distributed.is_initialized() else 0
+    part = some.take(np.flatnonzero(np.unique(some.qid, return_inverse=True)[1] % 2 == rank))
+    return told(HyperDPORanker(**SHORT).fit(part.X, part.Y, qid=part.qid), some)
+
+
+@case
+def wrong_option() -> dict[str, Any]:
+    return fitted(loss="nothing")
+
+
+@case
+def by_itself() -> dict[str, Any]:
+    """One process fits, and the others do something else."""
+    if distributed.is_initialized() and distributed.get_rank() == 1:
+        return {"losses": [], "size": current().size}
+    with alone():
+        return {**fitted(max_epochs=1), "size": current().size}
+
+
+def _with_forward(function: Callable[..., Any]) -> dict[str, Any]:
+    whole = nn.Linear.forward
+    nn.Linear.forward = function  # type: ignore[method-assign]
+    try:
+        return fitted()
+    finally:
+        nn.Linear.forward = whole  # type: ignore[method-assign]
+
+
+def outcome(run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What a case gives, or the error that it ends with."""
+    try:
+        return run()
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def main(rank: int, size: int, folder: Path, names: list[str]) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=size
+    )
+    warnings.simplefilter("error")
+    found = {name: outcome(CASES[name]) for name in names or CASES}
+    (folder / f"found{rank}.json").write_text(json.dumps(found))
+    distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:])
