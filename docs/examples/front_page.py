@@ -39,7 +39,7 @@ def take_picture(page: Path, picture: Path) -> None:
         view.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
         taken = view.screenshot()
         browser.close()
-    Image.open(BytesIO(taken)).convert("RGB").quantize(128, Image.Quantize.MAXCOVERAGE).save(
+    Image.open(BytesIO(taken)).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT).save(
         picture, optimize=True
     )
 
