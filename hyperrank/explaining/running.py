@@ -109,9 +109,11 @@ def explained(
             "Take trade-offs further apart, or queries of more documents."
         )
     before = task.values(scores)
-    unmeasured = [] if before is None else np.flatnonzero(np.isnan(before).all(axis=(0, 1)))
-    if len(unmeasured):
-        names = [objectives[j] for j in unmeasured]
+    unmeasured = (
+        np.zeros(len(objectives), dtype=bool) if before is None else np.isnan(before).all(axis=(0, 1))
+    )
+    if unmeasured.any():
+        names = [name for name, is_none in zip(objectives, unmeasured, strict=True) if is_none]
         raise ValueError(
             f"objectives {names} of y have no list with a label above 0 among the {task.lists.n_lists} "
             "queries looked at: nothing to measure there. Raise max_rows, or leave y out."

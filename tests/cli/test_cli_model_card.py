@@ -99,8 +99,8 @@ def test_cards_as_text_and_markdown_by_hand():
     )
     assert as_markdown(card) == (
         "# Model card: a|b\n\n|  |  |\n| --- | --- |\n| model | a\\|b |\n| n rows | 1,234 |\n"
-        "| none | none |\n\n## Group\n\n|  |  |\n| --- | --- |\n| x | low 0.5 |\n\n"
-        "| y | w |\n| --- | --- |\n| z | yes |"
+        "| none | none |\n\n## Group\n\n"
+        "|  |  |\n| --- | --- |\n| x | low 0.5 |\n\n| y | w |\n| --- | --- |\n| z | yes |"
     )
 
 
