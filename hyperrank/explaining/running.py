@@ -109,11 +109,10 @@ def explained(
             "Take trade-offs further apart, or queries of more documents."
         )
     before = task.values(scores)
-    unmeasured = (
-        np.zeros(len(objectives), dtype=bool) if before is None else np.isnan(before).all(axis=(0, 1))
-    )
-    if unmeasured.any():
-        names = [name for name, is_none in zip(objectives, unmeasured, strict=True) if is_none]
+    names: list[str] = []
+    if before is not None:
+        names = [name for j, name in enumerate(objectives) if np.isnan(before[:, :, j]).all()]
+    if names:
         raise ValueError(
             f"objectives {names} of y have no list with a label above 0 among the {task.lists.n_lists} "
             "queries looked at: nothing to measure there. Raise max_rows, or leave y out."

@@ -24,6 +24,8 @@ __all__ = ["draw_parallel"]
 WIDTH = 7.0
 #: Height of a lone panel, and of each of several, as shares of the width.
 LONE, EACH = 0.42, 0.27
+#: Inches that a panel needs, however narrow.
+LEAST = 1.4
 #: Room beyond the lowest and the highest value of an axis, as a share of what lies between.
 ROOM = 0.06
 
@@ -69,7 +71,7 @@ def draw_parallel(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]
     shape = LONE if len(fronts) == 1 else 0.12 + EACH * len(fronts)
     scales = Scales(picture)
     axes: list[Axes] = []
-    with canvas(ax, picture.width, WIDTH, shape) as place:
+    with canvas(ax, picture.width, WIDTH, shape, least=LEAST * (len(fronts) + 0.5)) as place:
         if len(fronts) == 1:
             axes.append(place.single())
         else:

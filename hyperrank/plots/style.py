@@ -106,7 +106,9 @@ class Canvas:
 
 
 @contextmanager
-def canvas(ax: Axes | None, width: float | str | None, default: float, shape: float) -> Iterator[Canvas]:
+def canvas(
+    ax: Axes | None, width: float | str | None, default: float, shape: float, *, least: float = 0.0
+) -> Iterator[Canvas]:
     """Where to draw, with letters to its size; on the caller's axes with the caller's letters.
 
     Parameters
@@ -118,6 +120,8 @@ def canvas(ax: Axes | None, width: float | str | None, default: float, shape: fl
         Inches for None.
     shape : float
         Height over width.
+    least : float
+        Inches of height at least.
 
     Raises
     ------
@@ -138,7 +142,7 @@ def canvas(ax: Axes | None, width: float | str | None, default: float, shape: fl
         "ytick.major.width": 0.7,
     }
     with mpl.rc_context(rc if ax is None else {}):
-        yield Canvas(ax, (inches, inches * shape))
+        yield Canvas(ax, (inches, max(least, inches * shape)))
 
 
 def _inches(ax: Axes | None, width: float | str | None, default: float) -> float:
