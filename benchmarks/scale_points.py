@@ -15,13 +15,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.machine import current_memory_bytes, peak_memory_bytes, reset_peak_memory
 from benchmarks.scale_data import made_in_memory, write_store
-from hyperrank import HyperDPORanker, datasets
+from hyperrank import datasets
+
+if TYPE_CHECKING:
+    from hyperrank import HyperDPORanker
 
 __all__ = ["MEASURES", "PARTS", "Point", "measure", "measured_apart", "params_of", "store_of"]
 
@@ -102,15 +105,13 @@ def _load(folder: Path, point: Point) -> dict[str, float]:
 
 def _fit_store(folder: Path, point: Point) -> dict[str, float]:
     store = datasets.open_store(store_of(folder, point))
-    ranker = HyperDPORanker(objectives=store.names, **params_of(point))
-    _small_ranker(point)
+    ranker = _small_ranker(point).set_params(objectives=store.names)
     return measured(lambda: ranker.fit(store.X, store.Y, qid=store.qid))
 
 
 def _fit_memory(folder: Path, point: Point) -> dict[str, float]:
     data = datasets.open_store(store_of(folder, point)).load()
-    ranker = HyperDPORanker(objectives=data.names, **params_of(point))
-    _small_ranker(point)
+    ranker = _small_ranker(point).set_params(objectives=data.names)
     return measured(lambda: ranker.fit(data.X, data.Y, qid=data.qid))
 
 
@@ -126,6 +127,8 @@ def _predict_memory(folder: Path, point: Point) -> dict[str, float]:
 
 def _small_ranker(point: Point) -> HyperDPORanker:
     """A ranker of few rows; what is imported and compiled once per process has been, too."""
+    from hyperrank import HyperDPORanker  # not for what needs no torch, whose memory it would be
+
     X, Y, qid = made_in_memory(min(FIT_ROWS, point.rows), point.features)
     return HyperDPORanker(**params_of(point)).fit(X, Y, qid=qid)
 

@@ -76,9 +76,8 @@ def ratios(found: dict[str, dict[str, Any]]) -> list[str]:
         if a in found and b in found:
             lines.append(name.format(found[a]["seconds"] / found[b]["seconds"]))
     if "convert" in found:
-        lines.append(
-            f"making the batches took {found['convert']['making']:.1f} s: CPU seconds hold them, seconds do not"
-        )
+        making = found["convert"]["making"]
+        lines.append(f"making the batches took {making:.1f} s: CPU seconds hold them, seconds do not")
     if "resume" in found:
         resumed = found["resume"]
         same = "the same ranker to the bit" if resumed["same"] else "ANOTHER RANKER"
