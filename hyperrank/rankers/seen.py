@@ -13,8 +13,8 @@ from hyperrank.mapped import FeatureRows
 
 __all__ = ["summary_of"]
 
-#: Rows, about, that the share of missing features is taken from: all of large data would take seconds.
-SAMPLE_ROWS = 100_000
+#: Entries, about, that the share of missing features is taken from: all of large data would take seconds.
+SAMPLE_ENTRIES = 1 << 22
 
 
 def summary_of(
@@ -47,7 +47,8 @@ def summary_of(
     >>> found["n_queries"], found["list_size"]["median"], found["labels"]["clicks"]["mean"]
     (2, 2.0, 1.0)
     """
-    some = X[:: max(1, len(X) // SAMPLE_ROWS)]
+    n_looked_at = min(len(X), max(1, SAMPLE_ENTRIES // X.shape[1]))
+    some = X[np.linspace(0, len(X) - 1, n_looked_at).astype(np.int64)]
     sizes = lists.sizes
     return {
         "n_rows": len(X),
