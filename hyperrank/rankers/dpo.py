@@ -356,9 +356,10 @@ class DPORanker(BaseRanker):
         if checked.held is None:
             return None
         held = own_lists(checked.held)
+        parts = held.parts(reference) if len(held.X) else np.empty((0, 1))
         return Validation(
             data=held,
             metric=parse_metric(self.metric),
-            mixed_reference=partial(reference.mix, held.parts(reference) if len(held.X) else held.Y),
+            mixed_reference=partial(reference.mix, parts),
             pull=pull,
         )

@@ -1,4 +1,4 @@
-"""Fits that several processes make together: ``python process_cases.py RANK SIZE FOLDER``, or in one by itself.
+"""Fits of several processes together: ``python process_cases.py RANK SIZE FOLDER``; or in one by itself.
 
 Each case gives what JSON knows, and every process writes what its cases gave to a file.
 """
@@ -255,9 +255,7 @@ def outcome(run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def main(rank: int, size: int, folder: Path, names: list[str]) -> None:
     torch.set_num_threads(1)
-    distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=size
-    )
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=size)
     warnings.simplefilter("error")
     found = {name: outcome(CASES[name]) for name in names or CASES}
     (folder / f"found{rank}.json").write_text(json.dumps(found))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from process_cases import CASES, SHORT, outcome
+from process_cases import CASES, outcome
 
 SCRIPT = Path(__file__).with_name("process_cases.py")
 #: A process that waits for one that does not come is stopped after this.
@@ -20,7 +20,9 @@ def run_together(size: int, folder: Path, *names: str) -> list[dict[str, Any]]:
     """What each of several processes found."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     started = [
-        subprocess.Popen([sys.executable, str(SCRIPT), str(rank), str(size), str(folder), *names], env=environment)
+        subprocess.Popen(
+            [sys.executable, str(SCRIPT), str(rank), str(size), str(folder), *names], env=environment
+        )
         for rank in range(size)
     ]
     try:
