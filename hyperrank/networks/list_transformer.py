@@ -60,6 +60,9 @@ class ListTransformer(nn.Module):
     torch.Size([3, 2])
     """
 
+    #: Parameters that move all scores of a list alike, of which no listwise loss sees anything.
+    constants = ("head.bias", "norm.bias")
+
     def __init__(
         self,
         n_features: int,
@@ -94,9 +97,7 @@ class ListTransformer(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, 1)
         for name, parameter in self.named_parameters():
-            # Of what all scores are moved by alike no listwise loss sees anything: see `ConditionedScorer`.
-            is_seen = name not in ("head.bias", "norm.bias")
-            parameter.requires_grad_(is_seen and (not frozen or name.startswith("prompt.")))
+            parameter.requires_grad_(not frozen or name.startswith("prompt."))
 
     def forward(self, features: Tensor, weights: Tensor, index: Tensor | None = None) -> Tensor:
         """Scores of all rows under k weights, shape (n, k).

@@ -48,6 +48,9 @@ class ConditionedScorer(nn.Module):
     torch.Size([3, 2])
     """
 
+    #: Parameters that move all scores of a list alike, of which no listwise loss sees anything.
+    constants = ("head.bias",)
+
     def __init__(
         self,
         n_features: int,
@@ -76,8 +79,6 @@ class ConditionedScorer(nn.Module):
         self.embedding = WeightEmbedding(n_objectives, n_condition, n_more)
         self.conditioned = ConditionedLinear(widths[-2], widths[-1], n_condition, conditioning)
         self.head = nn.Linear(widths[-1], 1)
-        # No listwise loss sees a constant: the gradient is rounding, which the optimiser would make steps of.
-        self.head.bias.requires_grad_(False)
         self.conditioning = conditioning
         if conditioning == "none":
             self.embedding.requires_grad_(False)  # nothing reads it

@@ -107,7 +107,11 @@ class Together(Alone):
         if self.is_interrupted and state < INTERRUPTED:
             state = INTERRUPTED
         worst = torch.tensor([state])
-        distributed.all_reduce(worst, distributed.ReduceOp.MAX, group=self.control)
+        try:
+            distributed.all_reduce(worst, distributed.ReduceOp.MAX, group=self.control)
+        except RuntimeError as error:
+            self.is_told = True
+            raise OtherProcessError(f"another of {self.size} processes has ended: {error}") from error
         if int(worst) == INTERRUPTED:
             self.is_interrupted = False
             raise KeyboardInterrupt
@@ -127,7 +131,7 @@ class Together(Alone):
         try:
             text = f"{type(error).__name__}: {error}"
             self.roll_call(INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED, text)
-        except (RuntimeError, KeyboardInterrupt):
+        except (RuntimeError, OtherProcessError, KeyboardInterrupt):
             return  # they fail too, or are gone
 
     def of_first(self, work: Callable[[], T]) -> T:

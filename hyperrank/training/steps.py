@@ -61,8 +61,12 @@ class Steps:
         self.scale, self.draw, self.rng, self.n_steps = scale, draw, rng, n_steps
         self.processes = current()
         self.forward = self.processes.wrapped(network)
+        # The gradient of a constant is rounding, which the optimiser would make whole steps of.
+        held = getattr(network, "constants", ())
         self.optimiser = torch.optim.AdamW(
-            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            [parameter for name, parameter in network.named_parameters() if name not in held],
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
         )
         #: Documents that memory is known not to reach for in one step.
         self.too_many = np.inf
