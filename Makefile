@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 # Processes that share the tests, file by file; each wants about 1 GB.
 WORKERS ?= 2
 
-.PHONY: demo test test-slow fuzz lint format bench clean
+.PHONY: demo test test-slow test-versions test-lowest test-highest quick-tests wheel coverage fuzz lint format bench clean
 
 demo: $(READY)
 	$(BIN)/python -m benchmarks.demo
@@ -31,6 +31,37 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# At the lowest and at the highest versions of what the package needs: quick tests, each in an environment of its own.
+QUICK := tests/test_*.py tests/metrics tests/losses tests/networks tests/training tests/rankers tests/model_selection tests/datasets
+NEEDED := arrow,dask,fast,llm,plot,serve
+
+test-versions: test-lowest test-highest
+
+test-lowest:
+	$(PYTHON) tests/lowest_versions.py > constraints-lowest.txt
+	$(MAKE) quick-tests WITH=.venv-lowest CONSTRAINTS=constraints-lowest.txt
+
+test-highest:
+	$(MAKE) quick-tests WITH=.venv-highest CONSTRAINTS=$(or $(HIGHEST),constraints-dev.txt)
+
+quick-tests:
+	$(PYTHON) -m venv --clear $(WITH)
+	$(WITH)/bin/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e ".[$(NEEDED)]" -r tests/requirements.txt
+	$(WITH)/bin/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not network" $(QUICK)
+
+# What is released: it installs into an empty environment, and passes quick tests there, away from the source.
+wheel: $(READY)
+	rm -rf build dist .venv-wheel
+	$(BIN)/python -m build --quiet
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-dev.txt dist/*.whl
+	.venv-wheel/bin/hyperrank --version
+	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	cd tests && ../.venv-wheel/bin/python -m pytest -p no:cacheprovider -o pythonpath= -q test_lists.py test_simplex.py test_front.py test_choosing.py
+
+coverage: $(READY)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not network" --cov=hyperrank --cov-report=term:skip-covered --cov-fail-under=90
+
 bench: $(READY)
 	$(BIN)/python -m benchmarks.quick_front
 
@@ -41,4 +72,4 @@ $(READY): pyproject.toml constraints-dev.txt
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) build dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-lowest .venv-highest .venv-wheel constraints-lowest.txt build dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -17,7 +17,7 @@ from hyperrank.metrics import parse_metric
 from hyperrank.rankers.inputs import LabelledLists
 from hyperrank.rankers.options import check_number, resolve_device
 from hyperrank.reference import Reference, is_fitted_here
-from hyperrank.training import Checkpoint
+from hyperrank.training import Checkpoint, current
 
 __all__ = ["agreed_seed", "kept_reference", "opened_checkpoint"]
 
@@ -41,11 +41,24 @@ SAMPLED_ROWS = 4096
 def opened_checkpoint(estimator: Any, resume: bool) -> Checkpoint:
     """The checkpoint that an estimator's options ask for, with what it holds where `resume` asks for that.
 
+    Of several processes that train together the first one's, whose file others need not see.
+
     Raises
     ------
     ValueError
         If the options are wrong, or a file is there that would be lost, or that is damaged.
     """
+    found: list[Checkpoint] = []
+
+    def content() -> tuple[Any, ...]:
+        found.append(_opened(estimator, resume))
+        return found[0].content
+
+    held = current().of_first(content)
+    return found[0] if found else Checkpoint.holding(held)
+
+
+def _opened(estimator: Any, resume: bool) -> Checkpoint:
     if resume not in (True, False):
         raise ValueError(f"resume must be True or False; got {resume!r}.")
     every = check_number("checkpoint_every", estimator.checkpoint_every, at_least=0)

@@ -77,6 +77,20 @@ class Checkpoint:
         return found
 
     @property
+    def content(self) -> tuple[Any, ...]:
+        """All that another process needs to do the same: what `holding` takes."""
+        path = None if self.path is None else str(self.path)
+        return path, self.every, self.about, self.phases, self.training
+
+    @classmethod
+    def holding(cls, content: tuple[Any, ...]) -> Checkpoint:
+        """The checkpoint of another process."""
+        path, every, about, phases, training = content
+        made = cls(None if path is None else Path(path), every)
+        made.about, made.phases, made.training = about, phases, training
+        return made
+
+    @property
     def epochs_done(self) -> int:
         """Whole epochs that were trained before."""
         return 0 if self.training is None else len(self.training["history"])

@@ -108,7 +108,10 @@ class Run:
             self.best.state = {k: v.to(device) for k, v in _tensors(state["best_state"]).items()}
         self.before = state["rng"]["before"]
         self.rng.bit_generator.state = state["rng"]["now"]
-        _restore_torch(state["torch"], device)
+        if current().is_first:
+            _restore_torch(state["torch"], device)
+        else:  # the file knows the first one's generators, and what is dropped differs between processes
+            torch.manual_seed((current().rank << 32) + self.steps.taken)
 
     @property
     def _device(self) -> torch.device:
