@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from torch import distributed, nn
 from hyperrank import HyperDPORanker, LinearScalarizationRanker, datasets
 from hyperrank.datasets import RankingData
 from hyperrank.networks import ConditionedScorer
-from hyperrank.rankers import hyperdpo
+from hyperrank.rankers import trained
 from hyperrank.training import alone, current
 
 CASES: dict[str, Callable[[], dict[str, Any]]] = {}
@@ -63,11 +64,11 @@ def told(ranker: HyperDPORanker, rows: RankingData) -> dict[str, Any]:
     }
 
 
-def fitted(n_val: int = 0, **options: Any) -> dict[str, Any]:
+def fitted(n_val: int = 0, resume: bool = False, **options: Any) -> dict[str, Any]:
     some, held = data(0), data(1, max(n_val, 1))
     rest = {"X_val": held.X, "y_val": held.Y, "qid_val": held.qid} if n_val else {}
     ranker = HyperDPORanker(**{**SHORT, **options})
-    ranker.fit(some.X, some.Y, qid=some.qid, query_weight=weights_of(some), **rest)
+    ranker.fit(some.X, some.Y, qid=some.qid, query_weight=weights_of(some), resume=resume, **rest)
     return told(ranker, some)
 
 
@@ -168,7 +169,7 @@ def little_memory() -> dict[str, Any]:
         ConditionedScorer.moved = whole
 
 
-class Watched(hyperdpo.EpochCallbacks):
+class Watched(trained.EpochCallbacks):
     """Does something when an epoch ends; set as class attributes."""
 
     at, act = 0, staticmethod(lambda: None)
@@ -182,16 +183,32 @@ class Watched(hyperdpo.EpochCallbacks):
 
 
 def watched(at: int, act: Callable[[], None], **options: Any) -> dict[str, Any]:
-    own = hyperdpo.EpochCallbacks
+    own = trained.EpochCallbacks
     Watched.at, Watched.act, Watched.seen = at, staticmethod(act), 0
-    hyperdpo.EpochCallbacks = Watched
+    trained.EpochCallbacks = Watched
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             found = fitted(**options)
         return {**found, "seen": Watched.seen, "warnings": [str(w.message) for w in said]}
     finally:
-        hyperdpo.EpochCallbacks = own
+        trained.EpochCallbacks = own
+
+
+@case
+def resumed() -> dict[str, Any]:
+    """Interrupted when an epoch ends, and gone on with from the file of the first process alone."""
+    path = Path(tempfile.mkdtemp(), "fit.checkpoint")
+    kept = {"checkpoint": str(path), "checkpoint_every": 0.0}
+    broken = watched(2, lambda: os.kill(os.getpid(), signal.SIGINT), **kept)
+    is_first = not distributed.is_initialized() or distributed.get_rank() == 0
+    assert len(broken["losses"]) == 2
+    assert path.exists() == is_first
+    found = fitted(resume=True, **kept)
+    assert len(found["losses"]) == SHORT["max_epochs"]
+    assert not path.exists()
+    del found["losses"][1]  # of that epoch the others' part is lost
+    return found
 
 
 @case

@@ -50,6 +50,7 @@ SAME = (
     "one_list",
     "continued",
     "model_reference",
+    "resumed",
     "rival",
 )
 
