@@ -1,13 +1,15 @@
 # make demo   set up, train on real data, show the front
 # make test   set up, lint, check types, run the tests
+# make docs   set up, build the site with its tutorials, warnings as errors
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DOCS_READY := $(VENV)/.docs-ready
 # Processes that share the tests, file by file; each wants about 1 GB.
 WORKERS ?= 2
 
-.PHONY: demo test test-slow test-versions test-lowest test-highest quick-tests wheel coverage fuzz lint format bench clean
+.PHONY: demo test test-slow test-versions test-lowest test-highest quick-tests wheel coverage fuzz lint format bench docs clean
 
 demo: $(READY)
 	$(BIN)/python -m benchmarks.demo
@@ -65,6 +67,14 @@ coverage: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks.quick_front
 
+docs: $(DOCS_READY)
+	$(BIN)/python -m sphinx -b html -W --keep-going docs docs/_build/html
+	@echo "The site: docs/_build/html/index.html"
+
+$(DOCS_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints-dev.txt -e ".[docs]"
+	touch $(DOCS_READY)
+
 $(READY): pyproject.toml constraints-dev.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hyperrank needs Python 3.11 or newer: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
@@ -73,3 +83,4 @@ $(READY): pyproject.toml constraints-dev.txt
 
 clean:
 	rm -rf $(VENV) .venv-lowest .venv-highest .venv-wheel constraints-lowest.txt build dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf docs/_build docs/gallery docs/results docs/api/*.rst docs/changes.md

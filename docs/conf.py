@@ -1,0 +1,105 @@
+"""How Sphinx builds the site; `make docs` calls it, with warnings as errors."""
+
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE / "extensions"), str(HERE.parent)]
+
+# Pictures go to files.
+os.environ["MPLBACKEND"] = "Agg"
+
+from api_names import ROOMS, public_names, shown_members
+
+import hyperrank
+
+project = "hyperrank"
+author = copyright = "The hyperrank developers"
+version = release = hyperrank.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    "myst_parser",
+    "sphinx_gallery.gen_gallery",
+    "sphinx_copybutton",
+    # Ours, in docs/extensions.
+    "generated_pages",
+    "mathml",
+]
+templates_path = ["templates"]
+exclude_patterns = [
+    "_build",
+    "extensions",
+    "templates",
+    "tutorials",
+    "examples",
+    "**/*.ipynb",
+    "gallery/*.py",
+]
+
+# Every cross-reference must resolve. Nothing is asked of other projects' sites, so that the site builds
+# without a network: types stay text.
+nitpicky = True
+default_role = "literal"
+
+# numpydoc's sections say the types, and say them better than annotations do.
+autodoc_typehints = "none"
+autosummary_generate = True
+autosummary_imported_members = True
+autosummary_ignore_module_all = False
+# What the templates ask for; plain values, which Sphinx can compare with those of the last build.
+_names = {room: public_names(room) for room in ROOMS}
+autosummary_context = {
+    "names": _names,
+    "members": {name: shown_members(name) for found in _names.values() for name, _ in found},
+}
+numpydoc_show_class_members = False
+
+# The pages are Markdown, to be read where the repository is hosted too.
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+# MathML, which browsers set themselves: MathJax would be fetched from elsewhere by every reader.
+html_math_renderer = "mathml"
+
+sphinx_gallery_conf = {
+    "examples_dirs": "tutorials",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"/plot_",
+    "within_subsection_order": "FileNameSortKey",
+    "image_scrapers": ("matplotlib", "figures.save_figures"),
+    "reset_modules": ("matplotlib", "figures.reset"),
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "min_reported_time": 1,
+    "remove_config_comments": True,
+    # Pages of the API list the tutorials that call what they describe.
+    "doc_module": ("hyperrank",),
+    "backreferences_dir": "gallery/backreferences",
+    "inspect_global_variables": True,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "hyperrank"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_sidebars = {"why": [], "install": [], "tour": [], "contributing": [], "changes": []}
+html_theme_options = {
+    "header_links_before_dropdown": 7,
+    "navbar_align": "left",
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "show_toc_level": 2,
+    "show_version_warning_banner": False,
+    "footer_start": ["copyright"],
+    "footer_end": ["theme-version"],
+}
+copybutton_exclude = ".linenos, .gp, .go"
