@@ -54,7 +54,7 @@ autosummary_ignore_module_all = False
 _names = {room: public_names(room) for room in ROOMS}
 autosummary_context = {
     "names": _names,
-    "members": {name: shown_members(name) for found in _names.values() for name, _ in found},
+    "shown": {name: shown_members(name) for found in _names.values() for name, _ in found},
 }
 numpydoc_show_class_members = False
 

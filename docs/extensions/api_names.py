@@ -49,7 +49,7 @@ def _home(room: str, name: str, value: object) -> tuple[str, bool]:
 
 
 def shown_members(fullname: str) -> list[str]:
-    """Methods and properties of a class that are ours: those of scikit-learn and torch are described there."""
+    """Methods and properties of a class that are ours; scikit-learn and torch describe theirs."""
     room, _, name = fullname.rpartition(".")
     kind = getattr(importlib.import_module(room), name)
     if not isinstance(kind, type):
@@ -58,6 +58,7 @@ def shown_members(fullname: str) -> list[str]:
 
 
 def _is_ours(kind: type, member: str) -> bool:
+    """Whether it was written here: not what scikit-learn makes of requests, nor torch of modules."""
     value = inspect.getattr_static(kind, member)
-    value = getattr(value, "fget", None) or getattr(value, "func", None) or getattr(kind, member)
-    return callable(value) and str(getattr(value, "__module__", "")).startswith("hyperrank")
+    value = getattr(value, "fget", None) or getattr(value, "func", None) or getattr(value, "__func__", value)
+    return inspect.isfunction(value) and value.__module__.startswith("hyperrank")

@@ -28,7 +28,7 @@ def new_pages() -> list[str]:
 
 
 def make_pages(app: Sphinx, config: Any) -> None:
-    """Write a page for each table, and one for the changes; config is not looked at."""
+    """Write a page for each table, and one for the changes."""
     for table in TABLES.glob("*.md"):
         _write(DOCS / "results" / table.name, f"../../benchmarks/results/{table.name}")
     _write(DOCS / "changes.md", "../CHANGELOG.md", ":relative-docs: docs/")

@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def measured(ranker: Any, data: datasets.RankingData, weights: np.ndarray) -> tuple[ParetoFront, float]:
-    """Values of every query by a fit that has not seen it, as one front; and the mean CPU seconds of a fit."""
+    """Values of every query by a fit that has not seen it, as a front; and the mean CPU seconds of a fit."""
     per_query, reference, seconds = [], [], 0.0
     for kept, aside in QueryKFold(N_FOLDS, shuffle=True, random_state=0).split(data.X, qid=data.qid):
         train, test = data.take(kept), data.take(aside)

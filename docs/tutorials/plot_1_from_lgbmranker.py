@@ -2,15 +2,16 @@
 From an LGBMRanker in production to a controllable one
 ======================================================
 
-A search engine ranks by a LightGBM model that was trained on relevance. Now somebody asks how long people stay on what they
-click. The model need not be thrown away: it becomes the *reference*, training starts from its ranking, and the new ranker
-holds every trade-off between the two, today's ranking among them.
+A search engine ranks by a LightGBM model that was trained on relevance. Now somebody asks how long people
+stay on what they click. The model need not be thrown away: it becomes the *reference*, training starts from
+its ranking, and the new ranker holds every trade-off between the two, today's ranking among them.
 """
 
 # %%
 # What is in production
 # ---------------------
-# Ten thousand documents of 86 real queries, of which a third are put aside. The model knows relevance and nothing else.
+# Ten thousand documents of 86 real queries, of which a third are put aside. The model knows relevance and
+# nothing else.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -52,7 +53,8 @@ fig, ax = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
 front.plot(ax=ax)
 
 # %%
-# The star is today's model. The front passes above it: there are trade-offs with its relevance and much more dwell time.
+# The star is today's model. The front passes above it: there are trade-offs with its relevance and much
+# more dwell time.
 
 kept = front.points[front.points["relevance"] >= front.reference["relevance"]]
 best = kept["dwell"].idxmax()
@@ -64,12 +66,12 @@ print("weights of 'as relevant':", front.weights.loc[best].round(2).to_dict())
 assert kept.loc[best, "dwell"] > 1.2 * front.reference["dwell"]
 
 # %%
-# On these queries a trade-off that ranks no less relevantly than today raises dwell time by more than a fifth. It was picked
-# on the queries that it is judged by here, so it flatters itself a little; :doc:`plot_3_guarantee` shows how to promise
-# something to somebody.
+# On these queries a trade-off that ranks no less relevantly than today raises dwell time by more than a
+# fifth. It was picked on the queries that it is judged by here, so it flatters itself a little;
+# :doc:`plot_3_guarantee` shows how to promise something to somebody.
 #
-# Roll-out is now a matter of weights: begin near today's ranking, move towards dwell time, and move back if anything else
-# suffers. No model is trained again.
+# Roll-out is now a matter of weights: begin near today's ranking, move towards dwell time, and move back if
+# anything else suffers. No model is trained again.
 
 careful = ranker.predict(test.X, qid=test.qid, weights={"relevance": 0.95, "dwell": 0.05})
 bolder = ranker.predict(test.X, qid=test.qid, weights=front.weights.loc[best].to_dict())

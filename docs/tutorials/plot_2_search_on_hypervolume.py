@@ -2,14 +2,16 @@
 Searching parameters by the hypervolume of the front
 ====================================================
 
-Which parameters are best for a ranker that serves every trade-off? Not those that win at one of them. The hypervolume,
-what the whole front dominates, is one number for all; a scorer brings it to scikit-learn's searches.
+Which parameters are best for a ranker that serves every trade-off? Not those that win at one of them. The
+hypervolume, what the whole front dominates, is one number for all; a scorer brings it to scikit-learn's
+searches.
 """
 
 # %%
 # Data, and metadata routing
 # --------------------------
-# With routing on, query ids reach the ranker, the splitter and the scorer by themselves. Labels in a frame keep their names.
+# With routing on, query ids reach the ranker, the splitter and the scorer by themselves. Labels in a frame
+# keep their names.
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -24,11 +26,12 @@ Y = pd.DataFrame(data.Y, columns=data.names)
 # %%
 # What is searched
 # ----------------
-# How closely to hold to the reference, here one LightGBM ranker for relevance, and how weights reach the network. Training
-# is kept short. Beside the hypervolume, the search reports relevance where all weight is on it.
+# How closely to hold to the reference, here one LightGBM ranker for relevance, and how weights reach the
+# network. Training is kept short. Beside the hypervolume, the search reports relevance where all weight is
+# on it.
 
-ranker = HyperDPORanker("lightgbm", max_epochs=8, hidden=(64, 64), random_state=0)
-grid = {"beta": [0.03, 0.1, 0.3, 1.0], "conditioning": ["film", "concat"]}
+ranker = HyperDPORanker("lightgbm", max_epochs=6, hidden=(64, 64), random_state=0)
+grid = {"beta": [0.03, 0.1, 1.0], "conditioning": ["film", "concat"]}
 scoring = {
     "front": make_hypervolume_scorer(weights=11),
     "relevance": make_ranking_scorer(objective="relevance", weights=[1, 0]),
@@ -58,8 +61,9 @@ axes[1].set(xlabel="beta", ylabel="relevance at its corner, NDCG@10")
 axes[0].legend(title="conditioning", frameon=False)
 
 # %%
-# The bars are deviations over three folds of 14 queries each, and they are wider than what lies between the candidates: with
-# so little data the search can rule out what is clearly bad, and no more. A better judge has more queries, not a finer grid.
+# The bars are deviations over three folds of 14 queries each, and they are wider than what lies between the
+# candidates: with so little data the search can rule out what is clearly bad, and no more. A better judge
+# has more queries, not a finer grid.
 
 best, worst = found["mean_test_front"].max(), found["mean_test_front"].min()
 print(

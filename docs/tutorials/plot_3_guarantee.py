@@ -2,10 +2,10 @@
 Keeping 98% of relevance while raising dwell time
 =================================================
 
-"You may do what you like for dwell time, as long as relevance stays within 2% of today's." This is how trade-offs are
-agreed upon, and the difficulty is the second half: a limit that holds on the queries you looked at holds on others about
-every other time. Here the trade-off is chosen on validation queries *with a confidence*, and judged on queries that had no
-part in it.
+"You may do what you like for dwell time, as long as relevance stays within 2% of today's." This is how
+trade-offs are agreed upon, and the difficulty is the second half: a limit that holds on the queries you
+looked at holds on others about every other time. Here the trade-off is chosen on validation queries *with a
+confidence*, and judged on queries that had no part in it.
 """
 
 # %%
@@ -15,9 +15,8 @@ part in it.
 
 import matplotlib.pyplot as plt
 import numpy as np
-from lightgbm import LGBMRanker
 
-from hyperrank import HyperDPORanker, QueryLists, QueryShuffleSplit, datasets
+from hyperrank import HyperDPORanker, QueryShuffleSplit, datasets
 
 data = datasets.fetch_mslr_sample(objectives=("relevance", "dwell"))
 
@@ -28,37 +27,36 @@ def split(part, share):
     return part.take(kept), part.take(aside)
 
 
-rest, test = split(data, 0.25)
+rest, test = split(data, 0.3)
 train, validation = split(rest, 0.45)
 for name, part in [("train", train), ("validation", validation), ("test", test)]:
     print(f"{name:10} {len(np.unique(part.qid))} queries")
 
 # %%
-# Today's ranker is a LightGBM model for relevance. The limit is relative to it.
+# By default the reference is fitted on the way: boosters for each objective. The limit is relative to the one
+# for relevance, which stands for what would be served if nobody asked for dwell time.
 
-today = LGBMRanker(n_estimators=60, min_child_samples=50, n_jobs=1, verbose=-1)
-today.fit(train.X, train.y, group=QueryLists.from_qid(train.qid).sizes)
-ranker = HyperDPORanker(today, beta=0.3, objectives=data.names, random_state=0)
+ranker = HyperDPORanker(objectives=data.names, max_epochs=15, random_state=0)
 ranker.fit(train.X, train.Y, qid=train.qid)
 
 # %%
 # Choosing with a confidence
 # --------------------------
-# `select` resamples the validation queries; today's ranker is measured on the same resample, so a hard query counts against
-# neither. Without ``confidence`` the limit only needs to hold on the queries themselves.
+# `select` resamples the validation queries; the reference is measured on the same resample, so a hard query
+# counts against neither. Without ``confidence`` the limit only needs to hold on the queries themselves.
 
-share = np.linspace(1, 0, 41)
-front = ranker.pareto_front(
-    validation.X, validation.Y, qid=validation.qid, weights=np.column_stack([share, 1 - share])
-)
+share = np.linspace(1, 0, 21)
+trade_offs = np.column_stack([share, 1 - share])
+front = ranker.pareto_front(validation.X, validation.Y, qid=validation.qid, weights=trade_offs)
 hopeful = front.select(at_least={"relevance": 0.98})
 sure = front.select(at_least={"relevance": 0.98}, confidence=0.9)
 for name, choice in [("hopeful", hopeful), ("sure", sure)]:
+    kept, gained = choice.values / front.reference
     print(
-        f"{name:8} weight of dwell {choice.weights[1]:.3f}, dwell {choice.values['dwell']:.3f}, "
-        f"keeps its limit in {choice.joint_confidence:.0%} of resamples"
+        f"{name:8} weight of dwell {choice.weights[1]:.2f}: {kept:.0%} of relevance and {gained:.0%} of dwell "
+        f"time on validation queries; keeps the limit in {choice.joint_confidence:.0%} of resamples"
     )
-assert sure.weights[1] <= hopeful.weights[1]
+assert sure.weights[1] < hopeful.weights[1]
 
 # %%
 # Being sure costs dwell time: the trade-off stays further from the limit.
@@ -67,28 +65,41 @@ assert sure.weights[1] <= hopeful.weights[1]
 # -------
 # Both, on the test queries.
 
-after = ranker.pareto_front(
-    test.X, test.Y, qid=test.qid, weights=np.array([hopeful.weights, sure.weights]), label="test queries"
-)
+both = np.array([hopeful.weights, sure.weights])
+after = ranker.pareto_front(test.X, test.Y, qid=test.qid, weights=both)
+now = after.points / after.reference
 for row, name in enumerate(["hopeful", "sure"]):
-    kept, gained = after.points.iloc[row] / after.reference
-    print(f"{name:8} keeps {kept:.0%} of relevance, has {gained:.0%} of dwell time")
+    print(f"{name:8} {now['relevance'][row]:.1%} of relevance, {now['dwell'][row]:.1%} of dwell time")
+assert (now["relevance"] >= 0.98).all()
+assert (now["dwell"] > 1.05).all()
 
 fig, ax = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
-relative = front.points / front.reference
-ax.plot(relative["relevance"], relative["dwell"], color="0.6", label="all trade-offs, validation queries")
+before = front.points / front.reference
+ax.plot(before["relevance"], before["dwell"], ".-", color="0.7", label="all trade-offs, validation queries")
 for row, (name, choice, colour) in enumerate([("hopeful", hopeful, "#D55E00"), ("sure", sure, "#0072B2")]):
-    before, now = relative.loc[choice.index], after.points.iloc[row] / after.reference
-    ax.annotate("", now, before, arrowprops={"arrowstyle": "->", "color": colour})
-    ax.plot(*before, "o", color=colour, mfc="white")
-    ax.plot(*now, "o", color=colour, label=f"{name}: from validation to test")
+    start, end = before.loc[choice.index], now.loc[row]
+    ax.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": colour})
+    ax.plot(*start, "o", color=colour, mfc="white")
+    ax.plot(*end, "o", color=colour, label=f"{name}: from validation to test")
 ax.axvline(0.98, color="0.3", ls=":")
-ax.set(xlabel="share of today's relevance", ylabel="share of today's dwell time")
+ax.set(xlabel="share of the reference's relevance", ylabel="share of the reference's dwell time")
 ax.legend(frameon=False)
 
 # %%
+# On these test queries both keep 98% of relevance, and both have more dwell time than the reference; the sure
+# one has more relevance and less dwell time than the hopeful one, which is what was bought.
+#
 # What may be promised
 # --------------------
+# One split of 86 queries proves little: with another seed the same code may find nothing that is sure enough,
+# in which case `select` says how sure one can be, or a choice that falls a few percent short on the test
+# queries. How far the values may lie from those seen, by a bootstrap over the test queries:
 
 alone = ranker.pareto_front(test.X, test.Y, qid=test.qid, weights=sure).select()
-print(alone.interval(0.9).round(3))
+print((alone.interval(0.9).T / after.reference).T.round(2))
+
+# %%
+# :doc:`../results/selection` counts over folds, seeds and data sets how often such promises were kept: on this
+# sample, with its few queries to choose on, most choices fell short of 98% on the test queries, though within
+# what so few queries can tell; on MQ2008, which has more, 14 of 15 kept it. If a promise matters, bring queries.
+# If there are no more, hold closer to the reference: ``temperature=0.5`` pulls half as hard, without training.

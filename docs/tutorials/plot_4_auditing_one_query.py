@@ -2,13 +2,15 @@
 Auditing one query: which documents move as the weights move
 ============================================================
 
-Before a trade-off goes live somebody will ask: what does it do to *this* query? One model holds all trade-offs, so the
-answer is a table of scores: each document under each weight.
+Before a trade-off goes live somebody will ask: what does it do to *this* query? One model holds all
+trade-offs, so the answer is a table of scores: each document under each weight.
 """
 
 # %%
 # A ranker, and a query that it has not seen
 # ------------------------------------------
+
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -35,7 +37,8 @@ scores = ranker.predict(query.X, qid=query.qid, weights=np.column_stack([1 - sha
 ranks = pd.DataFrame(scores, columns=share.round(1)).rank(ascending=False, method="first").astype(int)
 
 # %%
-# Documents that are among the first ten at either end. Each line is a document; its colour is how relevant it was judged.
+# Documents that are among the first ten at either end. Each line is a document; its colour is how relevant
+# it was judged.
 
 shown = ranks[(ranks[0.0] <= 10) | (ranks[1.0] <= 10)]
 fig, ax = plt.subplots(figsize=(7.5, 5), layout="constrained")
@@ -64,11 +67,12 @@ for title, which in [("leave", leaves), ("enter", enters)]:
 # %%
 # Where it happens
 # ----------------
-# A change of weights that nobody would see needs no meeting. How many of the first ten are replaced from one step to the next?
+# A change of weights that nobody would see needs no meeting. How many of the first ten are replaced from
+# one step to the next?
 
 first = [set(ranks.index[ranks[column] <= 10]) for column in ranks]
-replaced = [len(before - after) for before, after in zip(first[:-1], first[1:], strict=True)]
-print(pd.Series(replaced, index=[f"{a:.1f} to {b:.1f}" for a, b in zip(share[:-1], share[1:], strict=True)]))
+replaced = [len(before - after) for before, after in pairwise(first)]
+print(pd.Series(replaced, index=[f"{a:.1f} to {b:.1f}" for a, b in pairwise(share)]))
 mean = labels.groupby(
     pd.Series(np.select([labels.index.isin(leaves), labels.index.isin(enters)], ["leave", "enter"], ""))
 )

@@ -2,19 +2,21 @@
 Aligning a small language model once for all trade-offs
 =======================================================
 
-The same idea for text: one training run, and the trade-off is an argument of ``generate``. The model here is as small as
-models get, random, over bytes, and made on the spot; the preferences are made up. It shows *that* one prompt learns to obey
-weights, in seconds and without a download. It shows nothing about the quality of any language model.
+The same idea for text: one training run, and the trade-off is an argument of ``generate``. The model here
+is as small as models get, random, over bytes, and made on the spot; the preferences are made up. It shows
+*that* one prompt learns to obey weights, in seconds and without a download. It shows nothing about the
+quality of any language model.
 """
 
 # %%
 # Preferences
 # -----------
-# A prompt has four responses, and every response two labels: how many letters "a" it has, and how short it is. The two
-# disagree: each "a" makes a text longer.
+# A prompt has four responses, and every response two labels: how many letters "a" it has, and how short it
+# is. The two disagree: each "a" makes a text longer.
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 
 from hyperrank.alignment import HyperPromptAligner, tiny_model
 
@@ -36,7 +38,8 @@ print(train[1][0], train[2][0])
 # %%
 # One run
 # -------
-# The model is frozen. What is trained is four prompt vectors, and the small network that makes them of the weights.
+# The model is frozen. What is trained is four prompt vectors, and the small network that makes them of the
+# weights.
 
 model, tokenizer = tiny_model()
 aligner = HyperPromptAligner(
@@ -56,8 +59,8 @@ aligner.fit(*train)
 # %%
 # Do the weights decide?
 # ----------------------
-# Of two responses with different labels, how often does the model prefer the one with the better label? On lists that were not
-# trained on, by objective, as all weight moves from letters to brevity.
+# Of two responses with different labels, how often does the model prefer the one with the better label? On
+# lists that were not trained on, by objective, as all weight moves from letters to brevity.
 
 share = np.linspace(0, 1, 9)
 accuracy = aligner.accuracy(*held_out, weights=np.column_stack([1 - share, share]))
@@ -72,17 +75,22 @@ assert accuracy[0, 0] > accuracy[-1, 0] + 0.2
 assert accuracy[-1, 1] > accuracy[0, 1] + 0.2
 
 # %%
-# With all weight on letters the model prefers the responses with more of them; with all weight on brevity, the short ones; and
-# one set of parameters does both. The two objectives cannot both be had here, so the curves cross.
+# With all weight on letters the model prefers the responses with more of them; with all weight on brevity,
+# the short ones; and one set of parameters does both. The two objectives cannot both be had here, so the
+# curves cross.
 #
-# It writes accordingly. A random model knows no language, so there is nothing to read in its texts but the bytes:
+# Rewards of single responses say the same, one column per trade-off:
 
-for weights in ([1, 0], [0.5, 0.5], [0, 1]):
-    texts = aligner.generate(
-        ["Write: "] * 4, weights=weights, max_new_tokens=12, do_sample=True, random_state=0
-    )
-    print(weights, [len(text) for text in texts], repr(texts[0]))
+texts = ["aaaa", "dddd", "b"]
+rewards = aligner.score(["Write: "], [texts], weights=[[1, 0], [0.5, 0.5], [0, 1]])[0]
+print(pd.DataFrame(rewards, index=texts, columns=["letters", "both", "brevity"]).round(2))
+assert rewards[0, 0] > rewards[1, 0]
+assert rewards[2, 2] > rewards[0, 2]
 
 # %%
-# To do this with a model that can write, pass its name; :doc:`../alignment` says what is trained, what it takes, and what
-# has been measured.
+# Under "letters" four of them are worth more than four others, under "brevity" one letter is worth more
+# than four. `aligner.generate` takes the same weights; a random model knows no language, though, and what it
+# writes is noise.
+#
+# To do this with a model that can write, pass its name; :doc:`../alignment` says what is trained, what it
+# takes, and what has been measured.

@@ -1,11 +1,11 @@
 """Cross-validation and searches over rankers: splitters that keep queries whole, scorers that carry them.
 
-=================================  =====================================================================
-:class:`QueryKFold`                folds of whole queries
-:class:`QueryShuffleSplit`         random splits of whole queries
-:func:`make_ranking_scorer`        a metric of one objective, or its weighted mean over all, at one trade-off
-:func:`make_hypervolume_scorer`    hypervolume of the front over many trade-offs
-=================================  =====================================================================
+==========================================  ======================================================
+:class:`~hyperrank.QueryKFold`              folds of whole queries
+:class:`~hyperrank.QueryShuffleSplit`       random splits of whole queries
+:func:`~hyperrank.make_ranking_scorer`      a metric of one objective, or of all, at one trade-off
+:func:`~hyperrank.make_hypervolume_scorer`  hypervolume of the front over many trade-offs
+==========================================  ======================================================
 """
 
 from hyperrank.model_selection.scorers import make_hypervolume_scorer, make_ranking_scorer
