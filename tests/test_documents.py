@@ -16,7 +16,10 @@ from hyperrank import datasets
 from hyperrank.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCS = ROOT / "docs"
+#: Pages that a build of the site makes of files that are looked at where they are.
+MADE = {DOCS / "changes.md", *(DOCS / "results").glob("*.md")}
+DOCUMENTS = [ROOT / "README.md", *sorted(set(DOCS.rglob("*.md")) - MADE)]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 

@@ -10,7 +10,6 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.writers.html5 import HTML5Translator
 
-
 LOGGER = logging.getLogger(__name__)
 #: Commands that docutils knows by another name.
 OTHER_NAMES = {r"\\dots\b": r"\\ldots", r"\\operatorname\{": r"\\mathrm{"}

@@ -53,8 +53,8 @@ sure = front.select(at_least={"relevance": 0.98}, confidence=0.9)
 for name, choice in [("hopeful", hopeful), ("sure", sure)]:
     kept, gained = choice.values / front.reference
     print(
-        f"{name:8} weight of dwell {choice.weights[1]:.2f}: {kept:.0%} of relevance and {gained:.0%} of dwell "
-        f"time on validation queries; keeps the limit in {choice.joint_confidence:.0%} of resamples"
+        f"{name:8} weight of dwell {choice.weights[1]:.2f}: {kept:.0%} of relevance and {gained:.0%} of "
+        f"dwell time on validation queries; keeps the limit in {choice.joint_confidence:.0%} of resamples"
     )
 assert sure.weights[1] < hopeful.weights[1]
 
@@ -99,7 +99,8 @@ alone = ranker.pareto_front(test.X, test.Y, qid=test.qid, weights=sure).select()
 print((alone.interval(0.9).T / after.reference).T.round(2))
 
 # %%
-# :doc:`../results/selection` counts over folds, seeds and data sets how often such promises were kept: on this
-# sample, with its few queries to choose on, most choices fell short of 98% on the test queries, though within
-# what so few queries can tell; on MQ2008, which has more, 14 of 15 kept it. If a promise matters, bring queries.
-# If there are no more, hold closer to the reference: ``temperature=0.5`` pulls half as hard, without training.
+# :doc:`../results/selection` counts over folds, seeds and data sets how often such choices kept their word.
+# On this sample, with its few queries to choose on, most fell short of 98% on the test queries, if by no
+# more than so few queries can tell; on MQ2008, which has more of them, 13 of the 14 that were found kept
+# it. If a promise matters, bring queries. If there are no more, hold closer to the reference:
+# ``temperature=0.5`` pulls half as hard, without training.
