@@ -61,7 +61,20 @@ class PerQuery:
         return f"PerQuery of {len(self.ids)} queries"
 
     def rows(self, lists: QueryLists, names: Sequence[str]) -> MixedRows:
-        """The weights of grouped rows."""
+        """The weights of grouped rows.
+
+        Parameters
+        ----------
+        lists : QueryLists
+            The lists of the rows.
+        names : sequence of str
+            The objectives, in the order wanted.
+
+        Returns
+        -------
+        MixedRows
+            The weights, and which of them each row has.
+        """
         import pandas as pd
 
         weights = as_weights(in_order(self.table, names, strict=True), len(names), names)
@@ -118,7 +131,20 @@ class PerRow:
         return f"PerRow of {len(self.table)} rows"
 
     def rows(self, lists: QueryLists, names: Sequence[str]) -> MixedRows:
-        """The weights of grouped rows."""
+        """The weights of grouped rows.
+
+        Parameters
+        ----------
+        lists : QueryLists
+            The lists of the rows.
+        names : sequence of str
+            The objectives, in the order wanted.
+
+        Returns
+        -------
+        MixedRows
+            The weights, and which of them each row has.
+        """
         weights = as_weights(in_order(self.table, names, strict=True), len(names), names)
         if weights.shape != (lists.n_rows, len(names)):
             raise ValueError(

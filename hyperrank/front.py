@@ -260,7 +260,13 @@ class ParetoFront(Choosing):
         return write_atomically(path, page.encode("utf-8", "replace"))
 
     def to_frame(self) -> pd.DataFrame:
-        """All in one table: columns ``weight_<objective>``, ``<objective>`` and ``non_dominated``."""
+        """All in one table.
+
+        Returns
+        -------
+        DataFrame of shape (k, 2 m + 1)
+            Columns ``weight_<objective>``, ``<objective>`` and ``non_dominated``.
+        """
         table = self.weights.rename_axis(None).add_prefix("weight_").join(self.points)
         return table.assign(non_dominated=self.non_dominated)
 

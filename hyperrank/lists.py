@@ -20,7 +20,7 @@ class QueryLists:
     Lists stand in the order in which their query first appears, and rows keep their order within a list;
     rows that are already grouped are therefore never moved. Nothing is padded.
 
-    Attributes
+    Parameters
     ----------
     order : ndarray of shape (n_rows,), int64
         ``rows[order]`` is grouped by query.
@@ -155,13 +155,35 @@ class QueryLists:
         return bool((self.order[1:] > self.order[:-1]).all())
 
     def group(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """Bring rows of the caller's order, shape (n_rows, ...), into grouped order."""
+        """Bring rows of the caller's order into grouped order.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, ...)
+            In the caller's order.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, ...)
+            List after list; the same array where nothing moves.
+        """
         if len(rows) != self.n_rows:
             raise ValueError(f"{len(rows)} rows given, but the query lists have {self.n_rows}.")
         return rows if self.is_grouped else rows[self.order]
 
     def ungroup(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Bring values of grouped rows, shape (n_rows, ...), back into the caller's order."""
+        """Bring values of grouped rows back into the caller's order.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_rows, ...)
+            In grouped order.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, ...)
+            In the caller's order; the same array where nothing moves.
+        """
         if len(values) != self.n_rows:
             raise ValueError(f"{len(values)} values given, but the query lists have {self.n_rows} rows.")
         if self.is_grouped:
@@ -309,12 +331,38 @@ def _hash_codes(values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int
 
 
 def within_list_deviation(scores: NDArray[np.float64], lists: QueryLists) -> float:
-    """Root mean square of scores about their list's mean: all that matters of them for ranking."""
+    """Root mean square of scores about their list's mean: all that matters of them for ranking.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n,)
+        Of grouped rows.
+    lists : QueryLists
+        Their lists.
+
+    Returns
+    -------
+    float
+        1 where all scores of each list are the same.
+    """
     means = np.add.reduceat(scores, lists.offsets[:-1]) / lists.sizes
     deviation = float(np.sqrt(np.mean((scores - means[lists.index]) ** 2)))
     return deviation if deviation > 1e-12 else 1.0
 
 
 def within_list_deviations(scores: NDArray[np.float64], lists: QueryLists) -> NDArray[np.float64]:
-    """`within_list_deviation` of each column, shape (m,), for scores of shape (n, m)."""
+    """`within_list_deviation` of each column.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n, m)
+        Of grouped rows.
+    lists : QueryLists
+        Their lists.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        One for each column.
+    """
     return np.array([within_list_deviation(column, lists) for column in scores.T])

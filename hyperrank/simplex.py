@@ -76,7 +76,17 @@ def as_weights(
 
 
 def corners(n_objectives: int) -> NDArray[np.float64]:
-    """Corners of the simplex, shape (m, m): all weight on one objective each.
+    """Corners of the simplex: all weight on one objective each.
+
+    Parameters
+    ----------
+    n_objectives : int
+        Number of objectives m.
+
+    Returns
+    -------
+    ndarray of shape (m, m)
+        The identity.
 
     Examples
     --------
@@ -167,6 +177,18 @@ def lattice(n_objectives: int, divisions: int) -> NDArray[np.float64]:
 
 def lattice_near(n_objectives: int, n_points: int) -> NDArray[np.float64]:
     """Even lattice with as many points as possible up to `n_points`, and at least the corners.
+
+    Parameters
+    ----------
+    n_objectives : int
+        Number of objectives m.
+    n_points : int
+        Points at most.
+
+    Returns
+    -------
+    ndarray of shape (k, m)
+        Weights on the simplex.
 
     Examples
     --------

@@ -24,7 +24,7 @@ class Selection:
     picked: the best of many on the same queries is partly the luckiest, so that its values, taken again on
     other queries, lie rather below these than above. Profile it alone on fresh queries to be rid of that.
 
-    Attributes
+    Parameters
     ----------
     weights : ndarray of shape (m,)
         The weights of the trade-off.

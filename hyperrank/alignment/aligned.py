@@ -50,6 +50,7 @@ class AlignedModel(BaseEstimator):
         Parameters
         ----------
         prompts : sequence of str, or of conversations
+            What is answered.
         responses : sequence of sequences of str
             One or more for each prompt.
         weights : array-like of shape (m,) or (k, m), mapping or PerRow, optional
@@ -83,6 +84,13 @@ class AlignedModel(BaseEstimator):
     ) -> NDArray[np.float64]:
         """Of pairs of responses with different labels the share that `score` orders alike, by objective.
 
+        Parameters
+        ----------
+        prompts, responses, weights
+            As for `score`.
+        labels : sequence of array-like of shape (n_responses, m)
+            More is better; NaN where unobserved.
+
         Returns
         -------
         ndarray of shape (m,) or (k, m)
@@ -110,6 +118,7 @@ class AlignedModel(BaseEstimator):
         Parameters
         ----------
         prompts : sequence of str, or of conversations
+            What is to be answered.
         weights : array-like of shape (m,) or (k, m), mapping or PerRow, optional
             As for `score`.
         max_new_tokens : int, default 128
@@ -154,6 +163,16 @@ class AlignedModel(BaseEstimator):
 
         The base model is named, with its fingerprint. Nothing is pickled, and a file is written whole or not
         at all. The history holds sampled texts.
+
+        Parameters
+        ----------
+        path : path
+            Of the file, which is replaced if it exists.
+
+        Returns
+        -------
+        Path
+            Of the file.
         """
         return save_aligner(self, path)
 
@@ -166,12 +185,19 @@ class AlignedModel(BaseEstimator):
         Parameters
         ----------
         path : path
+            Of the file.
         model : str, path or PreTrainedModel, optional
             The base model; by default transformers loads it by the name in the file. Pass it where the file
             is a stranger's.
-        tokenizer : optional
+        tokenizer : str, path or PreTrainedTokenizerBase, optional
             By default that of the model's name.
         device : str, default "auto"
+            A GPU where there is one, or what torch calls it.
+
+        Returns
+        -------
+        HyperPromptAligner
+            Fitted.
 
         Raises
         ------

@@ -77,6 +77,7 @@ class HyperPromptAligner(AlignedModel):
     adapter_learning_rate : float, default 1e-4
         Of AdamW for the adapters.
     weight_decay : float, default 0.0
+        Of AdamW.
     max_norm : float, default 1.0
         Gradients longer than this are shortened to it.
     max_length : int, optional

@@ -17,9 +17,10 @@ __all__ = ["Preferences"]
 class Preferences:
     """What `HyperPromptAligner.fit` takes: ``fit(data.prompts, data.responses, data.labels)``.
 
-    Attributes
+    Parameters
     ----------
     prompts : list of str, or of conversations
+        What is answered.
     responses : list of list of str
         Two or more for each prompt.
     labels : list of ndarray of shape (n_responses, m), float64
@@ -49,7 +50,18 @@ class Preferences:
         return len(self.names)
 
     def take(self, lists: Sequence[int] | NDArray[np.integer]) -> Preferences:
-        """Some of the lists, by number."""
+        """Keep some of the lists.
+
+        Parameters
+        ----------
+        lists : sequence of int
+            Their numbers, in the order wanted.
+
+        Returns
+        -------
+        Preferences
+            Those lists.
+        """
         return Preferences(
             [self.prompts[number] for number in lists],
             [self.responses[number] for number in lists],
@@ -59,6 +71,18 @@ class Preferences:
 
     def split(self, test_size: float = 0.2, *, random_state: int = 0) -> tuple[Preferences, Preferences]:
         """Training and test lists; lists with the same prompt stay on one side.
+
+        Parameters
+        ----------
+        test_size : float, default 0.2
+            Share of the different prompts to put aside.
+        random_state : int, default 0
+            Seed of the draw.
+
+        Returns
+        -------
+        train, test : Preferences
+            Both sides.
 
         Raises
         ------

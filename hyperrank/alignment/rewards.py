@@ -52,6 +52,7 @@ def preference_accuracy(labels: Sequence[ArrayLike], rewards: Sequence[ArrayLike
     labels : sequence of array-like of shape (n_responses, m)
         NaN where unobserved.
     rewards : sequence of array-like of shape (n_responses,)
+        As `HyperPromptAligner.score` gives them under one trade-off.
 
     Returns
     -------

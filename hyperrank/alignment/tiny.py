@@ -21,6 +21,7 @@ def tiny_model(*, random_state: int = 0, hidden_size: int = 64, n_layers: int = 
     hidden_size : int, default 64
         Width; a multiple of 8.
     n_layers : int, default 2
+        Layers of attention.
 
     Returns
     -------

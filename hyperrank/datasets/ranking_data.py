@@ -16,7 +16,7 @@ __all__ = ["RankingData"]
 class RankingData:
     """Documents with features, labels per objective and query ids, row by row.
 
-    Attributes
+    Parameters
     ----------
     X : ndarray of shape (n, d), float32
         Features; NaN is a missing value.

@@ -36,6 +36,11 @@ def named_loss(name: str, **options: Any) -> ListLoss:
     **options
         gain, top_k, ties; what a loss does not know is ignored, since rankers hold options for all of them.
 
+    Returns
+    -------
+    ListLoss
+        The function with its options bound.
+
     Raises
     ------
     ValueError

@@ -21,7 +21,7 @@ TIES: tuple[str, ...] = ("order", "average", "worst")
 class Convention:
     """The three choices on which NDCGs differ.
 
-    Attributes
+    Parameters
     ----------
     gain : {"exp2", "linear"}
         Gain of a label z: ``2 ** z - 1`` or z.
@@ -29,6 +29,12 @@ class Convention:
         What a list without any positive label scores.
     ties : {"order", "average", "worst"}
         How documents of equal score are ranked.
+
+    Examples
+    --------
+    >>> from hyperrank.metrics import CONVENTIONS
+    >>> CONVENTIONS["hyperrank"]
+    Convention(gain='exp2', empty='skip', ties='order')
     """
 
     gain: Gain = "exp2"

@@ -19,9 +19,9 @@ __all__ = ["MeasureReport", "ir_measures_report"]
 
 @dataclass(frozen=True, eq=False)
 class MeasureReport:
-    """What ir-measures says of one ranking.
+    """What ir-measures says of one ranking; `ir_measures_report` makes it.
 
-    Attributes
+    Parameters
     ----------
     mean : dict of str to float
         Each measure over all queries, averaged as ir-measures does.
@@ -29,6 +29,13 @@ class MeasureReport:
         Each measure by query; NaN for a query without any observed label.
     ids : ndarray of shape (n_lists,)
         The queries, in the order in which they first appear.
+
+    Examples
+    --------
+    >>> from hyperrank.metrics import ir_measures_report
+    >>> report = ir_measures_report([2.0, 1.0, 3.0], [1, 0, 0], qid=[7, 7, 8], measures=["nDCG@10"])
+    >>> report.ids.tolist()
+    [7, 8]
     """
 
     mean: dict[str, float]

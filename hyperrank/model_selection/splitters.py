@@ -80,7 +80,18 @@ class _QuerySplitter(BaseCrossValidator):
         groups: ArrayLike | None = None,
         qid: ArrayLike | None = None,
     ) -> int:
-        """Return the number of splits; the parameters are ignored."""
+        """Return the number of splits.
+
+        Parameters
+        ----------
+        X, y, groups, qid : object
+            Ignored.
+
+        Returns
+        -------
+        int
+            The constructor's `n_splits`.
+        """
         return self.n_splits
 
     @abstractmethod

@@ -72,7 +72,17 @@ class HyperPrompt(nn.Module):
         nn.init.zeros_(self.outer.bias)
 
     def forward(self, weights: Tensor) -> Tensor:
-        """Prompt vectors of shape (..., k, d) for weights of shape (..., m).
+        """Prompt vectors for weights.
+
+        Parameters
+        ----------
+        weights : Tensor of shape (..., m)
+            Weights on the simplex.
+
+        Returns
+        -------
+        Tensor of shape (..., k, d)
+            k prompt vectors for each.
 
         Raises
         ------

@@ -111,6 +111,11 @@ class ListTransformer(nn.Module):
         index : Tensor of shape (n,), int64, optional
             The list of each row, ascending from 0; all rows are one list by default.
 
+        Returns
+        -------
+        Tensor of shape (n, k)
+            The scores.
+
         Raises
         ------
         ValueError
@@ -163,7 +168,22 @@ class ListTransformer(nn.Module):
 
     @torch.no_grad()
     def with_prompts(self, n_objectives: int, n_prompts: int, dropout: float) -> ListTransformer:
-        """A copy under new prompts, which are all that is to be trained of it."""
+        """A copy under new prompts, which are all that is to be trained of it.
+
+        Parameters
+        ----------
+        n_objectives : int
+            Objectives that the prompts are made of.
+        n_prompts : int
+            How many there are.
+        dropout : float
+            Share of hidden units dropped in training.
+
+        Returns
+        -------
+        ListTransformer
+            With the transformer of this one, frozen.
+        """
         new = self._like(n_objectives=n_objectives, n_prompts=n_prompts, dropout=dropout, frozen=True)
         if n_prompts == self.n_prompts:
             # The mean trade-off of what was trained is where the new one starts.
@@ -173,7 +193,18 @@ class ListTransformer(nn.Module):
 
     @torch.no_grad()
     def folded(self, weights: Tensor) -> ListTransformer:
-        """The transformer that this one is under weights of shape (m,), which then no longer matter."""
+        """The transformer that this one is under weights of shape (m,), which then no longer matter.
+
+        Parameters
+        ----------
+        weights : Tensor of shape (m,)
+            The trade-off.
+
+        Returns
+        -------
+        ListTransformer
+            For one objective, on the same device.
+        """
         plain = self._like(n_objectives=1)
         plain.prompt.base.copy_(self.prompt(weights.to(self.prompt.base)))
         for parameter in (*plain.prompt.inner.parameters(), *plain.prompt.outer.parameters()):

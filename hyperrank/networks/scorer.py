@@ -99,6 +99,11 @@ class ConditionedScorer(nn.Module):
         index : Tensor of shape (n,), int64, optional
             The list of each row; needed where each list has its own weights.
 
+        Returns
+        -------
+        Tensor of shape (n, k)
+            The scores.
+
         Raises
         ------
         ValueError
@@ -111,14 +116,40 @@ class ConditionedScorer(nn.Module):
         return self.moved(features, self.moves(weights), index)
 
     def moves(self, weights: Tensor) -> tuple[Tensor, ...]:
-        """What weights of shape (..., k, m) do to the layers that know them, by kind (..., k, width)."""
+        """What weights do to the layers that know them.
+
+        Parameters
+        ----------
+        weights : Tensor of shape (..., k, m)
+            The trade-offs.
+
+        Returns
+        -------
+        tuple of Tensor of shape (..., k, width)
+            By kind of move.
+        """
         if self.conditioning == "none":
             return (weights[..., :0],)
         condition = self.embedding(weights)
         return (*self.conditioned.moves(condition), self.head_shift(condition))
 
     def moved(self, features: Tensor, moves: tuple[Tensor, ...], index: Tensor | None = None) -> Tensor:
-        """Scores of all rows for what `moves` gave, shape (n, k)."""
+        """Scores of all rows for what `moves` gave.
+
+        Parameters
+        ----------
+        features : Tensor of shape (n, d)
+            Transformed features.
+        moves : tuple of Tensor
+            Of k weights for all rows, or for each list.
+        index : Tensor of shape (n,), int64, optional
+            The list of each row; needed where each list has its own.
+
+        Returns
+        -------
+        Tensor of shape (n, k)
+            The scores.
+        """
         hidden = features
         for layer in self.trunk:
             hidden = self._drop(torch.nn.functional.silu(layer(hidden)))
@@ -133,6 +164,11 @@ class ConditionedScorer(nn.Module):
     @torch.no_grad()
     def folded(self, weights: Tensor) -> ConditionedScorer:
         """The plain network that this one is under weights of shape (m,), which then no longer matter.
+
+        Parameters
+        ----------
+        weights : Tensor of shape (m,)
+            The trade-off.
 
         Returns
         -------

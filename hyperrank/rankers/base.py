@@ -170,6 +170,8 @@ class BaseRanker(PredictsOnDask, ExplainedMixin, RankerMixin, BaseEstimator):
             The trade-off; equal weights by default.
         sample_weight : array-like of shape (n,), optional
             A query counts as the mean of its rows' weights.
+        **options
+            Passed on to the scoring, such as ``temperature``.
 
         Returns
         -------

@@ -43,6 +43,15 @@ class SpecializedRanker(DPORanker):
         The trade-off.
     reference_, pull_, model_
         As of `HyperDPORanker`, at this trade-off.
+
+    Examples
+    --------
+    >>> from hyperrank import HyperDPORanker, datasets
+    >>> data = datasets.make_multilabel_ranking(n_queries=60, n_objectives=2, random_state=0)
+    >>> ranker = HyperDPORanker("lightgbm", max_epochs=1, random_state=0).fit(data.X, data.Y, qid=data.qid)
+    >>> plain = ranker.specialize([0.7, 0.3])
+    >>> plain.predict(data.X, qid=data.qid).shape == (len(data.X),)
+    True
     """
 
     model_: RewardModel
@@ -54,9 +63,20 @@ class SpecializedRanker(DPORanker):
     def fit(self, X: Any, y: Any, **options: Any) -> SpecializedRanker:
         """Refuse: fit the ranker that it was made from.
 
+        Parameters
+        ----------
+        X, y, **options
+            Not looked at.
+
+        Returns
+        -------
+        SpecializedRanker
+            Never.
+
         Raises
         ------
         TypeError
+            Always.
         """
         raise TypeError(
             "a SpecializedRanker is not fitted but made: fit a HyperDPORanker, then call specialize(weights)."

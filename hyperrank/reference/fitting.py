@@ -23,6 +23,16 @@ REFERENCES = ("booster_pairs", "boosters", "lightgbm", "scores")
 def check_reference(reference: Any) -> bool:
     """Check that something can stand as a reference, and say whether it needs ``ref_scores``.
 
+    Parameters
+    ----------
+    reference : object
+        What the user gave.
+
+    Returns
+    -------
+    bool
+        Whether scores must be passed wherever features are.
+
     Raises
     ------
     ValueError
@@ -39,7 +49,18 @@ def check_reference(reference: Any) -> bool:
 
 
 def is_fitted_here(reference: Any) -> bool:
-    """Whether `fit_reference` fits it, so that it can be fitted without some of the queries."""
+    """Whether `fit_reference` fits it, so that it can be fitted without some of the queries.
+
+    Parameters
+    ----------
+    reference : object
+        What the user gave.
+
+    Returns
+    -------
+    bool
+        False for fitted models, scores and none.
+    """
     if isinstance(reference, str):
         return reference != "scores"
     return reference is not None and not is_fitted(reference)

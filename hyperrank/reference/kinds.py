@@ -44,12 +44,30 @@ class Reference:
             The features as the caller gave them, in the caller's order.
         ref_scores : ndarray of shape (n,) or None
             Scores that the caller gave, in the caller's order.
+
+        Returns
+        -------
+        ndarray of shape (n, 1) or (n, m)
+            The scores.
         """
         raise NotImplementedError
 
     @staticmethod
     def mix(parts: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scores under k weights of shape (k, m): (n, k), or (n, 1) where weights do not matter."""
+        """Scores under weights.
+
+        Parameters
+        ----------
+        parts : ndarray of shape (n, 1) or (n, m)
+            What `parts` gave.
+        weights : ndarray of shape (k, m)
+            The trade-offs.
+
+        Returns
+        -------
+        ndarray of shape (n, k)
+            Or (n, 1) where weights do not matter.
+        """
         if parts.shape[1] == 1:
             return parts
         # Term by term: a matrix product rounds otherwise for one row than for many.
@@ -59,18 +77,51 @@ class Reference:
         return mixed
 
     def at(self, weights: NDArray[np.float64]) -> Reference:
-        """The reference at one trade-off, of shape (m,): one score per document."""
+        """The reference at one trade-off: one score per document.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (m,)
+            The trade-off.
+
+        Returns
+        -------
+        Reference
+            Of the objectives that weigh something.
+        """
         if self.main is None:
             return self
         which = np.flatnonzero(weights > 0)
         return MixedReference(self.only(which), weights[which])
 
     def only(self, which: NDArray[np.int64]) -> Reference:
-        """The reference of some of its objectives."""
+        """The reference of some of its objectives.
+
+        Parameters
+        ----------
+        which : ndarray of shape (k,), int64
+            Their numbers; the first stands for the reference ranker.
+
+        Returns
+        -------
+        Reference
+            Of those.
+        """
         raise NotImplementedError
 
     def own_scores(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scores of the reference ranker itself, shape (n,)."""
+        """Scores of the reference ranker itself.
+
+        Parameters
+        ----------
+        parts : ndarray of shape (n, 1) or (n, m)
+            What `parts` gave.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Those of the main objective.
+        """
         return parts[:, 0 if self.main is None else self.main]
 
 
