@@ -28,6 +28,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy docs/examples/serve.py
+	$(BIN)/codespell hyperrank tests benchmarks docs README.md CHANGELOG.md pyproject.toml Makefile
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
