@@ -63,10 +63,10 @@ for ax, (score, title) in zip(axes, titles.items(), strict=True):
     ax.set_xlabel(title)
 
 # %%
-# How closely to hold to the reference decides: it ranks by relevance alone, and a network that is held to it at
-# beta 1 never gets far from there, so its front is short. Judged by relevance alone one would not have noticed.
-# How the weights reach the network matters less than the three folds of some 14 queries can tell; a better
-# judge of that has more queries, not a finer grid.
+# How closely to hold to the reference decides: it ranks by relevance alone, and a network that is held to
+# it at beta 1 never gets far from there, so its front is short. Judged by relevance alone one would not
+# have noticed. How the weights reach the network matters less than the three folds of some 14 queries can
+# tell; a better judge of that has more queries, not a finer grid.
 
 front, spread = found["mean_test_front"], found["std_test_front"].mean()
 by_beta = front.groupby(found["param_beta"]).mean()
