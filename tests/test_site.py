@@ -60,6 +60,26 @@ def test_each_page_is_named_once():
     )
 
 
+def test_a_new_page_is_found_by_the_guide(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(DOCS / "extensions")
+    import generated_pages
+
+    monkeypatch.setattr(generated_pages, "DOCS", tmp_path)
+    (tmp_path / "index.md").write_text("# Site\n\n```{toctree}\nguide\n```\n")
+    guide = "# Guide\n\n```{toctree}\ndata\n```\n"
+    for name, text in [("guide", guide), ("data", "# Data\n"), ("scale", "# Scale\n")]:
+        (tmp_path / f"{name}.md").write_text(text)
+    assert generated_pages.new_pages() == ["scale"]
+    source = [guide]
+    generated_pages.adjust(None, "guide", source)
+    assert source == ["# Guide\n\n```{toctree}\ndata\nscale\n```\n"]
+    source = [
+        "[a](../benchmarks/results/losses.md) [b](tutorials/plot_3_guarantee.py) [c](tutorials/README.rst)"
+    ]
+    generated_pages.adjust(None, "index", source)
+    assert source == ["[a](results/losses.md) [b](gallery/plot_3_guarantee.rst) [c](gallery/index.rst)"]
+
+
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda p: str(p.relative_to(ROOT)))
 def test_anchors_exist(page):
     for target in LINK.findall(FENCE.sub("", page.read_text())):

@@ -4,11 +4,14 @@ Markdown here links to ``../benchmarks/results/x.md``, which is right where the 
 site those tables are pages in ``results/``, made of the same files, and the links lead there.
 """
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 DOCS = Path(__file__).resolve().parents[1]
 TABLES = DOCS.parent / "benchmarks" / "results"
