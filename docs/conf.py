@@ -57,6 +57,7 @@ autosummary_context = {
     "shown": {name: shown_members(name) for found in _names.values() for name, _ in found},
 }
 numpydoc_show_class_members = False
+toc_object_entries_show_parents = "hide"
 
 # The pages are Markdown, to be read where the repository is hosted too.
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
@@ -71,7 +72,9 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": r"/plot_",
     "within_subsection_order": "FileNameSortKey",
-    "image_scrapers": ("matplotlib", "figures.save_figures"),
+    # Ours looks first: the other closes what it saves.
+    "image_scrapers": ("figures.save_figures", "matplotlib"),
+    "capture_repr": ("_repr_html_",),
     "reset_modules": ("matplotlib", "figures.reset"),
     "abort_on_example_error": True,
     "download_all_examples": False,

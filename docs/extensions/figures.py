@@ -5,7 +5,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from sphinx_gallery.scrapers import figure_rst
 
-_saved: set[int] = set()
+_seen: set[int] = set()
 
 
 def save_figures(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
@@ -23,9 +23,11 @@ def save_figures(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str,
     """
     paths = []
     for value in block_vars["example_globals"].values():
-        # pyplot's have a manager, and sphinx-gallery saves those itself.
-        if isinstance(value, Figure) and value.canvas.manager is None and id(value) not in _saved:
-            _saved.add(id(value))
+        if not isinstance(value, Figure) or id(value) in _seen:
+            continue
+        _seen.add(id(value))
+        # pyplot's have a manager until they are closed, and sphinx-gallery saves those itself.
+        if value.canvas.manager is None:
             paths.append(next(block_vars["image_path_iterator"]))
             value.savefig(paths[-1], dpi=110, bbox_inches="tight")
     return figure_rst(paths, gallery_conf["src_dir"])
@@ -33,4 +35,4 @@ def save_figures(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str,
 
 def reset(gallery_conf: dict[str, Any], fname: str) -> None:
     """Forget the figures of the last tutorial: ids are used again."""
-    _saved.clear()
+    _seen.clear()

@@ -54,7 +54,7 @@ found.index = [
     for beta, kind in zip(found["param_beta"], found["param_conditioning"], strict=True)
 ]
 columns = ["mean_test_front", "std_test_front", "mean_test_relevance", "std_test_relevance"]
-print(found[columns].round(3))
+print(found[columns].round(3).to_string())
 
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 2.6), layout="constrained", sharey=True)
 titles = {"front": "hypervolume of the front", "relevance": "relevance at its corner, NDCG@10"}

@@ -91,12 +91,12 @@ ax.legend(frameon=False)
 #
 # What may be promised
 # --------------------
-# One split of 86 queries proves little: with another seed the same code may find nothing that is sure enough,
-# in which case `select` says how sure one can be, or a choice that falls a few percent short on the test
-# queries. How far the values may lie from those seen, by a bootstrap over the test queries:
+# One split of 86 queries proves little: with another seed the same code may find nothing that is sure
+# enough, in which case `select` says how sure one can be, or a choice that falls a few percent short on the
+# test queries. How sure the test queries, which picked nothing, are of the limit and of a gain:
 
-alone = ranker.pareto_front(test.X, test.Y, qid=test.qid, weights=sure).select()
-print((alone.interval(0.9).T / after.reference).T.round(2))
+alone = ranker.pareto_front(test.X, test.Y, qid=test.qid, weights=sure)
+print(alone.select(at_least={"relevance": 0.98, "dwell": 1.0}).confidence.round(2).to_string())
 
 # %%
 # :doc:`../results/selection` counts over folds, seeds and data sets how often such choices kept their word.
