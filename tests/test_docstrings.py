@@ -53,6 +53,15 @@ def owed(name):
     return CHECKS
 
 
+def test_every_public_room_has_a_page():
+    import hyperrank
+
+    public = {f"hyperrank.{n}" for n in hyperrank.__all__ if inspect.ismodule(getattr(hyperrank, n))}
+    assert public <= set(ROOMS)
+    listed = (Path(__file__).resolve().parents[1] / "docs" / "api" / "index.md").read_text().split()
+    assert set(ROOMS) <= set(listed)
+
+
 @pytest.mark.parametrize("name", list(documented()))
 def test_docstring_is_whole(name):
     wrong = [f"{code}: {text}" for code, text in validate(name)["errors"] if code in owed(name)]
