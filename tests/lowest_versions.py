@@ -1,4 +1,4 @@
-"""The lowest versions that pyproject.toml allows, as pip's constraints: ``python tests/lowest_versions.py``."""
+"""The lowest versions that pyproject.toml allows, as constraints for pip: run it to print them."""
 
 from __future__ import annotations
 

@@ -18,9 +18,14 @@ CHECKS |= {"PR01", "PR02", "PR05", "PR10", "RT01", "YD01", "EX01"}
 #: Rooms for those who add to hyperrank: their classes are shown at work in docs/contributing.md.
 FOR_CONTRIBUTORS = ("hyperrank.reference.", "hyperrank.rankers.")
 #: `save` has the example of both; `front.select` that of what it gives; a protocol is not called.
-SHOWN_ELSEWHERE = {"hyperrank.load", "hyperrank.front.Selection", "hyperrank.losses.ListLoss"}
-#: A protocol's signature is that of its call; stores are made by `convert` and `open_store`.
-NOT_CALLED = {"hyperrank.losses.ListLoss", "hyperrank.datasets.Store"}
+SHOWN_ELSEWHERE = {
+    "hyperrank.Explanation",
+    "hyperrank.load",
+    "hyperrank.front.Selection",
+    "hyperrank.losses.ListLoss",
+}
+#: A protocol's signature is that of its call; stores are made by functions, explanations by rankers.
+NOT_CALLED = {"hyperrank.Explanation", "hyperrank.losses.ListLoss", "hyperrank.datasets.Store"}
 
 NAMES = [name for room in ROOMS for name, here in public_names(room) if here]
 

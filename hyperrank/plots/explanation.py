@@ -32,6 +32,18 @@ class ExplanationDisplay(Display):
         Shares of the change and, with labels, importances for each objective.
     ax_ : matplotlib.axes.Axes
         The first of them.
+
+    Examples
+    --------
+    >>> from hyperrank import ExplanationDisplay, MixedScoresRanker, datasets
+    >>> data = datasets.make_multilabel_ranking(n_queries=20, n_features=4, n_objectives=2, random_state=0)
+    >>> ranker = MixedScoresRanker(booster_params={"num_boost_round": 5}, random_state=0)
+    >>> ranker = ranker.fit(data.X, data.Y, qid=data.qid)
+    >>> display = ExplanationDisplay.from_estimator(
+    ...     ranker, data.X, qid=data.qid, weights=[1, 0], against=[0, 1], n_repeats=1
+    ... )
+    >>> len(display.axes_)
+    1
     """
 
     def __init__(self, explanation: Explanation) -> None:

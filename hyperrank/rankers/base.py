@@ -26,28 +26,15 @@ from hyperrank.rankers.labels import read_scores
 from hyperrank.rankers.on_dask import PredictsOnDask
 from hyperrank.rankers.saving import load_ranker, save_ranker
 from hyperrank.rankers.streamed import scored_in_runs
+from hyperrank.rankers.tags import RankerMixin
 from hyperrank.simplex import as_weights, lattice_near
 
-__all__ = ["BaseRanker", "RankerMixin", "load"]
+__all__ = ["BaseRanker", "load"]
 
 #: Trade-offs at which a front is profiled unless the caller says otherwise.
 FRONT_WEIGHTS = 66
 #: Scores that are held at a time while a front is profiled.
 MAX_SCORES = 50_000_000
-
-
-class RankerMixin:
-    """Tags of a ranker: neither classifier nor regressor, labels needed, several objectives allowed."""
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()  # type: ignore[misc]
-        tags.estimator_type = "ranker"
-        tags.target_tags.required = True
-        tags.target_tags.multi_output = True
-        tags.target_tags.positive_only = True
-        tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = True
-        return tags
 
 
 class BaseRanker(PredictsOnDask, ExplainedMixin, RankerMixin, BaseEstimator):

@@ -67,7 +67,17 @@ def is_fitted_here(reference: Any) -> bool:
 
 
 def is_grown(reference: Any) -> bool:
-    """Whether `fit_reference` grows boosters for it."""
+    """Whether `fit_reference` grows boosters for it.
+
+    Parameters
+    ----------
+    reference : object
+        As for `fit_reference`.
+
+    Returns
+    -------
+    bool
+    """
     return isinstance(reference, str) and reference in ("booster_pairs", "boosters", "lightgbm")
 
 
