@@ -60,7 +60,7 @@ wheel: $(READY)
 	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-dev.txt dist/*.whl
 	.venv-wheel/bin/hyperrank --version
 	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
-	cd tests && ../.venv-wheel/bin/python -m pytest -p no:cacheprovider -o pythonpath= -q test_lists.py test_simplex.py test_front.py test_choosing.py
+	cd tests && ../.venv-wheel/bin/python -m pytest -p no:cacheprovider -o pythonpath= -q test_lists.py test_simplex.py test_choosing.py test_boosters.py
 
 coverage: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not network" --cov=hyperrank --cov-report=term:skip-covered --cov-fail-under=90
