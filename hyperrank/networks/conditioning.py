@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from hyperrank.networks.steady import SteadyLinear
+
 __all__ = ["CONDITIONINGS", "ConditionedLinear", "WeightEmbedding"]
 
 #: The named choices. "none" ignores the weights: an ordinary network, for baselines.
@@ -27,8 +29,8 @@ class WeightEmbedding(nn.Module):
     def __init__(self, n_objectives: int, width: int, n_more: int = 0) -> None:
         super().__init__()
         self.n_objectives = n_objectives
-        self.inner = nn.Linear(n_objectives + n_more, width)
-        self.outer = nn.Linear(width, width)
+        self.inner = SteadyLinear(n_objectives + n_more, width)
+        self.outer = SteadyLinear(width, width)
 
     def forward(self, weights: Tensor) -> Tensor:
         """Condition of shape (..., width) for weights of shape (..., m + n_more)."""
@@ -68,16 +70,16 @@ class ConditionedLinear(nn.Module):
         if kind not in CONDITIONINGS:
             raise ValueError(f"conditioning must be one of {CONDITIONINGS}; got {kind!r}.")
         self.kind = kind
-        self.shared = nn.Linear(n_in, n_out)
+        self.shared = SteadyLinear(n_in, n_out)
         if kind != "none":
             self.shift = _zero_linear(n_condition, n_out)
         if kind == "film":
             self.gain = _zero_linear(n_condition, n_out)
         if kind == "hypernetwork":
             rank = min(rank, n_in, n_out)
-            self.down = nn.Linear(n_in, rank, bias=False)
+            self.down = SteadyLinear(n_in, rank, bias=False)
             self.diagonal = _zero_linear(n_condition, rank)
-            self.up = nn.Linear(rank, n_out, bias=False)
+            self.up = SteadyLinear(rank, n_out, bias=False)
 
     def forward(self, hidden: Tensor, condition: Tensor, index: Tensor | None) -> Tensor:
         """Output of shape (n, k, n_out).
@@ -137,9 +139,9 @@ def _per_row(values: Tensor, index: Tensor | None) -> Tensor:
     return values if index is None else values[index]
 
 
-def _zero_linear(n_in: int, n_out: int) -> nn.Linear:
+def _zero_linear(n_in: int, n_out: int) -> SteadyLinear:
     """A linear layer that starts as zero."""
-    layer = nn.Linear(n_in, n_out)
+    layer = SteadyLinear(n_in, n_out)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer

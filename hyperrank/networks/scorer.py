@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hyperrank.networks.conditioning import ConditionedLinear, WeightEmbedding
+from hyperrank.networks.steady import SteadyLinear
 
 __all__ = ["ConditionedScorer"]
 
@@ -75,15 +76,15 @@ class ConditionedScorer(nn.Module):
         }
         widths = [n_features, *hidden]
         self.dropout = dropout
-        self.trunk = nn.ModuleList(nn.Linear(n_in, n_out) for n_in, n_out in pairwise(widths[:-1]))
+        self.trunk = nn.ModuleList(SteadyLinear(n_in, n_out) for n_in, n_out in pairwise(widths[:-1]))
         self.embedding = WeightEmbedding(n_objectives, n_condition, n_more)
         self.conditioned = ConditionedLinear(widths[-2], widths[-1], n_condition, conditioning)
-        self.head = nn.Linear(widths[-1], 1)
+        self.head = SteadyLinear(widths[-1], 1)
         self.conditioning = conditioning
         if conditioning == "none":
             self.embedding.requires_grad_(False)  # nothing reads it
         else:
-            self.head_shift = nn.Linear(n_condition, widths[-1])
+            self.head_shift = SteadyLinear(n_condition, widths[-1])
             nn.init.zeros_(self.head_shift.weight)
             nn.init.zeros_(self.head_shift.bias)
 

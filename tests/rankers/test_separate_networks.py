@@ -60,7 +60,7 @@ def test_the_defaults_are_ours(make):
     assert set(theirs) - own <= set(ours)
     assert all(theirs[name] == ours[name] for name in set(theirs) - own)
     no_part_in_it = {"conditioning", "booster_inputs", "alpha", "n_draws", "temperature_range", "warm_start"}
-    no_part_in_it |= {"network", "n_prompts"}
+    no_part_in_it |= {"network", "n_prompts", "checkpoint", "checkpoint_every"}
     assert set(ours) - set(theirs) == no_part_in_it
     changed = make(objectives=("a", "b"), metric="map", beta=0.3)
     assert clone(changed).get_params() == changed.get_params()
