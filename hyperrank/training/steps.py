@@ -96,7 +96,7 @@ class Steps:
 
     def _make_room(self, n_documents: int, n_lists: int) -> None:
         """After a step that memory did not reach for: smaller ones from now on, if that is possible."""
-        self.optimiser.zero_grad(set_to_none=True)
+        self.network.zero_grad(set_to_none=True)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         if n_lists == 1:
@@ -131,7 +131,8 @@ class Steps:
     def _take(self, batch: Batch, value: Tensor) -> Tensor:
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.learning_rate * warmup_cosine(self.taken, self.n_steps)
-        self.optimiser.zero_grad(set_to_none=True)
+        # Of all parameters: constants get a gradient too, and none that is NaN may stay.
+        self.network.zero_grad(set_to_none=True)
         with self.processes.exchanging():
             (value * batch.share).backward()
         self.taken += 1

@@ -84,6 +84,14 @@ class Interrupting(TrainingProgress):
         return False
 
 
+def test_a_step_that_is_left_out_spoils_none_after_it() -> None:
+    data = data_of()
+    data.features[data.lists.offsets[3]] = torch.nan  # a list of one document
+    result = run(network_of(), data, max_epochs=4)
+    assert result.skipped_steps == 4
+    assert result.history[-1]["loss"] < result.history[0]["loss"]
+
+
 @pytest.mark.parametrize("average_decay", [0.0, 0.9])
 def test_an_interrupted_run_ends_like_a_shorter_one(average_decay) -> None:
     options = {"average_decay": average_decay, "max_epochs": 9}
