@@ -50,6 +50,8 @@ def checked_checkpoint(params: Mapping[str, Any], out: Path, *, resume: bool) ->
 @contextmanager
 def going_on(console: Console, checkpoint: Path | None) -> Iterator[None]:
     """Let Ctrl-C end a fit with a checkpoint as it ends any command: half a model is not written."""
+    from hyperrank.training import current
+
     with warnings.catch_warnings():
         if checkpoint is not None:
             warnings.filterwarnings("ignore", message="training was interrupted", category=UserWarning)
@@ -58,7 +60,8 @@ def going_on(console: Console, checkpoint: Path | None) -> Iterator[None]:
         except KeyboardInterrupt:
             _say_how(console, checkpoint)
             raise
-    if checkpoint is not None and checkpoint.exists():
+    # Of several processes the first one knows: it may be about to remove the file, which others may not see.
+    if checkpoint is not None and current().of_first(checkpoint.exists):
         _say_how(console, checkpoint)
         raise KeyboardInterrupt
 
