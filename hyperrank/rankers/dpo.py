@@ -268,7 +268,7 @@ class DPORanker(BaseRanker):
             main=main,
             plan=plan,
         )
-        same_everywhere(checked)
+        same_everywhere(checked, self.reference, is_new=reset)
         if not is_search(self.booster_params):
             return checked
         return self._searched(checked, checkpoint, again=reset)

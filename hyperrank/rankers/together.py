@@ -52,8 +52,16 @@ def in_processes(method: F) -> F:
     return run  # type: ignore[return-value]
 
 
-def same_everywhere(checked: CheckedFit) -> None:
+def same_everywhere(checked: CheckedFit, wanted: Any, *, is_new: bool) -> None:
     """Refuse data or options that differ between the processes.
+
+    Parameters
+    ----------
+    checked : CheckedFit
+    wanted : object
+        The option ``reference``: what it is decides what processes say to each other.
+    is_new : bool
+        Whether the fit goes on from no earlier one.
 
     Raises
     ------
@@ -73,6 +81,8 @@ def same_everywhere(checked: CheckedFit) -> None:
         "features": crc32(training.X[rows].tobytes()),
         "query weights": 0 if checked.list_weight is None else crc32(checked.list_weight.tobytes()),
         "validation data": 0 if checked.held is None else crc32(np.ascontiguousarray(checked.held.Y).data),
+        "fits to go on from": int(is_new),
+        "references": crc32(repr(wanted if isinstance(wanted, str | None) else type(wanted)).encode()),
         "options": crc32(repr([getattr(checked.plan, name) for name in COMPARED_OPTIONS]).encode()),
     }
     found = processes.gathered(np.array(list(compared.values()), dtype=np.int64))

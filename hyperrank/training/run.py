@@ -97,9 +97,7 @@ class Run:
         self.epoch, self.batch, self.history = state["epoch"], state["batch"], list(state["history"])
         self.started = time.perf_counter() - state["seconds"]
         losses = state["losses"]
-        # Of several processes the first one's: what others had of the epoch's loss is not known.
-        share = 1.0 if current().is_first else 0.0
-        self.losses = [] if losses is None else list(share * torch.tensor(losses, device=device))
+        self.losses = [] if losses is None else list(_known_losses(torch.tensor(losses, device=device)))
         self.network.load_state_dict(_tensors(state["network"]))
         self._restore_steps(state["steps"], state["optimiser"])
         self._restore_average(state["average"])
@@ -130,6 +128,18 @@ class Run:
         self.average.n_updates = held["n_updates"]
         for averaged, value in zip(self.average.averaged, held["averaged"], strict=True):
             averaged.copy_(torch.tensor(value))
+
+
+def _known_losses(losses: Tensor) -> Tensor:
+    """Losses of steps, as `Steps.over` gives them here, of what as many or other processes wrote.
+
+    Of several processes it is the first one's: what others had of the epoch's loss is not known.
+    """
+    if current().size == 1:
+        return losses if losses.ndim == 1 else losses[:, 0] / losses[:, 1]
+    if losses.ndim == 1:
+        losses = torch.stack([losses, torch.ones_like(losses)], dim=1)
+    return losses if current().is_first else torch.zeros_like(losses)
 
 
 def _torch_states(device: torch.device) -> dict[str, Any]:

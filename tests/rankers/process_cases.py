@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -18,10 +19,13 @@ import torch
 from torch import distributed, nn
 
 from hyperrank import HyperDPORanker, LinearScalarizationRanker, datasets
+from hyperrank.cli.console import Console
+from hyperrank.cli.interrupted import going_on
 from hyperrank.datasets import RankingData
 from hyperrank.networks import ConditionedScorer
 from hyperrank.rankers import trained
-from hyperrank.training import alone, current
+from hyperrank.training import Checkpoint, alone, current, joined
+from hyperrank.training.steps import Steps
 
 CASES: dict[str, Callable[[], dict[str, Any]]] = {}
 #: Enough to learn something in a second, and nothing that differs between processes by chance.
@@ -212,6 +216,17 @@ def resumed() -> dict[str, Any]:
 
 
 @case
+def taken_up_by_others() -> dict[str, Any]:
+    """What one process began goes on in several."""
+    path = Path(tempfile.mkdtemp(), "fit.checkpoint")
+    kept = {"checkpoint": str(path), "checkpoint_every": 0.0}
+    if not distributed.is_initialized() or distributed.get_rank() == 0:
+        with alone():
+            _ended_after(1, **kept)
+    return fitted(resume=True, **kept)
+
+
+@case
 def interrupted() -> dict[str, Any]:
     """Ctrl-C where the first process has finished its second epoch."""
     return watched(2, lambda: os.kill(os.getpid(), signal.SIGINT), max_epochs=50)
@@ -240,6 +255,46 @@ def other_rows() -> dict[str, Any]:
 
 
 @case
+def other_fits_before() -> dict[str, Any]:
+    """Only the first process has loaded what the fit is to go on from."""
+    some = data(0)
+    ranker = HyperDPORanker(**{**SHORT, "max_epochs": 1, "warm_start": True})
+    if distributed.is_initialized() and distributed.get_rank() == 0:
+        with alone():
+            ranker.fit(some.X, some.Y, qid=some.qid)
+    return told(ranker.fit(some.X, some.Y, qid=some.qid), some)
+
+
+@case
+def other_references() -> dict[str, Any]:
+    from sklearn.tree import DecisionTreeRegressor
+
+    rank = distributed.get_rank() if distributed.is_initialized() else 0
+    return fitted(reference=DecisionTreeRegressor(max_depth=2) if rank else None)
+
+
+@case
+def by_the_command() -> dict[str, Any]:
+    """The first process removes its file when others are long through."""
+    remove = Checkpoint.remove
+
+    def late(self: Checkpoint) -> None:
+        time.sleep(0.3)
+        remove(self)
+
+    Checkpoint.remove = late  # type: ignore[method-assign]
+    try:
+        with joined():
+            path = Path(current().of_first(tempfile.mkdtemp), "fit.checkpoint")
+            with going_on(Console(quiet=True), path):
+                return fitted(checkpoint=path, checkpoint_every=0, max_epochs=1)
+    except KeyboardInterrupt:
+        return {"error": "KeyboardInterrupt"}
+    finally:
+        Checkpoint.remove = remove  # type: ignore[method-assign]
+
+
+@case
 def wrong_option() -> dict[str, Any]:
     return fitted(loss="nothing")
 
@@ -251,6 +306,25 @@ def by_itself() -> dict[str, Any]:
         return {"losses": [], "size": current().size}
     with alone():
         return {**fitted(max_epochs=1), "size": current().size}
+
+
+def _ended_after(n_batches: int, **options: Any) -> None:
+    """A fit that Ctrl-C ends in the midst of an epoch."""
+    over, left = Steps.over, [n_batches]
+
+    def counted(self: Steps, which: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0:
+            signal.raise_signal(signal.SIGINT)
+        return over(self, which)
+
+    Steps.over = counted  # type: ignore[method-assign]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fitted(**options)
+    finally:
+        Steps.over = over  # type: ignore[method-assign]
 
 
 def _with_forward(function: Callable[..., Any]) -> dict[str, Any]:

@@ -51,6 +51,8 @@ SAME = (
     "continued",
     "model_reference",
     "resumed",
+    "taken_up_by_others",
+    "by_the_command",
     "rival",
 )
 
@@ -112,6 +114,13 @@ def test_other_rows_in_each_process_are_refused(found):
         error = process["other_rows"]["error"]
         assert error.startswith("ValueError: number of rows and queries and labels differ between the 2")
         assert "Call fit with the same data and options in each" in error
+
+
+@pytest.mark.parametrize("name", ["fits_before", "references"])
+def test_what_would_have_them_wait_for_each_other_is_refused(found, name):
+    for process in found:
+        words = {"fits_before": "fits to go on from differ", "references": "references differ"}[name]
+        assert process[f"other_{name}"]["error"].startswith(f"ValueError: {words} between the 2 processes")
 
 
 def test_an_error_of_all_is_raised_in_each(found):

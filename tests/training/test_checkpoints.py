@@ -7,7 +7,7 @@ import pytest
 import torch
 from training_helpers import data_of, network_of, run, same_bits, state_of
 
-from hyperrank.files import ModelFileError, write_model_file
+from hyperrank.files import ModelFileError, read_model_file, write_model_file
 from hyperrank.losses import plackett_luce
 from hyperrank.training import Checkpoint, TrainingProgress
 from hyperrank.training.steps import Steps
@@ -97,6 +97,19 @@ def test_broken_off_after_any_batch(tmp_path, at):
 )
 def test_whatever_the_run_is_like(tmp_path, at, options):
     assert_same(*whole_and_broken(tmp_path, at, **options))
+
+
+def test_what_one_of_several_processes_wrote_goes_on_in_one(tmp_path):
+    whole, path = run(network_of(), data_of()), tmp_path / "run"
+    with pytest.raises(KilledError):
+        run(network_of(), data_of(), checkpoint=opened(path, 2))
+    head, content = read_model_file(path)
+    losses = content["training"]["losses"]
+    # Its own share of each batch's loss, and how large that is.
+    content["training"]["losses"] = np.stack([0.4 * losses, np.full_like(losses, 0.4)], axis=1)
+    write_model_file(path, content, head={key: head[key] for key in ("class", "hyperrank")})
+    found = run(network_of(), data_of(), checkpoint=opened(path))
+    np.testing.assert_allclose([e["loss"] for e in found.history], [e["loss"] for e in whole.history])
 
 
 def test_steps_that_were_left_out_or_made_smaller_stay_so(tmp_path):
