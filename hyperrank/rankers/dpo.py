@@ -95,10 +95,9 @@ class CheckedFit:
 
     def at_most(self, n_rows: int) -> CheckedFit:
         """The same with training lists of about `n_rows` rows, in memory; itself if it has no more."""
-        lists = self.training.lists
-        which = labelled_lists(
-            self.training.Y, lists.offsets, n_rows, np.random.default_rng([self.plan.seed, 3])
-        )
+        lists, rng = self.training.lists, np.random.default_rng([self.plan.seed, 3])
+        weight = self.list_weight
+        which = labelled_lists(self.training.Y, lists.offsets, n_rows, rng, list_weight=weight)
         return self if len(which) == lists.n_lists else self.of_lists(which)
 
     def of_lists(self, which: NDArray[np.int64]) -> CheckedFit:

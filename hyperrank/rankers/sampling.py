@@ -18,7 +18,8 @@ def some_lists(
     sizes : ndarray of shape (q,), int64
         Rows of each list.
     n_rows : int
-        Rows at most, but for the first list, which is taken in any case.
+        Rows at most, unless the lists before one that does not fit have less than half as many: then it is
+        taken too, for a few short lists do not stand for it.
     rng : numpy.random.Generator
     n_lists : int, optional
         Lists at most.
@@ -34,12 +35,19 @@ def some_lists(
     25
     """
     order = rng.permutation(len(sizes)).astype(np.int64)[:n_lists]
-    n_fit = int(np.searchsorted(np.cumsum(sizes[order]), n_rows, side="right"))
-    return order[: max(1, n_fit)]
+    ends = np.cumsum(sizes[order])
+    n_fit = int(np.searchsorted(ends, n_rows, side="right"))
+    has_enough = n_fit > 0 and 2 * ends[n_fit - 1] >= n_rows
+    return order[: n_fit if has_enough else n_fit + 1]
 
 
 def labelled_lists(
-    Y: NDArray[np.float32], offsets: NDArray[np.int64], n_rows: int, rng: np.random.Generator
+    Y: NDArray[np.float32],
+    offsets: NDArray[np.int64],
+    n_rows: int,
+    rng: np.random.Generator,
+    *,
+    list_weight: NDArray[np.float64] | None = None,
 ) -> NDArray[np.int64]:
     """The same in their own order, with labels of every objective that has any.
 
@@ -52,6 +60,8 @@ def labelled_lists(
     n_rows : int
         Rows at most, about; all lists if they have no more.
     rng : numpy.random.Generator
+    list_weight : ndarray of shape (q,), optional
+        How much each list counts; of many, those that count nothing are left out.
 
     Returns
     -------
@@ -60,8 +70,12 @@ def labelled_lists(
     sizes = np.diff(offsets)
     if len(Y) <= n_rows:
         return np.arange(len(sizes), dtype=np.int64)
-    chosen = some_lists(sizes, n_rows, rng)
-    observed = np.logical_or.reduceat(~np.isnan(Y), offsets[:-1], axis=0)
+    counts = np.ones(len(sizes), dtype=bool)
+    if list_weight is not None and list_weight.any():
+        counts = list_weight > 0
+    counting = np.flatnonzero(counts)
+    chosen = counting[some_lists(sizes[counting], n_rows, rng)]
+    observed = np.logical_or.reduceat(~np.isnan(Y), offsets[:-1], axis=0) & counts[:, None]
     for j in np.flatnonzero(~observed[chosen].any(axis=0)):
         known = np.flatnonzero(observed[:, j])
         if len(known):
