@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import warnings
 from collections.abc import Iterator
@@ -82,8 +83,8 @@ def _params(ranker: BaseEstimator, path: str | Path) -> dict[str, Any]:
     params: dict[str, Any] = ranker.get_params(deep=False)
     if isinstance(params.get("random_state"), np.random.RandomState):
         params["random_state"] = None
-    if isinstance(params.get("checkpoint"), Path):
-        params["checkpoint"] = str(params["checkpoint"])
+    if isinstance(params.get("checkpoint"), os.PathLike):
+        params["checkpoint"] = os.fspath(params["checkpoint"])
     if not isinstance(params.get("network", ""), str):
         params["network"] = "transformer"  # what was kept of it is among what was fitted
     if "reference" in params and not isinstance(params["reference"], str | None):

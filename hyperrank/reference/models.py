@@ -177,6 +177,8 @@ def _fit_model(model: Any, frame: Any, labels: NDArray[np.float32], lists: Query
     labels = labels[~np.isnan(labels)]
     known = QueryLists.from_qid(lists.qid[rows])
     chosen = take_rows(_for_models(frame), rows)
+    if isinstance(chosen, MappedRows):
+        chosen = np.asarray(chosen)  # models of any library fit what they can compute with
     fit: Callable[..., Any] = clone(model).fit
     accepted = inspect.signature(fit).parameters
     if "qid" in accepted:

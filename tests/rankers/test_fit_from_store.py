@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator
 
 from hyperrank import HyperDPORanker, datasets
 from hyperrank.mapped import rows
@@ -23,6 +24,17 @@ class Falling:
     def predict(self, X):
         assert isinstance(X, np.ndarray)
         return np.nan_to_num(X) @ np.linspace(1, 0, X.shape[1])
+
+
+class Summing(BaseEstimator):
+    """A model that does not make arrays of what it is given before it computes."""
+
+    def fit(self, X, y):
+        self.weights_ = np.where(X.T > 0, X.T, 0) @ y
+        return self
+
+    def predict(self, X):
+        return np.nan_to_num(X) @ self.weights_
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +67,7 @@ def stays(monkeypatch):
         {"booster_inputs": True, "reference": None},
         {"reference": "lightgbm", "query_standardize": False, "feature_transform": "log"},
         {"reference": Falling(), "feature_transform": "standard"},
+        {"reference": Summing()},
         {"network": "transformer", "n_prompts": 1, "max_epochs": 1},
         {"temperature_range": (0.5, 2.0), "max_epochs": 1},
         {"max_epochs": "auto", "hidden": (4,), "early_stopping": True},
