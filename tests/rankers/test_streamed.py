@@ -8,7 +8,8 @@ import pytest
 
 from hyperrank import HyperDPORanker, MixedScoresRanker, datasets
 from hyperrank.mapped import is_mapped
-from hyperrank.rankers import streamed
+from hyperrank.rankers import reward_model, streamed
+from hyperrank.rankers.reward_model import RewardModel
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +95,22 @@ def test_memory_of_predict_does_not_hold_the_features(tmp_path):
     }
     assert ratios["memory"] > 1, ratios
     assert ratios["store"] < 0.75, ratios
+
+
+def test_a_chunk_is_of_its_own_lists_alone(monkeypatch):
+    """Millions of short lists are not gone through anew for each few thousand rows."""
+    data = datasets.make_multilabel_ranking(n_queries=200, list_size=(1, 5), random_state=0)
+    ranker = HyperDPORanker(None, hidden=(4,), max_epochs=1, random_state=0)
+    ranker.fit(data.X, data.Y, qid=data.qid)
+    expected, seen = ranker.predict(data.X, qid=data.qid), []
+    inner = RewardModel.features
+
+    def noted(self, inputs, lists):
+        seen.append(lists.sizes)
+        return inner(self, inputs, lists)
+
+    monkeypatch.setattr(RewardModel, "features", noted)
+    monkeypatch.setattr(reward_model, "CHUNK", 24)
+    np.testing.assert_array_equal(ranker.predict(data.X, qid=data.qid), expected)
+    assert np.concatenate(seen).sum() == len(data.X)
+    assert sum(len(sizes) for sizes in seen) == 200
