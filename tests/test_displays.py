@@ -159,6 +159,13 @@ def test_limits_and_intervals_are_marked(m):
         assert any(np.array_equal(line.get_xdata(), [0.2, 0.2]) for line in display.ax_.lines)
 
 
+def test_a_selection_is_of_the_front_that_is_drawn():
+    with pytest.raises(ValueError, match=r"selection is of a front of .* and knows no \['dwell'\]"):
+        concave(3).plot(selection=concave(2).select())
+    with pytest.raises(TypeError, match=r"selection must be what select, .* got a list"):
+        concave(2).plot(selection=[0.5, 0.5])
+
+
 def test_an_interval_needs_the_values_of_queries():
     front = concave(2)
     with pytest.raises(ValueError, match="how sure this selection is cannot be told"):

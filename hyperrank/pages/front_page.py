@@ -40,6 +40,8 @@ def front_page(
     check_resampling(n_resamples, random_state, None)
     if not 0 < number(level, "level") < 1:
         raise ValueError(f"level must be a probability between 0 and 1, such as 0.9; got {level!r}.")
+    if not isinstance(title, str | None):
+        raise TypeError(f"title must be a text or None; got {title!r}.")
     data = _document(front, _first(front, selection))
     data["evidence"] = front_evidence(front, float(level), int(n_resamples), int(random_state))
     style = _part("front.css")
@@ -61,6 +63,11 @@ def _first(front: ParetoFront, selection: Selection | None) -> int:
     """The trade-off that the page opens with."""
     if selection is None:
         return front.select(n_resamples=1).index
+    if not isinstance(selection, Selection):
+        raise TypeError(
+            "selection must be what select, knee or nearest of this front gave; "
+            f"got a {type(selection).__name__}."
+        )
     row = selection.index
     fits = 0 <= row < len(front) and np.array_equal(front.weights.iloc[row], selection.weights)
     if not fits:

@@ -214,6 +214,10 @@ def test_a_page_opens_with_the_selection(tmp_path):
     assert data_of(text_of(front, tmp_path, selection=corner))["first"] == corner.index
     with pytest.raises(ValueError, match="selection must be one of this front's own trade-offs"):
         measured(3, 6).to_html(tmp_path / "other.html", selection=corner)
+    with pytest.raises(TypeError, match=r"selection must be what select, .* got a list"):
+        front.to_html(tmp_path / "other.html", selection=[0.5, 0.5])
+    with pytest.raises(TypeError, match="title must be a text or None; got 3"):
+        front.to_html(tmp_path / "other.html", title=3)
     assert not (tmp_path / "other.html").exists()
 
 
