@@ -208,7 +208,7 @@ def _why_infeasible(
                 f"{limits.wording[str(name)]} cannot be met: the best is {best:.4g}, at weights {where}."
             )
     if problems:
-        return " ".join(problems)
+        return " ".join([*problems, *_percent_meant(limits)])
     scale = limits.values.abs().where(limits.values != 0, 1.0)
     row = int(((limits.values - limited) / scale).max(axis=1).to_numpy().argmin())
     together = " and ".join(limits.wording.values())
@@ -216,6 +216,12 @@ def _why_infeasible(
         f"{together} can each be met, but by no point together. The closest is "
         f"{_spelled(points.iloc[row])}, at weights {_spelled(weights.iloc[row])}."
     )
+
+
+def _percent_meant(limits: Limits) -> list[str]:
+    """A hint for whoever wrote 90 where 0.9 was wanted; a share of 2 or more is hardly ever meant."""
+    shares = [] if limits.shares is None else [float(share) for share in limits.shares if share >= 2]
+    return [f"Limits are shares: {share / 100:g} keeps {share:g}%." for share in shares[:1]]
 
 
 def _spelled(row: pd.Series) -> str:

@@ -199,6 +199,14 @@ def test_selection_stands_for_its_weights() -> None:
             r"at weights {relevance: 1, clicks: 0}\.",
         ),
         (
+            {"at_least": {"relevance": 90}},
+            r"cannot be met: .*\. Limits are shares: 0\.9 keeps 90%\.",
+        ),
+        (
+            {"at_least": {"relevance": 90}, "relative": False},
+            r"cannot be met: the best is 0\.42, at weights {relevance: 1, clicks: 0}\.$",
+        ),
+        (
             {"at_least": {"relevance": 0.5, "clicks": 0.6}, "relative": False},
             r"relevance >= 0\.5 cannot .* clicks >= 0\.6 cannot be met: the best is 0\.4,",
         ),

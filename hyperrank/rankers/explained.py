@@ -204,8 +204,10 @@ def _pair(ranker: Any, weights: Any, against: Any) -> NDArray[np.float64]:
     else:
         pair = np.concatenate([np.atleast_2d(ranker._weights(against)), to])
     if len(pair) != 2:
+        given = "" if against is None else f" and {len(pair) - len(to)} in against"
         raise ValueError(
-            f"explain takes two trade-offs: two in weights, or one there and one in against; got {len(pair)}."
+            "explain takes two trade-offs: two in weights, or one there and one in against; "
+            f"got {len(to)} in weights{given}."
         )
     if np.allclose(pair[0], pair[1]):
         raise ValueError(f"both trade-offs are {pair[0].tolist()}: there is no change to explain.")
