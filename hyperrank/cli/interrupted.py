@@ -32,6 +32,7 @@ def checked_checkpoint(params: Mapping[str, Any], out: Path, *, resume: bool) ->
     """
     from hyperrank.rankers import HyperDPORanker
     from hyperrank.rankers.resuming import opened_checkpoint
+    from hyperrank.training import Checkpoint
 
     given = params.get("checkpoint")
     if given is None:
@@ -42,6 +43,7 @@ def checked_checkpoint(params: Mapping[str, Any], out: Path, *, resume: bool) ->
     if path.resolve() == out.resolve():
         raise ValueError(f"--checkpoint and --out are the same file: {path}.")
     if path.exists() and not resume:
+        Checkpoint.read(path, 0.0)  # nobody is told to delete a file that is no checkpoint
         raise ValueError(f"{path} is there already: --resume goes on from it; delete it to begin anew.")
     opened_checkpoint(HyperDPORanker(**params), resume)
     return path

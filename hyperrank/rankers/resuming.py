@@ -74,6 +74,7 @@ def _opened(estimator: Any, resume: bool) -> Checkpoint:
     if not path.exists():
         return Checkpoint(path, every)
     if not resume:
+        Checkpoint.read(path, every)  # nobody is told to delete a file that is no checkpoint
         raise ValueError(
             f"checkpoint {path} is there already: fit(..., resume=True) goes on from it; delete it to begin "
             "anew, or give another file."

@@ -49,6 +49,11 @@ def save_ranker(ranker: BaseEstimator, path: str | Path) -> Path:
 def load_ranker(path: str | Path, base: type[R]) -> R:
     """Read a ranker of a class, or of one derived from it; see `hyperrank.load`."""
     head, content = read_model_file(path)
+    if str(head.get("class")).endswith("checkpoint"):
+        raise ModelFileError(
+            f"{path} is the checkpoint of an unfinished fit, not a ranker: fit with it as checkpoint "
+            "and resume, and save what comes of it."
+        )
     cls = _classes(base).get(str(head.get("class")))
     if cls is None:
         raise ModelFileError(

@@ -60,10 +60,11 @@ def test_an_unfinished_fit_is_not_lost(hr, line, tmp_path, interrupted):
         ("--resume", "--resume needs the file that the fit was kept in: --checkpoint FILE"),
         ("--checkpoint {0}/m", "--checkpoint and --out are the same file"),
         ("--checkpoint {0}/text --resume", "is no safetensors file, or it is cut off"),
+        ("--checkpoint {0}/text", "is no safetensors file, or it is cut off"),
         ("--checkpoint {0}/nowhere/fit", "there is no folder"),
         ("--checkpoint {0}/fit --set checkpoint=fit", "checkpoint is given twice"),
     ],
-    ids=range(5),
+    ids=range(6),
 )
 def test_wrong_options_are_named_before_the_data_are_read(hr, files, tmp_path, options, words):
     (tmp_path / "text").write_text("relevance,clicks\n")

@@ -396,6 +396,14 @@ def test_an_unfinished_fit_is_not_lost_by_forgetting_resume(data, unfinished):
     assert unfinished.read_bytes() == before
 
 
+def test_checkpoints_and_rankers_are_told_apart(data, unfinished, tmp_path):
+    with pytest.raises(ValueError, match="is the checkpoint of an unfinished fit, not a ranker"):
+        hyperrank.load(unfinished)
+    saved = fit(HyperDPORanker(**TINY), data).save(tmp_path / "ranker")
+    with pytest.raises(ValueError, match="is no checkpoint of a fit: give another file"):
+        fit(HyperDPORanker(**TINY, checkpoint=saved), data)
+
+
 @pytest.mark.parametrize(
     ("options", "resume", "words"),
     [
