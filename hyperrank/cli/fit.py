@@ -99,6 +99,8 @@ def _fit(
 
     params = ranker_params(named, settings)
     checkpoint = checked_checkpoint(params, out, resume=resume)
+    if validation is not None:
+        validation.stat()  # missing files are told of before hours of reading others
     train, scores = read_data(data, layout, column=ref_scores)
     console.note(summary(data, train))
     ranker = HyperDPORanker(**{"verbose": int(console.shows_progress), **params}, objectives=train.names)

@@ -17,6 +17,9 @@ from hyperrank.datasets.table_columns import feature_columns, label_columns
 
 __all__ = ["absent_columns", "table_data"]
 
+#: What columns of query ids are often called, without underscores and spaces.
+USUAL_IDS = ("qid", "queryid", "query", "searchid", "sessionid")
+
 
 def table_data(
     path: Path,
@@ -103,8 +106,10 @@ def _read(
 def _check_columns(path: Path, columns: Sequence[str], wanted: Sequence[str], qid: str) -> None:
     """Refuse columns that are not there."""
     if qid not in columns:
+        near = [name for name in columns if name.lower().replace("_", "").replace(" ", "") in USUAL_IDS]
+        hint = f"Was {near[0]!r} meant? " if near else ""
         raise ValueError(
-            f"{path} has no column {qid!r} of query ids; name it by --qid. {_there_are(columns)}"
+            f"{path} has no column {qid!r} of query ids; name it by --qid. {hint}{_there_are(columns)}"
         )
     absent = [name for name in wanted if name not in columns]
     if absent:
@@ -122,4 +127,4 @@ def absent_columns(path: Path, absent: Sequence[str], columns: Sequence[str], wh
 
 def _there_are(columns: Sequence[str]) -> str:
     more = f" and {len(columns) - 12} more" if len(columns) > 12 else ""
-    return f"There are {', '.join(columns[:12])}{more}."
+    return f"There are {', '.join(map(repr, columns[:12]))}{more}."

@@ -37,6 +37,7 @@ def wrong(files, tmp_path, monkeypatch):
     table.head(0).to_csv("no_rows.csv", index=False)
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "doubled.csv").write_text("qid,a,a,relevance\n1,2,3,1\n")
+    (tmp_path / "other_qid.csv").write_text("Query_ID,a,relevance,clicks\n1,2,1,1\n")
     (tmp_path / "ragged.csv").write_text("qid,a,relevance\n1,2,1\n1,2,1,9\n")
     (tmp_path / "long.csv").write_text("qid,a,relevance\n1,2,1,9\n1,2,1,9\n")
     (tmp_path / "cut.parquet").write_bytes((files / "test.parquet").read_bytes()[:500])
@@ -58,9 +59,17 @@ MISTAKES = {
     ),
     "unknown label": (
         "fit train.csv --out out/m --labels relevance,click",
-        "train.csv lacks the column 'click'. Was 'clicks' meant. There are qid, feature_1",
+        "train.csv lacks the column 'click'. Was 'clicks' meant. There are 'qid', 'feature_1'",
     ),
     "no query ids": (FIT.format("no_qid.csv"), "no column 'qid' of query ids; name it by --qid. There are"),
+    "query ids of another name": (
+        FIT.format("other_qid.csv"),
+        "name it by --qid. Was 'Query_ID' meant. There are 'Query_ID', 'a'",
+    ),
+    "no validation data": (
+        FIT.format("nothing.csv") + " --validation missing.csv",
+        "missing.csv: No such file or directory",
+    ),
     "no id in a row": (FIT.format("no_id.csv"), "no_id.csv: column 'qid' has no query id at row 0"),
     "no id in parquet": (FIT.format("no_id.parquet"), "no_id.parquet: column 'qid' has no query id at row 0"),
     "text as feature": (
