@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from hyperrank.cli.console import plain
-from hyperrank.cli.trade_offs import spelled
 
 __all__ = ["front_part", "read_front", "read_trade_off"]
 
@@ -31,7 +30,7 @@ def front_part(front: Mapping[str, Any], source: str) -> dict[str, Any]:
         best[name] = {
             "best": point["values"][name],
             "reference": reference.get(name),
-            "at": spelled([point["weights"][other] for other in objectives], objectives),
+            "at": _spelled([point["weights"][other] for other in objectives], objectives),
         }
     return dict(
         plain(
@@ -85,7 +84,7 @@ def read_trade_off(path: Path, objectives: Sequence[str]) -> dict[str, Any]:
             f"{path} holds a trade-off of {', '.join(weights)}; the model has {', '.join(objectives)}."
         )
     order = [weights[name] for name in objectives]
-    told: dict[str, Any] = {"weights": spelled(order, objectives), "metric": document.get("metric")}
+    told: dict[str, Any] = {"weights": _spelled(order, objectives), "metric": document.get("metric")}
     if "joint_confidence" in document:
         told["joint_confidence"] = document["joint_confidence"]
     by_name = {
@@ -100,6 +99,11 @@ def read_trade_off(path: Path, objectives: Sequence[str]) -> dict[str, Any]:
         for name in objectives
     }
     return told
+
+
+def _spelled(weights: Sequence[float], objectives: Sequence[str]) -> str:
+    """A trade-off for reading, as ``--weights`` takes it; the files hold it to the bit."""
+    return ",".join(f"{name}={w:.6g}" for name, w in zip(objectives, weights, strict=True))
 
 
 def _columns(rows: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> dict[str, dict[str, Any]]:
