@@ -14,7 +14,12 @@ if not torch.cuda.is_available():
 # Repeatable by default; `HYPOTHESIS_PROFILE=long pytest tests/rankers/test_fuzz.py` looks for new cases, and
 # for twenty times as many where a test takes its number from the profile (tests/rankers/strategies.py).
 settings.register_profile(
-    "default", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+    "default",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile("long", settings.get_profile("default"), derandomize=False, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

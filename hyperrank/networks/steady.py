@@ -16,8 +16,8 @@ STEADY_WIDTH = 16
 class SteadyLinear(nn.Linear):
     """A linear layer that, when it scores, computes a few outputs as some of more.
 
-    Nothing changes in training, nor in its parameters. One output alone is a product of another kind, which is
-    steady anyway.
+    Nothing changes in training, nor in its parameters. One output alone is a product of another kind, which
+    is steady anyway.
 
     Examples
     --------

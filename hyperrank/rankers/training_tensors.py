@@ -64,7 +64,7 @@ def training_tensors(
     )
     if processes.size == 1:
         return tensors
-    mean = 1.0 if list_weight is None else max(float(list_weight.mean()), np.finfo(np.float32).tiny)
+    mean = 1.0 if list_weight is None else max(float(list_weight.mean()), float(np.finfo(np.float32).tiny))
     return ShareOfLists(tensors, own, data.lists, n_processes=processes.size, mean_weight=mean)
 
 
