@@ -198,8 +198,9 @@ class RewardModel:
         def work(bounds: tuple[int, int], n_threads: int = 1) -> None:
             first, last = bounds
             # Of millions of lists the few that the chunk is of.
-            begins, ends = np.searchsorted(lists.offsets, [first + 1, last]) + [-1, 1]
-            part = QueryLists.from_sizes(np.diff(np.clip(lists.offsets[begins:ends], first, last)))
+            begins, ends = np.searchsorted(lists.offsets, [first + 1, last])
+            own = lists.offsets[begins - 1 : ends + 1]
+            part = QueryLists.from_sizes(np.diff(np.clip(own, first, last)))
             seen = self.features(self.inputs(X[first:last]), part)
             out[first:last] = score(seen, part, slice(first, last), n_threads).cpu().numpy()
 
