@@ -278,6 +278,8 @@ class _Among:
                 "the front has no values by query. Make it by pareto_front, or pass per_query (and "
                 "reference_per_query) to ParetoFront."
             )
+        if front.per_query.shape[1] < 2:
+            return "the front was measured on a single query, which tells nothing of others: profile more."
         if not front._agrees(front.points, front.per_query):
             return (
                 "the points of the front are not the means of its per_query: give those of the same queries."

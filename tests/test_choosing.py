@@ -256,6 +256,16 @@ def test_confident_selections_are_the_best_of_the_sure(share, limit):
         assert sure[other.index]
 
 
+def test_a_single_query_tells_nothing_of_others():
+    front = measured(noisy()[:, :1])
+    with pytest.raises(
+        ValueError, match=r"how sure .* cannot be told: the front was measured on a single query"
+    ):
+        front.select().interval()
+    with pytest.raises(ValueError, match=r"confidence=0\.9 cannot be promised: .* a single query"):
+        front.select({"relevance": 0.1}, confidence=0.9)
+
+
 def test_without_limits_there_is_nothing_to_break():
     chosen = measured(noisy()).select()
     assert len(chosen.confidence) == 0

@@ -34,8 +34,13 @@ def selection_text(selection: Selection, front: ParetoFront) -> str:
     """A selection for people, with what to type next, in a shell and in Python."""
     table = repr(selection).partition("\n")[2]
     weights = dict(zip(front.names, selection.weights.tolist(), strict=True))
+    unsure = (
+        f"\nHow sure this is cannot be told: {selection.evidence}"
+        if isinstance(selection.evidence, str)
+        else ""
+    )
     return (
-        f"{front.metric}\n{table}\n\n"
+        f"{front.metric}\n{table}{unsure}\n\n"
         f"--weights {spelled(selection.weights.tolist(), front.names)}\n"
         f"ranker.predict(X, qid=qid, weights={weights})"
     )

@@ -47,6 +47,8 @@ def front_evidence(front: ParetoFront, level: float, n_resamples: int, seed: int
     """
     if front.per_query is None:
         return {"missing": "The front holds no values by query, so that nothing is known of its uncertainty."}
+    if front.per_query.shape[1] < 2:
+        return {"missing": "The front was measured on a single query, which tells nothing of others."}
     if not front._agrees(front.points, front.per_query):
         return {
             "missing": "The values by query are not those of the points, so that they tell no uncertainty."

@@ -104,6 +104,11 @@ def test_a_query_that_nothing_is_known_of_in_some_resamples(tmp_path):
     assert evidence["interval"] == [[[0.5, 0.5]] * 2] * 2
 
 
+def test_a_single_query_is_not_taken_for_certainty(tmp_path):
+    evidence = data_of(text_of(measured(n_queries=1, seed=1), tmp_path))["evidence"]
+    assert evidence == {"missing": "The front was measured on a single query, which tells nothing of others."}
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
