@@ -90,7 +90,8 @@ def summary(path: Path, data: RankingData) -> str:
     """What was read, in a line."""
     n_queries = len(np.unique(data.qid))
     labels = f"; objectives {', '.join(data.names)}" if data.names else ""
-    return f"{path}: {len(data.X):,} rows of {n_queries:,} queries, {data.X.shape[1]} features{labels}"
+    alone = " (one document each: are these the query ids?)" if 1 < n_queries == len(data.X) else ""
+    return f"{path}: {len(data.X):,} rows of {n_queries:,} queries{alone}, {data.X.shape[1]} features{labels}"
 
 
 def _stored(path: Path) -> RankingData:

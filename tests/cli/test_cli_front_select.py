@@ -133,6 +133,19 @@ def test_a_selection_goes_to_predict(hr, files, front, tmp_path):
     assert eval(python, session).tolist() == wanted
 
 
+def test_a_single_query_is_not_taken_for_certainty(hr, files, tmp_path):
+    one = files.test[files.test["qid"] == files.test["qid"].iloc[0]]
+    one.assign(relevance=1, clicks=1).to_csv(tmp_path / "one.csv", index=False)
+    found = hr(f"select model.safetensors {tmp_path / 'one.csv'}").stdout
+    assert "How sure this is cannot be told: the front was measured on a single query" in found
+
+
+def test_ids_of_documents_taken_for_those_of_queries_are_noticed(hr, files, tmp_path):
+    files.test.assign(qid=range(len(files.test))).to_csv(tmp_path / "alone.csv", index=False)
+    found = hr(f"front model.safetensors {tmp_path / 'alone.csv'}")
+    assert "queries (one document each: are these the query ids?), " in found.stderr
+
+
 def test_what_cannot_be_kept_says_what_can(hr, files, tmp_path):
     out = tmp_path / "t.json"
     result = hr(f"select model.safetensors test.csv --at-least relevance=3 --out {out}", code=1)

@@ -76,3 +76,5 @@ def test_permissions_are_those_of_any_new_file_or_of_the_old_one(tmp_path):
 def test_no_folder_no_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no such folder.*nowhere"):
         write_atomically(tmp_path / "nowhere" / "file", b"")
+    with pytest.raises(IsADirectoryError, match=r"is a folder; wanted the name of a file: '.*[^l]'$"):
+        write_atomically(tmp_path, b"new")
