@@ -370,15 +370,18 @@ def promises() -> dict[str, np.ndarray]:
     return {name: np.array(values) for name, values in found.items()}
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_as_often_as_they_say(promises):
     assert promises["covered"].mean() == pytest.approx(0.9, abs=0.035)
 
 
+@pytest.mark.slow
 def test_a_confident_limit_is_kept_about_as_often_as_promised(promises):
     assert 0.86 <= promises["sure"].mean() <= 0.96
     assert promises["plain"].mean() <= 0.65
 
 
+@pytest.mark.slow
 def test_the_best_of_many_is_partly_the_luckiest(promises):
     """As documented: what a selection claims knows nothing of the others that it was picked from."""
     assert promises["optimism"].mean() > 0.002

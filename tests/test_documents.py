@@ -20,6 +20,8 @@ DOCS = ROOT / "docs"
 #: Pages that a build of the site makes of files that are looked at where they are.
 MADE = {DOCS / "changes.md", *(DOCS / "results").glob("*.md")}
 DOCUMENTS = [ROOT / "README.md", *sorted(set(DOCS.rglob("*.md")) - MADE)]
+#: Pages whose blocks take longest; `make test-slow` runs them.
+LONG = {DOCS / f"{name}.md" for name in ("alignment", "dask", "export", "scale", "serving", "sklearn")}
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -27,7 +29,11 @@ def blocks(path: Path, language: str) -> list[str]:
     return [code for found, code in BLOCK.findall(path.read_text()) if found == language]
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[pytest.mark.slow] * (path in LONG)) for path in DOCUMENTS],
+    ids=lambda p: str(p.relative_to(ROOT)),
+)
 def test_python_blocks_run(path, shared_data, monkeypatch, tmp_path):
     """A document is one session: later blocks use what earlier ones made."""
     monkeypatch.setenv("HYPERRANK_DATA", str(shared_data))

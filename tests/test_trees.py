@@ -160,7 +160,7 @@ def test_broken_texts_are_refused(what):
 
 
 @given(data=st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_no_mutation_of_a_text_does_worse_than_an_error(data):
     """Characters changed, lines dropped, doubled or swapped: trees come of it, or a BoosterTextError."""
     lines = TEXT.split("\n")

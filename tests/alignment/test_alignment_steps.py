@@ -10,6 +10,8 @@ from hyperrank.alignment.loop import _has_collapsed
 from hyperrank.alignment.seeding import place_rng
 from hyperrank.simplex import dirichlet_weights
 
+pytestmark = pytest.mark.slow
+
 
 def params_of(aligner):
     return {name: value.detach().clone() for name, value in aligner.policy_.trained().items()}

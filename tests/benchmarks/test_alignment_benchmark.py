@@ -9,6 +9,8 @@ pytest.importorskip("peft", reason='pip install "hyperrank[llm]"')
 
 from benchmarks import alignment, alignment_runs, alignment_sources
 
+pytestmark = pytest.mark.slow
+
 FEW = [
     "--model",
     "tiny",

@@ -12,6 +12,8 @@ from benchmarks.growth import main, predicted, run
 from benchmarks.growth_points import METHODS, Point, measure, measured_apart
 from benchmarks.growth_report import LABELS, slope, table
 
+pytestmark = pytest.mark.slow
+
 ALONE = "HyperDPORanker, reference=None"
 
 

@@ -11,6 +11,8 @@ from benchmarks.losses_memory import peak_apart
 from benchmarks.losses_rivals import MAKERS, make_data
 from benchmarks.peers_timing import Spread, unless_missing
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def as_many_threads_as_before():

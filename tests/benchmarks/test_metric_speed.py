@@ -11,6 +11,8 @@ from benchmarks.peers_data import mslr_like
 from benchmarks.peers_metrics import MAKERS, as_dicts, expected
 from benchmarks.peers_timing import Spread, unless_missing
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def as_many_threads_as_before():

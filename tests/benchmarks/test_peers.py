@@ -11,6 +11,8 @@ from benchmarks.peers_data import Documents, mslr_like, mslr_like_sizes, padded
 from benchmarks.peers_timing import MissingPeerError, Spread, interleaved, unless_missing
 from benchmarks.peers_training import MAKERS, Setup
 
+pytestmark = pytest.mark.slow
+
 PEERS = ("allRank", "pytorchltr", "LightGBM", "XGBoost")
 
 

@@ -7,6 +7,8 @@ from benchmarks import readers
 from benchmarks.readers_methods import METHODS, measure
 from hyperrank.datasets import load_letor
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def files(shared_data, monkeypatch, tmp_path):

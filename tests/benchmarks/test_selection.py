@@ -1,10 +1,13 @@
 """The benchmark of selections, on data made for it."""
 
 import numpy as np
+import pytest
 
 from benchmarks.fronts.sources import MslrSample
 from benchmarks.selection import Kept, _beyond, followed, rows_of
 from hyperrank import ParetoFront
+
+pytestmark = pytest.mark.slow
 
 
 def test_share_and_errors_of_values_by_query():

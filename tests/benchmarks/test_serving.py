@@ -8,6 +8,8 @@ import pytest
 from benchmarks import serving
 from benchmarks.serving_rivals import LIGHTGBM, OURS, PLAIN, WEIGHTS, Fitted, calls_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def fitted():

@@ -22,6 +22,7 @@ def torchrun(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, capture_output=True, text=True, timeout=300, env=environment)
 
 
+@pytest.mark.slow
 def test_the_model_is_that_of_one_process(files, tmp_path):
     path = tmp_path / "model.safetensors"
     done = torchrun("fit", "train.csv", *OPTIONS.split(), "--out", str(path))

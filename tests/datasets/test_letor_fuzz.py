@@ -85,7 +85,7 @@ def test_plain_text_takes_the_fast_way():
 alphabet = st.sampled_from([*list(b"0123456789  ::..--+\n\n\r\t#eqidn_x"), 0, 11, 200])
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(st.lists(alphabet, max_size=60).map(bytes))
 @example(b"1 qid:1 1:2:3\n")
 @example(b"1 2:3:4 5\n")
@@ -145,7 +145,7 @@ def test_plain_text_is_scanned_in_one_pass(which):
         assert SCANNERS[which](text) is None
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.lists(row, min_size=1, max_size=4), st.data())
 def test_mutated_files_give_data_or_a_value_error(tmp_path_factory, rows, data):
     text = bytearray(as_text(rows, with_qid=True))

@@ -213,7 +213,7 @@ def check_refusal(answer: httpx.Response) -> None:
         assert answer.json()["error"]
 
 
-fuzzed = settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
+fuzzed = settings(max_examples=25, suppress_health_check=list(HealthCheck), deadline=None)
 numbers = st.floats() | st.integers() | st.none()
 anything = st.recursive(
     numbers | st.booleans() | st.text(),

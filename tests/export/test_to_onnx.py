@@ -188,7 +188,7 @@ def test_any_request_is_scored_as_here(holed, session_of):
     ranker = HyperDPORanker("boosters", **QUICK).fit(holed.X, holed.Y, qid=holed.qid)
     session = session_of(ranker)
 
-    @settings(max_examples=60)
+    @settings(max_examples=20)
     @given(
         st.integers(0, 2**32 - 1),
         st.integers(1, 30),

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from hyperrank.losses import listnet, plackett_luce, weighted_loss
 
+pytestmark = pytest.mark.slow
+
 SIZES = [3, 1, 40, 300, 2]
 
 

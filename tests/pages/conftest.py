@@ -1,4 +1,4 @@
-"""A real browser, started once for all tests of pages."""
+"""A real browser, started once for the tests of each file."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ OPTIONS = [
 ]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")  # its loop of events would be in the way of other tests that run one
 def browser() -> Iterator[Any]:
     where = next(filter(None, map(shutil.which, BROWSERS)), None)
     missing = None if where else f"none of {', '.join(BROWSERS)} is on the path: apt-get install chromium"

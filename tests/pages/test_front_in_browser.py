@@ -7,6 +7,8 @@ from page_fronts import NAMES, measured
 
 from hyperrank.front import ParetoFront
 
+expect = pytest.importorskip("playwright.sync_api").expect
+
 
 def chosen(page) -> int:
     return int(page.get_attribute("body", "data-trade-off"))
@@ -65,7 +67,7 @@ def test_a_moved_weight_changes_every_number(opened):
         )
     assert predicted(page) == dict(zip(front.names, front.weights.iloc[chosen(page)], strict=True))
     assert corner.index == chosen(page)
-    page.wait_for_function("document.getElementById('said').textContent.includes('Trade-off')")
+    expect(page.locator("#said")).to_contain_text("Trade-off")
     # Back again, to the mix of the others that was there before.
     page.keyboard.press("Home")
     assert front.weights.iloc[chosen(page), 1] == 0
@@ -261,7 +263,7 @@ def test_the_line_is_copied(opened, clipboard):
     else:
         page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
     page.click("#copy")
-    page.wait_for_function("document.getElementById('copied').textContent !== ''")
+    expect(page.locator("#copied")).not_to_be_empty()
     if clipboard:
         assert page.evaluate("navigator.clipboard.readText()") == page.inner_text("#python")
     else:

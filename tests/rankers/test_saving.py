@@ -205,7 +205,7 @@ def test_sizes_that_would_take_all_memory_are_refused(saved, tmp_path):
 
 
 @given(seed=st.integers(0, 2**31), n=st.integers(1, 8))
-@settings(max_examples=700)
+@settings(max_examples=300)
 def test_no_changed_byte_goes_unnoticed(seed, n, saved, tmp_path_factory):
     """Bytes changed, cut out or put in, mostly in the header: an error, or a file that says the same."""
     rng = np.random.default_rng(seed)
@@ -249,7 +249,7 @@ def put(document, path, value):
 
 
 @given(seed=st.integers(0, 2**31))
-@settings(max_examples=700)
+@settings(max_examples=300)
 def test_no_forged_file_does_worse_than_an_error(seed, saved, tmp_path_factory):
     """Values, arrays and trees changed, and the checksum made right again."""
     rng = np.random.default_rng(seed)

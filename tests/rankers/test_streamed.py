@@ -79,6 +79,7 @@ print((peak_memory_bytes() - before) / store.X.nbytes)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
 def test_memory_of_predict_does_not_hold_the_features(tmp_path):
     data = datasets.make_multilabel_ranking(
