@@ -12,6 +12,8 @@ import torch
 
 from hyperrank.files import ModelFileError
 
+pytestmark = pytest.mark.slow
+
 CHECKPOINT = "alignment-checkpoint.safetensors"
 RUN = {"max_steps": 9, "checkpoint_every": 2, "log_every": 3, "sample_tokens": 3, "adapters": {"r": 2}}
 

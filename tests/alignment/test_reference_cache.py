@@ -6,6 +6,8 @@ import pytest
 
 from hyperrank.alignment import reference, tiny_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def computed(monkeypatch):

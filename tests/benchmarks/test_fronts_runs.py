@@ -23,6 +23,8 @@ from benchmarks.fronts.store import Store, StoreError
 from benchmarks.fronts.suite import run_all
 from hyperrank.metrics import hypervolume
 
+pytestmark = pytest.mark.slow
+
 FIELDS = (
     "key front status data objectives folds fold seed method options weights points hypervolume corners "
     "fit_seconds fit_cpu_seconds search_seconds predict_seconds predict_cpu_seconds peak_mb "

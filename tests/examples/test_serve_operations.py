@@ -14,6 +14,8 @@ import pandas as pd
 import pytest
 from served_process import PATIENCE, SCRIPT, rest, wait_until
 
+pytestmark = pytest.mark.slow
+
 BODY = json.dumps({"documents": [[0.0] * 6]}).encode()
 
 

@@ -12,6 +12,8 @@ from hyperrank import HyperDPORanker, MixedScoresRanker, QueryLists, SoupRanker,
 from hyperrank.networks.transforms import TRANSFORMS
 from hyperrank.simplex import corners, lattice_near
 
+pytestmark = pytest.mark.slow
+
 FEW_TREES = {"num_boost_round": 10, "num_leaves": 6, "min_data_in_leaf": 5}
 #: Without features in the list, whose operators take most of the time that an export takes.
 PLAIN = {"query_standardize": False, "feature_transform": "standard"}

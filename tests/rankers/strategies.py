@@ -24,11 +24,13 @@ DTYPES += ("int8", "int16", "int64", "uint8", "uint64")
 
 
 def examples(n: int) -> settings:
-    """Settings of a test with n examples, or as many times n as the loaded profile asks for.
+    """Settings of a test with n examples, or as many times n as the profile has hundreds.
 
     A case that takes a minute hangs: most take hundredths of a second.
     """
-    return settings(max_examples=n * settings.default.max_examples // 100, deadline=timedelta(minutes=1))
+    return settings(
+        max_examples=n * max(100, settings.default.max_examples) // 100, deadline=timedelta(minutes=1)
+    )
 
 
 @dataclass

@@ -41,7 +41,7 @@ from hyperrank.metrics import parse_metric
 from hyperrank.simplex import lattice
 
 #: scikit-learn's own; not every case hands over what fit was given.
-pytestmark = pytest.mark.filterwarnings("ignore:X has feature names:UserWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:X has feature names:UserWarning")]
 
 BOOSTERS = {"num_boost_round": 2, "num_leaves": 3, "min_data_in_leaf": 2}
 TINY = {"max_epochs": 1, "hidden": (16, 16), "booster_params": BOOSTERS, "n_jobs": 1, "random_state": 0}

@@ -92,6 +92,7 @@ def check_moments(processes, tmp_path, n_moments, n_queries, *, kills=1, **optio
     return killed, went_on
 
 
+@pytest.mark.slow
 def test_killed_at_two_moments(processes, tmp_path):
     killed, _ = check_moments(processes, tmp_path, 2, 110)
     assert killed > 0
