@@ -148,8 +148,6 @@ def test_the_commands_result_is_found_among_other_lines():
 @pytest.mark.parametrize("part", [*PARTS["processes"], *PARTS["resume"]])
 def test_measurements_that_start_commands(tmp_path, part):
     point = Point(part=part, rows=20_000, features=10, epochs=3)
-    if (part == "resume" and not scale_resume.resumes()) or ("2" in part and not trains_together()):
-        pytest.skip("this version cannot")
     write_store(store_of(tmp_path, point), point.rows, point.features)
     found = measure(tmp_path, point)
     assert found["seconds"] > 0
