@@ -16,14 +16,20 @@ from benchmarks.fronts.grid import N_WEIGHTS
 from benchmarks.fronts.letor_sources import Mq2008, MslrFolder, letor_source
 from benchmarks.fronts.methods import METHODS
 from benchmarks.fronts.plan import plan
-from benchmarks.fronts.sources import MslrSample, Source, SourceError, Synthetic
+from benchmarks.fronts.sources import MslrSample, Source, SourceError, Synthetic, SyntheticShort
 from benchmarks.fronts.store import Store, StoreError
 from benchmarks.fronts.suite import run_all
 
 __all__ = ["compare", "main"]
 
 COMMAND = "python -m benchmarks.fronts"
-DATA = "mslr-sample | mq2008 | synthetic | mslr PATH | letor PATH"
+DATA = "mslr-sample | mq2008 | synthetic | synthetic-short | mslr PATH | letor PATH"
+SIMPLE: Mapping[str, Any] = {
+    "mslr-sample": MslrSample,
+    "mq2008": Mq2008,
+    "synthetic": Synthetic,
+    "synthetic-short": SyntheticShort,
+}
 INTERRUPTED = 130
 
 EPILOG = f"""\
@@ -31,7 +37,8 @@ Data
   mslr-sample  10,000 documents of MSLR-WEB10K; objectives relevance, quality, quality2, query_clicks,
                url_clicks, dwell (default: relevance,quality,dwell)
   mq2008       in $HYPERRANK_DATA/mq2008; objectives relevance, pagerank, short_urls
-  synthetic    the generator; objectives objective_0, objective_1, objective_2
+  synthetic    the generator, lists of 20 to 200; objectives objective_0, objective_1, objective_2
+  synthetic-short  the same with lists of 5 to 50
   mslr PATH    your MSLR-WEB10K (Fold1 to Fold5), by the HyperDPO paper's protocol; objectives quality,
                quality2, query_clicks, url_clicks, dwell, beside relevance for the reference
   letor PATH   a LETOR file, or a folder of S1.txt to S5.txt or of Fold1, Fold2, ...; objectives such as
@@ -157,9 +164,8 @@ def _source(options: argparse.Namespace) -> Source:
     """The data asked for."""
     kind, *rest = options.data
     objectives, folds = _split(options.objectives), options.folds
-    simple: dict[str, Any] = {"mslr-sample": MslrSample, "mq2008": Mq2008, "synthetic": Synthetic}
-    if kind in simple and not rest:
-        return _checked_folds(simple[kind](objectives, n_folds=folds))
+    if kind in SIMPLE and not rest:
+        return _checked_folds(SIMPLE[kind](objectives, n_folds=folds))
     if kind not in ("mslr", "letor") or len(rest) != 1:
         raise _UsageError(f"--data takes {DATA}; got {' '.join(options.data)}.")
     if kind == "mslr":

@@ -13,7 +13,16 @@ import numpy as np
 from hyperrank import QueryKFold, datasets
 from hyperrank.datasets import RankingData
 
-__all__ = ["Fold", "KFoldSource", "MslrSample", "Source", "SourceError", "Synthetic", "chosen_from"]
+__all__ = [
+    "Fold",
+    "KFoldSource",
+    "MslrSample",
+    "Source",
+    "SourceError",
+    "Synthetic",
+    "SyntheticShort",
+    "chosen_from",
+]
 
 
 class SourceError(ValueError):
@@ -158,6 +167,13 @@ class Synthetic(KFoldSource):
         """All documents."""
         made = datasets.make_multilabel_ranking(n_objectives=len(self.known), random_state=0, **self.sizes)
         return made.select(self.objectives)
+
+
+class SyntheticShort(Synthetic):
+    """The same generator with lists as long as a page or a few: about 7,000 documents."""
+
+    label = "synthetic-short"
+    sizes: Mapping[str, Any] = {**Synthetic.sizes, "list_size": (5, 50)}
 
 
 def chosen_from(known: Sequence[str], objectives: Sequence[str], label: str) -> tuple[str, ...]:

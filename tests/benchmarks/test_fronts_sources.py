@@ -13,7 +13,7 @@ from benchmarks.fronts.letor_sources import (
     letor_source,
     read_columns,
 )
-from benchmarks.fronts.sources import MslrSample, SourceError, Synthetic
+from benchmarks.fronts.sources import MslrSample, SourceError, Synthetic, SyntheticShort
 from hyperrank.datasets import load_letor
 
 
@@ -167,3 +167,9 @@ def test_wrong_data_is_told_in_one_line(tmp_path, write_letor, make, message):
     with pytest.raises(SourceError, match=message) as caught:
         make(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_short_lists_are_the_same_generator():
+    short = SyntheticShort().load()
+    sizes = np.unique(short.qid, return_counts=True)[1]
+    assert len(sizes) == 256 and sizes.min() >= 5 and sizes.max() <= 50
