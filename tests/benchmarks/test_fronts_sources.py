@@ -172,4 +172,6 @@ def test_wrong_data_is_told_in_one_line(tmp_path, write_letor, make, message):
 def test_short_lists_are_the_same_generator():
     short = SyntheticShort().load()
     sizes = np.unique(short.qid, return_counts=True)[1]
-    assert len(sizes) == 256 and sizes.min() >= 5 and sizes.max() <= 50
+    assert len(sizes) == 256
+    assert sizes.min() >= 5
+    assert sizes.max() <= 50
