@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from hyperrank._version import __version__
 from hyperrank.files import ModelFileError, read_model_file, write_model_file
-from hyperrank.training.processes import current
+from hyperrank.training.processes import Together, current
 from hyperrank.training.run import Run
 
 __all__ = ["Checkpoint"]
@@ -123,17 +123,25 @@ class Checkpoint:
 
     def offer(self, run: Run) -> None:
         """Write where a run stands, if it is time; after Ctrl-C in any case, and then raise it."""
-        if self.path is None or not current().is_first:
+        if self.path is None:
             return
-        if self._is_interrupted:
+        try:
+            self._hear()
+        except KeyboardInterrupt:
             self._write(run.state())
-            raise KeyboardInterrupt
-        if time.monotonic() >= self._due:
+            raise
+        if current().is_first and time.monotonic() >= self._due:
             self._write(run.state())
 
     @contextmanager
     def waiting_for_batches(self) -> Iterator[None]:
         """Let a first Ctrl-C wait for the end of the batch, where the run can be kept; a second does not."""
+        processes = current()
+        if self.path is not None and isinstance(processes, Together):
+            with processes.holding_interrupts():
+                yield
+                processes.hear_interrupts()
+            return
         is_main = threading.current_thread() is threading.main_thread()
         if self.path is None or not is_main or signal.getsignal(signal.SIGINT) != signal.default_int_handler:
             yield
@@ -159,6 +167,14 @@ class Checkpoint:
         for path in [self.path, *self.path.parent.glob(f".{_literal(self.path.name)}.*.partial")]:
             with suppress(OSError):
                 path.unlink()
+
+    def _hear(self) -> None:
+        """Raise KeyboardInterrupt after Ctrl-C in this process, or in one of those that train together."""
+        processes = current()
+        if isinstance(processes, Together):
+            processes.hear_interrupts()
+        elif self._is_interrupted:
+            raise KeyboardInterrupt
 
     def _write(self, training: Mapping[str, Any] | None) -> None:
         """Write the file; where that fails the fit goes on, with a warning for the first time in a row."""

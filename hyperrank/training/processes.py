@@ -11,7 +11,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -93,6 +93,8 @@ class Together(Alone):
         #: Whether all know that the fit is over, or cannot be told.
         self.is_told = False
         self.is_interrupted = False
+        #: Whether Ctrl-C waits for a place at which the run can be kept.
+        self.holds_interrupts = False
 
     def roll_call(self, state: int = WELL, text: str = "") -> int:
         """Say how this process is, and learn of the worst.
@@ -104,7 +106,7 @@ class Together(Alone):
         KeyboardInterrupt
             If one was interrupted; in all of them, at the same place.
         """
-        if self.is_interrupted and state < INTERRUPTED:
+        if self.is_interrupted and state < INTERRUPTED and not self.holds_interrupts:
             state = INTERRUPTED
         worst = torch.tensor([state])
         try:
@@ -122,6 +124,23 @@ class Together(Alone):
                 rank = next(rank for rank, error in enumerate(errors) if error)
                 raise OtherProcessError(f"process {rank} of {self.size} failed: {errors[rank]}")
         return int(worst)
+
+    @contextmanager
+    def holding_interrupts(self) -> Iterator[None]:
+        """Let Ctrl-C wait for `hear_interrupts`, or for the end."""
+        self.holds_interrupts = True
+        try:
+            yield
+        finally:
+            self.holds_interrupts = False
+
+    def hear_interrupts(self) -> None:
+        """Raise KeyboardInterrupt in all processes if one was interrupted."""
+        self.holds_interrupts = False
+        try:
+            self.roll_call()
+        finally:
+            self.holds_interrupts = True
 
     def tell(self, error: BaseException) -> None:
         """Let the others know that this process fails, if they do not."""
@@ -141,7 +160,7 @@ class Together(Alone):
             received: T = unpacked(self._received())
             return received
         try:
-            with alone(), _interrupting():
+            with alone(), nullcontext() if self.holds_interrupts else _interrupting():
                 value = work()
         except KeyboardInterrupt:
             self.roll_call(INTERRUPTED)

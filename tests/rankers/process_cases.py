@@ -227,6 +227,24 @@ def taken_up_by_others() -> dict[str, Any]:
 
 
 @case
+def kept_at_ctrl_c() -> dict[str, Any]:
+    """The last process alone hears Ctrl-C, in the midst of an epoch, long before a checkpoint is due."""
+    path = Path(tempfile.mkdtemp(), "fit.checkpoint")
+    kept = {"checkpoint": str(path), "checkpoint_every": 1e6}
+    is_together = distributed.is_initialized()
+    rank, size = (distributed.get_rank(), distributed.get_world_size()) if is_together else (0, 1)
+    _ended_after(10 if rank == size - 1 else 0, **kept)
+    assert path.exists() == (rank == 0)
+    if path.exists():
+        state = Checkpoint.read(path, 0).training
+        assert state is not None
+        assert (len(state["history"]), state["epoch"], state["batch"]) == (2, 3, 2)
+    found = fitted(resume=True, **kept)
+    del found["losses"][2]  # of that epoch the others' part is lost
+    return found
+
+
+@case
 def interrupted() -> dict[str, Any]:
     """Ctrl-C where the first process has finished its second epoch."""
     return watched(2, lambda: os.kill(os.getpid(), signal.SIGINT), max_epochs=50)
@@ -310,7 +328,7 @@ def by_itself() -> dict[str, Any]:
 
 def _ended_after(n_batches: int, **options: Any) -> None:
     """A fit that Ctrl-C ends in the midst of an epoch."""
-    over, left = Steps.over, [n_batches]
+    over, left = Steps.over, [n_batches]  # 0 for never
 
     def counted(self: Steps, which: Any) -> Any:
         left[0] -= 1

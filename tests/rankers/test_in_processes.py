@@ -52,6 +52,7 @@ SAME = (
     "model_reference",
     "resumed",
     "taken_up_by_others",
+    "kept_at_ctrl_c",
     "by_the_command",
     "rival",
 )
