@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmarks import machine
 from benchmarks.fronts.grid import DENSE, trade_offs
 from benchmarks.fronts.letor_sources import Mq2008
-from benchmarks.fronts.sources import MslrSample, Source, Synthetic
+from benchmarks.fronts.sources import MslrSample, Source, Synthetic, SyntheticShort
 from benchmarks.fronts.text import markdown_table
 from hyperrank import HyperDPORanker, QueryKFold, datasets
 from hyperrank.datasets import RankingData
@@ -44,6 +44,7 @@ DATA: Mapping[str, tuple[Callable[[], Source], int]] = {
     "mslr-sample-5": (lambda: MslrSample(FIVE), 5),
     "mq2008": (Mq2008, 3),
     "synthetic": (AnotherDraw, 3),
+    "synthetic-short": (lambda: AnotherDraw(sizes=SyntheticShort.sizes), 5),
 }
 
 
