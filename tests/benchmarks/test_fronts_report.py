@@ -110,7 +110,8 @@ def test_from_the_command_line(tmp_path, write_letor, capsys):
     [
         (
             ["--data", "msn"],
-            "--data takes mslr-sample | mq2008 | synthetic | synthetic-short | mslr PATH | letor PATH; got msn.",
+            "--data takes mslr-sample | mq2008 | synthetic | synthetic-short | mslr PATH | letor PATH; "
+            "got msn.",
         ),
         (["--data", "mslr"], "--data takes"),
         (
