@@ -15,8 +15,8 @@ from hyperrank.boosters.scoring import (
     booster_scores,
     booster_text,
     model_text,
-    scoring_threads,
 )
+from hyperrank.boosters.threads import booster_threads
 
 __all__ = [
     "BOOSTER_PARAMS",
@@ -26,10 +26,10 @@ __all__ = [
     "booster_grades",
     "booster_scores",
     "booster_text",
+    "booster_threads",
     "cross_fitted_scores",
     "fit_booster",
     "fit_boosters",
     "in_threads",
     "model_text",
-    "scoring_threads",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank.boosters.scoring import booster_scores
+from hyperrank.boosters.threads import held_to
 from hyperrank.lists import QueryLists
 
 if TYPE_CHECKING:
@@ -160,6 +161,8 @@ def fit_booster(
         settings.update(bagging_freq=0)
     if X.size <= ONE_THREAD_ENTRIES:
         settings.setdefault("num_threads", 1)
+    elif held_to() is not None:
+        settings.setdefault("num_threads", held_to())
     data = lightgbm.Dataset(
         X if _is_all(rows, X) else X[rows],
         booster_grades(labels[rows]),

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from functools import cache, cached_property
+from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank.boosters.threads import scoring_threads
 from hyperrank.mapped import FeatureRows, MappedRows
 from hyperrank.trees import MAX_LEAVES, TreeEnsemble, read_booster_text
 
@@ -24,12 +22,8 @@ __all__ = [
     "booster_scores",
     "booster_text",
     "model_text",
-    "scoring_threads",
 ]
 
-
-#: How many threads score, where a caller holds them down.
-_HELD_TO: ContextVar[int | None] = ContextVar("held_to", default=None)
 
 #: Rows of a file that are scored at a time.
 ROWS_AT_ONCE = 1 << 14
@@ -98,7 +92,7 @@ class BoosterSet:
             return np.concatenate([self.scores(part) for part in X.parts(ROWS_AT_ONCE)])
         if self._trees is None:
             return np.column_stack([booster_scores(booster, X) for booster in self.boosters])
-        return self._trees.scores(X, n_threads=_HELD_TO.get() or _n_threads())
+        return self._trees.scores(X, n_threads=scoring_threads())
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -108,16 +102,6 @@ class BoosterSet:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["texts"])  # type: ignore[misc]
-
-
-@contextmanager
-def scoring_threads(n: int) -> Iterator[None]:
-    """Score with so many threads for a while, where this thread asks; results do not depend on it."""
-    token = _HELD_TO.set(n)
-    try:
-        yield
-    finally:
-        _HELD_TO.reset(token)
 
 
 def booster_scores(
@@ -149,13 +133,3 @@ def booster_from_text(text: str) -> lightgbm.Booster:
     import lightgbm
 
     return lightgbm.Booster(model_str=text)
-
-
-@cache
-def _n_threads() -> int:
-    """Threads to score with: the cores that this process may use, or fewer by OpenMP's own variable."""
-    from joblib import cpu_count
-
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    cores: int = cpu_count()
-    return min(cores, int(wanted)) if wanted.isdecimal() and int(wanted) > 0 else cores

@@ -7,6 +7,7 @@ none waits for one that will not come.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import warnings
@@ -21,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import distributed, nn
 
+from hyperrank.boosters import booster_threads
 from hyperrank.files import packed, unpacked
 from hyperrank.training.shards import EmptyShare, dealt
 
@@ -160,7 +162,7 @@ class Together(Alone):
             received: T = unpacked(self._received())
             return received
         try:
-            with alone(), nullcontext() if self.holds_interrupts else _interrupting():
+            with alone(), _all_threads(), nullcontext() if self.holds_interrupts else _interrupting():
                 value = work()
         except KeyboardInterrupt:
             self.roll_call(INTERRUPTED)
@@ -316,8 +318,6 @@ def joined() -> Iterator[Alone]:
 
 def local_device() -> int:
     """The number of the GPU that is this process's on its machine."""
-    import os
-
     rank = int(os.environ.get("LOCAL_RANK", distributed.get_rank()))
     return rank % torch.cuda.device_count()
 
@@ -351,6 +351,26 @@ def _deferring(group: Together) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _all_threads() -> Iterator[None]:
+    """The threads of all processes of this machine, for work that the others wait for.
+
+    Each of them may have been held to its share, as by torchrun, which sets ``OMP_NUM_THREADS=1``.
+    """
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", 0))
+    if not here:
+        yield
+        return
+    before = torch.get_num_threads()
+    n = min(os.cpu_count() or 1, here * before)
+    torch.set_num_threads(n)
+    try:
+        with booster_threads(n):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from hyperrank import (
     SoupRanker,
     datasets,
 )
-from hyperrank.boosters.scoring import _HELD_TO
+from hyperrank.boosters.threads import held_to
 from hyperrank.rankers.base import BaseRanker
 
 W = [[1.0, 0.0], [0.5, 0.5], [0.2, 0.8]]
@@ -322,7 +322,7 @@ def test_threads_do_not_multiply(alone, cut, rows, monkeypatch):
     predict = type(alone).predict
 
     def looked(self, *args, **options):
-        seen.append((threading.get_ident(), torch.get_num_threads(), _HELD_TO.get()))
+        seen.append((threading.get_ident(), torch.get_num_threads(), held_to()))
         return predict(self, *args, **options)
 
     before = torch.get_num_threads()
@@ -332,7 +332,7 @@ def test_threads_do_not_multiply(alone, cut, rows, monkeypatch):
         found = alone.predict_dask(cut, weights=ONE).compute()
     np.testing.assert_array_equal(found.to_numpy(), predict(alone, rows, weights=ONE))
     assert {(n, held) for _, n, held in seen} == {(1, 1)}
-    assert _HELD_TO.get() is None
+    assert held_to() is None
     assert torch.get_num_threads() == 2
     torch.set_num_threads(before)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from hyperrank.assigned import PerQuery, assigned
-from hyperrank.boosters import scoring_threads
+from hyperrank.boosters import booster_threads
 from hyperrank.lists import QueryLists
 from hyperrank.rankers.tiles import one_thread_each
 
@@ -98,7 +98,7 @@ def column_names(weights: Any, objectives: tuple[str, ...]) -> list[str]:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Keep this thread's work to this thread: torch's, LightGBM's, ours."""
-    with one_thread_each(), threadpool_limits(1, user_api="openmp"), scoring_threads(1):
+    with one_thread_each(), threadpool_limits(1, user_api="openmp"), booster_threads(1):
         yield
 
 
