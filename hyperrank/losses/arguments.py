@@ -70,7 +70,7 @@ def check_flat(scores: Tensor, labels: Tensor, offsets: Tensor) -> FlatLists:
     draws = scores if scores.ndim == 2 else scores[:, None]
     top = torch.segment_reduce(draws.detach(), "max", offsets=offsets, axis=0, initial=-torch.inf)
     return FlatLists(
-        scores=draws - top[segment_index(offsets)],
+        scores=draws - top.index_select(0, segment_index(offsets)),
         labels=(labels if labels.ndim == 2 else labels[:, None]).to(scores.dtype),
         has_draws=scores.ndim == 2,
         has_objectives=labels.ndim == 2,

@@ -83,8 +83,8 @@ def tempered_loss(
     if not isinstance(prepared, ListNetTargets):
         raise ValueError("the loss at a temperature is made of listnet: other losses have no such form.")
     index = segment_index(offsets)
-    shares = (weights if scale is None else weights / scale)[index]
-    top = torch.segment_reduce(held, "max", offsets=offsets, axis=0)[index]
+    shares = (weights if scale is None else weights / scale).index_select(0, index)
+    top = torch.segment_reduce(held, "max", offsets=offsets, axis=0).index_select(0, index)
     importance = torch.exp(held - top)
     scores = rewards + held
     if prepared.unobserved is None:
@@ -104,5 +104,5 @@ def tempered_loss(
 
 def _cross_entropy(target: Tensor, scores: Tensor, offsets: Tensor, index: Tensor) -> Tensor:
     """Of each list and draw, shape (q, k)."""
-    log_share = scores - segment_logsumexp(scores, offsets, index)[index]
+    log_share = scores - segment_logsumexp(scores, offsets, index).index_select(0, index)
     return -segment_sum(target * log_share, offsets)

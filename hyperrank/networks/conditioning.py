@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from hyperrank.networks.steady import SteadyLinear
 
-__all__ = ["CONDITIONINGS", "ConditionedLinear", "WeightEmbedding"]
+__all__ = ["CONDITIONINGS", "ConditionedLinear", "WeightEmbedding", "per_row"]
 
 #: The named choices. "none" ignores the weights: an ordinary network, for baselines.
 CONDITIONINGS = ("concat", "film", "hypernetwork", "none")
@@ -124,19 +124,22 @@ class ConditionedLinear(nn.Module):
             shared = shared[:, None]
         if self.kind == "none":
             return shared.expand(-1, moves[0].shape[1], -1)
-        shift = _per_row(moves[0], index)
+        shift = per_row(moves[0], index)
         if self.kind == "film":
-            return torch.addcmul(shared + shift, shared, _per_row(moves[1], index))
+            return torch.addcmul(shared + shift, shared, per_row(moves[1], index))
         if self.kind == "hypernetwork":
             low = self.down(hidden)
             low = low[:, None] if hidden.ndim == 2 else low
-            return shared + self.up(low * _per_row(moves[1], index)) + shift
+            return shared + self.up(low * per_row(moves[1], index)) + shift
         return shared + shift
 
 
-def _per_row(values: Tensor, index: Tensor | None) -> Tensor:
-    """Values of shape (lists, k, width) for each row of its list, or broadcast over all rows."""
-    return values if index is None else values[index]
+def per_row(values: Tensor, index: Tensor | None) -> Tensor:
+    """Values of shape (lists, k, width) for each row of its list, or broadcast over all rows.
+
+    The gradient of ``values[index]`` is summed by several threads in any order: another result each time.
+    """
+    return values if index is None else values.index_select(0, index)
 
 
 def _zero_linear(n_in: int, n_out: int) -> SteadyLinear:

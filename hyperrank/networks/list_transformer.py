@@ -126,7 +126,7 @@ class ListTransformer(nn.Module):
                 raise ValueError(f"weights of shape {tuple(weights.shape)} need index, the list of each row.")
             index = torch.zeros(len(features), dtype=torch.int64, device=features.device)
         if weights.ndim == 3 and self.alone:
-            weights = weights[index]
+            weights = weights.index_select(0, index)
         sizes = torch.ones_like(index) if self.alone else torch.bincount(index)
         if weights.ndim == 2:
             weights = weights.expand(len(sizes), -1, -1)

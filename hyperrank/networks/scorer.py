@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hyperrank.networks.conditioning import ConditionedLinear, WeightEmbedding
+from hyperrank.networks.conditioning import ConditionedLinear, WeightEmbedding, per_row
 from hyperrank.networks.steady import SteadyLinear
 
 __all__ = ["ConditionedScorer"]
@@ -159,8 +159,7 @@ class ConditionedScorer(nn.Module):
         scores = self.head(hidden)[..., 0]
         if self.conditioning == "none":
             return scores
-        vector = moves[-1] if index is None else moves[-1][index]
-        return scores + (hidden * vector).sum(dim=-1)
+        return scores + (hidden * per_row(moves[-1], index)).sum(dim=-1)
 
     @torch.no_grad()
     def folded(self, weights: Tensor) -> ConditionedScorer:

@@ -56,5 +56,5 @@ class Anchor:
     def held(self, weights: Tensor, temperatures: Tensor, index: Tensor) -> Tensor:
         """What rewards are added to at each draw's temperature, shape (n, k), in units of reward."""
         is_one = self.parts.shape[1] == 1
-        mixed = self.parts if is_one else (self.parts[:, None] * weights[index]).sum(dim=-1)
-        return mixed / temperatures[index]
+        mixed = self.parts if is_one else (self.parts[:, None] * weights.index_select(0, index)).sum(dim=-1)
+        return mixed / temperatures.index_select(0, index)

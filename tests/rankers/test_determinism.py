@@ -22,6 +22,7 @@ from hyperrank import (
     LinearScalarizationRanker,
     MixedScoresRanker,
     QueryLists,
+    datasets,
 )
 from hyperrank.assigned import MixedRows
 from hyperrank.networks import ConditionedScorer
@@ -195,3 +196,17 @@ def test_scoring_leaves_the_number_of_threads_alone():
     with threads(3):
         ranker.predict(make_data(0, 3000, 5)[0])
         assert torch.get_num_threads() == 3
+
+
+def test_large_batches_in_several_threads_give_the_same_bits_each_time():
+    """As data of 200,000 rows and more are trained on: gradients that threads add up as they come differ."""
+    some = datasets.make_multilabel_ranking(
+        n_queries=160, list_size=(1, 199), n_features=20, n_objectives=2, random_state=0
+    )
+    options = {"reference": None, "max_epochs": 2, "batch_docs": 8192, "dropout": 0.0, "random_state": 0}
+    found = set()
+    with threads(2):
+        for _ in range(4):
+            ranker = HyperDPORanker(**options).fit(some.X, some.Y, qid=some.qid)
+            found.add(ranker.predict(some.X, qid=some.qid).tobytes())
+    assert len(found) == 1
