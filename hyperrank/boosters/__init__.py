@@ -3,6 +3,7 @@
 from hyperrank.boosters.growing import (
     BOOSTER_PARAMS,
     MAX_GRADE,
+    Keep,
     booster_grades,
     cross_fitted_scores,
     fit_booster,
@@ -22,6 +23,7 @@ __all__ = [
     "BOOSTER_PARAMS",
     "MAX_GRADE",
     "BoosterSet",
+    "Keep",
     "booster_from_text",
     "booster_grades",
     "booster_scores",

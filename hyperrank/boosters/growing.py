@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BOOSTER_PARAMS",
+    "Keep",
     "booster_grades",
     "cross_fitted_scores",
     "fit_booster",
@@ -37,6 +38,9 @@ MIN_BAGGED = 100
 #: Boosters of up to this many entries of X are grown one per thread. LightGBM's own threads wait for each
 #: other at every split: on two cores that others use too they were measured 4 to 10 times slower than one.
 ONE_THREAD_ENTRIES = 50_000_000
+
+#: Gives what is to be grown, which it may know from before.
+Keep = Callable[[str, Callable[[], Any]], Any]
 
 #: Native parameters of LightGBM, and ``num_boost_round``; strong on small samples of web search data.
 BOOSTER_PARAMS: Mapping[str, Any] = {
@@ -180,6 +184,7 @@ def fit_boosters(
     *,
     objectives: Sequence[int],
     n_jobs: int | None = None,
+    keep: Keep | None = None,
     **options: Any,
 ) -> list[lightgbm.Booster]:
     """Fit one booster per objective, several at once; arguments as for `fit_booster`.
@@ -190,12 +195,16 @@ def fit_boosters(
         Columns of `Y`, one booster each.
     n_jobs : int, optional
         Boosters grown at a time; all cores by default. The result does not depend on it.
+    keep : callable, optional
+        ``(name, grow) -> booster``: grows one of those that take minutes, or knows it from before.
 
     Returns
     -------
     list of lightgbm.Booster
     """
     tasks = [partial(fit_booster, X, Y[:, j], lists, **options) for j in objectives]
+    if keep is not None and X.size > ONE_THREAD_ENTRIES:
+        tasks = [partial(keep, f"booster {j}", task) for j, task in zip(objectives, tasks, strict=True)]
     return in_threads(tasks, n_jobs, X)
 
 

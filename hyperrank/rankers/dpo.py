@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 
 from hyperrank.assigned import MixedRows, PerQuery, PerRow
 from hyperrank.booster_search import BoosterSearch, is_search, search_mixed_scores
+from hyperrank.boosters import Keep
 from hyperrank.lists import within_list_deviation
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.base import BaseRanker
@@ -75,7 +76,7 @@ class CheckedFit:
     plan: FitPlan
     trial: Trial | None = None
 
-    def fit_reference(self, wanted: Any) -> Reference:
+    def fit_reference(self, wanted: Any, keep: Keep | None = None) -> Reference:
         """The reference that was asked for, fitted to the training lists, or of very many to some of them."""
         some = self.at_most(REFERENCE_ROWS) if is_grown(wanted) else self
         training = some.training
@@ -91,6 +92,7 @@ class CheckedFit:
             seed=self.plan.seed,
             list_weight=some.list_weight,
             n_jobs=self.plan.n_jobs,
+            keep=keep,
         )
 
     def at_most(self, n_rows: int) -> CheckedFit:
@@ -296,15 +298,16 @@ class DPORanker(BaseRanker):
 
     def _tried(self, checked: CheckedFit, checkpoint: Checkpoint | None = None) -> CheckedFit:
         """Let a trial on held-out lists choose what is left to it."""
-        work = partial(self._trial, checked)
-        trial = (checkpoint or Checkpoint()).phase("trial", lambda: current().of_first(work))
+        checkpoint = checkpoint or Checkpoint()
+        work = partial(self._trial, checked, checkpoint)
+        trial = checkpoint.phase("trial", lambda: current().of_first(work))
         if trial is None:
             return checked
         settings = replace(checked.plan.settings, max_epochs=trial.max_epochs)
         plan = replace(checked.plan, dropout=trial.dropout, settings=settings)
         return replace(checked, plan=plan, trial=trial)
 
-    def _trial(self, checked: CheckedFit) -> Trial | None:
+    def _trial(self, checked: CheckedFit, checkpoint: Checkpoint) -> Trial | None:
         """Try on held-out lists what is left to a trial; None where nothing is, or nothing can be tried."""
         climbs = self.dropout == "auto" and self.max_epochs == "auto"
         # Scores of a model fitted elsewhere may be in-sample, and then better than they will be.
@@ -319,7 +322,11 @@ class DPORanker(BaseRanker):
         some = replace(checked.of_lists(which), held=None)
         shortest = automatic_epochs(len(some.training.X)) if climbs else plan.settings.max_epochs
         some = replace(some, plan=plan.for_trial(shortest))
-        reference, pull = self._fit_reference(some) if has_unseen else (None, 1.0)
+        reference, pull = None, 1.0
+        if has_unseen:
+            name = "trial: reference"
+            work = partial(self._fit_reference, some, checkpoint.parts_of(name))
+            reference, pull = checkpoint.phase(name, work)
         return run_trial(
             some.training,
             judged,
@@ -331,14 +338,15 @@ class DPORanker(BaseRanker):
             climbs=climbs,
             pulls=pulls,
             shortest=plan.settings.max_epochs,
+            checkpoint=checkpoint,
         )
 
-    def _fit_reference(self, checked: CheckedFit) -> tuple[Reference, float]:
+    def _fit_reference(self, checked: CheckedFit, keep: Keep | None = None) -> tuple[Reference, float]:
         """Fit the reference, and measure what rewards are multiplied by: its deviation over beta."""
-        return fitted_reference(self.reference, partial(self._new_reference, checked))
+        return fitted_reference(self.reference, partial(self._new_reference, checked, keep))
 
-    def _new_reference(self, checked: CheckedFit) -> tuple[Reference, float]:
-        reference = checked.fit_reference(self.reference)
+    def _new_reference(self, checked: CheckedFit, keep: Keep | None) -> tuple[Reference, float]:
+        reference = checked.fit_reference(self.reference, keep)
         if isinstance(reference, NoReference):
             return reference, 1.0 if self.beta == "auto" else 1.0 / float(self.beta)
         some = checked.at_most(DEVIATION_ROWS).training

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -335,7 +336,9 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, TrainsOneNetwork):
             reference, pull = self.reference_, self.pull_
         else:
             checked = self._tried(checked, checkpoint)
-            reference, pull = kept_reference(checkpoint, self.reference, lambda: self._fit_reference(checked))
+            reference, pull = kept_reference(
+                checkpoint, self.reference, partial(self._fit_reference, checked)
+            )
             self.trial_ = checked.trial
         start = self.model_ if goes_on else None
         data = as_task(X, y, qid)

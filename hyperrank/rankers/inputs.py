@@ -14,7 +14,7 @@ from sklearn.utils.validation import validate_data
 from hyperrank.lists import QueryLists
 from hyperrank.mapped import FeatureRows, MappedRows, forget_pages, stays_mapped
 from hyperrank.rankers.labels import naming, read_labels, read_scores
-from hyperrank.rankers.seen import summary_of
+from hyperrank.rankers.seen import summary_of, warn_of_one_list
 from hyperrank.reference import Reference, take_rows
 
 __all__ = [
@@ -196,6 +196,8 @@ def read_features(
             )
     if hasattr(features, "toarray"):
         features = features.toarray()
+    if ids is None and not reset:
+        warn_of_one_list(estimator, len(features), f"X{suffix}")
     with naming(f"qid{suffix}"):
         lists = QueryLists.from_qid(ids, len(features))
     if ref_scores is not None:
@@ -211,6 +213,8 @@ def _read_mapped(
         validate_data(estimator, X[:1], reset=reset, ensure_all_finite=False)
         if _has_infinity(X):
             raise ValueError("Input X contains infinity or a value too large for dtype('float32').")
+    if ids is None and not reset:
+        warn_of_one_list(estimator, len(X), f"X{suffix}")
     with naming(f"qid{suffix}"):
         lists = QueryLists.from_qid(ids, len(X))
     if ref_scores is not None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank.boosters import Keep
 from hyperrank.files import ModelFileError
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.inputs import LabelledLists
@@ -132,7 +133,7 @@ def agreed_seed(
 
 
 def kept_reference(
-    checkpoint: Checkpoint, wanted: Any, fit: Callable[[], tuple[Reference, float]]
+    checkpoint: Checkpoint, wanted: Any, fit: Callable[[Keep | None], tuple[Reference, float]]
 ) -> tuple[Reference, float]:
     """A reference and its pull: of the interrupted fit, or fitted now.
 
@@ -144,8 +145,8 @@ def kept_reference(
         If it does not.
     """
     if isinstance(wanted, str | None) or is_fitted_here(wanted):
-        return checkpoint.phase("reference", fit)
-    reference, pull = fit()
+        return checkpoint.phase("reference", lambda: fit(checkpoint.parts_of("reference")))
+    reference, pull = fit(None)
     if checkpoint.phase("pull", lambda: pull) != pull:
         raise ModelFileError(
             f"{checkpoint.path} is the checkpoint of another fit: the model given as reference scores the "

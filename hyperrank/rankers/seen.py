@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 from hyperrank.lists import QueryLists
 from hyperrank.mapped import FeatureRows
 
-__all__ = ["summary_of"]
+__all__ = ["summary_of", "warn_of_one_list"]
 
 #: Entries, about, that the share of missing features is taken from: all of large data would take seconds.
 SAMPLE_ENTRIES = 1 << 22
+#: Rows without query ids raise the question whose they are from so many times the longest list of fit on.
+MUCH_LONGER = 4
 
 
 def summary_of(
@@ -57,6 +60,30 @@ def summary_of(
         "missing": float(np.isnan(some).mean()),
         "labels": {name: _labels(column) for name, column in zip(names, Y.T, strict=True)},
     }
+
+
+def warn_of_one_list(estimator: Any, n_rows: int, name: str) -> None:
+    """Warn where rows without query ids, one list by the rules, are too many for one of the lists of fit.
+
+    Parameters
+    ----------
+    estimator : object
+        With ``training_data_``, as `summary_of` makes it; others are not looked at.
+    n_rows : int
+        Rows that came without query ids.
+    name : str
+        What the caller knows them by, such as ``"X"``.
+    """
+    seen = getattr(estimator, "training_data_", None)
+    if not seen or seen["n_queries"] < 2 or n_rows <= MUCH_LONGER * seen["list_size"]["max"]:
+        return
+    warnings.warn(
+        f"{name} has {n_rows:,} rows without query ids, and they are taken as the list of one query; the "
+        f"longest list in fit had {seen['list_size']['max']:,}. If they are of several queries, pass qid= or "
+        "a frame with a column 'qid'.",
+        UserWarning,
+        stacklevel=2,
+    )
 
 
 def _labels(column: NDArray[np.float32]) -> dict[str, float]:

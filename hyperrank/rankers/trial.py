@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from hyperrank.rankers.fitting import FitPlan, fit_reward_model
 from hyperrank.rankers.inputs import LabelledLists
 from hyperrank.reference import Reference
 from hyperrank.simplex import lattice_near
+from hyperrank.training import Checkpoint
 
 __all__ = ["Trial", "run_trial", "split_for_trial"]
 
@@ -139,6 +141,7 @@ def run_trial(
     climbs: bool,
     pulls: bool,
     shortest: int,
+    checkpoint: Checkpoint,
 ) -> Trial:
     """Train on some lists, and choose by the others.
 
@@ -161,6 +164,8 @@ def run_trial(
         Whether other pulls than the default may be.
     shortest : int
         Epochs of the first rung in the whole fit.
+    checkpoint : Checkpoint
+        Where finished rungs are kept.
 
     Returns
     -------
@@ -177,8 +182,9 @@ def run_trial(
     for dropout, factor in rungs:
         epochs = factor * plan.settings.max_epochs
         rung = replace(plan, dropout=dropout, settings=replace(plan.settings, max_epochs=epochs), verbose=0)
-        model, _ = fit_reward_model(trained, rung, list_weight=list_weight)
-        found = judge.utilities(model.rewards(judged.X, judged.lists.in_place, weights))
+        found = checkpoint.phase(
+            f"trial: dropout {dropout:g}", partial(_rung_utilities, trained, rung, list_weight, judge)
+        )
         tried += [
             {"dropout": dropout, "epochs": epochs, "pull": p, "utility": _mean(u)} for p, u in found.items()
         ]
@@ -191,6 +197,14 @@ def run_trial(
     assert best is not None
     _, chosen, dropout, factor = best
     return Trial(dropout, factor * shortest, 1.0 if np.isinf(chosen) else chosen, tried)
+
+
+def _rung_utilities(
+    trained: LabelledLists, plan: FitPlan, list_weight: NDArray[np.float64] | None, judge: _Judge
+) -> dict[float, NDArray[np.float64]]:
+    """Train as one rung has it, and judge what comes of it."""
+    model, _ = fit_reward_model(trained, plan, list_weight=list_weight)
+    return judge.utilities(model.rewards(judge.data.X, judge.data.lists.in_place, judge.weights))
 
 
 def _best_pull(found: dict[float, NDArray[np.float64]]) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.boosters import BoosterSet, fit_boosters
+from hyperrank.boosters import BoosterSet, Keep, fit_boosters
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviations
 from hyperrank.mapped import FeatureRows
@@ -152,6 +152,7 @@ def fit_booster_pairs(
     main: int,
     params: Mapping[str, Any] | None = None,
     query_standardize: bool = False,
+    keep: Keep | None = None,
     **options: Any,
 ) -> SummedReference:
     """Fit two boosters per objective, a ranking one and a regression on the grades.
@@ -166,6 +167,8 @@ def fit_booster_pairs(
         As for `fit_booster_reference`.
     params : mapping, optional
         Native LightGBM parameters, on top of `PAIR_PARAMS`.
+    keep : callable, optional
+        Of `hyperrank.boosters.fit_boosters`.
 
     Returns
     -------
@@ -175,9 +178,22 @@ def fit_booster_pairs(
     params = {**PAIR_PARAMS, **(params or {})}
     on_grades = {**params, "objective": "regression"}
     ranking = fit_booster_reference(
-        X, Y, lists, params=params, query_standardize=query_standardize, **options
+        X,
+        Y,
+        lists,
+        params=params,
+        query_standardize=query_standardize,
+        keep=_keep_as("ranking", keep),
+        **options,
     )
-    regression = fit_booster_reference(X, Y, lists, params=on_grades, **options)
+    regression = fit_booster_reference(
+        X, Y, lists, params=on_grades, keep=_keep_as("regression", keep), **options
+    )
     pair = SummedReference([ranking, regression], np.ones(Y.shape[1]), main)
     pair.scales = within_list_deviations(pair.parts(X, lists, None, None), lists)
     return pair
+
+
+def _keep_as(kind: str, keep: Keep | None) -> Keep | None:
+    """The same under names of its own."""
+    return None if keep is None else lambda name, grow: keep(f"{kind} {name}", grow)

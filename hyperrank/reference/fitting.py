@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank.boosters import Keep
 from hyperrank.lists import QueryLists
 from hyperrank.mapped import FeatureRows
 from hyperrank.reference.boosters import fit_booster_pairs, fit_booster_reference
@@ -94,6 +95,7 @@ def fit_reference(
     seed: int = 0,
     list_weight: NDArray[Any] | None = None,
     n_jobs: int | None = None,
+    keep: Keep | None = None,
 ) -> Reference:
     """Make a reference of what the user named.
 
@@ -109,7 +111,7 @@ def fit_reference(
         The objective that a reference fitted here is fitted to.
     query_standardize : bool, default False
         Whether ranking boosters of all objectives see the features standardised within their list too.
-    params, seed, list_weight, n_jobs
+    params, seed, list_weight, n_jobs, keep
         Of the boosters.
 
     Returns
@@ -134,6 +136,7 @@ def fit_reference(
         "seed": seed,
         "list_weight": list_weight,
         "n_jobs": n_jobs,
+        "keep": keep,
     }
     X = np.asarray(X)
     if reference == "lightgbm":

@@ -96,14 +96,24 @@ class Checkpoint:
         return 0 if self.training is None else len(self.training["history"])
 
     def phase(self, name: str, compute: Callable[[], T]) -> T:
-        """What a phase of the fit gave: from the file, or computed and kept there."""
+        """What a phase of the fit gave: from the file, or computed and kept there.
+
+        A phase may have parts, named ``"name: part"``: they are kept until all of it is.
+        """
         if self.path is None:
             return compute()
         if name not in self.phases:
-            self.phases[name] = compute()
+            found = compute()
+            for part in [known for known in self.phases if known.startswith(f"{name}: ")]:
+                del self.phases[part]
+            self.phases[name] = found
             self._write(self.training)
-        found: T = self.phases[name]
-        return found
+        kept: T = self.phases[name]
+        return kept
+
+    def parts_of(self, name: str) -> Callable[[str, Callable[[], Any]], Any]:
+        """``(part, compute) -> result``, as `phase`, for parts of a phase."""
+        return lambda part, compute: self.phase(f"{name}: {part}", compute)
 
     def restore(self, run: Run) -> None:
         """Put a run where the file says that it stood.

@@ -4,6 +4,8 @@ import errno
 import os
 import re
 import signal
+from contextlib import suppress
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -13,7 +15,10 @@ from small_fits import TINY, KilledError, fit, own_scores, same, validation, wei
 
 from hyperrank import HyperDPORanker
 from hyperrank.booster_search import BoosterSearch
+from hyperrank.boosters import growing
 from hyperrank.files import ModelFileError
+from hyperrank.rankers import trial
+from hyperrank.training import Checkpoint
 from hyperrank.training.steps import Steps
 
 CASES = {
@@ -52,13 +57,79 @@ def test_ended_at_every_write(data, tmp_path, dying, case):
 def test_a_trial_is_kept(many, tmp_path, dying, monkeypatch):
     whole = fit(HyperDPORanker(**TINY), many)
     assert whole.trial_ is not None
-    dying[0] = 1
+    dying[0] = 3  # after the trial's reference, its only rung, and all of it
     with pytest.raises(KilledError):
         fit(HyperDPORanker(**TINY, checkpoint=tmp_path / "fit"), many)
     monkeypatch.setattr("hyperrank.rankers.dpo.run_trial", None)  # it is not run again
     ranker = fit(HyperDPORanker(**TINY, checkpoint=str(tmp_path / "fit")), many, resume=True)
     assert ranker.trial_ == whole.trial_
     same(whole, ranker, many)
+
+
+def test_parts_of_a_trial_are_kept(many, tmp_path, dying, monkeypatch):
+    monkeypatch.setattr("hyperrank.rankers.dpo.automatic_epochs", lambda _: 1)
+    options = {**TINY, "max_epochs": "auto"}
+
+    def start(**kept):
+        # Pulls of the first rung alone, the network no worse than the reference, and three rungs more.
+        climbing = cycle([False, True])
+        monkeypatch.setattr("hyperrank.rankers.trial._best_pull", lambda _: 1.0)
+        monkeypatch.setattr("hyperrank.rankers.trial._surely_better", lambda *_: next(climbing))
+        return fit(HyperDPORanker(**options, **kept), many, resume=bool(kept))
+
+    whole = start()
+    trained = spied(monkeypatch, trial, "fit_reward_model")
+    fitted = spied(monkeypatch, HyperDPORanker, "_fit_reference")
+    path, starts, ranker = tmp_path / "fit", 0, None
+    while ranker is None:
+        starts, dying[0] = starts + 1, 1
+        with suppress(KilledError):
+            ranker = start(checkpoint=path)
+    assert len(trained) == len({entry["epochs"] for entry in whole.trial_.tried}) == 4
+    assert len(fitted) == 2  # the trial's, and that of the fit
+    assert starts >= 1 + 4 + 1
+    assert ranker.trial_ == whole.trial_
+    same(whole, ranker, many)
+
+
+@pytest.mark.parametrize(
+    ("reference", "n_boosters"), [("booster_pairs", 4), ("boosters", 2), ("lightgbm", 1)]
+)
+def test_boosters_that_take_long_are_kept_one_by_one(
+    data, tmp_path, dying, monkeypatch, reference, n_boosters
+):
+    monkeypatch.setattr(growing, "ONE_THREAD_ENTRIES", 0)
+    options = {**TINY, "reference": reference}
+    whole = fit(HyperDPORanker(**options), data)
+    grown = spied(monkeypatch, growing, "fit_booster")
+    path, starts, ranker = tmp_path / "fit", 0, None
+    while ranker is None:
+        starts, dying[0] = starts + 1, 1
+        with suppress(KilledError):
+            ranker = fit(HyperDPORanker(**options, checkpoint=path), data, resume=True)
+    assert len(grown) == n_boosters
+    assert starts > 1 + n_boosters + 1  # no trial, each booster, all of them
+    same(whole, ranker, data)
+
+
+def test_finished_trials_leave_no_parts(many, tmp_path, dying):
+    for written, expected in ((1, {"trial: reference"}), (3, {"trial"}), (4, {"trial", "reference"})):
+        dying[0], path = written, tmp_path / f"after {written}"
+        with pytest.raises(KilledError):
+            fit(HyperDPORanker(**TINY, checkpoint=path), many)
+        assert set(Checkpoint.read(path, 60.0).phases) == expected
+
+
+def spied(monkeypatch, owner, name):
+    """Calls of a function, which goes on as before."""
+    calls, real = [], getattr(owner, name)
+
+    def spy(*given, **options):
+        calls.append(name)
+        return real(*given, **options)
+
+    monkeypatch.setattr(owner, name, spy)
+    return calls
 
 
 def test_a_search_is_kept(data, tmp_path, dying, monkeypatch):
