@@ -117,7 +117,8 @@ class BaseRanker(PredictsOnDask, ExplainedMixin, RankerMixin, BaseEstimator):
         if own is not None:
             return self._predict_by_row(X, qid, own, ref_scores, **options)
         at = self._weights(weights)
-        data = read_features(self, X, qid, reset=False, ref_scores=ref_scores)
+        matter = self._knows_lists
+        data = read_features(self, X, qid, reset=False, ref_scores=ref_scores, lists_matter=matter)
         found = scored_in_runs(data, lambda part: self._scores(part, np.atleast_2d(at), **options))
         scores = data.lists.ungroup(found)
         return scores[:, 0] if at.ndim == 1 else scores
@@ -129,7 +130,8 @@ class BaseRanker(PredictsOnDask, ExplainedMixin, RankerMixin, BaseEstimator):
             raise ValueError(
                 "weights are given by query, but which rows are of which query is not: pass qid."
             )
-        data = read_features(self, X, qid, reset=False, ref_scores=ref_scores)
+        matter = self._knows_lists
+        data = read_features(self, X, qid, reset=False, ref_scores=ref_scores, lists_matter=matter)
         mixes = weights.rows(data.lists, self.objectives_)
         return data.lists.ungroup(self._scores_by_row(data, mixes, **options))
 

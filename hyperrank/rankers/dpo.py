@@ -22,7 +22,7 @@ from hyperrank.rankers.fitting import FitPlan, Validation, automatic_epochs
 from hyperrank.rankers.holdout import hold_out, read_list_weight, read_validation
 from hyperrank.rankers.inputs import GroupedFeatures, LabelledLists, read_labelled
 from hyperrank.rankers.options import check_number, network_plan, resolve_objective
-from hyperrank.rankers.resuming import agreed_seed
+from hyperrank.rankers.resuming import agreed_seed, option_texts
 from hyperrank.rankers.reward_model import RewardModel
 from hyperrank.rankers.sampling import labelled_lists
 from hyperrank.rankers.together import fitted_reference, own_lists, same_everywhere
@@ -269,7 +269,7 @@ class DPORanker(BaseRanker):
             main=main,
             plan=plan,
         )
-        same_everywhere(checked, self.reference, is_new=reset)
+        same_everywhere(checked, self.reference, partial(option_texts, self), is_new=reset)
         if not is_search(self.booster_params):
             return checked
         return self._searched(checked, checkpoint, again=reset)

@@ -149,6 +149,7 @@ def read_features(
     ref_scores: Any = None,
     suffix: str = "",
     streams: bool = False,
+    lists_matter: bool = True,
 ) -> GroupedFeatures:
     """Check features, query ids and reference scores, and group them.
 
@@ -168,6 +169,8 @@ def read_features(
         ``"_val"`` for validation data, in errors.
     streams : bool, default False
         Whether large features in a mapped file stay there.
+    lists_matter : bool, default True
+        Whether it changes anything which rows are of one query.
 
     Returns
     -------
@@ -180,6 +183,8 @@ def read_features(
         or the others do not fit it.
     """
     frame, ids = split_qid(X, qid, name=f"X{suffix}")
+    if ids is None and lists_matter and not reset:
+        warn_of_one_list(estimator, frame, f"X{suffix}")
     if streams and stays_mapped(frame):
         return _read_mapped(estimator, frame, ids, reset=reset, ref_scores=ref_scores, suffix=suffix)
     features = frame
@@ -196,8 +201,6 @@ def read_features(
             )
     if hasattr(features, "toarray"):
         features = features.toarray()
-    if ids is None and not reset:
-        warn_of_one_list(estimator, len(features), f"X{suffix}")
     with naming(f"qid{suffix}"):
         lists = QueryLists.from_qid(ids, len(features))
     if ref_scores is not None:
@@ -213,8 +216,6 @@ def _read_mapped(
         validate_data(estimator, X[:1], reset=reset, ensure_all_finite=False)
         if _has_infinity(X):
             raise ValueError("Input X contains infinity or a value too large for dtype('float32').")
-    if ids is None and not reset:
-        warn_of_one_list(estimator, len(X), f"X{suffix}")
     with naming(f"qid{suffix}"):
         lists = QueryLists.from_qid(ids, len(X))
     if ref_scores is not None:

@@ -20,7 +20,7 @@ from hyperrank.rankers.options import check_number, resolve_device
 from hyperrank.reference import Reference, is_fitted_here
 from hyperrank.training import Checkpoint, current
 
-__all__ = ["agreed_seed", "kept_reference", "opened_checkpoint"]
+__all__ = ["agreed_seed", "kept_reference", "opened_checkpoint", "option_texts"]
 
 #: Options that do not change what is fitted, or whose effect is compared instead of them.
 PASSING = frozenset(
@@ -108,7 +108,7 @@ def agreed_seed(
         return seed
     device = resolve_device(estimator.device).type
     found = {
-        "options": {**_options(estimator), "device": device},
+        "options": {**option_texts(estimator), "device": device},
         "data": {
             **_described(data, ""),
             **({} if held is None else _described(held, "_val")),
@@ -180,12 +180,12 @@ def _refuse_unstorable(reference: Any) -> None:
         )
 
 
-def _options(estimator: Any) -> dict[str, str]:
+def option_texts(estimator: Any) -> dict[str, str]:
     """Each option that matters as a text, the same for equal values of any kind."""
     params = {name: value for name, value in estimator.get_params(deep=False).items() if name not in PASSING}
     params["metric"] = str(parse_metric(estimator.metric))
     found = {name: _text(value) for name, value in params.items()}
-    network = estimator.network
+    network = getattr(estimator, "network", "mlp")
     if not isinstance(network, str):
         network = _network_digest(getattr(network, "model_", None))
     found["network"] = network

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -62,19 +62,20 @@ def summary_of(
     }
 
 
-def warn_of_one_list(estimator: Any, n_rows: int, name: str) -> None:
+def warn_of_one_list(estimator: Any, X: Any, name: str) -> None:
     """Warn where rows without query ids, one list by the rules, are too many for one of the lists of fit.
 
     Parameters
     ----------
     estimator : object
         With ``training_data_``, as `summary_of` makes it; others are not looked at.
-    n_rows : int
-        Rows that came without query ids.
+    X : array-like, sparse matrix or frame
+        Rows that came without query ids; what has no length is left to the checks of the features.
     name : str
         What the caller knows them by, such as ``"X"``.
     """
     seen = getattr(estimator, "training_data_", None)
+    n_rows = X.shape[0] if hasattr(X, "shape") and X.shape else len(X) if isinstance(X, Sized) else 0
     if not seen or seen["n_queries"] < 2 or n_rows <= MUCH_LONGER * seen["list_size"]["max"]:
         return
     warnings.warn(

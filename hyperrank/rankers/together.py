@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 from zlib import crc32
 
@@ -52,7 +52,9 @@ def in_processes(method: F) -> F:
     return run  # type: ignore[return-value]
 
 
-def same_everywhere(checked: CheckedFit, wanted: Any, *, is_new: bool) -> None:
+def same_everywhere(
+    checked: CheckedFit, wanted: Any, options: Callable[[], Mapping[str, str]], *, is_new: bool
+) -> None:
     """Refuse data or options that differ between the processes.
 
     Parameters
@@ -60,6 +62,8 @@ def same_everywhere(checked: CheckedFit, wanted: Any, *, is_new: bool) -> None:
     checked : CheckedFit
     wanted : object
         The option ``reference``: what it is decides what processes say to each other.
+    options : callable
+        Gives all options, each as a text.
     is_new : bool
         Whether the fit goes on from no earlier one.
 
@@ -72,18 +76,19 @@ def same_everywhere(checked: CheckedFit, wanted: Any, *, is_new: bool) -> None:
     if not isinstance(processes, Together):
         return
     training = checked.training
-    rows = np.linspace(0, len(training.X) - 1, COMPARED_ROWS).astype(np.int64)
+    resolved = [getattr(checked.plan, name) for name in COMPARED_OPTIONS]
     compared = {
         "number of rows": len(training.X),
         "number of features": training.X.shape[1],
         "queries": crc32(training.lists.offsets.tobytes()),
         "labels": crc32(np.ascontiguousarray(training.Y).data),
-        "features": crc32(training.X[rows].tobytes()),
+        "features": _digest_of_features(training),
         "query weights": 0 if checked.list_weight is None else crc32(checked.list_weight.tobytes()),
-        "validation data": 0 if checked.held is None else crc32(np.ascontiguousarray(checked.held.Y).data),
+        "validation labels": 0 if checked.held is None else crc32(np.ascontiguousarray(checked.held.Y).data),
+        "validation features": 0 if checked.held is None else _digest_of_features(checked.held),
         "fits to go on from": int(is_new),
         "references": crc32(repr(wanted if isinstance(wanted, str | None) else type(wanted)).encode()),
-        "options": crc32(repr([getattr(checked.plan, name) for name in COMPARED_OPTIONS]).encode()),
+        "options": crc32(repr((resolved, _compared(options()))).encode()),
     }
     found = processes.gathered(np.array(list(compared.values()), dtype=np.int64))
     differs = [name for name, values in zip(compared, found.T, strict=True) if len(set(values)) > 1]
@@ -94,6 +99,17 @@ def same_everywhere(checked: CheckedFit, wanted: Any, *, is_new: bool) -> None:
             "with the same data and options in each: it deals the queries out itself. A fit of one process "
             "alone stands under `with hyperrank.training.alone():`."
         )
+
+
+def _digest_of_features(data: LabelledLists) -> int:
+    """Of some rows, evenly spaced."""
+    rows = np.linspace(0, len(data.X) - 1, COMPARED_ROWS).astype(np.int64)
+    return crc32(data.X[rows].tobytes()) if len(data.X) else 0
+
+
+def _compared(options: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Options as the caller gave them, less those looked at otherwise: the seed is the first process's."""
+    return sorted(item for item in options.items() if item[0] not in ("random_state", "reference"))
 
 
 def own_lists(data: LabelledLists) -> LabelledLists:

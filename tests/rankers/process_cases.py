@@ -68,9 +68,10 @@ def told(ranker: HyperDPORanker, rows: RankingData) -> dict[str, Any]:
     }
 
 
-def fitted(n_val: int = 0, resume: bool = False, **options: Any) -> dict[str, Any]:
+def fitted(n_val: int = 0, resume: bool = False, spoiled: float = 0.0, **options: Any) -> dict[str, Any]:
+    """Fit to the data of all cases; `spoiled` is added to the features that stop it."""
     some, held = data(0), data(1, max(n_val, 1))
-    rest = {"X_val": held.X, "y_val": held.Y, "qid_val": held.qid} if n_val else {}
+    rest = {"X_val": held.X + spoiled, "y_val": held.Y, "qid_val": held.qid} if n_val else {}
     ranker = HyperDPORanker(**{**SHORT, **options})
     ranker.fit(some.X, some.Y, qid=some.qid, query_weight=weights_of(some), resume=resume, **rest)
     return told(ranker, some)
@@ -150,7 +151,8 @@ def by_chance() -> dict[str, Any]:
 def rival() -> dict[str, Any]:
     some = data(0)
     ranker = LinearScalarizationRanker(weights=TRADE_OFFS, max_epochs=1, hidden=(8,), random_state=0)
-    return {"scores": ranker.fit(some.X, some.Y, qid=some.qid).predict(some.X, weights=TRADE_OFFS).tolist()}
+    ranker.fit(some.X, some.Y, qid=some.qid)
+    return {"scores": ranker.predict(some.X, qid=some.qid, weights=TRADE_OFFS).tolist()}
 
 
 @case
@@ -289,6 +291,18 @@ def other_references() -> dict[str, Any]:
 
     rank = distributed.get_rank() if distributed.is_initialized() else 0
     return fitted(reference=DecisionTreeRegressor(max_depth=2) if rank else None)
+
+
+@case
+def other_loss() -> dict[str, Any]:
+    rank = distributed.get_rank() if distributed.is_initialized() else 0
+    return fitted(loss="plackett_luce" if rank else "listnet")
+
+
+@case
+def other_validation() -> dict[str, Any]:
+    rank = distributed.get_rank() if distributed.is_initialized() else 0
+    return fitted(n_val=13, spoiled=0.5 * rank)
 
 
 @case

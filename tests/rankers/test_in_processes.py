@@ -117,11 +117,19 @@ def test_other_rows_in_each_process_are_refused(found):
         assert "Call fit with the same data and options in each" in error
 
 
-@pytest.mark.parametrize("name", ["fits_before", "references"])
-def test_what_would_have_them_wait_for_each_other_is_refused(found, name):
+OTHERS = {
+    "fits_before": "fits to go on from",
+    "references": "references",
+    "loss": "options",
+    "validation": "validation features",
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_differs_between_processes_is_named(found, name):
     for process in found:
-        words = {"fits_before": "fits to go on from differ", "references": "references differ"}[name]
-        assert process[f"other_{name}"]["error"].startswith(f"ValueError: {words} between the 2 processes")
+        error = process[f"other_{name}"]["error"]
+        assert error.startswith(f"ValueError: {OTHERS[name]} differ between the 2 processes")
 
 
 def test_an_error_of_all_is_raised_in_each(found):

@@ -52,7 +52,8 @@ def test_other_rankers_and_loaded_ones_do_too(ranker, tmp_path):
     mixed = MixedScoresRanker().fit(DATA.X, DATA.Y, qid=DATA.qid)
     for one in (hyperrank.load(ranker.save(tmp_path / "model")), mixed):
         with pytest.warns(UserWarning, match="60 rows without query ids"):
-            one.predict(DATA.X)
+            one.score(DATA.X, DATA.Y)
+    assert np.array_equal(mixed.predict(DATA.X), mixed.predict(DATA.X, qid=DATA.qid))  # and nothing is said
 
 
 def test_nothing_is_said_where_ids_are_given_or_one_list_is_likely(ranker):
