@@ -26,6 +26,7 @@ class ServedTransform(nn.Module):
 
     search: Tensor
     scaled_knots: Tensor
+    slopes: Tensor
 
     def __init__(self, transform: FeatureTransform) -> None:
         super().__init__()
@@ -33,6 +34,7 @@ class ServedTransform(nn.Module):
         if transform.kind == "quantile":
             self.register_buffer("search", _search_table(transform.knots))
             self.register_buffer("scaled_knots", transform.knots * transform.scales)
+            self.register_buffer("slopes", transform.slopes.view(len(transform.knots), -1))
 
     def forward(self, features: Tensor) -> Tensor:
         """Transformed features of shape (n, n_out) for features of shape (n, d)."""
@@ -55,7 +57,7 @@ class ServedTransform(nn.Module):
         columns = torch.maximum(torch.minimum(features.T, last), first)
         columns = torch.where(missing.T, first, columns)
         at = last_knot_passed(self.search, columns)
-        x0, y0, slope = (t.gather(1, at) for t in (self.scaled_knots, fitted.values, fitted.slopes))
+        x0, y0, slope = (t.gather(1, at) for t in (self.scaled_knots, fitted.values, self.slopes))
         return ((columns * fitted.scales - x0) * slope + y0).T
 
 

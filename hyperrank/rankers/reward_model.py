@@ -28,6 +28,8 @@ __all__ = ["RewardModel"]
 WEIGHTS_AT_ONCE = 32
 #: Rows, about, that go from features to scores at a time: in the cache of a core, or enough to fill a GPU.
 CHUNK, CHUNK_ON_GPU = 20 * TILE, 128 * TILE
+#: Rows that a thread transforms at least.
+ROWS_TO_SHARE = 1 << 10
 #: Entries, about, that are transformed at a time: on the way they take several times their memory.
 ENTRIES_AT_ONCE = 1 << 21
 
@@ -130,27 +132,31 @@ class RewardModel:
     def features(self, inputs: FeatureRows, lists: QueryLists) -> Tensor:
         """What the network sees of grouped rows, on its device; made by parts, which saves memory."""
         n_rows = max(1, ENTRIES_AT_ONCE // max(1, inputs.shape[1]))
-        if len(inputs) <= n_rows or lists.n_lists == 1:
-            return self._features(inputs, lists)
-        seen: Tensor | None = None
-        for rows, part in lists.runs(n_rows):
-            made = self._features(inputs[rows], part)
-            if seen is None:
-                seen = made.new_empty(len(inputs), made.shape[1])
-            seen[rows] = made
-        assert seen is not None
+        with one_thread_each() as n_threads:
+            if n_threads > 1 and self.device.type == "cpu":
+                n_rows = min(n_rows, max(ROWS_TO_SHARE, -(-len(inputs) // n_threads)))
+            if len(inputs) <= n_rows or lists.n_lists == 1:
+                return self._features(inputs, lists)
+            width = self.transform.n_out * (2 if self.query_standardize else 1)
+            seen = torch.empty(len(inputs), width, device=self.device)
+
+            def work(run: tuple[slice, QueryLists]) -> None:
+                rows, part = run
+                seen[rows] = self._features(inputs[rows], part)
+
+            shared(work, list(lists.runs(n_rows)), n_threads if self.device.type == "cpu" else 1)
         return seen
 
     def _features(self, inputs: FeatureRows, lists: QueryLists) -> Tensor:
         # A copy: the caller's rows may be read-only, which torch warns of.
         rows = torch.tensor(np.asarray(inputs), device=self.device)
-        with torch.no_grad(), one_thread_each():
+        with torch.no_grad():
             # Logarithms round otherwise at the end of a vector; the other transforms do not.
             transformed = (
                 in_tiles(self.transform, rows) if self.transform.kind == "log" else self.transform(rows)
             )
             if not self.query_standardize:
-                return transformed
+                return transformed.contiguous()  # products of another layout round otherwise
             offsets = torch.from_numpy(lists.offsets).to(self.device)
             return torch.cat([transformed, standardize_within(transformed, offsets)], dim=1)
 

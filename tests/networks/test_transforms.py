@@ -187,6 +187,43 @@ def test_rows_are_transformed_one_by_one() -> None:
         assert (apply(transform, features) == alone).all()
 
 
+FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+@given(
+    st.lists(st.lists(FLOATS, min_size=1, max_size=40), min_size=1, max_size=4),
+    st.lists(st.one_of(FLOATS, st.just(float("nan"))), min_size=1, max_size=20),
+)
+def test_knots_are_found_as_by_numpy(columns: list[list[float]], probes: list[float]) -> None:
+    train = np.full((max(map(len, columns)), len(columns)), np.nan, dtype=np.float32)
+    for j, column in enumerate(columns):
+        train[: len(column), j] = column
+    transform = fit(train, "quantile", n_knots=8)
+    knots, width = transform.knots.numpy(), len(transform.search) // len(columns)
+    values = np.clip(np.float32(probes), knots[:, :1], knots[:, -1:])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transforms, "FEW", 0)
+        found = transforms.last_knots(transform.search, torch.from_numpy(values), transform.first)
+    found = found.numpy().reshape(values.shape)
+    for j, column in enumerate(values):
+        known = ~np.isnan(column)
+        expected = j * width + np.searchsorted(knots[j], column[known], side="right") - 1
+        assert (found[j, known] == expected).all()
+        assert (found[j] // width == j).all()  # a place of its own feature, also for NaN
+
+
+def test_many_rows_are_transformed_as_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = np.random.default_rng(0).normal(size=(3000, 5)).astype(np.float32)
+    features[::7, 2] = np.nan
+    transform = fit(features, "quantile")
+    wanted = apply(transform, features)
+    monkeypatch.setattr(transforms, "FEW", len(features) * 5 + 1)  # by torch.searchsorted
+    assert (apply(transform, features) == wanted).all()
+    monkeypatch.setattr(transforms, "FEW", 0)
+    monkeypatch.setattr(transforms, "SEARCHED_AT_ONCE", 1000)
+    assert (apply(transform, features) == wanted).all()
+
+
 def test_unknown_transform() -> None:
     with pytest.raises(ValueError, match=r"transform must be one of .*'quantile'.*; got 'rank'"):
         fit([[1.0]], "rank")
