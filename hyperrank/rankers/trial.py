@@ -183,7 +183,7 @@ def run_trial(
         epochs = factor * plan.settings.max_epochs
         rung = replace(plan, dropout=dropout, settings=replace(plan.settings, max_epochs=epochs), verbose=0)
         found = checkpoint.phase(
-            f"trial: dropout {dropout:g}", partial(_rung_utilities, trained, rung, list_weight, judge)
+            f"trial: {epochs} epochs", partial(_rung_utilities, trained, rung, list_weight, judge)
         )
         tried += [
             {"dropout": dropout, "epochs": epochs, "pull": p, "utility": _mean(u)} for p, u in found.items()
