@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmarks import machine
 from benchmarks.fronts.grid import DENSE, trade_offs
 from benchmarks.fronts.letor_sources import Mq2008
-from benchmarks.fronts.sources import MslrSample, Source, Synthetic, SyntheticShort
+from benchmarks.fronts.sources import MslrSample, Source, SourceError, Synthetic, SyntheticShort
 from benchmarks.fronts.text import markdown_table
 from hyperrank import HyperDPORanker, QueryKFold, datasets
 from hyperrank.datasets import RankingData
@@ -65,7 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     for name in options.data:
         make, n_folds = DATA[name]
-        rows = compare(make(), n_folds, options.params, options.temperatures, options.seed)
+        source = make()
+        try:
+            source.check()
+        except SourceError as error:
+            parser.error(str(error))
+        rows = compare(source, n_folds, options.params, options.temperatures, options.seed)
         print(f"\n## {name}, {n_folds} validation folds\n\n{markdown_table(rows)}", flush=True)
     print(f"\n{machine.provenance('python -m benchmarks.validation')}")
     return 0

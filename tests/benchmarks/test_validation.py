@@ -41,3 +41,10 @@ def test_from_the_command_line(few, capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert "## few, 1 validation folds" in printed
     assert "- Commit:" in printed
+
+
+def test_data_that_cannot_be_had_are_said_before_anything_is_trained(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("HYPERRANK_DATA", str(tmp_path))
+    with pytest.raises(SystemExit):
+        validation.main(["--data", "mq2008"])
+    assert "HYPERRANK_DATA" in capsys.readouterr().err.splitlines()[-1]
