@@ -37,12 +37,14 @@ format: $(READY)
 # At the lowest and at the highest versions of what the package needs: quick tests, each in an environment of its own.
 QUICK := tests/test_*.py tests/metrics tests/losses tests/networks tests/training tests/rankers tests/model_selection tests/datasets
 NEEDED := arrow,dask,fast,llm,plot,serve
+# Old libraries use what newer ones have deprecated.
+OLD := -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning -W ignore::FutureWarning
 
 test-versions: test-lowest test-highest
 
 test-lowest:
 	$(PYTHON) tests/lowest_versions.py > constraints-lowest.txt
-	$(MAKE) quick-tests WITH=.venv-lowest CONSTRAINTS=constraints-lowest.txt
+	$(MAKE) quick-tests WITH=.venv-lowest CONSTRAINTS=constraints-lowest.txt OPTIONS="$(OLD)"
 
 test-highest:
 	$(MAKE) quick-tests WITH=.venv-highest CONSTRAINTS=$(or $(HIGHEST),constraints-dev.txt)
@@ -50,7 +52,7 @@ test-highest:
 quick-tests:
 	$(PYTHON) -m venv --clear $(WITH)
 	$(WITH)/bin/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e ".[$(NEEDED)]" -r tests/requirements.txt
-	$(WITH)/bin/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not network" $(QUICK)
+	$(WITH)/bin/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not network" $(OPTIONS) $(QUICK)
 
 # What is released: it installs into an empty environment, and passes quick tests there, away from the source.
 wheel: $(READY)

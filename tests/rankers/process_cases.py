@@ -380,6 +380,8 @@ def main(rank: int, size: int, folder: Path, names: list[str]) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=size)
     warnings.simplefilter("error")
+    # Of libraries about each other, at the import in one process alone: the others would wait for it.
+    warnings.simplefilter("ignore", DeprecationWarning)
     found = {name: outcome(CASES[name]) for name in names or CASES}
     (folder / f"found{rank}.json").write_text(json.dumps(found))
     distributed.destroy_process_group()
