@@ -79,7 +79,10 @@ def test_ctrl_c_in_training(files, tmp_path):
     time.sleep(1)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
-    assert (process.returncode, stdout, stderr) == (130, "", "Interrupted.\n")
+    assert (stdout, stderr) == ("", "Interrupted.\n")
+    # Shells say 130 for both. Python ends itself by the signal where it came while text was executed as code,
+    # as imports in the first step do on a busy machine, whoever has handled it since.
+    assert process.returncode in (130, -signal.SIGINT)
     assert list(tmp_path.iterdir()) == []
 
 
