@@ -29,6 +29,9 @@ class Command(click.Command):
             raise
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
+            # Where it came while text was executed, as in imports of dataclasses, ``python -m`` would end by
+            # the signal, handled or not, until some other text has been executed (CPython's pythonrun.c).
+            exec("")
             raise click.exceptions.Exit(INTERRUPTED) from None
         except Exception as error:  # whatever it is, a shell is no place for a traceback
             if ctx.params.get("debug"):
