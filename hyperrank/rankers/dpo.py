@@ -198,7 +198,7 @@ class DPORanker(BaseRanker):
         base = self.reference_.mix(data.parts(self.reference_), weights)
         factor = self._factor(temperature)
         rewards = self._rewards(data, self._beside(weights, factor))
-        return base + np.float64(factor * self.pull_) * rewards
+        return base + np.multiply(rewards, factor * self.pull_, dtype=np.float64)
 
     def _scores_by_row(
         self, data: GroupedFeatures, mixes: MixedRows, *, temperature: float | None = None
@@ -206,7 +206,8 @@ class DPORanker(BaseRanker):
         base = mixed_by_row(data.parts(self.reference_), mixes)
         factor = self._factor(temperature)
         beside = MixedRows(self._beside(mixes.mixes, factor), mixes.index)
-        return base + np.float64(factor * self.pull_) * self._rewards_by_row(data, beside)
+        rewards = self._rewards_by_row(data, beside)
+        return base + np.multiply(rewards, factor * self.pull_, dtype=np.float64)
 
     @staticmethod
     def _factor(temperature: float | None) -> float:

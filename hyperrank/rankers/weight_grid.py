@@ -78,9 +78,9 @@ class WeightGridRanker(BaseRanker):
             if len(recipe) == 1:
                 columns += [scores[row] for row in recipe]
                 continue
-            mixed: NDArray[np.floating[Any]] = np.zeros(1)
+            mixed = np.zeros(1)
             for row, factor in _factors(recipe, scales).items():
-                mixed = mixed + factor * scores[row]
+                mixed = mixed + np.multiply(scores[row], factor, dtype=np.float64)
             columns.append(mixed)
         return np.column_stack(columns)
 
@@ -193,11 +193,11 @@ def weight_grid(weights: Any, names: tuple[str, ...]) -> NDArray[np.float64]:
     return grid
 
 
-def _factors(recipe: Mapping[int, float], scales: NDArray[np.float64] | None) -> dict[int, np.float64]:
+def _factors(recipe: Mapping[int, float], scales: NDArray[np.float64] | None) -> dict[int, float]:
     """What the scores of each model in a recipe are multiplied by; 1 for a model alone."""
     sigma = {row: 1.0 if scales is None else float(scales[row]) for row in recipe}
     mean = sum(share * sigma[row] for row, share in recipe.items())
-    return {row: np.float64(mean * share / sigma[row]) for row, share in recipe.items()}
+    return {row: mean * share / sigma[row] for row, share in recipe.items()}
 
 
 def _spelled(weights: NDArray[np.float64]) -> str:

@@ -6,6 +6,9 @@ from typing import Any
 
 __all__ = ["TrainingProgress"]
 
+#: Without epochs per second, which the time left tells: loss and score are whole in 80 columns.
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+
 
 class TrainingProgress:
     """A progress bar over epochs with loss, validation score and the time left.
@@ -33,7 +36,7 @@ class TrainingProgress:
             from tqdm.auto import tqdm
 
             shape: dict[str, Any] = {"total": self.max_epochs, "initial": self.done, "dynamic_ncols": True}
-            self.bar = tqdm(desc="training", unit="epoch", **shape)
+            self.bar = tqdm(desc="training", unit="epoch", bar_format=BAR, **shape)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -160,7 +160,9 @@ class TreeEnsemble:
             return self._direct.take(left + starts * self._direct.shape[1], mode="clip")
         wide = left.astype(np.uint64)
         lowest = wide & (~wide + np.uint64(1))
-        leaf = _LOWEST_BIT.take((lowest * _DE_BRUIJN) >> np.uint64(58), mode="clip")
+        # numpy 1 takes no unsigned positions.
+        place = ((lowest * _DE_BRUIJN) >> np.uint64(58)).view(np.int64)
+        leaf = _LOWEST_BIT.take(place, mode="clip")
         return self.leaf_value.take(leaf + starts * self.n_leaves, mode="clip")
 
 

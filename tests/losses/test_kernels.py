@@ -142,8 +142,7 @@ for kernel, constants in (
     for name in kernel.arg_names:
         default = "i32" if name.startswith("n_") or name == "top_k" else "*fp32"
         types[name] = "constexpr" if name in constants else TYPES.get(name, default)
-    places = {(kernel.arg_names.index(name),): value for name, value in constants.items()}
-    source = ASTSource(fn=kernel, signature=types, constexprs=places)
+    source = ASTSource(kernel, types, constants)
     print(len(triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm["cubin"]))
 """
 

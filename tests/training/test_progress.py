@@ -26,6 +26,15 @@ def test_a_bar_shows_loss_hypervolume_and_time_left(capfd: pytest.CaptureFixture
     assert re.search(r"\[\d\d:\d\d<\d\d:\d\d", last)
 
 
+def test_all_is_shown_in_eighty_columns(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    last = shown(1, capfd).rstrip("\n").split("\r")[-1]
+    assert len(last) <= 80
+    assert last.endswith("hypervolume=0.1235]")
+
+
 def test_without_validation_there_is_no_hypervolume_to_show(capfd: pytest.CaptureFixture[str]) -> None:
     found = shown(1, capfd, evaluates=False)
     assert "loss=" in found
