@@ -6,6 +6,7 @@ import importlib
 import json
 import re
 import signal
+import threading
 import time
 
 import httpx
@@ -110,6 +111,36 @@ def test_faults_say_nothing_of_the_inside(serve, saved):
     assert answer.status_code == 500
     assert list(answer.json()) == ["error"]
     assert "secret" not in answer.text
+
+
+def test_others_are_answered_while_every_thread_is_busy(serve, saved):
+    """An event holds the ranking back, so that the order of things is no matter of speed."""
+    settings = serve.Settings(threads=2)
+    app = serve.create_app(saved, settings)
+    predict, go_on = app.state.model.ranker.predict, threading.Event()
+    busy = threading.Semaphore(0)
+
+    def held_back(X, **given):
+        busy.release()
+        assert go_on.wait(PATIENCE)
+        return predict(X, **given)
+
+    app.state.model.ranker.predict = held_back
+
+    async def ask() -> None:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+            post = {"url": "/rank", "content": BODY, "headers": {"content-type": "application/json"}}
+            asked = [asyncio.create_task(client.post(**post)) for _ in range(settings.threads + 3)]
+            try:
+                for _ in range(settings.threads):
+                    assert await asyncio.to_thread(busy.acquire, timeout=PATIENCE)
+                assert (await client.get("/health")).status_code == 200
+                assert not any(task.done() for task in asked)
+            finally:
+                go_on.set()
+            assert [(await task).status_code for task in asked] == [200] * len(asked)
+
+    asyncio.run(ask())
 
 
 def test_scores_that_are_no_numbers_are_refused(serve, saved):
