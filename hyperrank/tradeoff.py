@@ -88,7 +88,8 @@ class Selection:
         return self.evidence
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.array(self.weights, dtype=dtype, copy=copy)
+        # NumPy 1 knows no copy=None.
+        return np.array(self.weights, dtype=dtype, copy=True if copy is None else copy)
 
     def __repr__(self) -> str:
         table = pd.DataFrame({"weight": self.weights, "value": self.values})

@@ -11,7 +11,8 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from datetime import timedelta
@@ -22,8 +23,8 @@ import torch
 from numpy.typing import NDArray
 from torch import distributed, nn
 
-from hyperrank.boosters import booster_threads
 from hyperrank.files import packed, unpacked
+from hyperrank.training.first_process import all_threads, interrupting
 from hyperrank.training.shards import EmptyShare, dealt
 
 __all__ = ["Alone", "OtherProcessError", "Together", "alone", "current", "joined", "local_device"]
@@ -92,6 +93,8 @@ class Together(Alone):
         _wait_for_all()
         self.control = distributed.new_group(backend="gloo", timeout=PATIENCE)
         self.gradients: Any = None
+        #: What was exchanged last, for `close`.
+        self.exchanged: deque[Sequence[torch.Tensor]] = deque(maxlen=8)
         #: Whether all know that the fit is over, or cannot be told.
         self.is_told = False
         self.is_interrupted = False
@@ -111,6 +114,7 @@ class Together(Alone):
         if self.is_interrupted and state < INTERRUPTED and not self.holds_interrupts:
             state = INTERRUPTED
         worst = torch.tensor([state])
+        self.exchanged.append([worst])
         try:
             distributed.all_reduce(worst, distributed.ReduceOp.MAX, group=self.control)
         except RuntimeError as error:
@@ -162,7 +166,7 @@ class Together(Alone):
             received: T = unpacked(self._received())
             return received
         try:
-            with alone(), _all_threads(), nullcontext() if self.holds_interrupts else _interrupting():
+            with alone(), all_threads(), nullcontext() if self.holds_interrupts else interrupting():
                 value = work()
         except KeyboardInterrupt:
             self.roll_call(INTERRUPTED)
@@ -189,14 +193,17 @@ class Together(Alone):
         """The sum of the processes' values."""
         self.roll_call()
         total = torch.from_numpy(np.array(values))
+        self.exchanged.append([total])
         distributed.all_reduce(total, group=self.control)
         return total.numpy()
 
     def gathered(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
         """The values of each process, shape (size, n)."""
         self.roll_call()
-        parts = [torch.empty(len(values), dtype=torch.int64) for _ in range(self.size)]
-        distributed.all_gather(parts, torch.from_numpy(values), group=self.control)
+        given = torch.from_numpy(values)
+        parts = [torch.empty_like(given) for _ in range(self.size)]
+        self.exchanged.append([given, *parts])
+        distributed.all_gather(parts, given, group=self.control)
         return torch.stack(parts).numpy()
 
     def own(self, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -228,10 +235,15 @@ class Together(Alone):
             ) from error
 
     def close(self) -> None:
-        """Leave the groups that this fit made."""
+        """Leave the groups that this fit made.
+
+        What was exchanged last outlives them: torch 2.6 holds the interpreter's lock while the end of a group
+        waits for its threads, and they want the lock to free a tensor that nobody else holds.
+        """
         for group in (self.gradients, self.control):
             if group is not None:
                 distributed.destroy_process_group(group)
+        self.gradients = self.control = None
 
     def _gathered(self, text: str) -> list[str]:
         """What each process says."""
@@ -239,24 +251,29 @@ class Together(Alone):
         content = text.encode()[:ERROR_BYTES]
         said[: len(content)] = torch.tensor(list(content), dtype=torch.uint8)
         parts = [torch.empty_like(said) for _ in range(self.size)]
+        self.exchanged.append([said, *parts])
         distributed.all_gather(parts, said, group=self.control)
         return [part.numpy().tobytes().rstrip(b"\0").decode(errors="ignore") for part in parts]
 
     def _send(self, content: bytes) -> None:
-        distributed.broadcast(torch.tensor([len(content)]), 0, group=self.control)
+        self._broadcast(torch.tensor([len(content)]))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # bytes cannot be written to, and nobody does
             held = torch.frombuffer(content, dtype=torch.uint8)
         for part in held.split(AT_ONCE):
-            distributed.broadcast(part, 0, group=self.control)
+            self._broadcast(part)
 
     def _received(self) -> bytes:
         size = torch.zeros(1, dtype=torch.int64)
-        distributed.broadcast(size, 0, group=self.control)
+        self._broadcast(size)
         held = torch.empty(int(size), dtype=torch.uint8)
         for part in held.split(AT_ONCE):
-            distributed.broadcast(part, 0, group=self.control)
+            self._broadcast(part)
         return held.numpy().tobytes()
+
+    def _broadcast(self, tensor: torch.Tensor) -> None:
+        self.exchanged.append([tensor])
+        distributed.broadcast(tensor, 0, group=self.control)
 
 
 _ALONE = Alone()
@@ -347,39 +364,6 @@ def _deferring(group: Together) -> Iterator[None]:
         group.is_interrupted = True
 
     signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _all_threads() -> Iterator[None]:
-    """The threads of all processes of this machine, for work that the others wait for.
-
-    Each of them may have been held to its share, as by torchrun, which sets ``OMP_NUM_THREADS=1``.
-    """
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", 0))
-    if not here:
-        yield
-        return
-    before = torch.get_num_threads()
-    n = min(os.cpu_count() or 1, here * before)
-    torch.set_num_threads(n)
-    try:
-        with booster_threads(n):
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def _interrupting() -> Iterator[None]:
-    """Ctrl-C at once, for work that the others wait for."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:
