@@ -81,8 +81,7 @@ class QueryLists:
         starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]])).astype(np.int64)
         codes, first = _first_appearance_codes(values[starts])
         if len(first) == len(starts):  # each id is one run: already grouped
-            order = np.arange(len(values), dtype=np.int64)
-            return cls(order, np.append(starts, len(values)), values[starts])
+            return cls._of_grouped(np.append(starts, len(values)), values[starts])
         row_codes = np.repeat(codes, np.diff(np.append(starts, len(values))))
         sizes = np.bincount(row_codes, minlength=len(first))
         order = np.argsort(row_codes, kind="stable")
@@ -117,7 +116,14 @@ class QueryLists:
         names = np.arange(len(counts), dtype=np.int64) if ids is None else np.asarray(ids)
         if len(names) != len(counts):
             raise ValueError(f"ids has {len(names)} entries for {len(counts)} lists.")
-        return cls(np.arange(offsets[-1], dtype=np.int64), offsets, names)
+        return cls._of_grouped(offsets, names)
+
+    @classmethod
+    def _of_grouped(cls, offsets: NDArray[np.int64], ids: NDArray[Any]) -> QueryLists:
+        """Lists of rows that stand in their place."""
+        lists = cls(np.arange(offsets[-1], dtype=np.int64), offsets, ids)
+        vars(lists)["is_grouped"] = True  # known, so no pass over the rows need find it
+        return lists
 
     @property
     def n_rows(self) -> int:

@@ -57,21 +57,9 @@ class Block:
         return self.part.lists.offsets[:-1][self.which]
 
     @cached_property
-    def rows(self) -> NDArray[np.int64]:
-        """Grouped rows of the padded lists, shape (B, P); they run on into other lists in the padding."""
-        return self.starts[:, None] + np.arange(self.width)
-
-    @cached_property
-    def padding(self) -> NDArray[np.bool_]:
-        """Where there is no document, shape (B, P)."""
-        return np.arange(self.width) >= self.sizes[:, None]
-
-    @cached_property
     def labels(self) -> NDArray[np.float64]:
         """Labels of the padded lists, shape (B, m, P); 0 in the padding."""
-        labels = _tile(self.part.labels, self.rows)
-        np.copyto(labels, 0.0, where=self.padding[:, None, :])
-        return labels
+        return self._padded(self.part.labels, 0.0)
 
     @cached_property
     def highest(self) -> NDArray[np.float64]:
@@ -88,9 +76,7 @@ class Block:
 
     def scores(self, columns: slice) -> NDArray[Any]:
         """Scores of the padded lists as a fresh array, shape (B, K, P); minus infinity in the padding."""
-        scores = _tile(self.part.scores, self.rows, columns)
-        np.copyto(scores, -np.inf, where=self.padding[:, None, :])
-        return scores
+        return self._padded(self.part.scores[:, columns], -np.inf)
 
     def ranked_labels(self, columns: slice, ties: Literal["order", "worst"] = "order") -> NDArray[np.float64]:
         """Labels by rank, shape (B, K, m, depth); 0 beyond the end of a list."""
@@ -103,6 +89,15 @@ class Block:
             beyond = np.arange(self.depth) >= self.sizes[:, None]
             np.copyto(ranked, 0.0, where=beyond[:, None, None, :])
         return ranked
+
+    def _padded(self, values: NDArray[Any], padding: float) -> NDArray[Any]:
+        """Grouped values (n, C) of the lists as a fresh array, shape (B, C, P)."""
+        tile = _windows(values, self.starts, self.width)
+        # No list is shorter than the shortest, so there is nothing to pad up to there.
+        first = int(self.sizes.min())
+        beyond = np.arange(first, self.width) >= self.sizes[:, None]
+        np.copyto(tile[:, :, first:], padding, where=beyond[:, None, :])
+        return tile
 
     def _worst_ranked(self, scores: NDArray[Any]) -> NDArray[np.float64]:
         """Labels by rank where of tied documents the lower labels come first.
@@ -160,9 +155,17 @@ def _pick(values: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[Any]:
     return np.asarray(values.reshape(-1).take(firsts + positions, mode="clip"))
 
 
-def _tile(values: NDArray[Any], rows: NDArray[np.int64], columns: slice = slice(None)) -> NDArray[Any]:
-    """Rows (B, P) of values (n, C) as a fresh array of shape (B, C, P)."""
-    if values.shape[1] == 1:
-        return values[:, 0].take(rows, mode="clip")[:, None, :]
-    inside = np.minimum(rows, len(values) - 1)
-    return np.ascontiguousarray(values[inside, columns].transpose(0, 2, 1))
+def _windows(values: NDArray[Any], starts: NDArray[np.int64], width: int) -> NDArray[Any]:
+    """Rows of values (n, C) from each start on as a fresh array, shape (B, C, P).
+
+    Windows are copied whole, several times as fast as row by row. One that would run off the end is copied as
+    far as there are rows, and what follows is any other value.
+    """
+    last = len(values) - width
+    by_row, by_column = values.strides
+    shape, strides = (last + 1, values.shape[1], width), (by_row, by_column, by_row)
+    windows = np.lib.stride_tricks.as_strided(values, shape, strides, writeable=False)
+    tile = np.ascontiguousarray(windows[np.minimum(starts, last)])
+    for i in np.flatnonzero(starts > last):
+        tile[i, :, : len(values) - starts[i]] = values[starts[i] :].T
+    return tile

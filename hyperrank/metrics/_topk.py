@@ -40,13 +40,13 @@ def top_positions(scores: NDArray[Any], k: int) -> NDArray[np.int64]:
 
 def _by_passes(scores: NDArray[Any], k: int) -> NDArray[np.int64]:
     """Take the maximum k times; of equals ``argmax`` finds the first."""
-    rows = np.arange(len(scores))
-    positions = np.empty((len(scores), k), dtype=np.int64)
-    for rank in range(k):
-        best = scores.argmax(axis=1)
-        positions[:, rank] = best
-        scores[rows, best] = -np.inf
-    return positions
+    flat = scores.reshape(-1)
+    firsts = np.arange(0, scores.size, scores.shape[1])
+    positions = np.empty((k, len(scores)), dtype=np.int64)
+    for best in positions:
+        scores.argmax(axis=1, out=best)
+        flat[firsts + best] = -np.inf
+    return positions.T
 
 
 def _by_sorting(scores: NDArray[Any]) -> NDArray[np.int64]:

@@ -104,14 +104,15 @@ def ndcg(
 
 def _ndcg_of_block(block: Block, columns: slice, chosen: Convention, no_gain: float) -> NDArray[np.float64]:
     """NDCG of the lists of a block, shape (B, K, m)."""
-    highest = block.highest[:, None, :, None]
+    best = block.best_labels[:, None]
+    highest = best[..., :1]
     discounts = _discounts(block.depth)
     if chosen.ties == "average":
         reached = _expected_dcg(block, columns, _gains(block.labels[:, None], highest, chosen.gain)[:, 0])
     else:
         ranked = block.ranked_labels(columns, chosen.ties)
         reached = _gains(ranked, highest, chosen.gain) @ discounts
-    ideal = _gains(block.best_labels[:, None], highest, chosen.gain) @ discounts
+    ideal = _gains(best, highest, chosen.gain) @ discounts
     values = np.full_like(reached, no_gain)
     np.divide(reached, ideal, out=values, where=ideal > 0)
     # Sums of the same gains in another order may exceed the ideal by a rounding.
@@ -126,8 +127,12 @@ def _gains(labels: NDArray[np.float64], highest: NDArray[np.float64], gain: Gain
     """Give gains as fractions of the highest label's scale: NDCG is the same, and nothing overflows."""
     if gain == "linear":
         return labels / np.where(highest > 0, highest, 1.0)
-    # (2^z - 1) / 2^highest, written so that small labels keep their digits.
-    return np.asarray(-np.expm1(labels * -math.log(2)) * np.exp2(labels - highest))
+    # (2^z - 1) / 2^highest: from z = 1 on the difference loses no digits, and below it would lose them.
+    gains = np.exp2(labels - highest) - np.exp2(-highest)
+    low = (labels > 0) & (labels < 1)
+    if low.any():
+        np.copyto(gains, np.expm1(labels * math.log(2)) * np.exp2(-highest), where=low)
+    return np.asarray(gains)
 
 
 def _expected_dcg(block: Block, columns: slice, gains: NDArray[np.float64]) -> NDArray[np.float64]:
