@@ -22,12 +22,12 @@ class QueryLists:
 
     Parameters
     ----------
-    order : ndarray of shape (n_rows,), int64
-        ``rows[order]`` is grouped by query.
     offsets : ndarray of shape (n_lists + 1,), int64
         List ``q`` is ``rows[order][offsets[q]:offsets[q + 1]]``.
     ids : ndarray of shape (n_lists,)
         The query id of each list.
+    moved : ndarray of shape (n_rows,), int64, optional
+        ``rows[moved]`` is grouped by query; None where the rows are grouped as they stand.
 
     Examples
     --------
@@ -42,9 +42,9 @@ class QueryLists:
     [10.0, 20.0, 30.0]
     """
 
-    order: NDArray[np.int64]
     offsets: NDArray[np.int64]
     ids: NDArray[Any]
+    moved: NDArray[np.int64] | None = None
 
     @classmethod
     def from_qid(cls, qid: ArrayLike | Sequence[Hashable] | None, n_rows: int | None = None) -> QueryLists:
@@ -77,15 +77,15 @@ class QueryLists:
                 f"qid has {len(values)} entries, but there are {n_rows} rows: give one id per row."
             )
         if len(values) == 0:
-            return cls(np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64), values)
-        starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]])).astype(np.int64)
+            return cls(np.zeros(1, dtype=np.int64), values)
+        starts = np.concatenate([[0], np.flatnonzero(values[1:] != values[:-1]) + 1])
         codes, first = _first_appearance_codes(values[starts])
         if len(first) == len(starts):  # each id is one run: already grouped
-            return cls._of_grouped(np.append(starts, len(values)), values[starts])
+            return cls(np.append(starts, len(values)), values[starts])
         row_codes = np.repeat(codes, np.diff(np.append(starts, len(values))))
         sizes = np.bincount(row_codes, minlength=len(first))
         order = np.argsort(row_codes, kind="stable")
-        return cls(order, _offsets(sizes), values[starts][first])
+        return cls(_offsets(sizes), values[starts][first], order)
 
     @classmethod
     def from_sizes(cls, sizes: ArrayLike, ids: NDArray[Any] | None = None) -> QueryLists:
@@ -116,19 +116,17 @@ class QueryLists:
         names = np.arange(len(counts), dtype=np.int64) if ids is None else np.asarray(ids)
         if len(names) != len(counts):
             raise ValueError(f"ids has {len(names)} entries for {len(counts)} lists.")
-        return cls._of_grouped(offsets, names)
-
-    @classmethod
-    def _of_grouped(cls, offsets: NDArray[np.int64], ids: NDArray[Any]) -> QueryLists:
-        """Lists of rows that stand in their place."""
-        lists = cls(np.arange(offsets[-1], dtype=np.int64), offsets, ids)
-        vars(lists)["is_grouped"] = True  # known, so no pass over the rows need find it
-        return lists
+        return cls(offsets, names)
 
     @property
     def n_rows(self) -> int:
         """Number of rows in all lists."""
-        return len(self.order)
+        return int(self.offsets[-1])
+
+    @cached_property
+    def order(self) -> NDArray[np.int64]:
+        """``rows[order]`` is grouped by query, shape (n_rows,)."""
+        return np.arange(self.n_rows, dtype=np.int64) if self.moved is None else self.moved
 
     @property
     def n_lists(self) -> int:
@@ -155,10 +153,10 @@ class QueryLists:
         """The same lists for rows that have been grouped."""
         return self if self.is_grouped else QueryLists.from_sizes(self.sizes, ids=self.ids)
 
-    @cached_property
+    @property
     def is_grouped(self) -> bool:
         """Whether the caller's rows were grouped already, so that grouping moves nothing."""
-        return bool((self.order[1:] > self.order[:-1]).all())
+        return self.moved is None
 
     def group(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Bring rows of the caller's order into grouped order.
@@ -175,7 +173,7 @@ class QueryLists:
         """
         if len(rows) != self.n_rows:
             raise ValueError(f"{len(rows)} rows given, but the query lists have {self.n_rows}.")
-        return rows if self.is_grouped else rows[self.order]
+        return rows if self.moved is None else rows[self.moved]
 
     def ungroup(self, values: NDArray[Any]) -> NDArray[Any]:
         """Bring values of grouped rows back into the caller's order.
@@ -192,10 +190,10 @@ class QueryLists:
         """
         if len(values) != self.n_rows:
             raise ValueError(f"{len(values)} values given, but the query lists have {self.n_rows} rows.")
-        if self.is_grouped:
+        if self.moved is None:
             return values
         restored = np.empty_like(values)
-        restored[self.order] = values
+        restored[self.moved] = values
         return restored
 
     def take(self, which: ArrayLike) -> tuple[NDArray[np.int64], QueryLists]:

@@ -162,10 +162,16 @@ def _windows(values: NDArray[Any], starts: NDArray[np.int64], width: int) -> NDA
     far as there are rows, and what follows is any other value.
     """
     last = len(values) - width
-    by_row, by_column = values.strides
-    shape, strides = (last + 1, values.shape[1], width), (by_row, by_column, by_row)
-    windows = np.lib.stride_tricks.as_strided(values, shape, strides, writeable=False)
-    tile = np.ascontiguousarray(windows[np.minimum(starts, last)])
+    inside = np.minimum(starts, last)
+    if values.shape[1] == 1 and values.flags.c_contiguous:
+        # A window as one value of so many bytes: one copy for each in place of one for each row.
+        whole = np.ndarray(last + 1, f"V{width * values.itemsize}", values.data, strides=(values.itemsize,))
+        tile = whole[inside].view(values.dtype).reshape(-1, 1, width)
+    else:
+        by_row, by_column = values.strides
+        shape, strides = (last + 1, values.shape[1], width), (by_row, by_column, by_row)
+        windows = np.lib.stride_tricks.as_strided(values, shape, strides, writeable=False)
+        tile = np.ascontiguousarray(windows[inside])
     for i in np.flatnonzero(starts > last):
         tile[i, :, : len(values) - starts[i]] = values[starts[i] :].T
     return tile
