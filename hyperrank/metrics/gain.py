@@ -16,6 +16,9 @@ from hyperrank.metrics.conventions import Convention, Empty, Gain, Ties, resolve
 
 __all__ = ["ndcg"]
 
+#: Gains of the grades 0 to 31, which most labels are; to the bit what exp2 gives, and several times as fast.
+GRADE_GAINS = np.exp2(np.arange(32)) - 1.0
+
 
 def ndcg(
     scores: ArrayLike,
@@ -127,6 +130,10 @@ def _gains(labels: NDArray[np.float64], highest: NDArray[np.float64], gain: Gain
     """Give gains as fractions of the highest label's scale: NDCG is the same, and nothing overflows."""
     if gain == "linear":
         return labels / np.where(highest > 0, highest, 1.0)
+    if highest.max() < len(GRADE_GAINS):
+        grades = labels.astype(np.int64)
+        if (grades == labels).all():
+            return np.asarray(GRADE_GAINS.take(grades) * np.exp2(-highest))
     # (2^z - 1) / 2^highest: from z = 1 on the difference loses no digits, and below it would lose them.
     gains = np.exp2(labels - highest) - np.exp2(-highest)
     low = (labels > 0) & (labels < 1)
