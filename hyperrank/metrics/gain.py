@@ -16,7 +16,7 @@ from hyperrank.metrics.conventions import Convention, Empty, Gain, Ties, resolve
 
 __all__ = ["ndcg"]
 
-#: Gains of the grades 0 to 31, which most labels are; to the bit what exp2 gives, and several times as fast.
+#: Gains of the grades 0 to 31, which nearly all labels are: looked up several times as fast as computed.
 GRADE_GAINS = np.exp2(np.arange(32)) - 1.0
 
 
@@ -138,7 +138,8 @@ def _gains(labels: NDArray[np.float64], highest: NDArray[np.float64], gain: Gain
     gains = np.exp2(labels - highest) - np.exp2(-highest)
     low = (labels > 0) & (labels < 1)
     if low.any():
-        np.copyto(gains, np.expm1(labels * math.log(2)) * np.exp2(-highest), where=low)
+        small = np.minimum(labels, 1.0)
+        np.copyto(gains, np.expm1(small * math.log(2)) * np.exp2(-highest), where=low)
     return np.asarray(gains)
 
 

@@ -99,6 +99,24 @@ def test_tiny_labels_keep_their_digits():
     assert ndcg(scores, labels) == pytest.approx(ndcg(scores, labels, gain="linear"), rel=1e-12)
 
 
+def test_tiny_and_huge_labels_beside_each_other():
+    labels, scores = np.array([[2e30, 0.5], [1e30, 3.0], [0.0, 1e-3]]), [2.0, 3.0, 1.0]
+    found = ndcg(scores, labels)
+    assert found[0] == pytest.approx(1 / math.log2(3))
+    assert found[1] == pytest.approx(ndcg_of_list(np.array(scores), labels[:, 1]), rel=1e-14)
+
+
+@pytest.mark.parametrize("other", [0.5, 33.0])
+def test_whole_grades_are_worth_the_same_in_any_company(other):
+    # Gains of small whole grades are looked up where all of a tile are such, and computed elsewhere.
+    rng = np.random.default_rng(8)
+    labels, scores = rng.integers(0, 32, size=(50, 20)).astype(float), rng.normal(size=(50, 20))
+    alone = [ndcg(scores[i], labels[i]) for i in range(50)]
+    labels, scores = np.append(labels, np.full(20, other)), np.append(scores, np.arange(20.0))
+    beside = ndcg(scores, labels, qid=np.repeat(np.arange(51), 20), per_query=True)
+    np.testing.assert_allclose(beside[:50], alone, rtol=1e-14)
+
+
 def test_negative_infinity_is_no_rank_for_the_most_negative_score():
     lowest = -np.finfo(float).max
     assert ndcg([lowest, lowest, lowest], [0, 1, 0], k=2) == pytest.approx(1 / math.log2(3))
