@@ -164,8 +164,9 @@ def _windows(values: NDArray[Any], starts: NDArray[np.int64], width: int) -> NDA
     """
     last = len(values) - width
     inside = np.minimum(starts, last)
-    if values.shape[1] == 1 and values.flags.c_contiguous:
-        # A window as one value of so many bytes: one copy for each in place of one for each row.
+    if len(starts) > 1 and values.shape[1] == 1 and values.flags.c_contiguous:
+        # A window as one value of so many bytes: one copy for each in place of one for each row. One list
+        # alone may have more bytes than NumPy knows of a value.
         whole = np.ndarray(last + 1, f"V{width * values.itemsize}", values.data, strides=(values.itemsize,))
         tile = whole[inside].view(values.dtype).reshape(-1, 1, width)
     else:
