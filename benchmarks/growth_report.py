@@ -30,10 +30,10 @@ half of the range (logarithmically; at least the last two points), in brackets t
 
 - HyperDPORanker: fit of the default, {EPOCHS} epochs without early stopping, batches of {BATCH_DOCS}
   documents (the defaults of both change with the rows), 4 draws of weights; it holds all trade-offs. Its
-  reference is one LightGBM booster per objective.
+  reference is a pair of LightGBM boosters per objective, lambdarank and a regression on the grades.
 - HyperDPORanker, reference=None: the network alone.
 - LightGBM, one booster per objective: `MixedScoresRanker`, lambdarank, 200 rounds of 7 leaves; it too holds
-  all trade-offs, and is what the first line's reference costs.
+  all trade-offs.
 - LightGBM, one booster per trade-off: `LightGBMScalarizationRanker`, the gradients of all objectives mixed
   at one trade-off, 200 rounds of 7 leaves; k trade-offs cost k times that. LightGBM alone refuses queries of
   more than 10,000 rows.
