@@ -220,7 +220,7 @@ def _read_mapped(
         lists = QueryLists.from_qid(ids, len(X))
     if ref_scores is not None:
         ref_scores = read_scores(ref_scores, len(X), name=f"ref_scores{suffix}")
-    rows = MappedRows(X, None if lists.is_grouped else lists.order)
+    rows = MappedRows(X, lists.moved)
     return GroupedFeatures(rows, lists, MappedRows(X), ref_scores)
 
 
