@@ -25,7 +25,6 @@ from benchmarks.machine import current_memory_bytes, peak_memory_bytes, reset_pe
 from hyperrank import (
     HyperDPORanker,
     LightGBMScalarizationRanker,
-    LinearScalarizationRanker,  # noqa: F401
     MixedScoresRanker,
 )
 from hyperrank.datasets import make_multilabel_ranking

@@ -127,7 +127,7 @@ def _predict_memory(folder: Path, point: Point) -> dict[str, float]:
 
 def _small_ranker(point: Point) -> HyperDPORanker:
     """A ranker of few rows; what is imported and compiled once per process has been, too."""
-    from hyperrank import HyperDPORanker  # not for what needs no torch, whose memory it would be
+    from hyperrank import HyperDPORanker
 
     X, Y, qid = made_in_memory(min(FIT_ROWS, point.rows), point.features)
     return HyperDPORanker(**params_of(point)).fit(X, Y, qid=qid)

@@ -19,7 +19,7 @@ __all__ = ["measured_fit", "trains_together"]
 
 def trains_together() -> bool:
     """Whether this version trains one ranker in several processes."""
-    return importlib.util.find_spec("hyperrank.training.processes") is not None
+    return importlib.util.find_spec("hyperrank.training.distributed") is not None
 
 
 def measured_fit(store: Path, folder: Path, n: int, params: dict[str, Any]) -> dict[str, float]:

@@ -113,7 +113,7 @@ def phases_of(fitted: Fitted, n: int, repetitions: int) -> dict[str, float]:
     import torch
 
     from hyperrank.lists import QueryLists
-    from hyperrank.networks.within_list import join_standardized, standardize_within
+    from hyperrank.networks.query_normalization import join_standardized, standardize_within
 
     ranker: Any = fitted.ranker
     X, model = fitted.X[:n], ranker.model_

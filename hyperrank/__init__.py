@@ -14,10 +14,9 @@ from hyperrank._version import __version__
 
 if TYPE_CHECKING:
     from hyperrank import alignment, datasets, export, losses, metrics, model_selection, networks, simplex
-    from hyperrank.assigned import PerQuery, PerRow
-    from hyperrank.explaining import Explanation
+    from hyperrank.explain import Explanation
     from hyperrank.files import ModelFileError
-    from hyperrank.front import ParetoFront
+    from hyperrank.front.pareto_front import ParetoFront
     from hyperrank.lists import QueryLists
     from hyperrank.model_selection import (
         QueryKFold,
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
         SpecializedRanker,
         load,
     )
+    from hyperrank.weights import PerQuery, PerRow
 
 __all__ = [
     "Explanation",
@@ -71,7 +71,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Explanation": "hyperrank.explaining",
+    "Explanation": "hyperrank.explain",
     "ExplanationDisplay": "hyperrank.plots",
     "HyperDPORanker": "hyperrank.rankers",
     "LightGBMScalarizationRanker": "hyperrank.rankers",
@@ -81,8 +81,8 @@ _HOMES = {
     "ModelFileError": "hyperrank.files",
     "ParetoFront": "hyperrank.front",
     "ParetoFrontDisplay": "hyperrank.plots",
-    "PerQuery": "hyperrank.assigned",
-    "PerRow": "hyperrank.assigned",
+    "PerQuery": "hyperrank.weights",
+    "PerRow": "hyperrank.weights",
     "QueryKFold": "hyperrank.model_selection",
     "QueryLists": "hyperrank.lists",
     "QueryShuffleSplit": "hyperrank.model_selection",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hyperrank import HyperDPORanker, LightGBMScalarizationRanker, MixedScoresRanker, QueryLists, datasets
-from hyperrank.booster_search import ROUNDS, is_search, search_booster_params, search_mixed_scores
+from hyperrank.boosters.search import ROUNDS, is_search, search_booster_params, search_mixed_scores
 from hyperrank.metrics import parse_metric
 
 NDCG = parse_metric("ndcg@10")
@@ -93,7 +93,7 @@ def test_too_few_queries_or_labels_take_the_first_candidate(grouped):
     ids=["mixed scores", "mixed labels", "over boosters", "over a booster"],
 )
 def test_rankers_take_what_is_found(ranker, grouped, monkeypatch):
-    monkeypatch.setattr("hyperrank.booster_search.ROUNDS", (2, 4))
+    monkeypatch.setattr("hyperrank.boosters.search.ROUNDS", (2, 4))
     X, Y, lists = grouped
     ranker.set_params(booster_params="search", random_state=0).fit(X, Y, qid=lists.index)
     assert ranker.booster_search_.params["num_boost_round"] in (2, 4)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from hyperrank.boosters import booster_text, booster_threads, fit_booster, growing
-from hyperrank.boosters.threads import held_to, scoring_threads
+from hyperrank.boosters import booster_text, booster_threads, fit_booster
+from hyperrank.boosters import training as growing
+from hyperrank.boosters.scoring import held_to, scoring_threads
 from hyperrank.lists import QueryLists
 
 

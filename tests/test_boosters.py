@@ -8,14 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hyperrank.boosters import (
-    booster_grades,
-    booster_scores,
-    cross_fitted_scores,
-    fit_booster,
-    fit_boosters,
-    growing,
-)
+from hyperrank.boosters import booster_grades, booster_scores, cross_fitted_scores, fit_booster, fit_boosters
+from hyperrank.boosters import training as growing
 from hyperrank.lists import QueryLists
 
 FAST = {"num_boost_round": 12, "min_data_in_leaf": 5}

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperrank.aims import bulge
-from hyperrank.bootstrap import resampled_means
 from hyperrank.front import ParetoFront
+from hyperrank.front.bootstrap import resampled_means
+from hyperrank.front.criteria import bulge
 from hyperrank.simplex import lattice
 
 NAMES = ["relevance", "clicks", "margin"]
@@ -166,7 +166,7 @@ def naive_means(values: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
 @pytest.mark.parametrize("by_label", [True, False])
 @pytest.mark.parametrize("at_once", [7, 100, 4_000_000])
 def test_resampled_means_are_those_of_drawing_queries(by_label, at_once, monkeypatch):
-    monkeypatch.setattr("hyperrank.bootstrap.ENTRIES_AT_ONCE", at_once)
+    monkeypatch.setattr("hyperrank.front.bootstrap.ENTRIES_AT_ONCE", at_once)
     rng = np.random.default_rng(0)
     values, other = rng.random((4, 30, 2)), rng.random((1, 30, 3))
     gone = rng.random((1 if by_label else 4, 30, 2)) < 0.3

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperrank.mapped import MappedRows, forget_pages, is_mapped, rows, stays_mapped, with_columns
+from hyperrank import memmap as rows
+from hyperrank.memmap import MappedRows, forget_pages, is_mapped, stays_mapped, with_columns
 
 
 @pytest.fixture

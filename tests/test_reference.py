@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression
 from hyperrank import HyperDPORanker, MixedScoresRanker, QueryLists, datasets
 from hyperrank.boosters import booster_scores, fit_booster
 from hyperrank.lists import within_list_deviation
-from hyperrank.networks.within_list import join_standardized
+from hyperrank.networks.query_normalization import join_standardized
 from hyperrank.reference.boosters import PAIR_PARAMS
 
 FEW_TREES = {"num_boost_round": 10, "num_leaves": 5, "min_data_in_leaf": 5}

@@ -6,9 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperrank.boosters import BoosterSet, booster_scores, booster_text
+from hyperrank.boosters import (
+    MAX_LEAVES,
+    BoosterSet,
+    BoosterTextError,
+    TreeEnsemble,
+    booster_scores,
+    booster_text,
+    read_booster_text,
+)
 from hyperrank.datasets import make_multilabel_ranking
-from hyperrank.trees import MAX_LEAVES, BoosterTextError, TreeEnsemble, read_booster_text
 
 DATA = make_multilabel_ranking(n_queries=40, list_size=(5, 40), n_features=6, random_state=0)
 

@@ -20,7 +20,7 @@ from hyperrank.alignment.rewards import policy_log_probs, preference_accuracy
 from hyperrank.alignment.saving import load_aligner, save_aligner
 from hyperrank.alignment.seeding import drawn_seed, seeded
 from hyperrank.alignment.tokens import Encoder
-from hyperrank.assigned import PerRow
+from hyperrank.weights import PerRow
 
 __all__ = ["AlignedModel"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["DEFAULT_TEXT", "starting_vectors"]
+__all__ = ["starting_vectors"]
 
 #: What the model reads as its first instruction, before anything is trained.
 DEFAULT_TEXT = "Answer what follows as well as you can. "

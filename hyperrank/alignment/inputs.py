@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hyperrank.assigned import PerRow, in_order
 from hyperrank.simplex import as_weights
+from hyperrank.weights import PerRow, in_order
 
 __all__ = ["Prompt", "check_texts", "read_labels", "read_weights"]
 

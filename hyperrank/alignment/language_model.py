@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from hyperrank.alignment.batches import TokenBatch
 from hyperrank.alignment.token_loss import cross_entropy, token_log_probs
-from hyperrank.losses.segments import segment_sum
+from hyperrank.losses._segments import segment_sum
 
 __all__ = ["LanguageModel"]
 

@@ -9,7 +9,7 @@ from typing import Any
 from hyperrank.alignment.checkpoints import RunState, arrays, optimiser_arrays, restore_optimiser
 from hyperrank.alignment.progress import StepBar
 from hyperrank.alignment.steps import Steps
-from hyperrank.training.schedule import warmup_cosine
+from hyperrank.training.step import warmup_cosine
 
 __all__ = ["Callback", "run"]
 

@@ -19,7 +19,7 @@ from hyperrank.alignment.progress import StepBar
 from hyperrank.alignment.tokens import TokenLists
 from hyperrank.files import ModelFileError, read_model_file, write_model_file
 
-__all__ = ["CACHE_CLASS", "reference_log_probs"]
+__all__ = ["reference_log_probs"]
 
 #: Lists per file: what an interruption can cost, and what longer data do not share with shorter ones.
 BLOCK_LISTS = 1024

@@ -1,6 +1,17 @@
 """LightGBM rankers on our lists: any labels, any list length, cross-fitted by query, scored fast."""
 
-from hyperrank.boosters.growing import (
+from __future__ import annotations
+
+from hyperrank.boosters.lightgbm_text import BoosterText, BoosterTextError, Tree, read_booster_text
+from hyperrank.boosters.scoring import (
+    BoosterSet,
+    booster_from_text,
+    booster_scores,
+    booster_text,
+    booster_threads,
+    model_text,
+)
+from hyperrank.boosters.training import (
     BOOSTER_PARAMS,
     MAX_GRADE,
     Keep,
@@ -10,20 +21,18 @@ from hyperrank.boosters.growing import (
     fit_boosters,
     in_threads,
 )
-from hyperrank.boosters.scoring import (
-    BoosterSet,
-    booster_from_text,
-    booster_scores,
-    booster_text,
-    model_text,
-)
-from hyperrank.boosters.threads import booster_threads
+from hyperrank.boosters.tree_ensemble import MAX_LEAVES, TreeEnsemble
 
 __all__ = [
     "BOOSTER_PARAMS",
     "MAX_GRADE",
+    "MAX_LEAVES",
     "BoosterSet",
+    "BoosterText",
+    "BoosterTextError",
     "Keep",
+    "Tree",
+    "TreeEnsemble",
     "booster_from_text",
     "booster_grades",
     "booster_scores",
@@ -34,4 +43,5 @@ __all__ = [
     "fit_boosters",
     "in_threads",
     "model_text",
+    "read_booster_text",
 ]

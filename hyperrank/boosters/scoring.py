@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.boosters.threads import scoring_threads
-from hyperrank.mapped import FeatureRows, MappedRows
-from hyperrank.trees import MAX_LEAVES, TreeEnsemble, read_booster_text
+from hyperrank.boosters.lightgbm_text import read_booster_text
+from hyperrank.boosters.tree_ensemble import MAX_LEAVES, TreeEnsemble
+from hyperrank.memmap import FeatureRows, MappedRows
 
 if TYPE_CHECKING:
     import lightgbm
@@ -21,8 +24,51 @@ __all__ = [
     "booster_from_text",
     "booster_scores",
     "booster_text",
+    "booster_threads",
+    "held_to",
     "model_text",
+    "scoring_threads",
 ]
+
+_HELD_TO: ContextVar[int | None] = ContextVar("held_to", default=None)
+
+
+@contextmanager
+def booster_threads(n: int) -> Iterator[None]:
+    """Grow and score boosters with so many threads for a while, where this thread asks.
+
+    Boosters on few data are grown by one thread each in any case.
+
+    Examples
+    --------
+    >>> with booster_threads(2):
+    ...     held_to()
+    2
+    """
+    token = _HELD_TO.set(n)
+    try:
+        yield
+    finally:
+        _HELD_TO.reset(token)
+
+
+def held_to() -> int | None:
+    """The threads that `booster_threads` asks for; None where nobody does."""
+    return _HELD_TO.get()
+
+
+def scoring_threads() -> int:
+    """Threads to score with: those asked for, or as many as OpenMP's own variable allows, or all cores."""
+    return held_to() or _allowed()
+
+
+@cache
+def _allowed() -> int:
+    from joblib import cpu_count
+
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    cores: int = cpu_count()
+    return min(cores, int(wanted)) if wanted.isdecimal() and int(wanted) > 0 else cores
 
 
 #: Rows of a file that are scored at a time.
@@ -32,7 +78,7 @@ ROWS_AT_ONCE = 1 << 14
 class BoosterSet:
     """Boosters over the same features, scored together.
 
-    Trees of up to 32 leaves and without categories are scored by `hyperrank.trees.TreeEnsemble`, to the bit
+    Trees of up to 32 leaves and without categories are scored by `TreeEnsemble`, to the bit
     as LightGBM does and several times faster; others by LightGBM. It pickles as LightGBM's own text.
 
     Parameters

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hyperrank.cli.command import command
-from hyperrank.cli.console import Console
-from hyperrank.cli.layout import Layout, layout_options
+from hyperrank.cli._command import Console, command
+from hyperrank.cli._options import Layout, layout_options
 
 if TYPE_CHECKING:
     from hyperrank.datasets import Store
@@ -67,8 +66,8 @@ def convert(
 def _converted(data: Path, store: Path, layout: Layout, group: Path | None, n_features: int | None) -> Store:
     """Write a store where there is nothing yet."""
     from hyperrank import datasets
-    from hyperrank.cli.reading import is_table, is_text, read_data
-    from hyperrank.cli.tables import is_csv
+    from hyperrank.cli._data import is_table, is_text, read_data
+    from hyperrank.cli._tables import is_csv
 
     of_text: dict[str, Any] = {"group": group, "n_features": n_features}
     given = {name: value for name, value in of_text.items() if value is not None}

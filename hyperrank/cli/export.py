@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from hyperrank.cli.command import command
-from hyperrank.cli.console import Console
-from hyperrank.cli.outputs import check_output
+from hyperrank.cli._command import Console, command
+from hyperrank.cli._options import check_output
 
 __all__ = ["export"]
 

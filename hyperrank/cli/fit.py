@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hyperrank.cli.command import command
-from hyperrank.cli.console import Console
-from hyperrank.cli.layout import Layout, layout_options
-from hyperrank.cli.outputs import check_output, out_option
-from hyperrank.cli.processes import process_group
-from hyperrank.cli.values import SETTING
+from hyperrank.cli._command import Console, command, process_group
+from hyperrank.cli._options import SETTING, Layout, check_output, layout_options, out_option
 
 if TYPE_CHECKING:
     from hyperrank.datasets import RankingData
 
-__all__ = ["fit"]
+__all__ = ["fit", "going_on"]
 
 
 @command("fit")
@@ -91,9 +92,7 @@ def _fit(
     resume: bool,
 ) -> dict[str, Any]:
     """Read, fit and save; gives what the result says."""
-    from hyperrank.cli.interrupted import checked_checkpoint, going_on
-    from hyperrank.cli.reading import read_data, summary
-    from hyperrank.cli.settings import ranker_params
+    from hyperrank.cli._data import read_data, summary
     from hyperrank.rankers import HyperDPORanker
     from hyperrank.training import current
 
@@ -126,7 +125,7 @@ def _fit(
 
 def _named(data: RankingData, ref_scores: Any) -> dict[str, Any]:
     """Data as arguments of fit, the features with their names."""
-    from hyperrank.cli.for_model import features_of
+    from hyperrank.cli._data import features_of
 
     X = features_of(data.X, data.feature_names)
     return {"X": X, "y": data.Y, "qid": data.qid, "ref_scores": ref_scores}
@@ -136,10 +135,133 @@ def _held_out(
     console: Console, path: Path, layout: Layout, train: RankingData, column: str | None
 ) -> dict[str, Any]:
     """Validation data as arguments of fit, with the features of the training data."""
-    from hyperrank.cli.for_model import with_features
-    from hyperrank.cli.reading import read_data, summary
+    from hyperrank.cli._data import read_data, summary, with_features
 
     found, ref_scores = read_data(path, layout, features=train.feature_names, column=column)
     console.note(summary(path, found))
     held = with_features(path, found, train.feature_names, layout.missing, ref_scores)
     return {"X_val": held.features(), "y_val": found.Y, "qid_val": found.qid, "ref_scores_val": ref_scores}
+
+
+def checked_checkpoint(params: Mapping[str, Any], out: Path, *, resume: bool) -> Path | None:
+    """The file that a fit is kept in; None for none.
+
+    Parameters
+    ----------
+    params : mapping
+        Parameters of the ranker.
+    out : Path
+        The model file to be written.
+    resume : bool
+        Whether the fit goes on from the file.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to resume from, the file would be lost, is damaged, or is the model file.
+    """
+    from hyperrank.rankers import HyperDPORanker
+    from hyperrank.rankers.dpo.resume import opened_checkpoint
+    from hyperrank.training import Checkpoint
+
+    given = params.get("checkpoint")
+    if given is None:
+        if resume:
+            raise ValueError("--resume needs the file that the fit was kept in: --checkpoint FILE.")
+        return None
+    path = Path(str(given))
+    if path.resolve() == out.resolve():
+        raise ValueError(f"--checkpoint and --out are the same file: {path}.")
+    if path.exists() and not resume:
+        Checkpoint.read(path, 0.0)  # nobody is told to delete a file that is no checkpoint
+        raise ValueError(f"{path} is there already: --resume goes on from it; delete it to begin anew.")
+    opened_checkpoint(HyperDPORanker(**params), resume)
+    return path
+
+
+@contextmanager
+def going_on(console: Console, checkpoint: Path | None) -> Iterator[None]:
+    """Let Ctrl-C end a fit with a checkpoint as it ends any command: half a model is not written."""
+    from hyperrank.training import current
+
+    with warnings.catch_warnings():
+        if checkpoint is not None:
+            warnings.filterwarnings("ignore", message="training was interrupted", category=UserWarning)
+        try:
+            yield
+        except KeyboardInterrupt:
+            _say_how(console, checkpoint)
+            raise
+    # Of several processes the first one knows: it may be about to remove the file, which others may not see.
+    if checkpoint is not None and current().of_first(checkpoint.exists):
+        _say_how(console, checkpoint)
+        raise KeyboardInterrupt
+
+
+def _say_how(console: Console, checkpoint: Path | None) -> None:
+    if checkpoint is not None and checkpoint.exists():
+        console.note(f"The same command with --resume goes on from {checkpoint}.")
+
+
+def ranker_params(named: Mapping[str, Any], settings: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Parameters of `HyperDPORanker` from named options and ``--set``.
+
+    Parameters
+    ----------
+    named : mapping
+        Parameters that have options of their own; None where not given.
+    settings : sequence of (str, object)
+        What ``--set`` was given.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is unknown or given twice.
+    """
+    from hyperrank.rankers import HyperDPORanker
+
+    known = list(signature(HyperDPORanker).parameters)
+    params = {name: value for name, value in named.items() if value is not None}
+    for name, value in settings:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"was {near[0]!r} meant?" if near else f"there are {', '.join(known)}."
+            raise ValueError(f"--set: the ranker has no parameter {name!r}; {hint}")
+        if name == "objectives":
+            raise ValueError("--set objectives: name the objectives by --labels.")
+        if name in params:
+            raise ValueError(f"{name} is given twice.")
+        params[name] = value
+    if "reference" in params:
+        params["reference"] = reference_of(params["reference"])
+    return params
+
+
+def reference_of(given: Any) -> Any:
+    """A reference as the ranker takes it: one of its names, None, or a LightGBM model from its file.
+
+    Raises
+    ------
+    ValueError
+        If it is neither a name nor a file that LightGBM reads.
+    """
+    from hyperrank.reference import REFERENCES
+
+    if given is None or given == "none":
+        return None
+    if given in REFERENCES:
+        return given
+    path = Path(str(given))
+    if not path.is_file():
+        near = get_close_matches(str(given), [*REFERENCES, "none"], n=1)
+        hint = f" Was {near[0]!r} meant?" if near else ""
+        raise ValueError(
+            f"the reference {str(given)!r} is neither {', '.join(REFERENCES)}, none, nor a file with a "
+            f"LightGBM model.{hint}"
+        )
+    import lightgbm
+
+    try:
+        return lightgbm.Booster(model_file=path)
+    except lightgbm.basic.LightGBMError as error:
+        raise ValueError(f"{path} holds no LightGBM model in text form: {error}") from error

@@ -2,18 +2,73 @@
 
 from __future__ import annotations
 
+import io
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hyperrank.cli.command import command
-from hyperrank.cli.console import Console
-from hyperrank.cli.layout import Layout, layout_options
-from hyperrank.cli.outputs import check_output, out_option
-from hyperrank.cli.profiling import profile_options, profiled
+from hyperrank.cli._command import Console, command, plain
+from hyperrank.cli._options import Layout, check_output, layout_options, out_option
+from hyperrank.files import write_atomically
+from hyperrank.front.pareto_front import ParetoFront
 
-__all__ = ["front"]
+__all__ = ["front", "front_document", "profile_options", "profiled"]
+
+
+def profile_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of `profiled`."""
+    for option in reversed(
+        (
+            click.option(
+                "--points", type=click.IntRange(min=1), help="Trade-offs at most to look at; 66 by default."
+            ),
+            click.option("--metric", help="What to measure; by default the ranker's own."),
+            click.option(
+                "--temperature", type=float, help="How hard objectives pull: 0 the reference, 1 as trained."
+            ),
+            click.option(
+                "--ref-scores", metavar="COLUMN", help="Column of a table with the reference's scores."
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def profiled(
+    console: Console,
+    model: Path,
+    data: Path,
+    layout: Layout,
+    *,
+    points: int | None,
+    metric: str | None,
+    temperature: float | None,
+    ref_scores: str | None,
+) -> Any:
+    """Measure what a model reaches on data with labels.
+
+    Returns
+    -------
+    ParetoFront
+    """
+    from hyperrank.cli._data import labelled_for, scoring_options, summary
+    from hyperrank.rankers import load
+    from hyperrank.simplex import lattice_near
+
+    ranker = load(model)
+    found = labelled_for(ranker, data, layout, column=ref_scores)
+    console.note(summary(data, found.data))
+    options = scoring_options(ranker, temperature)
+    if points is not None:
+        options["weights"] = lattice_near(len(ranker.objectives_), points)
+    if found.ref_scores is not None:
+        options["ref_scores"] = found.ref_scores
+    return ranker.pareto_front(found.features(), found.data.Y, qid=found.data.qid, metric=metric, **options)
+
 
 PICTURES = (".png", ".svg", ".pdf")
 PAGES = (".html", ".htm")
@@ -52,10 +107,59 @@ def front(
     if page is not None:
         check_output(page, force=force, kinds=PAGES)
     found = profiled(console, model, data, layout, **options)
-    from hyperrank.cli.fronts import front_document, front_text, write_front
 
     for path in (out, page):
         if path is not None:
             write_front(path, found)
             console.note(f"{path}: {len(found)} trade-offs")
     console.result(front_text(found), front_document(found))
+
+
+def front_document(front: ParetoFront) -> dict[str, Any]:
+    """A front as JSON knows it."""
+    points = [
+        {"weights": weights, "values": values, "non_dominated": bool(kept)}
+        for weights, values, kept in zip(
+            front.weights.to_dict("records"),
+            front.points.to_dict("records"),
+            front.non_dominated,
+            strict=True,
+        )
+    ]
+    return {
+        "metric": front.metric,
+        "objectives": front.names,
+        "hypervolume": front.hypervolume(),
+        "reference": None if front.reference is None else front.reference.to_dict(),
+        "points": points,
+    }
+
+
+def front_text(front: ParetoFront) -> str:
+    """A front for people: the trade-offs that no other beats."""
+    table = front.to_frame()[front.non_dominated].drop(columns="non_dominated")
+    lines = [
+        f"{front.metric} of {len(front)} trade-offs, {len(table)} of them non-dominated; "
+        f"hypervolume {front.hypervolume():.4f}"
+    ]
+    if front.reference is not None:
+        values = ", ".join(f"{name} {value:.4f}" for name, value in front.reference.items())
+        lines.append(f"reference: {values}")
+    return "\n".join([*lines, table.to_string(index=False, float_format="{:.4f}".format)])
+
+
+def write_front(path: Path, front: ParetoFront) -> None:
+    """Write a front in the form that the name of the file says, whole or not at all."""
+    kind = path.suffix.lower()
+    if kind in (".html", ".htm"):
+        front.to_html(path)
+        return
+    if kind == ".json":
+        content = json.dumps(plain(front_document(front)), indent=1, allow_nan=False).encode() + b"\n"
+    elif kind == ".csv":
+        content = front.to_frame().to_csv(index=False, lineterminator="\n").encode()
+    else:
+        buffer = io.BytesIO()
+        front.plot().savefig(buffer, format=kind[1:], dpi=150, bbox_inches="tight")
+        content = buffer.getvalue()
+    write_atomically(path, content)

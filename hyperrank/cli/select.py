@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hyperrank.cli.command import command
-from hyperrank.cli.console import Console
-from hyperrank.cli.layout import Layout, layout_options
-from hyperrank.cli.outputs import check_output, out_option
-from hyperrank.cli.profiling import profile_options, profiled
-from hyperrank.cli.values import PAIRS, numbers_by_name
+from hyperrank.cli._command import Console, command, plain
+from hyperrank.cli._options import PAIRS, Layout, check_output, layout_options, numbers_by_name, out_option
+from hyperrank.cli.front import profile_options, profiled
+from hyperrank.files import write_atomically
+from hyperrank.front.bootstrap import Evidence
+from hyperrank.front.pareto_front import ParetoFront, Selection
 
-__all__ = ["select"]
+__all__ = ["read_weights", "select"]
 
 Pairs = tuple[dict[str, float], ...]
 
@@ -81,10 +83,104 @@ def select(
         found = front.nearest(target, **common)
     else:
         found = front.select(maximize=goal, **common)
-    from hyperrank.cli.selections import selection_document, selection_text, write_selection
 
     document = selection_document(found, front)
     if out is not None:
         write_selection(out, document)
         console.note(f"{out}: the trade-off")
     console.result(selection_text(found, front), document)
+
+
+WANTED = "wanted name=weight pairs, as in relevance=0.7,clicks=0.3, or a .json file that select wrote"
+
+
+def read_weights(given: Sequence[str], objectives: Sequence[str]) -> Any:
+    """Weights for predict.
+
+    Parameters
+    ----------
+    given : sequence of str
+        Each ``relevance=0.7,clicks=0.3`` or the path of a file that select wrote.
+    objectives : sequence of str
+        Of the ranker.
+
+    Returns
+    -------
+    ndarray of shape (m,) or (k, m), or None
+        (m,) for one, None for none.
+
+    Raises
+    ------
+    ValueError
+        If weights are off the simplex, an objective is unknown, or a file holds no trade-off.
+    """
+    import numpy as np
+
+    from hyperrank.simplex import as_weights
+
+    rows = []
+    for text in given:
+        try:
+            rows.append(as_weights(_named(text), len(objectives), objectives))
+        except ValueError as error:
+            raise ValueError(f"--weights {text}: {error}") from error
+    if not rows:
+        return None
+    return rows[0] if len(rows) == 1 else np.stack(rows)
+
+
+def spelled(weights: Sequence[float], objectives: Sequence[str]) -> str:
+    """A trade-off as ``--weights`` reads it, to the bit."""
+    return ",".join(f"{name}={float(w)!r}" for name, w in zip(objectives, weights, strict=True))
+
+
+def _named(text: str) -> dict[str, float]:
+    if text.endswith(".json"):
+        return _from_file(Path(text))
+    if "=" not in text:
+        raise ValueError(f"{WANTED}.")
+    return PAIRS(text)
+
+
+def _from_file(path: Path) -> dict[str, float]:
+    try:
+        found = json.loads(path.read_text()).get("weights")
+        return {str(name): float(weight) for name, weight in found.items()}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ValueError(f"the file holds no trade-off; {WANTED}.") from error
+
+
+def selection_document(selection: Selection, front: ParetoFront) -> dict[str, Any]:
+    """A selection as JSON knows it; ``weights`` is what predict takes."""
+    document: dict[str, Any] = {
+        "weights": dict(zip(front.names, selection.weights.tolist(), strict=True)),
+        "metric": front.metric,
+        "values": selection.values.to_dict(),
+        "limits": selection.limits.to_dict(),
+    }
+    if isinstance(selection.evidence, Evidence):
+        document["confidence"] = selection.confidence.to_dict()
+        document["joint_confidence"] = selection.joint_confidence
+        document["interval"] = selection.interval().to_dict("index")
+    return dict(plain(document))
+
+
+def selection_text(selection: Selection, front: ParetoFront) -> str:
+    """A selection for people, with what to type next, in a shell and in Python."""
+    table = repr(selection).partition("\n")[2]
+    weights = dict(zip(front.names, selection.weights.tolist(), strict=True))
+    unsure = (
+        f"\nHow sure this is cannot be told: {selection.evidence}"
+        if isinstance(selection.evidence, str)
+        else ""
+    )
+    return (
+        f"{front.metric}\n{table}{unsure}\n\n"
+        f"--weights {spelled(selection.weights.tolist(), front.names)}\n"
+        f"ranker.predict(X, qid=qid, weights={weights})"
+    )
+
+
+def write_selection(path: Path, document: dict[str, Any]) -> None:
+    """Write a selection's document, whole or not at all."""
+    write_atomically(path, json.dumps(document, indent=1, allow_nan=False).encode() + b"\n")

@@ -1,15 +1,14 @@
 """Data sets for ranking by several objectives: readers, a store on disk, real data, a generator."""
 
-from .converting import convert
-from .fetching import FetchError
-from .grades import quantile_grades
-from .letor import load_letor
-from .mslr import fetch_mslr_sample
-from .ranking_data import RankingData
-from .store import Store, open_store
-from .store_format import StoreError
-from .synthetic import make_multilabel_ranking
-from .table import load_table
+from hyperrank.datasets._store_format import StoreError
+from hyperrank.datasets.convert import convert
+from hyperrank.datasets.grades import quantile_grades
+from hyperrank.datasets.letor import load_letor
+from hyperrank.datasets.mslr import FetchError, fetch_mslr_sample
+from hyperrank.datasets.ranking_data import RankingData
+from hyperrank.datasets.store import Store, open_store
+from hyperrank.datasets.synthetic import make_multilabel_ranking
+from hyperrank.datasets.table import load_table
 
 __all__ = [
     "FetchError",

@@ -2,21 +2,228 @@
 
 from __future__ import annotations
 
+import gzip
 import os
-from collections.abc import Sequence
-from typing import Any
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .growing_rows import GrowingRows
-from .letor_block import Rules, dense_parts, merge_ids
-from .letor_groups import query_ids
-from .letor_lines import comments_of
-from .letor_stream import check_options, paths_of, stream_blocks
-from .ranking_data import RankingData
+from hyperrank.datasets._chunks import Chunk, GrowingRows, Source
+from hyperrank.datasets._letor_lines import (
+    Block,
+    LineError,
+    Rules,
+    comments_of,
+    dense_parts,
+    merge_ids,
+    parse_lines,
+)
+from hyperrank.datasets._letor_vectorized import parse_block
+from hyperrank.datasets.letor_compiled import compiled_parser
+from hyperrank.datasets.ranking_data import RankingData
 
-__all__ = ["load_letor"]
+__all__ = ["letor_source", "load_letor"]
+
+
+def query_ids(paths: list[Path], qid: NDArray[Any] | None, group: Any, n_rows: int) -> NDArray[Any]:
+    """Query ids from the lines or from `group`, whichever is there."""
+    if group is None:
+        if qid is not None:
+            return qid
+        beside = Path(f"{paths[0]}.query")
+        hint = f"group={str(beside)!r}" if beside.exists() else "group= with the number of rows of each query"
+        raise ValueError(f"{paths[0]}: the lines have no 'qid:'; pass {hint}.")
+    if qid is not None:
+        raise ValueError(f"{paths[0]}: the lines have query ids already; leave group out.")
+    sizes = group_sizes(group)
+    if sizes.sum() != n_rows:
+        raise ValueError(
+            f"group sums to {sizes.sum()} rows in {len(sizes)} queries, but there are {n_rows} rows in "
+            f"{', '.join(map(str, paths))}."
+        )
+    return np.repeat(np.arange(len(sizes), dtype=np.int64), sizes)
+
+
+def group_sizes(group: Any) -> NDArray[np.int64]:
+    """Rows per query, from numbers or files."""
+    if isinstance(group, str | os.PathLike):
+        return _read_sizes(Path(group))
+    entries = list(group)
+    if entries and all(isinstance(entry, str | os.PathLike) for entry in entries):
+        return np.concatenate([_read_sizes(Path(entry)) for entry in entries])
+    sizes = np.asarray(entries)
+    if sizes.ndim != 1 or not np.issubdtype(sizes.dtype, np.integer) or (sizes < 0).any():
+        raise ValueError(
+            "group must hold one whole number of rows, 0 or more, per query, or paths of such files."
+        )
+    return sizes.astype(np.int64)
+
+
+def _read_sizes(path: Path) -> NDArray[np.int64]:
+    """Rows per query, one number a line."""
+    sizes = []
+    for line, text in enumerate(path.read_bytes().split(b"\n"), start=1):
+        if not text.strip():
+            continue
+        if not (text.strip().isdigit() and len(text.strip()) < 18):
+            raise ValueError(f"{path}, line {line}: {text[:40]!r} is not a number of rows.")
+        sizes.append(int(text))
+    return np.asarray(sizes, dtype=np.int64)
+
+
+#: Bytes read at once: enough to amortise numpy's overhead, little enough for the processor's cache.
+BLOCK_BYTES = 1 << 19
+#: A line longer than this is taken for something else than text.
+MAX_LINE_BYTES = 1 << 26
+
+
+def whole_lines(path: Path) -> Iterator[bytes]:
+    """Pieces of a file that end where a line ends."""
+    zipped = path.suffix == ".gz"
+    with gzip.open(path, "rb") if zipped else open(path, "rb") as file:
+        rest = file_start = b""
+        try:
+            while piece := file.read(BLOCK_BYTES):
+                if not file_start:
+                    file_start = piece
+                    piece = _check_start(path, piece)
+                head, newline, tail = (rest + piece).rpartition(b"\n")
+                rest = tail
+                if newline:
+                    yield head + newline
+                if len(rest) > MAX_LINE_BYTES:
+                    raise ValueError(
+                        f"{path}: a line of more than {MAX_LINE_BYTES:,} bytes; this is no LETOR text."
+                    )
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ValueError(f"{path}: the gzip file is damaged or cut off ({error}).") from error
+        if rest:
+            yield rest
+
+
+def _check_start(path: Path, piece: bytes) -> bytes:
+    """Strip the first bytes of a file of a byte order mark, and see that they can be text."""
+    if piece.startswith(b"\x1f\x8b"):
+        raise ValueError(f"{path}: this is gzip data; let the name end in .gz so that it is decompressed.")
+    if b"\0" in piece[:4096]:
+        raise ValueError(f"{path}: zero bytes at the start; this is no LETOR text (or it is UTF-16).")
+    return piece.removeprefix(b"\xef\xbb\xbf")
+
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+#: More threads than this only wait for the one that reads the file.
+MAX_THREADS = 8
+#: Files of fewer bytes are read before numba, which takes a second or two, is even imported.
+COMPILED_BYTES = 1 << 26
+
+
+def paths_of(path: PathLike | Sequence[PathLike]) -> list[Path]:
+    """One or several paths as a list."""
+    given = [path] if isinstance(path, str | os.PathLike) else list(path)
+    if not given:
+        raise ValueError("path is an empty sequence; give at least one file.")
+    return [Path(p) for p in given]
+
+
+def check_options(n_features: int | None, missing: float) -> None:
+    """Refuse options that cannot be meant."""
+    if n_features is not None and n_features < 1:
+        raise ValueError(f"n_features must be at least 1; got {n_features}.")
+    if np.isinf(missing):
+        raise ValueError("missing must be finite or NaN; features must not be infinite.")
+
+
+def stream_blocks(paths: Sequence[Path], rules: Rules) -> Iterator[tuple[Block, bytes]]:
+    """Read files block by block.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Read one after the other.
+    rules : Rules
+        What their lines must obey; the first line settles whether lines have query ids.
+
+    Yields
+    ------
+    block : Block
+        Of one document at least.
+    text : bytes
+        The lines that it was read from.
+
+    Raises
+    ------
+    ValueError
+        If a line is not in the format, naming file and line; if a file holds no document or is cut off.
+    OSError
+        If a file cannot be opened.
+    """
+    for path in paths:
+        line, n_rows = 1, 0
+        for text, parsed in _in_order(whole_lines(path), _parser(path)):
+            block = parsed
+            if block is None or not rules.admit(block):
+                try:
+                    block = parse_lines(text, line, rules)
+                except LineError as error:
+                    raise ValueError(f"{path}, {error}") from None
+            line += text.count(b"\n")
+            if len(block.labels):
+                n_rows += len(block.labels)
+                rules = rules.following(block)
+                yield block, text
+        if not n_rows:
+            raise ValueError(f"{path}: no document found; the file is empty or holds comments alone.")
+
+
+def _parser(path: Path) -> Callable[[bytes], tuple[bytes, Block | None]]:
+    """The fastest parser for a file, which gives the text beside what it read."""
+    compiled = compiled_parser() if path.stat().st_size >= COMPILED_BYTES else None
+
+    def parse(text: bytes) -> tuple[bytes, Block | None]:
+        block = None if compiled is None else compiled(text)
+        return text, parse_block(text) if block is None else block
+
+    return parse
+
+
+def _in_order(pieces: Iterable[Given], work: Callable[[Given], Made]) -> Iterator[Made]:
+    """Work on pieces in threads, a few at a time; results come in the order of the pieces.
+
+    An error of `pieces` is raised after the results of the pieces before it: of several things that are wrong
+    with a file, the first is named.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    n_threads = min(cores, MAX_THREADS)
+    pending: deque[Future[Made]] = deque()
+    failure: Exception | None = None
+    with ThreadPoolExecutor(n_threads, thread_name_prefix="letor") as pool:
+        try:
+            source = iter(pieces)
+            while failure is None:
+                try:
+                    pending.append(pool.submit(work, next(source)))
+                except StopIteration:
+                    break
+                except (OSError, ValueError) as error:
+                    failure = error
+                if len(pending) > 2 * n_threads:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+            if failure is not None:
+                raise failure
+        finally:
+            for waiting in pending:
+                waiting.cancel()
+
 
 PathLike = str | os.PathLike[str]
 
@@ -106,3 +313,52 @@ def load_letor(
         description=f"Read from {', '.join(map(str, paths))}.",
         comments=None if notes is None else tuple(notes),
     )
+
+
+def letor_source(
+    path: Any, *, group: Any, n_features: int | None, missing: float, zero_based: bool
+) -> Source:
+    """Go through LETOR files; arguments as for `load_letor`.
+
+    The chunks of files whose width is not given are as wide as each needs.
+    """
+    paths = paths_of(path)
+    check_options(n_features, missing)
+    rules = Rules(n_features=n_features, first=0 if zero_based else 1)
+    return Source(
+        chunks=_chunks(paths, rules, group, missing),
+        names=("relevance",),
+        feature_names=None,
+        description=f"Read from {', '.join(map(str, paths))}.",
+        first=rules.first,
+        width=n_features,
+        missing=missing,
+    )
+
+
+def _chunks(paths: list[Path], rules: Rules, group: Any, missing: float) -> Iterator[Chunk]:
+    """Documents of all files."""
+    sizes = None if group is None else group_sizes(group)
+    given = None if sizes is None else np.repeat(np.arange(len(sizes), dtype=np.int64), sizes)
+    row = 0
+    for block, _ in stream_blocks(paths, rules):
+        ids = _ids(paths, block, given, group, row)
+        row += len(block.labels)
+        for part, rows in dense_parts(block, rules.first, missing):
+            yield Chunk(rows, block.labels[part, None], ids[part])
+    if given is not None:
+        query_ids(paths, None, group, row)  # refuses sizes of another sum
+
+
+def _ids(
+    paths: list[Path], block: Block, given: NDArray[np.int64] | None, group: Any, row: int
+) -> NDArray[Any]:
+    """Query ids of a block, from its lines or from the sizes given."""
+    if given is None or block.ids is not None:
+        return query_ids(paths, block.ids, group, len(block.labels))
+    ids = given[row : row + len(block.labels)]
+    if len(ids) < len(block.labels):
+        raise ValueError(
+            f"group sums to {len(given)} rows, but there are more in {', '.join(map(str, paths))}."
+        )
+    return ids

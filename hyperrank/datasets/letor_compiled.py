@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .letor_block import Block
-from .letor_lines import number
-from .letor_scan import scan
+from hyperrank.datasets._letor_lines import Block, number
+from hyperrank.datasets.letor_scan import scan
 
 __all__ = ["compiled_parser"]
 

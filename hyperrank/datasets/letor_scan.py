@@ -30,7 +30,7 @@ def scan(
     raw : ndarray of uint8
         Whole lines.
     labels, ids, counts, index, values : ndarray
-        Filled as `hyperrank.datasets.letor_block.Block` has them.
+        Filled as `hyperrank.datasets._letor_lines.Block` has them.
 
     odd : ndarray of shape (k, 3), int64
         Filled with the values that are to be read otherwise, or refused: which of `values`, and where their

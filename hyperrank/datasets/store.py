@@ -11,12 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank.datasets._store_format import (
+    BLOCK_BYTES,
+    CHECKSUMS,
+    StoreError,
+    dtype_of,
+    map_array,
+    n_blocks,
+    read_description,
+)
+from hyperrank.datasets.ranking_data import RankingData
 from hyperrank.lists import QueryLists
-from hyperrank.mapped import forget_pages
-
-from .ranking_data import RankingData
-from .store_files import map_array
-from .store_format import BLOCK_BYTES, CHECKSUMS, StoreError, dtype_of, n_blocks, read_description
+from hyperrank.memmap import forget_pages
 
 __all__ = ["Store", "open_store"]
 

@@ -2,18 +2,221 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank.datasets.ranking_data import RankingData
 from hyperrank.lists import QueryLists
 
-from .ranking_data import RankingData
-from .synthetic_features import Hidden, draw_features
-from .synthetic_labels import draw_labels
+__all__ = ["Hidden", "make_multilabel_ranking"]
 
-__all__ = ["make_multilabel_ranking"]
+#: Share of a measured variable that is error.
+ERROR_SHARE = 0.1
+#: Share of rows in which a count is zero whatever the document is like.
+ZERO_SHARE = 0.3
+
+Column = NDArray[np.float32]
+Warp = Callable[[np.random.Generator, Column], Column]
+
+
+@dataclass(frozen=True, eq=False)
+class Hidden:
+    """What determines utility and is seen only through features.
+
+    Attributes
+    ----------
+    documents : ndarray of shape (n, p), float32
+    queries : ndarray of shape (n_lists, p), float32
+    """
+
+    documents: NDArray[np.float32]
+    queries: NDArray[np.float32]
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, lists: QueryLists, n_variables: int) -> Hidden:
+        """Draw standard normal variables."""
+        return cls(
+            rng.standard_normal((lists.n_rows, n_variables), dtype=np.float32),
+            rng.standard_normal((lists.n_lists, n_variables), dtype=np.float32),
+        )
+
+
+def draw_features(
+    rng: np.random.Generator,
+    lists: QueryLists,
+    hidden: Hidden,
+    n_features: int,
+    heavy_share: float,
+    count_share: float,
+    query_share: float,
+    missing: float,
+) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Measure the hidden variables.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    lists : QueryLists
+    hidden : Hidden
+    n_features : int
+        Number of columns; they see the hidden variables in turn.
+    heavy_share, count_share, query_share : float
+        Shares of kinds of columns.
+    missing : float
+        Share of entries that are NaN.
+
+    Returns
+    -------
+    X : ndarray of shape (n, n_features), float32
+    names : tuple of str
+        Kind and number of each column.
+    """
+    kinds = _kinds(n_features, heavy_share, count_share, query_share)
+    X = np.empty((lists.n_rows, n_features), dtype=np.float32)
+    for j, kind in enumerate(kinds):
+        source = hidden.queries if kind == "query" else hidden.documents
+        measured = _measure(rng, source[:, j % source.shape[1]])
+        column = _WARPS[kind](rng, measured)
+        if missing:
+            column[rng.random(len(column), dtype=np.float32) < missing] = np.nan
+        X[:, j] = column[lists.index] if kind == "query" else column
+    return X, tuple(f"{kind}_{kinds[:j].count(kind)}" for j, kind in enumerate(kinds))
+
+
+def _kinds(n_features: int, heavy_share: float, count_share: float, query_share: float) -> list[str]:
+    """List the kind of each column, normal ones first."""
+    edges = np.rint(np.cumsum([0, query_share, count_share, heavy_share]) * n_features).astype(int)
+    n_query, n_count, n_heavy = np.diff(edges).tolist()
+    heavy = ["lognormal"] * (n_heavy - n_heavy // 2) + ["student"] * (n_heavy // 2)
+    rest = heavy + ["count"] * n_count + ["query"] * n_query
+    return ["normal"] * (n_features - len(rest)) + rest
+
+
+def _measure(rng: np.random.Generator, variable: Column) -> Column:
+    """Add measurement error to a variable, keeping unit variance."""
+    measured = rng.standard_normal(len(variable), dtype=np.float32)
+    measured *= np.float32(np.sqrt(ERROR_SHARE))
+    measured += np.float32(np.sqrt(1 - ERROR_SHARE)) * variable
+    return measured
+
+
+def _scale(rng: np.random.Generator, low: float, high: float) -> np.float32:
+    """Draw a scale, log-uniform between two bounds."""
+    return np.float32(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def _normal(rng: np.random.Generator, h: Column) -> Column:
+    scale = _scale(rng, 0.01, 1e4)
+    return scale * (h + np.float32(rng.normal()))
+
+
+def _lognormal(rng: np.random.Generator, h: Column) -> Column:
+    return _scale(rng, 0.01, 1e4) * np.exp(np.float32(1.5) * h)
+
+
+def _student(rng: np.random.Generator, h: Column) -> Column:
+    spread = rng.standard_gamma(1.5, size=len(h), dtype=np.float32) / np.float32(1.5)
+    # The smallest draws of 10^9 keep the quotient finite in float32.
+    return _scale(rng, 0.01, 1e4) * h / np.sqrt(np.maximum(spread, np.float32(1e-12)))
+
+
+def _count(rng: np.random.Generator, h: Column) -> Column:
+    counts = rng.poisson(_scale(rng, 0.5, 50.0) * np.exp(h)).astype(np.float32)
+    counts[rng.random(len(h), dtype=np.float32) < ZERO_SHARE] = 0
+    return counts
+
+
+_WARPS: dict[str, Warp] = {
+    "normal": _normal,
+    "lognormal": _lognormal,
+    "student": _student,
+    "count": _count,
+    "query": _normal,
+}
+
+
+#: How much of the label utility's variance lies between queries; real queries differ in how many good
+#: documents they have.
+QUERY_SHARE = 0.2
+#: The least number of units in the random network that makes utility of hidden variables.
+N_UNITS = 32
+
+
+def draw_labels(
+    rng: np.random.Generator,
+    lists: QueryLists,
+    hidden: Hidden,
+    n_objectives: int,
+    conflict: float,
+    noise: float,
+    shares: NDArray[np.float64],
+) -> NDArray[np.float32]:
+    """Draw grades of conflicting objectives; `make_multilabel_ranking` describes model and arguments."""
+    utility = _factors(rng, lists, hidden, n_objectives) @ _mixing(n_objectives, conflict)
+    return _grade(_observe(rng, lists, utility, noise), shares)
+
+
+def _factors(
+    rng: np.random.Generator, lists: QueryLists, hidden: Hidden, n_factors: int
+) -> NDArray[np.float32]:
+    """Nonlinear functions of the hidden variables, uncorrelated within queries."""
+    n_variables = hidden.documents.shape[1]
+    n_units = max(N_UNITS, 4 * n_factors)
+    weights = rng.normal(size=(2, n_variables, n_units)).astype(np.float32) / np.sqrt(n_variables / 2)
+    readout = rng.normal(size=(n_units, n_factors)).astype(np.float32)
+    bias = rng.normal(size=n_units).astype(np.float32)
+    of_query = hidden.queries @ weights[1] + bias
+    raw = np.empty((lists.n_rows, n_factors), dtype=np.float32)
+    for start in range(0, lists.n_rows, 65536):  # all units of all documents would outweigh the features
+        rows = slice(start, start + 65536)
+        raw[rows] = np.tanh(hidden.documents[rows] @ weights[0] + of_query[lists.index[rows]]) @ readout
+    raw -= _list_means(raw, lists)[lists.index]
+    power, axes = np.linalg.eigh(np.cov(raw.T, bias=True).reshape(n_factors, n_factors))
+    scale = np.where(power > 1e-6 * power[-1], 1 / np.sqrt(np.maximum(power, 1e-30)), 0.0)
+    return np.asarray(raw @ (axes * scale).astype(np.float32))
+
+
+def _list_means(values: NDArray[np.float32], lists: QueryLists) -> NDArray[np.float32]:
+    """Mean of each column within each list."""
+    sums = np.add.reduceat(values, lists.offsets[:-1], axis=0)
+    return np.asarray(sums / lists.sizes[:, None], dtype=np.float32)
+
+
+def _mixing(n_objectives: int, conflict: float) -> NDArray[np.float32]:
+    """Symmetric root of the equicorrelation matrix between objectives."""
+    if n_objectives == 1:
+        return np.ones((1, 1), dtype=np.float32)
+    rho = 1 - conflict * n_objectives / (n_objectives - 1)
+    correlation = np.full((n_objectives, n_objectives), rho)
+    np.fill_diagonal(correlation, 1.0)
+    power, axes = np.linalg.eigh(correlation)
+    return ((axes * np.sqrt(np.maximum(power, 0))) @ axes.T).astype(np.float32)
+
+
+def _observe(
+    rng: np.random.Generator, lists: QueryLists, utility: NDArray[np.float32], noise: float
+) -> NDArray[np.float32]:
+    """Utilities with noise and the shift of the query."""
+    observed = rng.standard_normal(utility.shape, dtype=np.float32)
+    observed *= np.sqrt(np.float32(noise))
+    observed += np.sqrt(np.float32(1 - noise)) * utility
+    shift = rng.standard_normal((lists.n_lists, 1), dtype=np.float32)
+    observed *= np.sqrt(np.float32(1 - QUERY_SHARE))
+    observed += np.sqrt(np.float32(QUERY_SHARE)) * shift[lists.index]
+    return observed
+
+
+def _grade(values: NDArray[np.float32], shares: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Grades 0, 1, ... of the shares wanted, column by column."""
+    grades = np.empty_like(values)
+    for j in range(values.shape[1]):
+        cuts = np.quantile(values[:, j], np.clip(np.cumsum(shares)[:-1], 0, 1))
+        grades[:, j] = np.searchsorted(cuts, values[:, j], side="left")
+    return grades
+
 
 #: Shares of the grades 0 to 4 in MSLR-WEB10K.
 MSLR_SHARES = (0.52, 0.32, 0.13, 0.02, 0.01)

@@ -1,5 +1,5 @@
 """Fitted rankers as files that other runtimes serve, without Python or torch."""
 
-from hyperrank.export.onnx_file import to_onnx
+from hyperrank.export.onnx import to_onnx
 
 __all__ = ["to_onnx"]

@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hyperrank.boosters import BoosterSet
-from hyperrank.trees import Tree, read_booster_text
+from hyperrank.boosters import BoosterSet, Tree, read_booster_text
 
 __all__ = ["TREES_DOMAIN", "ServedBoosters", "fill_in_trees", "tree_attributes"]
 

@@ -1,15 +1,13 @@
 """Losses of lists on flat tensors with offsets, and the DPO reward they are taken of."""
 
 from hyperrank.losses.approx_ndcg import approx_ndcg
-from hyperrank.losses.dpo import ListLoss, dpo_reward
+from hyperrank.losses.dpo import ListLoss, dpo_reward, margin_reward
 from hyperrank.losses.fused import Prepared, prepare, weighted_loss
-from hyperrank.losses.lambda_loss import lambda_loss
+from hyperrank.losses.fused.objective import tempered_loss
 from hyperrank.losses.listnet import listnet, target_distribution
-from hyperrank.losses.margin import margin_reward
-from hyperrank.losses.named import named_loss
-from hyperrank.losses.pairwise_logistic import pairwise_logistic
+from hyperrank.losses.pairwise import lambda_loss, pairwise_logistic
 from hyperrank.losses.plackett_luce import plackett_luce
-from hyperrank.losses.tempered import tempered_loss
+from hyperrank.losses.registry import named_loss
 
 __all__ = [
     "ListLoss",

@@ -8,10 +8,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from hyperrank.losses.arguments import check_flat, reduce_lists
-from hyperrank.losses.lambda_loss import best_dcg
+from hyperrank.losses._segments import check_flat, observed_rows, reduce_lists
 from hyperrank.losses.listnet import target_distribution
-from hyperrank.losses.pairs import anchor_chunks, list_values, observed_rows
+from hyperrank.losses.pairwise import anchor_chunks, best_dcg, list_values
 
 __all__ = ["approx_ndcg"]
 

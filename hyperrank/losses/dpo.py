@@ -6,7 +6,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-__all__ = ["ListLoss", "dpo_reward"]
+__all__ = ["ListLoss", "dpo_reward", "margin_reward"]
 
 
 class ListLoss(Protocol):
@@ -49,3 +49,47 @@ def dpo_reward(scores: Tensor, reference_scores: Tensor, beta: float | Tensor = 
         )
     reference = reference_scores if scores.ndim == 1 else reference_scores[:, None]
     return beta * (scores - reference)
+
+
+def margin_reward(rewards: Tensor, margins: Tensor, weight: float) -> Tensor:
+    r"""What a ranker for a mix of objectives says of one of them, the others' share taken off.
+
+    .. math:: r' = \frac{r - \sum_{j \ne main} w_j \, r_j}{w_{main}}
+
+    A listwise loss of r' on the labels of the main objective has its optimum where r' is that objective's
+    own optimal reward, so where r is the mix :math:`\sum_j w_j r_j` of all objectives' rewards.
+
+    Parameters
+    ----------
+    rewards : Tensor of shape (n,) or (n, k)
+        r, of the ranker in training.
+    margins : Tensor of shape (n,)
+        :math:`\sum_{j \ne main} w_j r_j`, of rankers trained before.
+    weight : float
+        :math:`w_{main}`, above 0.
+
+    Returns
+    -------
+    Tensor of the shape of `rewards`
+
+    Raises
+    ------
+    ValueError
+        If there is not one margin per document, or the weight is not above 0.
+
+    References
+    ----------
+    Zhou et al.: Beyond One-Preference-Fits-All Alignment: Multi-Objective Direct Preference Optimization
+    (MODPO), arXiv 2310.03708, there with pairwise losses.
+
+    Examples
+    --------
+    >>> import torch
+    >>> margin_reward(torch.tensor([2.0, 1.0]), torch.tensor([1.0, 0.0]), 0.5)
+    tensor([2., 2.])
+    """
+    if margins.shape != rewards.shape[:1]:
+        raise ValueError(f"margins have shape {tuple(margins.shape)}; wanted {tuple(rewards.shape[:1])}.")
+    if not weight > 0:
+        raise ValueError(f"weight must be above 0: the rewards are divided by it; got {weight!r}.")
+    return (rewards - (margins if rewards.ndim == 1 else margins[:, None])) / weight

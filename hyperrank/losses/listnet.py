@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hyperrank.losses.arguments import check_flat, reduce_lists
-from hyperrank.losses.segments import segment_index, segment_logsumexp, segment_sum
+from hyperrank.losses._segments import check_flat, reduce_lists, segment_index, segment_logsumexp, segment_sum
 
 __all__ = ["listnet", "target_distribution"]
 

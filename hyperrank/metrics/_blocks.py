@@ -6,7 +6,7 @@ one list of 100,000 documents costs nothing to the lists of one. Blocks are smal
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -14,10 +14,63 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.metrics._inputs import Part
-from hyperrank.metrics._topk import top_positions
+from hyperrank.metrics._inputs import Inputs, Part
 
-__all__ = ["Block", "blocks"]
+__all__ = ["Block", "average_over_lists", "empty_value"]
+
+#: Up to this many ranks one pass per rank beats sorting the row, and settles ties by the way.
+MAX_PASSES = 16
+
+
+def top_positions(scores: NDArray[Any], k: int) -> NDArray[np.int64]:
+    """Rank each row by descending score, earlier positions first among equals, down to rank k.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (rows, width)
+        Overwritten. Minus infinity marks padding, which must stand behind the rest.
+    k : int
+        Ranks wanted, at most the width.
+
+    Returns
+    -------
+    ndarray of shape (rows, k), int64
+        Ranks beyond the padding hold some position within the width.
+
+    Examples
+    --------
+    >>> top_positions(np.array([[1.0, 3.0, 3.0, 2.0]]), 3).tolist()
+    [[1, 2, 3]]
+    """
+    if k <= MAX_PASSES and k < scores.shape[1]:
+        return _by_passes(scores, k)
+    return _by_sorting(scores)[:, :k]
+
+
+def _by_passes(scores: NDArray[Any], k: int) -> NDArray[np.int64]:
+    """Take the maximum k times; of equals ``argmax`` finds the first."""
+    flat = scores.reshape(-1)
+    firsts = np.arange(0, scores.size, scores.shape[1])
+    positions = np.empty((k, len(scores)), dtype=np.int64)
+    for best in positions:
+        scores.argmax(axis=1, out=best)
+        flat[firsts + best] = -np.inf
+    return positions.T
+
+
+def _by_sorting(scores: NDArray[Any]) -> NDArray[np.int64]:
+    """Sort each row fast, then again where equals may have lost their order.
+
+    A stable sort costs several times the fast one, and real-valued scores seldom tie.
+    """
+    np.negative(scores, out=scores)
+    positions = np.argsort(scores, axis=1)
+    ordered = np.take_along_axis(scores, positions, axis=1)
+    tied = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] < np.inf)).any(axis=1)
+    if tied.any():
+        positions[tied] = np.argsort(scores[tied], axis=1, kind="stable")
+    return positions
+
 
 #: Values in one tile: 2^16 doubles are half a megabyte, the size of a core's own cache.
 TILE = 1 << 16
@@ -177,3 +230,65 @@ def _windows(values: NDArray[Any], starts: NDArray[np.int64], width: int) -> NDA
     for i in np.flatnonzero(starts > last):
         tile[i, :, : len(values) - starts[i]] = values[starts[i] :].T
     return tile
+
+
+#: What a list without a relevant document scores, by name.
+EMPTY_VALUES = {"skip": np.nan, "zero": 0.0, "one": 1.0}
+
+Measure = Callable[[Block, slice], NDArray[np.float64]]
+
+
+def empty_value(empty: str | float) -> float:
+    """Read the `empty` argument of a metric: NaN stands for a list that is skipped."""
+    if isinstance(empty, str) and empty in EMPTY_VALUES:
+        return EMPTY_VALUES[empty]
+    if not isinstance(empty, str | bool) and empty in (0, 1):
+        return float(empty)
+    raise ValueError(f"empty must be 'skip', 'zero' (or 0) or 'one' (or 1); got {empty!r}.")
+
+
+def average_over_lists(inputs: Inputs, measure: Measure, k: int | None, per_query: bool) -> Any:
+    """Average a measure over lists, or give it list by list.
+
+    Parameters
+    ----------
+    inputs : Inputs
+    measure : callable
+        ``measure(block, columns)`` gives (B, K, m) for those columns of the scores, NaN for skipped lists.
+    k : int or None
+        The cut-off, passed on to the blocks.
+    per_query : bool
+        Whether to return each list's value.
+
+    Returns
+    -------
+    float or ndarray
+        Shape (K, m), or (n_lists, K, m), less the axes of 1-D inputs.
+    """
+    n_lists, n_scores, n_labels = inputs.shape
+    by_list = np.full((n_lists, n_scores, n_labels), np.nan) if per_query else None
+    totals = np.zeros((n_scores, n_labels))
+    counts = np.zeros((n_scores, n_labels))
+    for part in inputs.parts():
+        for block in blocks(part, k):
+            for columns in block.column_tiles():
+                values = measure(block, columns)
+                if by_list is not None:
+                    _store(by_list, block, columns, values)
+                    continue
+                valid = ~np.isnan(values)
+                totals[columns, part.columns] += values.sum(axis=0, where=valid)
+                counts[columns, part.columns] += valid.sum(axis=0)
+    if by_list is not None:
+        return inputs.squeeze(by_list)
+    means = np.full_like(totals, np.nan)
+    np.divide(totals, counts, out=means, where=counts > 0)
+    return inputs.squeeze(means)
+
+
+def _store(by_list: NDArray[np.float64], block: Block, columns: slice, values: NDArray[np.float64]) -> None:
+    """Put a block's values at their lists, columns and objectives."""
+    lists = block.which[:, None, None]
+    scores = np.arange(columns.start, columns.stop)[None, :, None]
+    objectives = np.arange(by_list.shape[2])[block.part.columns][None, None, :]
+    by_list[lists, scores, objectives] = values

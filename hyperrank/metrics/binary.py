@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hyperrank.lists import QueryLists
-from hyperrank.metrics._average import average_over_lists, empty_value
-from hyperrank.metrics._blocks import Block
+from hyperrank.metrics._blocks import Block, average_over_lists, empty_value
 from hyperrank.metrics._inputs import check_cutoff, check_inputs
-from hyperrank.metrics.conventions import Empty
+from hyperrank.metrics.ndcg import Empty
 
 __all__ = ["average_precision", "mrr", "precision"]
 

@@ -2,20 +2,231 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
 import numpy as np
+import sklearn
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils.metadata_routing import UNUSED
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.metadata_routing import UNUSED, get_routing_for_object
 
-from hyperrank.front import ParetoFront
+from hyperrank.front.pareto_front import ParetoFront
+from hyperrank.lists import QueryLists
 from hyperrank.metrics import Metric, parse_metric
-from hyperrank.model_selection.judged import JudgedRanker, ListMetric, judge
+from hyperrank.rankers.base import BaseRanker
+from hyperrank.rankers.inputs import read_labels, read_scores, split_qid
+from hyperrank.simplex import as_weights, lattice_near
 
-__all__ = ["HypervolumeScorer", "RankingScorer", "make_hypervolume_scorer", "make_ranking_scorer"]
+__all__ = ["make_hypervolume_scorer", "make_ranking_scorer"]
+
+#: What a metric of the user's own is: scores and labels of one list to a number, NaN where it has none.
+ListMetric = Callable[[NDArray[np.float64], NDArray[np.float32]], float]
+
+#: Trade-offs of a hypervolume unless told otherwise, as many as `pareto_front` profiles.
+FRONT_WEIGHTS = 66
+#: Scores that are held at a time.
+MAX_SCORES = 50_000_000
+
+
+@dataclass(frozen=True)
+class JudgedRanker:
+    """A fitted ranker and the labelled rows to judge it on.
+
+    Attributes
+    ----------
+    ranker : estimator
+        What predicts, unwrapped from pipelines and searches.
+    X : array-like or frame of shape (n, d)
+        The rows as `ranker` takes them.
+    labels : ndarray of shape (n, m), float32
+        NaN where unobserved.
+    names : tuple of str
+        The objectives.
+    lists : QueryLists
+        The queries of the rows.
+    share : ndarray of shape (n_lists,) or None
+        How much each list counts.
+    metadata : dict
+        What the caller gave beside X: ``qid``, and ``ref_scores`` where there are some.
+    """
+
+    ranker: Any
+    X: Any
+    labels: NDArray[np.float32]
+    names: tuple[str, ...]
+    lists: QueryLists
+    share: NDArray[np.float64] | None
+    metadata: dict[str, Any]
+
+    def trade_off(self, weights: ArrayLike | Mapping[str, float] | None) -> NDArray[np.float64]:
+        """The one trade-off meant, shape (m,); the ranker's default for None."""
+        if isinstance(self.ranker, BaseRanker):
+            at = self.ranker._weights(weights)
+        else:
+            m = len(self.names)
+            at = np.full(m, 1 / m) if weights is None else as_weights(weights, m, self.names)
+        if at.ndim != 1:
+            raise ValueError(f"this scorer takes one trade-off; got weights of shape {at.shape}.")
+        return at
+
+    def trade_offs(self, weights: ArrayLike | int | None) -> NDArray[np.float64]:
+        """The trade-offs meant, shape (k, m): a number asks for an even lattice, None for the default."""
+        m = len(self.names)
+        if weights is None and isinstance(self.ranker, BaseRanker):
+            return np.atleast_2d(self.ranker._default_weights())
+        if weights is None or isinstance(weights, Integral):
+            return lattice_near(m, FRONT_WEIGHTS if weights is None else int(weights))
+        return np.atleast_2d(as_weights(weights, m, self.names))
+
+    def measure(self, metric: Metric | ListMetric, at: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Means of the metric over lists, shape (k, m); (1, m) if the ranker knows no trade-offs.
+
+        NaN where no list has a value.
+        """
+        if not self._takes("weights"):
+            return self._means(metric, self._predict())
+        n_blocks = min(len(at), -(-len(at) * self.lists.n_rows // MAX_SCORES))
+        blocks = np.array_split(at, n_blocks)
+        return np.concatenate([self._means(metric, self._predict(weights=block)) for block in blocks])
+
+    def _takes(self, name: str) -> bool:
+        return name in inspect.signature(self.ranker.predict).parameters
+
+    def _predict(self, **options: Any) -> NDArray[np.float64]:
+        """Scores of shape (n, k)."""
+        options |= {name: value for name, value in self.metadata.items() if self._takes(name)}
+        scores = np.asarray(self.ranker.predict(self.X, **options), dtype=np.float64)
+        wanted = (self.lists.n_rows, len(options["weights"]) if "weights" in options else 1)
+        if scores.size != wanted[0] * wanted[1]:
+            name = type(self.ranker).__name__
+            raise ValueError(f"{name}.predict gave scores of shape {scores.shape}; wanted {wanted}.")
+        return scores.reshape(wanted)
+
+    def _means(self, metric: Metric | ListMetric, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        if isinstance(metric, Metric) and self.share is None:
+            return np.asarray(metric(scores, self.labels, qid=self.lists))
+        if isinstance(metric, Metric):
+            values = metric(scores, self.labels, qid=self.lists, per_query=True)
+        else:
+            values = _list_by_list(
+                metric, self.lists.group(scores), self.lists.group(self.labels), self.lists
+            )
+        share = np.ones(self.lists.n_lists) if self.share is None else self.share
+        counts = np.where(np.isnan(values), 0.0, share[:, None, None])
+        total = counts.sum(axis=0)
+        means = np.full(total.shape, np.nan)
+        return np.divide((np.nan_to_num(values) * counts).sum(axis=0), total, out=means, where=total > 0)
+
+
+def judge(
+    estimator: Any, X: Any, y: Any, *, qid: Any = None, sample_weight: Any = None, ref_scores: Any = None
+) -> JudgedRanker:
+    """Unwrap a fitted ranker and check the rows to judge it on.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted ranker, or a Pipeline or search around one.
+    X : array-like or frame of shape (n, d)
+        Features as `estimator` takes them; a frame may carry the query ids in a column ``qid``.
+    y : array-like or frame of shape (n,) or (n, m)
+        Labels.
+    qid, sample_weight, ref_scores : array-like of shape (n,), optional
+        Query ids, weights whose mean over a query's rows is what the query counts, scores of a reference.
+
+    Returns
+    -------
+    JudgedRanker
+
+    Raises
+    ------
+    ValueError
+        If there are no query ids, or labels do not fit the rows or the ranker.
+    """
+    ids = split_qid(X, qid)[1]
+    if ids is None:
+        raise ValueError(
+            "the scorer got no query ids, and would rank all rows as one list: turn metadata routing on and "
+            "pass qid= to the search, or put the ids into a column 'qid' of a data frame X."
+        )
+    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    lists = QueryLists.from_qid(ids, n_rows)
+    ranker, rows = _unwrap(estimator, X, ids)
+    labels, names = _labels_for(ranker, y, n_rows)
+    metadata = {"qid": ids} | ({} if ref_scores is None else {"ref_scores": ref_scores})
+    return JudgedRanker(ranker, rows, labels, names, lists, _list_shares(sample_weight, lists), metadata)
+
+
+def _unwrap(estimator: Any, X: Any, qid: Any) -> tuple[Any, Any]:
+    """What predicts in the end, and the rows as it takes them.
+
+    Pipelines and searches pass on what was requested of them, and a search passes nothing; the ranker itself
+    takes all it knows, whether requested or not.
+    """
+    while True:
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+        elif isinstance(estimator, Pipeline):
+            X = _transformed(estimator, X, qid)
+            estimator = estimator.steps[-1][1]
+        else:
+            return estimator, X
+
+
+def _transformed(pipeline: Pipeline, X: Any, qid: Any) -> Any:
+    """The rows after all steps but the last, query ids given to those that ask for them."""
+    if len(pipeline.steps) == 1:
+        return X
+    before = pipeline[:-1]
+    routing = sklearn.get_config()["enable_metadata_routing"]
+    asked = routing and get_routing_for_object(before).consumes("transform", ["qid"])
+    return before.transform(X, **({"qid": qid} if asked else {}))
+
+
+def _labels_for(ranker: Any, y: Any, n_rows: int) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Labels under the names that the ranker knows, or under their own."""
+    if not isinstance(ranker, BaseRanker):
+        return read_labels(y, n_rows)
+    known = ranker.objectives_
+    labels, _ = read_labels(y, n_rows, objectives=known if hasattr(y, "columns") else None)
+    if labels.shape[1] != len(known):
+        raise ValueError(
+            f"y has {labels.shape[1]} objectives; the ranker was fitted on {len(known)}: {list(known)}."
+        )
+    return labels, known
+
+
+def _list_shares(sample_weight: Any, lists: QueryLists) -> NDArray[np.float64] | None:
+    """What each list counts: the mean of its rows' weights."""
+    if sample_weight is None:
+        return None
+    rows = lists.group(read_scores(sample_weight, lists.n_rows, name="sample_weight"))
+    if (rows < 0).any():
+        raise ValueError(f"sample_weight must not be negative; got {rows.min()}.")
+    return np.asarray(np.add.reduceat(rows, lists.offsets[:-1]) / lists.sizes)
+
+
+def _list_by_list(
+    metric: ListMetric, scores: NDArray[np.float64], labels: NDArray[np.float32], lists: QueryLists
+) -> NDArray[np.float64]:
+    """Values of shape (n_lists, k, m) of a metric of one list; unobserved documents are left out."""
+    k, m = scores.shape[1], labels.shape[1]
+    values = np.full((lists.n_lists, k, m), np.nan)
+    for number in range(lists.n_lists):
+        rows = slice(lists.offsets[number], lists.offsets[number + 1])
+        for j in range(m):
+            seen = ~np.isnan(labels[rows, j])
+            for i in range(k if seen.any() else 0):
+                values[number, i, j] = metric(scores[rows, i][seen], labels[rows, j][seen])
+    return values
 
 
 class _QueryScorer(BaseEstimator):

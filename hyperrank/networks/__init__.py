@@ -2,8 +2,8 @@
 
 from hyperrank.networks.conditioning import CONDITIONINGS
 from hyperrank.networks.hyper_prompt import HyperPrompt
-from hyperrank.networks.list_transformer import ListTransformer
 from hyperrank.networks.scorer import ConditionedScorer
+from hyperrank.networks.transformer import ListTransformer
 
 __all__ = ["CONDITIONINGS", "NETWORKS", "ConditionedScorer", "HyperPrompt", "ListTransformer"]
 

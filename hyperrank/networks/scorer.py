@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hyperrank.networks.conditioning import ConditionedLinear, WeightEmbedding, per_row
-from hyperrank.networks.steady import SteadyLinear
+from hyperrank.networks.conditioning import ConditionedLinear, SteadyLinear, WeightEmbedding, per_row
 
 __all__ = ["ConditionedScorer"]
 

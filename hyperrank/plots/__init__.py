@@ -1,8 +1,5 @@
 """Pictures as Display objects; matplotlib, an extra, is imported when something is drawn and not before."""
 
-from hyperrank.plots.display import Display
-from hyperrank.plots.explanation import ExplanationDisplay
-from hyperrank.plots.pareto import ParetoFrontDisplay
-from hyperrank.plots.training import TrainingDisplay
+from hyperrank.plots.displays import Display, ExplanationDisplay, ParetoFrontDisplay, TrainingDisplay
 
 __all__ = ["Display", "ExplanationDisplay", "ParetoFrontDisplay", "TrainingDisplay"]

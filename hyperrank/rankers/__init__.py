@@ -1,14 +1,13 @@
 """The estimators."""
 
-from hyperrank.rankers.base import BaseRanker, load
+from hyperrank.rankers.base import BaseRanker, RankerMixin, load
+from hyperrank.rankers.baselines.lightgbm_scalarization import LightGBMScalarizationRanker
+from hyperrank.rankers.baselines.linear_scalarization import LinearScalarizationRanker
+from hyperrank.rankers.baselines.mixed_scores import MixedScoresRanker
+from hyperrank.rankers.baselines.modpo import MODPORanker
+from hyperrank.rankers.baselines.soup import SoupRanker
 from hyperrank.rankers.hyperdpo import HyperDPORanker
-from hyperrank.rankers.lightgbm_scalarization import LightGBMScalarizationRanker
-from hyperrank.rankers.linear_scalarization import LinearScalarizationRanker
-from hyperrank.rankers.mixed_scores import MixedScoresRanker
-from hyperrank.rankers.modpo import MODPORanker
-from hyperrank.rankers.soup import SoupRanker
 from hyperrank.rankers.specialized import SpecializedRanker
-from hyperrank.rankers.tags import RankerMixin
 
 __all__ = [
     "BaseRanker",

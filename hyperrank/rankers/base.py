@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,25 +11,83 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from hyperrank.assigned import MixedRows, PerQuery, PerRow, assigned, in_order
-from hyperrank.front import ParetoFront
+from hyperrank.explain.ranker import ExplainedMixin
+from hyperrank.front.pareto_front import ParetoFront
+from hyperrank.memmap import forget_pages, is_mapped
 from hyperrank.metrics import Metric, parse_metric
-from hyperrank.rankers.explained import ExplainedMixin
 from hyperrank.rankers.inputs import (
     GroupedFeatures,
     LabelledLists,
     read_features,
     read_labelled,
+    read_scores,
     split_qid,
 )
-from hyperrank.rankers.labels import read_scores
+from hyperrank.rankers.io import load_ranker, save_ranker
 from hyperrank.rankers.on_dask import PredictsOnDask
-from hyperrank.rankers.saving import load_ranker, save_ranker
-from hyperrank.rankers.streamed import scored_in_runs
-from hyperrank.rankers.tags import RankerMixin
+from hyperrank.reference import take_rows
 from hyperrank.simplex import as_weights, lattice_near
+from hyperrank.weights import MixedRows, PerQuery, PerRow, assigned, in_order
 
-__all__ = ["BaseRanker", "load"]
+__all__ = ["BaseRanker", "RankerMixin", "load"]
+
+#: Bytes of features, about, that are scored before their memory is given back.
+RUN_BYTES = 1 << 25
+
+Scores = NDArray[np.floating[Any]]
+
+
+def scored_in_runs(data: GroupedFeatures, score: Callable[[GroupedFeatures], Scores]) -> Scores:
+    """Scores of grouped rows: at once, or of rows in a mapped file by runs of whole lists.
+
+    A document's score does not depend on the lists that are scored beside its own, so the result is the same.
+
+    Parameters
+    ----------
+    data : GroupedFeatures
+    score : callable
+        Scores of shape (n,) or (n, k) for grouped rows.
+
+    Returns
+    -------
+    ndarray of shape (n,) or (n, k)
+    """
+    X = data.X
+    if not isinstance(X, np.ndarray) or not is_mapped(X):
+        return score(data)
+    parts = []
+    for rows, lists in data.lists.runs(max(1, RUN_BYTES // max(1, X[:1].nbytes))):
+        part = GroupedFeatures(
+            X=X[rows],
+            lists=lists,
+            frame=_rows_of(data.frame, rows),
+            ref_scores=None if data.ref_scores is None else data.ref_scores[rows],
+        )
+        parts.append(score(part))
+        forget_pages(X)
+    return np.concatenate(parts)
+
+
+def _rows_of(frame: Any, rows: slice) -> Any:
+    """Rows of the features as given: of an array as a view, which copies nothing."""
+    if isinstance(frame, np.ndarray):
+        return frame[rows]
+    return take_rows(frame, np.arange(rows.start, rows.stop))
+
+
+class RankerMixin:
+    """Tags of a ranker: neither classifier nor regressor, labels needed, several objectives allowed."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.estimator_type = "ranker"
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.target_tags.positive_only = True
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        return tags
+
 
 #: Trade-offs at which a front is profiled unless the caller says otherwise.
 FRONT_WEIGHTS = 66

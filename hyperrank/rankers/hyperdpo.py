@@ -2,25 +2,268 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hyperrank.rankers.callbacks import CallbackSupportMixin, with_callbacks
-from hyperrank.rankers.continued import PartialFitMixin, as_task, kept_plan
-from hyperrank.rankers.holdout import one_validation
-from hyperrank.rankers.inputs import GroupedFeatures
-from hyperrank.rankers.resuming import kept_reference, opened_checkpoint
-from hyperrank.rankers.tempering import Range, beside_weights, refuse_outside
-from hyperrank.rankers.together import in_processes
-from hyperrank.rankers.trained import TrainsOneNetwork
+from hyperrank.rankers.dpo.config import FitPlan
+from hyperrank.rankers.dpo.data import CheckedFit
+from hyperrank.rankers.dpo.distributed import in_processes
+from hyperrank.rankers.dpo.reference import anchor_parts
+from hyperrank.rankers.dpo.resume import kept_reference, opened_checkpoint
+from hyperrank.rankers.dpo.reward_model import RewardModel
+from hyperrank.rankers.dpo.train import fit_reward_model
+from hyperrank.rankers.inputs import GroupedFeatures, one_validation
+from hyperrank.rankers.specialized import Specializable
+from hyperrank.training import Checkpoint, TrainingProgress, TrainingResult, current
+from hyperrank.training.temperature import Range, beside_weights, refuse_outside
 
 __all__ = ["HyperDPORanker"]
+
+try:  # scikit-learn 1.9
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stands in where scikit-learn has no callbacks."""
+
+    def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
+        """Leave the method as it is."""
+        return method
+
+
+class EpochCallbacks(TrainingProgress):
+    """Progress that also tells scikit-learn's callbacks of each epoch.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        In fit.
+    max_epochs : int
+        Epochs at most.
+    verbose : int
+        As in `TrainingProgress`.
+    fitted : mapping
+        The attributes that, with the network, make the estimator one that predicts.
+    data : mapping
+        ``X``, ``y`` and the ``metadata`` qid of the training rows, as the caller gave them.
+    done : int, default 0
+        Epochs that an earlier process has trained, which callbacks do not see.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        max_epochs: int,
+        *,
+        verbose: int,
+        fitted: Mapping[str, Any],
+        data: dict[str, Any],
+        done: int = 0,
+    ) -> None:
+        # Of several processes that train together the first speaks, to callbacks too.
+        self.is_first = current().is_first
+        shown = verbose if self.is_first else 0
+        super().__init__(max_epochs, verbose=shown, score_name="hypervolume", done=done)
+        self.estimator, self.fitted, self.data = estimator, fitted, data
+        self.context: Any = None
+
+    def of(self, model: RewardModel) -> EpochCallbacks:
+        """Begin, with the model that is trained."""
+        self.fitted = {**self.fitted, "model_": model}
+        has_callbacks = hasattr(self.estimator, "_skl_callbacks")
+        if self.is_first and has_callbacks and hasattr(self.estimator, "_init_callback_context"):
+            left = self.max_epochs - self.done
+            self.context = self.estimator._init_callback_context(max_subtasks=left)
+            self.context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+        return self
+
+    def update(self, entry: dict[str, float]) -> bool:
+        """Show an epoch and report it; True where a callback asks to stop."""
+        super().update(entry)
+        if self.context is None:
+            return False
+        epoch = self.context.subcontext(task_name="epoch")
+        epoch.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+        stop = epoch.call_on_fit_task_end(
+            estimator=self.estimator, reconstruction_attributes=dict(self.fitted), **self.data
+        )
+        return bool(stop)
+
+    def finish(self) -> None:
+        """Report that fit is done."""
+        if self.context is not None:
+            self.context.call_on_fit_task_end(
+                estimator=self.estimator, reconstruction_attributes={}, **self.data
+            )
+
+
+class PartialFitMixin:
+    """Training one more epoch on new queries, for a ranker with ``_checked`` and ``_train``."""
+
+    __metadata_request__partial_fit = {"qid": True}  # noqa: RUF012 - scikit-learn reads the class attribute
+
+    conditioning: str
+    objectives_: tuple[str, ...]
+    model_: RewardModel
+    temperature_range_: Range | None
+    fit: Any
+    _checked: Any
+    _train: Any
+    reference_: Any
+    pull_: float
+
+    @with_callbacks
+    @in_processes
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        qid: ArrayLike | None = None,
+        ref_scores: ArrayLike | None = None,
+        query_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Train one more epoch on new queries; the first call is a whole fit.
+
+        Reference, boosters and transforms stay as the first call made them.
+
+        Parameters
+        ----------
+        X, y, qid, ref_scores, query_weight
+            As for `fit`.
+
+        Returns
+        -------
+        HyperDPORanker
+            Itself.
+        """
+        if not hasattr(self, "model_"):
+            return self.fit(X, y, qid=qid, ref_scores=ref_scores, query_weight=query_weight)
+        checked = self._checked(
+            X,
+            y,
+            qid,
+            validation=(None, None, None, None),
+            ref_scores=ref_scores,
+            query_weight=query_weight,
+            conditioning=self.conditioning,
+            objectives=self.objectives_,
+            reset=False,
+            holds_out=False,
+        )
+        once = replace(checked.plan.settings, max_epochs=1)
+        checked = replace(checked, plan=kept_plan(self, replace(checked.plan, settings=once)))
+        return self._train(
+            checked, self.reference_, self.pull_, self.model_, data=as_task(X, y, qid), is_new=True
+        )
+
+
+def kept_plan(ranker: Any, plan: FitPlan) -> FitPlan:
+    """The plan with what the network of the last fit cannot do otherwise.
+
+    Raises
+    ------
+    ValueError
+        If that network knows the temperature, and the loss does not.
+    """
+    trained = ranker.temperature_range_
+    if trained is not None and ranker.loss != "listnet":
+        raise ValueError(
+            f"the last fit had temperature_range={trained}, which needs loss='listnet' to go on; "
+            f"got loss={ranker.loss!r}."
+        )
+    return replace(plan, booster_inputs=bool(ranker.model_.boosters), temperature_range=trained)
+
+
+def warn_of_interrupt(result: TrainingResult, checkpoint: Path | None = None) -> None:
+    """Say what a fit has kept that Ctrl-C ended."""
+    how = "With warm_start=True, fit goes on from there."
+    if checkpoint is not None and checkpoint.exists():
+        how = f"fit(..., resume=True) goes on from {checkpoint} to what the whole fit would have been."
+    warnings.warn(
+        f"training was interrupted after {len(result.history)} whole epochs: the ranker is fitted, and holds "
+        f"what it had learnt by then. {how}",
+        UserWarning,
+        stacklevel=4,
+    )
+
+
+def as_task(X: Any, y: Any, qid: Any) -> dict[str, Any]:
+    """Training data as scikit-learn's callbacks want them."""
+    return {"X": X, "y": y, "metadata": None if qid is None else {"qid": qid}}
+
+
+class TrainsOneNetwork(Specializable):
+    """A ranker with one network for all trade-offs, and the training of it."""
+
+    history_: list[dict[str, float]]
+    best_epoch_: int
+    best_score_: float
+
+    def _train(
+        self,
+        checked: CheckedFit,
+        reference: Any,
+        pull: float,
+        start: RewardModel | None,
+        *,
+        data: dict[str, Any],
+        is_new: bool = False,
+        checkpoint: Checkpoint | None = None,
+    ) -> Self:
+        """Train the network and take over what came of it; `is_new` where no part has seen the rows."""
+        plan = checked.plan
+        checkpoint = checkpoint or Checkpoint()
+        kept = {
+            "objectives_": checked.training.names,
+            "reference_": reference,
+            "pull_": pull,
+            "temperature_range_": plan.temperature_range,
+        }
+        anchor = None
+        if plan.temperature_range is not None:
+            parts = partial(anchor_parts, checked, reference, pull, wanted=self.reference, is_unseen=is_new)
+            anchor = checkpoint.phase("anchor", lambda: current().of_first(parts))
+        progress = EpochCallbacks(
+            self,
+            plan.settings.max_epochs,
+            verbose=plan.verbose,
+            fitted=kept,
+            data=data,
+            done=checkpoint.epochs_done,
+        )
+        model, result = fit_reward_model(
+            checked.training,
+            plan,
+            validation=self._stopping(checked, reference, pull),
+            list_weight=checked.list_weight,
+            start=start,
+            keep_boosters=is_new,
+            anchor=anchor,
+            progress=progress.of,
+            keep_on_interrupt=True,
+            checkpoint=checkpoint,
+        )
+        for name, value in {**kept, "model_": model}.items():
+            setattr(self, name, value)
+        self._take_over(result, checkpoint)
+        progress.finish()
+        return self
+
+    def _take_over(self, result: TrainingResult, checkpoint: Checkpoint) -> None:
+        if result.is_interrupted:
+            warn_of_interrupt(result, checkpoint.path)
+        else:
+            checkpoint.remove()
+        self.history_ = result.history
+        self.best_epoch_, self.best_score_ = result.best_epoch, result.best_score
 
 
 class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, TrainsOneNetwork):
@@ -153,11 +396,11 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, TrainsOneNetwork):
         Temperatures that the network was trained at.
     pull_ : float
         What rewards are multiplied by in scores: the reference's deviation over beta.
-    model_ : hyperrank.rankers.reward_model.RewardModel
+    model_ : hyperrank.rankers.dpo.reward_model.RewardModel
         Transforms and network.
     history_ : list of dict
         Loss, seconds and validation hypervolume by epoch.
-    trial_ : hyperrank.rankers.trial.Trial or None
+    trial_ : hyperrank.rankers.dpo.tuning.Trial or None
         What the trial tried and chose; None where there was none.
     best_epoch_, best_score_ : int, float
         The epoch whose parameters are kept, and its validation hypervolume (NaN without validation).

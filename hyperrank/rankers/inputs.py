@@ -2,28 +2,378 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import warnings
+from collections.abc import Hashable, Iterator, Sequence, Sized
+from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from hyperrank.lists import QueryLists
-from hyperrank.mapped import FeatureRows, MappedRows, forget_pages, stays_mapped
-from hyperrank.rankers.labels import naming, read_labels, read_scores
-from hyperrank.rankers.seen import summary_of, warn_of_one_list
+from hyperrank.memmap import FeatureRows, MappedRows, forget_pages, stays_mapped
 from hyperrank.reference import Reference, take_rows
 
 __all__ = [
     "GroupedFeatures",
     "LabelledLists",
+    "one_validation",
     "read_features",
     "read_labelled",
+    "read_labels",
+    "read_list_weight",
+    "read_scores",
+    "read_validation",
+    "resolve_objective",
     "split_qid",
+    "summary_of",
 ]
+
+
+def resolve_objective(objective: int | str, names: tuple[str, ...]) -> int:
+    """Position of an objective given by name or position.
+
+    Raises
+    ------
+    ValueError
+        If there is none such.
+    """
+    if isinstance(objective, str):
+        if objective not in names:
+            raise ValueError(f"reference_objective is {objective!r}; the objectives are {list(names)}.")
+        return names.index(objective)
+    if not isinstance(objective, Integral) or not -len(names) <= objective < len(names):
+        raise ValueError(
+            f"reference_objective must name one of {list(names)} or its position; got {objective!r}."
+        )
+    return int(objective) % len(names)
+
+
+def one_validation(
+    X_val: Any, y_val: Any, qid_val: Any, eval_set: Any, eval_qid: Any
+) -> tuple[Any, Any, Any]:
+    """Validation data under either of their names: X_val, y_val, qid_val, or eval_set and eval_qid.
+
+    Raises
+    ------
+    ValueError
+        If they are given under both, or `eval_set` is not one pair of features and labels.
+    """
+    if eval_set is None and eval_qid is None:
+        return X_val, y_val, qid_val
+    if any(given is not None for given in (X_val, y_val, qid_val)):
+        raise ValueError(
+            "validation data were given as X_val and as eval_set or eval_qid: use one of the two."
+        )
+    pairs = eval_set if isinstance(eval_set, list) else [eval_set]
+    if len(pairs) != 1 or not isinstance(pairs[0], tuple | list) or len(pairs[0]) != 2:
+        raise ValueError("eval_set must be one pair (X_val, y_val), or a list of one such pair.")
+    (features, labels), ids = pairs[0], eval_qid
+    if isinstance(ids, list | tuple) and len(ids) == 1:
+        of_rows = hasattr(ids[0], "__len__") and not isinstance(ids[0], str | bytes)
+        ids = ids[0] if of_rows else ids  # the one pair has a single row
+    return features, labels, ids
+
+
+def read_validation(
+    estimator: Any,
+    X_val: Any,
+    y_val: Any,
+    qid_val: Any,
+    ref_scores_val: Any,
+    *,
+    names: tuple[str, ...],
+    n_rows: int,
+) -> LabelledLists | None:
+    """Check validation data against the training data; None where there are none.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        That knows the features.
+    X_val, y_val, qid_val, ref_scores_val
+        As the caller gave them.
+    names : tuple of str
+        The objectives.
+    n_rows : int
+        Training rows.
+
+    Raises
+    ------
+    ValueError
+        If they are given in part, or do not fit the training data.
+
+    Warns
+    -----
+    UserWarning
+        If they have as many rows as the training data, which is what a search makes of validation data
+        that were as long as the whole data set: it cuts them like training rows.
+    """
+    if X_val is None:
+        if y_val is not None or qid_val is not None or ref_scores_val is not None:
+            raise ValueError("y_val, qid_val or ref_scores_val were given without X_val.")
+        return None
+    if y_val is None:
+        raise ValueError("X_val was given without y_val: pass both, or neither.")
+    data = read_labelled(
+        estimator,
+        X_val,
+        y_val,
+        qid_val,
+        reset=False,
+        objectives=names if hasattr(y_val, "columns") else None,
+        ref_scores=ref_scores_val,
+        suffix="_val",
+    )
+    if data.Y.shape[1] != len(names):
+        raise ValueError(f"y_val has {data.Y.shape[1]} objectives, but y has {len(names)}: {list(names)}.")
+    if len(data.X) == n_rows:
+        warnings.warn(
+            f"X_val has exactly as many rows as X ({n_rows}). If this fit is part of a scikit-learn search, "
+            "the search cut X_val like the training rows and this is not what you passed: drop a row of it.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return data
+
+
+def read_list_weight(query_weight: ArrayLike | None, lists: QueryLists) -> NDArray[np.float64] | None:
+    """One weight per list from one per row.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative, rows of one query differ, or all are 0.
+    """
+    if query_weight is None:
+        return None
+    rows = lists.group(read_scores(query_weight, lists.n_rows, name="query_weight"))
+    if (rows < 0).any():
+        raise ValueError(f"query_weight must not be negative; got {rows.min()}.")
+    per_list = rows[lists.offsets[:-1]]
+    differs = np.flatnonzero(rows != per_list[lists.index])
+    if len(differs):
+        query = lists.ids[lists.index[differs[0]]]
+        raise ValueError(f"query_weight differs between rows of query {query}: give its rows one weight.")
+    if not per_list.any():
+        raise ValueError("query_weight is 0 for every query: nothing would be learnt.")
+    return np.asarray(per_list)
+
+
+def read_labels(
+    y: Any, n_rows: int, *, objectives: Sequence[str] | None = None, name: str = "y"
+) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Check labels and name the objectives.
+
+    Parameters
+    ----------
+    y : array-like or frame of shape (n,) or (n, m)
+        Labels >= 0, NaN where unobserved.
+    n_rows : int
+        Rows of `X`.
+    objectives : sequence of str, optional
+        Names of the objectives. By default those of the frame's columns, or objective_0, objective_1, ...
+        A frame that has all these names is read by them, in whatever order its columns are.
+    name : str, default "y"
+        What to call `y` in an error.
+
+    Returns
+    -------
+    labels : ndarray of shape (n, m), float32
+    names : tuple of str
+
+    Raises
+    ------
+    ValueError
+        If labels are missing, negative, infinite, of another length than `X`, or wrongly named.
+    """
+    if y is None:
+        raise ValueError(
+            f"requires y to be passed, but the target {name} is None: give one column per objective."
+        )
+    found = _column_names(y)
+    if objectives is not None and found is not None and set(objectives) <= set(found):
+        y, found = y[list(objectives)], list(objectives)
+    with naming(name):
+        labels = check_array(
+            y,
+            dtype=np.float64,
+            ensure_2d=False,
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=0,
+            input_name=name,
+        )
+    if labels.ndim not in (1, 2) or (labels.ndim == 2 and labels.shape[1] == 0):
+        raise ValueError(f"{name} has shape {labels.shape}; wanted (n,) or (n, m), one column per objective.")
+    if len(labels) != n_rows:
+        raise ValueError(
+            f"{name} has {len(labels)} rows, but X has {n_rows}: inconsistent numbers of samples."
+        )
+    labels = labels[:, None] if labels.ndim == 1 else labels
+    with np.errstate(invalid="ignore"):
+        bad = (labels < 0) | (labels > np.finfo(np.float32).max)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise ValueError(
+            f"{name} must hold labels from 0 up to 3e38; got {labels[row, column]} at row {row}, "
+            f"column {column}. Shift or rescale that objective (labels are gains: more is better)."
+        )
+    return labels.astype(np.float32), _objective_names(objectives, found, labels.shape[1], name)
+
+
+def read_scores(values: Any, n_rows: int, *, name: str) -> NDArray[np.float64]:
+    """Check one number per row, such as reference scores or weights.
+
+    Raises
+    ------
+    ValueError
+        If there is not one finite number per row.
+    """
+    with naming(name):
+        scores = check_array(values, dtype=np.float64, ensure_2d=False, ensure_min_samples=0, input_name=name)
+    if scores.ndim == 2 and scores.shape[1] == 1:
+        scores = scores[:, 0]
+    if scores.shape != (n_rows,):
+        raise ValueError(f"{name} has shape {scores.shape}; wanted ({n_rows},), one number per row.")
+    return np.asarray(scores)
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Errors of scikit-learn's and numpy's that name the argument, and no warning before them."""
+    try:
+        # Values beyond float32 become infinite, which is refused.
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        # A RuntimeError is what torch raises of tensors that have a gradient.
+        if re.search(rf"\b{name}\b", str(error)) and isinstance(error, TypeError | ValueError):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name}: {error}") from error
+
+
+def _column_names(y: Any) -> list[str] | None:
+    """Names that a frame or series gives its columns, where they are all strings."""
+    names: list[Hashable] | None = None
+    if hasattr(y, "columns"):
+        names = list(y.columns)
+    elif getattr(y, "name", None) is not None:
+        names = [y.name]
+    if names is None or not all(isinstance(n, str) for n in names):
+        return None
+    return [str(n) for n in names]
+
+
+def _objective_names(
+    objectives: Sequence[str] | None, found: list[str] | None, m: int, name: str
+) -> tuple[str, ...]:
+    """Names of the objectives: those asked for, those of the frame, or numbered ones."""
+    if objectives is None:
+        names = tuple(found) if found is not None else tuple(f"objective_{j}" for j in range(m))
+    else:
+        names = tuple(objectives)
+    if len(names) != m:
+        raise ValueError(
+            f"{name} has {m} columns, but the objectives are {list(names)}: one column for each."
+        )
+    if len(set(names)) != len(names):
+        raise ValueError(f"objectives must have different names; got {list(names)}.")
+    unknown = sorted(set(names) - set(found or names))
+    if unknown and m > 1:
+        raise ValueError(f"{name} has columns {found}, but not the objectives {unknown}.")
+    return names
+
+
+#: Entries, about, that the share of missing features is taken from: all of large data would take seconds.
+SAMPLE_ENTRIES = 1 << 22
+#: Rows without query ids raise the question whose they are from so many times the longest list of fit on.
+MUCH_LONGER = 4
+
+
+def summary_of(
+    X: FeatureRows, Y: NDArray[np.float32], lists: QueryLists, names: Sequence[str]
+) -> dict[str, Any]:
+    """Say how many rows and queries there are, how long lists are, and what labels are like.
+
+    Parameters
+    ----------
+    X : ndarray or MappedRows of shape (n, d)
+        Features of grouped rows, NaN where missing.
+    Y : ndarray of shape (n, m)
+        Labels, NaN where unobserved.
+    lists : QueryLists
+    names : sequence of str
+        The objectives.
+
+    Returns
+    -------
+    dict
+        ``n_rows``, ``n_queries``, ``list_size`` (``min``, ``median``, ``max``), ``missing`` (share of the
+        features, of evenly spaced rows where there are many) and ``labels``: for each objective ``observed``
+        (share of the rows), ``mean``, ``max`` and ``positive`` (share of the observed).
+
+    Examples
+    --------
+    >>> lists = QueryLists.from_sizes([2, 2])
+    >>> X, Y = np.zeros((4, 3), np.float32), np.float32([[0], [2], [np.nan], [1]])
+    >>> found = summary_of(X, Y, lists, ["clicks"])
+    >>> found["n_queries"], found["list_size"]["median"], found["labels"]["clicks"]["mean"]
+    (2, 2.0, 1.0)
+    """
+    n_looked_at = min(len(X), max(1, SAMPLE_ENTRIES // X.shape[1]))
+    some = X[np.linspace(0, len(X) - 1, n_looked_at).astype(np.int64)]
+    sizes = lists.sizes
+    return {
+        "n_rows": len(X),
+        "n_queries": int(lists.n_lists),
+        "list_size": {"min": int(sizes.min()), "median": float(np.median(sizes)), "max": int(sizes.max())},
+        "missing": float(np.isnan(some).mean()),
+        "labels": {name: _labels(column) for name, column in zip(names, Y.T, strict=True)},
+    }
+
+
+def warn_of_one_list(estimator: Any, X: Any, name: str) -> None:
+    """Warn where rows without query ids, one list by the rules, are too many for one of the lists of fit.
+
+    Parameters
+    ----------
+    estimator : object
+        With ``training_data_``, as `summary_of` makes it; others are not looked at.
+    X : array-like, sparse matrix or frame
+        Rows that came without query ids; what has no length is left to the checks of the features.
+    name : str
+        What the caller knows them by, such as ``"X"``.
+    """
+    seen = getattr(estimator, "training_data_", None)
+    n_rows = X.shape[0] if hasattr(X, "shape") and X.shape else len(X) if isinstance(X, Sized) else 0
+    if not seen or seen["n_queries"] < 2 or n_rows <= MUCH_LONGER * seen["list_size"]["max"]:
+        return
+    warnings.warn(
+        f"{name} has {n_rows:,} rows without query ids, and they are taken as the list of one query; the "
+        f"longest list in fit had {seen['list_size']['max']:,}. If they are of several queries, pass qid= or "
+        "a frame with a column 'qid'.",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+def _labels(column: NDArray[np.float32]) -> dict[str, float]:
+    known = column[~np.isnan(column)]
+    if not len(known):
+        return {"observed": 0.0}
+    return {
+        "observed": len(known) / len(column),
+        "mean": float(known.mean(dtype=np.float64)),
+        "max": float(known.max()),
+        "positive": float((known > 0).mean()),
+    }
+
 
 #: Entries of X that are looked at at a time.
 ENTRIES_AT_ONCE = 1 << 22

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from hyperrank.rankers.dpo import DPORanker
+from hyperrank._checks import check_number
+from hyperrank.rankers.dpo.base import DPORanker
+from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.inputs import GroupedFeatures
-from hyperrank.rankers.options import check_number
-from hyperrank.rankers.reward_model import RewardModel
 from hyperrank.simplex import as_weights
 
 __all__ = ["Specializable", "SpecializedRanker"]

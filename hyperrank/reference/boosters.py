@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from hyperrank.boosters import BoosterSet, Keep, fit_boosters
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviations
-from hyperrank.mapped import FeatureRows
-from hyperrank.networks.within_list import join_standardized
-from hyperrank.reference.kinds import Reference
+from hyperrank.memmap import FeatureRows
+from hyperrank.networks.query_normalization import join_standardized
+from hyperrank.reference.base import Reference
 
 __all__ = ["BoosterReference", "SummedReference", "fit_booster_pairs", "fit_booster_reference"]
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from hyperrank.boosters import Keep
 from hyperrank.lists import QueryLists
-from hyperrank.mapped import FeatureRows
+from hyperrank.memmap import FeatureRows
+from hyperrank.reference.base import NoReference, Reference, ScoresReference
 from hyperrank.reference.boosters import fit_booster_pairs, fit_booster_reference
-from hyperrank.reference.kinds import NoReference, Reference, ScoresReference
 from hyperrank.reference.models import ModelReference, fitted_model, is_fitted
 
 __all__ = ["REFERENCES", "check_reference", "fit_reference", "is_fitted_here", "is_grown"]

@@ -15,8 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviations
-from hyperrank.mapped import FeatureRows, MappedRows
-from hyperrank.reference.kinds import Reference
+from hyperrank.memmap import FeatureRows, MappedRows
+from hyperrank.reference.base import Reference
 
 __all__ = ["MixedModelsReference", "ModelReference", "fit_models", "fitted_model", "is_fitted", "take_rows"]
 

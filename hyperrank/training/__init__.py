@@ -1,13 +1,11 @@
 """One loop for every network: batches of whole lists, optimiser, evaluation, the best state kept."""
 
-from hyperrank.training.anchor import Anchor, log_position
-from hyperrank.training.checkpoints import Checkpoint
+from hyperrank.training.checkpoint import Checkpoint
 from hyperrank.training.data import Batch, FeaturesOf, ListTensors, Margin, document_batches
-from hyperrank.training.loop import TrainingResult, train
-from hyperrank.training.processes import OtherProcessError, alone, current, joined
-from hyperrank.training.progress import TrainingProgress
-from hyperrank.training.settings import TrainingSettings
-from hyperrank.training.shards import ShareOfLists
+from hyperrank.training.distributed import OtherProcessError, ShareOfLists, alone, current, joined
+from hyperrank.training.loop import TrainingProgress, TrainingResult, train
+from hyperrank.training.step import TrainingSettings
+from hyperrank.training.temperature import Anchor, log_position
 
 __all__ = [
     "Anchor",

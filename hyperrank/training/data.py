@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hyperrank.lists import QueryLists
 from hyperrank.losses import ListLoss, Prepared, prepare
-from hyperrank.training.anchor import Anchor
+from hyperrank.training.temperature import Anchor
 
 __all__ = ["Batch", "FeaturesOf", "ListTensors", "Margin", "document_batches"]
 

@@ -258,7 +258,7 @@ def test_time_left_goes_by_method(few):
 
 
 def test_other_seeds_take_what_the_first_one_searched(few, tmp_path, monkeypatch):
-    monkeypatch.setattr("hyperrank.booster_search.ROUNDS", (2, 4))
+    monkeypatch.setattr("hyperrank.boosters.search.ROUNDS", (2, 4))
     runs = plan(few, ["mixed-scores"], n_seeds=2, n_weights=2)
     assert [run.needs for run in runs] == [None, runs[0].key, None, runs[2].key]
     store = Store(tmp_path)

@@ -8,8 +8,7 @@ import pytest
 from cli_files import FEATURES, LABELS
 
 import hyperrank
-from hyperrank.cli.cards import as_markdown, as_text
-from hyperrank.cli.model_card import for_people
+from hyperrank.cli.describe import as_markdown, as_text, for_people
 
 
 def test_the_card_tells_what_the_model_was_fitted_on(hr, files):
@@ -158,7 +157,7 @@ def test_what_does_not_fit_the_model_is_refused(hr, files, tmp_path):
 
 def test_a_summary_of_labels_that_are_missing():
     from hyperrank import QueryLists
-    from hyperrank.rankers.seen import summary_of
+    from hyperrank.rankers.inputs import summary_of
 
     X = np.array([[1, np.nan], [2, 3]], np.float32)
     Y = np.array([[np.nan, 1], [np.nan, 0]], np.float32)

@@ -8,7 +8,7 @@ import pytest
 from cli_files import FEATURES
 
 from hyperrank import HyperDPORanker, MixedScoresRanker
-from hyperrank.cli import for_model
+from hyperrank.cli import _data as for_model
 
 
 def scores_of(files, **options):

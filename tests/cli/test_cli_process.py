@@ -84,7 +84,7 @@ def test_ctrl_c_in_training(files, tmp_path):
 
 
 INTERRUPTED_IN_TEXT = """
-from hyperrank.cli.command import command
+from hyperrank.cli._command import command
 
 @command("wait")
 def wait(console):

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from hyperrank.datasets import fetching, mslr
-from hyperrank.datasets.fetching import FetchError, download_members
+from hyperrank.datasets import mslr
+from hyperrank.datasets import mslr as fetching
+from hyperrank.datasets.mslr import FetchError, download_members
 
 CONTENT = {"a.txt": b"first" * 1000, "b.txt": b"second"}
 DIGESTS = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()}

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_svmlight_file
 
-from hyperrank.datasets import chunks, letor_files, letor_stream, load_letor
+from hyperrank.datasets import _chunks as chunks
+from hyperrank.datasets import letor as letor_files
+from hyperrank.datasets import letor as letor_stream
+from hyperrank.datasets import load_letor
 
 
 @pytest.fixture

@@ -6,10 +6,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hyperrank.datasets import load_letor
-from hyperrank.datasets.letor_block import Rules
+from hyperrank.datasets._letor_lines import LineError, Rules, number, parse_lines
+from hyperrank.datasets._letor_vectorized import _Tokens, parse_block
 from hyperrank.datasets.letor_compiled import CompiledParser, compiled_parser
-from hyperrank.datasets.letor_fast import _Tokens, parse_block
-from hyperrank.datasets.letor_lines import LineError, number, parse_lines
 from hyperrank.datasets.letor_scan import scan
 
 value_texts = st.one_of(

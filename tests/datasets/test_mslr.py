@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hyperrank.datasets import FetchError, fetch_mslr_sample, load_letor, mslr, quantile_grades
-from hyperrank.datasets.fetching import data_home, digest_of
+from hyperrank.datasets.mslr import data_home, digest_of
 
 
 @pytest.fixture(autouse=True)

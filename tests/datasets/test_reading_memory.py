@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from hyperrank.datasets.growing_rows import GrowingRows
+from hyperrank.datasets._chunks import GrowingRows
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
 

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperrank import datasets
-from hyperrank.datasets import chunks, convert, load_letor, open_store
+from hyperrank.datasets import _chunks as chunks
+from hyperrank.datasets import convert, load_letor, open_store
 from hyperrank.lists import QueryLists
-from hyperrank.mapped import is_mapped
+from hyperrank.memmap import is_mapped
 
 
 def same(store, data):
@@ -130,8 +131,7 @@ def test_opening_does_not_read_the_features(tmp_path):
     data = datasets.make_multilabel_ranking(n_queries=2, list_size=5, n_features=4, random_state=0)
     store = convert(data, tmp_path / "a.store")
     path, n_rows = store.path, 10_000_000
-    from hyperrank.datasets.store_files import ArrayFile
-    from hyperrank.datasets.store_format import BLOCK_BYTES, describe
+    from hyperrank.datasets._store_format import BLOCK_BYTES, ArrayFile, describe
 
     names = {"names": ["a"], "feature_names": [f"f{j}" for j in range(1000)], "description": ""}
     offsets = np.arange(0, n_rows + 1, 100)

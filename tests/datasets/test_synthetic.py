@@ -7,8 +7,7 @@ from scipy.stats import spearmanr
 from sklearn.ensemble import ExtraTreesRegressor
 
 from hyperrank.datasets import make_multilabel_ranking
-from hyperrank.datasets.synthetic_features import Hidden
-from hyperrank.datasets.synthetic_labels import _factors, _mixing
+from hyperrank.datasets.synthetic import Hidden, _factors, _mixing
 from hyperrank.lists import QueryLists
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from hyperrank.datasets import chunks as chunks_module
+from hyperrank.datasets import _chunks as chunks_module
 from hyperrank.datasets import convert, load_table
 
 pa = pytest.importorskip("pyarrow")

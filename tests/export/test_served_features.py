@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hyperrank.export.features import ServedTransform, _search_table, last_knot_passed, standardize_one_list
-from hyperrank.networks.transforms import TRANSFORMS, fit_transform_module
-from hyperrank.networks.within_list import standardize_within
+from hyperrank.export.modules import ServedTransform, _search_table, last_knot_passed, standardize_one_list
+from hyperrank.networks.feature_transforms import TRANSFORMS, fit_transform_module
+from hyperrank.networks.query_normalization import standardize_within
 
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
 FEW = st.sampled_from([0.0, 1.0, 2.0, -3.5, 1e-30, 1e30])

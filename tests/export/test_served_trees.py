@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperrank.boosters import BoosterSet, booster_text
+from hyperrank.boosters import BoosterSet, Tree, TreeEnsemble, booster_text
 from hyperrank.export.trees import TREES_DOMAIN, TREES_VERSION, ServedBoosters, tree_attributes
-from hyperrank.trees import Tree, TreeEnsemble
 
 helper = pytest.importorskip("onnx.helper")
 ort = pytest.importorskip("onnxruntime")

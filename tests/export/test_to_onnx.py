@@ -9,7 +9,7 @@ from lightgbm import LGBMRanker, LGBMRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from hyperrank import HyperDPORanker, MixedScoresRanker, QueryLists, SoupRanker, datasets
-from hyperrank.networks.transforms import TRANSFORMS
+from hyperrank.networks.feature_transforms import TRANSFORMS
 from hyperrank.simplex import corners, lattice_near
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ from hyperrank.files import write_atomically
 
 WRITER = """
 import sys
-from hyperrank.files.atomic import write_atomically
+from hyperrank.files.model_file import write_atomically
 print("ready", flush=True)
 number = 0
 while True:

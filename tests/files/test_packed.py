@@ -6,8 +6,9 @@ import pickle
 import numpy as np
 import pytest
 
-from hyperrank.files import packed, unpacked
-from hyperrank.files.plain import NotPlainError
+from hyperrank.files import model_file as packed
+from hyperrank.files import unpacked
+from hyperrank.files.codec import NotPlainError
 
 
 def test_values_come_back_as_they_were():

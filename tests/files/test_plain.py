@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from hyperrank.files import ModelFileError, read_model_file, storable, write_model_file
-from hyperrank.files.plain import NotPlainError, from_plain, to_plain
+from hyperrank.files.codec import NotPlainError, from_plain, to_plain
 
 
 @storable

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from hyperrank.losses import listnet, plackett_luce, prepare, weighted_loss
-from hyperrank.losses.fused import on_gpu, weighted
+from hyperrank.losses.fused import gpu as on_gpu
+from hyperrank.losses.fused import objective as weighted
 
 if find_spec("triton") is None and os.environ.get("CI") != "true":
     pytest.skip("Triton is not installed", allow_module_level=True)
@@ -130,8 +131,8 @@ COMPILE = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from hyperrank.losses.fused.kernels.listnet import listnet_kernel
-from hyperrank.losses.fused.kernels.plackett_luce import plackett_luce_kernel
+from hyperrank.losses.fused.triton_kernels import listnet_kernel
+from hyperrank.losses.fused.triton_kernels import plackett_luce_kernel
 
 TYPES = {"order": "*i64", "offsets": "*i64", "n_observed": "*i32", "hidden": "*u8", "beta": "fp32"}
 for kernel, constants in (

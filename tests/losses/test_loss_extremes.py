@@ -8,7 +8,7 @@ import torch
 from loss_oracles import LOSSES, offsets_of
 from torch import Tensor
 
-from hyperrank.losses.segments import reverse_logcumsumexp, segment_logsumexp
+from hyperrank.losses._segments import reverse_logcumsumexp, segment_logsumexp
 
 LARGE = 100_000
 #: Their time grows with the documents times those above others.

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 
 from hyperrank.losses import listnet, weighted_loss
-from hyperrank.losses.segments import reverse_logcumsumexp, segment_logsumexp, segment_sum
+from hyperrank.losses._segments import reverse_logcumsumexp, segment_logsumexp, segment_sum
 
 SIZES = offsets_of(1, 5, 0, 7, 2)
 

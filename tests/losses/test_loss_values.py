@@ -18,7 +18,7 @@ from loss_oracles import (
 from torch import Tensor
 
 from hyperrank.losses import listnet, plackett_luce, target_distribution
-from hyperrank.losses.ties import EXACT_TIES
+from hyperrank.losses.plackett_luce import EXACT_TIES
 
 GRADES = [
     [1, 0],

@@ -112,7 +112,7 @@ def test_transformers_get_the_ids_they_ask_for(lists):
 @pytest.mark.parametrize("room", [1, 200, 126 * 66])
 def test_large_fronts_are_scored_in_blocks(room, fitted, lists, monkeypatch):
     whole = make_hypervolume_scorer()(fitted, lists.X, lists.Y, qid=lists.qid)
-    monkeypatch.setattr("hyperrank.model_selection.judged.MAX_SCORES", room)
+    monkeypatch.setattr("hyperrank.model_selection.scorers.MAX_SCORES", room)
     assert make_hypervolume_scorer()(fitted, lists.X, lists.Y, qid=lists.qid) == pytest.approx(whole)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperrank.networks import ListTransformer
-from hyperrank.networks.attention import AttentionBlock, PackedSequences
+from hyperrank.networks.transformer import AttentionBlock, PackedSequences
 
 
 def transformer(seed: int = 0, **options) -> ListTransformer:

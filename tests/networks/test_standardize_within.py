@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from hyperrank.lists import QueryLists
-from hyperrank.networks.within_list import _by_segments, join_standardized, standardize_within
+from hyperrank.networks.query_normalization import _by_segments, join_standardized, standardize_within
 
 
 def offsets_of(*sizes: int) -> Tensor:
@@ -118,7 +118,7 @@ def test_joined_in_runs_of_lists_as_in_one(monkeypatch: pytest.MonkeyPatch) -> N
     features = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     lists = QueryLists.from_sizes([7, 0, 20, 1, 22])
     whole = join_standardized(features, lists)
-    monkeypatch.setattr("hyperrank.networks.within_list.ENTRIES_AT_ONCE", 32)
+    monkeypatch.setattr("hyperrank.networks.query_normalization.ENTRIES_AT_ONCE", 32)
     np.testing.assert_array_equal(join_standardized(features, lists), whole)
     np.testing.assert_array_equal(whole[:, :4], features)
     offsets = torch.from_numpy(lists.offsets)

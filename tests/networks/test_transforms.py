@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
 
-from hyperrank.networks import transforms
-from hyperrank.networks.transforms import TRANSFORMS, FeatureTransform, fit_transform_module
+from hyperrank.networks import feature_transforms as transforms
+from hyperrank.networks.feature_transforms import TRANSFORMS, FeatureTransform, fit_transform_module
 
 Columns = NDArray[np.float32]
 

@@ -89,7 +89,7 @@ def test_resamples_are_those_of_select_in_two_bytes(tmp_path):
 def test_parts_of_many_trade_offs_are_the_whole(tmp_path, monkeypatch):
     front = measured()
     whole = text_of(front, tmp_path)
-    monkeypatch.setattr("hyperrank.pages.evidence.MEANS_AT_ONCE", 10_000)
+    monkeypatch.setattr("hyperrank.front.html.MEANS_AT_ONCE", 10_000)
     assert text_of(front, tmp_path) == whole
 
 
@@ -195,7 +195,7 @@ def test_a_page_is_small(tmp_path):
 
 
 def test_too_many_trade_offs_carry_no_resamples(tmp_path, monkeypatch):
-    monkeypatch.setattr("hyperrank.pages.evidence.MEANS_AT_MOST", 9_000)
+    monkeypatch.setattr("hyperrank.front.html.MEANS_AT_MOST", 9_000)
     evidence = data_of(text_of(measured(), tmp_path))["evidence"]
     assert evidence["resamples"] is None
     assert len(evidence["interval"]) == 15

@@ -19,13 +19,13 @@ import torch
 from torch import distributed, nn
 
 from hyperrank import HyperDPORanker, LinearScalarizationRanker, datasets
-from hyperrank.cli.console import Console
-from hyperrank.cli.interrupted import going_on
+from hyperrank.cli._command import Console
+from hyperrank.cli.fit import going_on
 from hyperrank.datasets import RankingData
 from hyperrank.networks import ConditionedScorer
-from hyperrank.rankers import trained
+from hyperrank.rankers import hyperdpo as trained
 from hyperrank.training import Checkpoint, alone, current, joined
-from hyperrank.training.steps import Steps
+from hyperrank.training.step import Steps
 
 CASES: dict[str, Callable[[], dict[str, Any]]] = {}
 #: Enough to learn something in a second, and nothing that differs between processes by chance.

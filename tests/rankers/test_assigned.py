@@ -21,8 +21,8 @@ from hyperrank import (
     SoupRanker,
     datasets,
 )
-from hyperrank.assigned import MixedRows
 from hyperrank.rankers.base import BaseRanker
+from hyperrank.weights import MixedRows
 
 NAMES = ("relevance", "clicks", "margin")
 DATA = datasets.make_multilabel_ranking(

@@ -24,10 +24,11 @@ from hyperrank import (
     QueryLists,
     datasets,
 )
-from hyperrank.assigned import MixedRows
 from hyperrank.networks import ConditionedScorer
-from hyperrank.networks.transforms import FeatureTransform
-from hyperrank.rankers import reward_model, tiles
+from hyperrank.networks.feature_transforms import FeatureTransform
+from hyperrank.rankers.dpo import reward_model as tiles
+from hyperrank.rankers.dpo.base import reward_model
+from hyperrank.weights import MixedRows
 
 BOOSTERS = {"num_boost_round": 5, "num_leaves": 5, "min_data_in_leaf": 3}
 #: As wide as rankers are used: narrow networks hide that matrix products of other sizes round otherwise.

@@ -15,11 +15,11 @@ from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LinearRegression
 
 from hyperrank import Explanation, HyperDPORanker, LinearScalarizationRanker, QueryLists
-from hyperrank.explaining.measures import common_at_top, correlation, exposure_change, positions, share_gone
-from hyperrank.explaining.permuting import permutations
+from hyperrank.explain.permutation import permutations
+from hyperrank.explain.rank_change import common_at_top, correlation, exposure_change, positions, share_gone
+from hyperrank.explain.ranker import _Scoring
 from hyperrank.metrics import ndcg, parse_metric
 from hyperrank.rankers import BaseRanker
-from hyperrank.rankers.explained import _Scoring
 from hyperrank.rankers.inputs import read_labelled
 
 N_QUERIES, SIZE = 40, 15

@@ -8,8 +8,8 @@ import pytest
 from sklearn.base import BaseEstimator
 
 from hyperrank import HyperDPORanker, datasets
-from hyperrank.mapped import rows
-from hyperrank.rankers import dpo
+from hyperrank import memmap as rows
+from hyperrank.rankers.dpo import base as dpo
 from hyperrank.training import ListTensors
 
 FEW_TREES = {"num_boost_round": 5, "num_leaves": 5, "min_data_in_leaf": 5}
@@ -164,7 +164,7 @@ import sys
 import numpy as np
 from benchmarks.machine import current_memory_bytes, peak_memory_bytes, reset_peak_memory
 from hyperrank import HyperDPORanker
-from hyperrank.mapped import rows
+from hyperrank.memmap import rows
 from hyperrank.networks import transforms
 transforms.MAX_FIT_ROWS = 5_000
 rows.IN_MEMORY_BYTES = 1 << 20

@@ -9,7 +9,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from hyperrank import HyperDPORanker, QueryLists, datasets
 from hyperrank.metrics import ndcg
-from hyperrank.rankers.holdout import hold_out
+from hyperrank.rankers.dpo.data import hold_out
 from hyperrank.rankers.inputs import read_labelled
 from hyperrank.simplex import lattice
 

@@ -10,7 +10,7 @@ from torch import nn
 from hyperrank import HyperDPORanker, LinearScalarizationRanker, MODPORanker, QueryKFold, QueryLists, datasets
 from hyperrank.losses import listnet, margin_reward, plackett_luce
 from hyperrank.metrics import ndcg
-from hyperrank.rankers import separate_networks
+from hyperrank.rankers.baselines import _networks as separate_networks
 from hyperrank.simplex import corners, dirichlet_weights, lattice
 from hyperrank.training import ListTensors, Margin, TrainingSettings, document_batches, train
 

@@ -10,8 +10,7 @@ from strategies import SEEDS, examples
 from hyperrank import LightGBMScalarizationRanker, LinearScalarizationRanker, MODPORanker
 from hyperrank.boosters import booster_scores
 from hyperrank.lists import QueryLists, within_list_deviation
-from hyperrank.rankers.off_grid import OFF_GRID, interpolation_shares
-from hyperrank.rankers.weight_grid import SAME_WEIGHTS
+from hyperrank.rankers.baselines._weight_grid import OFF_GRID, SAME_WEIGHTS, interpolation_shares
 from hyperrank.simplex import dirichlet_weights, lattice
 
 FEW_TREES = {"num_boost_round": 8}
@@ -173,7 +172,7 @@ def test_a_booster_of_larger_scores_has_no_more_say(small, unseen):
     with pytest.MonkeyPatch.context() as patch:
         loud = ranker.boosters_[0]
         factor = lambda booster, X: booster_scores(booster, X) * (1000 if booster is loud else 1)  # noqa: E731
-        patch.setattr("hyperrank.rankers.lightgbm_scalarization.booster_scores", factor)
+        patch.setattr("hyperrank.rankers.baselines.lightgbm_scalarization.booster_scores", factor)
         ranker.scales_ = ranker.scales_ * [1000, 1, 1]
         after = ranker.predict(unseen.X, weights=[0.7, 0.3])
     np.testing.assert_allclose(after / after.std(), before / before.std())

@@ -25,7 +25,7 @@ from hyperrank import (
     SoupRanker,
     datasets,
 )
-from hyperrank.boosters.threads import held_to
+from hyperrank.boosters.scoring import held_to
 from hyperrank.rankers.base import BaseRanker
 
 W = [[1.0, 0.0], [0.5, 0.5], [0.2, 0.8]]

@@ -40,7 +40,7 @@ def test_many_rows_without_query_ids_raise_a_question(ranker, name):
 
 
 def test_more_epochs_on_a_store_do_too(tmp_path, monkeypatch):
-    monkeypatch.setattr("hyperrank.mapped.rows.IN_MEMORY_BYTES", 1)
+    monkeypatch.setattr("hyperrank.memmap.IN_MEMORY_BYTES", 1)
     datasets.convert(DATA, tmp_path / "store")
     store = datasets.open_store(tmp_path / "store")
     ranker = HyperDPORanker(**QUICK).fit(store.X, store.Y, qid=store.qid)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hyperrank import HyperDPORanker, datasets
-from hyperrank.rankers import dpo
-from hyperrank.rankers.sampling import labelled_lists, some_lists
+from hyperrank.rankers.dpo import base as dpo
+from hyperrank.rankers.dpo.data import labelled_lists, some_lists
 
 SMALL = {"hidden": (4,), "max_epochs": 1, "random_state": 0}
 FEW_TREES = {"num_boost_round": 4, "num_leaves": 4, "min_data_in_leaf": 3}

@@ -27,7 +27,7 @@ from hyperrank import (
     SoupRanker,
 )
 from hyperrank.datasets import make_multilabel_ranking
-from hyperrank.files.container import KEY, _checksum
+from hyperrank.files.model_file import KEY, _checksum
 
 DATA = make_multilabel_ranking(n_queries=25, n_objectives=2, n_features=6, random_state=0)
 SMALL = {"booster_params": {"num_boost_round": 4, "num_leaves": 4}, "random_state": 0}

@@ -15,8 +15,9 @@ from sklearn.exceptions import NotFittedError
 import hyperrank
 from hyperrank import HyperDPORanker, LinearScalarizationRanker, MODPORanker, SoupRanker
 from hyperrank.lists import QueryLists
-from hyperrank.rankers import reward_model, tiles
-from hyperrank.rankers.reward_model import RewardModel
+from hyperrank.rankers.dpo import reward_model as tiles
+from hyperrank.rankers.dpo.base import reward_model
+from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.simplex import lattice
 
 FEW_TREES = {"num_boost_round": 8}

@@ -11,10 +11,10 @@ from strategies import SEEDS, examples
 
 from hyperrank import HyperDPORanker, LinearScalarizationRanker, QueryKFold, QueryLists, SoupRanker, datasets
 from hyperrank.networks import ConditionedScorer
-from hyperrank.networks.transforms import fit_transform_module
-from hyperrank.rankers import separate_networks
-from hyperrank.rankers.reward_model import RewardModel
-from hyperrank.rankers.reward_soup import RewardSoup
+from hyperrank.networks.feature_transforms import fit_transform_module
+from hyperrank.rankers.baselines import _networks as separate_networks
+from hyperrank.rankers.baselines.soup import RewardSoup
+from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.simplex import corners, dirichlet_weights, lattice
 
 FEW_TREES = {"num_boost_round": 8}

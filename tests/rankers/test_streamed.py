@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from hyperrank import HyperDPORanker, MixedScoresRanker, datasets
-from hyperrank.mapped import is_mapped
-from hyperrank.rankers import reward_model, streamed
-from hyperrank.rankers.reward_model import RewardModel
+from hyperrank.memmap import is_mapped
+from hyperrank.rankers import base as streamed
+from hyperrank.rankers.dpo.base import reward_model
+from hyperrank.rankers.dpo.reward_model import RewardModel
 
 
 @pytest.fixture(scope="module")

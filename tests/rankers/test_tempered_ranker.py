@@ -8,7 +8,8 @@ from sklearn.base import clone
 from sklearn.tree import DecisionTreeRegressor
 
 from hyperrank import HyperDPORanker, QueryLists
-from hyperrank.rankers import dpo, tempering
+from hyperrank.rankers.dpo import base as dpo
+from hyperrank.rankers.dpo import reference as tempering
 from hyperrank.rankers.inputs import read_labelled
 from hyperrank.simplex import lattice
 

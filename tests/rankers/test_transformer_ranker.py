@@ -8,7 +8,7 @@ from sklearn.frozen import FrozenEstimator
 import hyperrank
 from hyperrank import HyperDPORanker, PerQuery, PerRow
 from hyperrank.datasets import make_multilabel_ranking
-from hyperrank.rankers.list_reward_model import ListRewardModel
+from hyperrank.rankers.dpo.reward_model import ListRewardModel
 
 DATA = make_multilabel_ranking(n_queries=40, n_objectives=2, n_features=6, random_state=0)
 OPTIONS = {"network": "transformer", "max_epochs": 2, "hidden": (16, 16), "random_state": 0}

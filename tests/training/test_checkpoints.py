@@ -10,7 +10,7 @@ from training_helpers import data_of, network_of, run, same_bits, state_of
 from hyperrank.files import ModelFileError, read_model_file, write_model_file
 from hyperrank.losses import plackett_luce
 from hyperrank.training import Checkpoint, TrainingProgress
-from hyperrank.training.steps import Steps
+from hyperrank.training.step import Steps
 
 
 class KilledError(Exception):
@@ -214,13 +214,13 @@ def test_a_second_ctrl_c_does_not_wait(tmp_path, monkeypatch):
 
 def test_intervals_are_time_and_never_most_of_it(tmp_path, monkeypatch):
     clock, written = [0.0], []
-    monkeypatch.setattr("hyperrank.training.checkpoints.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("hyperrank.training.checkpoint.time.monotonic", lambda: clock[0])
 
     def write(path, content, *, head):
         written.append(clock[0])
         clock[0] += 7.0
 
-    monkeypatch.setattr("hyperrank.training.checkpoints.write_model_file", write)
+    monkeypatch.setattr("hyperrank.training.checkpoint.write_model_file", write)
 
     class Passing(Steps):
         def over(self, which):

@@ -9,7 +9,7 @@ from training_helpers import data_of, network_of
 
 from hyperrank.losses import listnet, weighted_loss
 from hyperrank.training import ListTensors, ShareOfLists, alone, current, joined
-from hyperrank.training.shards import EmptyShare, dealt
+from hyperrank.training.distributed import EmptyShare, dealt
 
 
 @given(sizes=st.lists(st.integers(1, 500), max_size=60), n_hands=st.integers(1, 9))

@@ -12,11 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hyperrank.losses._segments import segment_sum
 from hyperrank.losses.blocks import BLOCK_ELEMENTS, SizeBlock, list_blocks, size_blocks
 from hyperrank.losses.listnet import listnet, target_distribution
-from hyperrank.losses.plackett_luce import plackett_luce
-from hyperrank.losses.segments import segment_sum
-from hyperrank.losses.ties import label_order, tie_groups
+from hyperrank.losses.plackett_luce import label_order, plackett_luce, tie_groups
 
 __all__ = ["LabelRanks", "ListNetTargets", "Prepared", "prepare"]
 

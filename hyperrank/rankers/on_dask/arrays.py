@@ -11,7 +11,7 @@ import pandas as pd
 from hyperrank.rankers.on_dask.parts import FEW, PartScorer, part_scorer, sent
 from hyperrank.rankers.on_dask.whole import distinct_ids, passed_on, refuse_cut
 
-__all__ = ["predict"]
+__all__ = []
 
 
 def predict(

@@ -15,7 +15,7 @@ from hyperrank.rankers.on_dask import gathered
 from hyperrank.rankers.on_dask.parts import PartScorer, column_names, made_up, part_scorer, sent
 from hyperrank.rankers.on_dask.whole import distinct_ids, passed_on, refuse_cut, refuse_outside
 
-__all__ = ["FrameLayout", "predict", "scored"]
+__all__ = ["FrameLayout", "scored"]
 
 #: The column of query ids beside the scores that wait for the check.
 OF_QUERY = "__query__"

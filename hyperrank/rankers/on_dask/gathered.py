@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-if TYPE_CHECKING:
-    from hyperrank.rankers.on_dask.frames import FrameLayout
-
-__all__ = ["part_numbers", "predict"]
+__all__ = []
 
 #: Columns that travel with the rows: which query they are of, where they were, and what their index was.
 QUERY, HOME, ROW, INDEX = "__query__", "__home__", "__row__", "__index__"
 
 
-def predict(X: Any, scorer: Any, layout: FrameLayout, meta: pd.Series | pd.DataFrame) -> Any:
+def predict(X: Any, scorer: Any, layout: Any, meta: pd.Series | pd.DataFrame) -> Any:
     """Score a Dask frame whose queries may lie in several partitions.
 
     Parameters
     ----------
     X : dask DataFrame
     scorer : Delayed of PartScorer
-    layout : FrameLayout
+    layout : Any
     meta : Series or DataFrame
         Of the result.
 
@@ -57,7 +54,7 @@ def part_numbers(n: int) -> Any:
     return dd.from_pandas(pd.Series(np.arange(n)), npartitions=n, sort=False)
 
 
-def _marked(part: pd.DataFrame, number: pd.Series, layout: FrameLayout) -> pd.DataFrame:
+def _marked(part: pd.DataFrame, number: pd.Series, layout: Any) -> pd.DataFrame:
     """Rows that know where they are from."""
     ids = layout.ids(part)
     marks = {
@@ -69,7 +66,7 @@ def _marked(part: pd.DataFrame, number: pd.Series, layout: FrameLayout) -> pd.Da
     return part.assign(**marks)
 
 
-def _scored(part: pd.DataFrame, scorer: Any, layout: FrameLayout) -> pd.DataFrame:
+def _scored(part: pd.DataFrame, scorer: Any, layout: Any) -> pd.DataFrame:
     """Scores of whole queries, their rows in the order in which they came."""
     from hyperrank.rankers.on_dask.frames import scored
 
@@ -83,7 +80,7 @@ def _scored(part: pd.DataFrame, scorer: Any, layout: FrameLayout) -> pd.DataFram
     return pd.concat([table.reset_index(drop=True), kept], axis=1)
 
 
-def _as_they_came(part: pd.DataFrame, layout: FrameLayout, name: Any) -> pd.Series | pd.DataFrame:
+def _as_they_came(part: pd.DataFrame, layout: Any, name: Any) -> pd.Series | pd.DataFrame:
     """The scores of one partition of the features, in its order and with its index."""
     rows = part.sort_values(ROW)
     index = pd.Index(rows[INDEX]).rename(name)

@@ -13,12 +13,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from hyperrank.assigned import PerQuery, assigned
 from hyperrank.boosters import booster_threads
 from hyperrank.lists import QueryLists
-from hyperrank.rankers.tiles import one_thread_each
+from hyperrank.rankers.dpo.reward_model import one_thread_each
+from hyperrank.weights import PerQuery, assigned
 
-__all__ = ["PartScorer", "column_names", "made_up", "one_thread", "part_scorer", "sent"]
+__all__ = ["PartScorer", "column_names", "made_up", "part_scorer", "sent"]
 
 #: Rows by which a ranker is asked what it makes of features before any are there.
 FEW = 2

@@ -8,9 +8,9 @@ from typing import Any
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from hyperrank.assigned import PerQuery, PerRow
+from hyperrank.weights import PerQuery, PerRow
 
-__all__ = ["QUERIES", "PredictsOnDask"]
+__all__ = ["PredictsOnDask"]
 
 #: What can be said of queries that partitions may cut.
 QUERIES = ("check", "gather", "whole")

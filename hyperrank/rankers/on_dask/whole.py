@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["ID", "distinct_ids", "passed_on", "refuse_cut", "refuse_outside"]
+__all__ = ["distinct_ids", "passed_on", "refuse_cut", "refuse_outside"]
 
 #: The column of distinct query ids.
 ID = "query"

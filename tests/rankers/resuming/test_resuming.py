@@ -14,12 +14,12 @@ from sklearn.linear_model import LinearRegression
 from small_fits import TINY, KilledError, fit, own_scores, same, validation, weighted
 
 from hyperrank import HyperDPORanker
-from hyperrank.booster_search import BoosterSearch
-from hyperrank.boosters import growing
+from hyperrank.boosters import training as growing
+from hyperrank.boosters.search import BoosterSearch
 from hyperrank.files import ModelFileError
-from hyperrank.rankers import trial
+from hyperrank.rankers.dpo import tuning as trial
 from hyperrank.training import Checkpoint
-from hyperrank.training.steps import Steps
+from hyperrank.training.step import Steps
 
 CASES = {
     "boosters": ({"booster_inputs": True}, validation),
@@ -73,8 +73,8 @@ def test_parts_of_a_trial_are_kept(many, tmp_path, dying, monkeypatch):
     def start(**kept):
         # Pulls of the first rung alone, the network no worse than the reference, and three rungs more.
         climbing = cycle([False, True])
-        monkeypatch.setattr("hyperrank.rankers.trial._best_pull", lambda _: 1.0)
-        monkeypatch.setattr("hyperrank.rankers.trial._surely_better", lambda *_: next(climbing))
+        monkeypatch.setattr("hyperrank.rankers.dpo.tuning._best_pull", lambda _: 1.0)
+        monkeypatch.setattr("hyperrank.rankers.dpo.tuning._surely_better", lambda *_: next(climbing))
         return fit(HyperDPORanker(**options, **kept), many, resume=bool(kept))
 
     whole = start()

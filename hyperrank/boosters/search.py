@@ -1,0 +1,231 @@
+"""A small search for LightGBM's parameters, judged by the front that the boosters make on unseen queries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperrank.boosters.scoring import booster_scores
+from hyperrank.boosters.training import BOOSTER_PARAMS, fit_boosters, in_threads
+from hyperrank.files import storable
+from hyperrank.lists import QueryLists, within_list_deviation
+from hyperrank.metrics import Metric, hypervolume
+from hyperrank.simplex import lattice_near
+
+__all__ = ["BoosterSearch", "is_search", "search_booster_params", "search_mixed_scores"]
+
+#: What users write in the place of parameters to have them searched.
+SEARCH = "search"
+#: Parameters that are tried, on top of `hyperrank.boosters.BOOSTER_PARAMS`. Pairs of documents below
+#: LightGBM's truncation level do not count; 30 is its default.
+CANDIDATES: tuple[Mapping[str, Any], ...] = tuple(
+    # The number of rounds found is worth nothing without the learning rate it was found at.
+    {"learning_rate": BOOSTER_PARAMS["learning_rate"], **params}
+    for params in (
+        {"num_leaves": 7, "lambdarank_truncation_level": 30},
+        {"num_leaves": 7, "lambdarank_truncation_level": 100},
+        {"num_leaves": 7, "lambdarank_truncation_level": 100, "min_data_in_leaf": 100},
+        {"num_leaves": 31, "lambdarank_truncation_level": 100, "min_data_in_leaf": 50},
+    )
+)
+#: Rounds at which fronts are compared; the last is the most that is grown.
+ROUNDS = (25, 50, 75, 100, 150, 200, 300)
+#: Folds of the queries; and rows from which the first of five is judged alone.
+N_FOLDS = 3
+ONE_FOLD_ROWS = 200_000
+#: Trade-offs at which mixed scores are judged.
+N_WEIGHTS = 21
+
+#: ``(X, Y, lists, list_weight, params) -> boosters``.
+Fit = Callable[..., Sequence[Any]]
+#: Scores of every booster, shape (n, boosters), and their lists, to scores of every trade-off, (n, k).
+Mix = Callable[[NDArray[np.float64], QueryLists], NDArray[np.float64]]
+
+
+@storable
+@dataclass(frozen=True)
+class BoosterSearch:
+    """What a search found.
+
+    Attributes
+    ----------
+    params : dict
+        The best parameters, ``num_boost_round`` among them.
+    hypervolume : float
+        Of the front that they reached on unseen queries, mean over folds; NaN where nothing could be judged.
+    tried : list of dict
+        Parameters, rounds and hypervolume of all that was compared.
+    seconds : float
+        How long it took.
+    """
+
+    params: dict[str, Any]
+    hypervolume: float
+    tried: list[dict[str, Any]]
+    seconds: float
+
+
+def is_search(booster_params: Any) -> bool:
+    """Whether parameters are to be searched.
+
+    Raises
+    ------
+    ValueError
+        If they are neither None, nor a mapping, nor ``"search"``.
+    """
+    if booster_params is None or isinstance(booster_params, Mapping):
+        return False
+    if isinstance(booster_params, str) and booster_params == SEARCH:
+        return True
+    raise ValueError(
+        f"booster_params must be None, a mapping of LightGBM parameters, or '{SEARCH}'; "
+        f"got {booster_params!r}."
+    )
+
+
+def search_booster_params(
+    X: NDArray[np.float32],
+    Y: NDArray[np.float32],
+    lists: QueryLists,
+    *,
+    fit: Fit,
+    mix: Mix,
+    metric: Metric,
+    seed: int = 0,
+    list_weight: NDArray[Any] | None = None,
+    n_jobs: int | None = None,
+    candidates: Sequence[Mapping[str, Any]] = CANDIDATES,
+) -> BoosterSearch:
+    """Choose parameters and rounds by cross-validation over queries.
+
+    Every candidate grows the most rounds on each fold's training queries, and its front is measured on the
+    unseen ones after fewer and more of them: what early stopping looks for, by the front instead of
+    one objective. Folds are queries; from 200,000 rows on one of five is judged, and below three queries
+    nothing can be, so that the first candidate is taken as it is. Folds in which an objective has no
+    label to train on do not count.
+
+    Parameters
+    ----------
+    X, Y, lists
+        Grouped training rows; NaN labels are unobserved.
+    fit : callable
+        ``(X, Y, lists, list_weight, params) -> boosters``.
+    mix : callable
+        ``(scores of shape (n, boosters), lists) -> scores of shape (n, k)`` at k trade-offs.
+    metric : Metric
+        What the front is measured in.
+    seed, list_weight, n_jobs
+        As for `hyperrank.boosters.fit_boosters`; fits run side by side.
+    candidates : sequence of mapping
+        LightGBM parameters to try.
+
+    Returns
+    -------
+    BoosterSearch
+    """
+    started = time.perf_counter()
+    if lists.n_lists < N_FOLDS:
+        return BoosterSearch(dict(candidates[0]), float("nan"), [], 0.0)
+
+    def judged(params: Mapping[str, Any], kept: NDArray[Any], aside: NDArray[Any]) -> list[float]:
+        rows, part = lists.take(kept)
+        if np.isnan(Y[rows]).all(axis=0).any():
+            return [np.nan] * len(ROUNDS)  # no booster can be grown for an objective without labels
+        weight = None if list_weight is None else list_weight[kept]
+        boosters = fit(X[rows], Y[rows], part, weight, {**params, "num_boost_round": ROUNDS[-1]})
+        unseen, unseen_lists = lists.take(aside)
+        return list(_fronts(boosters, mix, metric, X[unseen], Y[unseen], unseen_lists))
+
+    folds = _folds(lists, np.random.default_rng(seed))
+    tasks = [partial(judged, params, *fold) for params in candidates for fold in folds]
+    values = np.array(in_threads(tasks, n_jobs, X)).reshape(len(candidates), len(folds), len(ROUNDS))
+    tried = [
+        {**params, "num_boost_round": rounds, "hypervolume": float(value)}
+        for params, row in zip(candidates, _mean(values), strict=True)
+        for rounds, value in zip(ROUNDS, row, strict=True)
+        if not np.isnan(value)
+    ]
+    if not tried:
+        return BoosterSearch(dict(candidates[0]), float("nan"), [], time.perf_counter() - started)
+    best = max(tried, key=lambda entry: entry["hypervolume"])
+    params = {name: value for name, value in best.items() if name != "hypervolume"}
+    return BoosterSearch(params, best["hypervolume"], tried, time.perf_counter() - started)
+
+
+def search_mixed_scores(
+    X: NDArray[np.float32],
+    Y: NDArray[np.float32],
+    lists: QueryLists,
+    *,
+    seed: int = 0,
+    **options: Any,
+) -> BoosterSearch:
+    """Search for boosters of one objective each, whose standardised scores the weights mix.
+
+    Parameters
+    ----------
+    X, Y, lists, seed, options
+        As for `search_booster_params`.
+
+    Returns
+    -------
+    BoosterSearch
+    """
+    weights = lattice_near(Y.shape[1], N_WEIGHTS)
+
+    def fit(X: Any, Y: Any, lists: QueryLists, list_weight: Any, params: Any) -> Sequence[Any]:
+        return fit_boosters(
+            X,
+            Y,
+            lists,
+            objectives=range(Y.shape[1]),
+            params=params,
+            seed=seed,
+            list_weight=list_weight,
+            n_jobs=1,
+        )
+
+    def mix(scores: NDArray[np.float64], lists: QueryLists) -> NDArray[np.float64]:
+        scales = [within_list_deviation(column, lists) for column in scores.T]
+        return np.asarray(scores / scales @ weights.T)
+
+    return search_booster_params(X, Y, lists, fit=fit, mix=mix, seed=seed, **options)
+
+
+def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means over folds, the second axis, of those that could be judged; NaN where none could."""
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0.0).sum(axis=1)
+    return np.asarray(np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan))
+
+
+def _folds(lists: QueryLists, rng: np.random.Generator) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Numbers of the lists to train on and of those to judge by."""
+    order = rng.permutation(lists.n_lists)
+    if lists.n_rows >= ONE_FOLD_ROWS:
+        cut = max(1, lists.n_lists // 5)
+        return [(np.sort(order[cut:]), np.sort(order[:cut]))]
+    parts = np.array_split(order, N_FOLDS)
+    return [(np.sort(np.setdiff1d(order, part)), np.sort(part)) for part in parts]
+
+
+def _fronts(
+    boosters: Sequence[Any],
+    mix: Mix,
+    metric: Metric,
+    X: NDArray[np.float32],
+    Y: NDArray[np.float32],
+    lists: QueryLists,
+) -> Iterator[float]:
+    """Hypervolume of the front after each number of rounds; objectives that have no labels are left out."""
+    for rounds in ROUNDS:
+        scores = np.column_stack([booster_scores(booster, X, rounds) for booster in boosters])
+        points = np.atleast_2d(metric(mix(scores, lists), Y, qid=lists.in_place))
+        known = ~np.isnan(points).all(axis=0)
+        yield hypervolume(points[:, known]) if known.any() else 0.0

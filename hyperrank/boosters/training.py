@@ -1,0 +1,315 @@
+"""Growing LightGBM rankers on our lists: any labels, any list length, cross-fitted by query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperrank.boosters.scoring import booster_scores, held_to
+from hyperrank.lists import QueryLists
+
+if TYPE_CHECKING:
+    import lightgbm
+
+__all__ = [
+    "BOOSTER_PARAMS",
+    "Keep",
+    "booster_grades",
+    "cross_fitted_scores",
+    "fit_booster",
+    "fit_boosters",
+    "in_threads",
+]
+
+#: LightGBM refuses queries of more rows than this (its issue 5053).
+MAX_LIST = 10_000
+#: The largest label that LightGBM's default gains 2^z - 1, of which it has 31, know.
+MAX_GRADE = 30
+#: Grades above 0 that other labels are brought to.
+N_GRADES = 4
+
+#: Below this many rows bagging is left out: its share could be no row at all.
+MIN_BAGGED = 100
+#: Boosters of up to this many entries of X are grown one per thread. LightGBM's own threads wait for each
+#: other at every split: on two cores that others use too they were measured 4 to 10 times slower than one.
+ONE_THREAD_ENTRIES = 50_000_000
+
+#: Gives what is to be grown, which it may know from before.
+Keep = Callable[[str, Callable[[], Any]], Any]
+
+#: Native parameters of LightGBM, and ``num_boost_round``; strong on small samples of web search data.
+BOOSTER_PARAMS: Mapping[str, Any] = {
+    "objective": "lambdarank",
+    "num_boost_round": 200,
+    "learning_rate": 0.05,
+    "num_leaves": 7,
+    "min_data_in_leaf": 20,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "feature_fraction": 0.5,
+    "lambda_l2": 1.0,
+    "lambdarank_truncation_level": 100,
+}
+
+#: Other names that LightGBM has for what is set here. Given beside the main name, they would be ignored.
+_ALIASES: Mapping[str, tuple[str, ...]] = {
+    "objective": ("objective_type", "app", "application", "loss"),
+    "num_boost_round": (
+        "n_estimators",
+        "num_iterations",
+        "num_iteration",
+        "num_trees",
+        "num_rounds",
+        "max_iter",
+    ),
+    "learning_rate": ("eta", "shrinkage_rate"),
+    "num_leaves": ("num_leaf", "max_leaves", "max_leaf", "max_leaf_nodes"),
+    "min_data_in_leaf": ("min_child_samples", "min_data", "min_data_per_leaf", "min_samples_leaf"),
+    "bagging_fraction": ("subsample", "sub_row", "bagging"),
+    "bagging_freq": ("subsample_freq",),
+    "feature_fraction": ("colsample_bytree", "sub_feature"),
+    "lambda_l2": ("reg_lambda", "lambda", "l2_regularization"),
+    "verbosity": ("verbose",),
+    "seed": ("random_state", "random_seed"),
+    "num_threads": ("n_jobs", "num_thread", "nthread", "nthreads"),
+}
+_MAIN_NAMES = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
+
+
+def booster_grades(labels: NDArray[Any]) -> NDArray[np.int32]:
+    """Labels as the small whole numbers that LightGBM wants.
+
+    Whole numbers up to 30 stay as they are. Anything else (fractions, counts, seconds) becomes a grade:
+    0 stays 0, and labels above it get 1 to 4 by their quartile among those.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,)
+        Labels >= 0 without NaN.
+
+    Returns
+    -------
+    ndarray of shape (n,), int32
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> booster_grades(np.array([0.0, 1.0, 4.0])).tolist()
+    [0, 1, 4]
+    >>> booster_grades(np.array([0.0, 0.5, 7.0, 60.0, 900.0])).tolist()
+    [0, 1, 2, 3, 4]
+    """
+    if len(labels) == 0 or (labels.max() <= MAX_GRADE and (labels == np.floor(labels)).all()):
+        return labels.astype(np.int32)
+    grades = np.zeros(len(labels), dtype=np.int32)
+    above = labels > 0
+    ordered = np.sort(labels[above])
+    below = np.searchsorted(ordered, labels[above], side="left")
+    grades[above] = 1 + np.minimum(N_GRADES * below // len(ordered), N_GRADES - 1)
+    return grades
+
+
+def fit_booster(
+    X: NDArray[np.float32],
+    labels: NDArray[Any],
+    lists: QueryLists,
+    *,
+    params: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    list_weight: NDArray[Any] | None = None,
+) -> lightgbm.Booster:
+    """Fit one LightGBM ranker to one objective.
+
+    Rows without a label (NaN) are left out. Lists of more than 10,000 rows, which LightGBM refuses, are
+    dealt at random into lists of at most that many.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d), float32
+        Features of grouped rows.
+    labels : ndarray of shape (n,)
+        Labels >= 0; NaN where unobserved.
+    lists : QueryLists
+        The lists of the rows.
+    params : mapping, optional
+        LightGBM parameters under any of their names, on top of `BOOSTER_PARAMS`.
+    seed : int, default 0
+        Of bagging and of the choice of features; the same seed gives the same booster.
+    list_weight : ndarray of shape (n_lists,), optional
+        How much each list counts.
+
+    Returns
+    -------
+    lightgbm.Booster
+
+    Raises
+    ------
+    ValueError
+        If no row has a label.
+    """
+    import lightgbm
+
+    given = {_MAIN_NAMES.get(name, name): value for name, value in (params or {}).items()}
+    settings = {**BOOSTER_PARAMS, **given}
+    rounds = int(settings.pop("num_boost_round"))
+    settings = {"verbosity": -1, "deterministic": True, "force_row_wise": True, "seed": seed, **settings}
+    rows, sizes, row_list = _booster_rows(labels, lists, np.random.default_rng(seed))
+    if len(rows) == 0:
+        raise ValueError("no row has a label for this objective: every entry is NaN.")
+    if len(rows) < MIN_BAGGED:
+        settings.update(bagging_freq=0)
+    if X.size <= ONE_THREAD_ENTRIES:
+        settings.setdefault("num_threads", 1)
+    elif held_to() is not None:
+        settings.setdefault("num_threads", held_to())
+    data = lightgbm.Dataset(
+        X if _is_all(rows, X) else X[rows],
+        booster_grades(labels[rows]),
+        group=sizes,
+        weight=None if list_weight is None else list_weight[row_list],
+        free_raw_data=True,
+    )
+    return lightgbm.train(settings, data, num_boost_round=rounds)
+
+
+def fit_boosters(
+    X: NDArray[np.float32],
+    Y: NDArray[Any],
+    lists: QueryLists,
+    *,
+    objectives: Sequence[int],
+    n_jobs: int | None = None,
+    keep: Keep | None = None,
+    **options: Any,
+) -> list[lightgbm.Booster]:
+    """Fit one booster per objective, several at once; arguments as for `fit_booster`.
+
+    Parameters
+    ----------
+    objectives : sequence of int
+        Columns of `Y`, one booster each.
+    n_jobs : int, optional
+        Boosters grown at a time; all cores by default. The result does not depend on it.
+    keep : callable, optional
+        ``(name, grow) -> booster``: grows one of those that take minutes, or knows it from before.
+
+    Returns
+    -------
+    list of lightgbm.Booster
+    """
+    tasks = [partial(fit_booster, X, Y[:, j], lists, **options) for j in objectives]
+    if keep is not None and X.size > ONE_THREAD_ENTRIES:
+        tasks = [partial(keep, f"booster {j}", task) for j, task in zip(objectives, tasks, strict=True)]
+    return in_threads(tasks, n_jobs, X)
+
+
+def cross_fitted_scores(
+    X: NDArray[np.float32],
+    Y: NDArray[Any],
+    lists: QueryLists,
+    *,
+    objectives: Sequence[int],
+    n_folds: int = 4,
+    seed: int = 0,
+    list_weight: NDArray[Any] | None = None,
+    n_jobs: int | None = None,
+    **options: Any,
+) -> NDArray[np.float64]:
+    """Scores of training rows by boosters that have not seen their query.
+
+    In-sample scores of trees are far better than the same trees' scores on new queries; a network that
+    is shown them learns to trust them too much.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d), float32
+        Features of grouped rows.
+    Y : ndarray of shape (n, m)
+        Labels; NaN where unobserved.
+    lists : QueryLists
+        The lists of the rows. A single list, which cannot be split by query, is split by rows.
+    objectives : sequence of int
+        Columns of `Y` to fit.
+    n_folds : int, default 4
+        Boosters per objective; each scores one share of the queries.
+    seed, list_weight, options
+        As for `fit_booster`.
+    n_jobs : int, optional
+        Boosters grown at a time; all cores by default. The result does not depend on it.
+
+    Returns
+    -------
+    ndarray of shape (n, len(objectives)), float64
+        0 where a fold has no labels to learn from.
+    """
+    fold_of_row = _fold_of_row(lists, n_folds, np.random.default_rng(seed))
+    scores = np.zeros((len(X), len(objectives)))
+
+    def fit_and_score(fold: int, at: int) -> None:
+        held_out = fold_of_row == fold
+        seen = np.flatnonzero(~held_out & ~np.isnan(Y[:, objectives[at]]))
+        if len(seen) == 0:
+            return
+        seen_lists = QueryLists.from_qid(lists.index[seen])
+        weight = None if list_weight is None else list_weight[seen_lists.ids]
+        labels = Y[seen, objectives[at]]
+        booster = fit_booster(X[seen], labels, seen_lists, seed=seed, list_weight=weight, **options)
+        scores[held_out, at] = booster_scores(booster, X[held_out])
+
+    folds = np.unique(fold_of_row).tolist()
+    in_threads([partial(fit_and_score, f, at) for f in folds for at in range(len(objectives))], n_jobs, X)
+    return scores
+
+
+def in_threads(tasks: list[Any], n_jobs: int | None, X: NDArray[np.float32]) -> list[Any]:
+    """Run tasks in threads, which LightGBM leaves free; one at a time where each takes all cores itself."""
+    from joblib import Parallel, delayed
+
+    at_once = -1 if n_jobs is None else n_jobs
+    if X.size > ONE_THREAD_ENTRIES:
+        at_once = 1
+    return list(Parallel(n_jobs=at_once, prefer="threads")(delayed(task)() for task in tasks))
+
+
+def _booster_rows(
+    labels: NDArray[Any], lists: QueryLists, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Rows with a label, the sizes of the lists they make, and the list each row came from."""
+    known = np.flatnonzero(~np.isnan(labels))
+    index = lists.index[known]
+    sizes = np.bincount(index, minlength=lists.n_lists)
+    if sizes.max(initial=0) > MAX_LIST:
+        parts = -(-sizes // MAX_LIST)
+        # A long list is dealt out like cards: each part is a fair sample of it.
+        part = (rng.permutation(len(known)) % parts[index]).astype(np.int64)
+        key = index * int(parts.max()) + part
+        order = np.argsort(key, kind="stable")
+        known, index, sizes = known[order], index[order], np.bincount(key)
+    return known, _cut(sizes[sizes > 0]), index
+
+
+def _is_all(rows: NDArray[np.int64], X: Any) -> bool:
+    """Whether rows are all those of X in their order, so that a copy of them would be X again."""
+    return isinstance(X, np.ndarray) and np.array_equal(rows, np.arange(len(X)))
+
+
+def _cut(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sizes with those still over the limit cut in two: dealing at random fills parts unevenly."""
+    while (sizes > MAX_LIST).any():
+        halves = np.where(sizes > MAX_LIST, 2, 1)
+        first = -(-sizes // halves)
+        sizes = np.column_stack([first, sizes - first]).ravel()
+        sizes = sizes[sizes > 0]
+    return sizes
+
+
+def _fold_of_row(lists: QueryLists, n_folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """A fold for every row, the same for all rows of a query."""
+    if lists.n_lists == 1:
+        return rng.permutation(lists.n_rows) % min(n_folds, max(lists.n_rows, 1))
+    fold_of_list = rng.permutation(lists.n_lists) % min(n_folds, lists.n_lists)
+    return np.asarray(fold_of_list[lists.index])

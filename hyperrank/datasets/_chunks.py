@@ -1,0 +1,139 @@
+"""What all sources of documents are read as: chunks of rows, in the source's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Chunk", "GrowingRows", "Source", "chunk_rows", "slices"]
+
+#: Bytes of features that are worked on at a time.
+CHUNK_BYTES = 1 << 24
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Some documents.
+
+    Attributes
+    ----------
+    X : ndarray of shape (k, d), float32
+        Of sources that do not know their width, as wide as these documents need.
+    Y : ndarray of shape (k, m), float32
+    ids : ndarray of shape (k,), int64 or str
+        Query ids.
+    """
+
+    X: NDArray[np.float32]
+    Y: NDArray[np.float32]
+    ids: NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Documents that can be gone through once.
+
+    Attributes
+    ----------
+    chunks : iterator of Chunk
+    names : tuple of str
+        The objectives.
+    feature_names : tuple of str or None
+        None if features are numbered.
+    first : int
+        The number of the first feature of those.
+    width : int or None
+        Number of features; None if it is known only at the end.
+    missing : float
+        What stands for features that a chunk is too narrow for.
+    description : str
+    """
+
+    chunks: Iterator[Chunk]
+    names: tuple[str, ...]
+    feature_names: tuple[str, ...] | None
+    description: str
+    first: int = 1
+    width: int | None = None
+    missing: float = 0.0
+
+    def names_of(self, width: int) -> tuple[str, ...]:
+        """Names of the features, now that their number is known."""
+        if self.feature_names is not None:
+            return self.feature_names
+        return tuple(f"feature_{j}" for j in range(self.first, self.first + width))
+
+
+def chunk_rows(width: int) -> int:
+    """Rows of so many features that are worked on at a time."""
+    return max(1, CHUNK_BYTES // (4 * max(width, 1)))
+
+
+def slices(n_rows: int, width: int) -> Iterator[slice]:
+    """Cut rows into chunks."""
+    step = chunk_rows(width)
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+
+
+class GrowingRows:
+    """Rows put below each other, in one matrix as wide as the widest.
+
+    Parameters
+    ----------
+    width : int
+        Columns at the beginning.
+    fill : float
+        What stands where a row is narrower than the matrix.
+
+    Notes
+    -----
+    Room is made by an eighth of what there is, and given back at the end. Linux moves no content for that;
+    new room is filled with zeros and so takes memory at once. Lists of pieces that are joined at the end
+    take twice the matrix: an allocator keeps the small pieces' memory for itself.
+    """
+
+    def __init__(self, width: int, fill: float) -> None:
+        self.n_rows, self.width, self.fill = 0, width, fill
+        self._room = np.empty((0, width), dtype=np.float32)
+
+    def append(self, rows: NDArray[np.float32]) -> None:
+        """Put rows below the others."""
+        if rows.shape[1] > self.width:
+            self.width = rows.shape[1]
+            if self.width > self._room.shape[1]:
+                self._widen(max(self.width, self._room.shape[1] * 3 // 2))
+        end = self.n_rows + len(rows)
+        if end > len(self._room):
+            self._resize(max(end, len(self._room) * 9 // 8), self._room.shape[1])
+        new = self._room[self.n_rows : end]
+        new[:, : rows.shape[1]] = rows
+        new[:, rows.shape[1] :] = self.fill
+        self.n_rows = end
+
+    def finish(self) -> NDArray[np.float32]:
+        """The matrix; nothing can be appended any more."""
+        room = self._room.shape[1]
+        if room > self.width:
+            flat = self._room.reshape(-1)
+            for part in slices(self.n_rows, room):
+                kept = self._room[part, : self.width].copy()
+                flat[part.start * self.width : part.stop * self.width] = kept.reshape(-1)
+            del flat
+        self._resize(self.n_rows, self.width)
+        return self._room
+
+    def _widen(self, width: int) -> None:
+        """Make room for more columns: rare, since widths are met early in a file."""
+        wide = np.empty((len(self._room), width), dtype=np.float32)
+        wide[: self.n_rows, : self._room.shape[1]] = self._room[: self.n_rows]
+        wide[: self.n_rows, self._room.shape[1] :] = self.fill
+        self._room = wide
+
+    def _resize(self, n_rows: int, width: int) -> None:
+        """Change the number of rows in place."""
+        self._room.resize((n_rows, width), refcheck=False)

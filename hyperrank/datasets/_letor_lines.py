@@ -1,0 +1,315 @@
+"""LETOR text line by line: the definition of the format, and the finder of what is wrong with a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperrank.datasets._chunks import slices
+
+__all__ = [
+    "LARGEST",
+    "Block",
+    "LineError",
+    "Rules",
+    "as_ids",
+    "comments_of",
+    "dense_parts",
+    "merge_ids",
+    "number",
+    "parse_lines",
+]
+
+#: Features are stored densely, so a wild number in a damaged line must not ask for all memory.
+MAX_FEATURES = 1_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """The documents of some lines, as compressed sparse rows.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n,), float32
+    ids : ndarray of shape (n,), int64 or str, or None
+        Query ids; None if the lines have no ``qid:``.
+    counts : ndarray of shape (n,), int64
+        Features given per document.
+    index : ndarray of shape (counts.sum(),), int32
+        Feature numbers as written, ascending within a document.
+    values : ndarray of the shape of `index`, float32
+    """
+
+    labels: NDArray[np.float32]
+    ids: NDArray[Any] | None
+    counts: NDArray[np.int64]
+    index: NDArray[np.int32]
+    values: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the lines of a file must obey beside the format.
+
+    Attributes
+    ----------
+    has_qid : bool or None
+        Whether every line must have, or must lack, a ``qid:``; None leaves it to the first line.
+    n_features : int or None
+        Columns there are room for.
+    first : int
+        The number of the first feature, 0 or 1.
+    """
+
+    has_qid: bool | None = None
+    n_features: int | None = None
+    first: int = 1
+
+    @property
+    def last(self) -> int:
+        """The largest feature number allowed."""
+        return (MAX_FEATURES if self.n_features is None else self.n_features) + self.first - 1
+
+    def admit(self, block: Block) -> bool:
+        """Whether a block obeys."""
+        same_qid = self.has_qid is None or not len(block.labels) or self.has_qid == (block.ids is not None)
+        in_range = (
+            block.index.min(initial=self.first) >= self.first and block.index.max(initial=0) <= self.last
+        )
+        return bool(same_qid and in_range)
+
+    def following(self, block: Block) -> Rules:
+        """What the lines after a block must obey."""
+        return replace(self, has_qid=block.ids is not None)
+
+
+def as_ids(ids: list[str]) -> NDArray[Any]:
+    """Query ids as integers if all are written as such, as strings else.
+
+    Integers with leading zeros stay strings: "7" and "007" may be two queries.
+    """
+    texts = np.asarray(ids, dtype=np.str_)
+    try:
+        numbers = texts.astype(np.int64)
+    except (ValueError, OverflowError):
+        return texts
+    return numbers if (numbers.astype(np.str_) == texts).all() else texts
+
+
+def merge_ids(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
+    """Query ids of all blocks: integers if all are, strings else."""
+    ids = [part for part in parts if part is not None]
+    if not ids:
+        return None
+    if any(part.dtype.kind == "U" for part in ids):
+        ids = [part.astype(np.str_) for part in ids]
+    return np.concatenate(ids)
+
+
+def dense_parts(block: Block, first: int, missing: float) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Lay out a block as dense rows, a few MB at a time, as wide as its largest feature number asks for."""
+    width = max(int(block.index.max(initial=0)) - first + 1, 0)
+    if len(block.values) == len(block.labels) * width:  # ascending numbers leave only one order
+        yield slice(0, len(block.labels)), block.values.reshape(len(block.labels), width)
+        return
+    ends = np.cumsum(block.counts)
+    for part in slices(len(block.labels), width):
+        given = slice(int(ends[part.start] - block.counts[part.start]), int(ends[part.stop - 1]))
+        rows = np.full((part.stop - part.start, width), missing, dtype=np.float32)
+        row = np.repeat(np.arange(len(rows)), block.counts[part])
+        rows[row, block.index[given] - first] = block.values[given]
+        yield part, rows
+
+
+#: The largest number that a feature in float32 can hold.
+LARGEST = float(np.finfo(np.float32).max)
+# float() alone would also take "1_000", "infinity" and digits of other alphabets.
+_NUMBER = re.compile(rb"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\Z")
+_INDEX = re.compile(rb"[0-9]{1,18}\Z")
+_NAN = re.compile(rb"[-+]?nan\Z", re.IGNORECASE)
+_INFINITE = re.compile(rb"[-+]?inf(?:inity)?\Z", re.IGNORECASE)
+
+
+class LineError(ValueError):
+    """What is wrong with one line.
+
+    Parameters
+    ----------
+    line : int
+        Number of the line in its file, from 1.
+    message : str
+        What was found there and what is wanted.
+    """
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(f"line {line}: {message}")
+        self.line = line
+        self.message = message
+
+
+def parse_lines(text: bytes, first_line: int = 1, rules: Rules | None = None) -> Block:
+    """Read lines of LETOR text one after the other.
+
+    Parameters
+    ----------
+    text : bytes
+        Whole lines.
+    first_line : int, default 1
+        Number of the first of them, for errors.
+    rules : Rules, optional
+        What the lines must obey.
+
+    Returns
+    -------
+    Block
+
+    Raises
+    ------
+    LineError
+        At the first line that is not LETOR or breaks the rules.
+    """
+    rules = rules or Rules()
+    has_qid = rules.has_qid
+    labels: list[float] = []
+    ids: list[str] = []
+    counts: list[int] = []
+    index: list[int] = []
+    values: list[float] = []
+    for line, content in enumerate(text.split(b"\n"), start=first_line):
+        tokens = content.partition(b"#")[0].split()
+        if not tokens:
+            continue
+        labels.append(_label(tokens[0], line))
+        found = len(tokens) > 1 and tokens[1].startswith(b"qid:")
+        if has_qid is not None and found != has_qid:
+            _refuse_qid(line, found)
+        has_qid = found
+        if found:
+            ids.append(_query_id(tokens[1], line))
+        before = len(index)
+        _read_features(tokens[1 + found :], line, rules, index, values)
+        counts.append(len(index) - before)
+    return Block(
+        np.asarray(labels, dtype=np.float32),
+        as_ids(ids) if has_qid else None,
+        np.asarray(counts, dtype=np.int64),
+        np.asarray(index, dtype=np.int32),
+        np.asarray(values, dtype=np.float32),
+    )
+
+
+def number(token: bytes) -> float | None:
+    """Read a token as a number: None if it is none, infinite if float32 cannot hold it."""
+    if _NUMBER.match(token):
+        value = float(token)
+        return value if abs(value) <= LARGEST else float("inf")
+    if _NAN.match(token):
+        return float("nan")
+    return float("inf") if _INFINITE.match(token) else None
+
+
+def comments_of(text: bytes) -> list[str]:
+    """List the comments of the lines that hold a document, stripped, "" where there is none."""
+    parts = (line.partition(b"#") for line in text.split(b"\n"))
+    return [comment.decode("utf-8", "replace").strip() for body, _, comment in parts if body.strip()]
+
+
+def _label(token: bytes, line: int) -> float:
+    """Read the label of a document."""
+    value = number(token)
+    if value is None:
+        raise LineError(
+            line, f"label {_quote(token)} is not a number; wanted 'label qid:ID index:value ... # comment'."
+        )
+    if value < 0:
+        raise LineError(
+            line,
+            f"label {_quote(token)} is negative; labels are 0 or more. Write nan for a document not judged.",
+        )
+    if value == float("inf"):
+        raise LineError(line, f"label {_quote(token)} is infinite in float32.")
+    return value
+
+
+def _refuse_qid(line: int, found: bool) -> NoReturn:
+    """Tell that lines with and without a query id are mixed."""
+    here, before = ("has", "have none") if found else ("lacks", "have one")
+    raise LineError(
+        line, f"this line {here} a 'qid:' after the label, but lines before {before}: give all or none."
+    )
+
+
+def _query_id(token: bytes, line: int) -> str:
+    """Read the id in ``qid:ID``."""
+    try:
+        name = token[4:].decode("utf-8")
+    except UnicodeDecodeError:
+        raise LineError(line, f"the query id in {_quote(token)} is not UTF-8 text.") from None
+    if not name or "\0" in name:
+        raise LineError(line, f"{_quote(token)} holds no query id; wanted 'qid:ID'.")
+    return name
+
+
+def _read_features(
+    tokens: list[bytes], line: int, rules: Rules, index: list[int], values: list[float]
+) -> None:
+    """Append the features of one document."""
+    last = rules.first - 1
+    for token in tokens:
+        key, colon, text = token.partition(b":")
+        if not colon:
+            raise LineError(line, f"{_quote(token)} has no ':'; wanted 'index:value'.")
+        if key == b"qid":
+            raise LineError(
+                line, f"{_quote(token)} stands in the wrong place; the query id follows the label, once."
+            )
+        last = _feature_number(key, token, line, last, rules)
+        value = number(text)
+        if value is None:
+            raise LineError(line, f"the value of {_quote(token)} is not a number.")
+        if abs(value) == float("inf"):
+            raise LineError(
+                line, f"the value of {_quote(token)} is infinite in float32; write nan if it is missing."
+            )
+        index.append(last)
+        values.append(value)
+
+
+def _feature_number(key: bytes, token: bytes, line: int, last: int, rules: Rules) -> int:
+    """Read the feature number of ``index:value``, which must exceed the one before."""
+    if not _INDEX.match(key):
+        raise LineError(
+            line, f"the feature number of {_quote(token)} is not a whole number from {rules.first}."
+        )
+    found = int(key)
+    if found < rules.first:
+        raise LineError(
+            line,
+            f"{_quote(token)} has feature number 0; features are numbered from 1, "
+            "unless zero_based=True is passed.",
+        )
+    if found == last:
+        raise LineError(line, f"{_quote(token)} gives feature {found} twice.")
+    if found < last:
+        raise LineError(
+            line, f"{_quote(token)} follows feature {last}; feature numbers must increase in a line."
+        )
+    if rules.n_features is not None and found > rules.last:
+        raise LineError(line, f"{_quote(token)} lies beyond n_features={rules.n_features}.")
+    if found > rules.last:
+        raise LineError(
+            line,
+            f"{_quote(token)} would need {found:,} dense columns; pass n_features if that is meant.",
+        )
+    return found
+
+
+def _quote(token: bytes, limit: int = 40) -> str:
+    """Shorten a token for a message."""
+    text = token[:limit].decode("utf-8", "backslashreplace")
+    return repr(text) + ("..." if len(token) > limit else "")

@@ -1,0 +1,331 @@
+"""Files, frames and arrays into a columnar store, in bounded memory, written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hyperrank.datasets._chunks import Chunk, Source, slices
+from hyperrank.datasets._letor_lines import merge_ids
+from hyperrank.datasets._store_format import (
+    CHECKSUMS,
+    DESCRIPTION,
+    PARTIAL,
+    ArrayFile,
+    describe,
+    map_array,
+    rearranged,
+)
+from hyperrank.datasets.letor import letor_source
+from hyperrank.datasets.ranking_data import RankingData
+from hyperrank.datasets.store import Store, open_store
+from hyperrank.datasets.table import is_table, table_source
+from hyperrank.lists import QueryLists
+from hyperrank.memmap import forget_pages
+
+__all__ = ["convert"]
+
+
+class Spool:
+    """Takes the chunks of a source and makes the grouped arrays of a store.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the arrays go.
+    width : int or None
+        Number of features; None takes the widest chunk's.
+    missing : float
+        What stands for features that a chunk is too narrow for.
+
+    Notes
+    -----
+    Memory holds a chunk, the id and length of each run of rows of the same query and, if some query's rows
+    lie apart, 24 bytes per row; the rows themselves are on disk, and then twice for a while.
+    """
+
+    def __init__(self, folder: Path, width: int | None, missing: float) -> None:
+        self.folder, self.missing = folder, missing
+        self.n_rows, self.n_labels, self._width = 0, 0, width
+        self._features, self._labels = ArrayFile(folder / "X.f32"), ArrayFile(folder / "Y.f32")
+        self._segments: list[tuple[int, int]] = []  # width and number of rows, in the order of the file
+        self._run_ids: list[NDArray[Any] | None] = []
+        self._run_sizes: list[NDArray[np.int64]] = []
+
+    @property
+    def width(self) -> int:
+        """Number of features, as far as is known."""
+        return self._width or max(1, *(width for width, _ in self._segments))
+
+    def add(self, chunk: Chunk) -> None:
+        """Take some documents."""
+        n = len(chunk.X)
+        if n == 0:
+            return
+        X = chunk.X
+        if self._width is not None and X.shape[1] < self._width:
+            X = self._padded(X, self._width)
+        self._features.append(X)
+        self._labels.append(chunk.Y)
+        self.n_labels = chunk.Y.shape[1]
+        if self._segments and self._segments[-1][0] == X.shape[1]:
+            self._segments[-1] = (X.shape[1], self._segments[-1][1] + n)
+        else:
+            self._segments.append((X.shape[1], n))
+        opens = np.flatnonzero(np.concatenate([[True], chunk.ids[1:] != chunk.ids[:-1]]))
+        self._run_ids.append(chunk.ids[opens])
+        self._run_sizes.append(np.diff(opens, append=n))
+        self.n_rows += n
+
+    def finish(self) -> tuple[list[ArrayFile], QueryLists]:
+        """Widen and group.
+
+        Returns
+        -------
+        files : list of ArrayFile
+            Features and labels, closed.
+        lists : QueryLists
+            The queries of the grouped rows.
+        """
+        self._features.close()
+        self._labels.close()
+        if any(width != self.width for width, _ in self._segments):
+            self._features = self._widened()
+        ids = merge_ids(self._run_ids)
+        assert ids is not None
+        runs = QueryLists.from_qid(ids)
+        lengths = np.concatenate(self._run_sizes)
+        sizes = np.add.reduceat(lengths[runs.order], runs.offsets[:-1])
+        lists = QueryLists.from_sizes(sizes, ids=runs.ids)
+        if not runs.is_grouped:
+            order, _ = QueryLists.from_sizes(lengths).take(runs.order)
+            self._features = rearranged(self._features.path, self.width, order)
+            self._labels = rearranged(self._labels.path, self.n_labels, order)
+        return [self._features, self._labels], lists
+
+    def abandon(self) -> None:
+        """Close the files of a conversion that failed."""
+        for file in (self._features, self._labels):
+            file.__exit__(OSError, None, None)
+
+    def _padded(self, rows: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+        """Rows with columns added at the right."""
+        wide = np.full((len(rows), width), self.missing, dtype=np.float32)
+        wide[:, : rows.shape[1]] = rows
+        return wide
+
+    def _widened(self) -> ArrayFile:
+        """The features in one width."""
+        path, width = self._features.path, self.width
+        narrow = map_array(path, (path.stat().st_size // 4,))
+        aside = path.with_name(f"wide-{path.name}")
+        start = 0
+        with ArrayFile(aside) as file:
+            for before, n_rows in self._segments:
+                rows = narrow[start : start + n_rows * before].reshape(n_rows, before)
+                for part in slices(n_rows, width):
+                    file.append(self._padded(rows[part], width))
+                    forget_pages(narrow)
+                start += n_rows * before
+        os.replace(aside, path)
+        file.path = path
+        return file
+
+
+PathLike = str | os.PathLike[str]
+
+
+def convert(
+    source: Any,
+    destination: PathLike,
+    *,
+    labels: str | Sequence[str] | None = None,
+    qid: str = "qid",
+    features: Sequence[str] | None = None,
+    group: PathLike | Sequence[PathLike] | ArrayLike | None = None,
+    n_features: int | None = None,
+    missing: float = 0.0,
+    zero_based: bool = False,
+) -> Store:
+    r"""Write ranking data as a columnar store, which is opened at once and read as it is used.
+
+    Rows come out grouped by query, queries in the order in which they first appear and rows in their order
+    within a query, whether or not the source has them together. The source is gone through once, a few MB at
+    a time: memory holds a number or two per run of rows of one query, and 24 bytes per row where rows of a
+    query lie apart. The disk then holds the features twice for a while.
+
+    Parameters
+    ----------
+    source : path, sequence of paths, table, frame or RankingData
+        LETOR or svmlight text, plain or gzip; Parquet and Arrow files, tables and frames as in `load_table`;
+        or data in memory.
+    destination : path
+        The folder to be made; nothing may be there yet, and what it is to lie in must be. It has this name
+        only when it is complete and on the disk; a process that is killed leaves a folder whose name ends in
+        ``.partial``, which can be deleted and is not opened.
+    labels, qid, features
+        Of tables: as for `load_table`.
+    group, n_features, missing, zero_based
+        Of text: as for `load_letor`.
+
+    Returns
+    -------
+    Store
+        As `open_store` gives it.
+
+    Raises
+    ------
+    ValueError
+        If the source is not what it should be, as `load_letor` and `load_table` say it, naming file and line
+        or column and row; then there is no store.
+    TypeError
+        If the source is nothing that can be read.
+    FileExistsError
+        If there is something at `destination`.
+    OSError
+        If a file cannot be read or written; then there is no store.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from hyperrank import datasets
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> file = pathlib.Path(folder.name, "train.txt")
+    >>> _ = file.write_text("2 qid:7 1:0.5\n1 qid:8 1:4\n0 qid:7 2:1\n")
+    >>> store = datasets.convert(file, pathlib.Path(folder.name, "train.store"))
+    >>> store.qid.tolist(), store.y.tolist(), store.X.tolist()
+    ([7, 7, 8], [2.0, 0.0, 1.0], [[0.5, 0.0], [0.0, 1.0], [4.0, 0.0]])
+    >>> folder.cleanup()
+    """
+    target = Path(destination)
+    of_text = {"group": group, "n_features": n_features, "zero_based": zero_based or None}
+    of_tables = {"labels": labels, "features": features, "qid": None if qid == "qid" else qid}
+    with _whole_folder(target) as partial:
+        if isinstance(source, RankingData):
+            _refuse({**of_text, **of_tables}, "data in memory")
+            content = _in_memory(source)
+        elif is_table(source):
+            _refuse(of_text, "a table")
+            content = table_source(source, labels=labels, qid=qid, features=features)
+        elif hasattr(source, "shape"):
+            raise TypeError(
+                f"a {type(source).__name__} has neither labels nor query ids: put arrays into a RankingData."
+            )
+        else:
+            _refuse(of_tables, "LETOR text")
+            content = letor_source(
+                source, group=group, n_features=n_features, missing=missing, zero_based=zero_based
+            )
+        _write(content, partial)
+    return open_store(target)
+
+
+def _write(source: Source, folder: Path) -> None:
+    """Write all files of a store."""
+    spool = Spool(folder, source.width, source.missing)
+    try:
+        for chunk in source.chunks:
+            spool.add(chunk)
+        if not spool.n_rows:
+            raise ValueError(f"no document found: {source.description}")
+        files, lists = spool.finish()
+    except BaseException:
+        spool.abandon()
+        raise
+    shapes = {"X.f32": [spool.n_rows, spool.width], "Y.f32": [spool.n_rows, spool.n_labels]}
+    for name, values in _query_arrays(lists).items():
+        with ArrayFile(folder / name) as file:
+            file.append(values)
+        files.append(file)
+        shapes[name] = list(values.shape)
+    checksums = np.array([number for file in files for number in file.checksums], dtype="<u4")
+    with ArrayFile(folder / CHECKSUMS) as file:
+        file.append(checksums)
+    shapes[CHECKSUMS] = list(checksums.shape)
+    text = describe(
+        shapes,
+        checksums,
+        names=list(source.names),
+        feature_names=list(source.names_of(spool.width)),
+        description=source.description,
+    )
+    with (folder / DESCRIPTION).open("w") as description:
+        description.write(text)
+        description.flush()
+        os.fsync(description.fileno())
+
+
+def _query_arrays(lists: QueryLists) -> dict[str, Any]:
+    """Offsets and ids of the queries as arrays to store, by file."""
+    arrays: dict[str, Any] = {"offsets.i64": lists.offsets}
+    if lists.ids.dtype.kind in "iu":
+        return {**arrays, "ids.i64": lists.ids}
+    texts = [str(name).encode() for name in lists.ids]
+    ends = np.cumsum([len(text) for text in texts])
+    return {**arrays, "ids.utf8": np.frombuffer(b"".join(texts), dtype=np.uint8), "id_ends.i64": ends}
+
+
+def _in_memory(data: RankingData) -> Source:
+    """Data in memory as a source."""
+    ids = data.qid if data.qid.dtype.kind in "iu" else data.qid.astype(np.str_)
+    parts = slices(*data.X.shape)
+    return Source(
+        chunks=(Chunk(data.X[part], data.Y[part], ids[part]) for part in parts),
+        names=data.names,
+        feature_names=data.feature_names,
+        description=data.description,
+        width=data.X.shape[1],
+    )
+
+
+def _refuse(options: dict[str, Any], kind: str) -> None:
+    """Refuse options that say nothing about the kind of source given."""
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise ValueError(f"{', '.join(given)} cannot be given for {kind}: see the parameters of convert.")
+
+
+@contextmanager
+def _whole_folder(target: Path) -> Iterator[Path]:
+    """A folder that gets its name when the block ends, and is removed when it fails."""
+    if target.exists() or target.is_symlink():
+        message = "There is something already; delete it or choose another"
+        raise FileExistsError(errno.EEXIST, message, str(target))
+    if target.name.endswith(PARTIAL):
+        raise ValueError(f"{target} ends in {PARTIAL!r}, as unfinished stores do; choose another name.")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(target.parent))
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}{PARTIAL}")
+    partial.mkdir()
+    try:
+        yield partial
+        _sync(partial)
+        os.rename(partial, target)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if error.filename is None:  # a disk that is full does not say which
+            raise OSError(error.errno, f"{error.strerror}; nothing was kept", str(target)) from error
+        raise
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    _sync(target.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Force to disk which files a folder holds, where the system knows how."""
+    if os.name == "posix":
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)

@@ -1,0 +1,198 @@
+"""What drives the change between two trade-offs, feature by feature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+__all__ = ["Explanation"]
+
+#: Features that are named where not all can be.
+SHOWN = 10
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Explanation:
+    r"""Which features drive the change between two trade-offs, as ``ranker.explain`` finds it.
+
+    A feature's values are given to other documents of the same query, so that it says nothing any more of
+    which is which, and the queries are ranked anew under both trade-offs.
+
+    Attributes
+    ----------
+    features : tuple of str, d of them
+        The features, or groups of them.
+    objectives : tuple of str, m of them
+    against, weights : ndarray of shape (m,)
+        The trade-offs that the change is from and to.
+    metric : str
+        What importances are in.
+    change : ndarray of shape (d,)
+        Share of the change of the ranking that goes away without the feature: 0 none, 1 all of it, below 0
+        where it grows. With :math:`d_i` what document i gains in exposure :math:`1 / \log_2(1 + rank)` from
+        one trade-off to the other, and :math:`d'_i` the same without the feature, it is
+        :math:`1 - \sum_i d_i d'_i / \sum_i d_i^2`. Features that work together share it with each other, or
+        each has it all: shares need not add up to 1.
+    change_error : ndarray of shape (d,)
+        Its standard error over queries.
+    direction : ndarray of shape (d,)
+        Correlation within queries, from -1 to 1, between the feature and that gain: above 0, documents with
+        much of it rise.
+    drops : ndarray of shape (d, 2, n_queries, m) or None
+        What the metric of each query and objective loses without the feature, at `against` and at
+        `weights`; NaN where a query does not count. None without labels.
+    reached : ndarray of shape (2, m) or None
+        The metric as it is, at `against` and at `weights`.
+    n_rows, n_queries : int
+        What it was found on.
+    common : float
+        Share of the first 10 documents of a query (of short lists: of the first half) that both rank there.
+    """
+
+    features: tuple[str, ...]
+    objectives: tuple[str, ...]
+    against: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    metric: str
+    change: NDArray[np.float64]
+    change_error: NDArray[np.float64]
+    direction: NDArray[np.float64]
+    drops: NDArray[np.float64] | None
+    reached: NDArray[np.float64] | None
+    n_rows: int
+    n_queries: int
+    common: float
+
+    @cached_property
+    def importances(self) -> NDArray[np.float64]:
+        """Permutation importance at `against` and at `weights`: the mean drop, shape (d, 2, m).
+
+        Raises
+        ------
+        ValueError
+            Without labels.
+        """
+        return np.asarray(np.nanmean(self._drops, axis=2))
+
+    @cached_property
+    def difference(self) -> NDArray[np.float64]:
+        """How much more each objective's metric hangs on a feature at `weights` than at `against`, (d, m)."""
+        return np.asarray(self.importances[:, 1] - self.importances[:, 0])
+
+    @cached_property
+    def difference_error(self) -> NDArray[np.float64]:
+        """Standard error of `difference` over queries, shape (d, m)."""
+        return _error(self._drops[:, 1] - self._drops[:, 0], axis=1)
+
+    @cached_property
+    def importance_errors(self) -> NDArray[np.float64]:
+        """Standard errors of `importances` over queries, shape (d, 2, m)."""
+        return _error(self._drops, axis=2)
+
+    @property
+    def _drops(self) -> NDArray[np.float64]:
+        if self.drops is None:
+            raise ValueError("importances by objective need labels: pass y to explain.")
+        return self.drops
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """Features by their share of the change, the largest first."""
+        return np.argsort(-self.change, kind="stable").astype(np.int64)
+
+    def top(self, n: int = SHOWN) -> list[str]:
+        """Names of the features that drive the change most.
+
+        Parameters
+        ----------
+        n : int, default 10
+
+        Returns
+        -------
+        list of str
+        """
+        return [self.features[j] for j in self.order[:n]]
+
+    def to_frame(self) -> pd.DataFrame:
+        """All in one table, a row per feature, the largest share of the change first.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``change``, ``change_error``, ``direction``; with labels for each objective
+            ``<objective>_against`` and ``<objective>_weights``, its importances at the two trade-offs,
+            ``<objective>_difference`` and ``<objective>_difference_error``.
+        """
+        table: dict[str, Any] = {
+            "change": self.change,
+            "change_error": self.change_error,
+            "direction": self.direction,
+        }
+        for j, name in enumerate(self.objectives if self.drops is not None else ()):
+            table[f"{name}_against"] = self.importances[:, 0, j]
+            table[f"{name}_weights"] = self.importances[:, 1, j]
+            table[f"{name}_difference"] = self.difference[:, j]
+            table[f"{name}_difference_error"] = self.difference_error[:, j]
+        index = pd.Index(self.features, name="feature")
+        return pd.DataFrame(table, index=index).iloc[self.order]
+
+    def plot(self, ax: Axes | None = None, *, n_features: int = 12, width: float | str | None = None) -> Any:
+        """Draw the features that drive the change most; needs ``pip install hyperrank[plot]``.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Whose place to draw in; a figure of its own by default.
+        n_features : int, default 12
+        width : float, "column" or "page", optional
+            Inches of the figure, or those of a paper's column or page.
+
+        Returns
+        -------
+        ExplanationDisplay
+        """
+        from hyperrank.plots import ExplanationDisplay
+
+        return ExplanationDisplay(self).plot(ax, n_features=n_features, width=width)
+
+    def __repr__(self) -> str:
+        return f"{self._summary()}\n{self._shown().to_string(float_format='{:.3f}'.format)}"
+
+    def _repr_html_(self) -> str:
+        table = self._shown().to_html(float_format="{:.3f}".format)
+        return f"<p>{escape(self._summary())}</p>{table}"
+
+    def _shown(self) -> pd.DataFrame:
+        table = self.to_frame().head(SHOWN)
+        left_out = ("_against", "_weights", "_difference_error")
+        return table[[name for name in table if not str(name).endswith(left_out)]]
+
+    def _summary(self) -> str:
+        shown = min(SHOWN, len(self.features))
+        return (
+            f"Explanation: from {self._spelled(self.against)} to {self._spelled(self.weights)}, on "
+            f"{self.n_queries:,} queries with {self.n_rows:,} documents; {self.common:.0%} of the first 10 "
+            f"stay; {shown} of {len(self.features)} features"
+        )
+
+    def _spelled(self, weights: NDArray[np.float64]) -> str:
+        pairs = zip(self.objectives, weights, strict=True)
+        return "{" + ", ".join(f"{name}: {weight:.4g}" for name, weight in pairs) + "}"
+
+
+def _error(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    """Standard error of means over queries, NaN left out; NaN of fewer than two."""
+    counts = (~np.isnan(values)).sum(axis=axis)
+    centred = values - np.expand_dims(np.nanmean(values, axis=axis), axis)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.sqrt(np.nansum(centred**2, axis=axis) / (counts - 1) / counts))

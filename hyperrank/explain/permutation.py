@@ -1,0 +1,326 @@
+"""The run: every feature permuted again and again, and what that does to rankings and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+
+from hyperrank.explain.explanation import Explanation
+from hyperrank.explain.rank_change import common_at_top, correlation, exposure_change, share_gone
+from hyperrank.lists import QueryLists
+from hyperrank.metrics import Metric
+
+__all__ = ["Columns", "Task", "check_within", "explained", "named_columns", "permutations"]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """One feature, or several that are permuted together.
+
+    Attributes
+    ----------
+    name : str
+    index : tuple of int
+        Numbers of the columns.
+    """
+
+    name: str
+    index: tuple[int, ...]
+
+
+def named_columns(
+    features: Sequence[Any] | Mapping[str, Any] | None, known: Sequence[str] | None, n_features: int
+) -> list[Columns]:
+    """What is asked for, found among the features.
+
+    Parameters
+    ----------
+    features : sequence of str or int, mapping of str to such, or None
+        Features one by one, or groups by name; all, one by one, for None.
+    known : sequence of str or None
+        Names of all features; x0, x1, ... where there are none.
+    n_features : int
+
+    Returns
+    -------
+    list of Columns
+
+    Raises
+    ------
+    ValueError
+        If a feature is unknown, or named twice.
+
+    Examples
+    --------
+    >>> named_columns({"text": [0, 1], "price": "x2"}, None, 3)
+    [Columns(name='text', index=(0, 1)), Columns(name='price', index=(2,))]
+    """
+    names = [f"x{j}" for j in range(n_features)] if known is None else [str(name) for name in known]
+    where = {name: j for j, name in enumerate(names)}
+    if features is None:
+        return [Columns(name, (j,)) for j, name in enumerate(names)]
+    if isinstance(features, Mapping):
+        found = [Columns(str(name), _index(group, where, names)) for name, group in features.items()]
+    else:
+        numbers = [_index(feature, where, names) for feature in _each(features)]
+        found = [Columns(" + ".join(names[j] for j in index), index) for index in numbers]
+    given = [columns.name for columns in found]
+    doubled = sorted({name for name in given if given.count(name) > 1})
+    if not found or doubled:
+        raise ValueError(f"features must name at least one feature, each once; got {doubled or features!r}.")
+    return found
+
+
+def _each(features: Any) -> Iterable[Any]:
+    """Features that were given, a lone one as well."""
+    return [features] if isinstance(features, str | Integral) else features
+
+
+def _index(group: Any, where: Mapping[str, int], names: Sequence[str]) -> tuple[int, ...]:
+    found = []
+    for feature in _each(group):
+        is_number = isinstance(feature, Integral) and not isinstance(feature, bool)
+        if is_number and 0 <= int(feature) < len(names):
+            found.append(int(feature))
+        elif isinstance(feature, str) and feature in where:
+            found.append(where[feature])
+        else:
+            shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+            raise ValueError(
+                f"features names {feature!r}, which is none of the {len(names)} features ({shown}) nor a "
+                "number of one."
+            )
+    if not found or len(set(found)) < len(found):
+        raise ValueError(f"features must name at least one feature, each once; got {group!r}.")
+    return tuple(found)
+
+
+def permuted_frame(frame: Any, index: Sequence[int], order: NDArray[np.int64]) -> Any:
+    """Features as the caller gave them, some columns in another order; the rest is as it was.
+
+    Parameters
+    ----------
+    frame : array or frame of shape (n, d)
+    index : sequence of int
+    order : ndarray of shape (n,), int64
+    """
+    if hasattr(frame, "isetitem"):
+        changed = frame.copy(deep=False)
+        for j in index:
+            changed.isetitem(j, frame.iloc[order, j].array)
+        return changed
+    if hasattr(frame, "with_columns"):  # polars
+        return frame.with_columns([frame[:, j][order] for j in index])
+    changed = frame.copy()
+    changed[:, list(index)] = frame[order][:, list(index)]
+    return changed
+
+
+#: Among which documents values are exchanged.
+WITHIN = ("query", "all")
+
+
+def check_within(within: str) -> str:
+    """Refuse anything but the name of a way to permute."""
+    if within not in WITHIN:
+        raise ValueError(f"within must be one of {', '.join(map(repr, WITHIN))}; got {within!r}.")
+    return within
+
+
+def permutations(lists: QueryLists, n_repeats: int, *, within: str, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Orders of grouped rows, one per repeat.
+
+    Parameters
+    ----------
+    lists : QueryLists
+        Of grouped rows.
+    n_repeats : int
+    within : {"query", "all"}
+        Whether values stay within their query, or go to any row. ``"all"`` draws as
+        ``sklearn.inspection.permutation_importance`` does, which shuffles on from repeat to repeat.
+    seed : int
+
+    Yields
+    ------
+    ndarray of shape (n,), int64
+        Row i gets the value of row ``order[i]``.
+
+    Examples
+    --------
+    >>> lists = QueryLists.from_sizes([2, 3])
+    >>> [sorted(order[:2].tolist()) for order in permutations(lists, 2, within="query", seed=0)]
+    [[0, 1], [0, 1]]
+    """
+    if check_within(within) == "all":
+        state = np.random.RandomState(seed)
+        order = np.arange(lists.n_rows, dtype=np.int64)
+        placed = order.copy()
+        for _ in range(n_repeats):
+            state.shuffle(order)
+            placed = placed[order]
+            yield placed
+        return
+    rng = np.random.default_rng(seed)
+    for _ in range(n_repeats):
+        # Sorted by query first and by chance second: rows of a query change places among themselves.
+        yield np.lexsort((rng.random(lists.n_rows), lists.index)).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is explained: rows, how they are scored under two trade-offs, and how that is measured.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, d), float32
+        Features of grouped rows.
+    frame : object
+        The same as the caller gave them, for models that want them so; in the same order.
+    lists : QueryLists
+    Y : ndarray of shape (n, m) or None
+        Labels, where metrics are wanted.
+    score : callable
+        ``(X, frame) -> scores of shape (n, 2)``, under the first and the second trade-off.
+    metric : Metric
+    within : {"query", "all"}
+        Among which rows values are exchanged.
+    n_repeats : int
+    seed : int
+    """
+
+    X: NDArray[np.float32]
+    frame: Any
+    lists: QueryLists
+    Y: NDArray[np.float32] | None
+    score: Callable[[NDArray[np.float32], Any], NDArray[np.floating[Any]]]
+    metric: Metric
+    within: str
+    n_repeats: int
+    seed: int
+
+    def values(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64] | None:
+        """The metric of each query, shape (2, n_lists, m), NaN where a list does not count."""
+        if self.Y is None:
+            return None
+        found = self.metric(scores, self.Y, qid=self.lists, per_query=True)
+        return np.ascontiguousarray(np.moveaxis(found, 0, 1), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class _Permuted:
+    """What came of permuting one feature; the mean over repeats."""
+
+    change: tuple[float, float]
+    direction: float
+    drops: NDArray[np.float64] | None
+
+
+def explained(
+    task: Task,
+    columns: Sequence[Columns],
+    *,
+    objectives: Sequence[str],
+    weights: NDArray[np.float64],
+    n_jobs: int | None,
+    verbose: int,
+) -> Explanation:
+    """Permute features, one after the other.
+
+    Parameters
+    ----------
+    task : Task
+    columns : sequence of Columns
+    objectives : sequence of str
+    weights : ndarray of shape (2, m)
+        The trade-offs that `task` scores under.
+    n_jobs : int or None
+        Processes; one by default.
+    verbose : int
+        1 shows a progress bar.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    ValueError
+        If both trade-offs rank the rows alike, or an objective cannot be measured.
+    """
+    scores = task.score(task.X, task.frame)
+    change = exposure_change(scores[:, 0], scores[:, 1], task.lists)
+    if not change.any():
+        raise ValueError(
+            "both trade-offs rank all of these queries alike: there is no change to explain. "
+            "Take trade-offs further apart, or queries of more documents."
+        )
+    before = task.values(scores)
+    names: list[str] = []
+    if before is not None:
+        names = [name for j, name in enumerate(objectives) if np.isnan(before[:, :, j]).all()]
+    if names:
+        raise ValueError(
+            f"objectives {names} of y have no list with a label above 0 among the {task.lists.n_lists} "
+            "queries looked at: nothing to measure there. Raise max_rows, or leave y out."
+        )
+    jobs = (delayed(_permuted)(task, each, change, before) for each in columns)
+    # As they come, for the bar; one after the other in this process by default.
+    found = Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
+    results = list(_with_bar(found, len(columns)) if verbose > 0 else found)
+    drops = None if before is None else np.stack([each.drops for each in results if each.drops is not None])
+    return Explanation(
+        features=tuple(each.name for each in columns),
+        objectives=tuple(objectives),
+        against=weights[0],
+        weights=weights[1],
+        metric=str(task.metric),
+        change=np.array([each.change[0] for each in results]),
+        change_error=np.array([each.change[1] for each in results]),
+        direction=np.array([each.direction for each in results]),
+        drops=drops,
+        reached=None if before is None else np.nanmean(before, axis=1),
+        n_rows=task.lists.n_rows,
+        n_queries=task.lists.n_lists,
+        common=common_at_top(scores[:, 0], scores[:, 1], task.lists),
+    )
+
+
+def _with_bar(found: Any, total: int) -> Any:
+    from tqdm.auto import tqdm
+
+    return tqdm(found, total=total, desc="permuting", unit="feature", dynamic_ncols=True)
+
+
+def _permuted(
+    task: Task, columns: Columns, change: NDArray[np.float64], before: NDArray[np.float64] | None
+) -> _Permuted:
+    index = list(columns.index)
+    own = task.X[:, index]
+    left: list[NDArray[np.float64]] = []
+    drops: list[NDArray[np.float64]] = []
+    for order in permutations(task.lists, task.n_repeats, within=task.within, seed=task.seed):
+        moved = own[order]
+        if np.array_equal(moved, own, equal_nan=True):  # as of a feature of the query: nothing to score
+            left.append(change)
+            drops += [] if before is None else [np.where(np.isnan(before), np.nan, 0.0)]
+            continue
+        X = task.X.copy()
+        X[:, index] = moved
+        scores = task.score(X, permuted_frame(task.frame, index, order))
+        left.append(exposure_change(scores[:, 0], scores[:, 1], task.lists))
+        after = task.values(scores)
+        if before is not None and after is not None:
+            drops.append(before - after)
+    directions = [correlation(column, change, task.lists) for column in own.T]
+    return _Permuted(
+        change=share_gone(change, np.mean(left, axis=0), task.lists),
+        # A group points where its features do, if they agree.
+        direction=float(np.mean(directions)),
+        drops=np.mean(drops, axis=0) if drops else None,
+    )

@@ -1,0 +1,256 @@
+"""Features on their way to the network, in operators that ONNX has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hyperrank.boosters import BoosterSet, model_text
+from hyperrank.export.trees import ServedBoosters
+from hyperrank.networks.feature_transforms import LIMIT, FeatureTransform
+from hyperrank.networks.query_normalization import BITS
+from hyperrank.reference import (
+    BoosterReference,
+    MixedModelsReference,
+    ModelReference,
+    Reference,
+    SummedReference,
+)
+
+__all__ = ["BoosterKeys", "ServedTransform", "last_knot_passed", "served_reference", "standardize_one_list"]
+
+#: More than the rounding of a logarithm to base 2, whose size is below 512, by numbers in float32.
+GUARD = 1e-3
+
+
+class ServedTransform(nn.Module):
+    """What a fitted `FeatureTransform` gives, without the search and the logarithm that ONNX lacks.
+
+    Parameters
+    ----------
+    transform : FeatureTransform
+    """
+
+    search: Tensor
+    scaled_knots: Tensor
+    slopes: Tensor
+
+    def __init__(self, transform: FeatureTransform) -> None:
+        super().__init__()
+        self.fitted = transform
+        if transform.kind == "quantile":
+            self.register_buffer("search", _search_table(transform.knots))
+            self.register_buffer("scaled_knots", transform.knots * transform.scales)
+            self.register_buffer("slopes", transform.slopes.view(len(transform.knots), -1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Transformed features of shape (n, n_out) for features of shape (n, d)."""
+        fitted, missing = self.fitted, torch.isnan(features)
+        if fitted.kind == "quantile":
+            out = self._interpolated(features, missing)
+        elif fitted.kind == "none":
+            out = features.clamp(-LIMIT, LIMIT)
+        else:
+            seen = _signed_log(features) if fitted.kind == "log" else features
+            out = ((seen - fitted.mean) / fitted.scale).clamp(-LIMIT, LIMIT)
+        out = out.masked_fill(missing, 0.0)
+        if len(fitted.missing_columns) == 0:
+            return out
+        return torch.cat([out, missing[:, fitted.missing_columns].to(out.dtype)], dim=1)
+
+    def _interpolated(self, features: Tensor, missing: Tensor) -> Tensor:
+        fitted = self.fitted
+        first, last = fitted.knots[:, :1], fitted.knots[:, -1:]
+        columns = torch.maximum(torch.minimum(features.T, last), first)
+        columns = torch.where(missing.T, first, columns)
+        at = last_knot_passed(self.search, columns)
+        x0, y0, slope = (t.gather(1, at) for t in (self.scaled_knots, fitted.values, self.slopes))
+        return ((columns * fitted.scales - x0) * slope + y0).T
+
+
+def last_knot_passed(search: Tensor, columns: Tensor) -> Tensor:
+    """Place of the last knot that is not above each value, by a binary search without branches.
+
+    Parameters
+    ----------
+    search : Tensor of shape (d, 2 ** p - 1)
+        Knots but the first, in ascending order, filled up with infinity.
+    columns : Tensor of shape (d, n)
+        Values of each feature, none of them below its first knot.
+
+    Returns
+    -------
+    Tensor of shape (d, n), int64
+    """
+    at = torch.zeros_like(columns, dtype=torch.int64)
+    step = (search.shape[1] + 1) // 2
+    while step:
+        passed = search.gather(1, at + (step - 1)) <= columns
+        at = torch.where(passed, at + step, at)
+        step //= 2
+    return at
+
+
+def _search_table(knots: Tensor) -> Tensor:
+    """All knots but the first, filled up to one less than a power of two."""
+    n = knots.shape[1] - 1
+    width = max(1, 2 ** n.bit_length() - 1)
+    return nn.functional.pad(knots[:, 1:], (0, width - n), value=math.inf)
+
+
+def _signed_log(features: Tensor) -> Tensor:
+    """sign(x) log(1 + abs(x)), whose small values ONNX's plain logarithm alone would lose."""
+    size = features.abs().double()
+    wide = 1.0 + size
+    rounded = wide - 1.0
+    # The rounding of 1 + x is undone to first order (Kahan); the divisor is never 0 where it counts.
+    exact = torch.log(wide) * (size / torch.where(rounded > 0, rounded, 1.0))
+    log1p = torch.where(rounded > 0, exact, size)
+    return torch.sign(features) * log1p.to(features.dtype)
+
+
+def standardize_one_list(features: Tensor, *, may_miss: bool) -> Tensor:
+    """Features minus their mean over all rows, divided by their deviation.
+
+    The same to the bit as `standardize_within` gives for one list, since
+    trees that look at them would else part rows otherwise.
+
+    Parameters
+    ----------
+    features : Tensor of shape (n, d), float32
+    may_miss : bool
+        Whether there may be NaN, which stays NaN and does not count.
+    """
+    missing = torch.isnan(features)
+    wide = features.double()
+    if may_miss:
+        wide = wide.masked_fill(missing, 0.0)
+    size = torch.ones_like(wide[:, :1]).sum(dim=0, keepdim=True)
+    counts = (size - missing.double().sum(dim=0, keepdim=True)).clamp(min=1.0) if may_miss else size
+    high, low = wide.amax(dim=0, keepdim=True), wide.amin(dim=0, keepdim=True)
+    top = torch.maximum(high.abs(), low.abs())
+    spread = high - low
+    # Bounds on both sums at once: every operator makes the graph slower to export and to run.
+    steps = _steps(torch.cat([top, spread * spread]) * size)
+    centred = wide - _exact_sum(wide, steps[:1]) / counts
+    if may_miss:
+        centred = centred.masked_fill(missing, 0.0)
+    deviation = (_exact_sum(centred * centred, steps[1:]) / counts).sqrt()
+    is_constant = deviation <= torch.finfo(features.dtype).eps * top
+    out = (centred / deviation.masked_fill(is_constant, math.inf)).to(features.dtype)
+    return out.masked_fill(missing, math.nan) if may_miss else out
+
+
+def join_standardized(X: Tensor) -> Tensor:
+    """Features and beside them the same standardised over all rows, shape (n, 2 d)."""
+    return torch.cat([X, standardize_one_list(X, may_miss=True)], dim=1)
+
+
+def _exact_sum(rows: Tensor, step: Tensor) -> Tensor:
+    """Sums over rows in fixed point."""
+    return torch.round(rows / step).sum(dim=0, keepdim=True) * step
+
+
+def _steps(bound: Tensor) -> Tensor:
+    """The powers of two that sums with these bounds are taken in; that of 1 where the bound is 0."""
+    bound = torch.where(bound > 0, bound, 1.0)
+    # The exponent that frexp gives. ONNX has a logarithm alone, and the exporter rounds numbers to float32:
+    # a guess that may be too low by one, but never too high.
+    low = torch.floor(torch.log(bound) * (1 / math.log(2)) + (1 - GUARD))
+    two = torch.full_like(bound, 2.0)
+    exponent = low + (torch.pow(two, low) <= bound).double()
+    return torch.pow(two, exponent - BITS)
+
+
+#: What to do about models that are none of LightGBM's.
+_OUTSIDE = (
+    "cannot be joined to the graph: pass include_reference=False, and give its scores as ref_scores to "
+    "whatever runs the file."
+)
+
+
+class BoosterKeys:
+    """Gives every set of boosters of one graph a key, and remembers the sets."""
+
+    def __init__(self) -> None:
+        self.made: list[ServedBoosters] = []
+
+    def served(self, boosters: BoosterSet) -> ServedBoosters:
+        """The module of a set of boosters."""
+        self.made.append(ServedBoosters(boosters, key=len(self.made)))
+        return self.made[-1]
+
+
+class ServedParts(nn.Module):
+    """Sums of boosters' scores, each divided by scales, as `Reference.parts` gives them.
+
+    Parameters
+    ----------
+    members : sequence of ServedBoosters or ServedParts
+        Their scores are added.
+    scales : ndarray of shape (m,)
+    query_standardize : bool, default False
+        Whether the members see the features standardised over all rows beside the features.
+    """
+
+    scales: Tensor
+
+    def __init__(
+        self,
+        members: Sequence[nn.Module],
+        scales: NDArray[np.float64],
+        *,
+        query_standardize: bool = False,
+    ) -> None:
+        super().__init__()
+        self.members, self.query_standardize = nn.ModuleList(members), query_standardize
+        self.register_buffer("scales", torch.tensor(scales, dtype=torch.float64))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Scores of shape (n, 1) or (n, m), float64."""
+        seen = join_standardized(features) if self.query_standardize else features
+        first, *others = self.members
+        total: Tensor = first(seen)
+        for member in others:
+            total = total + member(seen)
+        return total / self.scales
+
+
+def served_reference(reference: Reference, n_features: int, keys: BoosterKeys) -> nn.Module:
+    """The module of a reference.
+
+    Raises
+    ------
+    ValueError
+        If it holds models that cannot be joined to the graph.
+    """
+    if isinstance(reference, SummedReference):
+        members = [served_reference(member, n_features, keys) for member in reference.members]
+        return ServedParts(members, reference.scales)
+    if isinstance(reference, BoosterReference):
+        boosters = keys.served(reference.boosters)
+        return ServedParts([boosters], reference.scales, query_standardize=reference.query_standardize)
+    if isinstance(reference, MixedModelsReference):
+        return ServedParts([_models(reference.models, n_features, keys)], reference.scales)
+    if isinstance(reference, ModelReference):
+        return ServedParts([_models([reference.model], n_features, keys)], np.ones(1))
+    raise ValueError(f"a reference of the kind {type(reference).__name__} {_OUTSIDE}")
+
+
+def _models(models: Sequence[object], n_features: int, keys: BoosterKeys) -> ServedBoosters:
+    """The module of models that were fitted by LightGBM."""
+    texts = [model_text(model) for model in models]
+    for model, text in zip(models, texts, strict=True):
+        if text is None:
+            raise ValueError(f"a reference model of the kind {type(model).__name__} {_OUTSIDE}")
+    boosters = BoosterSet([text for text in texts if text is not None])
+    if boosters.n_features != n_features:
+        raise ValueError(
+            f"the reference model has {boosters.n_features} features, the ranker {n_features}: it {_OUTSIDE}"
+        )
+    return keys.served(boosters)

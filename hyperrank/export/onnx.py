@@ -1,0 +1,379 @@
+"""A fitted ranker as an ONNX file."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from hyperrank._version import __version__
+from hyperrank.export.modules import BoosterKeys, ServedTransform, served_reference, standardize_one_list
+from hyperrank.export.trees import fill_in_trees
+from hyperrank.files import write_atomically
+from hyperrank.networks import ConditionedScorer
+from hyperrank.rankers import BaseRanker, HyperDPORanker, MixedScoresRanker, SoupRanker
+from hyperrank.rankers.baselines.soup import RewardSoup
+from hyperrank.rankers.dpo.reward_model import RewardModel
+from hyperrank.reference import NoReference, Reference, ScoresReference
+
+__all__ = ["to_onnx"]
+
+
+class ServedRanker(nn.Module):
+    """Scores of the rows of one list.
+
+    Parameters
+    ----------
+    rewards : module or None
+        Features and weights to rewards; None for a ranker that is its reference alone.
+    reference : module or None
+        Features to the reference's scores.
+    pull : float
+        What rewards are multiplied by at temperature 1.
+    n_parts : int
+        Scores per document that the reference gives: 0 for none, 1, or one per objective.
+    takes_scores : bool
+        Whether the reference's scores are an input.
+    trained : tuple of two floats or None, default None
+        The range of temperatures that the rewards know.
+    """
+
+    pull: Tensor
+    trained: Tensor
+
+    def __init__(
+        self,
+        rewards: nn.Module | None,
+        reference: nn.Module | None,
+        *,
+        pull: float,
+        n_parts: int,
+        takes_scores: bool,
+        trained: tuple[float, float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.rewards, self.reference = rewards, reference
+        self.n_parts, self.takes_scores = n_parts, takes_scores
+        # No plain numbers, which the exporter would round to float32.
+        self.register_buffer("pull", torch.tensor(pull, dtype=torch.float64))
+        self.knows_temperature = trained is not None
+        if trained is not None:
+            self.register_buffer("trained", torch.tensor(trained, dtype=torch.float64))
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the arguments of `forward`, in order."""
+        names = {
+            "X": self.rewards is not None or self.reference is not None,
+            "weights": True,
+            "temperature": self.rewards is not None,
+            "ref_scores": self.takes_scores,
+        }
+        return [name for name, is_taken in names.items() if is_taken]
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Scores of shape (n, k), float64."""
+        given = dict(zip(self.input_names, inputs, strict=True))
+        weights = given["weights"]
+        base = self._mixed_reference(given, weights)
+        if self.rewards is None:
+            assert base is not None
+            return base
+        temperature = given["temperature"].double()
+        rewards = self.rewards(given["X"], self._beside(weights, temperature)).double()
+        pulled = temperature * self.pull * rewards
+        return pulled if base is None else base + pulled
+
+    def _beside(self, weights: Tensor, temperature: Tensor) -> Tensor:
+        """What conditions the rewards: as `beside_weights` puts it together."""
+        if not self.knows_temperature:
+            return weights
+        low, high = self.trained[:1], self.trained[1:]
+        place = 2 * torch.log(torch.maximum(temperature, low) / low) / torch.log(high / low) - 1
+        column = place.to(weights.dtype).expand(weights.shape[0])
+        return torch.cat([weights, column[:, None]], dim=1)
+
+    def _mixed_reference(self, given: dict[str, Tensor], weights: Tensor) -> Tensor | None:
+        """Reference scores under the weights, shape (n, 1) or (n, k)."""
+        if self.n_parts == 0:
+            return None
+        parts = given["ref_scores"] if self.reference is None else self.reference(given["X"])
+        if parts.ndim == 1:
+            parts = parts[:, None]
+        if parts.shape[1] != weights.shape[1]:
+            return parts
+        # Term by term as `Reference.mix` does it; and onnxruntime 1.22 fails at products of doubles.
+        mixed = parts[:, :1] * weights[:, 0].double()
+        for number in range(1, parts.shape[1]):
+            mixed = mixed + parts[:, number : number + 1] * weights[:, number].double()
+        return mixed
+
+
+class ServedRewards(nn.Module):
+    """Rewards of the rows of one list under any weights, as `RewardModel.rewards` gives them."""
+
+    def __init__(self, model: RewardModel, keys: BoosterKeys) -> None:
+        super().__init__()
+        self.boosters = keys.served(model.boosters) if model.boosters else None
+        self.transform = ServedTransform(model.transform)
+        self.query_standardize = model.query_standardize
+        self.network = MixedNetwork(model) if isinstance(model, RewardSoup) else model.network
+
+    def forward(self, features: Tensor, weights: Tensor) -> Tensor:
+        """Rewards of shape (n, k)."""
+        if self.boosters is not None:
+            features = torch.cat([features, self.boosters(features).to(features.dtype)], dim=1)
+        seen = self.transform(features)
+        if self.query_standardize:
+            seen = torch.cat([seen, standardize_one_list(seen, may_miss=False)], dim=1)
+        scores: Tensor = self.network(seen, weights)
+        return scores
+
+
+class MixedNetwork(nn.Module):
+    """The network whose parameters are the mean of several networks', for each row of weights.
+
+    Parameters
+    ----------
+    soup : RewardSoup
+        Of networks that do not know the weights.
+    """
+
+    def __init__(self, soup: RewardSoup) -> None:
+        super().__init__()
+        trunk = (f"trunk.{number}" for number in range(len(soup.network.trunk)))
+        self.hidden_layers = [*trunk, "conditioned.shared"]
+        self.ingredients = soup.ingredients
+
+    def forward(self, features: Tensor, weights: Tensor) -> Tensor:
+        """Scores of shape (n, k)."""
+        hidden = features[None]
+        for layer in self.hidden_layers:
+            hidden = nn.functional.silu(self._linear(layer, hidden, weights))
+        return self._linear("head", hidden, weights)[:, :, 0].T
+
+    def _linear(self, layer: str, hidden: Tensor, weights: Tensor) -> Tensor:
+        """A mixed layer, shape (k, n, n_out), of input of shape (k, n, n_in) or (1, n, n_in)."""
+        matrix, bias = self._mixed(f"{layer}.weight", weights), self._mixed(f"{layer}.bias", weights)
+        return torch.matmul(hidden, matrix.transpose(1, 2)) + bias[:, None]
+
+    def _mixed(self, name: str, weights: Tensor) -> Tensor:
+        """A parameter under each row of weights, mixed in double precision, shape (k, ...)."""
+        ingredients = self.ingredients[name]
+        flat = weights.double() @ ingredients.double().flatten(1)
+        return flat.to(ingredients.dtype).reshape(-1, *ingredients.shape[1:])
+
+
+def served_ranker(ranker: BaseRanker, keys: BoosterKeys, *, include_reference: bool) -> ServedRanker:
+    """The module of a fitted ranker.
+
+    Raises
+    ------
+    ValueError
+        If it is none of the kinds that hold every trade-off in one graph, or its reference cannot be joined.
+    """
+    if not isinstance(ranker, HyperDPORanker | SoupRanker | MixedScoresRanker):
+        raise ValueError(
+            f"{type(ranker).__name__} cannot be exported: HyperDPORanker, SoupRanker and MixedScoresRanker "
+            "can, which hold every trade-off in one model."
+        )
+    reference: Reference = ranker.reference_
+    rewards = None if isinstance(ranker, MixedScoresRanker) else _served_rewards(ranker.model_, keys)
+    n_parts = 0 if isinstance(reference, NoReference) else 1
+    if reference.main is not None:
+        n_parts = len(ranker.objectives_)
+    is_outside = isinstance(reference, ScoresReference) or not include_reference
+    is_joined = n_parts > 0 and not is_outside
+    return ServedRanker(
+        rewards,
+        served_reference(reference, ranker.n_features_in_, keys) if is_joined else None,
+        pull=float(getattr(ranker, "pull_", 0.0)),
+        n_parts=n_parts,
+        takes_scores=n_parts > 0 and is_outside,
+        trained=getattr(ranker, "temperature_range_", None),
+    )
+
+
+def _served_rewards(model: Any, keys: BoosterKeys) -> ServedRewards:
+    if type(model.network) is not ConditionedScorer:
+        raise ValueError(f"a network of the kind {type(model.network).__name__} cannot be exported.")
+    return ServedRewards(model, keys)
+
+
+#: Of ONNX's own operators; runtimes from the end of 2024 know it.
+OPSET = 20
+#: Sizes of the rows that the graph is traced with: no other size in it is likely to be the same by chance.
+N_TRACED, K_TRACED = 7, 5
+
+
+def to_onnx(ranker: BaseRanker, path: str | Path, *, include_reference: bool = True) -> Path:
+    """Write a fitted ranker to an ONNX file, which scores as its ``predict`` does.
+
+    All rows of a request are one list, as where ``predict`` is given no ``qid``: where features are
+    standardised within the list, score one query at a time. Inputs, of any number of rows n and trade-offs k:
+
+    - ``X``, float32 of shape (n, d), NaN where missing;
+    - ``weights``, float32 of shape (k, m), each row on the simplex, which the file does not check;
+    - ``temperature``, float32 of shape (1,): 0 gives the reference, 1 what was trained. The file does
+      not check that it lies in the `temperature_range` of a ranker that has one;
+    - ``ref_scores``, float64 of shape (n,), or (n, m) for a reference with one score per objective: only
+      where the reference is not in the file.
+
+    The output is ``scores``, float64 of shape (n, k).
+
+    Parameters
+    ----------
+    ranker : HyperDPORanker, SoupRanker or MixedScoresRanker
+        Fitted.
+    path : path
+        Of the file, which is replaced if it exists, whole or not at all.
+    include_reference : bool, default True
+        Whether the reference is in the file: boosters that were fitted here, or models of LightGBM's. Of a
+        reference outside give the scores: ``predict`` gives them at temperature 0, and those of a reference
+        with one score per objective under the weights of `hyperrank.simplex.corners`.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    NotFittedError
+        Before fit.
+    ImportError
+        If ONNX is not installed: ``pip install "hyperrank[onnx]"``.
+    ValueError
+        If the ranker holds one model per trade-off, or its reference cannot be joined to the graph.
+    OSError
+        If the file cannot be written.
+
+    Notes
+    -----
+    Its metadata hold ``class``, ``hyperrank_version``, and as JSON ``objectives``, ``feature_names`` (null
+    where they have none), ``default_weights`` and ``inputs``.
+
+    Features are compared with the boosters' thresholds in float32, where a LightGBM model that was fitted
+    elsewhere sees what the caller of ``predict`` passes.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import onnxruntime
+    >>> from hyperrank import HyperDPORanker, datasets, export
+    >>> data = datasets.make_multilabel_ranking(n_queries=60, n_objectives=2, random_state=0)
+    >>> ranker = HyperDPORanker(max_epochs=1, random_state=0).fit(data.X, data.Y, qid=data.qid)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     session = onnxruntime.InferenceSession(export.to_onnx(ranker, f"{folder}/ranker.onnx"))
+    >>> X, weights = data.X[data.qid == data.qid[0]], np.array([[0.7, 0.3], [0.2, 0.8]])
+    >>> inputs = {"X": X, "weights": weights.astype("f"), "temperature": np.ones(1, "f")}
+    >>> (scores,) = session.run(None, inputs)
+    >>> bool(np.abs(scores - ranker.predict(X, weights=weights)).max() < 1e-5)
+    True
+    """
+    check_is_fitted(ranker)
+    onnx = _onnx()
+    keys = BoosterKeys()
+    # A copy on the CPU: a ranker that was trained on a GPU stays there.
+    served = copy.deepcopy(served_ranker(ranker, keys, include_reference=include_reference)).cpu().eval()
+    model = _exported(served, ranker)
+    fill_in_trees(model.graph, keys.made)
+    _describe(model, ranker, served.input_names)
+    onnx.checker.check_model(model, full_check=True)
+    return write_atomically(path, model.SerializeToString())
+
+
+def _onnx() -> Any:
+    """The package, where all that the exporter needs is installed."""
+    try:
+        import_module("onnxscript")
+        return import_module("onnx")
+    except ImportError as error:
+        raise ImportError(f'{error}: pip install "hyperrank[onnx]" brings what to_onnx needs.') from error
+
+
+def _exported(served: ServedRanker, ranker: BaseRanker) -> Any:
+    """The graph as torch exports it."""
+    n, k = torch.export.Dim("n"), torch.export.Dim("k")
+    sizes: dict[str, Any] = {"X": {0: n}, "weights": {0: k}, "temperature": {}, "ref_scores": {0: n}}
+    names = served.input_names
+    examples = _examples(ranker.n_features_in_, len(ranker.objectives_), served.n_parts)
+    with _quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            served,
+            tuple(examples[name] for name in names),
+            dynamo=True,
+            verbose=False,
+            opset_version=OPSET,
+            input_names=names,
+            output_names=["scores"],
+            dynamic_shapes=(tuple(sizes[name] for name in names),),
+        )
+    assert program is not None
+    return program.model_proto
+
+
+def _examples(n_features: int, n_objectives: int, n_parts: int) -> dict[str, Tensor]:
+    """Inputs to trace the graph with."""
+    parts = (N_TRACED,) if n_parts < 2 else (N_TRACED, n_parts)
+    return {
+        "X": torch.zeros(N_TRACED, n_features),
+        "weights": torch.full((K_TRACED, n_objectives), 1 / n_objectives),
+        "temperature": torch.ones(1),
+        "ref_scores": torch.zeros(parts, dtype=torch.float64),
+    }
+
+
+def _describe(model: Any, ranker: BaseRanker, inputs: list[str]) -> None:
+    """Say in the file what it is, in the place of what the exporter noted of this machine."""
+    from onnx import helper
+
+    graph = model.graph
+    for part in (
+        model,
+        graph,
+        *graph.node,
+        *graph.input,
+        *graph.output,
+        *graph.value_info,
+        *graph.initializer,
+    ):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    names = getattr(ranker, "feature_names_in_", None)
+    m = len(ranker.objectives_)
+    model.producer_name, model.producer_version = "hyperrank", __version__
+    properties = {
+        "class": type(ranker).__name__,
+        "hyperrank_version": __version__,
+        "objectives": json.dumps(list(ranker.objectives_)),
+        "feature_names": json.dumps(None if names is None else [str(name) for name in names]),
+        "default_weights": json.dumps([1 / m] * m),
+        "inputs": json.dumps(inputs),
+    }
+    helper.set_model_props(model, properties)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the exporter says of its own insides."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,6 @@
+"""Pareto fronts, and trade-offs chosen on them."""
+
+from hyperrank.front.pareto_front import ParetoFront
+from hyperrank.front.selection import Selection
+
+__all__ = ["ParetoFront", "Selection"]

@@ -1,0 +1,125 @@
+"""What makes one trade-off of a front better than another: the knee, and the nearness to a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hyperrank.front.selection import desirability, known, number
+
+__all__ = ["best", "bulge", "nearness"]
+
+#: Differences of normalised values that are rounding.
+ROUNDING = 1e-9
+
+
+def best(
+    rating: NDArray[np.float64], candidates: NDArray[np.bool_], otherwise: NDArray[np.float64] | None = None
+) -> int:
+    """Row of the best-rated candidate; of equals the better one by `otherwise`, then the first."""
+    rated = np.where(candidates, rating, -np.inf)
+    if otherwise is None:
+        return int(np.argmax(rated))
+    equal = rated >= rated.max() - ROUNDING
+    return int(np.argmax(np.where(equal, otherwise, -np.inf)))
+
+
+def bulge(points: NDArray[np.float64], front: NDArray[np.bool_]) -> NDArray[np.float64]:
+    r"""How far points lie beyond the plane through the extremes of the normalised front.
+
+    With :math:`z` the values brought to [0, 1] by the smallest and the largest on the front, and :math:`e_j`
+    the point of the largest :math:`z_j`, the plane is :math:`a \cdot z = 1` through all :math:`e_j` and
+
+    .. math:: d(z) = (a \cdot z - 1) / \lVert a \rVert .
+
+    For two objectives :math:`d(z) = (z_1 + z_2 - 1) / \sqrt 2`. Where one point is the extreme of several
+    objectives, `a` is the shortest that fits; where some :math:`a_j` were not above 0, so that more of an
+    objective would lie less far out, the plane is that through the corners, :math:`\sum_j z_j = 1`.
+
+    Parameters
+    ----------
+    points : ndarray of shape (k, m)
+        More is better.
+    front : ndarray of shape (k,), bool
+        The non-dominated ones.
+
+    Returns
+    -------
+    ndarray of shape (k,)
+        All 0 for a front of a single point. Objectives that do not vary on the front are left out.
+
+    References
+    ----------
+    Das: On characterizing the "knee" of the Pareto curve based on normal-boundary intersection, Structural
+    Optimization 18, 1999. Zhang, Tian, Jin: A knee point-driven evolutionary algorithm for many-objective
+    optimization, IEEE Transactions on Evolutionary Computation 19, 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> points = np.array([[0.4, 0.1], [0.35, 0.25], [0.2, 0.3]])
+    >>> bulge(points, np.ones(3, dtype=bool)).round(3).tolist()
+    [0.0, 0.354, 0.0]
+    """
+    low, spread = _ranges(points, front)
+    varies = spread > 0
+    if not varies.any():
+        return np.zeros(len(points))
+    z = (points[:, varies] - low[varies]) / spread[varies]
+    normal = _normal(z[front])
+    return np.asarray((z @ normal - 1.0) / np.linalg.norm(normal))
+
+
+def nearness(
+    points: pd.DataFrame, front: NDArray[np.bool_], target: Mapping[str, float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    r"""How well points do by a target, and by what equals are told apart.
+
+    Wierzbicki's achievement, :math:`\min_j (p_j - t_j) / (\max p_j - \min p_j)` over the objectives named,
+    with ranges on the front. If it leaves some out, it is cut at 0: what is reached is reached, and the rest
+    decides.
+
+    References
+    ----------
+    Wierzbicki: The use of reference objectives in multiobjective optimization, Lecture Notes in Economics and
+    Mathematical Systems 177, 1980.
+    """
+    if not isinstance(target, Mapping) or not target:
+        example = {name: round(float(points[name].mean()), 2) for name in points.columns}
+        raise ValueError(
+            f"target must map objectives to values of the metric, as in {example}; got {target!r}."
+        )
+    names = known(target, points.columns, "target")
+    wanted = np.array([number(target[name], f"target[{name!r}]") for name in names])
+    rest = desirability(points, None, pd.Index(names))
+    table = points[names].to_numpy()
+    _, spread = _ranges(table, front)
+    varies = spread > 0
+    if not varies.any():
+        return np.zeros(len(points)), rest
+    achieved = ((table - wanted)[:, varies] / spread[varies]).min(axis=1)
+    if len(names) < points.shape[1]:
+        achieved = np.minimum(achieved, 0.0)
+    return np.asarray(achieved), rest
+
+
+def _ranges(
+    points: NDArray[np.float64], front: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Smallest values on the front, and how far the largest lie above; 0 where that is rounding."""
+    low, high = points[front].min(axis=0), points[front].max(axis=0)
+    spread = high - low
+    return low, np.where(spread > 1e-12 * np.maximum(np.abs(low), np.abs(high)), spread, 0.0)
+
+
+def _normal(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The vector `a` of the plane ``a @ z = 1`` through the extremes of normalised points."""
+    # Of several that reach the largest value, the extreme is the one that is best otherwise.
+    order = np.argsort(-z.sum(axis=1), kind="stable")
+    extremes = z[order][z[order].argmax(axis=0)]
+    normal = np.linalg.lstsq(extremes, np.ones(len(extremes)), rcond=1e-9)[0]
+    fits = np.allclose(extremes @ normal, 1.0)
+    return normal if fits and (normal > ROUNDING).all() else np.ones(z.shape[1])

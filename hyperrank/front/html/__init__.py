@@ -1,0 +1,256 @@
+"""The page of a front: template, style, script and data put into one file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from html import escape
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperrank.front.bootstrap import check_resampling, resampled_means
+from hyperrank.front.selection import Selection, number
+
+if TYPE_CHECKING:
+    from hyperrank.front.pareto_front import ParetoFront
+
+__all__ = ["front_evidence", "front_page"]
+
+#: Resampled means that are held at a time.
+MEANS_AT_ONCE = 8_000_000
+#: Resamples that a page carries: as many as fit, within these numbers, or none where the fewest do not fit.
+MEANS_WANTED, MEANS_AT_MOST = 200_000, 1_000_000
+FEWEST, MOST = 200, 1000
+#: Steps in which the page holds resampled means; the number above the last one stands for NaN.
+STEPS = 65_534
+
+
+def front_evidence(front: ParetoFront, level: float, n_resamples: int, seed: int) -> dict[str, Any]:
+    """Intervals of all values and of their differences from the reference, and the resamples themselves.
+
+    Parameters
+    ----------
+    front : ParetoFront
+    level : float
+        Of the percentile intervals.
+    n_resamples, seed : int
+        Of the bootstrap over queries. `Selection.interval` with the same ones gives the same.
+
+    Returns
+    -------
+    dict
+        ``level``, ``n_resamples``, ``seed`` and ``n_queries``; ``interval`` of shape (k, m, 2); for a front
+        whose reference has values by query ``reference`` of shape (m, 2) and ``difference`` of shape
+        (k, m, 2); and ``resamples``, or None where they would be too many. Only ``missing``, a reason, where
+        nothing can be told.
+    """
+    if front.per_query is None:
+        return {"missing": "The front holds no values by query, so that nothing is known of its uncertainty."}
+    if front.per_query.shape[1] < 2:
+        return {"missing": "The front was measured on a single query, which tells nothing of others."}
+    if not front._agrees(front.points, front.per_query):
+        return {
+            "missing": "The values by query are not those of the points, so that they tell no uncertainty."
+        }
+    beside = _beside(front)
+    of_reference = None if beside is None else _means(beside[None], n_resamples, seed)[:, 0]
+    kept = min(_kept(len(front), len(front.names)), n_resamples)
+    intervals, differences, carried = [], [], []
+    for part in _parts(front.per_query, n_resamples):
+        means = _means(part, n_resamples, seed)
+        intervals.append(_interval(means, level))
+        carried.append(means[:kept])
+        if of_reference is not None:
+            differences.append(_interval(means - of_reference[:, None], level))
+    found: dict[str, Any] = {
+        "level": level,
+        "n_resamples": n_resamples,
+        "seed": seed,
+        "n_queries": front.per_query.shape[1],
+        "interval": _plain(np.concatenate(intervals)),
+        "reference": None,
+        "difference": None,
+    }
+    if of_reference is not None:
+        found["reference"] = _plain(_interval(of_reference, level))
+        found["difference"] = _plain(np.concatenate(differences))
+        carried.append(of_reference[:kept, None])
+    found["resamples"] = _packed(np.concatenate(carried, axis=1)) if kept else None
+    return found
+
+
+def _beside(front: ParetoFront) -> NDArray[np.float32] | None:
+    """The reference's values by query, if they are those of the reference."""
+    known = front.reference is not None and front.reference_per_query is not None
+    if known and front._agrees(front.reference, front.reference_per_query):  # type: ignore[arg-type]
+        return front.reference_per_query
+    return None
+
+
+def _kept(k: int, m: int) -> int:
+    """How many resamples a page carries."""
+    each = (k + 1) * m
+    wanted = min(max(MEANS_WANTED // each // 100 * 100, FEWEST), MOST)
+    return wanted if wanted * each <= MEANS_AT_MOST else 0
+
+
+def _parts(per_query: NDArray[np.float32], n_resamples: int) -> Iterator[NDArray[np.float32]]:
+    """Some trade-offs at a time; the same seed draws the same queries for each part."""
+    rows = max(1, MEANS_AT_ONCE // (n_resamples * per_query.shape[2]))
+    for first in range(0, len(per_query), rows):
+        yield per_query[first : first + rows]
+
+
+def _means(per_query: NDArray[np.float32], n_resamples: int, seed: int) -> NDArray[np.float64]:
+    return resampled_means(per_query, n_resamples=n_resamples, seed=seed)[0]
+
+
+def _interval(means: NDArray[np.float64], level: float) -> NDArray[np.float64]:
+    """Percentile intervals over the first axis, along a new last one."""
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    with warnings.catch_warnings():
+        # An objective that no query drawn counts for has no mean: its interval stays NaN.
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        # Looking for NaN first is worth it: nanquantile goes column by column.
+        quantile = np.nanquantile if np.isnan(means).any() else np.quantile
+        bounds = quantile(means, tails, axis=0)
+    return np.moveaxis(bounds, 0, -1)
+
+
+def _plain(values: NDArray[np.float64]) -> Any:
+    """Nested lists of short numbers, None for NaN."""
+    if values.ndim:
+        return [_plain(row) for row in values]
+    return float(f"{values:.7g}") if np.isfinite(values) else None
+
+
+def _packed(means: NDArray[np.float64]) -> dict[str, Any]:
+    """Resampled means of shape (r, rows, m) in two bytes each: steps between an objective's extremes."""
+    known = ~np.isnan(means)
+    low = np.where(known, means, np.inf).min(axis=(0, 1))
+    high = np.where(known, means, -np.inf).max(axis=(0, 1))
+    low, high = np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0)
+    step = np.where(high > low, (high - low) / STEPS, 1.0)
+    steps = np.where(known, np.rint((means - low) / step), STEPS + 1).astype("<u2")
+    return {
+        "number": len(means),
+        "low": low.tolist(),
+        "step": step.tolist(),
+        "steps": base64.b64encode(steps.tobytes()).decode("ascii"),
+    }
+
+
+#: The script in the order in which it is put together.
+SCRIPTS = ("model.js", "choosing.js", "words.js", "outcome.js", "chart.js", "limits.js", "controls.js")
+PLACE = re.compile(r"\{\{(\w+)\}\}")
+
+
+def front_page(
+    front: ParetoFront,
+    *,
+    title: str | None,
+    selection: Selection | None,
+    level: float,
+    n_resamples: int,
+    random_state: int,
+) -> str:
+    """Write the page of a front; see `hyperrank.front.ParetoFront.to_html`."""
+    check_resampling(n_resamples, random_state, None)
+    if not 0 < number(level, "level") < 1:
+        raise ValueError(f"level must be a probability between 0 and 1, such as 0.9; got {level!r}.")
+    if not isinstance(title, str | None):
+        raise TypeError(f"title must be a text or None; got {title!r}.")
+    data = _document(front, _first(front, selection))
+    data["evidence"] = front_evidence(front, float(level), int(n_resamples), int(random_state))
+    style = _part("front.css")
+    script = '"use strict";\n' + "\n".join(_part(name) for name in SCRIPTS)
+    parts = {
+        "title": escape("Choose a trade-off" if title is None else title),
+        "about": escape(_about(front)),
+        "style": style,
+        "script": script,
+        "style_hash": _hash(style),
+        "script_hash": _hash(script),
+        "data": _embedded(data),
+        "table": _table(front),
+    }
+    return PLACE.sub(lambda found: parts[found[1]], _part("front.html"))
+
+
+def _first(front: ParetoFront, selection: Selection | None) -> int:
+    """The trade-off that the page opens with."""
+    if selection is None:
+        return front.select(n_resamples=1).index
+    if not isinstance(selection, Selection):
+        raise TypeError(
+            "selection must be what select, knee or nearest of this front gave; "
+            f"got a {type(selection).__name__}."
+        )
+    row = selection.index
+    fits = 0 <= row < len(front) and np.array_equal(front.weights.iloc[row], selection.weights)
+    if not fits:
+        raise ValueError(
+            f"selection must be one of this front's own trade-offs; its row {row} has other weights. "
+            "Pass what select, knee or nearest of this front gave."
+        )
+    return row
+
+
+def _document(front: ParetoFront, first: int) -> dict[str, Any]:
+    """The front in numbers, to the bit: the page picks by the rules of `select` and is to pick the same."""
+    return {
+        "names": front.names,
+        "literals": [repr(name) for name in front.names],
+        "metric": front.metric,
+        "weights": front.weights.to_numpy().tolist(),
+        "points": front.points.to_numpy().tolist(),
+        "nonDominated": front.non_dominated.tolist(),
+        "reference": None if front.reference is None else front.reference.tolist(),
+        "first": first,
+    }
+
+
+def _about(front: ParetoFront) -> str:
+    queries = "" if front.per_query is None else f" on {front.per_query.shape[1]:,} queries"
+    count = "1 trade-off" if len(front) == 1 else f"{len(front):,} trade-offs"
+    label = "" if front.label is None else f"{front.label}: "
+    return f"{label}{front.metric}{queries}, measured at {count}; more is better"
+
+
+def _embedded(data: Mapping[str, Any]) -> str:
+    """JSON that no name can end, open or comment out within HTML."""
+    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _table(front: ParetoFront) -> str:
+    """All trade-offs as rows of a table, there without a script too."""
+    names = [escape(name) for name in front.names]
+    heads = [f'<th scope="col">weight of <bdi>{name}</bdi></th>' for name in names]
+    heads += [f'<th scope="col"><bdi>{name}</bdi></th>' for name in names]
+    rows = []
+    if front.reference is not None:
+        cells = "<td></td>" * len(names) + "".join(f"<td>{value:.4f}</td>" for value in front.reference)
+        rows.append(f'<tr class="is-reference"><th scope="row">reference</th>{cells}</tr>')
+    numbers = np.column_stack([front.weights.to_numpy(), front.points.to_numpy()])
+    for i, row in enumerate(numbers, start=1):
+        cells = "".join(f"<td>{value:.4f}</td>" for value in row)
+        rows.append(f'<tr><th scope="row">{i}</th>{cells}</tr>')
+    head = f'<thead><tr><th scope="col">Trade-off</th>{"".join(heads)}</tr></thead>'
+    return f"{head}\n<tbody>\n" + "\n".join(rows) + "\n</tbody>"
+
+
+def _part(name: str) -> str:
+    return files("hyperrank.front.html").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """What the page's own security policy knows a part by."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

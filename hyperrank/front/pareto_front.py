@@ -1,0 +1,611 @@
+"""The profiled front: what each trade-off reaches, how good the whole is, and which one to take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from hyperrank.files import write_atomically
+from hyperrank.front.bootstrap import Evidence, Floor, check_resampling
+from hyperrank.front.criteria import best, bulge, nearness
+from hyperrank.front.selection import Limits, Selection, desirability, known, read_limits, sure, within
+from hyperrank.metrics import hypervolume, non_dominated
+from hyperrank.simplex import as_weights
+from hyperrank.weights import TRADE_OFF
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+__all__ = ["ParetoFront", "Selection"]
+
+#: How far means by query may lie from the points: they are held in single precision.
+SAME_POINTS = 1e-4
+
+
+class Choosing:
+    """What `ParetoFront` knows of picking from itself."""
+
+    points: pd.DataFrame
+    weights: pd.DataFrame
+    reference: pd.Series | None
+    per_query: NDArray[np.float32] | None
+    reference_per_query: NDArray[np.float32] | None
+    non_dominated: NDArray[np.bool_]
+
+    def select(
+        self,
+        at_least: Mapping[str, float] | None = None,
+        *,
+        maximize: str | Mapping[str, float] | None = None,
+        relative: bool = True,
+        confidence: float | None = None,
+        n_resamples: int = 2000,
+        random_state: int = 0,
+    ) -> Selection:
+        """Pick the profiled trade-off that keeps every limit and is best otherwise.
+
+        Parameters
+        ----------
+        at_least : mapping of objective to float, optional
+            Limits, several at once if wanted; none by default.
+        maximize : str, mapping of objective to weight, or None
+            What is best otherwise: one objective, a weighted sum, or by default the mean over the objectives
+            without a limit (over all, if each has one). In sums an objective counts as the share of the best
+            value that the front reaches in it.
+        relative : bool, default True
+            Whether limits are shares: of the reference ranker's value or, for a front without a reference, of
+            the best value that this front reaches in the objective. False: limits are values of the metric.
+        confidence : float, optional
+            Pick only what keeps all limits at once in at least this share of resamples of the queries (and on
+            the queries themselves). Shares of the reference are taken of its mean over the same queries.
+            By default the limits need to be kept on the queries themselves, which for a limit that binds
+            means about as often as not on others.
+        n_resamples : int, default 2000
+            How often queries are resampled, for this and for what the selection tells.
+        random_state : int, default 0
+            Seed of the resamples.
+
+        Returns
+        -------
+        Selection
+            Its ``weights`` are the trade-off; it may itself be passed as weights to ``predict``.
+
+        Raises
+        ------
+        ValueError
+            If an objective is unknown, or if no trade-off keeps the limits: then the error says which limit
+            is out of reach and what the best is or, if they clash, what comes closest, or how sure one can
+            be at most. Also if there is no `confidence` to be had, since the front has no values by query.
+
+        Examples
+        --------
+        >>> from hyperrank import ParetoFront
+        >>> front = ParetoFront(
+        ...     [[0.42, 0.30], [0.41, 0.38], [0.35, 0.40]],
+        ...     [[1, 0], [0.5, 0.5], [0, 1]],
+        ...     names=["relevance", "clicks"],
+        ... )
+        >>> front.select(at_least={"relevance": 0.40}, relative=False)
+        Selection of row 1
+                   weight  value  limit  margin
+        relevance     0.5   0.41    0.4    0.01
+        clicks        0.5   0.38
+        """
+        among = _Among(self, at_least, relative, confidence, n_resamples, random_state)
+        return among.pick(desirability(self.points, maximize, among.limits.values.index))
+
+    def knee(
+        self,
+        at_least: Mapping[str, float] | None = None,
+        *,
+        relative: bool = True,
+        confidence: float | None = None,
+        n_resamples: int = 2000,
+        random_state: int = 0,
+    ) -> Selection:
+        r"""Pick the trade-off beyond which more of one objective costs much of another.
+
+        It is the non-dominated point that lies farthest beyond the plane through the extremes of the front,
+        objectives brought to [0, 1] by their ranges on it (Das, 1999; formula in `hyperrank.front.criteria`);
+        for two objectives that with the largest :math:`z_1 + z_2`. No point may lie beyond: a front that
+        bends inwards throughout has its knee in an extreme. Equals are told apart as in `select`.
+
+        Parameters
+        ----------
+        at_least : mapping of objective to float, optional
+            Limits to keep; the plane and the ranges stay those of the whole front.
+        relative, confidence, n_resamples, random_state
+            As in `select`.
+
+        Returns
+        -------
+        Selection
+
+        Raises
+        ------
+        ValueError
+            As in `select`.
+
+        Examples
+        --------
+        >>> from hyperrank import ParetoFront
+        >>> front = ParetoFront(
+        ...     [[0.42, 0.30], [0.41, 0.38], [0.35, 0.40]],
+        ...     [[1, 0], [0.5, 0.5], [0, 1]],
+        ...     names=["relevance", "clicks"],
+        ... )
+        >>> front.knee().index
+        1
+        """
+        among = _Among(self, at_least, relative, confidence, n_resamples, random_state)
+        rating = bulge(self.points.to_numpy(), self.non_dominated)
+        return among.pick(rating, desirability(self.points, None, self.points.columns))
+
+    def nearest(
+        self,
+        target: Mapping[str, float],
+        *,
+        at_least: Mapping[str, float] | None = None,
+        relative: bool = True,
+        confidence: float | None = None,
+        n_resamples: int = 2000,
+        random_state: int = 0,
+    ) -> Selection:
+        r"""Pick the trade-off that comes closest to a target, or goes farthest beyond it.
+
+        It has the largest :math:`\min_j (p_j - t_j) / (\max p_j - \min p_j)` (Wierzbicki's achievement, 1980;
+        ranges on the non-dominated points): out of reach, the worst shortfall is smallest; within reach, the
+        least gain is largest. A plain distance would prefer a point that just hits a modest target to one
+        that is better in everything. A target for some objectives alone is reached or not: among the points
+        that reach it that is taken which is best in the objectives left out, as in `select`.
+
+        Parameters
+        ----------
+        target : mapping of objective to float
+            Values of the metric, for all or some objectives.
+        at_least : mapping of objective to float, optional
+            Limits to keep as well.
+        relative : bool, default True
+            How `at_least` is meant, as in `select`; the target is in units of the metric.
+        confidence, n_resamples, random_state
+            As in `select`.
+
+        Returns
+        -------
+        Selection
+
+        Raises
+        ------
+        ValueError
+            As in `select`, or if the target is none.
+
+        Examples
+        --------
+        >>> from hyperrank import ParetoFront
+        >>> front = ParetoFront(
+        ...     [[0.42, 0.30], [0.41, 0.38], [0.35, 0.40]],
+        ...     [[1, 0], [0.5, 0.5], [0, 1]],
+        ...     names=["relevance", "clicks"],
+        ... )
+        >>> front.nearest({"relevance": 0.40, "clicks": 0.35}).index
+        1
+        >>> front.nearest({"clicks": 0.39}).index
+        2
+        """
+        among = _Among(self, at_least, relative, confidence, n_resamples, random_state)
+        return among.pick(*nearness(self.points, self.non_dominated, target))
+
+    @staticmethod
+    def _agrees(means: pd.DataFrame | pd.Series, per_query: NDArray[np.float32]) -> bool:
+        """Whether these are the means over queries."""
+        known = ~np.isnan(per_query)
+        sums = np.where(known, per_query, 0).sum(axis=-2, dtype=np.float64)
+        with np.errstate(invalid="ignore"):
+            found = sums / known.sum(axis=-2)
+        return bool(np.allclose(found, means.to_numpy(), rtol=SAME_POINTS, atol=SAME_POINTS))
+
+
+class _Among:
+    """The points to pick from: those not dominated that keep the limits, as surely as wanted."""
+
+    def __init__(
+        self,
+        front: Choosing,
+        at_least: Mapping[str, float] | None,
+        relative: bool,
+        confidence: float | None,
+        n_resamples: int,
+        seed: int,
+    ) -> None:
+        check_resampling(n_resamples, seed, confidence)
+        self.front, self.confidence = front, confidence
+        self.drawn = {"n_resamples": int(n_resamples), "seed": int(seed)}
+        base, owner = front.points.max(), "the front's best"
+        if front.reference is not None:
+            base, owner = front.reference, "the reference's"
+        self.limits: Limits = read_limits(
+            at_least or {}, base if relative else None, owner, front.points.columns
+        )
+        if confidence is not None and not len(self.limits.values):
+            example = f"at_least={{{front.points.columns[0]!r}: 0.98}}"
+            raise ValueError(
+                f"confidence={confidence:g} is of limits, and there are none: give at_least, as in {example}."
+            )
+
+    def pick(self, rating: NDArray[np.float64], otherwise: NDArray[np.float64] | None = None) -> Selection:
+        """The best-rated of them."""
+        front = self.front
+        candidates = front.non_dominated & within(front.points, front.weights, self.limits)
+        if self.confidence is not None:
+            joint = self._joint_shares()
+            candidates = sure(joint, self.confidence, candidates, front.points, front.weights, self.limits)
+        row = best(rating, candidates, otherwise)
+        weights = front.weights.iloc[row].to_numpy(copy=True)
+        return Selection(weights, front.points.iloc[row], self.limits.values, row, self._evidence(row))
+
+    def _joint_shares(self) -> NDArray[np.float64]:
+        """For each point the share of resamples in which it keeps all limits."""
+        per_query = self._per_query()
+        if isinstance(per_query, str):
+            raise ValueError(f"confidence={self.confidence:g} cannot be promised: {per_query}")
+        floor = self._floor(per_query)
+        # Only what is limited is resampled, of all points.
+        limited = replace(floor, limited=np.arange(len(floor.limits)))
+        kept, _ = limited.kept(per_query[:, :, floor.limited], **self.drawn)
+        return np.asarray(kept.all(axis=2).mean(axis=0))
+
+    def _evidence(self, row: int) -> Evidence | str:
+        per_query = self._per_query()
+        if isinstance(per_query, str):
+            return per_query
+        return Evidence(per_query[row], self._floor(per_query), **self.drawn)
+
+    def _floor(self, per_query: NDArray[np.float32]) -> Floor:
+        values, shares = self.limits.values, self.limits.shares
+        limited = self.front.points.columns.get_indexer(values.index).astype(np.int64)
+        if shares is None or not self._by_share:
+            return Floor(values.to_numpy(), limited)
+        of_reference = self.front.reference_per_query
+        base = per_query if self.front.reference is None or of_reference is None else of_reference[None]
+        return Floor(shares.to_numpy(), limited, base[:, :, limited])
+
+    @property
+    def _by_share(self) -> bool:
+        return self.limits.shares is not None and len(self.limits.shares) > 0
+
+    def _per_query(self) -> NDArray[np.float32] | str:
+        """The values to resample, or what is missing for that or contradicts the points."""
+        front = self.front
+        if front.per_query is None:
+            return (
+                "the front has no values by query. Make it by pareto_front, or pass per_query (and "
+                "reference_per_query) to ParetoFront."
+            )
+        if front.per_query.shape[1] < 2:
+            return "the front was measured on a single query, which tells nothing of others: profile more."
+        if not front._agrees(front.points, front.per_query):
+            return (
+                "the points of the front are not the means of its per_query: give those of the same queries."
+            )
+        if not self._by_share or front.reference is None:
+            return front.per_query
+        if front.reference_per_query is None:
+            return (
+                "limits are shares of the reference, of which the front has no values by query. Pass "
+                "reference_per_query to ParetoFront, or limits in units of the metric and relative=False."
+            )
+        if not front._agrees(front.reference, front.reference_per_query):
+            return "the reference of the front is not the mean of its reference_per_query."
+        return front.per_query
+
+
+class ParetoFront(Choosing):
+    """What a ranker reaches on a set of queries at each of k trade-offs between m objectives.
+
+    Rankers make it by ``pareto_front(X, Y, qid=...)``; made by hand from points, it holds any rival's results
+    for comparison. More is better in every objective.
+
+    Parameters
+    ----------
+    points : array-like of shape (k, m)
+        One row per trade-off, one value of the metric per objective.
+    weights : array-like of shape (k, m)
+        The weights that reach the points.
+    names : sequence of str
+        The objectives.
+    metric : str, default "ndcg@10"
+        What the points are values of.
+    reference : array-like of shape (m,), Series or mapping by objective, optional
+        What the reference ranker reaches.
+    per_query : array-like of shape (k, n_queries, m), optional
+        The values of each query, NaN where a list does not count for an objective.
+    reference_per_query : array-like of shape (n_queries, m), optional
+        The same for the reference ranker.
+    label : str, optional
+        What to call this front in plots.
+
+    Attributes
+    ----------
+    points, weights : DataFrame of shape (k, m)
+        One row per trade-off, one column per objective.
+    reference : Series of shape (m,) or None
+        What the reference ranker reaches.
+    per_query, reference_per_query : ndarray of float32 or None
+        As given.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, a point or reference value is not finite, weights are off the simplex or names
+        are not unique.
+
+    Examples
+    --------
+    >>> front = ParetoFront(
+    ...     points=[[0.42, 0.30], [0.41, 0.38], [0.35, 0.40]],
+    ...     weights=[[1, 0], [0.5, 0.5], [0, 1]],
+    ...     names=["relevance", "clicks"],
+    ...     reference=[0.40, 0.32],
+    ... )
+    >>> round(front.hypervolume(), 4)
+    0.1658
+    >>> selection = front.select(at_least={"relevance": 0.98})
+    >>> selection.weights.tolist()
+    [0.5, 0.5]
+    """
+
+    def __init__(
+        self,
+        points: ArrayLike,
+        weights: ArrayLike,
+        *,
+        names: Sequence[str],
+        metric: str = "ndcg@10",
+        reference: ArrayLike | Mapping[str, float] | None = None,
+        per_query: ArrayLike | None = None,
+        reference_per_query: ArrayLike | None = None,
+        label: str | None = None,
+    ) -> None:
+        columns = _checked_names(names)
+        m = len(columns)
+        self.metric = metric
+        self.label = label
+        self.points = _table(points, columns, "points")
+        self.weights = pd.DataFrame(np.atleast_2d(as_weights(_by_name(weights, columns), m)), columns=columns)
+        self.weights.index.name = TRADE_OFF
+        k = len(self.points)
+        if len(self.weights) != k:
+            raise ValueError(
+                f"{k} points were given with {len(self.weights)} weights: give one row for each."
+            )
+        self.reference = None
+        if reference is not None:
+            named = isinstance(reference, Mapping | pd.Series)
+            row = pd.DataFrame([reference]) if named else [reference]
+            self.reference = _table(row, columns, "reference").iloc[0].rename("reference")
+        self.per_query = _per_query(per_query, (k, None, m), "per_query")
+        n_queries = None if self.per_query is None else self.per_query.shape[1]
+        self.reference_per_query = _per_query(reference_per_query, (n_queries, m), "reference_per_query")
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the objectives."""
+        return list(self.points.columns)
+
+    @cached_property
+    def non_dominated(self) -> NDArray[np.bool_]:  # type: ignore[override]
+        """Points that no other equals in all objectives and beats in at least one, shape (k,)."""
+        return np.asarray(non_dominated(self.points.to_numpy()), dtype=bool)
+
+    def hypervolume(self, reference_point: float | ArrayLike | Mapping[str, float] = 0.0) -> float:
+        """Volume of what the front dominates, above a reference point.
+
+        Parameters
+        ----------
+        reference_point : float, array-like of shape (m,) or mapping of objective to float, default 0
+            The corner to measure from; objectives left out of a mapping are measured from 0.
+
+        Returns
+        -------
+        float
+        """
+        if isinstance(reference_point, Mapping):
+            known(reference_point, self.points.columns, "reference_point")
+            reference_point = [reference_point.get(name, 0.0) for name in self.names]
+        return hypervolume(self.points.to_numpy(), reference_point=reference_point)
+
+    def plot(
+        self,
+        objectives: str | Sequence[str] | None = None,
+        ax: Axes | None = None,
+        others: ParetoFront | Sequence[ParetoFront] | Mapping[str, ParetoFront] = (),
+        *,
+        selection: Selection | None = None,
+        color_by: str | None = None,
+        kind: str = "auto",
+        width: float | str | None = None,
+        interval: float | None = None,
+    ) -> Any:
+        """Draw the front; needs ``pip install hyperrank[plot]``.
+
+        One objective gives a strip, two a plane, three every pair of them, and more parallel coordinates.
+        Trade-offs are coloured by the weight of an objective, dominated ones are faint, and steps bound what
+        is dominated within each plane.
+
+        Parameters
+        ----------
+        objectives : str or sequence of str, optional
+            What to draw; all objectives by default.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; several panels share its place. A new figure by default.
+        others : ParetoFront, sequence of them or mapping of label to ParetoFront
+            Rivals to draw beside, under their labels.
+        selection : Selection, optional
+            A trade-off of this front to mark, with its limits.
+        color_by : str, optional
+            The objective whose weight colours the trade-offs; the first one drawn by default.
+        kind : {"auto", "strip", "plane", "pairs", "parallel"}, default "auto"
+            What to draw in place of what the number of objectives says.
+        width : float, "column" or "page", optional
+            Inches of the figure, or those of a paper's column or page.
+        interval : float, optional
+            Marks where the selection's values lie in this middle share of resamples of the queries.
+
+        Returns
+        -------
+        ParetoFrontDisplay
+            With ``figure_``, ``axes_`` and ``savefig(path)``; its figure is not registered with pyplot, so
+            there is nothing to close.
+        """
+        from hyperrank.plots import ParetoFrontDisplay
+
+        return ParetoFrontDisplay.from_front(
+            self,
+            others=others,
+            selection=selection,
+            objectives=objectives,
+            ax=ax,
+            color_by=color_by,
+            kind=kind,
+            width=width,
+            interval=interval,
+        )
+
+    def to_html(
+        self,
+        path: str | Path,
+        *,
+        title: str | None = None,
+        selection: Selection | None = None,
+        level: float = 0.9,
+        n_resamples: int = 2000,
+        random_state: int = 0,
+    ) -> Path:
+        """Write a page on which people choose a trade-off without Python.
+
+        They move the weights, or limits, and see what each objective reaches, how sure that is, and how it
+        stands to the reference. The page is one file that fetches nothing and opens in any browser. It picks
+        by the rules of `select`, and gives what was picked as a line of Python.
+
+        Parameters
+        ----------
+        path : path
+            Where to write; its folder must exist. A file that is there is replaced, whole or not at all.
+        title : str, optional
+            Heading of the page.
+        selection : Selection, optional
+            The trade-off of this front to open with; by default what `select` picks.
+        level : float, default 0.9
+            Of the intervals, which are those of `Selection.interval`.
+        n_resamples : int, default 2000
+            How often queries are resampled for them. The page itself carries up to 1,000 of the resamples,
+            to tell how sure limits are kept.
+        random_state : int, default 0
+            Seed of the resamples.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        ValueError
+            If an option means nothing, or `selection` is not of this front.
+        OSError
+            If the file cannot be written; then nothing has changed.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> front = ParetoFront([[0.42, 0.30], [0.35, 0.40]], [[1, 0], [0, 1]], names=["relevance", "clicks"])
+        >>> front.to_html(pathlib.Path(folder.name, "front.html")).stat().st_size < 100_000
+        True
+        >>> folder.cleanup()
+        """
+        from hyperrank.front.html import front_page
+
+        page = front_page(
+            self,
+            title=title,
+            selection=selection,
+            level=level,
+            n_resamples=n_resamples,
+            random_state=random_state,
+        )
+        return write_atomically(path, page.encode("utf-8", "replace"))
+
+    def to_frame(self) -> pd.DataFrame:
+        """All in one table.
+
+        Returns
+        -------
+        DataFrame of shape (k, 2 m + 1)
+            Columns ``weight_<objective>``, ``<objective>`` and ``non_dominated``.
+        """
+        table = self.weights.rename_axis(None).add_prefix("weight_").join(self.points)
+        return table.assign(non_dominated=self.non_dominated)
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __repr__(self) -> str:
+        return f"{self._summary()}\n{self.to_frame()!r}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(self._summary())}</p>{self.to_frame().to_html(max_rows=60)}"
+
+    def _summary(self) -> str:
+        title = "ParetoFront" if self.label is None else f"ParetoFront of {self.label}"
+        kept = int(self.non_dominated.sum())
+        return f"{title}: {self.metric} at {len(self)} trade-offs, {kept} of them non-dominated"
+
+
+def _checked_names(names: Sequence[str]) -> list[str]:
+    """Objective names, unique strings."""
+    columns = [names] if isinstance(names, str) else list(names)
+    if not columns or not all(isinstance(name, str) for name in columns) or len(set(columns)) < len(columns):
+        raise ValueError(f"names must be unique strings, one per objective; got {names!r}.")
+    return columns
+
+
+def _by_name(values: Any, columns: list[str]) -> Any:
+    """Put the columns of a frame that has the objectives' names into their order."""
+    named = isinstance(values, pd.DataFrame) and set(values.columns) == set(columns)
+    return values[columns] if named else values
+
+
+def _table(values: Any, columns: list[str], what: str) -> pd.DataFrame:
+    """Values of the metric as a table, all finite."""
+    array = np.array(_by_name(values, columns), dtype=np.float64)
+    if array.ndim != 2 or array.shape[1] != len(columns) or len(array) == 0:
+        raise ValueError(f"{what} must have one value for each of {columns}; got shape {array.shape}.")
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        row, column = bad[0]
+        raise ValueError(
+            f"{what} must be finite; got {array[row, column]} for {columns[column]!r} in row {row}. "
+            "An objective without any labels has no value: leave it out."
+        )
+    return pd.DataFrame(array, columns=columns)
+
+
+def _per_query(values: Any, wanted: tuple[int | None, ...], what: str) -> NDArray[np.float32] | None:
+    """Values of each query, of the shape wanted (None: any length)."""
+    if values is None:
+        return None
+    array = np.asarray(values, dtype=np.float32)
+    fits = array.ndim == len(wanted) and all(w in (None, n) for w, n in zip(wanted, array.shape, strict=True))
+    if not fits:
+        shape = tuple("n_queries" if w is None else w for w in wanted)
+        raise ValueError(f"{what} must have shape {shape}; got {array.shape}.")
+    return array

@@ -1,0 +1,205 @@
+"""Reductions and scans over the segments of a flat tensor; nothing is padded.
+
+A segment is the run ``offsets[q]:offsets[q + 1]`` of the rows. All functions take rows of shape
+(n, ...) and are differentiable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "check_flat",
+    "check_shapes",
+    "observed_rows",
+    "reduce_lists",
+    "reverse_logcumsumexp",
+    "segment_index",
+    "segment_logsumexp",
+    "segment_sum",
+    "working_dtype",
+]
+
+
+def observed_rows(labels: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows with a label, and the offsets of the lists that they make.
+
+    Parameters
+    ----------
+    labels : Tensor of shape (n,)
+        Labels; NaN where unobserved.
+    offsets : Tensor of shape (q + 1,), int64
+        Where each list begins, and the end of the last.
+
+    Examples
+    --------
+    >>> import torch
+    >>> observed_rows(torch.tensor([1.0, torch.nan, 0.0]), torch.tensor([0, 2, 3]))
+    (tensor([0, 2]), tensor([0, 1, 2]))
+    """
+    known = ~torch.isnan(labels)
+    before = torch.cat([offsets.new_zeros(1), known.cumsum(0)])
+    return known.nonzero()[:, 0], before[offsets]
+
+
+def segment_index(offsets: Tensor) -> Tensor:
+    """For each row the number of its segment, shape (n,)."""
+    numbers = torch.arange(len(offsets) - 1, device=offsets.device)
+    return torch.repeat_interleave(numbers, offsets.diff())
+
+
+def segment_sum(rows: Tensor, offsets: Tensor) -> Tensor:
+    """Sum of each segment, shape (q, ...); an empty segment sums to 0."""
+    return torch.segment_reduce(rows, "sum", offsets=offsets, axis=0, initial=0)
+
+
+def segment_logsumexp(rows: Tensor, offsets: Tensor, index: Tensor | None = None) -> Tensor:
+    """Log of the summed exponentials of each segment, shape (q, ...); -inf for an empty segment.
+
+    `index` is ``segment_index(offsets)`` where the caller has it already.
+    """
+    index = segment_index(offsets) if index is None else index
+    with torch.no_grad():
+        top = torch.segment_reduce(rows, "max", offsets=offsets, axis=0)
+        # An empty segment has no maximum; 0 keeps its -inf out of the arithmetic below.
+        top = torch.where(torch.isfinite(top), top, torch.zeros_like(top))
+    return top + segment_sum(torch.exp(rows - top[index]), offsets).log()
+
+
+def reverse_logcumsumexp(rows: Tensor, offsets: Tensor) -> Tensor:
+    """For each row the log of the summed exponentials from it to the end of its segment, shape (n, ...).
+
+    The scan doubles its reach in each pass, so a segment of length L costs log2(L) passes, and every
+    sum is taken in log space: tails far below the segment's maximum keep full relative precision.
+    """
+    result: Tensor = _ReverseLogCumSumExp.apply(rows, offsets)
+    return result
+
+
+class _ReverseLogCumSumExp(torch.autograd.Function):
+    """The scan with its own gradient, so that no pass has to be kept for the backward."""
+
+    @staticmethod
+    def forward(ctx, rows: Tensor, offsets: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        """c_i = log sum_{l >= i} exp(r_l)."""
+        index = segment_index(offsets)
+        tails = _scan(rows, offsets[1:][index], reverse=True, offsets=offsets)
+        ctx.save_for_backward(rows, tails, offsets, index)
+        return tails
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
+        """dr_l = exp(r_l) sum_{i <= l} g_i exp(-c_i), for each sign of g apart so that logs exist."""
+        rows, tails, offsets, index = ctx.saved_tensors
+        starts = offsets[:-1][index]
+        total = torch.zeros_like(rows)
+        for sign in (1.0, -1.0):
+            part = (sign * grad).clamp_min(0)
+            if part.any():
+                heads = _scan(part.log() - tails, starts, reverse=False, offsets=offsets)
+                total += sign * torch.exp(rows + heads)
+        return total, None
+
+
+def _scan(rows: Tensor, bounds: Tensor, *, reverse: bool, offsets: Tensor) -> Tensor:
+    """Inclusive log-sum-exp scan within segments; `bounds` is each row's end (reverse) or start."""
+    out = rows.clone()
+    n = len(rows)
+    longest = int(offsets.diff().max()) if len(offsets) > 1 else 0
+    position = torch.arange(n, device=rows.device)
+    reach = 1
+    while reach < longest:
+        if reverse:
+            here, there = slice(0, n - reach), slice(reach, n)
+            inside = position[here] + reach < bounds[here]
+        else:
+            here, there = slice(reach, n), slice(0, n - reach)
+            inside = position[here] - reach >= bounds[here]
+        inside = inside.view(-1, *[1] * (rows.ndim - 1))
+        joined = torch.logaddexp(out[here], out[there])
+        out[here] = torch.where(inside, joined, out[here])
+        reach *= 2
+    return out
+
+
+@dataclass(frozen=True)
+class FlatLists:
+    """Scores and labels with all axes present, and which of them the caller gave.
+
+    Attributes
+    ----------
+    scores : Tensor of shape (n, k)
+        Less the highest of their list: no loss sees the shift, and differences of large scores stay exact.
+    labels : Tensor of shape (n, m)
+    has_draws, has_objectives : bool
+        Whether the axis k or m was given, and so is kept in the result.
+    """
+
+    scores: Tensor
+    labels: Tensor
+    has_draws: bool
+    has_objectives: bool
+
+
+def check_shapes(scores: Tensor, labels: Tensor, offsets: Tensor) -> None:
+    """Check that scores, labels and offsets describe the same documents.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit the others, or offsets do not cover the documents.
+    """
+    if scores.ndim not in (1, 2) or labels.ndim not in (1, 2):
+        raise ValueError(
+            f"scores have shape {tuple(scores.shape)} and labels {tuple(labels.shape)}; "
+            "wanted (n,) or (n, k) and (n,) or (n, m)."
+        )
+    if len(scores) != len(labels):
+        raise ValueError(f"{len(scores)} scores, but {len(labels)} labels: give one of each per document.")
+    if offsets.ndim != 1 or len(offsets) == 0 or offsets.dtype != torch.int64:
+        raise ValueError(
+            f"offsets must be int64 of shape (q + 1,); got {offsets.dtype} {tuple(offsets.shape)}."
+        )
+    # The ends are compared on the device they live on; one transfer, not two.
+    first, last = offsets[[0, -1]].tolist()
+    if first != 0 or last != len(scores):
+        raise ValueError(
+            f"offsets run from {first} to {last}; wanted 0 to {len(scores)}, the number of documents."
+        )
+
+
+def working_dtype(scores: Tensor) -> torch.dtype:
+    """What sums of these scores are taken in: float32 for halves, whose digits are too few to sum."""
+    return scores.dtype if scores.dtype in (torch.float32, torch.float64) else torch.float32
+
+
+def check_flat(scores: Tensor, labels: Tensor, offsets: Tensor) -> FlatLists:
+    """Scores and labels with all axes, checked by `check_shapes`."""
+    check_shapes(scores, labels, offsets)
+    scores = scores.to(working_dtype(scores))
+    draws = scores if scores.ndim == 2 else scores[:, None]
+    top = torch.segment_reduce(draws.detach(), "max", offsets=offsets, axis=0, initial=-torch.inf)
+    return FlatLists(
+        scores=draws - top.index_select(0, segment_index(offsets)),
+        labels=(labels if labels.ndim == 2 else labels[:, None]).to(scores.dtype),
+        has_draws=scores.ndim == 2,
+        has_objectives=labels.ndim == 2,
+    )
+
+
+def reduce_lists(losses: Tensor, flat: FlatLists, reduction: str) -> Tensor:
+    """Reduce losses of shape (q, k, m) over lists, and drop the axes the caller did not give."""
+    if not flat.has_objectives:
+        losses = losses[:, :, 0]
+    if not flat.has_draws:
+        losses = losses[:, 0]
+    if reduction == "none":
+        return losses
+    if reduction == "sum":
+        return losses.sum(dim=0)
+    if reduction == "mean":
+        return losses.mean(dim=0) if len(losses) else losses.sum(dim=0)
+    raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}.")

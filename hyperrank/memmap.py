@@ -1,0 +1,168 @@
+"""Rows of a matrix in a mapped file, read when they are asked for."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["FeatureRows", "MappedRows", "forget_pages", "is_mapped", "stays_mapped", "with_columns"]
+
+
+def is_mapped(array: Any) -> bool:
+    """Whether an array, or what it is a view of, lies in a mapped file."""
+    return _map_of(array) is not None
+
+
+def forget_pages(array: NDArray[Any]) -> None:
+    """Let go of the memory that holds what was read of a mapped file; the content stays as it is.
+
+    A system with memory to spare keeps every page once read, so that a pass over a file larger than memory
+    looks, and is accounted, like a copy of it. Pages come back from the file when they are read again. Of an
+    array in memory, of a map that may be written to, whose pages may be all there is of what was written, and
+    where the system has no such call, nothing happens.
+    """
+    pages = _map_of(array)
+    if pages is None or not hasattr(mmap, "MADV_DONTNEED") or not memoryview(pages).readonly:
+        return
+    with suppress(OSError, ValueError):
+        pages.madvise(mmap.MADV_DONTNEED)
+
+
+def _map_of(array: Any) -> mmap.mmap | None:
+    """The map that an array is a view of."""
+    while isinstance(array, np.ndarray | memoryview):
+        array = array.base if isinstance(array, np.ndarray) else array.obj
+    return array if isinstance(array, mmap.mmap) else None
+
+
+#: Bytes up to which rows are read into memory at once, where they are faster at hand.
+IN_MEMORY_BYTES = 1 << 28
+#: Bytes of the file that may be in memory before they are given back.
+FORGET_BYTES = 1 << 26
+#: Bytes that the system may bring into memory with a row: it maps pages as large as this, where it has them.
+AROUND_BYTES = 1 << 21
+
+
+class MappedRows:
+    """Some rows of a matrix that lies in a file, in any order, perhaps with more columns beside them.
+
+    Indexing reads the rows asked for into an array of their own; what the system keeps of the file in memory
+    is given back as it goes.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n, d)
+        A view of a mapped file.
+    rows : ndarray of shape (k,), int64, optional
+        Positions of the rows in it; all by default.
+    beside : ndarray of shape (k, e), optional
+        Columns that follow those of the matrix, one row for each of `rows`, in memory.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : numpy.dtype
+    """
+
+    ndim = 2
+
+    def __init__(
+        self,
+        matrix: NDArray[Any],
+        rows: NDArray[np.int64] | None = None,
+        beside: NDArray[Any] | None = None,
+    ) -> None:
+        self.matrix, self.rows, self.beside = matrix, rows, beside
+        self.dtype = matrix.dtype
+        more = 0 if beside is None else beside.shape[1]
+        self.shape = (len(matrix) if rows is None else len(rows), matrix.shape[1] + more)
+        self._held = 0
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all entries."""
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, which: Any) -> NDArray[Any]:
+        at = self._positions(which)
+        read = np.empty((len(at), self.matrix.shape[1]), dtype=self.dtype)
+        for first, last in self._pieces(at):
+            # Of positions that are known to be right, since those are copied without a detour.
+            np.take(self.matrix, at[first:last], axis=0, out=read[first:last], mode="clip")
+            if self._held > FORGET_BYTES:
+                self._held = 0
+                forget_pages(self.matrix)
+        if self.beside is None:
+            return read
+        return np.concatenate([read, self.beside[which]], axis=1, dtype=self.dtype)
+
+    def _positions(self, which: Any) -> NDArray[np.int64]:
+        """Positions in the matrix of the rows asked for."""
+        if self.rows is not None:
+            return self.rows[which]
+        if isinstance(which, slice):
+            return np.arange(*which.indices(len(self)), dtype=np.int64)
+        return np.flatnonzero(which) if np.asarray(which).dtype == bool else np.asarray(which)
+
+    def _pieces(self, at: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+        """Bounds of parts that bring at most about `FORGET_BYTES` into memory each, which is counted."""
+        brought = np.full(len(at), self.matrix[:1].nbytes, dtype=np.int64)
+        brought[np.diff(at, prepend=-2) != 1] += AROUND_BYTES
+        total = np.cumsum(brought)
+        ends = np.append(np.flatnonzero(np.diff(total // FORGET_BYTES)) + 1, len(at))
+        for first, last in zip([0, *ends[:-1]], ends, strict=True):
+            self._held += int(brought[first:last].sum())
+            yield int(first), int(last)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """All rows, for what takes nothing but an array."""
+        return np.asarray(self[:], dtype=dtype)
+
+    def take(self, rows: NDArray[np.int64]) -> NDArray[Any] | MappedRows:
+        """Some of the rows: in memory if they are few, or else still in the file."""
+        if len(rows) * self.shape[1] * self.dtype.itemsize <= IN_MEMORY_BYTES:
+            return self[rows]
+        of_matrix = rows if self.rows is None else self.rows[rows]
+        return MappedRows(self.matrix, of_matrix, None if self.beside is None else self.beside[rows])
+
+    def parts(self, n_rows: int) -> Iterator[NDArray[Any]]:
+        """All rows, some at a time."""
+        for start in range(0, len(self), n_rows):
+            yield self[start : start + n_rows]
+
+
+#: Features of rows: in memory, or in a file.
+FeatureRows = NDArray[np.float32] | MappedRows
+
+
+def with_columns(X: FeatureRows, columns: NDArray[Any]) -> FeatureRows:
+    """Features with more columns beside them."""
+    if isinstance(X, MappedRows):
+        joined = columns if X.beside is None else np.concatenate([X.beside, columns], axis=1)
+        return MappedRows(X.matrix, X.rows, joined.astype(X.dtype))
+    return np.column_stack([X, columns]).astype(np.float32)
+
+
+def stays_mapped(X: Any) -> bool:
+    """Whether features lie in a mapped file, as they are wanted, and are too many to be copied."""
+    return (
+        isinstance(X, np.ndarray)
+        and X.dtype == np.float32
+        and X.ndim == 2
+        and X.flags.c_contiguous
+        and X.nbytes > IN_MEMORY_BYTES
+        and is_mapped(X)
+    )

@@ -1,0 +1,303 @@
+"""Feature transforms as torch modules: fitted once, saved and exported with the network they feed."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hyperrank.memmap import FeatureRows, MappedRows
+
+__all__ = ["TRANSFORMS", "FeatureTransform", "fit_transform_module"]
+
+#: The named transforms.
+TRANSFORMS = ("quantile", "standard", "log", "none")
+
+#: Rows that quantiles, means and deviations are estimated from; more would hardly change them.
+MAX_FIT_ROWS = 200_000
+
+#: Entries that are looked at at a time for missing values.
+ENTRIES_AT_ONCE = 1 << 20
+#: Entries that are searched for among the knots at a time: what that takes stays in the processor's cache.
+SEARCHED_AT_ONCE = 1 << 18
+#: Entries below which one search is faster than its steps are called.
+FEW = 1 << 12
+#: Where the linear transforms end: values that training never came near would overflow the network's sums.
+LIMIT = 1e6
+
+
+class FeatureTransform(nn.Module):
+    """Features of any scale, with missing values, to features a network likes.
+
+    A feature that has missing values (NaN) in training gets a second column that says whether it is missing;
+    the missing value itself becomes 0, which is the centre of every transform but ``"none"``.
+
+    - ``"quantile"``: the normal quantile of the value's mid-rank, by linear interpolation between knots,
+      then standardised. Blind to the feature's scale, outliers and any monotone change of it.
+    - ``"standard"``: zero mean and unit variance, cut at a million deviations.
+    - ``"log"``: the same of sign(x) log(1 + |x|).
+    - ``"none"``: the value itself, cut at a million.
+
+    Use `fit_transform_module` to make one.
+
+    Parameters
+    ----------
+    kind : {"quantile", "standard", "log", "none"}
+        The transform.
+    has_missing : Tensor of shape (d,), bool
+        Features that were missing somewhere in training.
+    tables : dict of str to Tensor
+        ``knots`` and ``values`` of shape (d, n_knots), or ``mean`` and ``scale`` of shape (d,).
+    """
+
+    missing_columns: Tensor
+    knots: Tensor
+    values: Tensor
+    search: Tensor
+    first: Tensor
+    starts: Tensor
+    heights: Tensor
+    slopes: Tensor
+    scales: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, kind: str, has_missing: Tensor, tables: dict[str, Tensor]) -> None:
+        super().__init__()
+        if kind not in TRANSFORMS:
+            raise ValueError(f"transform must be one of {TRANSFORMS}; got {kind!r}.")
+        self.kind = kind
+        self.register_buffer("missing_columns", has_missing.nonzero()[:, 0])
+        self.n_in = len(has_missing)
+        self.table_names = tuple(tables)
+        for name, table in tables.items():
+            self.register_buffer(name, table)
+        if kind == "quantile":
+            for name, table in _searched(tables["knots"], tables["values"]).items():
+                self.register_buffer(name, table)
+
+    @property
+    def has_missing(self) -> Tensor:
+        """Features that were missing somewhere in training, shape (d,), bool."""
+        flags = torch.zeros(self.n_in, dtype=torch.bool, device=self.missing_columns.device)
+        flags[self.missing_columns] = True
+        return flags
+
+    @property
+    def tables(self) -> dict[str, Tensor]:
+        """The fitted tables, as they were given."""
+        return {name: getattr(self, name) for name in self.table_names}
+
+    @property
+    def n_out(self) -> int:
+        """Number of columns that come out."""
+        return self.n_in + len(self.missing_columns)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Transformed features of shape (n, n_out) for features of shape (n, d)."""
+        missing = torch.isnan(features)
+        if self.kind == "quantile":
+            out = self._interpolated(features)
+        elif self.kind == "log":
+            out = ((_signed_log(features) - self.mean) / self.scale).clamp(-LIMIT, LIMIT)
+        elif self.kind == "standard":
+            out = ((features - self.mean) / self.scale).clamp(-LIMIT, LIMIT)
+        else:
+            out = features.clamp(-LIMIT, LIMIT)
+        out = out.masked_fill(missing, 0.0)
+        if len(self.missing_columns) == 0:
+            return out
+        return torch.cat([out, missing[:, self.missing_columns].to(out.dtype)], dim=1)
+
+    def _interpolated(self, features: Tensor) -> Tensor:
+        """Piecewise-linear function of each feature, constant beyond its first and last knot."""
+        n, d = features.shape
+        at_once = max(1, SEARCHED_AT_ONCE // max(1, d))
+        if n <= at_once or features.device.type != "cpu":
+            return self._columns(features).T
+        out = features.new_empty(d, n)
+        for first in range(0, n, at_once):
+            out[:, first : first + at_once] = self._columns(features[first : first + at_once])
+        return out.T
+
+    def _columns(self, features: Tensor) -> Tensor:
+        """The same with a row for each feature."""
+        # NaN goes through both bounds.
+        columns = torch.minimum(features.T.contiguous(), self.knots[:, -1:])
+        columns = torch.maximum(columns, self.knots[:, :1], out=columns)
+        at = last_knots(self.search, columns, self.first)
+        x0, y0, slope = (
+            table.index_select(0, at).view_as(columns) for table in (self.starts, self.heights, self.slopes)
+        )
+        # Apart, not as one operation: that would round otherwise at the end of a vector.
+        return columns.mul_(self.scales).sub_(x0).mul_(slope).add_(y0)
+
+
+def fit_transform_module(
+    features: FeatureRows, kind: str, *, n_knots: int = 256, rng: np.random.Generator
+) -> FeatureTransform:
+    """Fit a `FeatureTransform` to training features.
+
+    Parameters
+    ----------
+    features : ndarray or MappedRows of shape (n, d), float32
+        NaN where missing.
+    kind : {"quantile", "standard", "log", "none"}
+        The transform.
+    n_knots : int, default 256
+        Resolution of ``"quantile"``.
+    rng : numpy.random.Generator
+        Picks the rows that are looked at when there are more than 200,000.
+
+    Returns
+    -------
+    FeatureTransform
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> x = np.array([[1.0], [10.0], [1000.0], [np.nan]], dtype=np.float32)
+    >>> transform = fit_transform_module(x, "quantile", rng=np.random.default_rng(0))
+    >>> transform(torch.from_numpy(x))
+    tensor([[-1.2247,  0.0000],
+            [ 0.0000,  0.0000],
+            [ 1.2247,  0.0000],
+            [ 0.0000,  1.0000]])
+    """
+    has_missing = torch.from_numpy(_has_missing(features))
+    if len(features) > MAX_FIT_ROWS:
+        features = features[np.sort(rng.choice(len(features), MAX_FIT_ROWS, replace=False))]
+    rows = features[:] if isinstance(features, MappedRows) else features
+    tables: dict[str, Tensor] = {}
+    if kind == "quantile":
+        tables = _quantile_tables(rows, n_knots)
+    elif kind in ("standard", "log"):
+        tables = _moments(rows, logarithm=kind == "log")
+    return FeatureTransform(kind, has_missing, tables)
+
+
+def _has_missing(features: FeatureRows) -> NDArray[np.bool_]:
+    """Which features are missing somewhere, looked for part by part: they may be more than memory holds."""
+    found = np.zeros(features.shape[1], dtype=bool)
+    n_rows = max(1, ENTRIES_AT_ONCE // max(1, features.shape[1]))
+    for start in range(0, len(features), n_rows):
+        found |= np.isnan(features[start : start + n_rows]).any(axis=0)
+    return found
+
+
+def _quantile_tables(features: NDArray[np.float32], n_knots: int) -> dict[str, Tensor]:
+    """Knots and their normal scores for every feature, padded to a common length by repeating the last."""
+    columns = [_quantile_column(column, n_knots) for column in features.T]
+    longest = max((len(knots) for knots, _ in columns), default=1)
+    knots = np.stack([np.pad(k, (0, longest - len(k)), mode="edge") for k, _ in columns])
+    values = np.stack([np.pad(v, (0, longest - len(v)), mode="edge") for _, v in columns])
+    return {"knots": torch.from_numpy(knots), "values": torch.from_numpy(values)}
+
+
+def _quantile_column(
+    column: NDArray[np.float32], n_knots: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Knots of one feature, and the standardised normal quantile of each knot's mid-rank."""
+    known = np.sort(column[~np.isnan(column)])
+    if len(known) == 0:
+        return np.zeros(1, dtype=np.float32), np.zeros(1, dtype=np.float32)
+    knots = np.unique(known)
+    if len(knots) > n_knots:
+        levels = np.linspace(0, len(known) - 1, n_knots).round().astype(np.int64)
+        knots = np.unique(known[levels])
+    middle = (np.searchsorted(known, knots, "left") + np.searchsorted(known, knots, "right")) / 2
+    scores = torch.special.ndtri(torch.from_numpy(middle / len(known))).numpy()
+    spread = np.interp(known, knots, scores)
+    deviation = spread.std()
+    scores = (scores - spread.mean()) / deviation if deviation > 1e-12 else np.zeros_like(scores)
+    return knots, scores.astype(np.float32)
+
+
+def _moments(features: NDArray[np.float32], *, logarithm: bool) -> dict[str, Tensor]:
+    """Mean and deviation of every feature in float64; a constant or empty feature gets deviation 1."""
+    wide = features.astype(np.float64)
+    if logarithm:
+        wide = np.sign(wide) * np.log1p(np.abs(wide))
+    counts = (~np.isnan(wide)).sum(axis=0).clip(min=1)
+    mean = np.nansum(wide, axis=0) / counts
+    deviation = np.sqrt(np.nansum((wide - mean) ** 2, axis=0) / counts)
+    constant = ~(deviation > np.maximum(1e-12 * np.abs(mean), np.finfo(np.float32).tiny))
+    deviation[constant] = 1.0
+    return {
+        "mean": torch.from_numpy(mean.astype(np.float32)),
+        "scale": torch.from_numpy(deviation.astype(np.float32)),
+    }
+
+
+def _signed_log(features: Tensor) -> Tensor:
+    return torch.sign(features) * torch.log1p(features.abs())
+
+
+def last_knots(search: Tensor, columns: Tensor, first: Tensor) -> Tensor:
+    """Where in a flat table the last knot stands that is not above each value.
+
+    On a processor by halves, all values at a time and without branches: `torch.searchsorted` guesses each
+    branch wrong half of the time, and took four times as long.
+
+    Parameters
+    ----------
+    search : Tensor of shape (d * 2 ** p,)
+        Knots of one feature after the other, in ascending order and filled up with infinity.
+    columns : Tensor of shape (d, n)
+        Values of each feature, none of them below its first knot; any place of it is right for NaN.
+    first : Tensor of shape (d, 1), int32
+        Where each feature's first knot stands.
+
+    Returns
+    -------
+    Tensor of shape (d * n,), int32
+    """
+    if columns.device.type != "cpu" or columns.numel() < FEW:
+        table = search.view(len(first), -1)
+        return torch.searchsorted(table, columns, right=True, out_int32=True).add_(first - 1).view(-1)
+    at = first.expand_as(columns).contiguous().view(-1)
+    values = columns.view(-1)
+    probe, passed, knot = torch.empty_like(at), torch.empty_like(at), torch.empty_like(values)
+    step = len(search) // len(first) // 2
+    while step:
+        torch.add(at, step, out=probe)
+        torch.index_select(search, 0, probe, out=knot)
+        torch.le(knot, values, out=passed)
+        at.add_(passed, alpha=step)
+        step //= 2
+    return at
+
+
+def _searched(knots: Tensor, values: Tensor) -> dict[str, Tensor]:
+    """What the interpolation looks up, a power of two of places for each feature, in flat tables."""
+    scales, slopes = _slopes(knots, values)
+    n = knots.shape[1]
+    width = 1 << (n - 1).bit_length()
+
+    def flat(table: Tensor, beyond: float = 0.0) -> Tensor:
+        return torch.nn.functional.pad(table, (0, width - n), value=beyond).reshape(-1)
+
+    first = torch.arange(0, width * len(knots), width, device=knots.device, dtype=torch.int32)[:, None]
+    return {
+        "search": flat(knots, torch.inf),
+        "first": first,
+        "starts": flat(knots * scales),
+        "heights": flat(values),
+        "slopes": flat(slopes),
+        "scales": scales,
+    }
+
+
+def _slopes(knots: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """A power of two for each feature, and the slope from each scaled knot to the next.
+
+    Scaled knots lie between -1 and 1, so that no difference of two overflows, however large they are.
+    The slope is 0 from the last knot and between knots that coincide.
+    """
+    exponent = torch.frexp(knots.abs().amax(dim=1, keepdim=True)).exponent.clamp(-125, 126)
+    scale = torch.ldexp(torch.ones_like(knots[:, :1]), -exponent)
+    span, rise = (knots * scale).double().diff(dim=1), values.double().diff(dim=1)
+    slopes = torch.where(span > 0, rise / torch.where(span > 0, span, 1.0), 0.0)
+    largest = torch.finfo(knots.dtype).max
+    return scale, torch.nn.functional.pad(slopes.clamp(max=largest).to(knots.dtype), (0, 1))

@@ -1,0 +1,159 @@
+"""Features standardised within their list: the same document stands out differently in another query."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hyperrank.lists import QueryLists
+from hyperrank.losses._segments import segment_index
+
+__all__ = ["join_standardized", "standardize_within"]
+
+#: Lists of fewer rows are standardised together, in runs of about as many entries as a core's cache holds.
+LONG, ENTRIES_AT_ONCE = 32, 1 << 16
+#: Float64 adds whole numbers of up to 53 bits without rounding; one is left for the rounding of bounds.
+BITS = 52
+
+
+def standardize_within(features: Tensor, offsets: Tensor) -> Tensor:
+    """Features minus their mean over the list, divided by their deviation over the list.
+
+    Sums are exact, so that the result of a row is the same to the bit whatever the order of the others:
+    they are taken in fixed point, in steps that are a power of two, of bounds on the list's entries.
+
+    Parameters
+    ----------
+    features : Tensor of shape (n, d)
+        NaN where missing: it stays NaN, and does not count.
+    offsets : Tensor of shape (q + 1,), int64
+        Where each list begins, and the end of the last.
+
+    Returns
+    -------
+    Tensor of shape (n, d)
+        0 where a feature is the same, up to rounding, in the whole list.
+
+    Examples
+    --------
+    >>> import torch
+    >>> standardize_within(torch.tensor([[1.0], [3.0], [5.0]]), torch.tensor([0, 2, 3])).T
+    tensor([[-1.,  1.,  0.]])
+    """
+    if features.device.type == "cpu":
+        return torch.from_numpy(_on_cpu(features.numpy(), offsets.numpy()))
+    return _by_segments(features, offsets)
+
+
+def join_standardized(X: NDArray[np.float32], lists: QueryLists) -> NDArray[np.float32]:
+    """Features of grouped rows, and beside them the same standardised within their list.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d), float32
+        NaN where missing.
+    lists : QueryLists
+        The lists of the rows.
+
+    Returns
+    -------
+    ndarray of shape (n, 2 d), float32
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hyperrank.lists import QueryLists
+    >>> lists = QueryLists.from_sizes([2, 1])
+    >>> join_standardized(np.array([[1.0], [3.0], [5.0]], dtype=np.float32), lists).T
+    array([[ 1.,  3.,  5.],
+           [-1.,  1.,  0.]], dtype=float32)
+    """
+    return np.concatenate([X, _on_cpu(X, lists.offsets)], axis=1)
+
+
+def _on_cpu(features: NDArray[Any], offsets: NDArray[np.int64]) -> NDArray[Any]:
+    """Long lists one by one, which is fastest, and short ones together."""
+    out = np.empty_like(features)
+    offsets = offsets[np.flatnonzero(np.diff(offsets, prepend=-1))]  # without empty lists
+    at_once = max(LONG, ENTRIES_AT_ONCE // max(1, features.shape[1]))
+    first, n_lists = 0, len(offsets) - 1
+    while first < n_lists:
+        # As many short lists as fit, or one long one.
+        last = int(np.searchsorted(offsets, offsets[first] + at_once, side="right")) - 1
+        last = max(last, first + 1)
+        while first < last:
+            stop = last if offsets[last] - offsets[first] < LONG * (last - first) else first + 1
+            rows = slice(offsets[first], offsets[stop])
+            _standardize(features[rows], offsets[first : stop + 1] - offsets[first], out[rows])
+            first = stop
+    return out
+
+
+def _standardize(features: NDArray[Any], offsets: NDArray[np.int64], out: NDArray[Any]) -> None:
+    """Standardise some lists, none of them empty, into `out`."""
+    sizes = np.diff(offsets)[:, None].astype(np.float64)
+    alone = len(sizes) == 1
+
+    def reduced(how: np.ufunc, rows: NDArray[Any]) -> NDArray[Any]:
+        if alone:
+            return np.asarray(how.reduce(rows, axis=0, keepdims=True))
+        return np.asarray(how.reduceat(rows, offsets[:-1], axis=0))
+
+    def of_rows(values: NDArray[Any]) -> NDArray[Any]:
+        return values if alone else np.repeat(values, np.diff(offsets), axis=0)
+
+    def exact_sums(rows: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArray[np.float64]:
+        exponent = np.frexp(bound)[1] - BITS
+        steps = rows * of_rows(np.ldexp(1.0, -exponent))
+        return np.ldexp(reduced(np.add, np.rint(steps, out=steps)), exponent)
+
+    high, low = reduced(np.maximum, features), reduced(np.minimum, features)
+    counts, missing = sizes, None
+    if np.isnan(high).any():
+        missing = np.isnan(features)
+        counts = np.maximum(sizes - reduced(np.add, missing.astype(np.float64)), 1)
+        features = np.where(missing, features.dtype.type(0), features)
+        high, low = reduced(np.maximum, features), reduced(np.minimum, features)
+    high, low = high.astype(np.float64), low.astype(np.float64)
+    top = np.maximum(np.abs(high), np.abs(low))
+    wide = features.astype(np.float64)
+    wide -= of_rows(exact_sums(wide, top * sizes) / counts)
+    if missing is not None:
+        wide[missing] = 0.0
+    # No entry is farther from the mean than the two bounds are from each other.
+    deviation = np.sqrt(exact_sums(wide * wide, (high - low) ** 2 * sizes) / counts)
+    # A feature that is constant up to rounding within the list says nothing there.
+    deviation[deviation <= np.finfo(features.dtype).eps * top] = np.inf
+    np.divide(wide, of_rows(deviation), out=wide)
+    out[...] = wide
+    if missing is not None:
+        out[missing] = np.nan
+
+
+def _by_segments(features: Tensor, offsets: Tensor) -> Tensor:
+    """The same as on a CPU, without asking the device what it holds."""
+    index, sizes = segment_index(offsets), offsets.diff()[:, None].double()
+
+    def reduced(how: str, rows: Tensor) -> Tensor:
+        initial = 0 if how == "sum" else None
+        return torch.segment_reduce(rows, how, offsets=offsets, axis=0, initial=initial)
+
+    def exact_sums(rows: Tensor, bound: Tensor) -> Tensor:
+        exponent = torch.frexp(bound).exponent - BITS
+        one = torch.ones_like(bound)
+        steps = (rows * torch.ldexp(one, -exponent)[index]).round_()
+        return reduced("sum", steps) * torch.ldexp(one, exponent)
+
+    missing = torch.isnan(features)
+    wide = features.double().masked_fill(missing, 0.0)
+    counts = (sizes - reduced("sum", missing.double())).clamp_min(1)
+    high, low = reduced("max", wide), reduced("min", wide)
+    top = torch.maximum(high.abs(), low.abs())
+    centred = (wide - (exact_sums(wide, top * sizes) / counts)[index]).masked_fill(missing, 0.0)
+    deviation = (exact_sums(centred * centred, (high - low) ** 2 * sizes) / counts).sqrt()
+    deviation = deviation.masked_fill(deviation <= torch.finfo(features.dtype).eps * top, torch.inf)
+    return (centred / deviation[index]).to(features.dtype).masked_fill(missing, torch.nan)

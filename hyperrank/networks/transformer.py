@@ -1,0 +1,304 @@
+"""The listwise transformer: a query's documents are the tokens, and the trade-off is a prompt before them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from hyperrank.networks.hyper_prompt import HyperPrompt
+
+__all__ = ["AttentionBlock", "ListTransformer", "PackedSequences"]
+
+
+@dataclass(frozen=True)
+class PackedSequences:
+    """How sequences lie in a packed tensor: those of equal length beside each other.
+
+    Attributes
+    ----------
+    groups : tuple of (int, int)
+        For each length that occurs: how many sequences have it, and the length.
+    """
+
+    groups: tuple[tuple[int, int], ...]
+
+    def within(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Attention of each token over those of its own sequence.
+
+        One call for each length: sequences of one length are a batch without padding, however many there
+        are, and memory grows with the length of the longest, not with its square.
+
+        Parameters
+        ----------
+        queries, keys, values : Tensor of shape (tokens, heads, width)
+
+        Returns
+        -------
+        Tensor of the same shape
+        """
+        parts, start = [], 0
+        for count, length in self.groups:
+            stop = start + count * length
+            pieces = (
+                tensor[start:stop].unflatten(0, (count, length)).transpose(1, 2)
+                for tensor in (queries, keys, values)
+            )
+            seen = nn.functional.scaled_dot_product_attention(*pieces)
+            parts.append(seen.transpose(1, 2).flatten(0, 1))
+            start = stop
+        return torch.cat(parts)
+
+
+class AttentionBlock(nn.Module):
+    """One layer of a transformer on packed sequences: attention, then two linear layers, each added.
+
+    Parameters
+    ----------
+    width : int
+        Of the tokens.
+    n_heads : int
+        Divides the width.
+    dropout : float, default 0
+        Share of what either half adds that is dropped in training.
+
+    References
+    ----------
+    Vaswani et al., NeurIPS 2017; layers normalised before, not after: Xiong et al., ICML 2020.
+    """
+
+    def __init__(self, width: int, n_heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.norm = nn.LayerNorm(width)
+        self.to_attention = nn.Linear(width, 3 * width)
+        self.from_attention = nn.Linear(width, width)
+        self.norm_inner = nn.LayerNorm(width)
+        self.inner = nn.Linear(width, 2 * width)
+        self.outer = nn.Linear(2 * width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Tensor, sequences: PackedSequences) -> Tensor:
+        """Tokens of shape (tokens, width) after the layer."""
+        heads = self.to_attention(self.norm(tokens)).unflatten(-1, (3, self.n_heads, -1))
+        seen = sequences.within(*heads.unbind(dim=1)).flatten(1)
+        tokens = tokens + self.dropout(self.from_attention(seen))
+        inner = nn.functional.silu(self.inner(self.norm_inner(tokens)))
+        return tokens + self.dropout(self.outer(inner))
+
+
+#: Width of one head, about.
+HEAD_WIDTH = 32
+
+
+class ListTransformer(nn.Module):
+    """A transformer from the documents of a list and weights to one score per document and trade-off.
+
+    Documents have no positions: the scores of a list in another order are the same scores in that order.
+    Vectors that depend on the weights, hyper prompts, stand before the documents of each list; nothing else
+    in the transformer knows the weights. All of it is computed anew for each trade-off.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of features d.
+    n_objectives : int
+        Number of objectives m.
+    hidden : sequence of int, default (128, 128)
+        Widths of the layers, all the same.
+    dropout : float, default 0
+        Share dropped in training of what each half of a layer adds.
+    n_prompts : int, default 4
+        Prompt vectors.
+    alone : bool, default False
+        Whether each document is a list of its own, and sees the prompts alone.
+    frozen : bool, default False
+        Whether nothing but the prompts is to be trained.
+
+    Raises
+    ------
+    ValueError
+        If the widths differ.
+
+    References
+    ----------
+    Pobrotyn et al.: Context-aware learning to rank with self-attention, arXiv 2005.10084; Pang et al.:
+    SetRank, SIGIR 2020; hyper prompts: arXiv 2410.08316.
+
+    Examples
+    --------
+    >>> import torch
+    >>> network = ListTransformer(n_features=5, n_objectives=2, hidden=(8, 8))
+    >>> index = torch.tensor([0, 0, 1])  # two lists, of two documents and of one
+    >>> network(torch.zeros(3, 5), torch.tensor([[1.0, 0.0], [0.0, 1.0]]), index).shape
+    torch.Size([3, 2])
+    """
+
+    #: Parameters that move all scores of a list alike, of which no listwise loss sees anything.
+    constants = ("head.bias", "norm.bias")
+
+    def __init__(
+        self,
+        n_features: int,
+        n_objectives: int,
+        *,
+        hidden: Sequence[int] = (128, 128),
+        dropout: float = 0.0,
+        n_prompts: int = 4,
+        alone: bool = False,
+        frozen: bool = False,
+    ) -> None:
+        super().__init__()
+        if len(set(hidden)) != 1:
+            raise ValueError(
+                f"hidden must be one width for all layers of a transformer; got {tuple(hidden)}."
+            )
+        #: The arguments that make the same network again, before its parameters.
+        self.options = {
+            "n_features": n_features,
+            "n_objectives": n_objectives,
+            "hidden": list(hidden),
+            "dropout": dropout,
+            "n_prompts": n_prompts,
+            "alone": alone,
+            "frozen": frozen,
+        }
+        self.n_prompts, self.alone = n_prompts, alone
+        width = hidden[0]
+        self.embed = nn.Linear(n_features, width)
+        self.prompt = HyperPrompt(n_objectives, n_prompts, width)
+        self.blocks = nn.ModuleList(AttentionBlock(width, n_heads(width), dropout) for _ in hidden)
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, 1)
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(not frozen or name.startswith("prompt."))
+
+    def forward(self, features: Tensor, weights: Tensor, index: Tensor | None = None) -> Tensor:
+        """Scores of all rows under k weights, shape (n, k).
+
+        Parameters
+        ----------
+        features : Tensor of shape (n, d)
+            Transformed features, lists one after the other.
+        weights : Tensor of shape (k, m) or (q, k, m)
+            Weights for all rows, or for each list.
+        index : Tensor of shape (n,), int64, optional
+            The list of each row, ascending from 0; all rows are one list by default.
+
+        Returns
+        -------
+        Tensor of shape (n, k)
+            The scores.
+
+        Raises
+        ------
+        ValueError
+            If each list has its own weights, but `index` is not given.
+        """
+        if index is None:
+            if weights.ndim == 3:
+                raise ValueError(f"weights of shape {tuple(weights.shape)} need index, the list of each row.")
+            index = torch.zeros(len(features), dtype=torch.int64, device=features.device)
+        if weights.ndim == 3 and self.alone:
+            weights = weights.index_select(0, index)
+        sizes = torch.ones_like(index) if self.alone else torch.bincount(index)
+        if weights.ndim == 2:
+            weights = weights.expand(len(sizes), -1, -1)
+        if not len(features):
+            return features.new_zeros(0, weights.shape[1])
+        return self._scores(self.embed(features), self.prompt(weights), sizes)
+
+    def _scores(self, documents: Tensor, prompts: Tensor, sizes: Tensor) -> Tensor:
+        """Scores of embedded documents, shape (n, k), for prompts of shape (q, k, p, width)."""
+        k = prompts.shape[1]
+        order = torch.argsort(sizes, stable=True)
+        starts = (sizes.cumsum(0) - sizes)[order]
+        lengths, counts = torch.unique_consecutive(sizes[order], return_counts=True)
+        tokens, rows, groups, first = [], [], [], 0
+        for size, count in zip(lengths.tolist(), counts.tolist(), strict=True):
+            if size:
+                of_group = slice(first, first + count)
+                at = starts[of_group, None] + torch.arange(size, device=starts.device)
+                own = documents[at][:, None].expand(-1, k, -1, -1)
+                tokens.append(torch.cat([prompts[order[of_group]], own], dim=2).flatten(0, 2))
+                rows.append(at.flatten())
+                groups.append((count * k, self.n_prompts + size))
+            first += count
+        scored = self._through(torch.cat(tokens), PackedSequences(tuple(groups)))
+        out = torch.cat([self._documents(part, k) for part in scored])
+        return out[torch.argsort(torch.cat(rows))]
+
+    def _through(self, tokens: Tensor, sequences: PackedSequences) -> list[Tensor]:
+        """Scores of the tokens of each group, shape (sequences, length)."""
+        for block in self.blocks:
+            tokens = block(tokens, sequences)
+        scores = self.head(self.norm(tokens))[:, 0]
+        parts = scores.split([count * length for count, length in sequences.groups])
+        return [part.unflatten(0, group) for part, group in zip(parts, sequences.groups, strict=True)]
+
+    def _documents(self, scores: Tensor, k: int) -> Tensor:
+        """Of token scores, shape (lists * k, length), those of the documents, shape (documents, k)."""
+        return scores[:, self.n_prompts :].unflatten(0, (-1, k)).transpose(1, 2).flatten(0, 1)
+
+    @torch.no_grad()
+    def with_prompts(self, n_objectives: int, n_prompts: int, dropout: float) -> ListTransformer:
+        """A copy under new prompts, which are all that is to be trained of it.
+
+        Parameters
+        ----------
+        n_objectives : int
+            Objectives that the prompts are made of.
+        n_prompts : int
+            How many there are.
+        dropout : float
+            Share of hidden units dropped in training.
+
+        Returns
+        -------
+        ListTransformer
+            With the transformer of this one, frozen.
+        """
+        new = self._like(n_objectives=n_objectives, n_prompts=n_prompts, dropout=dropout, frozen=True)
+        if n_prompts == self.n_prompts:
+            # The mean trade-off of what was trained is where the new one starts.
+            even = torch.full((self.prompt.n_objectives,), 1 / self.prompt.n_objectives)
+            new.prompt.base.copy_(self.prompt(even.to(self.prompt.base)))
+        return new
+
+    @torch.no_grad()
+    def folded(self, weights: Tensor) -> ListTransformer:
+        """The transformer that this one is under weights of shape (m,), which then no longer matter.
+
+        Parameters
+        ----------
+        weights : Tensor of shape (m,)
+            The trade-off.
+
+        Returns
+        -------
+        ListTransformer
+            For one objective, on the same device.
+        """
+        plain = self._like(n_objectives=1)
+        plain.prompt.base.copy_(self.prompt(weights.to(self.prompt.base)))
+        for parameter in (*plain.prompt.inner.parameters(), *plain.prompt.outer.parameters()):
+            parameter.zero_()
+        return plain.eval()
+
+    def _like(self, **options: float) -> ListTransformer:
+        """A copy of other options, with new prompts, and all else the same."""
+        make = partial(ListTransformer, **{**self.options, **options})  # type: ignore[arg-type]
+        with torch.random.fork_rng(devices=[]):
+            new = make().to(self.head.weight.device)
+        kept = {name: p for name, p in self.state_dict().items() if not name.startswith("prompt.")}
+        new.load_state_dict(kept, strict=False)
+        return new
+
+
+def n_heads(width: int) -> int:
+    """Heads for a width: as many as divide it evenly into parts of at least 32, or one."""
+    wanted = max(1, width // HEAD_WIDTH)
+    return next(heads for heads in range(wanted, 0, -1) if width % heads == 0)

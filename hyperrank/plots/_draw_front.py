@@ -1,0 +1,408 @@
+"""Fronts in the plane: one objective as a strip, two as a plane, more as every pair of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from hyperrank.front.selection import Selection
+from hyperrank.metrics import non_dominated
+from hyperrank.plots._style import (
+    ACCENT,
+    DASHES,
+    FAINT,
+    INK,
+    RIVAL_STYLES,
+    Canvas,
+    Style,
+    blue_to_yellow,
+    canvas,
+    dress,
+    legend_below,
+    mark,
+)
+
+if TYPE_CHECKING:
+    from hyperrank.front.pareto_front import ParetoFront
+
+__all__ = ["Picture", "draw_pairs", "draw_parallel", "draw_plane", "draw_strip"]
+
+#: Inches of a plane, of a strip, and of the triangle of pairs.
+PLANE_WIDTH, STRIP_WIDTH, PAIRS_WIDTH = 5.0, 5.0, 7.0
+DOTTED = (0, (1, 2))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is to be drawn, checked: a front, its rivals, a selection, and how."""
+
+    front: ParetoFront
+    objectives: list[str]
+    others: list[ParetoFront]
+    selection: Selection | None
+    color_by: str
+    width: float | str | None
+    interval: float | None
+
+    def rivals(self) -> list[tuple[int, ParetoFront, str, str]]:
+        """Number, front, colour and marker of each rival."""
+        styles = zip(self.others, cycle(RIVAL_STYLES), strict=False)
+        return [(n, other, color, marker) for n, (other, (color, marker)) in enumerate(styles, start=1)]
+
+
+class Shade:
+    """Colour of trade-offs by the weight of one objective."""
+
+    def __init__(self, front: ParetoFront, objective: str) -> None:
+        weights = front.weights[objective].to_numpy()
+        self.label = f"weight of {objective}"
+        self.varies = bool(np.ptp(weights) > 0)
+        self.values: NDArray[np.float64] = weights if self.varies else np.full(len(front), 0.5)
+
+    def options(self) -> Style:
+        """For matplotlib's scatter and collections."""
+        return {"cmap": blue_to_yellow(), "vmin": 0.0, "vmax": 1.0}
+
+    def bar(self, figure: Figure, dots: Any, **where: Any) -> None:
+        """A colour bar, where colours say something."""
+        if not self.varies:
+            return
+        bar = figure.colorbar(dots, ticks=[0, 0.5, 1], **where)
+        bar.set_label(self.label)
+        bar.outline.set_visible(False)
+        bar.ax.tick_params(length=2)
+
+
+def draw_strip(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]]:
+    """One objective: a row of points for each front."""
+    front, objective, others = picture.front, picture.objectives[0], picture.others
+    shade = Shade(front, picture.color_by)
+    with canvas(ax, picture.width, STRIP_WIDTH, 0.3 + 0.06 * len(others)) as place:
+        panel = place.single()
+        dress(panel)
+        dots = _dots(panel, front.points[objective].to_numpy(), np.zeros(len(front)), shade)
+        names = [name_of(front)]
+        for number, other, color, marker in picture.rivals():
+            _rival_dots(panel, other, [objective], number, color, marker)
+            names.append(name_of(other, number))
+        handles = []
+        if front.reference is not None:
+            panel.axvline(front.reference[objective], color=INK, linestyle=DASHES, linewidth=1.0, zorder=1)
+            handles.append(Line2D([], [], color=INK, linestyle=DASHES, linewidth=1.0, label="reference"))
+        handles += _selected(panel, picture, [objective])
+        panel.set_yticks(range(len(names)), names)
+        panel.set_ylim(len(names) - 0.5, -0.5)
+        panel.set_xlabel(_axis_label(front, objective))
+        panel.grid(visible=False, axis="y")
+        shade.bar(place.figure, dots, ax=panel, pad=0.02)
+        legend_below(place, panel, handles)
+    return place.figure, [panel]
+
+
+def draw_plane(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]]:
+    """Two objectives: one panel, its colour bar at the right and its legend below."""
+    front, (x, y) = picture.front, picture.objectives
+    with canvas(ax, picture.width, PLANE_WIDTH, 0.8) as place:
+        panel = place.single()
+        shade = Shade(front, picture.color_by)
+        dots, handles = _panel(panel, picture, [x, y], shade)
+        panel.set_xlabel(_axis_label(front, x))
+        panel.set_ylabel(_axis_label(front, y))
+        shade.bar(place.figure, dots, ax=panel, pad=0.02, aspect=30)
+        legend_below(place, panel, handles if len(handles) > 1 else [])
+    return place.figure, [panel]
+
+
+def draw_pairs(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]]:
+    """A triangle of panels, its legend and colour bar in the empty corner."""
+    front, names = picture.front, picture.objectives
+    side = len(names) - 1
+    if side == 1:
+        return draw_plane(picture, ax)
+    shade = Shade(front, picture.color_by)
+    axes: list[Axes] = []
+    with canvas(ax, picture.width, PAIRS_WIDTH + 1.5 * max(0, side - 2), 0.9) as place:
+        grid = place.grid(side, side)
+        panels: dict[tuple[int, int], Axes] = {}
+        for row in range(side):
+            for column in range(row + 1):
+                shared = {"sharex": panels.get((row - 1, column)), "sharey": panels.get((row, 0))}
+                panel = panels[row, column] = place.figure.add_subplot(grid[row, column], **shared)
+                axes.append(panel)
+                dots, handles = _panel(panel, picture, [names[column], names[row + 1]], shade)
+                if row == side - 1:
+                    panel.set_xlabel(_axis_label(front, names[column]))
+                if column == 0:
+                    panel.set_ylabel(_axis_label(front, names[row + 1]))
+                panel.label_outer()
+        _corner(place, grid[0, 1:], shade, dots, handles, wide=side == 2)
+    return place.figure, axes
+
+
+def _corner(
+    place: Canvas, where: Any, shade: Shade, dots: PathCollection, handles: list[Line2D], *, wide: bool
+) -> None:
+    """The place that a triangle leaves free: what things mean."""
+    corner = place.figure.add_subplot(where)
+    corner.set_axis_off()
+    corner.legend(handles=handles, loc="upper left", frameon=False, borderaxespad=0)
+    if shade.varies:
+        bar = corner.inset_axes((0.04, 0.16, 0.8 if wide else 0.5, 0.05))
+        shade.bar(place.figure, dots, cax=bar, orientation="horizontal")
+
+
+def _panel(ax: Axes, picture: Picture, pair: list[str], shade: Shade) -> tuple[PathCollection, list[Line2D]]:
+    """One plane of two objectives; returns the coloured points and the legend's handles."""
+    front = picture.front
+    points = front.points[pair].to_numpy()
+    x, y = points.T
+    kept = front.non_dominated
+    dress(ax)
+    middle = blue_to_yellow()(0.5)
+    style: Style = {"marker": "o", "markerfacecolor": middle, "markeredgecolor": "white", "markersize": 6}
+    handles = [Line2D([], [], color=INK, linewidth=1.0, label=name_of(front), **style)]
+    if not kept.all():
+        handles.append(mark("o", FAINT, 4, "dominated"))
+    for number, other, color, marker in picture.rivals():
+        _steps(ax, other.points[pair].to_numpy(), color, 0.55)
+        _rival_dots(ax, other, pair, number, color, marker)
+        style = {"marker": marker, "markerfacecolor": "white", "markeredgecolor": color, "markersize": 4.5}
+        handles.append(Line2D([], [], color=color, linewidth=1.0, label=name_of(other, number), **style))
+    _steps(ax, points, INK, 0.75)
+    ax.scatter(x[~kept], y[~kept], s=10, color=FAINT, linewidths=0, zorder=2)
+    dots = _dots(ax, x[kept], y[kept], shade, kept)
+    if front.reference is not None:
+        handles.append(_reference(ax, *front.reference[pair]))
+    handles += _selected(ax, picture, pair)
+    return dots, handles
+
+
+def _dots(ax: Axes, x: Any, y: Any, shade: Shade, kept: Any = slice(None)) -> PathCollection:
+    """The front's own points, coloured."""
+    look: Style = {"s": 26, "edgecolors": "white", "linewidths": 0.6, "zorder": 4}
+    return ax.scatter(x, y, c=shade.values[kept], **look, **shade.options())
+
+
+def _steps(ax: Axes, points: NDArray[np.float64], color: str, alpha: float) -> None:
+    """Bound what the points dominate within their plane."""
+    edge = points[non_dominated(points)]
+    edge = edge[np.argsort(edge[:, 0])]
+    ax.step(*edge.T, where="pre", color=color, alpha=alpha, linewidth=0.9, zorder=1.5)
+
+
+def _rival_dots(
+    ax: Axes, other: ParetoFront, objectives: list[str], number: int, color: str, marker: str
+) -> None:
+    """Hollow marks, at height `number` if there is one objective only; dominated ones are faint."""
+    x = other.points[objectives[0]].to_numpy()
+    y = other.points[objectives[1]].to_numpy() if len(objectives) == 2 else np.full(len(other), float(number))
+    for where, alpha in ((other.non_dominated, 1.0), (~other.non_dominated, 0.3)):
+        style: Style = {"marker": marker, "facecolors": "white", "edgecolors": color, "alpha": alpha}
+        ax.scatter(x[where], y[where], s=14, linewidths=0.9, zorder=3, **style)
+
+
+def _reference(ax: Axes, x: float, y: float) -> Line2D:
+    """Mark the reference ranker, with lines that show what beats it."""
+    for line, at in ((ax.axvline, x), (ax.axhline, y)):
+        line(at, color=INK, linestyle=(0, (1, 3)), linewidth=0.8, alpha=0.7, zorder=1)
+    ax.plot(x, y, "*", color=INK, markersize=11, markeredgecolor="white", markeredgewidth=0.7, zorder=5)
+    return mark("*", INK, 9, "reference")
+
+
+def _selected(ax: Axes, picture: Picture, objectives: list[str]) -> list[Line2D]:
+    """Mark the selected trade-off, its limits and, if wanted, where its values may lie."""
+    selection = picture.selection
+    if selection is None:
+        return []
+    x = selection.values[objectives[0]]
+    y = selection.values[objectives[1]] if len(objectives) == 2 else 0.0
+    ring: Style = {"markerfacecolor": "none", "markeredgecolor": ACCENT, "markeredgewidth": 1.5}
+    ax.plot(x, y, "o", markersize=9, zorder=6, linestyle="none", **ring)
+    handles = [mark("o", ACCENT, 7.5, "selected", **ring)]
+    lines = [ax.axvline, ax.axhline][: len(objectives)]
+    limited = [(line, name) for line, name in zip(lines, objectives, strict=True) if name in selection.limits]
+    look: Style = {"color": ACCENT, "linestyle": DOTTED, "linewidth": 1.2}
+    for line, name in limited:
+        line(selection.limits[name], zorder=1.2, **look)
+    if len(selection.limits):
+        handles.append(Line2D([], [], label="limit", **look))
+    if picture.interval is not None:
+        bounds = selection.interval(picture.interval)
+        for row, name in enumerate(objectives):
+            low, high = bounds.loc[name]
+            ends = ([low, high], [y, y]) if row == 0 else ([x, x], [low, high])
+            ax.plot(*ends, color=ACCENT, linewidth=1.0, zorder=5.5, solid_capstyle="butt")
+        handles.append(Line2D([], [], color=ACCENT, linewidth=1.0, label=f"{picture.interval:.0%} interval"))
+    return handles
+
+
+def name_of(front: ParetoFront, number: int | None = None) -> str:
+    """What to call a front."""
+    return front.label or ("front" if number is None else f"other {number}")
+
+
+def _axis_label(front: ParetoFront, objective: str) -> str:
+    return f"{objective} ({front.metric})"
+
+
+WIDTH = 7.0
+#: Height of a lone panel, and of each of several, as shares of the width.
+LONE, EACH = 0.42, 0.27
+#: Inches that a panel needs, however narrow.
+LEAST = 1.4
+#: Room beyond the lowest and the highest value of an axis, as a share of what lies between.
+ROOM = 0.06
+
+
+class Scales:
+    """What is at the bottom and at the top of each axis, common to all fronts."""
+
+    def __init__(self, picture: Picture) -> None:
+        names, selection = picture.objectives, picture.selection
+        rows = [front.points[names].to_numpy() for front in (picture.front, *picture.others)]
+        rows += [
+            front.reference[names].to_numpy()[None]
+            for front in (picture.front, *picture.others)
+            if front.reference is not None
+        ]
+        if selection is not None:
+            rows.append(selection.limits.reindex(names).to_numpy()[None])
+            if picture.interval is not None:
+                rows.append(selection.interval(picture.interval).loc[names].to_numpy().T)
+        values = np.concatenate(rows)
+        low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+        room = np.where(high > low, ROOM * (high - low), 0.5)
+        self.low, self.high = low - room, high + room
+
+    def heights(self, values: Any) -> NDArray[np.float64]:
+        """Values as shares of their axes."""
+        found = (np.asarray(values, dtype=np.float64) - self.low) / (self.high - self.low)
+        return np.asarray(found)
+
+    def ticks(self, axis: int) -> list[tuple[float, str]]:
+        """Heights of an axis's ticks, and what stands there."""
+        low, high = self.low[axis], self.high[axis]
+        found = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+        at = [float(value) for value in found if low <= value <= high]
+        digits = max(0, int(np.ceil(-np.log10(at[1] - at[0])))) if len(at) > 1 else 3
+        digits += any(abs(round(value, digits) - value) > 1e-9 for value in at)
+        return [((value - low) / (high - low), f"{value:.{digits}f}") for value in at]
+
+
+def draw_parallel(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]]:
+    """A panel for each front, on the same axes."""
+    fronts = [picture.front, *picture.others]
+    shape = LONE if len(fronts) == 1 else 0.12 + EACH * len(fronts)
+    scales = Scales(picture)
+    axes: list[Axes] = []
+    with canvas(ax, picture.width, WIDTH, shape, least=LEAST * (len(fronts) + 0.5)) as place:
+        if len(fronts) == 1:
+            axes.append(place.single())
+        else:
+            grid = place.grid(len(fronts), 1)
+            axes += [place.figure.add_subplot(grid[row, 0]) for row in range(len(fronts))]
+        handles: list[Line2D] = []
+        for number, (panel, front) in enumerate(zip(axes, fronts, strict=True)):
+            _coordinates(panel, picture, scales, names=number == 0)
+            shade = Shade(front, picture.color_by)
+            lines = _lines(panel, front, picture.objectives, scales, shade)
+            if front.reference is not None:
+                handles += _parallel_reference(panel, scales.heights(front.reference[picture.objectives]))
+            if number == 0:
+                shown, mapped = shade, lines
+                handles += _parallel_selected(panel, picture, scales)
+            if len(fronts) > 1:
+                panel.set_ylabel(name_of(front, number or None), labelpad=26)
+        if not all(front.non_dominated.all() for front in fronts):
+            handles.append(Line2D([], [], color=FAINT, linewidth=0.8, label="dominated"))
+        shown.bar(place.figure, mapped, ax=axes, pad=0.01, aspect=18 * len(fronts) ** 0.7)
+        once = {str(handle.get_label()): handle for handle in handles}
+        legend_below(place, axes[-1], list(once.values()), is_full=True)
+    return place.figure, axes
+
+
+def _coordinates(ax: Axes, picture: Picture, scales: Scales, *, names: bool) -> None:
+    """The axes of the objectives, upright, with their own ticks."""
+    halo = [withStroke(linewidth=2.2, foreground="white")]
+    m = len(picture.objectives)
+    ax.set_xlim(-0.02 - 0.1 * (m > 1), m - 1 + 0.06)
+    ax.set_ylim(0, 1)
+    ax.spines[:].set_visible(False)
+    ax.set_yticks([])
+    ax.xaxis.tick_top()
+    ax.tick_params(axis="x", length=0, pad=4)
+    labels = [
+        f"{name}\n({picture.front.metric})" if j == 0 else name for j, name in enumerate(picture.objectives)
+    ]
+    ax.set_xticks(range(m), labels if names else [])
+    letters = float(ax.xaxis.label.get_fontsize()) - 1.5
+    for axis in range(m):
+        ax.plot([axis, axis], [0, 1], color=INK, linewidth=0.8, zorder=3, clip_on=False)
+        for height, text in scales.ticks(axis):
+            ax.plot([axis - 0.015, axis], [height, height], color=INK, linewidth=0.7, zorder=3)
+            label = ax.text(axis - 0.03, height, text, ha="right", va="center", fontsize=letters, color=INK)
+            label.set(path_effects=halo, zorder=5)
+
+
+def _lines(
+    ax: Axes, front: ParetoFront, objectives: list[str], scales: Scales, shade: Shade
+) -> LineCollection:
+    """Trade-offs as lines; returns those that count, in the colours of their weights."""
+    heights = scales.heights(front.points[objectives])
+    across = np.broadcast_to(np.arange(len(objectives), dtype=np.float64), heights.shape)
+    lines = np.stack([across, heights], axis=2)
+    kept = front.non_dominated
+    ax.add_collection(LineCollection(list(lines[~kept]), colors=FAINT, linewidths=0.6, zorder=1))
+    order = np.flatnonzero(kept)[np.argsort(shade.values[kept], kind="stable")]
+    options = shade.options()
+    found = LineCollection(
+        list(lines[order]),
+        array=shade.values[order],
+        cmap=options["cmap"],
+        linewidths=1.1,
+        alpha=0.9,
+        zorder=2,
+    )
+    found.set_clim(0.0, 1.0)
+    ax.add_collection(found)
+    return found
+
+
+def _parallel_reference(ax: Axes, heights: NDArray[np.float64]) -> list[Line2D]:
+    """The reference ranker as a dashed line."""
+    look: Style = {"color": INK, "linestyle": DASHES, "linewidth": 1.4}
+    ax.plot(range(len(heights)), heights, zorder=4, **look)
+    return [Line2D([], [], label="reference", **look)]
+
+
+def _parallel_selected(ax: Axes, picture: Picture, scales: Scales) -> list[Line2D]:
+    """The selected trade-off, its limits and, if wanted, where its values may lie."""
+    selection, names = picture.selection, picture.objectives
+    if selection is None:
+        return []
+    look: Style = {"color": ACCENT, "linewidth": 1.8}
+    dots: Style = {"marker": "o", "markersize": 4, "markerfacecolor": "white", "markeredgewidth": 1.3}
+    ax.plot(range(len(names)), scales.heights(selection.values[names]), zorder=6, **look, **dots)
+    handles = [Line2D([], [], label="selected", **look, **dots)]
+    if picture.interval is not None:
+        bounds = selection.interval(picture.interval).loc[names].to_numpy().T
+        for axis, ends in enumerate(scales.heights(bounds).T):
+            ax.plot([axis, axis], ends, color=ACCENT, linewidth=3.5, alpha=0.35, zorder=5)
+        label = f"{picture.interval:.0%} interval"
+        handles.append(Line2D([], [], color=ACCENT, linewidth=3.5, alpha=0.35, label=label))
+    limits = scales.heights(selection.limits.reindex(names).to_numpy())
+    bar: Style = {"marker": "_", "color": ACCENT, "markersize": 11, "markeredgewidth": 2, "linestyle": "none"}
+    if len(selection.limits):
+        ax.plot(range(len(names)), limits, zorder=5, **bar)
+        handles.append(Line2D([], [], label="limit", **bar))
+    return handles

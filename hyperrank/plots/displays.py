@@ -1,0 +1,586 @@
+"""What all displays share: the figure once it is drawn, as a file and in a notebook."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from hyperrank.front.selection import Selection, known
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from hyperrank.explain import Explanation
+    from hyperrank.front.pareto_front import ParetoFront
+
+__all__ = ["Display", "ExplanationDisplay", "ParetoFrontDisplay", "TrainingDisplay"]
+
+
+class Display:
+    """What is drawn and, once `plot` has been called, the picture, as scikit-learn's displays are.
+
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure
+        A figure of its own is not registered with pyplot: there is nothing to close. For a window of
+        pyplot's, pass axes of it: ``plot(ax=pyplot.figure().add_subplot())``.
+    axes_ : list of matplotlib.axes.Axes
+        The panels, without colour bars.
+    ax_ : matplotlib.axes.Axes
+        The first of them.
+    """
+
+    figure_: Figure
+    axes_: list[Axes]
+
+    @property
+    def ax_(self) -> Axes:
+        """The first panel."""
+        return self.axes_[0]
+
+    def savefig(self, path: Any, **options: Any) -> None:
+        """Write the picture to a file, such as ``front.pdf``; ``figure_.savefig`` in short.
+
+        Parameters
+        ----------
+        path : path or binary file
+            Its ending says what to write: ``.png``, ``.pdf``, ``.svg``, ...
+        **options
+            As ``matplotlib.figure.Figure.savefig`` takes them.
+        """
+        self.figure_.savefig(path, **options)
+
+    def _repr_png_(self) -> bytes | None:
+        """The picture for notebooks; pyplot shows its own figures itself."""
+        figure = getattr(self, "figure_", None)
+        if figure is None or hasattr(figure, "number"):
+            return None
+        buffer = BytesIO()
+        figure.savefig(buffer, format="png")
+        return buffer.getvalue()
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Where matplotlib is imported: without it, an error that says what to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] != "matplotlib":
+            raise
+        raise ImportError("Plots need matplotlib: pip install hyperrank[plot]") from error
+
+
+class ExplanationDisplay(Display):
+    """The features that drive the change between two trade-offs, as bars; importances by objective beside.
+
+    `from_estimator` makes and draws it; so does ``ranker.explain(...).plot()``. Drawing needs
+    ``pip install hyperrank[plot]``.
+
+    Parameters
+    ----------
+    explanation : Explanation
+
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure
+        What `plot` drew; not registered with pyplot unless `ax` was.
+    axes_ : list of matplotlib.axes.Axes
+        Shares of the change and, with labels, importances for each objective.
+    ax_ : matplotlib.axes.Axes
+        The first of them.
+
+    Examples
+    --------
+    >>> from hyperrank import ExplanationDisplay, MixedScoresRanker, datasets
+    >>> data = datasets.make_multilabel_ranking(n_queries=20, n_features=4, n_objectives=2, random_state=0)
+    >>> ranker = MixedScoresRanker(booster_params={"num_boost_round": 5}, random_state=0)
+    >>> ranker = ranker.fit(data.X, data.Y, qid=data.qid)
+    >>> display = ExplanationDisplay.from_estimator(
+    ...     ranker, data.X, qid=data.qid, weights=[1, 0], against=[0, 1], n_repeats=1
+    ... )
+    >>> len(display.axes_)
+    1
+    """
+
+    def __init__(self, explanation: Explanation) -> None:
+        self.explanation = explanation
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any = None,
+        *,
+        qid: Any,
+        weights: Any,
+        ax: Axes | None = None,
+        n_features: int = 12,
+        width: float | str | None = None,
+        **options: Any,
+    ) -> ExplanationDisplay:
+        """Explain and draw.
+
+        Parameters
+        ----------
+        estimator : ranker
+            Fitted, with ``explain``.
+        X, y, qid, weights
+            As ``explain`` takes them.
+        ax, n_features, width
+            As `plot` takes them.
+        **options
+            As ``explain`` takes them.
+
+        Returns
+        -------
+        ExplanationDisplay
+        """
+        found = estimator.explain(X, y, qid=qid, weights=weights, **options)
+        return cls(found).plot(ax, n_features=n_features, width=width)
+
+    def plot(
+        self, ax: Axes | None = None, *, n_features: int = 12, width: float | str | None = None
+    ) -> ExplanationDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Whose place to draw in; a figure of its own by default.
+        n_features : int, default 12
+            How many features, those first that drive the change most.
+        width : float, "column" or "page", optional
+            Inches of the figure, or those of a paper's column or page.
+
+        Returns
+        -------
+        ExplanationDisplay
+            Itself, with ``figure_`` and ``axes_``.
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib.
+        """
+        if n_features < 1:
+            raise ValueError(f"n_features must be at least 1; got {n_features!r}.")
+        with drawing():
+            from hyperrank.plots._draw_explanation import draw_explanation
+        self.figure_, self.axes_ = draw_explanation(self.explanation, ax, n_features=n_features, width=width)
+        return self
+
+
+KINDS = ("auto", "strip", "plane", "pairs", "parallel")
+
+
+class ParetoFrontDisplay(Display):
+    """A front, rivals beside it, and a trade-off that was selected, as a picture.
+
+    `from_estimator` and `from_front` make and draw it; so does ``front.plot()``. Drawing needs
+    ``pip install hyperrank[plot]``.
+
+    Parameters
+    ----------
+    front : ParetoFront
+        What to draw.
+    others : sequence of ParetoFront
+        Rivals to draw beside, under their labels.
+    selection : Selection, optional
+        A trade-off of the front to mark, with its limits.
+
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure
+        What `plot` drew; not registered with pyplot unless `ax` was.
+    axes_ : list of matplotlib.axes.Axes
+        The panels: one, one for each pair of objectives, or one for each front.
+    ax_ : matplotlib.axes.Axes
+        The first of them.
+
+    Examples
+    --------
+    >>> from hyperrank import ParetoFront, ParetoFrontDisplay
+    >>> front = ParetoFront([[0.42, 0.30], [0.35, 0.40]], [[1, 0], [0, 1]], names=["relevance", "clicks"])
+    >>> display = ParetoFrontDisplay.from_front(front, selection=front.select(maximize="clicks"))
+    >>> display.ax_.get_xlabel()
+    'relevance (ndcg@10)'
+    """
+
+    def __init__(
+        self,
+        front: ParetoFront,
+        *,
+        others: Sequence[ParetoFront] = (),
+        selection: Selection | None = None,
+    ) -> None:
+        self.front = front
+        self.others = list(others)
+        self.selection = selection
+
+    @classmethod
+    def from_front(
+        cls,
+        front: ParetoFront,
+        *,
+        others: Any = (),
+        selection: Selection | None = None,
+        **options: Any,
+    ) -> ParetoFrontDisplay:
+        """Draw a front that has been profiled.
+
+        Parameters
+        ----------
+        front : ParetoFront
+        others : ParetoFront, sequence of them or mapping of label to ParetoFront
+            Rivals, of the same objectives and metric.
+        selection : Selection, optional
+            A trade-off of the front to mark.
+        **options
+            As `plot` takes them.
+
+        Returns
+        -------
+        ParetoFrontDisplay
+        """
+        named = _by_label(others)
+        return cls(
+            front, others=[_labelled(rival, label) for label, rival in named], selection=selection
+        ).plot(**options)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        qid: Any = None,
+        others: Any = (),
+        weights: Any = None,
+        metric: Any = None,
+        at_least: Mapping[str, float] | None = None,
+        name: str | None = None,
+        **options: Any,
+    ) -> ParetoFrontDisplay:
+        """Profile a fitted ranker, and rivals, on the same queries, and draw what they reach.
+
+        Parameters
+        ----------
+        estimator : ranker
+            Fitted, with ``pareto_front``.
+        X : array-like of shape (n, d)
+            Features, of queries that were not trained on.
+        y : array-like of shape (n, m)
+            Labels >= 0, NaN where unobserved.
+        qid : array-like of shape (n,), optional
+            Query ids; one list of all rows by default.
+        others : mapping of label to ranker or ParetoFront, or a sequence or one of them
+            Rivals: fitted rankers, profiled here at their own trade-offs, or fronts.
+        weights : array-like of shape (k, m), optional
+            Trade-offs to profile `estimator` at; an even lattice of up to 66 by default.
+        metric : str or Metric, optional
+            By default that of the ranker.
+        at_least : mapping of objective to share, optional
+            Marks the trade-off that ``front.select(at_least=...)`` picks.
+        name : str, optional
+            What to call the ranker; its class by default.
+        **options
+            As `plot` takes them.
+
+        Returns
+        -------
+        ParetoFrontDisplay
+
+        Raises
+        ------
+        TypeError
+            If an estimator has no front.
+        """
+        front = _profiled(estimator, X, y, qid=qid, weights=weights, metric=metric, label=name)
+        rivals = [
+            _labelled(rival, label)
+            if _is_front(rival)
+            else _profiled(rival, X, y, qid=qid, metric=front.metric, label=label)
+            for label, rival in _by_label(others)
+        ]
+        selection = None if at_least is None else front.select(at_least)
+        return cls(front, others=rivals, selection=selection).plot(**options)
+
+    def plot(
+        self,
+        objectives: str | Sequence[str] | None = None,
+        ax: Axes | None = None,
+        *,
+        kind: str = "auto",
+        color_by: str | None = None,
+        width: float | str | None = None,
+        interval: float | None = None,
+    ) -> ParetoFrontDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        objectives : str or sequence of str, optional
+            What to draw; all objectives by default.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; several panels share its place. A figure of its own by default.
+        kind : {"auto", "strip", "plane", "pairs", "parallel"}, default "auto"
+            By default one objective is a strip, two are a plane, three every pair of them, and more
+            parallel coordinates: an axis for each objective and a line for each trade-off, rivals in panels
+            below on the same axes.
+        color_by : str, optional
+            The objective whose weight colours the trade-offs; the first one drawn by default.
+        width : float, "column" or "page", optional
+            Inches of the figure, or those of a paper's column or page.
+        interval : float, optional
+            Marks where the selection's values lie in this middle share of resamples of the queries; see
+            `Selection.interval`.
+
+        Returns
+        -------
+        ParetoFrontDisplay
+            Itself, with ``figure_`` and ``axes_``.
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib.
+        ValueError
+            If objectives are unknown, rivals measure something else, or the kind does not fit.
+        """
+        shown = list(self.front.names) if objectives is None else objectives
+        names = [shown] if isinstance(shown, str) else list(shown)
+        self._check(names, color_by)
+        how = _kind(kind, len(names))
+        if interval is not None and self.selection is None:
+            raise ValueError("interval is of a selection: pass selection=, or at_least= to from_estimator.")
+        with drawing():
+            from hyperrank.plots._draw_front import Picture, draw_pairs, draw_parallel, draw_plane, draw_strip
+        draw = {
+            "strip": draw_strip,
+            "plane": draw_plane,
+            "pairs": draw_pairs,
+            "parallel": draw_parallel,
+        }[how]
+        picture = Picture(
+            self.front, names, self.others, self.selection, color_by or names[0], width, interval
+        )
+        self.figure_, self.axes_ = draw(picture, ax)
+        return self
+
+    def _check(self, objectives: list[str], color_by: str | None) -> None:
+        front = self.front
+        known(objectives, front.points.columns, "objectives")
+        known([] if color_by is None else [color_by], front.points.columns, "color_by")
+        if not objectives or len(set(objectives)) < len(objectives):
+            raise ValueError(f"objectives must name at least one objective, each once; got {objectives}.")
+        _check_selection(self.selection, objectives)
+        for other in self.others:
+            known(objectives, other.points.columns, "objectives (for others)")
+            if other.metric != front.metric:
+                raise ValueError(f"others must share the metric {front.metric!r}; got {other.metric!r}.")
+
+
+def _check_selection(selection: Any, objectives: list[str]) -> None:
+    if selection is None:
+        return
+    if not isinstance(selection, Selection):
+        raise TypeError(
+            "selection must be what select, knee or nearest of the front gave; "
+            f"got a {type(selection).__name__}."
+        )
+    unknown = [name for name in objectives if name not in selection.values.index]
+    if unknown:
+        raise ValueError(
+            f"selection is of a front of {list(selection.values.index)} and knows no {unknown}: "
+            "pass one of the front that is drawn."
+        )
+
+
+def _kind(kind: str, n_objectives: int) -> str:
+    """The kind of picture, for so many objectives."""
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}.")
+    if kind == "auto":
+        return {1: "strip", 2: "plane", 3: "pairs"}.get(n_objectives, "parallel")
+    fits = {"strip": n_objectives == 1, "plane": n_objectives == 2}.get(kind, n_objectives >= 2)
+    if not fits:
+        wanted = {"strip": "one objective", "plane": "two objectives"}.get(kind, "two objectives or more")
+        raise ValueError(f"kind={kind!r} draws {wanted}, not {n_objectives}: pass objectives=[...].")
+    return kind
+
+
+def _by_label(others: Any) -> list[tuple[str | None, Any]]:
+    """Rivals with the labels that were given for them."""
+    if isinstance(others, Mapping):
+        return [(str(label), rival) for label, rival in others.items()]
+    if _is_front(others) or hasattr(others, "predict"):
+        return [(None, others)]
+    return [(None, rival) for rival in others]
+
+
+def _is_front(rival: Any) -> bool:
+    return hasattr(rival, "points") and hasattr(rival, "non_dominated")
+
+
+def _labelled(front: ParetoFront, label: str | None) -> ParetoFront:
+    """A front under another label."""
+    if not _is_front(front):
+        raise TypeError(f"others must be fronts here; got a {type(front).__name__}.")
+    if label is None:
+        return front
+    renamed = copy.copy(front)
+    renamed.label = label
+    return renamed
+
+
+def _profiled(estimator: Any, X: Any, y: Any, **options: Any) -> ParetoFront:
+    if not hasattr(estimator, "pareto_front"):
+        raise TypeError(
+            f"a {type(estimator).__name__} has no front: pass a ranker with pareto_front, or a ParetoFront."
+        )
+    front: ParetoFront = estimator.pareto_front(X, y, **options)
+    return front
+
+
+class TrainingDisplay(Display):
+    """Loss by epoch, the validation front's hypervolume with the epoch that was kept, and what a trial tried.
+
+    `from_estimator` makes and draws it; so does ``ranker.plot_training()``. Drawing needs
+    ``pip install hyperrank[plot]``.
+
+    Parameters
+    ----------
+    history : sequence of mapping
+        For each epoch ``epoch`` and ``loss``, and ``score`` where the validation front was looked at.
+    best_epoch : int, optional
+        The epoch whose parameters were kept.
+    tried : sequence of mapping, optional
+        What a trial before the fit tried: ``dropout``, ``epochs``, ``pull``, ``utility``.
+    chosen : tuple of two floats, optional
+        Dropout and pull that the trial chose.
+    name : str, optional
+        A title.
+
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure
+        What `plot` drew; not registered with pyplot unless `ax` was.
+    axes_ : list of matplotlib.axes.Axes
+        The panels: loss; hypervolume, with validation; the trial, if wanted.
+    ax_ : matplotlib.axes.Axes
+        The first of them.
+
+    Examples
+    --------
+    >>> from hyperrank import HyperDPORanker, TrainingDisplay, datasets
+    >>> data = datasets.make_multilabel_ranking(n_queries=60, n_objectives=2, random_state=0)
+    >>> ranker = HyperDPORanker(max_epochs=3, random_state=0).fit(data.X, data.Y, qid=data.qid)
+    >>> display = TrainingDisplay.from_estimator(ranker)
+    >>> len(display.history), display.ax_.get_ylabel()
+    (3, 'loss')
+    """
+
+    def __init__(
+        self,
+        history: Sequence[Mapping[str, float]],
+        *,
+        best_epoch: int | None = None,
+        tried: Sequence[Mapping[str, float]] = (),
+        chosen: tuple[float, float] | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.history = list(history)
+        self.best_epoch = best_epoch
+        self.tried = list(tried)
+        self.chosen = chosen
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        ax: Axes | None = None,
+        trial: bool = False,
+        width: float | str | None = None,
+        name: str | None = None,
+    ) -> TrainingDisplay:
+        """Draw how a fitted ranker was trained.
+
+        Parameters
+        ----------
+        estimator : ranker
+            Fitted, with ``history_``: networks have one, boosters do not.
+        ax, trial, width
+            As `plot` takes them.
+        name : str, optional
+            A title; none by default.
+
+        Returns
+        -------
+        TrainingDisplay
+
+        Raises
+        ------
+        NotFittedError
+            Before fit.
+        TypeError
+            If the ranker keeps no history.
+        """
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(estimator)
+        history = getattr(estimator, "history_", None)
+        if not history:
+            raise TypeError(
+                f"a {type(estimator).__name__} keeps no history of its training; HyperDPORanker does."
+            )
+        found = getattr(estimator, "trial_", None)
+        return cls(
+            history,
+            best_epoch=getattr(estimator, "best_epoch_", None),
+            tried=() if found is None else found.tried,
+            chosen=None if found is None else (found.dropout, found.pull),
+            name=name,
+        ).plot(ax, trial=trial, width=width)
+
+    def plot(
+        self, ax: Axes | None = None, *, trial: bool = False, width: float | str | None = None
+    ) -> TrainingDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Whose place to draw in; a figure of its own by default.
+        trial : bool, default False
+            Whether to draw what the trial tried too: the utility that each length of training reached on
+            held-out queries, by how hard the objectives pull away from the reference.
+        width : float, "column" or "page", optional
+            Inches of the figure, or those of a paper's column or page.
+
+        Returns
+        -------
+        TrainingDisplay
+            Itself, with ``figure_`` and ``axes_``.
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib.
+        ValueError
+            If a trial is wanted and there was none.
+        """
+        if trial and not self.tried:
+            raise ValueError("there was no trial to draw: fit has one with 100 queries or more.")
+        with drawing():
+            from hyperrank.plots._draw_training import draw_training
+        self.figure_, self.axes_ = draw_training(self, ax, trial=trial, width=width)
+        return self

@@ -1,0 +1,144 @@
+"""The rival that the literature trains: one unconditioned network per trade-off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from hyperrank.rankers.baselines._networks import NetworkGridRanker, NetworkTrainer
+from hyperrank.rankers.baselines._weight_grid import weight_grid
+
+__all__ = ["LinearScalarizationRanker"]
+
+
+class LinearScalarizationRanker(NetworkGridRanker):
+    r"""One network per weight vector w, each trained on :math:`\sum_j w_j L_j` for that w alone.
+
+    Everything but the conditioning is as in `HyperDPORanker`: the same trunk, transforms, loss, optimiser,
+    epochs and batches for each network, and the same reference, which is fitted once for all of them. It
+    knows the trade-offs it was trained at; what it makes of others `off_grid` says.
+
+    Parameters
+    ----------
+    weights : int or array-like of shape (k, m), default 21
+        The trade-offs to train at; a number makes an even lattice of up to as many, and at least the corners.
+    reference : None, "booster_pairs", "boosters", "lightgbm", "scores" or model, default "booster_pairs"
+        The ranker to start from, as in `HyperDPORanker`; None is linear scalarisation as in the literature.
+    off_grid : {"refuse", "nearest", "interpolate"}, default "refuse"
+        What is made of weights that are not held. ``"refuse"``: an error that names the nearest held.
+        ``"nearest"``: the scores of the nearest held. ``"interpolate"``: the rewards of the nearest held of
+        which they are a convex combination, mixed like that, over the reference at the very weights; beyond
+        all held an error. Rewards are log-odds, and all on one scale.
+    reference_objective, objectives, loss, gain, top_k, ties, beta, hidden, dropout, feature_transform
+        As in `HyperDPORanker`.
+    query_standardize, booster_params, normalize_objectives, max_epochs, batch_docs, learning_rate
+        As in `HyperDPORanker`.
+    weight_decay, average_decay, validation_fraction, patience, metric, device, n_jobs, random_state
+        As in `HyperDPORanker`.
+    early_stopping : bool or "auto", default "auto"
+        As there, but each network is stopped by the mean of the metric under its own weights.
+    verbose : int, default 0
+        1 shows a progress bar over the networks, 2 another for each.
+
+    Attributes
+    ----------
+    objectives_ : tuple of str
+        Names of the objectives.
+    weights_ : ndarray of shape (k, m)
+        The trade-offs held.
+    reference_ : hyperrank.reference.Reference
+        The reference ranker, ready to score.
+    pull_ : float
+        What rewards are multiplied by in scores: the reference's deviation over beta.
+    models_ : list of hyperrank.rankers.dpo.reward_model.RewardModel
+        Transforms and network of each trade-off.
+    histories_ : list of list of dict
+        Loss, seconds and validation score by epoch, of each network.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str
+        Their names, where `X` was a frame.
+
+    Examples
+    --------
+    >>> from hyperrank import LinearScalarizationRanker, datasets
+    >>> data = datasets.make_multilabel_ranking(n_queries=60, n_objectives=2, random_state=0)
+    >>> ranker = LinearScalarizationRanker(weights=3, objectives=data.names, max_epochs=3, random_state=0)
+    >>> ranker = ranker.fit(data.X, data.Y, qid=data.qid)
+    >>> ranker.predict(data.X, weights=[[1, 0], [0.5, 0.5]]).shape == (len(data.X), 2)
+    True
+    """
+
+    def __init__(
+        self,
+        weights: int | ArrayLike = 21,
+        reference: Any = "booster_pairs",
+        *,
+        off_grid: str = "refuse",
+        reference_objective: int | str = 0,
+        objectives: Sequence[str] | None = None,
+        loss: str = "listnet",
+        gain: str = "exp2",
+        top_k: int | None = None,
+        ties: str = "random",
+        beta: float | str = "auto",
+        hidden: Sequence[int] = (128, 128),
+        dropout: float | str = "auto",
+        feature_transform: str = "quantile",
+        query_standardize: bool | str = "auto",
+        booster_params: Mapping[str, Any] | str | None = None,
+        normalize_objectives: bool = True,
+        max_epochs: int | str = "auto",
+        batch_docs: int | str = "auto",
+        learning_rate: float | str = "auto",
+        weight_decay: float = 1e-2,
+        average_decay: float = 0.99,
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.1,
+        patience: int = 5,
+        metric: str = "ndcg@10",
+        device: str = "auto",
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.weights = weights
+        self.reference = reference
+        self.off_grid = off_grid
+        self.reference_objective = reference_objective
+        self.objectives = objectives
+        self.loss = loss
+        self.gain = gain
+        self.top_k = top_k
+        self.ties = ties
+        self.beta = beta
+        self.hidden = hidden
+        self.dropout = dropout
+        self.feature_transform = feature_transform
+        self.query_standardize = query_standardize
+        self.booster_params = booster_params
+        self.normalize_objectives = normalize_objectives
+        self.max_epochs = max_epochs
+        self.batch_docs = batch_docs
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.average_decay = average_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.metric = metric
+        self.device = device
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _train(self, trainer: NetworkTrainer) -> dict[str, Any]:
+        grid = weight_grid(self.weights, trainer.data.names)
+        trained = [trainer.train(mix) for mix in trainer.shown(grid)]
+        return {
+            "weights_": grid,
+            "models_": [model for model, _ in trained],
+            "histories_": [result.history for _, result in trained],
+        }

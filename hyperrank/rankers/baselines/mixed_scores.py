@@ -1,0 +1,164 @@
+"""The rival that most would build: one booster per objective, scores mixed at serving time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+
+from hyperrank.boosters.search import BoosterSearch, is_search, search_mixed_scores
+from hyperrank.metrics import parse_metric
+from hyperrank.rankers.base import BaseRanker
+from hyperrank.rankers.inputs import GroupedFeatures, read_labelled, read_list_weight, resolve_objective
+from hyperrank.reference import Reference, fit_models, fit_reference
+from hyperrank.weights import MixedRows, mixed_by_row
+
+__all__ = ["MixedScoresRanker"]
+
+
+class MixedScoresRanker(BaseRanker):
+    r"""One ranker per objective, their standardised scores mixed by the weights at predict.
+
+    .. math:: s(x, w) = \sum_j w_j \, s_j(x) / \sigma_j
+
+    with :math:`\sigma_j` the deviation of objective j's scores from their list's mean on the training data.
+    Cheap and strong, and what `HyperDPORanker` starts from with ``reference="boosters"``.
+
+    Parameters
+    ----------
+    estimator : estimator, optional
+        What is cloned and fitted to each objective: anything with ``fit`` and ``predict``, given queries as
+        ``qid``, ``group_id`` or ``group`` if it takes them. By default LightGBM's lambdarank.
+    reference_objective : int or str, default 0
+        The objective whose booster is the ranker that constraints of a front are relative to.
+    objectives : sequence of str, optional
+        Names of the objectives; by default those of the columns of `y`, or objective_0, objective_1, ...
+    booster_params : mapping or "search", optional
+        Native LightGBM parameters, on top of `hyperrank.boosters.BOOSTER_PARAMS`. ``"search"`` compares a
+        few, and their rounds, by the hypervolume of the front in a cross-validation over the queries.
+    metric : str, default "ndcg@10"
+        What fronts and scores are measured in.
+    n_jobs : int, optional
+        Boosters grown at a time; all cores by default.
+    random_state : int, RandomState or None, default None
+        Makes fit repeatable. With the same one, `HyperDPORanker` starts from these very boosters if it
+        trains on the same lists.
+
+    Attributes
+    ----------
+    objectives_ : tuple of str
+        Names of the objectives.
+    reference_ : hyperrank.reference.BoosterReference or hyperrank.reference.MixedModelsReference
+        The rankers and the scales of their scores.
+    booster_search_ : hyperrank.boosters.search.BoosterSearch
+        What ``booster_params="search"`` found.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str
+        Their names, where `X` was a frame.
+
+    Examples
+    --------
+    >>> from hyperrank import MixedScoresRanker, datasets
+    >>> data = datasets.make_multilabel_ranking(n_queries=60, n_objectives=2, random_state=0)
+    >>> ranker = MixedScoresRanker(objectives=data.names, random_state=0).fit(data.X, data.Y, qid=data.qid)
+    >>> ranker.predict(data.X, weights=[[1, 0], [0.5, 0.5]]).shape == (len(data.X), 2)
+    True
+    """
+
+    booster_search_: BoosterSearch
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        reference_objective: int | str = 0,
+        objectives: Sequence[str] | None = None,
+        booster_params: Mapping[str, Any] | str | None = None,
+        metric: str = "ndcg@10",
+        n_jobs: int | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.estimator = estimator
+        self.reference_objective = reference_objective
+        self.objectives = objectives
+        self.booster_params = booster_params
+        self.metric = metric
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(
+        self, X: Any, y: Any, *, qid: ArrayLike | None = None, query_weight: ArrayLike | None = None
+    ) -> MixedScoresRanker:
+        """Fit one ranker per objective.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or frame of shape (n, d)
+            Features, NaN where missing; a frame may carry the query ids in a column ``qid``.
+        y : array-like or frame of shape (n,) or (n, m)
+            Labels >= 0, more is better; NaN where unobserved.
+        qid : array-like of shape (n,), optional
+            Query ids of any kind, in any order; one list of all rows by default.
+        query_weight : array-like of shape (n,), optional
+            How much the query of each row counts in training; the same for all rows of a query.
+
+        Returns
+        -------
+        MixedScoresRanker
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If data or options are not as described; always before any training starts.
+        """
+        data = read_labelled(self, X, y, qid, reset=True, objectives=self.objectives)
+        metric = parse_metric(self.metric)
+        main = resolve_objective(self.reference_objective, data.names)
+        list_weight = read_list_weight(query_weight, data.lists)
+        if self.estimator is not None:
+            self._check_estimator(list_weight)
+            self.reference_: Reference = fit_models(
+                self.estimator, data.X, data.Y, data.lists, frame=data.frame, main=main
+            )
+            self.objectives_ = data.names
+            return self
+        params: Any = self.booster_params
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        options: dict[str, Any] = {"seed": seed, "list_weight": list_weight, "n_jobs": self.n_jobs}
+        if is_search(params):
+            self.booster_search_ = search_mixed_scores(
+                np.asarray(data.X), data.Y, data.lists, metric=metric, **options
+            )
+            params = self.booster_search_.params
+        self.reference_ = fit_reference(
+            "boosters", data.X, data.Y, data.lists, frame=data.frame, main=main, params=params, **options
+        )
+        self.objectives_ = data.names
+        return self
+
+    def _check_estimator(self, list_weight: Any) -> None:
+        if not hasattr(self.estimator, "fit") or not hasattr(self.estimator, "predict"):
+            raise ValueError(
+                f"estimator must have fit and predict, or be None; got {type(self.estimator).__name__}."
+            )
+        if self.booster_params is not None or list_weight is not None:
+            raise ValueError("booster_params and query_weight are for boosters alone; estimator is given.")
+
+    @property
+    def _knows_lists(self) -> bool:
+        return self.reference_.knows_lists
+
+    def _scores(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        mixed = self.reference_.mix(data.parts(self.reference_), weights)
+        return np.broadcast_to(mixed, (len(data.X), len(weights)))
+
+    def _scores_by_row(self, data: GroupedFeatures, mixes: MixedRows) -> NDArray[np.float64]:
+        return mixed_by_row(data.parts(self.reference_), mixes)
+
+    def _reference_scores(self, data: GroupedFeatures) -> NDArray[np.float64]:
+        return self.reference_.own_scores(data.parts(self.reference_))

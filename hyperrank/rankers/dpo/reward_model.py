@@ -1,0 +1,431 @@
+"""All that turns raw features into rewards: booster inputs, transforms and network, scored in fixed tiles."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hyperrank.boosters import BoosterSet
+from hyperrank.files import storable
+from hyperrank.lists import QueryLists
+from hyperrank.memmap import FeatureRows, with_columns
+from hyperrank.networks import ConditionedScorer, ListTransformer
+from hyperrank.networks.feature_transforms import FeatureTransform
+from hyperrank.networks.query_normalization import standardize_within
+from hyperrank.weights import MixedRows
+
+__all__ = ["ListRewardModel", "RewardModel", "one_thread_each"]
+
+#: Rows that are scored at a time, always exactly this many. Matrix products of other sizes run other kernels,
+#: whose results differ in the last bits; in tiles a document's score depends on the document alone.
+#: A multiple of 24 and of 64: kernels take rows by panels, of 24 without AVX-512, and sums by vectors; what
+#: is left over goes another way. Of 256 rows the last of a panel rounded otherwise, in narrow or odd layers.
+TILE = 192
+#: Tiles from which on threads share them: each takes whole tiles.
+TILES_TO_SHARE = 8
+
+
+def in_tiles(function: Callable[[Tensor], Tensor], rows: Tensor, n_threads: int = 1) -> Tensor:
+    """Apply a row-wise function to tiles of equal size; call it within `one_thread_each`.
+
+    Parameters
+    ----------
+    function : callable
+        Rows of shape (TILE, d) to results of shape (TILE, ...).
+    rows : Tensor of shape (n, d)
+        On any device.
+    n_threads : int, default 1
+        Threads that share many tiles.
+
+    Returns
+    -------
+    Tensor of shape (n, ...)
+    """
+    starts = range(0, len(rows), TILE)
+    work = partial(_tile, function, rows)
+    if rows.device.type != "cpu" or len(starts) < TILES_TO_SHARE:
+        n_threads = 1
+    return torch.cat(shared(work, starts, n_threads))
+
+
+def shared(work: Callable[[Any], Any], items: Sequence[Any], n_threads: int) -> list[Any]:
+    """Work on items, by threads that take one operation at a time each."""
+    if n_threads == 1 or len(items) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        return list(pool.map(work, items))
+
+
+@contextmanager
+def one_thread_each() -> Iterator[int]:
+    """One thread per operation for a while; gives the number that torch had.
+
+    Several threads cut an operation at places that depend on their number, and round otherwise at the cuts.
+    They also wait for each other at each operation: on busy cores 9.3 s were measured against 0.6 s.
+    """
+    before = torch.get_num_threads()
+    if before > 1:
+        torch.set_num_threads(1)
+    try:
+        yield before
+    finally:
+        if before > 1:
+            torch.set_num_threads(before)
+
+
+@torch.no_grad()
+def _tile(function: Callable[[Tensor], Tensor], rows: Tensor, start: int) -> Tensor:
+    """Results of the tile that begins at a row; the last tile is filled up with zeros."""
+    tile = rows[start : start + TILE]
+    n = len(tile)
+    if n < TILE:
+        tile = torch.cat([tile, tile.new_zeros(TILE - n, tile.shape[1])])
+    return function(tile)[:n]
+
+
+#: Weights that a tile is scored under at a time: hidden layers of many more leave the cache. Under 231 a
+#: prediction at once took six times as long.
+WEIGHTS_AT_ONCE = 32
+#: Rows, about, that go from features to scores at a time: in the cache of a core, or enough to fill a GPU.
+CHUNK, CHUNK_ON_GPU = 20 * TILE, 128 * TILE
+#: Rows that a thread transforms at least.
+ROWS_TO_SHARE = 1 << 10
+#: Entries, about, that are transformed at a time: on the way they take several times their memory.
+ENTRIES_AT_ONCE = 1 << 21
+
+
+@storable
+class RewardModel:
+    """Rewards of documents under any weights.
+
+    Parameters
+    ----------
+    transform : FeatureTransform
+        Fitted on the features, booster inputs included.
+    network : ConditionedScorer
+        Trained on the transformed features.
+    device : torch.device
+        Where transform and network are.
+    boosters : BoosterSet or sequence of lightgbm.Booster, default ()
+        Their scores are appended to the features.
+    query_standardize : bool, default False
+        Whether the features standardised within their list are appended to the transformed ones.
+    """
+
+    #: What `network` is an instance of.
+    network_kind: type = ConditionedScorer
+    network: Any
+
+    def __init__(
+        self,
+        transform: FeatureTransform,
+        network: ConditionedScorer | ListTransformer,
+        device: torch.device,
+        *,
+        boosters: BoosterSet | Sequence[Any] = (),
+        query_standardize: bool = False,
+    ) -> None:
+        self.transform, self.network, self.device = transform, network, device
+        self.boosters = BoosterSet.of(boosters)
+        self.query_standardize = query_standardize
+
+    @property
+    def knows_lists(self) -> bool:
+        """Whether the score of a document depends on the others of its list."""
+        return self.query_standardize
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Plain arrays, numbers and text: what can be read without running anything, on any device."""
+        return {
+            "transform": {
+                "kind": self.transform.kind,
+                "has_missing": self.transform.has_missing.cpu().numpy(),
+                "tables": _as_arrays(self.transform.tables),
+            },
+            "network": {"options": self.network.options, "parameters": _as_arrays(self.network.state_dict())},
+            "device": self.device.type,
+            "boosters": list(self.boosters.texts),
+            "query_standardize": self.query_standardize,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        device = torch.device("cpu" if not torch.cuda.is_available() else state["device"])
+        fitted = state["transform"]
+        has_missing = torch.tensor(fitted["has_missing"])
+        transform = FeatureTransform(fitted["kind"], has_missing, _as_tensors(fitted["tables"]))
+        network = _network(
+            self.network_kind, state["network"]["options"], _as_tensors(state["network"]["parameters"])
+        )
+        self.__init__(  # type: ignore[misc]
+            transform.to(device),
+            network.to(device).eval(),
+            device,
+            boosters=BoosterSet(state["boosters"]),
+            query_standardize=state["query_standardize"],
+        )
+
+    def at(self, weights: NDArray[np.float64]) -> RewardModel:
+        """The plain model that this one is under weights of shape (m,); it takes weights of one objective."""
+        at = torch.from_numpy(weights).to(self.device)
+        return self.with_network(self.network.folded(at), self.boosters)
+
+    def copy(self, boosters: BoosterSet | Sequence[Any]) -> RewardModel:
+        """The same transform with a copy of the network, to be trained further."""
+        return self.with_network(copy.deepcopy(self.network), boosters)
+
+    def with_network(self, network: Any, boosters: BoosterSet | Sequence[Any]) -> RewardModel:
+        """The same transform with another network of the kind."""
+        return type(self)(
+            self.transform,
+            network,
+            self.device,
+            boosters=boosters,
+            query_standardize=self.query_standardize,
+        )
+
+    def inputs(self, X: FeatureRows) -> FeatureRows:
+        """Features with the boosters' scores beside them."""
+        if not self.boosters:
+            return X
+        return with_columns(X, self.boosters.scores(X))
+
+    def features(self, inputs: FeatureRows, lists: QueryLists) -> Tensor:
+        """What the network sees of grouped rows, on its device; made by parts, which saves memory."""
+        n_rows = max(1, ENTRIES_AT_ONCE // max(1, inputs.shape[1]))
+        with one_thread_each() as n_threads:
+            if n_threads > 1 and self.device.type == "cpu":
+                n_rows = min(n_rows, max(ROWS_TO_SHARE, -(-len(inputs) // n_threads)))
+            if len(inputs) <= n_rows or lists.n_lists == 1:
+                return self._features(inputs, lists)
+            width = self.transform.n_out * (2 if self.query_standardize else 1)
+            seen = torch.empty(len(inputs), width, device=self.device)
+
+            def work(run: tuple[slice, QueryLists]) -> None:
+                rows, part = run
+                seen[rows] = self._features(inputs[rows], part)
+
+            shared(work, list(lists.runs(n_rows)), n_threads if self.device.type == "cpu" else 1)
+        return seen
+
+    def _features(self, inputs: FeatureRows, lists: QueryLists) -> Tensor:
+        # A copy: the caller's rows may be read-only, which torch warns of.
+        rows = torch.tensor(np.asarray(inputs), device=self.device)
+        with torch.no_grad():
+            # Logarithms round otherwise at the end of a vector; the other transforms do not.
+            transformed = (
+                in_tiles(self.transform, rows) if self.transform.kind == "log" else self.transform(rows)
+            )
+            if not self.query_standardize:
+                return transformed.contiguous()  # products of another layout round otherwise
+            offsets = torch.from_numpy(lists.offsets).to(self.device)
+            return torch.cat([transformed, standardize_within(transformed, offsets)], dim=1)
+
+    def rewards(self, X: FeatureRows, lists: QueryLists, weights: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Rewards of grouped rows under k weights.
+
+        Parameters
+        ----------
+        X : ndarray or MappedRows of shape (n, d), float32
+            Features of grouped rows.
+        lists : QueryLists
+            The lists of the rows.
+        weights : ndarray of shape (k, m)
+            Weights on the simplex.
+
+        Returns
+        -------
+        ndarray of shape (n, k), float32
+        """
+        at = torch.from_numpy(weights).to(self.device, torch.float32)
+        out = np.empty((len(X), len(weights)), dtype=np.float32)
+
+        def score(seen: Tensor, part: QueryLists, _: slice, n_threads: int) -> Tensor:
+            return self.scores(seen, part, at, n_threads)
+
+        return self._by_chunks(score, X, lists, out)
+
+    def rewards_by_row(self, X: FeatureRows, lists: QueryLists, mixes: MixedRows) -> NDArray[np.float32]:
+        """Rewards of grouped rows, each under its own weights, shape (n,)."""
+
+        def score(seen: Tensor, part: QueryLists, rows: slice, n_threads: int) -> Tensor:
+            return self.scores_by_row(seen, part, MixedRows(mixes.mixes, mixes.index[rows]), n_threads)
+
+        return self._by_chunks(score, X, lists, np.empty(len(X), dtype=np.float32))
+
+    def _by_chunks(
+        self,
+        score: Callable[[Tensor, QueryLists, slice, int], Tensor],
+        X: FeatureRows,
+        lists: QueryLists,
+        out: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """Fill `out` with the scores of what the network sees, by threads that take a chunk of rows each."""
+
+        def work(bounds: tuple[int, int], n_threads: int = 1) -> None:
+            first, last = bounds
+            # Of millions of lists the few that the chunk is of.
+            begins, ends = np.searchsorted(lists.offsets, [first + 1, last])
+            own = lists.offsets[begins - 1 : ends + 1]
+            part = QueryLists.from_sizes(np.diff(np.clip(own, first, last)))
+            seen = self.features(self.inputs(X[first:last]), part)
+            out[first:last] = score(seen, part, slice(first, last), n_threads).cpu().numpy()
+
+        chunks = self._chunks(lists)
+        with one_thread_each() as n_threads:
+            if len(chunks) == 1:
+                work(chunks[0], n_threads)
+            else:
+                shared(work, chunks, n_threads if self.device.type == "cpu" else 1)
+        return out
+
+    def scores_by_row(
+        self, features: Tensor, lists: QueryLists, mixes: MixedRows, n_threads: int = 1
+    ) -> Tensor:
+        """Network scores of shape (n,), each row under its own weights, in tiles."""
+        distinct = mixes.distinct
+        moves = [move[:, None] for move in self._moves(torch.from_numpy(distinct.mixes))]
+        # The number of its weights goes with each row: in single precision exact for 16 million of them.
+        number = torch.from_numpy(distinct.index).to(self.device, torch.float32)
+
+        def score(tile: Tensor) -> Tensor:
+            return self.network.moved(tile[:, :-1].contiguous(), tuple(moves), tile[:, -1].long())[:, 0]
+
+        return in_tiles(score, torch.cat([features, number[:, None]], dim=1), n_threads)
+
+    def scores(self, features: Tensor, lists: QueryLists, weights: Tensor, n_threads: int = 1) -> Tensor:
+        """Network scores of shape (n, k) for what the network sees, in tiles."""
+        pieces = [move[None].split(WEIGHTS_AT_ONCE, dim=1) for move in self._moves(weights)]
+        parts = list(zip(*pieces, strict=True))
+
+        def score(tile: Tensor) -> Tensor:
+            return torch.cat([self.network.moved(tile, part) for part in parts], dim=1)
+
+        return in_tiles(score, features, n_threads)
+
+    def _moves(self, weights: Tensor) -> tuple[Tensor, ...]:
+        """What weights of shape (k, m) do to the network, in tiles too: the same bits for one as for many."""
+        at = weights.to(self.device, torch.float32)
+        if self.network.training:
+            self.network.eval()
+        if self.network.conditioning == "none":
+            return self.network.moves(at)
+        with torch.no_grad():
+            widths = [move.shape[-1] for move in self.network.moves(at[:1])]
+        together = in_tiles(lambda tile: torch.cat(self.network.moves(tile), dim=1), at)
+        return together.split(widths, dim=1)
+
+    def _chunks(self, lists: QueryLists) -> list[tuple[int, int]]:
+        """Bounds of chunks; they keep lists whole where the features of a row depend on its list."""
+        n_rows = CHUNK if self.device.type == "cpu" else CHUNK_ON_GPU
+        if not self.knows_lists:
+            bounds = np.arange(0, lists.n_rows, n_rows)
+        else:
+            chunk_of_list = lists.offsets[:-1] // n_rows
+            bounds = lists.offsets[:-1][np.unique(chunk_of_list, return_index=True)[1]]
+        ends = np.append(bounds[1:], lists.n_rows)
+        return list(zip(bounds.tolist(), ends.tolist(), strict=True))
+
+
+def _network(kind: Any, options: Mapping[str, Any], parameters: dict[str, Tensor]) -> Any:
+    """A network of given parameters; options that do not fit them take no memory before they are refused."""
+    if len(options["hidden"]) > len(parameters):
+        raise ValueError(f"{len(parameters)} parameters are too few for {len(options['hidden'])} layers.")
+    with torch.device("meta"):
+        network = kind(**options)
+    network.load_state_dict(parameters, assign=True)
+    return network
+
+
+def _as_arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
+    return {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+
+
+def _as_tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
+    # A copy, since arrays that joblib maps from a file must not be written to.
+    return {name: torch.tensor(array) for name, array in arrays.items()}
+
+
+#: Rows, about, that are scored at a time where weights differ within a list.
+ROWS_AT_ONCE = 8192
+
+
+@storable
+class ListRewardModel(RewardModel):
+    """Rewards of documents under any weights, each list seen as a whole.
+
+    Parameters and attributes are those of `RewardModel`, with a `ListTransformer` for a network. Where each
+    document is a list of its own, scores are the same to the bit in any company; elsewhere up to rounding.
+    """
+
+    network_kind = ListTransformer
+    network: ListTransformer
+
+    @property
+    def knows_lists(self) -> bool:
+        """Whether the score of a document depends on the others of its list."""
+        return self.query_standardize or not self.network.alone
+
+    def scores(self, features: Tensor, lists: QueryLists, weights: Tensor, n_threads: int = 1) -> Tensor:
+        """Network scores of shape (n, k) for what the network sees, one trade-off after the other."""
+        self.network.eval()
+        at = weights.to(self.device, torch.float32)
+        if self.network.alone:
+            under = (partial(self.network, weights=w[None]) for w in at)
+            return torch.cat([in_tiles(function, features, n_threads) for function in under], dim=1)
+        index = torch.from_numpy(lists.index).to(self.device)
+        with torch.no_grad():
+            return torch.cat([self.network(features, w[None], index) for w in at], dim=1)
+
+    def scores_by_row(
+        self, features: Tensor, lists: QueryLists, mixes: MixedRows, n_threads: int = 1
+    ) -> Tensor:
+        """Network scores of shape (n,), each row under its own weights."""
+        self.network.eval()
+        if self.network.alone:
+            return self._alone_by_row(features, mixes, n_threads)
+        out = features.new_empty(len(features))
+        distinct = mixes.distinct
+        for rows, of_list, own, numbers in _asked(lists, distinct.index):
+            weights = torch.from_numpy(distinct.mixes[numbers]).to(self.device, torch.float32)
+            index = torch.from_numpy(of_list).to(self.device)
+            with torch.no_grad():
+                scores = self.network(features[torch.from_numpy(rows)], weights[:, None], index)[:, 0]
+            out[torch.from_numpy(rows[own])] = scores[torch.from_numpy(own)]
+        return out
+
+    def _alone_by_row(self, features: Tensor, mixes: MixedRows, n_threads: int) -> Tensor:
+        weights = torch.from_numpy(mixes.by_row).to(self.device, torch.float32)
+        d = features.shape[1]
+
+        def score(tile: Tensor) -> Tensor:
+            each = torch.arange(len(tile), device=tile.device)
+            return self.network(tile[:, :d].contiguous(), tile[:, None, d:], each)[:, 0]
+
+        return in_tiles(score, torch.cat([features, weights], dim=1), n_threads)
+
+
+def _asked(
+    lists: QueryLists, mix_of_row: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]]:
+    """Lists with the weights that some of their rows have, a bounded number of rows at a time.
+
+    Yields the rows, the number of each row's list among these, whether its score is asked for (since the
+    weights are its own), and for each of the lists the number of its weights.
+    """
+    n_mixes = int(mix_of_row.max(initial=0)) + 1
+    pairs = np.unique(lists.index * n_mixes + mix_of_row)
+    which, numbers = pairs // n_mixes, pairs % n_mixes
+    ends = np.cumsum(lists.sizes[which])
+    for part in np.split(np.arange(len(pairs)), np.flatnonzero(np.diff(ends // ROWS_AT_ONCE)) + 1):
+        rows, some = lists.take(which[part])
+        own = mix_of_row[rows] == numbers[part][some.index]
+        yield rows, some.index, own, numbers[part]

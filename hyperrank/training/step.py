@@ -1,0 +1,262 @@
+"""Optimiser steps on whole lists, smaller ones where memory does not reach."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hyperrank.losses import ListLoss, margin_reward, tempered_loss, weighted_loss
+from hyperrank.training.data import Batch, ListTensors
+from hyperrank.training.distributed import ShareOfLists, current
+
+__all__ = ["Steps", "TrainingSettings", "warmup_cosine"]
+
+
+def warmup_cosine(step: int, n_steps: int, *, warmup: float = 0.05, floor: float = 0.01) -> float:
+    """Factor on the peak learning rate at a step.
+
+    Parameters
+    ----------
+    step : int
+        Steps taken so far.
+    n_steps : int
+        Steps of the whole run.
+    warmup : float, default 0.05
+        Share of the run in which the factor rises from 0 to 1.
+    floor : float, default 0.01
+        The factor at the end.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> [round(warmup_cosine(step, 100), 2) for step in (0, 4, 5, 52, 100)]
+    [0.2, 1.0, 1.0, 0.51, 0.01]
+    """
+    rising = max(1, round(warmup * n_steps))
+    if step < rising:
+        return (step + 1) / rising
+    progress = min(1.0, (step - rising) / max(1, n_steps - rising))
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """What the loop needs to know besides network, data and loss.
+
+    Attributes
+    ----------
+    max_epochs : int
+        Passes over the data at most; the learning rate decays over as many.
+    batch_docs : int
+        Documents per batch, about; lists stay whole.
+    learning_rate, weight_decay : float
+        Of AdamW, at the peak of the schedule.
+    max_norm : float
+        Gradients longer than this are shortened to it.
+    average_decay : float
+        Decay per step of the running average of the parameters, which is what is evaluated and kept;
+        0 keeps the last parameters themselves.
+    n_draws : int
+        Weights drawn per list and step.
+    alpha : float
+        Concentration of the Dirichlet distribution they are drawn from.
+    patience : int or None
+        Evaluations without improvement after which training stops; None never stops.
+    eval_every : int
+        Epochs between evaluations.
+    """
+
+    max_epochs: int = 100
+    batch_docs: int = 1024
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    max_norm: float = 1.0
+    average_decay: float = 0.0
+    n_draws: int = 4
+    alpha: float = 1.0
+    patience: int | None = 10
+    eval_every: int = 1
+
+
+#: Steps in a row whose loss may be NaN or infinite before training gives up.
+MAX_BAD_STEPS = 10
+#: What torch says on a CPU without memory, in a plain RuntimeError.
+NO_MEMORY = ("can't allocate memory", "not enough memory")
+
+
+class Steps:
+    """Forward, backward, clipping, schedule; in several processes on shares of the same lists.
+
+    Parameters
+    ----------
+    network : Module
+    data : ListTensors or ShareOfLists
+    loss : callable
+    settings : TrainingSettings
+    scale : Tensor of shape (m,) or None
+        What each objective's loss is divided by.
+    draw : callable
+        ``n -> weights of shape (n, m)``.
+    rng : numpy.random.Generator
+        Draws temperatures.
+    n_steps : int
+        Steps of the whole run, over which the learning rate decays.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        data: ListTensors | ShareOfLists,
+        loss: ListLoss,
+        settings: TrainingSettings,
+        *,
+        scale: Tensor | None,
+        draw: Callable[[int], NDArray[np.float64]],
+        rng: np.random.Generator,
+        n_steps: int,
+    ) -> None:
+        self.network, self.data, self.loss, self.settings = network, data, loss, settings
+        self.scale, self.draw, self.rng, self.n_steps = scale, draw, rng, n_steps
+        self.processes = current()
+        self.forward = self.processes.wrapped(network)
+        # The gradient of a constant is rounding, which the optimiser would make whole steps of.
+        held = getattr(network, "constants", ())
+        self.optimiser = torch.optim.AdamW(
+            [parameter for name, parameter in network.named_parameters() if name not in held],
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+        )
+        #: Documents that memory is known not to reach for in one step.
+        self.too_many = np.inf
+        self.taken = 0
+        self.bad = 0
+        self.skipped = 0
+
+    def over(self, which: NDArray[np.int64]) -> list[Tensor]:
+        """Take a step on the lists numbered `which`, or several on parts of them; gives their losses."""
+        losses, left = [], [which]
+        while left:
+            part = left.pop()
+            n_documents = int(self.data.lists.sizes[part].sum())
+            if n_documents >= self.too_many and len(part) > 1:
+                left += [part[len(part) // 2 :], part[: len(part) // 2]]
+                continue
+            try:
+                losses.append(self._step(part))
+                continue
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+            # Outside of the handler, which keeps all tensors of the failed step alive.
+            self._make_room(n_documents, len(part))
+            left.append(part)
+        return losses
+
+    def _make_room(self, n_documents: int, n_lists: int) -> None:
+        """After a step that memory did not reach for: smaller ones from now on, if that is possible."""
+        self.network.zero_grad(set_to_none=True)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if n_lists == 1:
+            raise MemoryError(
+                f"memory does not reach for a step on one list of {n_documents:,} documents: "
+                "lower n_draws or hidden, or split the list."
+            )
+        if self.too_many == np.inf:
+            warnings.warn(
+                f"memory does not reach for {n_documents:,} documents in a step: from now on each is made of "
+                "fewer. Set batch_docs lower to choose yourself.",
+                UserWarning,
+                stacklevel=2,
+            )
+        self.too_many = n_documents // 2 + 1
+
+    def _step(self, which: NDArray[np.int64]) -> Tensor:
+        """One step; its loss, detached."""
+        drawn = self.draw(len(which) * self.settings.n_draws)
+        weights = drawn.reshape(len(which), self.settings.n_draws, -1)
+        anchor = self.data.anchor
+        temperatures = None if anchor is None else anchor.draw(weights.shape[:2], self.rng)
+
+        def forward() -> tuple[Batch, Tensor]:
+            batch = self.data.batch(which)
+            own = slice(None) if batch.places is None else batch.places
+            at = None if temperatures is None else torch.from_numpy(temperatures[own]).to(batch.features)
+            return batch, self._loss(batch, torch.from_numpy(weights[own]).to(batch.features), at)
+
+        return self._take(*self.processes.agreed(forward, spares=_is_out_of_memory))
+
+    def _take(self, batch: Batch, value: Tensor) -> Tensor:
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.settings.learning_rate * warmup_cosine(self.taken, self.n_steps)
+        # Of all parameters: constants get a gradient too, and none that is NaN may stay.
+        self.network.zero_grad(set_to_none=True)
+        with self.processes.exchanging():
+            (value * batch.share).backward()
+        self.taken += 1
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.max_norm)
+        if torch.isfinite(norm):
+            self.optimiser.step()
+            self.bad = 0
+        else:
+            self._skip()
+        value = value.detach()
+        return value if batch.places is None else torch.stack([value, torch.ones_like(value)]) * batch.share
+
+    def mean_loss(self, losses: list[Tensor]) -> float:
+        """Mean over steps of what `over` gave, those of all processes taken together; NaN left out."""
+        found = torch.stack(losses)
+        if found.ndim == 2:
+            value, share = torch.from_numpy(self.processes.sum(found.double().cpu().numpy())).T
+            found = value / share.clamp_min(torch.finfo(share.dtype).tiny)
+        return float(found.nanmean())
+
+    def _loss(self, batch: Batch, weights: Tensor, temperatures: Tensor | None) -> Tensor:
+        shared: dict[str, Any] = {"scale": self.scale, "query_weight": batch.query_weight}
+        beside = weights
+        if batch.anchor is not None and temperatures is not None:
+            beside = batch.anchor.beside(weights, temperatures)
+        rewards = self.forward(batch.features, beside, batch.index)
+        if batch.places is not None and not len(batch.places):
+            return rewards.sum()  # another process has the batch's lists
+        if batch.anchor is not None and temperatures is not None:
+            held = batch.anchor.held(weights, temperatures, batch.index)
+            return tempered_loss(rewards, held, batch.offsets, weights, prepared=batch.prepared, **shared)
+        if batch.margin is not None:
+            rewards = margin_reward(rewards, batch.margin.values, batch.margin.weight)
+        return weighted_loss(
+            rewards,
+            batch.labels,
+            batch.offsets,
+            weights,
+            loss=self.loss,
+            prepared=batch.prepared,
+            **shared,
+        )
+
+    def _skip(self) -> None:
+        """Leave out a step whose gradient is not finite; give up when that does not pass."""
+        self.bad += 1
+        self.skipped += 1
+        if self.bad >= MAX_BAD_STEPS:
+            raise FloatingPointError(
+                f"the loss was NaN or infinite in {self.bad} steps in a row, at step {self.taken}: "
+                "lower learning_rate, or look for extreme labels or features."
+            )
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return any(words in str(error) for words in NO_MEMORY)
