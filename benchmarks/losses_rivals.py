@@ -13,8 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.peers_data import GRADE_SHARES, mslr_like_sizes, padded, peer
-from hyperrank.losses import listnet, plackett_luce, prepare, target_distribution, weighted_loss
-from hyperrank.losses import pairwise as pairwise_logistic
+from hyperrank.losses import (
+    listnet,
+    pairwise_logistic,
+    plackett_luce,
+    prepare,
+    target_distribution,
+    weighted_loss,
+)
 
 __all__ = ["MAKERS", "Data", "Rival", "make_data"]
 

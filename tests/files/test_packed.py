@@ -6,8 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from hyperrank.files import model_file as packed
-from hyperrank.files import unpacked
+from hyperrank.files import packed, unpacked
 from hyperrank.files.codec import NotPlainError
 
 

@@ -8,9 +8,7 @@ from itertools import permutations
 import torch
 from torch import Tensor
 
-from hyperrank.losses import approx_ndcg, listnet, plackett_luce
-from hyperrank.losses import pairwise as lambda_loss
-from hyperrank.losses import pairwise as pairwise_logistic
+from hyperrank.losses import approx_ndcg, lambda_loss, listnet, pairwise_logistic, plackett_luce
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "listnet": listnet,

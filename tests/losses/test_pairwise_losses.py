@@ -19,10 +19,8 @@ from loss_oracles import (
 )
 from torch import Tensor
 
-from hyperrank.losses import approx_ndcg
-from hyperrank.losses import pairwise as lambda_loss
+from hyperrank.losses import approx_ndcg, lambda_loss, pairwise_logistic
 from hyperrank.losses import pairwise as pairs
-from hyperrank.losses import pairwise as pairwise_logistic
 
 PLAIN: dict[str, tuple[Any, Any]] = {
     "logistic": (pairwise_logistic, logistic_loss),

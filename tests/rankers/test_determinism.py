@@ -26,8 +26,8 @@ from hyperrank import (
 )
 from hyperrank.networks import ConditionedScorer
 from hyperrank.networks.feature_transforms import FeatureTransform
+from hyperrank.rankers.dpo import reward_model
 from hyperrank.rankers.dpo import reward_model as tiles
-from hyperrank.rankers.dpo.base import reward_model
 from hyperrank.weights import MixedRows
 
 BOOSTERS = {"num_boost_round": 5, "num_leaves": 5, "min_data_in_leaf": 3}

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from hyperrank import HyperDPORanker, datasets
 from hyperrank import memmap as rows
 from hyperrank.rankers.dpo import base as dpo
+from hyperrank.rankers.dpo import data as fit_data
 from hyperrank.training import ListTensors
 
 FEW_TREES = {"num_boost_round": 5, "num_leaves": 5, "min_data_in_leaf": 5}
@@ -140,13 +141,13 @@ def test_what_is_wrong_is_said_as_of_arrays(store, stays, tmp_path):
 
 def test_boosters_of_very_many_rows_are_grown_on_some(store, monkeypatch):
     seen = []
-    inner = dpo.fit_reference
+    inner = fit_data.fit_reference
 
     def noted(wanted, X, *args, **options):
         seen.append(len(X))
         return inner(wanted, X, *args, **options)
 
-    monkeypatch.setattr(dpo, "fit_reference", noted)
+    monkeypatch.setattr(fit_data, "fit_reference", noted)
     monkeypatch.setattr(dpo, "REFERENCE_ROWS", 500)
     monkeypatch.setattr(dpo, "DEVIATION_ROWS", 300)
     Y = np.array(store.Y)
@@ -164,10 +165,10 @@ import sys
 import numpy as np
 from benchmarks.machine import current_memory_bytes, peak_memory_bytes, reset_peak_memory
 from hyperrank import HyperDPORanker
-from hyperrank.memmap import rows
-from hyperrank.networks import transforms
-transforms.MAX_FIT_ROWS = 5_000
-rows.IN_MEMORY_BYTES = 1 << 20
+from hyperrank import memmap
+from hyperrank.networks import feature_transforms
+feature_transforms.MAX_FIT_ROWS = 5_000
+memmap.IN_MEMORY_BYTES = 1 << 20
 rng = np.random.default_rng(0)
 Y, qid = rng.integers(0, 5, (150_000, 2)), np.repeat(np.arange(3000), 50)
 ranker = HyperDPORanker(

@@ -243,7 +243,7 @@ def test_networks_stop_by_their_own_weights(small, unseen):
 @pytest.mark.parametrize("floor", [0, -0.1, 1.0, float("nan"), "low", None])
 def test_the_floor_is_checked_before_training(floor, small, monkeypatch):
     monkeypatch.setattr(
-        "hyperrank.rankers.dpo.fit_reference", lambda *_, **__: pytest.fail("training started")
+        "hyperrank.rankers.dpo.data.fit_reference", lambda *_, **__: pytest.fail("training started")
     )
     with pytest.raises(ValueError, match="min_main_weight must be a number above 0 and below 1"):
         fitted(small, min_main_weight=floor)

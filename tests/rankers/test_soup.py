@@ -194,7 +194,7 @@ def test_networks_stop_by_their_own_objective(small, unseen):
 @pytest.mark.parametrize("pretraining", [-0.1, 1.0, 2, float("nan"), "half", None])
 def test_pretraining_is_checked_before_training(pretraining, small, monkeypatch):
     monkeypatch.setattr(
-        "hyperrank.rankers.dpo.fit_reference", lambda *_, **__: pytest.fail("training started")
+        "hyperrank.rankers.dpo.data.fit_reference", lambda *_, **__: pytest.fail("training started")
     )
     with pytest.raises(ValueError, match="pretraining must be a number at least 0 and below 1"):
         fitted(small, pretraining=pretraining)

@@ -9,7 +9,7 @@ import pytest
 from hyperrank import HyperDPORanker, MixedScoresRanker, datasets
 from hyperrank.memmap import is_mapped
 from hyperrank.rankers import base as streamed
-from hyperrank.rankers.dpo.base import reward_model
+from hyperrank.rankers.dpo import reward_model
 from hyperrank.rankers.dpo.reward_model import RewardModel
 
 

@@ -8,7 +8,6 @@ from sklearn.base import clone
 from sklearn.tree import DecisionTreeRegressor
 
 from hyperrank import HyperDPORanker, QueryLists
-from hyperrank.rankers.dpo import base as dpo
 from hyperrank.rankers.dpo import reference as tempering
 from hyperrank.rankers.inputs import read_labelled
 from hyperrank.simplex import lattice
@@ -118,7 +117,9 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_ranges_that_cannot_be_are_refused_before_training(small, monkeypatch, mistake):
     options, message = MISTAKES[mistake]
-    monkeypatch.setattr(dpo, "fit_reference", lambda *_, **__: pytest.fail("training started"))
+    monkeypatch.setattr(
+        "hyperrank.rankers.dpo.data.fit_reference", lambda *_, **__: pytest.fail("training started")
+    )
     with pytest.raises(ValueError, match=message):
         fit(small, **options)
 

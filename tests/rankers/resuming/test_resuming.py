@@ -60,14 +60,14 @@ def test_a_trial_is_kept(many, tmp_path, dying, monkeypatch):
     dying[0] = 3  # after the trial's reference, its only rung, and all of it
     with pytest.raises(KilledError):
         fit(HyperDPORanker(**TINY, checkpoint=tmp_path / "fit"), many)
-    monkeypatch.setattr("hyperrank.rankers.dpo.run_trial", None)  # it is not run again
+    monkeypatch.setattr("hyperrank.rankers.dpo.base.run_trial", None)  # it is not run again
     ranker = fit(HyperDPORanker(**TINY, checkpoint=str(tmp_path / "fit")), many, resume=True)
     assert ranker.trial_ == whole.trial_
     same(whole, ranker, many)
 
 
 def test_parts_of_a_trial_are_kept(many, tmp_path, dying, monkeypatch):
-    monkeypatch.setattr("hyperrank.rankers.dpo.automatic_epochs", lambda _: 1)
+    monkeypatch.setattr("hyperrank.rankers.dpo.base.automatic_epochs", lambda _: 1)
     options = {**TINY, "max_epochs": "auto"}
 
     def start(**kept):
@@ -134,14 +134,14 @@ def spied(monkeypatch, owner, name):
 
 def test_a_search_is_kept(data, tmp_path, dying, monkeypatch):
     found = BoosterSearch({"num_boost_round": 3, "num_threads": 1}, 0.5, [{"rounds": 3}], 1.0)
-    monkeypatch.setattr("hyperrank.rankers.dpo.search_mixed_scores", lambda *_, **__: found)
+    monkeypatch.setattr("hyperrank.rankers.dpo.base.search_mixed_scores", lambda *_, **__: found)
     options = {**TINY, "booster_params": "search", "checkpoint": tmp_path / "fit"}
     whole = fit(HyperDPORanker(**options), data)
     dying[0] = 1
     with pytest.raises(KilledError):
         fit(HyperDPORanker(**options), data)
     again = lambda *_, **__: pytest.fail("searched again")  # noqa: E731
-    monkeypatch.setattr("hyperrank.rankers.dpo.search_mixed_scores", again)
+    monkeypatch.setattr("hyperrank.rankers.dpo.base.search_mixed_scores", again)
     ranker = fit(HyperDPORanker(**options), data, resume=True)
     assert ranker.booster_search_ == found
     same(whole, ranker, data)
