@@ -7,18 +7,16 @@ import json
 from collections.abc import Mapping, Sequence
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from hyperrank.cli._command import Console, command, plain
 from hyperrank.cli._options import Layout, layout_options
 from hyperrank.cli.front import profile_options, profiled
-from hyperrank.datasets import open_store
-from hyperrank.files import read_model_file
-from hyperrank.rankers import BaseRanker, load
-from hyperrank.rankers.io import versions
+
+if TYPE_CHECKING:
+    from hyperrank.rankers import BaseRanker
 
 __all__ = ["as_markdown", "as_text", "describe", "for_people"]
 
@@ -190,6 +188,10 @@ def model_card(path: Path) -> dict[str, Any]:
     ModelFileError
         If the file is none, or damaged.
     """
+    from hyperrank.files import read_model_file
+    from hyperrank.rankers import load
+    from hyperrank.rankers.io import versions
+
     ranker = load(path)
     head, _ = read_model_file(path)
     names = getattr(ranker, "feature_names_in_", None)
@@ -419,6 +421,10 @@ def store_card(path: Path) -> dict[str, Any]:
     StoreError
         If the folder is none.
     """
+    import numpy as np
+
+    from hyperrank.datasets import open_store
+
     store = open_store(path)
     sizes = np.diff(store.offsets)
     return {

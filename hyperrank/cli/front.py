@@ -6,14 +6,15 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hyperrank.cli._command import Console, command, plain
 from hyperrank.cli._options import Layout, check_output, layout_options, out_option
-from hyperrank.files import write_atomically
-from hyperrank.front.pareto_front import ParetoFront
+
+if TYPE_CHECKING:
+    from hyperrank.front.pareto_front import ParetoFront
 
 __all__ = ["front", "front_document", "profile_options", "profiled"]
 
@@ -150,6 +151,8 @@ def front_text(front: ParetoFront) -> str:
 
 def write_front(path: Path, front: ParetoFront) -> None:
     """Write a front in the form that the name of the file says, whole or not at all."""
+    from hyperrank.files import write_atomically
+
     kind = path.suffix.lower()
     if kind in (".html", ".htm"):
         front.to_html(path)

@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from hyperrank.cli._command import Console, command
 from hyperrank.cli._options import Layout, check_output, layout_options, out_option
-from hyperrank.files import write_atomically
-from hyperrank.lists import QueryLists
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
 
     from hyperrank.cli._data import ModelData
 
@@ -118,6 +115,11 @@ def score_table(qid: NDArray[Any], scores: NDArray[np.floating[Any]], top: int |
         ``row``, the number of the row in the data from 0; queries are in the order of their first rows, and
         of equal scores the earlier row is first.
     """
+    import numpy as np
+    import pandas as pd
+
+    from hyperrank.lists import QueryLists
+
     columns = [scores] if scores.ndim == 1 else list(scores.T)
     names = ["score"] if scores.ndim == 1 else [f"score_{j}" for j in range(1, len(columns) + 1)]
     table = pd.DataFrame({"qid": qid, **dict(zip(names, columns, strict=True))})
@@ -135,6 +137,10 @@ def score_table(qid: NDArray[Any], scores: NDArray[np.floating[Any]], top: int |
 
 def write_scores(path: Path, table: pd.DataFrame, scores: NDArray[np.floating[Any]]) -> None:
     """Write scores in the form that the name of the file says, whole or not at all."""
+    import numpy as np
+
+    from hyperrank.files import write_atomically
+
     buffer = io.BytesIO()
     if path.suffix.lower() == ".npy":
         np.save(buffer, scores, allow_pickle=False)

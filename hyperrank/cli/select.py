@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hyperrank.cli._command import Console, command, plain
 from hyperrank.cli._options import PAIRS, Layout, check_output, layout_options, numbers_by_name, out_option
 from hyperrank.cli.front import profile_options, profiled
-from hyperrank.files import write_atomically
-from hyperrank.front.bootstrap import Evidence
-from hyperrank.front.pareto_front import ParetoFront, Selection
+
+if TYPE_CHECKING:
+    from hyperrank.front.pareto_front import ParetoFront, Selection
 
 __all__ = ["read_weights", "select"]
 
@@ -152,6 +152,8 @@ def _from_file(path: Path) -> dict[str, float]:
 
 def selection_document(selection: Selection, front: ParetoFront) -> dict[str, Any]:
     """A selection as JSON knows it; ``weights`` is what predict takes."""
+    from hyperrank.front.bootstrap import Evidence
+
     document: dict[str, Any] = {
         "weights": dict(zip(front.names, selection.weights.tolist(), strict=True)),
         "metric": front.metric,
@@ -183,4 +185,6 @@ def selection_text(selection: Selection, front: ParetoFront) -> str:
 
 def write_selection(path: Path, document: dict[str, Any]) -> None:
     """Write a selection's document, whole or not at all."""
+    from hyperrank.files import write_atomically
+
     write_atomically(path, json.dumps(document, indent=1, allow_nan=False).encode() + b"\n")

@@ -148,7 +148,7 @@ def test_boosters_of_very_many_rows_are_grown_on_some(store, monkeypatch):
         return inner(wanted, X, *args, **options)
 
     monkeypatch.setattr(fit_data, "fit_reference", noted)
-    monkeypatch.setattr(dpo, "REFERENCE_ROWS", 500)
+    monkeypatch.setattr(fit_data, "REFERENCE_ROWS", 500)
     monkeypatch.setattr(dpo, "DEVIATION_ROWS", 300)
     Y = np.array(store.Y)
     few = store.qid == store.qid[-1]
