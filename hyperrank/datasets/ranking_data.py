@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
 
 __all__ = ["RankingData"]
+
+RandomState = int | np.random.RandomState | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,6 +46,9 @@ class RankingData:
     ('objective_2', 'objective_0')
     >>> data.take(data.qid < 2).X.shape
     (10, 20)
+    >>> train, test = data.split((0.75, 0.25), random_state=0)
+    >>> train.X.shape, test.X.shape
+    ((15, 20), (5, 20))
     """
 
     X: NDArray[np.float32]
@@ -120,6 +126,43 @@ class RankingData:
         chosen = _positions(rows, len(self.X))
         comments = None if self.comments is None else tuple(self.comments[i] for i in chosen)
         return replace(self, X=self.X[chosen], Y=self.Y[chosen], qid=self.qid[chosen], comments=comments)
+
+    def split(
+        self, sizes: Sequence[float] = (0.6, 0.2, 0.2), *, random_state: RandomState = None
+    ) -> tuple[RankingData, ...]:
+        """Split by query at random; the default sizes give train, validation and test.
+
+        Parameters
+        ----------
+        sizes : sequence of float, default (0.6, 0.2, 0.2)
+            Shares of the queries, one for each part, with sum 1.
+        random_state : int, RandomState or None, default None
+            Seed of the draw, which depends on the query ids and not on the order of the rows.
+
+        Returns
+        -------
+        tuple of RankingData
+            A part for each size, its rows in the order that they have here.
+
+        Raises
+        ------
+        ValueError
+            If the sizes are not shares with sum 1, or so few queries would leave a part empty.
+        """
+        shares = np.asarray(sizes, dtype=np.float64)
+        if shares.ndim != 1 or not (shares > 0).all() or not np.isclose(shares.sum(), 1):
+            raise ValueError(
+                f"sizes must be shares above 0 with sum 1, such as (0.6, 0.2, 0.2); got {sizes}."
+            )
+        queries, query_of_row = np.unique(self.qid, return_inverse=True)
+        n_queries = len(queries)
+        ends = np.rint(np.cumsum(shares) * n_queries).astype(np.int64)
+        if (np.diff(ends, prepend=0) == 0).any():
+            raise ValueError(f"{n_queries} queries are too few for parts of {sizes}: one would be empty.")
+        position = np.empty(n_queries, dtype=np.int64)
+        position[check_random_state(random_state).permutation(n_queries)] = np.arange(n_queries)
+        part_of_row = np.searchsorted(ends, position, side="right")[query_of_row]
+        return tuple(self.take(part_of_row == part) for part in range(len(shares)))
 
 
 def check_objectives(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hyperrank.datasets import RankingData
+from hyperrank.datasets import RankingData, make_multilabel_ranking
 
 
 @pytest.fixture
@@ -70,6 +70,36 @@ def test_take_mask(data):
 def test_take_refuses(data, rows, message):
     with pytest.raises(ValueError, match=message):
         data.take(rows)
+
+
+def test_split_keeps_queries_whole_and_rows_in_order():
+    data = make_multilabel_ranking(n_queries=20, list_size=(2, 6), n_objectives=2, random_state=0)
+    data = data.take(np.random.default_rng(0).permutation(len(data.X)))
+    parts = data.split(random_state=0)
+    queries = [set(part.qid.tolist()) for part in parts]
+    assert [len(found) for found in queries] == [12, 4, 4]
+    assert len(set.union(*queries)) == 20
+    for part, found in zip(parts, queries, strict=True):
+        np.testing.assert_array_equal(part.X, data.X[np.isin(data.qid, list(found))])
+    other_order = data.take(np.arange(len(data.X))[::-1]).split(random_state=0)
+    assert [set(part.qid.tolist()) for part in other_order] == queries
+    assert set(data.split(random_state=1)[1].qid.tolist()) != queries[1]
+    train, test = data.split((0.7, 0.3), random_state=0)
+    assert (len(np.unique(train.qid)), len(np.unique(test.qid))) == (14, 6)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ((0.6, 0.2), "sum 1, such as"),
+        ((1.2, -0.2), "above 0"),
+        (0.2, "sizes must be shares"),
+        ((0.9, 0.1), "2 queries are too few"),
+    ],
+)
+def test_split_refuses(data, sizes, message):
+    with pytest.raises(ValueError, match=message):
+        data.split(sizes)
 
 
 @pytest.mark.parametrize(
