@@ -15,6 +15,7 @@ from hyperrank.explain.ranker import ExplainedMixin
 from hyperrank.front.pareto_front import ParetoFront
 from hyperrank.memmap import forget_pages, is_mapped
 from hyperrank.metrics import Metric, parse_metric
+from hyperrank.rankers.dask import PredictDaskMixin
 from hyperrank.rankers.inputs import (
     GroupedFeatures,
     LabelledLists,
@@ -24,7 +25,6 @@ from hyperrank.rankers.inputs import (
     split_qid,
 )
 from hyperrank.rankers.io import load_ranker, save_ranker
-from hyperrank.rankers.on_dask import PredictsOnDask
 from hyperrank.reference import take_rows
 from hyperrank.simplex import as_weights, lattice_near
 from hyperrank.weights import MixedRows, PerQuery, PerRow, assigned, in_order
@@ -95,7 +95,7 @@ FRONT_WEIGHTS = 66
 MAX_SCORES = 50_000_000
 
 
-class BaseRanker(PredictsOnDask, ExplainedMixin, RankerMixin, BaseEstimator):
+class BaseRanker(PredictDaskMixin, ExplainedMixin, RankerMixin, BaseEstimator):
     """A ranker whose trade-off between objectives is an argument of predict.
 
     A subclass sets ``objectives_`` in fit and gives the scores of grouped rows in ``_scores``.

@@ -1,12 +1,10 @@
-"""Scores of Dask's frames and arrays are those of predict, and never those of queries that were cut."""
+"""Dask frames: scores are those of predict, and never those of queries that were cut."""
 
 import os
 import pickle
 import threading
-from itertools import pairwise
 
 import dask
-import dask.array as da
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
@@ -88,11 +86,20 @@ def scores_of(ranker, rows, weights, **options):
 
 def test_queries_that_are_cut_are_refused_not_misjudged(listwise, cut, rows):
     lazily = listwise.predict_dask(cut, weights=ONE)
-    with pytest.raises(ValueError, match=r"of 40 queries have rows in more than one partition.*'gather'"):
+    with pytest.raises(
+        ValueError, match=r"of 40 queries have rows in more than one partition.*X\.shuffle\(on='qid'\)"
+    ):
         lazily.compute()
     # What the check is for: scored as they lie, some scores differ and nothing would tell.
     silent = listwise.predict_dask(cut, weights=ONE, queries="whole").compute()
     assert (silent != scores_of(listwise, rows, ONE)).any()
+
+
+def test_a_shuffle_by_query_id_brings_queries_together(listwise, cut, rows):
+    shuffled = cut.shuffle(on="qid")
+    found = listwise.predict_dask(shuffled, weights=W).compute()
+    assert found.index.tolist() != rows.index.tolist()
+    np.testing.assert_array_equal(found.loc[rows.index].to_numpy(), scores_of(listwise, rows, W))
 
 
 @pytest.mark.parametrize("weights", [ONE, W, {"clicks": 0.3, "relevance": 0.7}, None])
@@ -105,34 +112,13 @@ def test_whole_queries_give_the_bits_of_predict(listwise, rows, weights):
     assert lazily.npartitions == 4
 
 
-def test_gathered_queries_keep_index_partitions_and_order(listwise, cut, rows):
-    found = listwise.predict_dask(cut, weights=W, queries="gather")
-    assert found.npartitions == cut.npartitions
-    for mine, theirs in zip(found.partitions, cut.partitions, strict=True):
-        pd.testing.assert_index_equal(mine.compute().index, theirs.compute().index)
-    np.testing.assert_array_equal(found.compute().to_numpy(), scores_of(listwise, rows, W))
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_gathered_in_any_order_and_any_partitions(listwise, rows, seed):
-    rng = np.random.default_rng(seed)
-    shuffled = rows.iloc[rng.permutation(len(rows))]
-    edges = [0, *sorted(rng.integers(0, len(rows), seed * 2).tolist()), len(rows)]
-    pieces = [shuffled.iloc[a:b] for a, b in pairwise([*edges[:-1], edges[-2], edges[-1]])]
-    frame = dd.from_map(lambda piece: piece, pieces, meta=rows)
-    found = listwise.predict_dask(frame, weights=ONE, queries="gather").compute()
-    pd.testing.assert_index_equal(found.index, shuffled.index)
-    np.testing.assert_array_equal(found.to_numpy(), scores_of(listwise, shuffled, ONE))
-
-
-@pytest.mark.parametrize("queries", ["check", "gather"])
 @pytest.mark.parametrize("known", [True, False])
-def test_scores_beside_features(listwise, rows, known, queries):
+def test_scores_beside_features(listwise, rows, known):
     """Dask puts both side by side: by divisions where it knows them, else by index."""
     firsts = np.flatnonzero(np.diff(rows.qid, prepend=-1))[[0, 9, 20]]
     last = rows.index[-1]
     frame = dd.repartition(rows, divisions=[*rows.index[firsts], last]) if known else whole(rows)
-    scores = listwise.predict_dask(frame, weights=ONE, queries=queries)
+    scores = listwise.predict_dask(frame, weights=ONE)
     assert scores.divisions == frame.divisions
     both = frame.assign(score=scores).compute()
     if known:
@@ -141,7 +127,7 @@ def test_scores_beside_features(listwise, rows, known, queries):
 
 
 def test_columns_are_named_by_trade_off(listwise, cut):
-    one = listwise.predict_dask(cut, weights=ONE, queries="gather")
+    one = listwise.predict_dask(cut, weights=ONE)
     several = listwise.predict_dask(cut, weights=pd.DataFrame(W, columns=["clicks", "relevance"]))
     assert (one.name, one.dtype) == ("score", np.float64)
     names = ["relevance=0, clicks=1", "relevance=0.5, clicks=0.5", "relevance=0.8, clicks=0.2"]
@@ -158,7 +144,7 @@ def test_nothing_is_computed_before_it_is_asked_for(listwise, rows):
         return rows.iloc[:10]
 
     frame = dd.from_map(piece, [0, 1], meta=rows)
-    for queries in ("check", "gather", "whole"):
+    for queries in ("check", "whole"):
         listwise.predict_dask(frame, weights=W, queries=queries)
     assert looked_at == []
 
@@ -177,10 +163,9 @@ def test_ids_in_an_index_of_known_divisions_wait_for_nothing(listwise, rows):
         listwise.predict_dask(wrong, weights=ONE).compute()
 
 
-@pytest.mark.parametrize("queries", ["check", "gather"])
-def test_ids_in_an_index_without_divisions(listwise, rows, queries):
+def test_ids_in_an_index_without_divisions(listwise, rows):
     frame = dd.from_pandas(rows.set_index("qid"), npartitions=4).clear_divisions()
-    found = listwise.predict_dask(frame, weights=W, queries=queries).compute()
+    found = listwise.predict_dask(frame, weights=W).compute()
     np.testing.assert_array_equal(found.to_numpy(), scores_of(listwise, rows, W))
     assert found.index.tolist() == rows.qid.tolist()
 
@@ -189,8 +174,9 @@ def test_ids_of_any_kind_and_name(listwise, rows):
     named = rows.assign(query=pd.Categorical([f"q{q}" for q in rows.qid])).drop(columns="qid")
     frame = dd.from_pandas(named, npartitions=4)
     wanted = scores_of(listwise, rows, ONE)
-    found = listwise.predict_dask(frame, qid="query", weights=ONE, queries="gather").compute()
-    np.testing.assert_array_equal(found.to_numpy(), wanted)
+    shuffled = frame.shuffle(on="query")
+    found = listwise.predict_dask(shuffled, qid="query", weights=ONE).compute()
+    np.testing.assert_array_equal(found.loc[rows.index].to_numpy(), wanted)
     with pytest.raises(ValueError, match="in more than one partition, first 'q"):
         listwise.predict_dask(frame, qid="query", weights=ONE).compute()
 
@@ -205,9 +191,9 @@ def test_a_ranker_that_sees_documents_alone_needs_no_ids(alone, cut, rows):
 def test_weights_of_each_query(alone, listwise, cut, rows):
     table = pd.DataFrame(np.random.default_rng(0).dirichlet([1, 1], 40), columns=list(NAMES))
     own = PerQuery(table.rename_axis("qid"))
-    for ranker, queries in ((alone, "check"), (listwise, "gather")):
-        found = ranker.predict_dask(cut, weights=own, queries=queries).compute()
-        np.testing.assert_array_equal(found.to_numpy(), scores_of(ranker, rows, own))
+    for ranker, frame in ((alone, cut), (listwise, whole(rows))):
+        found = ranker.predict_dask(frame, weights=own).compute()
+        np.testing.assert_array_equal(found.loc[rows.index].to_numpy(), scores_of(ranker, rows, own))
     with pytest.raises(ValueError, match="weights lack"):
         alone.predict_dask(cut, weights=PerQuery(table.iloc[:3])).compute()
     with pytest.raises(ValueError, match="which rows are of which query is not: pass qid"):
@@ -222,9 +208,9 @@ def test_temperature_and_reference_scores(data, rows):
     X, given = rows.drop(columns="qid"), np.linspace(0, 1, len(rows))
     ranker = HyperDPORanker(reference="scores", objectives=NAMES, **SHORT)
     ranker.fit(X, data.Y, qid=data.qid, ref_scores=given)
-    frame = dd.from_pandas(rows.assign(bm25=given), npartitions=3)
+    frame = dd.from_pandas(rows.assign(bm25=given).set_index("qid"), npartitions=3)
     asked = {"weights": ONE, "temperature": 0.5}
-    found = ranker.predict_dask(frame, ref_scores="bm25", queries="gather", **asked).compute()
+    found = ranker.predict_dask(frame, ref_scores="bm25", **asked).compute()
     wanted = ranker.predict(X, qid=data.qid, ref_scores=given, **asked)
     np.testing.assert_array_equal(found.to_numpy(), wanted)
     with pytest.raises(ValueError, match="needs ref_scores"):
@@ -253,8 +239,10 @@ def test_wrong_frames_are_refused_at_once_as_by_predict(listwise, cut, rows, cha
 def test_other_wrong_arguments(listwise, cut, rows):
     with pytest.raises(TypeError, match=r"got pandas.*DataFrame. For data in memory: predict"):
         listwise.predict_dask(rows)
+    with pytest.raises(TypeError, match=r"takes a dask DataFrame; got dask.*from_dask_array"):
+        listwise.predict_dask(cut.to_dask_array())
     with pytest.raises(ValueError, match="queries must be one of"):
-        listwise.predict_dask(cut, queries="cut")
+        listwise.predict_dask(cut, queries="gather")
     with pytest.raises(ValueError, match="neither a column nor an index 'query', for qid"):
         listwise.predict_dask(cut, qid="query")
     with pytest.raises(ValueError, match=r"name of a column; got Series. X.assign\(qid=...\)"):
@@ -262,10 +250,10 @@ def test_other_wrong_arguments(listwise, cut, rows):
     with pytest.raises(ValueError, match="temperature must be"):
         listwise.predict_dask(cut, temperature=-1)
     with pytest.raises(ValueError, match="contains infinity"):
-        listwise.predict_dask(cut.assign(normal_0=np.inf)[list(rows)], queries="gather").compute()
+        listwise.predict_dask(cut.assign(normal_0=np.inf)[list(rows)]).compute()
     missing = cut.assign(qid=cut.qid.where(cut.qid != 3))[list(rows)]
     with pytest.raises(ValueError, match="qid"):
-        listwise.predict_dask(missing, queries="gather").compute()
+        listwise.predict_dask(missing).compute()
 
 
 @pytest.mark.parametrize(
@@ -302,7 +290,7 @@ def test_rankers_of_ones_own_count_as_looking_at_lists():
 def test_what_was_asked_is_what_is_done(data, rows, cut):
     """Whatever becomes of the ranker and the weights before the work."""
     ranker = MixedScoresRanker(booster_params=FEW_TREES, random_state=0).fit(data.X, data.Y, qid=data.qid)
-    X, weights = da.from_array(data.X, chunks=(50, -1)), np.array(ONE)
+    X, weights = dd.from_pandas(pd.DataFrame(data.X), npartitions=3), np.array(ONE)
     wanted = ranker.predict(data.X, weights=weights)
     found = ranker.predict_dask(X, weights=weights)
     weights[:] = [0, 1]
@@ -344,11 +332,11 @@ def on_a_cluster(ranker, rows, **options):
         Client(cluster),
     ):
         frame = dd.from_pandas(rows, npartitions=5)
-        gathered = ranker.predict_dask(frame, weights=W, queries="gather").compute(scheduler=None)
+        shuffled = ranker.predict_dask(frame.shuffle(on="qid"), weights=W).compute(scheduler=None)
         checked = ranker.predict_dask(whole(rows), weights=W).compute(scheduler=None).loc[rows.index]
         with pytest.raises(ValueError, match="in more than one partition"):
             ranker.predict_dask(frame, weights=W).compute(scheduler=None)
-    return gathered.to_numpy(), checked.to_numpy()
+    return shuffled.loc[rows.index].to_numpy(), checked.to_numpy()
 
 
 def test_on_a_cluster_of_threads(listwise, rows):

@@ -1,0 +1,348 @@
+"""Dask: frames scored lazily, partition by partition, each query whole or refused."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from hyperrank._checks import _check_choice
+from hyperrank.boosters import booster_threads
+from hyperrank.lists import QueryLists
+from hyperrank.rankers.dpo.reward_model import one_thread_each
+from hyperrank.rankers.inputs import QID_COLUMN
+from hyperrank.weights import PerQuery, PerRow, assigned
+
+if TYPE_CHECKING:
+    import dask.dataframe as dd
+    from dask.delayed import Delayed
+
+__all__ = ["PredictDaskMixin"]
+
+#: What can be said of queries that partitions may cut.
+QUERIES = ("check", "whole")
+#: Rows by which a ranker is asked what it makes of features before any are there.
+N_EXAMPLES = 2
+#: The column of query ids beside the scores that wait for the check.
+OF_QUERY = "__query__"
+
+Scores = pd.Series | pd.DataFrame
+
+
+class PredictDaskMixin:
+    """Mixin for rankers that score Dask frames."""
+
+    objectives_: tuple[str, ...]
+
+    @property
+    def _knows_lists(self) -> bool:
+        """Whether the score of a document may depend on the others of its query."""
+        return True
+
+    def predict_dask(
+        self,
+        X: dd.DataFrame,
+        *,
+        qid: str | None = None,
+        weights: ArrayLike | Mapping[str, float] | PerQuery | PerRow | None = None,
+        queries: str = "check",
+        ref_scores: str | None = None,
+        **options: Any,
+    ) -> dd.Series | dd.DataFrame:
+        """Score a Dask frame, lazily: nothing is computed before the result is asked for.
+
+        Scores are those of `predict` of the same rows at once. Where the score of a document depends on the
+        others of its query (`query_standardize` on, or a transformer), each query must lie whole in one
+        partition: ``X.shuffle(on="qid")`` brings queries together.
+
+        Parameters
+        ----------
+        X : dask DataFrame
+            Features, NaN where missing, and the query ids.
+        qid : str, optional
+            The column or index that holds the query ids, by default ``"qid"`` where there is one.
+        weights : array-like of shape (m,) or (k, m), mapping or PerQuery, optional
+            As for `predict`; `PerRow` is refused.
+        queries : {"check", "whole"}, default "check"
+            What to do about queries that partitions may cut, where that matters. ``"check"`` computes the
+            scores, and refuses to give any if a query has rows in two partitions: no score is given before
+            all are there, and one task holds the distinct query ids of all. Nothing waits where the ids are
+            the index and Dask knows its divisions. ``"whole"`` skips the check.
+        ref_scores : str, optional
+            The column that holds the reference's scores, for ``reference="scores"``.
+        **options
+            Passed on to `predict`, such as ``temperature``.
+
+        Returns
+        -------
+        dask Series or DataFrame
+            A series ``score``, or a frame with a column for each of k trade-offs, named after it, with index
+            and partitions of `X`.
+
+        Raises
+        ------
+        NotFittedError
+            Before fit.
+        ValueError
+            If `X` does not have the features that fit was given, weights are off the simplex, query ids are
+            needed and missing, or what `predict` would refuse; when computed, also if a query is cut.
+        TypeError
+            If `X` is not a Dask frame: `predict` takes data in memory.
+        ImportError
+            Without the extra: ``pip install "hyperrank[dask]"``.
+
+        Examples
+        --------
+        >>> import dask.dataframe as dd
+        >>> import pandas as pd
+        >>> from hyperrank import HyperDPORanker, datasets
+        >>> options = {"list_size": 10, "n_objectives": 2, "random_state": 0}
+        >>> data = datasets.make_multilabel_ranking(n_queries=60, **options)
+        >>> frame = pd.DataFrame(data.X, columns=data.feature_names)
+        >>> ranker = HyperDPORanker(max_epochs=1, random_state=0).fit(frame, data.Y, qid=data.qid)
+        >>> rows = dd.from_pandas(frame.assign(qid=data.qid), chunksize=150).shuffle(on="qid")
+        >>> scores = ranker.predict_dask(rows, weights=[0.7, 0.3]).compute().sort_index()
+        >>> whole = ranker.predict(frame, qid=data.qid, weights=[0.7, 0.3])
+        >>> bool((scores == whole).all())
+        True
+        """
+        check_is_fitted(self)
+        try:
+            import dask.dataframe as dd
+        except ImportError as error:
+            raise ImportError(f'{error}: pip install "hyperrank[dask]" brings what it needs.') from error
+
+        _check_choice("queries", queries, QUERIES)
+        if isinstance(weights, PerRow):
+            raise ValueError(
+                "PerRow gives weights by the number of a row, which partitions do not know: give weights by "
+                "query id (PerQuery), or trade-offs for all rows."
+            )
+        if not isinstance(X, dd.DataFrame):
+            raise TypeError(
+                f"predict_dask takes a dask DataFrame; got {type(X).__module__}.{type(X).__name__}. "
+                "For data in memory: predict. Of a dask array dask.dataframe.from_dask_array makes a frame."
+            )
+        layout = FrameLayout.of(X._meta, qid, ref_scores)
+        # Another fit sets other attributes; those that are there it leaves as they are.
+        scorer = PartitionScorer(copy.copy(self), copy.deepcopy(weights), dict(options), layout)
+        example = scorer.example_scores(X._meta)
+        if example.ndim == 2:
+            names = column_names(self._weights(weights), self.objectives_)  # type: ignore[attr-defined]
+            layout = replace(layout, columns=tuple(names))
+            scorer = replace(scorer, layout=layout)
+        meta = layout.labelled(np.empty((0, *example.shape[1:]), example.dtype), X._meta.index)
+        if not self._knows_lists or X.npartitions == 1 or queries == "whole":
+            return X.map_partitions(score_partition, delay_once(scorer), meta=meta)
+        if layout.qid is None:
+            raise ValueError(
+                f"X has neither a column nor an index {QID_COLUMN!r}, and this ranker scores a document "
+                "beside the others of its query: say by qid= where query ids are. "
+                f"Columns: {list(X.columns[:10])}."
+            )
+        if layout.is_index and has_distinct_divisions(X):
+            numbers = dd.from_map(
+                lambda number: pd.Series([number]), range(X.npartitions), meta=pd.Series([0])
+            )
+            return X.map_partitions(
+                score_within, numbers, delay_once(scorer), X.divisions, meta=meta, align_dataframes=False
+            )
+        return score_checked(X, delay_once(scorer), layout, meta)
+
+
+@dataclass(frozen=True)
+class FrameLayout:
+    """Roles of a frame's columns."""
+
+    qid: str | None
+    is_index: bool  # whether query ids are the index, not a column
+    ref_scores: str | None
+    columns: tuple[str, ...] | None = None  # names for the scores under k trade-offs; None for a series
+
+    @classmethod
+    def of(cls, meta: pd.DataFrame, qid: str | None, ref_scores: str | None) -> FrameLayout:
+        """Layout of an empty frame, checked."""
+        for name, value in (("qid", qid), ("ref_scores", ref_scores)):
+            if value is not None and not isinstance(value, str):
+                raise ValueError(
+                    f"{name} of a frame is the name of a column; got {type(value).__name__}. "
+                    f"X.assign({name}=...) makes one of a series."
+                )
+        columns = list(meta.columns)
+        if ref_scores is not None and ref_scores not in columns:
+            raise ValueError(f"X has no column {ref_scores!r} for ref_scores. Columns: {columns[:10]}.")
+        name = QID_COLUMN if qid is None else qid
+        if name in columns:
+            return cls(name, False, ref_scores)
+        if meta.index.name == name:
+            return cls(name, True, ref_scores)
+        if qid is not None:
+            raise ValueError(
+                f"X has neither a column nor an index {qid!r}, for qid. Columns: {columns[:10]}."
+            )
+        return cls(None, False, ref_scores)
+
+    def split(self, partition: pd.DataFrame) -> tuple[pd.DataFrame, Any, Any]:
+        """Features, query ids and reference scores of a partition."""
+        dropped = [] if self.qid is None or self.is_index else [self.qid]
+        ids = None
+        if self.qid is not None:
+            ids = (partition.index if self.is_index else partition[self.qid]).to_numpy()
+        reference_scores = None
+        if self.ref_scores is not None:
+            dropped.append(self.ref_scores)
+            reference_scores = partition[self.ref_scores].to_numpy()
+        return partition.drop(columns=dropped), ids, reference_scores
+
+    def labelled(self, scores: NDArray[np.floating[Any]], index: pd.Index) -> Scores:
+        """Scores with their names and the index of their rows."""
+        if self.columns is None:
+            return pd.Series(scores, index=index, name="score")
+        return pd.DataFrame(scores, index=index, columns=list(self.columns))
+
+
+@dataclass(frozen=True, eq=False)
+class PartitionScorer:
+    """A fitted ranker and the arguments of its `predict`, as workers get them."""
+
+    ranker: Any  # a BaseRanker, which is derived from the mixin of this module
+    weights: Any
+    options: Mapping[str, Any]
+    layout: FrameLayout
+
+    def scores(self, partition: pd.DataFrame) -> NDArray[np.floating[Any]]:
+        """Scores of the rows of one partition, on one thread: Dask brings as many as it wants."""
+        X, qid, ref_scores = self.layout.split(partition)
+        options = dict(self.options) | ({} if ref_scores is None else {"ref_scores": ref_scores})
+        with one_thread_each(), threadpool_limits(1, user_api="openmp"), booster_threads(1):
+            scores: NDArray[np.floating[Any]] = self.ranker.predict(
+                X, qid=qid, weights=self.weights, **options
+            )
+        return scores
+
+    def example_scores(self, meta: pd.DataFrame) -> NDArray[np.floating[Any]]:
+        """Scores of a few made-up rows: all that `predict` refuses in them is refused before any work."""
+        rows = example_rows(meta)
+        weights = assigned(self.weights, self.ranker.objectives_)
+        if isinstance(weights, PerQuery) and self.layout.qid is not None:
+            # Made-up ids are not among those of the weights: take the weights of one that is.
+            mixes = weights.rows(QueryLists.from_qid(weights.ids), self.ranker.objectives_).mixes
+            return replace(self, weights=mixes[0]).scores(rows)
+        return self.scores(rows)
+
+
+def delay_once(scorer: PartitionScorer) -> Delayed:
+    """The scorer as a task of its own, on which all partitions depend: workers get it once."""
+    from dask import delayed
+    from dask.base import tokenize
+
+    return delayed(scorer, name=f"ranker-{tokenize(scorer)}", traverse=False)
+
+
+def score_partition(partition: pd.DataFrame, scorer: PartitionScorer) -> Scores:
+    """Scores of a partition, which may have no rows."""
+    layout = scorer.layout
+    if len(partition):
+        return layout.labelled(scorer.scores(partition), partition.index)
+    return layout.labelled(
+        np.empty(0 if layout.columns is None else (0, len(layout.columns))), partition.index
+    )
+
+
+def score_checked(X: dd.DataFrame, scorer: Delayed, layout: FrameLayout, meta: Scores) -> Any:
+    """Scores that wait until no query was found in two partitions."""
+    ids = X._meta.index.to_series(index=meta.index) if layout.is_index else X._meta[layout.qid]
+    table = pd.DataFrame(meta).assign(**{OF_QUERY: ids})
+    both = X.map_partitions(score_beside_ids, scorer, meta=table)
+    id_meta = distinct_ids(ids)
+    distinct = both[OF_QUERY].map_partitions(distinct_ids, meta=id_meta).clear_divisions()
+    checked = distinct.repartition(npartitions=1).map_partitions(refuse_cut, meta=id_meta)
+    scores = both["score"] if meta.ndim == 1 else both[list(meta.columns)]
+    return scores.map_partitions(pass_on, checked, meta=meta, align_dataframes=False)
+
+
+def score_beside_ids(partition: pd.DataFrame, scorer: PartitionScorer) -> pd.DataFrame:
+    """Scores of a partition and the query ids of their rows."""
+    layout = scorer.layout
+    ids = partition.index.to_numpy() if layout.is_index else partition[layout.qid]
+    return pd.DataFrame(score_partition(partition, scorer)).assign(**{OF_QUERY: ids})
+
+
+def distinct_ids(ids: pd.Series) -> pd.DataFrame:
+    """The query ids of a partition, each once."""
+    if isinstance(ids.dtype, pd.CategoricalDtype):  # partitions may know other categories
+        ids = ids.astype(ids.cat.categories.dtype)
+    return pd.DataFrame({OF_QUERY: ids.dropna().drop_duplicates().reset_index(drop=True)})
+
+
+def refuse_cut(ids: pd.DataFrame) -> pd.DataFrame:
+    """Nothing, unless the distinct ids of all partitions hold one twice."""
+    cut = ids[OF_QUERY][ids[OF_QUERY].duplicated()].drop_duplicates()
+    if len(cut):
+        raise ValueError(
+            f"{len(cut)} of {ids[OF_QUERY].nunique()} queries have rows in more than one partition, first "
+            f"{cut.tolist()[0]!r}, and this ranker scores a document beside the others of its query: "
+            "X.shuffle(on='qid') or X.set_index('qid') beforehand brings queries together."
+        )
+    return ids.iloc[:0]
+
+
+def pass_on(scores: Scores, checked: pd.DataFrame) -> Scores:  # noqa: ARG001 - a dependency of the task
+    """The scores, once the check that they wait for has passed."""
+    return scores
+
+
+def score_within(
+    partition: pd.DataFrame, number: pd.Series, scorer: PartitionScorer, divisions: tuple[Any, ...]
+) -> Scores:
+    """Scores of a partition whose index is query ids within the divisions that Dask takes it to have."""
+    at = int(number.iloc[0])
+    low, high = divisions[at : at + 2]
+    index = partition.index
+    is_above = index > high if at == len(divisions) - 2 else index >= high
+    outside = index[(index < low) | is_above]
+    if len(outside):
+        query, low, high = pd.Index([outside[0], low, high]).tolist()
+        raise ValueError(
+            f"query {query!r} lies outside of the divisions of its partition, {low!r} to {high!r}, so it may "
+            "be in another too: X.clear_divisions() has predict_dask look itself."
+        )
+    return score_partition(partition, scorer)
+
+
+def has_distinct_divisions(X: dd.DataFrame) -> bool:
+    """Whether Dask knows the divisions of the index, and no value belongs to two partitions."""
+    bounds = list(X.divisions)[:-1]  # the last partition holds its upper bound too
+    return bool(X.known_divisions) and all(a < b for a, b in pairwise(bounds))
+
+
+def example_rows(meta: pd.DataFrame) -> pd.DataFrame:
+    """A few rows of a frame's columns and types; text is made to look like numbers, which it may hold."""
+    from dask.dataframe.utils import meta_nonempty
+
+    rows = meta_nonempty(meta).iloc[:N_EXAMPLES].copy()
+    for name, dtype in rows.dtypes.items():
+        if pd.api.types.is_object_dtype(dtype) or pd.api.types.is_string_dtype(dtype):
+            rows[name] = pd.Series(["0"] * len(rows), index=rows.index, dtype=dtype)
+    return rows
+
+
+def column_names(weights: ArrayLike, objectives: tuple[str, ...]) -> list[str]:
+    """Names of the columns of scores under k trade-offs, such as ``relevance=0.7, clicks=0.3``."""
+    table = np.asarray(weights, dtype=np.float64)
+    for digits in (4, 17):
+        names = [
+            ", ".join(f"{name}={w:.{digits}g}" for name, w in zip(objectives, row, strict=True))
+            for row in table
+        ]
+        if len(set(names)) == len(names):
+            return names
+    raise ValueError("weights hold the same trade-off twice: columns of scores are named after them.")
