@@ -89,6 +89,18 @@ def test_anchors_exist(page):
             assert wanted in anchors(of), target
 
 
+@pytest.mark.parametrize("page", ["architecture", "contributing", "releasing"])
+def test_files_named_for_contributors_exist(page):
+    """Paths from the root or from the package, with a name in the file after a colon."""
+    text = FENCE.sub("", (DOCS / f"{page}.md").read_text())
+    paths = re.findall(r"`([\w/]+(?:\.py|/))(?::(\w+))?`", text)
+    assert paths
+    for path, name in paths:
+        found = [root / path for root in (ROOT, ROOT / "hyperrank") if (root / path).exists()]
+        assert found, path
+        assert not name or re.search(rf"\b{name}\b", found[0].read_text()), f"{path}: {name}"
+
+
 def test_pages_name_every_extra():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     rows = re.findall(r"^\| `(\w+)` \|", (DOCS / "install.md").read_text(), re.MULTILINE)
