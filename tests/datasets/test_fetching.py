@@ -3,20 +3,30 @@
 import hashlib
 import io
 import os
+import re
 import subprocess
 import sys
 import tarfile
 import threading
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from hyperrank.datasets import mslr
-from hyperrank.datasets import mslr as fetching
-from hyperrank.datasets.mslr import FetchError, download_members
+from hyperrank.datasets import _archive, movielens, mslr
+from hyperrank.datasets._archive import Archive, FetchError
 
 CONTENT = {"a.txt": b"first" * 1000, "b.txt": b"second"}
 DIGESTS = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()}
+
+
+def zip_bytes(files):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
 
 
 def archive_bytes(files):
@@ -29,7 +39,8 @@ def archive_bytes(files):
     return stream.getvalue()
 
 
-GOOD = archive_bytes({f"p-1/{name}": content for name, content in CONTENT.items()} | {"../evil.txt": b"x"})
+MEMBERS = {f"p-1/{name}": content for name, content in CONTENT.items()} | {"../evil.txt": b"x"}
+GOOD = archive_bytes(MEMBERS)
 
 
 @pytest.fixture
@@ -37,6 +48,11 @@ def requirements(tmp_path):
     path = tmp_path / "req.txt"
     path.write_text("p==1 --hash=sha256:00\n")
     return path
+
+
+@pytest.fixture
+def package(requirements):
+    return Archive("The data", requirements, "p-1/", DIGESTS, "data")
 
 
 @pytest.fixture
@@ -50,19 +66,20 @@ def pip(monkeypatch):
             if error is not None:
                 raise error
             if archive is not None:
-                Path(cwd, "p-1.tar.gz").write_bytes(archive)
+                suffix = ".whl" if "--only-binary" in command else ".tar.gz"
+                Path(cwd, f"p-1{suffix}").write_bytes(archive)
             return subprocess.CompletedProcess(command, status, "", stderr)
 
-        monkeypatch.setattr(fetching.subprocess, "run", run)
+        monkeypatch.setattr(_archive.subprocess, "run", run)
         return calls
 
     return play
 
 
-def test_only_the_files_wanted_arrive(pip, requirements, tmp_path):
+def test_only_the_expected_files_arrive(pip, package, requirements, tmp_path):
     calls = pip(GOOD)
     folder = tmp_path / "deep" / "home"
-    download_members(requirements, "p-1/", DIGESTS, folder)
+    package.download(folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == CONTENT
     assert not list(tmp_path.rglob("evil.txt"))
     command, options = calls[0]
@@ -72,10 +89,27 @@ def test_only_the_files_wanted_arrive(pip, requirements, tmp_path):
     assert options["timeout"] > 0
 
 
-def test_the_shipped_requirement_is_pinned_by_hash():
-    text = mslr.REQUIREMENTS.read_text().split()
-    assert text[0] == "rankeval==0.8.2"
-    assert text[1] == "--hash=sha256:c7d71602ab7fe0a0281976c1f0e883cb16431f72e4e946e5fd83790449bb21a9"
+def test_files_of_a_wheel(pip, package, tmp_path):
+    calls = pip(zip_bytes(MEMBERS))
+    replace(package, is_wheel=True).download(tmp_path / "home")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "home").iterdir()} == CONTENT
+    assert not list(tmp_path.rglob("evil.txt"))
+    command, _ = calls[0]
+    assert command[command.index("--only-binary") + 1] == "p"
+
+
+@pytest.mark.parametrize("damaged", [b"not a zip", zip_bytes({"p-1/a.txt": CONTENT["a.txt"]})])
+def test_a_damaged_wheel(pip, package, tmp_path, damaged):
+    pip(damaged)
+    with pytest.raises(FetchError, match="damaged or lacks a file"):
+        replace(package, is_wheel=True).download(tmp_path / "home")
+
+
+def test_shipped_requirements_are_pinned_by_hash():
+    for archive, package in ((mslr.ARCHIVE, "rankeval==0.8.2"), (movielens.ARCHIVE, "recbole==1.2.1")):
+        pinned, digest = archive.requirements.read_text().split()
+        assert pinned == package
+        assert re.fullmatch("--hash=sha256:[0-9a-f]{64}", digest)
 
 
 @pytest.mark.parametrize(
@@ -97,28 +131,25 @@ def test_the_shipped_requirement_is_pinned_by_hash():
         ),
     ],
 )
-def test_failures_say_what_happened_and_leave_nothing(pip, requirements, tmp_path, answer, message):
+def test_failures_say_what_happened_and_leave_nothing(pip, package, tmp_path, answer, message):
     pip(**answer)
     folder = tmp_path / "home"
     with pytest.raises(FetchError, match=message):
-        download_members(requirements, "p-1/", DIGESTS, folder)
+        package.download(folder)
     assert list(folder.iterdir()) == []
 
 
-def test_a_home_that_cannot_be_made(pip, requirements, tmp_path):
+def test_a_home_that_cannot_be_made(pip, package, tmp_path):
     pip(GOOD)
     (tmp_path / "file").write_text("")
     with pytest.raises(FetchError, match=r"cannot be written .* data_home="):
-        download_members(requirements, "p-1/", DIGESTS, tmp_path / "file" / "home")
+        package.download(tmp_path / "file" / "home")
 
 
-def test_a_reader_never_sees_half_a_file(pip, requirements, tmp_path):
+def test_a_reader_never_sees_half_a_file(pip, package, tmp_path):
     pip(GOOD)
     folder = tmp_path / "home"
-    threads = [
-        threading.Thread(target=download_members, args=(requirements, "p-1/", DIGESTS, folder))
-        for _ in range(8)
-    ]
+    threads = [threading.Thread(target=package.download, args=(folder,)) for _ in range(8)]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):

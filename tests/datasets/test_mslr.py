@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 
 from hyperrank.datasets import FetchError, fetch_mslr_sample, load_letor, mslr, quantile_grades
-from hyperrank.datasets.mslr import data_home, digest_of
+from hyperrank.datasets._archive import Archive, data_home, digest_of
 
 
 @pytest.fixture(autouse=True)
 def no_network(request, monkeypatch):
     """Whoever asks for a download without saying so fails."""
     if "network" not in request.keywords:
-        monkeypatch.setattr(mslr, "download_members", lambda *_: pytest.fail("a download was tried"))
+        monkeypatch.setattr(Archive, "download", lambda *_: pytest.fail("a download was tried"))
     monkeypatch.delenv("HYPERRANK_DATA", raising=False)
 
 
 @pytest.fixture(scope="module")
 def table(shared_data):
-    return load_letor([shared_data / mslr.FOLDER / name for name in mslr.FILES.values()])
+    return load_letor([shared_data / mslr.ARCHIVE.folder / name for name in mslr.FILES.values()])
 
 
 def test_raw_columns(shared_data, table):
@@ -43,7 +43,7 @@ def test_splits_are_disjoint_and_make_the_whole(shared_data):
     train, test, both = (fetch_mslr_sample(s, data_home=shared_data) for s in ("train", "test", None))
     assert not set(train.qid) & set(test.qid)
     assert len(set(train.qid)) == len(set(test.qid)) == 43
-    file = shared_data / mslr.FOLDER / "msn1.fold1.train.5k.txt"
+    file = shared_data / mslr.ARCHIVE.folder / "msn1.fold1.train.5k.txt"
     np.testing.assert_array_equal(train.Y[:, 0], load_letor(file).y)
     np.testing.assert_array_equal(both.X, np.vstack([train.X, test.X]))
     np.testing.assert_array_equal(both.Y, np.vstack([train.Y, test.Y]))
@@ -82,7 +82,7 @@ def test_data_home_and_its_layouts(shared_data, tmp_path, monkeypatch):
     expected = fetch_mslr_sample("test", data_home=shared_data).X
     monkeypatch.setenv("HYPERRANK_DATA", str(shared_data))
     np.testing.assert_array_equal(fetch_mslr_sample("test", download=False).X, expected)
-    shutil.copy(shared_data / mslr.FOLDER / name, tmp_path / name)
+    shutil.copy(shared_data / mslr.ARCHIVE.folder / name, tmp_path / name)
     monkeypatch.setenv("HYPERRANK_DATA", str(tmp_path))
     np.testing.assert_array_equal(fetch_mslr_sample("test", download=False).X, expected)
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -116,17 +116,17 @@ def test_damaged_file_of_the_user_is_not_replaced(tmp_path):
 
 
 def test_damaged_download_is_fetched_again(shared_data, tmp_path, monkeypatch):
-    folder = tmp_path / mslr.FOLDER
+    folder = tmp_path / mslr.ARCHIVE.folder
     folder.mkdir()
     (folder / mslr.FILES["test"]).write_text("cut")
 
-    def download(_requirements, _prefix, digests, target):
-        for name in digests:
-            shutil.copyfile(shared_data / mslr.FOLDER / name, target / name)
+    def download(archive, target):
+        for name in archive.digests:
+            shutil.copyfile(shared_data / mslr.ARCHIVE.folder / name, target / name)
 
     with pytest.raises(FetchError, match="not whole"):
         fetch_mslr_sample("test", data_home=tmp_path, download=False)
-    monkeypatch.setattr(mslr, "download_members", download)
+    monkeypatch.setattr(Archive, "download", download)
     assert fetch_mslr_sample("test", data_home=tmp_path).X.shape == (5000, 131)
     assert digest_of(folder / mslr.FILES["test"]) == mslr.DIGESTS[mslr.FILES["test"]]
 
@@ -148,4 +148,4 @@ def test_refuses(arguments, message):
 def test_download_for_real(tmp_path):
     data = fetch_mslr_sample(data_home=tmp_path)
     assert data.X.shape == (10000, 131)
-    assert sorted(path.name for path in (tmp_path / mslr.FOLDER).iterdir()) == sorted(mslr.DIGESTS)
+    assert sorted(path.name for path in (tmp_path / mslr.ARCHIVE.folder).iterdir()) == sorted(mslr.DIGESTS)
