@@ -1,4 +1,4 @@
-"""Rows of a matrix in a mapped file, read when they are asked for."""
+"""Feature rows in memory-mapped files, read on demand."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ AROUND_BYTES = 1 << 21
 
 
 class MappedRows:
-    """Some rows of a matrix that lies in a file, in any order, perhaps with more columns beside them.
+    """Some rows of a matrix that lies in a file, in any order, perhaps with extra columns.
 
     Indexing reads the rows asked for into an array of their own; what the system keeps of the file in memory
     is given back as it goes.
@@ -60,7 +60,7 @@ class MappedRows:
         A view of a mapped file.
     rows : ndarray of shape (k,), int64, optional
         Positions of the rows in it; all by default.
-    beside : ndarray of shape (k, e), optional
+    extra : ndarray of shape (k, e), optional
         Columns that follow those of the matrix, one row for each of `rows`, in memory.
 
     Attributes
@@ -75,13 +75,13 @@ class MappedRows:
         self,
         matrix: NDArray[Any],
         rows: NDArray[np.int64] | None = None,
-        beside: NDArray[Any] | None = None,
+        extra: NDArray[Any] | None = None,
     ) -> None:
-        self.matrix, self.rows, self.beside = matrix, rows, beside
+        self.matrix, self.rows, self.extra = matrix, rows, extra
         self.dtype = matrix.dtype
-        more = 0 if beside is None else beside.shape[1]
+        more = 0 if extra is None else extra.shape[1]
         self.shape = (len(matrix) if rows is None else len(rows), matrix.shape[1] + more)
-        self._held = 0
+        self._n_resident = 0
 
     @property
     def size(self) -> int:
@@ -99,15 +99,15 @@ class MappedRows:
     def __getitem__(self, which: Any) -> NDArray[Any]:
         at = self._positions(which)
         read = np.empty((len(at), self.matrix.shape[1]), dtype=self.dtype)
-        for first, last in self._pieces(at):
+        for first, last in self._spans(at):
             # Of positions that are known to be right, since those are copied without a detour.
             np.take(self.matrix, at[first:last], axis=0, out=read[first:last], mode="clip")
-            if self._held > FORGET_BYTES:
-                self._held = 0
+            if self._n_resident > FORGET_BYTES:
+                self._n_resident = 0
                 forget_pages(self.matrix)
-        if self.beside is None:
+        if self.extra is None:
             return read
-        return np.concatenate([read, self.beside[which]], axis=1, dtype=self.dtype)
+        return np.concatenate([read, self.extra[which]], axis=1, dtype=self.dtype)
 
     def _positions(self, which: Any) -> NDArray[np.int64]:
         """Positions in the matrix of the rows asked for."""
@@ -117,14 +117,14 @@ class MappedRows:
             return np.arange(*which.indices(len(self)), dtype=np.int64)
         return np.flatnonzero(which) if np.asarray(which).dtype == bool else np.asarray(which)
 
-    def _pieces(self, at: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    def _spans(self, at: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
         """Bounds of parts that bring at most about `FORGET_BYTES` into memory each, which is counted."""
-        brought = np.full(len(at), self.matrix[:1].nbytes, dtype=np.int64)
-        brought[np.diff(at, prepend=-2) != 1] += AROUND_BYTES
-        total = np.cumsum(brought)
+        resident = np.full(len(at), self.matrix[:1].nbytes, dtype=np.int64)
+        resident[np.diff(at, prepend=-2) != 1] += AROUND_BYTES
+        total = np.cumsum(resident)
         ends = np.append(np.flatnonzero(np.diff(total // FORGET_BYTES)) + 1, len(at))
         for first, last in zip([0, *ends[:-1]], ends, strict=True):
-            self._held += int(brought[first:last].sum())
+            self._n_resident += int(resident[first:last].sum())
             yield int(first), int(last)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
@@ -136,10 +136,10 @@ class MappedRows:
         if len(rows) * self.shape[1] * self.dtype.itemsize <= IN_MEMORY_BYTES:
             return self[rows]
         of_matrix = rows if self.rows is None else self.rows[rows]
-        return MappedRows(self.matrix, of_matrix, None if self.beside is None else self.beside[rows])
+        return MappedRows(self.matrix, of_matrix, None if self.extra is None else self.extra[rows])
 
-    def parts(self, n_rows: int) -> Iterator[NDArray[Any]]:
-        """All rows, some at a time."""
+    def chunks(self, n_rows: int) -> Iterator[NDArray[Any]]:
+        """All rows, `n_rows` at a time."""
         for start in range(0, len(self), n_rows):
             yield self[start : start + n_rows]
 
@@ -149,9 +149,9 @@ FeatureRows = NDArray[np.float32] | MappedRows
 
 
 def with_columns(X: FeatureRows, columns: NDArray[Any]) -> FeatureRows:
-    """Features with more columns beside them."""
+    """Features with extra columns."""
     if isinstance(X, MappedRows):
-        joined = columns if X.beside is None else np.concatenate([X.beside, columns], axis=1)
+        joined = columns if X.extra is None else np.concatenate([X.extra, columns], axis=1)
         return MappedRows(X.matrix, X.rows, joined.astype(X.dtype))
     return np.column_stack([X, columns]).astype(np.float32)
 

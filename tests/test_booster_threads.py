@@ -5,7 +5,7 @@ import pytest
 
 from hyperrank.boosters import booster_text, booster_threads, fit_booster
 from hyperrank.boosters import training as growing
-from hyperrank.boosters.scoring import held_to, scoring_threads
+from hyperrank.boosters.scoring import requested_threads, scoring_threads
 from hyperrank.lists import QueryLists
 
 
@@ -42,7 +42,7 @@ def test_boosters_on_much_data_take_the_threads_asked_for_and_do_not_depend_on_t
             assert scoring_threads() == n
     assert seen == [None, 1, 2]
     assert len(set(texts)) == 1
-    assert held_to() is None
+    assert requested_threads() is None
 
 
 def test_what_the_caller_sets_counts_more(seen):

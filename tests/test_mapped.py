@@ -58,7 +58,7 @@ def test_rows_are_those_of_an_array(data):
     for which in (again, mask, slice(2, 5), slice(None)):
         np.testing.assert_array_equal(mapped[which], plain[which])
     np.testing.assert_array_equal(np.asarray(mapped), plain)
-    np.testing.assert_array_equal(np.concatenate(list(mapped.parts(7))), plain)
+    np.testing.assert_array_equal(np.concatenate(list(mapped.chunks(7))), plain)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rows, "IN_MEMORY_BYTES", 5 * 20)
         some = mapped.take(again)

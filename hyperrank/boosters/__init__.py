@@ -14,7 +14,7 @@ from hyperrank.boosters.scoring import (
 from hyperrank.boosters.training import (
     BOOSTER_PARAMS,
     MAX_GRADE,
-    Keep,
+    Cached,
     booster_grades,
     cross_fitted_scores,
     fit_booster,
@@ -30,7 +30,7 @@ __all__ = [
     "BoosterSet",
     "BoosterText",
     "BoosterTextError",
-    "Keep",
+    "Cached",
     "Tree",
     "TreeEnsemble",
     "booster_from_text",

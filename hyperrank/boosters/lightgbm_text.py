@@ -65,7 +65,7 @@ class BoosterText:
     Attributes
     ----------
     n_features : int
-        Features that it was grown on.
+        Features that it was trained on.
     objective : str
         LightGBM's name of it, with its options.
     trees : tuple of Tree
@@ -155,7 +155,7 @@ def _tree(fields: Mapping[str, str], n_features: int, where: str) -> tuple[Tree,
     is_plain = not (n_categorical or is_linear or (types & CATEGORICAL).any())
     is_plain &= not (missing == MISSING_IS_ZERO).any()
     knows_nan = missing == MISSING_IS_NAN
-    # A split that was grown without missing values takes them for 0.
+    # A split that was trained without missing values takes them for 0.
     nan_left = knows_nan & (types & DEFAULT_LEFT > 0)
     tree = Tree(splits, threshold, nan_left, ~knows_nan, left, right, leaf_value)
     return tree, is_plain

@@ -1,4 +1,4 @@
-"""Scores of grown boosters: by tables of their trees where those will do, else by LightGBM."""
+"""Scores of trained boosters: from tables of their trees where possible, else from LightGBM."""
 
 from __future__ import annotations
 
@@ -25,41 +25,41 @@ __all__ = [
     "booster_scores",
     "booster_text",
     "booster_threads",
-    "held_to",
     "model_text",
+    "requested_threads",
     "scoring_threads",
 ]
 
-_HELD_TO: ContextVar[int | None] = ContextVar("held_to", default=None)
+_REQUESTED_THREADS: ContextVar[int | None] = ContextVar("requested_threads", default=None)
 
 
 @contextmanager
 def booster_threads(n: int) -> Iterator[None]:
-    """Grow and score boosters with so many threads for a while, where this thread asks.
+    """Train and score boosters with `n` threads inside the context, in the calling thread.
 
-    Boosters on few data are grown by one thread each in any case.
+    Boosters on few data are trained with one thread each in any case.
 
     Examples
     --------
     >>> with booster_threads(2):
-    ...     held_to()
+    ...     requested_threads()
     2
     """
-    token = _HELD_TO.set(n)
+    token = _REQUESTED_THREADS.set(n)
     try:
         yield
     finally:
-        _HELD_TO.reset(token)
+        _REQUESTED_THREADS.reset(token)
 
 
-def held_to() -> int | None:
+def requested_threads() -> int | None:
     """The threads that `booster_threads` asks for; None where nobody does."""
-    return _HELD_TO.get()
+    return _REQUESTED_THREADS.get()
 
 
 def scoring_threads() -> int:
     """Threads to score with: those asked for, or as many as OpenMP's own variable allows, or all cores."""
-    return held_to() or _allowed()
+    return requested_threads() or _allowed()
 
 
 @cache
@@ -98,7 +98,7 @@ class BoosterSet:
     BoosterTextError
         If a text is no whole LightGBM model.
     ValueError
-        If the boosters were grown on different numbers of features.
+        If the boosters were trained on different numbers of features.
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
@@ -106,7 +106,7 @@ class BoosterSet:
         read = [read_booster_text(text) for text in self.texts]
         widths = {booster.n_features for booster in read}
         if len(widths) > 1:
-            raise ValueError(f"boosters were grown on different numbers of features: {sorted(widths)}.")
+            raise ValueError(f"boosters were trained on different numbers of features: {sorted(widths)}.")
         self.n_features = widths.pop() if widths else 0
         leaves = [tree.n_leaves for booster in read for tree in booster.trees]
         fits = all(booster.is_plain for booster in read) and max(leaves, default=0) <= MAX_LEAVES
@@ -128,14 +128,14 @@ class BoosterSet:
         Raises
         ------
         ValueError
-            If rows have another number of features than the boosters were grown on.
+            If rows have another number of features than the boosters were trained on.
         """
         if not self.texts:
             return np.zeros((len(X), 0))
         if X.shape[1] != self.n_features:
             raise ValueError(f"rows have {X.shape[1]} features; the boosters know {self.n_features}.")
         if isinstance(X, MappedRows):
-            return np.concatenate([self.scores(part) for part in X.parts(ROWS_AT_ONCE)])
+            return np.concatenate([self.scores(chunk) for chunk in X.chunks(ROWS_AT_ONCE)])
         if self._trees is None:
             return np.column_stack([booster_scores(booster, X) for booster in self.boosters])
         return self._trees.scores(X, n_threads=scoring_threads())

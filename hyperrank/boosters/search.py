@@ -34,7 +34,7 @@ CANDIDATES: tuple[Mapping[str, Any], ...] = tuple(
         {"num_leaves": 31, "lambdarank_truncation_level": 100, "min_data_in_leaf": 50},
     )
 )
-#: Rounds at which fronts are compared; the last is the most that is grown.
+#: Rounds at which fronts are compared; the last is the most that is trained.
 ROUNDS = (25, 50, 75, 100, 150, 200, 300)
 #: Folds of the queries; and rows from which the first of five is judged alone.
 N_FOLDS = 3
@@ -104,7 +104,7 @@ def search_booster_params(
 ) -> BoosterSearch:
     """Choose parameters and rounds by cross-validation over queries.
 
-    Every candidate grows the most rounds on each fold's training queries, and its front is measured on the
+    Every candidate trains the most rounds on each fold's training queries, and its front is measured on the
     unseen ones after fewer and more of them: what early stopping looks for, by the front instead of
     one objective. Folds are queries; from 200,000 rows on one of five is judged, and below three queries
     nothing can be, so that the first candidate is taken as it is. Folds in which an objective has no
@@ -136,7 +136,7 @@ def search_booster_params(
     def judged(params: Mapping[str, Any], kept: NDArray[Any], aside: NDArray[Any]) -> list[float]:
         rows, part = lists.take(kept)
         if np.isnan(Y[rows]).all(axis=0).any():
-            return [np.nan] * len(ROUNDS)  # no booster can be grown for an objective without labels
+            return [np.nan] * len(ROUNDS)  # no booster can be trained for an objective without labels
         weight = None if list_weight is None else list_weight[kept]
         boosters = fit(X[rows], Y[rows], part, weight, {**params, "num_boost_round": ROUNDS[-1]})
         unseen, unseen_lists = lists.take(aside)

@@ -1,4 +1,4 @@
-"""Growing LightGBM rankers on our lists: any labels, any list length, cross-fitted by query."""
+"""Training of LightGBM rankers on query lists: any labels, any list length, cross-fitted by query."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.boosters.scoring import booster_scores, held_to
+from hyperrank.boosters.scoring import booster_scores, requested_threads
 from hyperrank.lists import QueryLists
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BOOSTER_PARAMS",
-    "Keep",
+    "Cached",
     "booster_grades",
     "cross_fitted_scores",
     "fit_booster",
@@ -34,12 +34,12 @@ N_GRADES = 4
 
 #: Below this many rows bagging is left out: its share could be no row at all.
 MIN_BAGGED = 100
-#: Boosters of up to this many entries of X are grown one per thread. LightGBM's own threads wait for each
+#: Boosters of up to this many entries of X are trained one per thread. LightGBM's own threads wait for each
 #: other at every split: on two cores that others use too they were measured 4 to 10 times slower than one.
 ONE_THREAD_ENTRIES = 50_000_000
 
-#: Gives what is to be grown, which it may know from before.
-Keep = Callable[[str, Callable[[], Any]], Any]
+#: ``(name, train) -> result``: trains, or returns the result of before.
+Cached = Callable[[str, Callable[[], Any]], Any]
 
 #: Native parameters of LightGBM, and ``num_boost_round``; strong on small samples of web search data.
 BOOSTER_PARAMS: Mapping[str, Any] = {
@@ -81,7 +81,7 @@ _MAIN_NAMES = {alias: name for name, aliases in _ALIASES.items() for alias in al
 
 
 def booster_grades(labels: NDArray[Any]) -> NDArray[np.int32]:
-    """Labels as the small whole numbers that LightGBM wants.
+    """Labels as the small whole numbers that LightGBM takes.
 
     Whole numbers up to 30 stay as they are. Anything else (fractions, counts, seconds) becomes a grade:
     0 stays 0, and labels above it get 1 to 4 by their quartile among those.
@@ -125,7 +125,7 @@ def fit_booster(
     """Fit one LightGBM ranker to one objective.
 
     Rows without a label (NaN) are left out. Lists of more than 10,000 rows, which LightGBM refuses, are
-    dealt at random into lists of at most that many.
+    split at random into lists of at most that many.
 
     Parameters
     ----------
@@ -164,8 +164,8 @@ def fit_booster(
         settings.update(bagging_freq=0)
     if X.size <= ONE_THREAD_ENTRIES:
         settings.setdefault("num_threads", 1)
-    elif held_to() is not None:
-        settings.setdefault("num_threads", held_to())
+    elif requested_threads() is not None:
+        settings.setdefault("num_threads", requested_threads())
     data = lightgbm.Dataset(
         X if _is_all(rows, X) else X[rows],
         booster_grades(labels[rows]),
@@ -183,7 +183,7 @@ def fit_boosters(
     *,
     objectives: Sequence[int],
     n_jobs: int | None = None,
-    keep: Keep | None = None,
+    cached: Cached | None = None,
     **options: Any,
 ) -> list[lightgbm.Booster]:
     """Fit one booster per objective, several at once; arguments as for `fit_booster`.
@@ -193,17 +193,17 @@ def fit_boosters(
     objectives : sequence of int
         Columns of `Y`, one booster each.
     n_jobs : int, optional
-        Boosters grown at a time; all cores by default. The result does not depend on it.
-    keep : callable, optional
-        ``(name, grow) -> booster``: grows one of those that take minutes, or knows it from before.
+        Boosters trained at a time; all cores by default. The result does not depend on it.
+    cached : callable, optional
+        ``(name, train) -> booster``: trains one of those that take minutes, or returns it from a checkpoint.
 
     Returns
     -------
     list of lightgbm.Booster
     """
     tasks = [partial(fit_booster, X, Y[:, j], lists, **options) for j in objectives]
-    if keep is not None and X.size > ONE_THREAD_ENTRIES:
-        tasks = [partial(keep, f"booster {j}", task) for j, task in zip(objectives, tasks, strict=True)]
+    if cached is not None and X.size > ONE_THREAD_ENTRIES:
+        tasks = [partial(cached, f"booster {j}", task) for j, task in zip(objectives, tasks, strict=True)]
     return in_threads(tasks, n_jobs, X)
 
 
@@ -219,10 +219,10 @@ def cross_fitted_scores(
     n_jobs: int | None = None,
     **options: Any,
 ) -> NDArray[np.float64]:
-    """Scores of training rows by boosters that have not seen their query.
+    """Scores of training rows by boosters that were not trained on their query.
 
     In-sample scores of trees are far better than the same trees' scores on new queries; a network that
-    is shown them learns to trust them too much.
+    is trained on them learns to trust them too much.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ def cross_fitted_scores(
     seed, list_weight, options
         As for `fit_booster`.
     n_jobs : int, optional
-        Boosters grown at a time; all cores by default. The result does not depend on it.
+        Boosters trained at a time; all cores by default. The result does not depend on it.
 
     Returns
     -------
@@ -251,13 +251,13 @@ def cross_fitted_scores(
 
     def fit_and_score(fold: int, at: int) -> None:
         held_out = fold_of_row == fold
-        seen = np.flatnonzero(~held_out & ~np.isnan(Y[:, objectives[at]]))
-        if len(seen) == 0:
+        train = np.flatnonzero(~held_out & ~np.isnan(Y[:, objectives[at]]))
+        if len(train) == 0:
             return
-        seen_lists = QueryLists.from_qid(lists.index[seen])
-        weight = None if list_weight is None else list_weight[seen_lists.ids]
-        labels = Y[seen, objectives[at]]
-        booster = fit_booster(X[seen], labels, seen_lists, seed=seed, list_weight=weight, **options)
+        train_lists = QueryLists.from_qid(lists.index[train])
+        weight = None if list_weight is None else list_weight[train_lists.ids]
+        labels = Y[train, objectives[at]]
+        booster = fit_booster(X[train], labels, train_lists, seed=seed, list_weight=weight, **options)
         scores[held_out, at] = booster_scores(booster, X[held_out])
 
     folds = np.unique(fold_of_row).tolist()
@@ -279,17 +279,17 @@ def _booster_rows(
     labels: NDArray[Any], lists: QueryLists, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Rows with a label, the sizes of the lists they make, and the list each row came from."""
-    known = np.flatnonzero(~np.isnan(labels))
-    index = lists.index[known]
+    rows = np.flatnonzero(~np.isnan(labels))
+    index = lists.index[rows]
     sizes = np.bincount(index, minlength=lists.n_lists)
     if sizes.max(initial=0) > MAX_LIST:
-        parts = -(-sizes // MAX_LIST)
-        # A long list is dealt out like cards: each part is a fair sample of it.
-        part = (rng.permutation(len(known)) % parts[index]).astype(np.int64)
-        key = index * int(parts.max()) + part
+        n_samples = -(-sizes // MAX_LIST)
+        # Rows of a long list are assigned at random, so that each piece is a fair sample of it.
+        sample = (rng.permutation(len(rows)) % n_samples[index]).astype(np.int64)
+        key = index * int(n_samples.max()) + sample
         order = np.argsort(key, kind="stable")
-        known, index, sizes = known[order], index[order], np.bincount(key)
-    return known, _cut(sizes[sizes > 0]), index
+        rows, index, sizes = rows[order], index[order], np.bincount(key)
+    return rows, _cut(sizes[sizes > 0]), index
 
 
 def _is_all(rows: NDArray[np.int64], X: Any) -> bool:
@@ -298,7 +298,7 @@ def _is_all(rows: NDArray[np.int64], X: Any) -> bool:
 
 
 def _cut(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sizes with those still over the limit cut in two: dealing at random fills parts unevenly."""
+    """Sizes with those still over the limit cut in two: random samples differ in size."""
     while (sizes > MAX_LIST).any():
         halves = np.where(sizes > MAX_LIST, 2, 1)
         first = -(-sizes // halves)

@@ -405,7 +405,7 @@ class GroupedFeatures:
     def parts(self, reference: Reference) -> NDArray[np.float64]:
         """What the reference scores consist of, for the grouped rows; see `Reference.parts`."""
         self.check_ref_scores(reference.needs_scores)
-        return reference.parts(self.X, self.lists, self.frame, self.ref_scores)
+        return reference.scores(self.X, self.lists, self.frame, self.ref_scores)
 
     def check_ref_scores(self, needed: bool) -> None:
         """Refuse reference scores that are missing, or that nothing would read."""

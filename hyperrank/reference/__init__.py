@@ -1,8 +1,15 @@
-"""What may stand as a reference ranker, and the scores it gives."""
+"""Reference rankers: fitted models, boosters trained here, or scores that the caller passes."""
 
-from hyperrank.reference.base import NoReference, Reference, ScoresReference
+from hyperrank.reference.base import NoReference, Reference, ReferenceData, ScoresReference
 from hyperrank.reference.boosters import BoosterReference, SummedReference
-from hyperrank.reference.fitting import REFERENCES, check_reference, fit_reference, is_fitted_here, is_grown
+from hyperrank.reference.fit import (
+    REFERENCES,
+    check_reference,
+    fit_reference,
+    is_fitted_here,
+    register_reference,
+    trains_boosters,
+)
 from hyperrank.reference.models import MixedModelsReference, ModelReference, fit_models, take_rows
 
 __all__ = [
@@ -12,12 +19,14 @@ __all__ = [
     "ModelReference",
     "NoReference",
     "Reference",
+    "ReferenceData",
     "ScoresReference",
     "SummedReference",
     "check_reference",
     "fit_models",
     "fit_reference",
     "is_fitted_here",
-    "is_grown",
+    "register_reference",
     "take_rows",
+    "trains_boosters",
 ]

@@ -1,21 +1,66 @@
-"""What every reference gives: its scores, and how weights mix them."""
+"""Base class of references: scores per document or per document and objective, mixed by weights."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank.boosters import Cached
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import FeatureRows
 
-__all__ = ["NoReference", "Reference", "ScoresReference"]
+__all__ = ["NoReference", "Reference", "ReferenceData", "ScoresReference"]
+
+
+@dataclass(frozen=True)
+class ReferenceData:
+    """Training data of a reference, and how its boosters are trained.
+
+    Attributes
+    ----------
+    X : ndarray or MappedRows of shape (n, d), float32
+        Checked features of grouped rows.
+    Y : ndarray of shape (n, m), float32
+        Labels of grouped rows; NaN where unobserved.
+    lists : QueryLists
+        The lists of the rows, and the way back to the caller's order.
+    frame : object
+        The features as the caller gave them, in the caller's order.
+    main : int
+        The objective that a reference with a single score is fitted to.
+    booster_params : mapping, optional
+        LightGBM parameters, on top of `hyperrank.boosters.BOOSTER_PARAMS`.
+    query_standardize : bool, default False
+        Whether ranking boosters of all objectives see the features standardised within their list too.
+    seed : int, default 0
+    list_weight : ndarray of shape (n_lists,), optional
+        How much each list counts.
+    n_jobs : int, optional
+        Boosters trained at a time; all cores by default.
+    cached : callable, optional
+        Of `hyperrank.boosters.fit_boosters`.
+    """
+
+    X: FeatureRows
+    Y: NDArray[np.float32]
+    lists: QueryLists
+    frame: Any
+    main: int
+    booster_params: Mapping[str, Any] | None = None
+    query_standardize: bool = False
+    seed: int = 0
+    list_weight: NDArray[np.float64] | None = None
+    n_jobs: int | None = None
+    cached: Cached | None = None
 
 
 class Reference:
-    """A ranker that stands before ours: its scores are what ours is measured against and added to.
+    """A ranker that ours is trained against: its scores are the baseline that ours are added to.
 
     A reference either gives one score per document, the same for every trade-off, or one per document and
     objective, which the trade-off's weights mix: the front that mixing the scores of several models gives.
@@ -31,8 +76,14 @@ class Reference:
         """Whether the score of a document depends on the others of its list."""
         return False
 
-    def parts(self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: Any) -> NDArray[np.float64]:
-        """Scores of shape (n, 1), or (n, m) to be mixed by weights, of grouped rows.
+    def scores(
+        self,
+        X: FeatureRows,
+        lists: QueryLists,
+        frame: Any,
+        ref_scores: NDArray[np.float64] | None,
+    ) -> NDArray[np.float64]:
+        """Scores of grouped rows, shape (n, 1), or (n, m) to be mixed by weights.
 
         Parameters
         ----------
@@ -53,13 +104,13 @@ class Reference:
         raise NotImplementedError
 
     @staticmethod
-    def mix(parts: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    def mix(scores: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scores under weights.
 
         Parameters
         ----------
-        parts : ndarray of shape (n, 1) or (n, m)
-            What `parts` gave.
+        scores : ndarray of shape (n, 1) or (n, m)
+            Of `Reference.scores`.
         weights : ndarray of shape (k, m)
             The trade-offs.
 
@@ -68,12 +119,12 @@ class Reference:
         ndarray of shape (n, k)
             Or (n, 1) where weights do not matter.
         """
-        if parts.shape[1] == 1:
-            return parts
+        if scores.shape[1] == 1:
+            return scores
         # Term by term: a matrix product rounds otherwise for one row than for many.
-        mixed = np.zeros((len(parts), len(weights)))
-        for part, weight in zip(parts.T, weights.T, strict=True):
-            mixed += part[:, None] * weight
+        mixed = np.zeros((len(scores), len(weights)))
+        for column, weight in zip(scores.T, weights.T, strict=True):
+            mixed += column[:, None] * weight
         return mixed
 
     def at(self, weights: NDArray[np.float64]) -> Reference:
@@ -87,19 +138,19 @@ class Reference:
         Returns
         -------
         Reference
-            Of the objectives that weigh something.
+            Of the objectives whose weight is above 0.
         """
         if self.main is None:
             return self
-        which = np.flatnonzero(weights > 0)
-        return MixedReference(self.only(which), weights[which])
+        objectives = np.flatnonzero(weights > 0)
+        return MixedReference(self.select(objectives), weights[objectives])
 
-    def only(self, which: NDArray[np.int64]) -> Reference:
+    def select(self, objectives: NDArray[np.int64]) -> Reference:
         """The reference of some of its objectives.
 
         Parameters
         ----------
-        which : ndarray of shape (k,), int64
+        objectives : ndarray of shape (k,), int64
             Their numbers; the first stands for the reference ranker.
 
         Returns
@@ -109,20 +160,20 @@ class Reference:
         """
         raise NotImplementedError
 
-    def own_scores(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
+    def main_scores(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scores of the reference ranker itself.
 
         Parameters
         ----------
-        parts : ndarray of shape (n, 1) or (n, m)
-            What `parts` gave.
+        scores : ndarray of shape (n, 1) or (n, m)
+            Of `Reference.scores`.
 
         Returns
         -------
         ndarray of shape (n,)
             Those of the main objective.
         """
-        return parts[:, 0 if self.main is None else self.main]
+        return scores[:, 0 if self.main is None else self.main]
 
 
 @storable
@@ -134,7 +185,7 @@ class MixedReference(Reference):
     reference : Reference
         With one score per objective.
     weights : ndarray of shape (m,)
-        What mixes them.
+        The trade-off.
     """
 
     def __init__(self, reference: Reference, weights: NDArray[np.float64]) -> None:
@@ -145,16 +196,20 @@ class MixedReference(Reference):
         """Whether the score of a document depends on the others of its list."""
         return self.reference.knows_lists
 
-    def parts(self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: Any) -> NDArray[np.float64]:
+    def scores(
+        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
         """The mixed scores, shape (n, 1)."""
-        return self.mix(self.reference.parts(X, lists, frame, ref_scores), self.weights[None])
+        return self.mix(self.reference.scores(X, lists, frame, ref_scores), self.weights[None])
 
 
 @storable
 class NoReference(Reference):
     """No reference: all scores 0."""
 
-    def parts(self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: Any) -> NDArray[np.float64]:
+    def scores(
+        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
         """Zeros of shape (n, 1)."""
         return np.zeros((len(X), 1))
 
@@ -165,6 +220,8 @@ class ScoresReference(Reference):
 
     needs_scores = True
 
-    def parts(self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: Any) -> NDArray[np.float64]:
+    def scores(
+        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
         """The caller's scores, shape (n, 1)."""
         return lists.group(np.asarray(ref_scores, dtype=np.float64))[:, None]

@@ -1,21 +1,31 @@
-"""LightGBM rankers fitted here as references."""
+"""LightGBM rankers trained here as references: one, one per objective, or a pair per objective."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.boosters import BoosterSet, Keep, fit_boosters
+from hyperrank.boosters import BoosterSet, Cached, fit_boosters
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviations
 from hyperrank.memmap import FeatureRows
 from hyperrank.networks.query_normalization import join_standardized
-from hyperrank.reference.base import Reference
+from hyperrank.reference.base import Reference, ReferenceData
 
-__all__ = ["BoosterReference", "SummedReference", "fit_booster_pairs", "fit_booster_reference"]
+if TYPE_CHECKING:
+    import lightgbm
+
+__all__ = [
+    "BoosterReference",
+    "SummedReference",
+    "fit_booster_front",
+    "fit_booster_pairs",
+    "fit_single_booster",
+]
 
 #: Half the trees for each of a pair: on validation folds as good as the usual number, and half the work.
 PAIR_PARAMS: Mapping[str, Any] = {"learning_rate": 0.1, "num_boost_round": 100}
@@ -25,7 +35,7 @@ ROWS_AT_ONCE = 1 << 13
 
 @storable
 class BoosterReference(Reference):
-    """LightGBM rankers fitted here, their scores brought to a common scale.
+    """LightGBM rankers trained here, their scores brought to a common scale.
 
     Parameters
     ----------
@@ -41,7 +51,7 @@ class BoosterReference(Reference):
 
     def __init__(
         self,
-        boosters: BoosterSet | Sequence[Any],
+        boosters: BoosterSet | Sequence[lightgbm.Booster],
         scales: NDArray[np.float64],
         main: int | None,
         *,
@@ -55,18 +65,22 @@ class BoosterReference(Reference):
         """Whether the score of a document depends on the others of its list."""
         return self.query_standardize
 
-    def only(self, which: NDArray[np.int64]) -> BoosterReference:
+    def select(self, objectives: NDArray[np.int64]) -> BoosterReference:
         """The boosters of some objectives; the first of them stands for the reference ranker."""
-        boosters = BoosterSet([self.boosters.texts[j] for j in which])
-        return BoosterReference(boosters, self.scales[which], 0, query_standardize=self.query_standardize)
+        boosters = BoosterSet([self.boosters.texts[j] for j in objectives])
+        return BoosterReference(
+            boosters, self.scales[objectives], 0, query_standardize=self.query_standardize
+        )
 
-    def parts(self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: Any) -> NDArray[np.float64]:
+    def scores(
+        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
         """Standardised scores of each booster, shape (n, 1) or (n, m)."""
         out = np.empty((len(X), len(self.boosters)))
-        # Features standardised within the list take as much memory again: a part of the rows at a time.
-        for rows, part in lists.runs(ROWS_AT_ONCE):
-            seen = join_standardized(X[rows], part) if self.query_standardize else X[rows]
-            out[rows] = self.boosters.scores(seen)
+        # Features standardised within the list take as much memory again: some of the rows at a time.
+        for rows, chunk in lists.runs(ROWS_AT_ONCE):
+            features = join_standardized(X[rows], chunk) if self.query_standardize else X[rows]
+            out[rows] = self.boosters.scores(features)
         return out / self.scales
 
 
@@ -92,69 +106,50 @@ class SummedReference(Reference):
         """Whether the score of a document depends on the others of its list."""
         return any(member.knows_lists for member in self.members)
 
-    def only(self, which: NDArray[np.int64]) -> SummedReference:
+    def select(self, objectives: NDArray[np.int64]) -> SummedReference:
         """The sums of some objectives; the first of them stands for the reference ranker."""
-        return SummedReference([member.only(which) for member in self.members], self.scales[which], 0)
+        members = [member.select(objectives) for member in self.members]
+        return SummedReference(members, self.scales[objectives], 0)
 
-    def parts(self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: Any) -> NDArray[np.float64]:
+    def scores(
+        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
         """Standardised sums of the members' scores, shape (n, m)."""
-        total = self.members[0].parts(X, lists, frame, ref_scores)
+        total = self.members[0].scores(X, lists, frame, ref_scores)
         for member in self.members[1:]:
-            total = total + member.parts(X, lists, frame, ref_scores)
+            total = total + member.scores(X, lists, frame, ref_scores)
         return total / self.scales
 
 
-def fit_booster_reference(
-    X: NDArray[np.float32],
-    Y: NDArray[np.float32],
-    lists: QueryLists,
-    *,
-    objectives: Sequence[int],
-    main: int,
-    query_standardize: bool = False,
-    **options: Any,
-) -> BoosterReference:
-    """Fit one booster per objective.
+def fit_single_booster(data: ReferenceData) -> BoosterReference:
+    """Fit one booster to the main objective.
 
     Parameters
     ----------
-    X, Y, lists
-        Grouped training rows.
-    objectives : sequence of int
-        Columns of `Y`.
-    main : int
-        The objective whose booster is the reference ranker.
-    query_standardize : bool, default False
-        Whether boosters see the features standardised within their list beside the features.
-    **options
-        Of `hyperrank.boosters.fit_boosters`.
+    data : ReferenceData
 
     Returns
     -------
     BoosterReference
     """
-    seen = join_standardized(X, lists) if query_standardize else X
-    fitted = BoosterReference(
-        fit_boosters(seen, Y, lists, objectives=objectives, **options),
-        np.ones(len(objectives)),
-        None if len(objectives) == 1 else main,
-        query_standardize=query_standardize,
-    )
-    fitted.scales = within_list_deviations(fitted.parts(X, lists, None, None), lists)
-    return fitted
+    return _fit(replace(data, query_standardize=False), [data.main])
 
 
-def fit_booster_pairs(
-    X: NDArray[np.float32],
-    Y: NDArray[np.float32],
-    lists: QueryLists,
-    *,
-    main: int,
-    params: Mapping[str, Any] | None = None,
-    query_standardize: bool = False,
-    keep: Keep | None = None,
-    **options: Any,
-) -> SummedReference:
+def fit_booster_front(data: ReferenceData) -> BoosterReference:
+    """Fit one booster per objective.
+
+    Parameters
+    ----------
+    data : ReferenceData
+
+    Returns
+    -------
+    BoosterReference
+    """
+    return _fit(data, range(data.Y.shape[1]))
+
+
+def fit_booster_pairs(data: ReferenceData) -> SummedReference:
     """Fit two boosters per objective, a ranking one and a regression on the grades.
 
     The ranking booster sees each document beside the others of its list; the regression, whose scores
@@ -163,37 +158,52 @@ def fit_booster_pairs(
 
     Parameters
     ----------
-    X, Y, lists, main, query_standardize, options
-        As for `fit_booster_reference`.
-    params : mapping, optional
-        Native LightGBM parameters, on top of `PAIR_PARAMS`.
-    keep : callable, optional
-        Of `hyperrank.boosters.fit_boosters`.
+    data : ReferenceData
+        Its ``booster_params`` go on top of `PAIR_PARAMS`.
 
     Returns
     -------
     SummedReference
     """
-    options |= {"objectives": range(Y.shape[1]), "main": main}
-    params = {**PAIR_PARAMS, **(params or {})}
-    on_grades = {**params, "objective": "regression"}
-    ranking = fit_booster_reference(
-        X,
-        Y,
-        lists,
-        params=params,
-        query_standardize=query_standardize,
-        keep=_keep_as("ranking", keep),
-        **options,
+    params = {**PAIR_PARAMS, **(data.booster_params or {})}
+    ranking = replace(data, booster_params=params, cached=_prefixed("ranking", data.cached))
+    regression = replace(
+        data,
+        booster_params={**params, "objective": "regression"},
+        query_standardize=False,
+        cached=_prefixed("regression", data.cached),
     )
-    regression = fit_booster_reference(
-        X, Y, lists, params=on_grades, keep=_keep_as("regression", keep), **options
+    pair = SummedReference(
+        [fit_booster_front(ranking), fit_booster_front(regression)], np.ones(data.Y.shape[1]), data.main
     )
-    pair = SummedReference([ranking, regression], np.ones(Y.shape[1]), main)
-    pair.scales = within_list_deviations(pair.parts(X, lists, None, None), lists)
+    pair.scales = within_list_deviations(pair.scores(data.X, data.lists, None, None), data.lists)
     return pair
 
 
-def _keep_as(kind: str, keep: Keep | None) -> Keep | None:
-    """The same under names of its own."""
-    return None if keep is None else lambda name, grow: keep(f"{kind} {name}", grow)
+def _fit(data: ReferenceData, objectives: Sequence[int]) -> BoosterReference:
+    """One booster for each of some objectives."""
+    X = np.asarray(data.X)
+    boosters = fit_boosters(
+        join_standardized(X, data.lists) if data.query_standardize else X,
+        data.Y,
+        data.lists,
+        objectives=objectives,
+        params=data.booster_params,
+        seed=data.seed,
+        list_weight=data.list_weight,
+        n_jobs=data.n_jobs,
+        cached=data.cached,
+    )
+    fitted = BoosterReference(
+        boosters,
+        np.ones(len(objectives)),
+        None if len(objectives) == 1 else data.main,
+        query_standardize=data.query_standardize,
+    )
+    fitted.scales = within_list_deviations(fitted.scores(X, data.lists, None, None), data.lists)
+    return fitted
+
+
+def _prefixed(kind: str, cached: Cached | None) -> Cached | None:
+    """The same cache under names of its own."""
+    return None if cached is None else lambda name, train: cached(f"{kind} {name}", train)

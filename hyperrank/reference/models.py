@@ -1,4 +1,4 @@
-"""Models as references, and fitting them: LightGBM, XGBoost, CatBoost, scikit-learn, anything alike."""
+"""Models with ``predict`` as references: LightGBM, XGBoost, CatBoost, scikit-learn, or anything alike."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviations
 from hyperrank.memmap import FeatureRows, MappedRows
-from hyperrank.reference.base import Reference
+from hyperrank.reference.base import Reference, ReferenceData
 
 __all__ = ["MixedModelsReference", "ModelReference", "fit_models", "fitted_model", "is_fitted", "take_rows"]
 
@@ -37,17 +37,19 @@ class ModelReference(Reference):
     def __init__(self, model: Any) -> None:
         self.model = model
 
-    def parts(self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: Any) -> NDArray[np.float64]:
+    def scores(
+        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
         """The model's predictions, shape (n, 1)."""
         scores = np.concatenate(
-            [np.asarray(self.model.predict(part)) for part in _parts(frame)], dtype=np.float64
+            [np.asarray(self.model.predict(chunk)) for chunk in _chunks(frame)], dtype=np.float64
         )
         if scores.ndim == 2 and scores.shape[1] == 1:
             scores = scores[:, 0]
         if scores.shape != (len(X),) or not np.isfinite(scores).all():
             raise ValueError(
                 f"the reference {type(self.model).__name__}.predict gave shape {scores.shape}; "
-                f"wanted ({len(X)},), one finite score per row."
+                f"expected ({len(X)},), one finite score per row."
             )
         return lists.group(scores)[:, None]
 
@@ -69,33 +71,26 @@ class MixedModelsReference(Reference):
     def __init__(self, models: Sequence[Any], scales: NDArray[np.float64], main: int) -> None:
         self.models, self.scales, self.main = list(models), scales, main
 
-    def only(self, which: NDArray[np.int64]) -> MixedModelsReference:
+    def select(self, objectives: NDArray[np.int64]) -> MixedModelsReference:
         """The models of some objectives; the first of them stands for the reference ranker."""
-        return MixedModelsReference([self.models[j] for j in which], self.scales[which], 0)
+        return MixedModelsReference([self.models[j] for j in objectives], self.scales[objectives], 0)
 
-    def parts(self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: Any) -> NDArray[np.float64]:
+    def scores(
+        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
         """Standardised predictions of each model, shape (n, m)."""
-        parts = [ModelReference(model).parts(X, lists, frame, None) for model in self.models]
-        return np.column_stack(parts) / self.scales
+        columns = [ModelReference(model).scores(X, lists, frame, None) for model in self.models]
+        return np.column_stack(columns) / self.scales
 
 
-def fit_models(
-    model: Any,
-    X: FeatureRows,
-    Y: NDArray[np.float32],
-    lists: QueryLists,
-    *,
-    frame: Any,
-    main: int,
-) -> MixedModelsReference:
+def fit_models(model: Any, data: ReferenceData) -> MixedModelsReference:
     """Fit a copy of an estimator to each objective.
 
     Parameters
     ----------
     model : estimator
-        With ``fit`` and ``predict``; queries are passed to it as it wants them, if it does.
-    X, Y, lists, frame, main
-        As for `fit_reference`.
+        With ``fit`` and ``predict``; queries are passed as its ``fit`` takes them, if it does.
+    data : ReferenceData
 
     Returns
     -------
@@ -106,12 +101,14 @@ def fit_models(
     ValueError
         If an objective has no label at all.
     """
-    unlabelled = np.flatnonzero(np.isnan(Y).all(axis=0)).tolist()
+    unlabelled = np.flatnonzero(np.isnan(data.Y).all(axis=0)).tolist()
     if unlabelled:
         raise ValueError(f"objectives in columns {unlabelled} of y have no label: every entry is NaN.")
-    models = [_fit_model(model, frame, labels, lists) for labels in Y.T]
-    own = MixedModelsReference(models, np.ones(len(models)), main).parts(X, lists, frame, None)
-    return MixedModelsReference(models, within_list_deviations(own, lists), main)
+    models = [_fit_model(model, data.frame, labels, data.lists) for labels in data.Y.T]
+    fitted = MixedModelsReference(models, np.ones(len(models)), data.main)
+    scores = fitted.scores(data.X, data.lists, data.frame, None)
+    fitted.scales = within_list_deviations(scores, data.lists)
+    return fitted
 
 
 def take_rows(frame: Any, rows: NDArray[np.int64]) -> Any:
@@ -138,12 +135,12 @@ def take_rows(frame: Any, rows: NDArray[np.int64]) -> Any:
     return (frame if hasattr(frame, "shape") else np.asarray(frame))[rows]
 
 
-def _parts(frame: Any) -> Iterator[Any]:
+def _chunks(frame: Any) -> Iterator[Any]:
     """Features as models take them: at once, or of rows in a file some at a time."""
     if not isinstance(frame, MappedRows):
         yield _for_models(frame)
         return
-    yield from frame.parts(ROWS_AT_ONCE)
+    yield from frame.chunks(ROWS_AT_ONCE)
 
 
 def _for_models(frame: Any) -> Any:
@@ -172,19 +169,19 @@ def is_fitted(model: Any) -> bool:
 
 
 def _fit_model(model: Any, frame: Any, labels: NDArray[np.float32], lists: QueryLists) -> Any:
-    """Fit a copy of an estimator to one objective, its queries passed as it wants them."""
-    rows = lists.order[~np.isnan(labels)]
-    labels = labels[~np.isnan(labels)]
-    known = QueryLists.from_qid(lists.qid[rows])
-    chosen = take_rows(_for_models(frame), rows)
-    if isinstance(chosen, MappedRows):
-        chosen = np.asarray(chosen)  # models of any library fit what they can compute with
+    """Fit a copy of an estimator to one objective, its queries passed as it takes them."""
+    is_labelled = ~np.isnan(labels)
+    rows, labels = lists.order[is_labelled], labels[is_labelled]
+    labelled = QueryLists.from_qid(lists.qid[rows])
+    features = take_rows(_for_models(frame), rows)
+    if isinstance(features, MappedRows):
+        features = np.asarray(features)  # models of any library fit what they can compute with
     fit: Callable[..., Any] = clone(model).fit
     accepted = inspect.signature(fit).parameters
     if "qid" in accepted:
-        return fit(chosen, labels, qid=known.index)
+        return fit(features, labels, qid=labelled.index)
     if "group_id" in accepted:
-        return fit(chosen, labels, group_id=known.index)
+        return fit(features, labels, group_id=labelled.index)
     if "group" in accepted:
-        return fit(chosen, labels, group=known.sizes)
-    return fit(chosen, labels)
+        return fit(features, labels, group=labelled.sizes)
+    return fit(features, labels)

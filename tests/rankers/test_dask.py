@@ -23,7 +23,7 @@ from hyperrank import (
     SoupRanker,
     datasets,
 )
-from hyperrank.boosters.scoring import held_to
+from hyperrank.boosters.scoring import requested_threads
 from hyperrank.rankers.base import BaseRanker
 
 W = [[1.0, 0.0], [0.5, 0.5], [0.2, 0.8]]
@@ -310,7 +310,7 @@ def test_threads_do_not_multiply(alone, cut, rows, monkeypatch):
     predict = type(alone).predict
 
     def looked(self, *args, **options):
-        seen.append((threading.get_ident(), torch.get_num_threads(), held_to()))
+        seen.append((threading.get_ident(), torch.get_num_threads(), requested_threads()))
         return predict(self, *args, **options)
 
     before = torch.get_num_threads()
@@ -320,7 +320,7 @@ def test_threads_do_not_multiply(alone, cut, rows, monkeypatch):
         found = alone.predict_dask(cut, weights=ONE).compute()
     np.testing.assert_array_equal(found.to_numpy(), predict(alone, rows, weights=ONE))
     assert {(n, held) for _, n, held in seen} == {(1, 1)}
-    assert held_to() is None
+    assert requested_threads() is None
     assert torch.get_num_threads() == 2
     torch.set_num_threads(before)
 

@@ -40,7 +40,7 @@ def tempered(small):
 
 def reference_of(ranker, data):
     lists = QueryLists.from_qid(data.qid)
-    grouped = ranker.reference_.parts(data.X[lists.order], lists, data.X, None)
+    grouped = ranker.reference_.scores(data.X[lists.order], lists, data.X, None)
     return lists.ungroup(ranker.reference_.mix(grouped, np.array(WEIGHTS)))
 
 

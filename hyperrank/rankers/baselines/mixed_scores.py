@@ -13,7 +13,7 @@ from hyperrank.boosters.search import BoosterSearch, is_search, search_mixed_sco
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.base import BaseRanker
 from hyperrank.rankers.inputs import GroupedFeatures, read_labelled, read_list_weight, resolve_objective
-from hyperrank.reference import Reference, fit_models, fit_reference
+from hyperrank.reference import Reference, ReferenceData, fit_models, fit_reference
 from hyperrank.weights import MixedRows, mixed_by_row
 
 __all__ = ["MixedScoresRanker"]
@@ -123,7 +123,7 @@ class MixedScoresRanker(BaseRanker):
         if self.estimator is not None:
             self._check_estimator(list_weight)
             self.reference_: Reference = fit_models(
-                self.estimator, data.X, data.Y, data.lists, frame=data.frame, main=main
+                self.estimator, ReferenceData(data.X, data.Y, data.lists, data.frame, main)
             )
             self.objectives_ = data.names
             return self
@@ -135,9 +135,10 @@ class MixedScoresRanker(BaseRanker):
                 np.asarray(data.X), data.Y, data.lists, metric=metric, **options
             )
             params = self.booster_search_.params
-        self.reference_ = fit_reference(
-            "boosters", data.X, data.Y, data.lists, frame=data.frame, main=main, params=params, **options
+        training = ReferenceData(
+            data.X, data.Y, data.lists, data.frame, main, booster_params=params, **options
         )
+        self.reference_ = fit_reference("boosters", training)
         self.objectives_ = data.names
         return self
 
@@ -161,4 +162,4 @@ class MixedScoresRanker(BaseRanker):
         return mixed_by_row(data.parts(self.reference_), mixes)
 
     def _reference_scores(self, data: GroupedFeatures) -> NDArray[np.float64]:
-        return self.reference_.own_scores(data.parts(self.reference_))
+        return self.reference_.main_scores(data.parts(self.reference_))

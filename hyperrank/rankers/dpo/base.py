@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from hyperrank._checks import check_number
-from hyperrank.boosters import Keep
+from hyperrank.boosters import Cached
 from hyperrank.boosters.search import BoosterSearch, is_search, search_mixed_scores
 from hyperrank.lists import within_list_deviation
 from hyperrank.metrics import parse_metric
@@ -36,7 +36,7 @@ from hyperrank.reference import (
     Reference,
     check_reference,
     is_fitted_here,
-    is_grown,
+    trains_boosters,
 )
 from hyperrank.training import Checkpoint, current
 from hyperrank.weights import MixedRows, PerQuery, PerRow, mixed_by_row
@@ -161,7 +161,7 @@ class DPORanker(BaseRanker):
     def _reference_scores(self, data: GroupedFeatures) -> NDArray[np.float64] | None:
         if isinstance(self.reference_, NoReference):
             return None
-        return self.reference_.own_scores(data.parts(self.reference_))
+        return self.reference_.main_scores(data.parts(self.reference_))
 
     def _check_options(self, names: tuple[str, ...]) -> None:
         """Refuse options of the subclass's own that are wrong, before any training starts."""
@@ -217,7 +217,7 @@ class DPORanker(BaseRanker):
 
     def _searched(self, checked: CheckedFit, checkpoint: Checkpoint, *, again: bool) -> CheckedFit:
         """Put what a search found in the place of the boosters' parameters."""
-        grown = is_grown(self.reference) or checked.plan.booster_inputs
+        grown = trains_boosters(self.reference) or checked.plan.booster_inputs
         if grown and (again or not hasattr(self, "booster_search_")):
             alone = self.reference == "lightgbm" and not checked.plan.booster_inputs
 
@@ -282,16 +282,16 @@ class DPORanker(BaseRanker):
             checkpoint=checkpoint,
         )
 
-    def _fit_reference(self, checked: CheckedFit, keep: Keep | None = None) -> tuple[Reference, float]:
+    def _fit_reference(self, checked: CheckedFit, cached: Cached | None = None) -> tuple[Reference, float]:
         """Fit the reference, and measure what rewards are multiplied by: its deviation over beta."""
-        return fitted_reference(self.reference, partial(self._new_reference, checked, keep))
+        return fitted_reference(self.reference, partial(self._new_reference, checked, cached))
 
-    def _new_reference(self, checked: CheckedFit, keep: Keep | None) -> tuple[Reference, float]:
-        reference = checked.fit_reference(self.reference, keep)
+    def _new_reference(self, checked: CheckedFit, cached: Cached | None) -> tuple[Reference, float]:
+        reference = checked.fit_reference(self.reference, cached)
         if isinstance(reference, NoReference):
             return reference, 1.0 if self.beta == "auto" else 1.0 / float(self.beta)
         some = checked.at_most(DEVIATION_ROWS).training
-        own = reference.own_scores(some.parts(reference))
+        own = reference.main_scores(some.parts(reference))
         beta = SINGLE_SCORE_BETA if reference.main is None else FRONT_BETA
         if self.beta != "auto":
             beta = float(self.beta)

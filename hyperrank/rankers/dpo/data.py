@@ -9,15 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank._checks import check_number
-from hyperrank.boosters import Keep
+from hyperrank.boosters import Cached
 from hyperrank.rankers.dpo.config import FitPlan, Trial
 from hyperrank.rankers.inputs import (
     LabelledLists,
 )
 from hyperrank.reference import (
     Reference,
+    ReferenceData,
     fit_reference,
-    is_grown,
+    trains_boosters,
 )
 
 __all__ = ["DEVIATION_ROWS", "REFERENCE_ROWS", "CheckedFit", "hold_out", "labelled_lists", "some_lists"]
@@ -57,24 +58,24 @@ class CheckedFit:
     plan: FitPlan
     trial: Trial | None = None
 
-    def fit_reference(self, wanted: Any, keep: Keep | None = None) -> Reference:
+    def fit_reference(self, wanted: Any, cached: Cached | None = None) -> Reference:
         """The reference that was asked for, fitted to the training lists, or of very many to some of them."""
-        some = self.at_most(REFERENCE_ROWS) if is_grown(wanted) else self
+        some = self.at_most(REFERENCE_ROWS) if trains_boosters(wanted) else self
         training = some.training
-        return fit_reference(
-            wanted,
-            training.X,
-            training.Y,
-            training.lists,
+        data = ReferenceData(
+            X=training.X,
+            Y=training.Y,
+            lists=training.lists,
             frame=training.frame,
             main=self.main,
-            params=self.plan.booster_params,
+            booster_params=self.plan.booster_params,
             query_standardize=self.plan.query_standardize,
             seed=self.plan.seed,
             list_weight=some.list_weight,
             n_jobs=self.plan.n_jobs,
-            keep=keep,
+            cached=cached,
         )
+        return fit_reference(wanted, data)
 
     def at_most(self, n_rows: int) -> CheckedFit:
         """The same with training lists of about `n_rows` rows, in memory; itself if it has no more."""

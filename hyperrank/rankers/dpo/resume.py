@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank._checks import check_number
-from hyperrank.boosters import Keep
+from hyperrank.boosters import Cached
 from hyperrank.files import ModelFileError
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.dpo.config import resolve_device
@@ -134,7 +134,7 @@ def agreed_seed(
 
 
 def kept_reference(
-    checkpoint: Checkpoint, wanted: Any, fit: Callable[[Keep | None], tuple[Reference, float]]
+    checkpoint: Checkpoint, wanted: Any, fit: Callable[[Cached | None], tuple[Reference, float]]
 ) -> tuple[Reference, float]:
     """A reference and its pull: of the interrupted fit, or fitted now.
 

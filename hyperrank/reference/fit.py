@@ -1,0 +1,165 @@
+"""Registry of reference kinds, and fitting of references from what the user named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from hyperrank.reference.base import NoReference, Reference, ReferenceData, ScoresReference
+from hyperrank.reference.boosters import fit_booster_front, fit_booster_pairs, fit_single_booster
+from hyperrank.reference.models import ModelReference, fitted_model, is_fitted
+
+__all__ = [
+    "REFERENCES",
+    "check_reference",
+    "fit_reference",
+    "is_fitted_here",
+    "register_reference",
+    "trains_boosters",
+]
+
+
+class ReferenceKind(NamedTuple):
+    """How a reference that goes by a name is fitted.
+
+    Attributes
+    ----------
+    fit : callable
+        ``(data: ReferenceData) -> Reference``.
+    needs_scores : bool
+        Whether scores must be passed wherever features are; such a reference has nothing to fit.
+    trains_boosters : bool
+        Whether it trains boosters, which take a sample of very many rows.
+    """
+
+    fit: Callable[[ReferenceData], Reference]
+    needs_scores: bool = False
+    trains_boosters: bool = False
+
+
+#: References that go by a name; anything else must be a model with ``predict``.
+REFERENCES: dict[str, ReferenceKind] = {}
+
+
+def register_reference(
+    name: str,
+    fit: Callable[[ReferenceData], Reference],
+    *,
+    needs_scores: bool = False,
+    trains_boosters: bool = False,
+) -> None:
+    """Let rankers take ``reference=name``.
+
+    Parameters
+    ----------
+    name : str
+    fit : callable
+        ``(data: ReferenceData) -> Reference``. The reference's class is made `hyperrank.files.storable` if
+        rankers with it are to be saved.
+    needs_scores : bool, default False
+        Whether the caller must pass ``ref_scores`` wherever features are passed.
+    trains_boosters : bool, default False
+        Whether `fit` trains boosters, which take a sample of very many rows.
+
+    Raises
+    ------
+    ValueError
+        If the name is taken.
+    """
+    if name in REFERENCES:
+        raise ValueError(f"there is a reference {name!r} already: the names are {', '.join(REFERENCES)}.")
+    REFERENCES[name] = ReferenceKind(fit, needs_scores, trains_boosters)
+
+
+register_reference("booster_pairs", fit_booster_pairs, trains_boosters=True)
+register_reference("boosters", fit_booster_front, trains_boosters=True)
+register_reference("lightgbm", fit_single_booster, trains_boosters=True)
+register_reference("scores", lambda _: ScoresReference(), needs_scores=True)
+
+
+def check_reference(reference: Any) -> bool:
+    """Check that something can be a reference, and say whether it needs ``ref_scores``.
+
+    Parameters
+    ----------
+    reference : object
+        What the user gave.
+
+    Returns
+    -------
+    bool
+        Whether scores must be passed wherever features are.
+
+    Raises
+    ------
+    ValueError
+        If it is none of the known kinds.
+    """
+    if isinstance(reference, str) and reference in REFERENCES:
+        return REFERENCES[reference].needs_scores
+    if reference is not None and not callable(getattr(reference, "predict", None)):
+        given = repr(reference) if isinstance(reference, str) else type(reference).__name__
+        raise ValueError(
+            f"reference must be None, one of {tuple(REFERENCES)}, or a model with predict; got {given}."
+        )
+    return False
+
+
+def is_fitted_here(reference: Any) -> bool:
+    """Whether `fit_reference` fits it, so that it can be fitted without some of the queries.
+
+    Parameters
+    ----------
+    reference : object
+        What the user gave.
+
+    Returns
+    -------
+    bool
+        False for fitted models, scores and none.
+    """
+    if isinstance(reference, str):
+        return not check_reference(reference)
+    return reference is not None and not is_fitted(reference)
+
+
+def trains_boosters(reference: Any) -> bool:
+    """Whether `fit_reference` trains boosters for it.
+
+    Parameters
+    ----------
+    reference : object
+        What the user gave.
+
+    Returns
+    -------
+    bool
+    """
+    kind = REFERENCES.get(reference) if isinstance(reference, str) else None
+    return kind is not None and kind.trains_boosters
+
+
+def fit_reference(reference: Any, data: ReferenceData) -> Reference:
+    """Fit the reference that the user named, or take the model that the user gave.
+
+    Parameters
+    ----------
+    reference : None, "booster_pairs", "boosters", "lightgbm", "scores" or model
+        As `HyperDPORanker` documents it, or a name of `register_reference`.
+    data : ReferenceData
+
+    Returns
+    -------
+    Reference
+
+    Raises
+    ------
+    ValueError
+        If the reference is none of the known kinds.
+    """
+    check_reference(reference)
+    if reference is None:
+        return NoReference()
+    if isinstance(reference, str):
+        return REFERENCES[reference].fit(data)
+    return ModelReference(fitted_model(reference, data.frame, data.Y[:, data.main], data.lists))
