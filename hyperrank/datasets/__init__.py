@@ -11,6 +11,7 @@ from hyperrank.datasets.ranking_data import RankingData
 from hyperrank.datasets.store import Store, open_store
 from hyperrank.datasets.synthetic import make_multilabel_ranking
 from hyperrank.datasets.table import load_table
+from hyperrank.datasets.user_items import make_user_item_ranking
 
 __all__ = [
     "FetchError",
@@ -23,6 +24,7 @@ __all__ = [
     "load_letor",
     "load_table",
     "make_multilabel_ranking",
+    "make_user_item_ranking",
     "open_store",
     "quantile_grades",
 ]

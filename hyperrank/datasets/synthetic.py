@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hyperrank.datasets.ranking_data import RankingData
 from hyperrank.lists import QueryLists
 
-__all__ = ["Hidden", "make_multilabel_ranking"]
+__all__ = ["Hidden", "Seed", "as_generator", "make_multilabel_ranking"]
 
 #: Share of a measured variable that is error.
 ERROR_SHARE = 0.1
@@ -311,7 +311,7 @@ def make_multilabel_ranking(
     _check_shares(conflict=conflict, noise=noise, features=heavy_share + count_share + query_share)
     _check_shares(heavy=heavy_share, count=count_share, query=query_share)
     _check_shares(below_one=True, missing_features=missing_features, missing_labels=missing_labels)
-    rng = _generator(random_state)
+    rng = as_generator(random_state)
     lists = QueryLists.from_sizes(_draw_sizes(rng, n_queries, list_size))
     hidden = Hidden.draw(rng, lists, n_variables=max(4, n_objectives + 2))
     Y = draw_labels(rng, lists, hidden, n_objectives, conflict, noise, shares)
@@ -360,7 +360,7 @@ def _check_shares(*, below_one: bool = False, **shares: float) -> None:
             raise ValueError(f"{label} must lie in [0, 1{')' if below_one else ']'}; got {value:g}.")
 
 
-def _generator(random_state: Seed) -> np.random.Generator:
+def as_generator(random_state: Seed) -> np.random.Generator:
     """Make a generator of our own, seeded from whatever is given."""
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(0, 2**32, size=4, dtype=np.uint32))
