@@ -60,9 +60,9 @@ def make_user_item_ranking(
     Notes
     -----
     Item i has hidden variables :math:`v_i \sim N(0, I)`, user q :math:`t_q \sim N(0, I)`. Affinity is
-    :math:`\sqrt{1-\eta}\, t_q^\top A v_i + \sqrt{\eta}\, \epsilon` for noise :math:`\eta`: an interaction, which
-    no sum of functions of single features gives. The property is :math:`b^\top \tanh(W v_i)`, the same in
-    every list. Features see one hidden variable each with 5% error, drawn once for each item and user: a
+    :math:`\sqrt{1-\eta}\, t_q^\top A v_i + \sqrt{\eta}\, \epsilon` for noise :math:`\eta`, an interaction
+    that no sum of functions of single features gives. The property is :math:`b^\top \tanh(W v_i)`, the same
+    in every list. Features see one hidden variable each with 5% error, drawn once for each item and user: a
     learner can tell items apart.
 
     Examples
