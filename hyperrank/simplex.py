@@ -1,4 +1,4 @@
-"""Weights on the simplex: checking and normalising, Dirichlet draws, even lattices."""
+"""Weights on the simplex: checks, Dirichlet draws, even lattices."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def as_weights(
     except (TypeError, ValueError) as error:
         raise ValueError(f"weights must be numbers of shape (m,) or (k, m): {error}.") from error
     if values.ndim not in (1, 2) or values.shape[-1] != n_objectives or values.size == 0:
-        wanted = f"({n_objectives},) or (k, {n_objectives})"
-        raise ValueError(f"weights have shape {values.shape}; wanted {wanted}, one weight per objective.")
+        expected = f"({n_objectives},) or (k, {n_objectives})"
+        raise ValueError(f"weights have shape {values.shape}; expected {expected}, one weight per objective.")
     if not np.isfinite(values).all():
         raise ValueError(f"weights must be finite; got {_first_bad(values, ~np.isfinite(values))}.")
     if (values < -ZERO_TOLERANCE).any():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hyperrank.front import ParetoFront
 from hyperrank.front.bootstrap import resampled_means
-from hyperrank.front.criteria import bulge
+from hyperrank.front.criteria import knee_distance
 from hyperrank.simplex import lattice
 
 NAMES = ["relevance", "clicks", "margin"]
@@ -36,7 +36,7 @@ def test_the_knee_of_a_circle_is_its_middle():
     angles = np.linspace(0, np.pi / 2, 41)
     front = of_points(np.column_stack([np.cos(angles), np.sin(angles)]) * [0.3, 40] + [0.2, 7])
     assert front.knee().index == 20
-    distances = bulge(front.points.to_numpy(), front.non_dominated)
+    distances = knee_distance(front.points.to_numpy(), front.non_dominated)
     assert distances == pytest.approx((np.cos(angles) + np.sin(angles) - 1) / np.sqrt(2))
 
 
@@ -45,14 +45,14 @@ def test_the_knee_of_a_sphere_is_its_middle():
     front = of_points(np.sqrt(weights))
     assert front.weights.shape == (28, 3)
     assert weights[front.knee().index].tolist() == pytest.approx([1 / 3] * 3)
-    assert bulge(front.points.to_numpy(), front.non_dominated).max() == pytest.approx(1 - 3**-0.5)
+    assert knee_distance(front.points.to_numpy(), front.non_dominated).max() == pytest.approx(1 - 3**-0.5)
 
 
 def test_the_plane_goes_through_the_extremes_and_not_the_corners():
     """Extremes off the axes tilt the plane."""
     points = np.array([[1, 0.8, 0], [0, 1, 0.2], [0.5, 0, 1], [0.6, 0.6, 0.5], [0.85, 0.85, 0.02]])
     front = np.ones(5, dtype=bool)
-    distances = bulge(points, front)
+    distances = knee_distance(points, front)
     normal = np.linalg.solve(points[:3], np.ones(3))
     assert (normal > 0).all()
     assert distances == pytest.approx((points @ normal - 1) / np.linalg.norm(normal))
@@ -90,9 +90,9 @@ def test_the_knee_is_not_dominated_and_no_matter_of_units(data: st.DataObject, m
     front = of_points(points)
     row = front.knee().index
     assert front.non_dominated[row]
-    distances = bulge(points, front.non_dominated)
+    distances = knee_distance(points, front.non_dominated)
     units = np.array(data.draw(st.lists(st.sampled_from([0.01, 1, 300]), min_size=m, max_size=m)))
-    assert bulge(points * units + units, front.non_dominated) == pytest.approx(distances, abs=1e-7)
+    assert knee_distance(points * units + units, front.non_dominated) == pytest.approx(distances, abs=1e-7)
     assert distances[row] == pytest.approx(distances[front.non_dominated].max())
 
 

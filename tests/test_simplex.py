@@ -53,7 +53,11 @@ def test_mappings_are_read_by_name() -> None:
 @pytest.mark.parametrize(
     ("weights", "names", "message"),
     [
-        ([0.5, 0.5], None, r"weights have shape \(2,\); wanted \(3,\) or \(k, 3\), one weight per objective"),
+        (
+            [0.5, 0.5],
+            None,
+            r"weights have shape \(2,\); expected \(3,\) or \(k, 3\), one weight per objective",
+        ),
         (1.0, None, r"weights have shape \(\)"),
         (None, None, r"weights have shape \(\)"),
         (np.zeros((0, 3)), None, r"weights have shape \(0, 3\)"),

@@ -1,6 +1,6 @@
-"""Which features drive the change between two trade-offs: what goes away where one is permuted."""
+"""Permutation explanations: which features drive the rank change between two trade-offs."""
 
 from hyperrank.explain.explanation import Explanation
-from hyperrank.explain.permutation import Columns, Task, explained, named_columns
+from hyperrank.explain.permutation import Columns, Task, explain_change, named_columns
 
-__all__ = ["Columns", "Explanation", "Task", "explained", "named_columns"]
+__all__ = ["Columns", "Explanation", "Task", "explain_change", "named_columns"]

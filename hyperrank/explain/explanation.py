@@ -1,4 +1,4 @@
-"""What drives the change between two trade-offs, feature by feature."""
+"""Explanation: the share of rank change between two trade-offs that each feature explains."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from hyperrank.plots import ExplanationDisplay
 
 __all__ = ["Explanation"]
 
-#: Features that are named where not all can be.
+#: Features shown at most.
 SHOWN = 10
 
 
@@ -25,8 +26,8 @@ SHOWN = 10
 class Explanation:
     r"""Which features drive the change between two trade-offs, as ``ranker.explain`` finds it.
 
-    A feature's values are given to other documents of the same query, so that it says nothing any more of
-    which is which, and the queries are ranked anew under both trade-offs.
+    A feature's values are permuted among the documents of each query, and the queries are ranked again under
+    both trade-offs.
 
     Attributes
     ----------
@@ -38,11 +39,11 @@ class Explanation:
     metric : str
         What importances are in.
     change : ndarray of shape (d,)
-        Share of the change of the ranking that goes away without the feature: 0 none, 1 all of it, below 0
-        where it grows. With :math:`d_i` what document i gains in exposure :math:`1 / \log_2(1 + rank)` from
-        one trade-off to the other, and :math:`d'_i` the same without the feature, it is
-        :math:`1 - \sum_i d_i d'_i / \sum_i d_i^2`. Features that work together share it with each other, or
-        each has it all: shares need not add up to 1.
+        Share of the rank change that the feature explains: 0 none, 1 all of it, below 0 where the change
+        grows without the feature. With :math:`d_i` what document i gains in exposure
+        :math:`1 / \log_2(1 + rank)` from one trade-off to the other, and :math:`d'_i` the same without
+        the feature, it is :math:`1 - \sum_i d_i d'_i / \sum_i d_i^2`. Features that work together share it,
+        or each has it all: shares need not add up to 1.
     change_error : ndarray of shape (d,)
         Its standard error over queries.
     direction : ndarray of shape (d,)
@@ -86,7 +87,7 @@ class Explanation:
 
     @cached_property
     def difference(self) -> NDArray[np.float64]:
-        """How much more each objective's metric hangs on a feature at `weights` than at `against`, (d, m)."""
+        """How much more the metric depends on a feature at `weights` than at `against`, shape (d, m)."""
         return np.asarray(self.importances[:, 1] - self.importances[:, 0])
 
     @cached_property
@@ -146,7 +147,9 @@ class Explanation:
         index = pd.Index(self.features, name="feature")
         return pd.DataFrame(table, index=index).iloc[self.order]
 
-    def plot(self, ax: Axes | None = None, *, n_features: int = 12, width: float | str | None = None) -> Any:
+    def plot(
+        self, ax: Axes | None = None, *, n_features: int = 12, width: float | str | None = None
+    ) -> ExplanationDisplay:
         """Draw the features that drive the change most; needs ``pip install hyperrank[plot]``.
 
         Parameters
@@ -174,8 +177,8 @@ class Explanation:
 
     def _shown(self) -> pd.DataFrame:
         table = self.to_frame().head(SHOWN)
-        left_out = ("_against", "_weights", "_difference_error")
-        return table[[name for name in table if not str(name).endswith(left_out)]]
+        hidden = ("_against", "_weights", "_difference_error")
+        return table[[name for name in table if not str(name).endswith(hidden)]]
 
     def _summary(self) -> str:
         shown = min(SHOWN, len(self.features))

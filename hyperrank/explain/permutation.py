@@ -1,4 +1,4 @@
-"""The run: every feature permuted again and again, and what that does to rankings and metrics."""
+"""Permutation of features, and its effect on rankings and metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hyperrank.explain.rank_change import common_at_top, correlation, exposure_c
 from hyperrank.lists import QueryLists
 from hyperrank.metrics import Metric
 
-__all__ = ["Columns", "Task", "check_within", "explained", "named_columns", "permutations"]
+__all__ = ["Columns", "Task", "check_within", "explain_change", "named_columns", "permutations"]
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,15 @@ class Columns:
 
 
 def named_columns(
-    features: Sequence[Any] | Mapping[str, Any] | None, known: Sequence[str] | None, n_features: int
+    features: Sequence[Any] | Mapping[str, Any] | None, feature_names: Sequence[str] | None, n_features: int
 ) -> list[Columns]:
-    """What is asked for, found among the features.
+    """Columns of the features asked for.
 
     Parameters
     ----------
     features : sequence of str or int, mapping of str to such, or None
         Features one by one, or groups by name; all, one by one, for None.
-    known : sequence of str or None
+    feature_names : sequence of str or None
         Names of all features; x0, x1, ... where there are none.
     n_features : int
 
@@ -61,14 +61,18 @@ def named_columns(
     >>> named_columns({"text": [0, 1], "price": "x2"}, None, 3)
     [Columns(name='text', index=(0, 1)), Columns(name='price', index=(2,))]
     """
-    names = [f"x{j}" for j in range(n_features)] if known is None else [str(name) for name in known]
-    where = {name: j for j, name in enumerate(names)}
+    names = (
+        [f"x{j}" for j in range(n_features)]
+        if feature_names is None
+        else [str(name) for name in feature_names]
+    )
+    positions = {name: j for j, name in enumerate(names)}
     if features is None:
         return [Columns(name, (j,)) for j, name in enumerate(names)]
     if isinstance(features, Mapping):
-        found = [Columns(str(name), _index(group, where, names)) for name, group in features.items()]
+        found = [Columns(str(name), _index(group, positions, names)) for name, group in features.items()]
     else:
-        numbers = [_index(feature, where, names) for feature in _each(features)]
+        numbers = [_index(feature, positions, names) for feature in _each(features)]
         found = [Columns(" + ".join(names[j] for j in index), index) for index in numbers]
     given = [columns.name for columns in found]
     doubled = sorted({name for name in given if given.count(name) > 1})
@@ -78,18 +82,18 @@ def named_columns(
 
 
 def _each(features: Any) -> Iterable[Any]:
-    """Features that were given, a lone one as well."""
+    """Features one by one; a single one may stand alone."""
     return [features] if isinstance(features, str | Integral) else features
 
 
-def _index(group: Any, where: Mapping[str, int], names: Sequence[str]) -> tuple[int, ...]:
+def _index(group: Any, positions: Mapping[str, int], names: Sequence[str]) -> tuple[int, ...]:
     found = []
     for feature in _each(group):
         is_number = isinstance(feature, Integral) and not isinstance(feature, bool)
         if is_number and 0 <= int(feature) < len(names):
             found.append(int(feature))
-        elif isinstance(feature, str) and feature in where:
-            found.append(where[feature])
+        elif isinstance(feature, str) and feature in positions:
+            found.append(positions[feature])
         else:
             shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
             raise ValueError(
@@ -102,7 +106,7 @@ def _index(group: Any, where: Mapping[str, int], names: Sequence[str]) -> tuple[
 
 
 def permuted_frame(frame: Any, index: Sequence[int], order: NDArray[np.int64]) -> Any:
-    """Features as the caller gave them, some columns in another order; the rest is as it was.
+    """Features as the caller gave them, with some columns permuted.
 
     Parameters
     ----------
@@ -122,12 +126,12 @@ def permuted_frame(frame: Any, index: Sequence[int], order: NDArray[np.int64]) -
     return changed
 
 
-#: Among which documents values are exchanged.
+#: Documents among which values are permuted.
 WITHIN = ("query", "all")
 
 
 def check_within(within: str) -> str:
-    """Refuse anything but the name of a way to permute."""
+    """Refuse unknown values of `within`."""
     if within not in WITHIN:
         raise ValueError(f"within must be one of {', '.join(map(repr, WITHIN))}; got {within!r}.")
     return within
@@ -174,7 +178,7 @@ def permutations(lists: QueryLists, n_repeats: int, *, within: str, seed: int) -
 
 @dataclass(frozen=True)
 class Task:
-    """What is explained: rows, how they are scored under two trade-offs, and how that is measured.
+    """The rows of an explanation, how they are scored under two trade-offs, and the metric.
 
     Attributes
     ----------
@@ -184,12 +188,12 @@ class Task:
         The same as the caller gave them, for models that want them so; in the same order.
     lists : QueryLists
     Y : ndarray of shape (n, m) or None
-        Labels, where metrics are wanted.
+        Labels; None without metrics.
     score : callable
         ``(X, frame) -> scores of shape (n, 2)``, under the first and the second trade-off.
     metric : Metric
     within : {"query", "all"}
-        Among which rows values are exchanged.
+        Rows among which values are permuted.
     n_repeats : int
     seed : int
     """
@@ -214,14 +218,14 @@ class Task:
 
 @dataclass(frozen=True)
 class _Permuted:
-    """What came of permuting one feature; the mean over repeats."""
+    """Effect of permuting one feature; the mean over repeats."""
 
     change: tuple[float, float]
     direction: float
     drops: NDArray[np.float64] | None
 
 
-def explained(
+def explain_change(
     task: Task,
     columns: Sequence[Columns],
     *,
@@ -301,25 +305,25 @@ def _permuted(
     task: Task, columns: Columns, change: NDArray[np.float64], before: NDArray[np.float64] | None
 ) -> _Permuted:
     index = list(columns.index)
-    own = task.X[:, index]
-    left: list[NDArray[np.float64]] = []
+    original = task.X[:, index]
+    remaining: list[NDArray[np.float64]] = []
     drops: list[NDArray[np.float64]] = []
     for order in permutations(task.lists, task.n_repeats, within=task.within, seed=task.seed):
-        moved = own[order]
-        if np.array_equal(moved, own, equal_nan=True):  # as of a feature of the query: nothing to score
-            left.append(change)
+        permuted = original[order]
+        if np.array_equal(permuted, original, equal_nan=True):  # constant within queries: nothing to score
+            remaining.append(change)
             drops += [] if before is None else [np.where(np.isnan(before), np.nan, 0.0)]
             continue
         X = task.X.copy()
-        X[:, index] = moved
+        X[:, index] = permuted
         scores = task.score(X, permuted_frame(task.frame, index, order))
-        left.append(exposure_change(scores[:, 0], scores[:, 1], task.lists))
+        remaining.append(exposure_change(scores[:, 0], scores[:, 1], task.lists))
         after = task.values(scores)
         if before is not None and after is not None:
             drops.append(before - after)
-    directions = [correlation(column, change, task.lists) for column in own.T]
+    directions = [correlation(column, change, task.lists) for column in original.T]
     return _Permuted(
-        change=share_gone(change, np.mean(left, axis=0), task.lists),
+        change=share_gone(change, np.mean(remaining, axis=0), task.lists),
         # A group points where its features do, if they agree.
         direction=float(np.mean(directions)),
         drops=np.mean(drops, axis=0) if drops else None,

@@ -1,4 +1,4 @@
-"""How two rankings of the same lists differ, and how much of a difference is left in another."""
+"""Rank change between two rankings of the same lists, and the share of it that is gone in a third."""
 
 from __future__ import annotations
 

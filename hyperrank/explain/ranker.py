@@ -1,4 +1,4 @@
-"""What rankers say of themselves: which features drive a change of trade-off, and how they were trained."""
+"""Methods `explain` and `plot_training` of rankers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from hyperrank._checks import check_number
 from hyperrank.explain.explanation import Explanation
-from hyperrank.explain.permutation import Task, check_within, explained, named_columns
+from hyperrank.explain.permutation import Task, check_within, explain_change, named_columns
 from hyperrank.lists import QueryLists
 from hyperrank.metrics import Metric, parse_metric
 from hyperrank.plots import TrainingDisplay
@@ -48,7 +48,7 @@ class ExplainedMixin:
         verbose: int = 0,
         **options: Any,
     ) -> Explanation:
-        """Find which features drive the change between two trade-offs, by permuting one after the other.
+        """Explain the rank change between two trade-offs by permuting features.
 
         Parameters
         ----------
@@ -69,7 +69,7 @@ class ExplainedMixin:
         metric : str or Metric, optional
             By default that of the ranker.
         within : {"query", "all"}, default "query"
-            Among which documents values are exchanged. Within its query, a feature keeps the values that the
+            Documents among which values are permuted. Within its query, a feature keeps the values that the
             query has, and one that is the same for the whole query has no say in what is permuted; among
             ``"all"``, as scikit-learn does it, documents get values that no document of their query has.
         n_repeats : int, default 5
@@ -122,22 +122,27 @@ class ExplainedMixin:
             data = read_features(self, X, qid, reset=False, ref_scores=ref_scores)
         else:
             data = self._read(X, y, qid, ref_scores)
-        rows, lists = data.lists.take(_drawn(data.lists, max_rows, seed))
-        given = data.lists.order[rows]
+        rows, lists = data.lists.take(_sampled_lists(data.lists, max_rows, seed))
+        original_rows = data.lists.order[rows]
+        ref_scores = None if data.ref_scores is None else data.ref_scores[original_rows]
         task = Task(
             X=data.X[rows],
-            frame=_dense(take_rows(data.frame, given)),
+            frame=_dense(take_rows(data.frame, original_rows)),
             lists=lists,
             Y=data.Y[rows] if isinstance(data, LabelledLists) else None,
             score=_Scoring(
-                self, pair, lists, None if data.ref_scores is None else data.ref_scores[given], options
+                self,
+                pair,
+                lists,
+                None if data.ref_scores is None else data.ref_scores[original_rows],
+                options,
             ),
             metric=self._metric() if metric is None else parse_metric(metric),
             within=within,
             n_repeats=repeats,
             seed=seed,
         )
-        return explained(
+        return explain_change(
             task, columns, objectives=self.objectives_, weights=pair, n_jobs=n_jobs, verbose=verbose
         )
 
@@ -156,7 +161,7 @@ class ExplainedMixin:
         ax : matplotlib.axes.Axes, optional
             Whose place to draw in; a figure of its own by default.
         trial : bool, default False
-            Whether to draw what the trial tried too.
+            Whether to draw the tuning before the fit too.
         width : float, "column" or "page", optional
             Inches of the figure, or those of a paper's column or page.
         name : str, optional
@@ -171,7 +176,7 @@ class ExplainedMixin:
         NotFittedError
             Before fit.
         TypeError
-            If the ranker keeps no history, as those of boosters alone.
+            If the ranker has no history, as those of boosters alone.
         """
         return TrainingDisplay.from_estimator(self, ax=ax, trial=trial, width=width, name=name)
 
@@ -213,8 +218,8 @@ def _pair(ranker: Any, weights: Any, against: Any) -> NDArray[np.float64]:
     return np.asarray(pair)
 
 
-def _drawn(lists: QueryLists, max_rows: int | None, seed: int) -> NDArray[np.int64]:
-    """Numbers of the lists to look at: all, or some by chance that have no more rows, one at least."""
+def _sampled_lists(lists: QueryLists, max_rows: int | None, seed: int) -> NDArray[np.int64]:
+    """Numbers of the lists to look at: all, or a random sample of at most `max_rows` rows."""
     if max_rows is None or lists.n_rows <= check_number("max_rows", max_rows, at_least=1, whole=True):
         return np.arange(lists.n_lists, dtype=np.int64)
     order = np.random.default_rng(seed).permutation(lists.n_lists)

@@ -1,4 +1,4 @@
-"""The bootstrap over queries: how far means over queries can be trusted."""
+"""Bootstrap over queries: resampled means, and how often they keep limits."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from functools import cached_property
 from numbers import Integral
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["Evidence", "Floor", "check_resampling", "resampled_means"]
+__all__ = ["Evidence", "ResampledLimits", "agrees", "check_resampling", "resampled_means"]
 
 #: Counts, and values in double precision, that are held at a time.
 ENTRIES_AT_ONCE = 4_000_000
 #: How far below a limit a mean may lie and still be rounding: in every resample a ranker equals itself.
 ROUNDING = 1e-9
+#: How far means by query may lie from the points: they are stored in single precision.
+SAME_POINTS = 1e-4
 
 
 def resampled_means(*values: NDArray[np.floating], n_resamples: int, seed: int) -> list[NDArray[np.float64]]:
@@ -56,7 +59,7 @@ def resampled_means(*values: NDArray[np.floating], n_resamples: int, seed: int) 
 
 
 @dataclass(frozen=True, eq=False)
-class Floor:
+class ResampledLimits:
     """Limits on l objectives: values of the metric, or shares of what moves with the queries.
 
     Attributes
@@ -106,20 +109,20 @@ class Evidence:
     ----------
     per_query : ndarray of shape (n_queries, m)
         Its values by query.
-    floor : Floor
+    limits : ResampledLimits
         The limits.
     n_resamples, seed : int
         Of the bootstrap.
     """
 
     per_query: NDArray[np.float32]
-    floor: Floor
+    limits: ResampledLimits
     n_resamples: int
     seed: int
 
     @cached_property
     def _resampled(self) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        return self.floor.kept(self.per_query[None], self.n_resamples, self.seed)
+        return self.limits.kept(self.per_query[None], self.n_resamples, self.seed)
 
     @property
     def kept(self) -> NDArray[np.bool_]:
@@ -130,6 +133,15 @@ class Evidence:
     def means(self) -> NDArray[np.float64]:
         """Resampled means, shape (n_resamples, m)."""
         return self._resampled[1][:, 0]
+
+
+def agrees(means: pd.DataFrame | pd.Series, per_query: NDArray[np.float32]) -> bool:
+    """Whether these are the means over queries."""
+    observed = ~np.isnan(per_query)
+    sums = np.where(observed, per_query, 0).sum(axis=-2, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        computed = sums / observed.sum(axis=-2)
+    return bool(np.allclose(computed, means.to_numpy(), rtol=SAME_POINTS, atol=SAME_POINTS))
 
 
 def check_resampling(n_resamples: int, random_state: int, confidence: float | None) -> None:

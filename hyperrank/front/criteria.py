@@ -1,34 +1,40 @@
-"""What makes one trade-off of a front better than another: the knee, and the nearness to a target."""
+"""Criteria to choose trade-offs by: desirability, knee distance, and achievement of a target."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hyperrank.front.selection import desirability, known, number
-
-__all__ = ["best", "bulge", "nearness"]
+__all__ = [
+    "achievement",
+    "best_row",
+    "check_objectives",
+    "desirability",
+    "finite_number",
+    "knee_distance",
+]
 
 #: Differences of normalised values that are rounding.
 ROUNDING = 1e-9
 
 
-def best(
-    rating: NDArray[np.float64], candidates: NDArray[np.bool_], otherwise: NDArray[np.float64] | None = None
+def best_row(
+    rating: NDArray[np.float64], candidates: NDArray[np.bool_], tie_break: NDArray[np.float64] | None = None
 ) -> int:
-    """Row of the best-rated candidate; of equals the better one by `otherwise`, then the first."""
+    """Row of the candidate of the highest rating; ties go to the higher `tie_break`, then to the first."""
     rated = np.where(candidates, rating, -np.inf)
-    if otherwise is None:
+    if tie_break is None:
         return int(np.argmax(rated))
-    equal = rated >= rated.max() - ROUNDING
-    return int(np.argmax(np.where(equal, otherwise, -np.inf)))
+    tied = rated >= rated.max() - ROUNDING
+    return int(np.argmax(np.where(tied, tie_break, -np.inf)))
 
 
-def bulge(points: NDArray[np.float64], front: NDArray[np.bool_]) -> NDArray[np.float64]:
-    r"""How far points lie beyond the plane through the extremes of the normalised front.
+def knee_distance(points: NDArray[np.float64], front: NDArray[np.bool_]) -> NDArray[np.float64]:
+    r"""Distance of points beyond the plane through the extremes of the normalised front.
 
     With :math:`z` the values brought to [0, 1] by the smallest and the largest on the front, and :math:`e_j`
     the point of the largest :math:`z_j`, the plane is :math:`a \cdot z = 1` through all :math:`e_j` and
@@ -61,7 +67,7 @@ def bulge(points: NDArray[np.float64], front: NDArray[np.bool_]) -> NDArray[np.f
     --------
     >>> import numpy as np
     >>> points = np.array([[0.4, 0.1], [0.35, 0.25], [0.2, 0.3]])
-    >>> bulge(points, np.ones(3, dtype=bool)).round(3).tolist()
+    >>> knee_distance(points, np.ones(3, dtype=bool)).round(3).tolist()
     [0.0, 0.354, 0.0]
     """
     low, spread = _ranges(points, front)
@@ -73,14 +79,14 @@ def bulge(points: NDArray[np.float64], front: NDArray[np.bool_]) -> NDArray[np.f
     return np.asarray((z @ normal - 1.0) / np.linalg.norm(normal))
 
 
-def nearness(
+def achievement(
     points: pd.DataFrame, front: NDArray[np.bool_], target: Mapping[str, float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    r"""How well points do by a target, and by what equals are told apart.
+    r"""Wierzbicki's achievement of a target, and the desirability that breaks ties.
 
-    Wierzbicki's achievement, :math:`\min_j (p_j - t_j) / (\max p_j - \min p_j)` over the objectives named,
-    with ranges on the front. If it leaves some out, it is cut at 0: what is reached is reached, and the rest
-    decides.
+    It is :math:`\min_j (p_j - t_j) / (\max p_j - \min p_j)` over the objectives that the target names, with
+    ranges on the front. If it names some only, it is cut at 0: among the points that reach the target the
+    objectives left out decide.
 
     References
     ----------
@@ -92,18 +98,18 @@ def nearness(
         raise ValueError(
             f"target must map objectives to values of the metric, as in {example}; got {target!r}."
         )
-    names = known(target, points.columns, "target")
-    wanted = np.array([number(target[name], f"target[{name!r}]") for name in names])
-    rest = desirability(points, None, pd.Index(names))
+    names = check_objectives(target, points.columns, "target")
+    goal = np.array([finite_number(target[name], f"target[{name!r}]") for name in names])
+    tie_break = desirability(points, None, pd.Index(names))
     table = points[names].to_numpy()
     _, spread = _ranges(table, front)
     varies = spread > 0
     if not varies.any():
-        return np.zeros(len(points)), rest
-    achieved = ((table - wanted)[:, varies] / spread[varies]).min(axis=1)
+        return np.zeros(len(points)), tie_break
+    achieved = ((table - goal)[:, varies] / spread[varies]).min(axis=1)
     if len(names) < points.shape[1]:
         achieved = np.minimum(achieved, 0.0)
-    return np.asarray(achieved), rest
+    return np.asarray(achieved), tie_break
 
 
 def _ranges(
@@ -123,3 +129,42 @@ def _normal(z: NDArray[np.float64]) -> NDArray[np.float64]:
     normal = np.linalg.lstsq(extremes, np.ones(len(extremes)), rcond=1e-9)[0]
     fits = np.allclose(extremes @ normal, 1.0)
     return normal if fits and (normal > ROUNDING).all() else np.ones(z.shape[1])
+
+
+def desirability(
+    points: pd.DataFrame, maximize: str | Mapping[str, float] | None, constrained: pd.Index
+) -> NDArray[np.float64]:
+    """Weighted sum of the shares of the best value reached, over the objectives to maximise, by point."""
+    if isinstance(maximize, Mapping):
+        names = check_objectives(maximize, points.columns, "maximize")
+        shares = {name: finite_number(maximize[name], f"maximize[{name!r}]") for name in names}
+        if not shares or min(shares.values()) < 0 or max(shares.values()) == 0:
+            raise ValueError(f"maximize must hold weights >= 0, one at least above 0; got {dict(maximize)}.")
+    elif maximize is not None:
+        shares = dict.fromkeys(check_objectives([maximize], points.columns, "maximize"), 1.0)
+    else:
+        free = points.columns.difference(constrained, sort=False)
+        shares = dict.fromkeys(free if len(free) else points.columns, 1.0)
+    table = points[list(shares)].to_numpy()
+    best = table.max(axis=0)
+    return np.asarray((table / np.where(best > 0, best, 1.0)) @ np.array(list(shares.values())))
+
+
+def check_objectives(names: Iterable[str], objectives: pd.Index, argument: str) -> list[str]:
+    """Check that objectives exist; `argument` says where they were named."""
+    given = list(names)
+    unknown = [name for name in given if name not in objectives]
+    if unknown:
+        raise ValueError(f"{argument} names unknown objectives {unknown}; the front has {list(objectives)}.")
+    return given
+
+
+def finite_number(value: Any, argument: str) -> float:
+    """Check that a limit or weight is one finite number."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        found = np.nan
+    if not np.isfinite(found):
+        raise ValueError(f"{argument} must be a finite number; got {value!r}.")
+    return found

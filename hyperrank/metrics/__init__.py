@@ -13,7 +13,7 @@ per trade-off, and labels (n,) or (n, m), one column per objective, gives the me
 :data:`CONVENTIONS`                 NDCG as LightGBM, XGBoost, CatBoost, scikit-learn, ir-measures mean it
 :func:`hypervolume`                 volume dominated by a front
 :func:`non_dominated`               the points of a front that nothing dominates
-:func:`ir_measures_report`          the same arrays, judged by ir-measures
+:func:`ir_measures_report`          values of ir-measures for the same arrays
 ==================================  ======================================================================
 """
 

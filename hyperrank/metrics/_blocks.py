@@ -1,4 +1,4 @@
-"""Blocks of lists of like size: the dense tiles on which rankings are found without a loop over queries.
+"""Blocks of lists of similar size: dense arrays that are ranked without a loop over queries.
 
 Lists are cut into blocks from the shortest to the longest, so that padding never more than doubles a list and
 one list of 100,000 documents costs nothing to the lists of one. Blocks are small enough to stay in the cache.
@@ -30,7 +30,7 @@ def top_positions(scores: NDArray[Any], k: int) -> NDArray[np.int64]:
     scores : ndarray of shape (rows, width)
         Overwritten. Minus infinity marks padding, which must stand behind the rest.
     k : int
-        Ranks wanted, at most the width.
+        Ranks to find, at most the width.
 
     Returns
     -------

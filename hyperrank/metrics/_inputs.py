@@ -1,4 +1,4 @@
-"""Scores and labels as every metric takes them: checked, grouped by query, NaN labels taken out."""
+"""Input of metrics: scores and labels, checked, grouped by query, without NaN labels."""
 
 from __future__ import annotations
 
@@ -108,16 +108,16 @@ def check_cutoff(k: int | None) -> int | None:
     return int(k)
 
 
-def _as_rows(values: ArrayLike | Sequence[Any], name: str, wanted: str) -> NDArray[Any]:
+def _as_rows(values: ArrayLike | Sequence[Any], name: str, expected: str) -> NDArray[Any]:
     """Read a numeric array of one or two dimensions; float32 stays, anything else becomes float64."""
     try:
         rows = np.asarray(values)
         if rows.dtype not in (np.float32, np.float64):
             rows = rows.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be numbers of shape {wanted}: {error}.") from error
+        raise ValueError(f"{name} must be numbers of shape {expected}: {error}.") from error
     if rows.ndim not in (1, 2) or (rows.ndim == 2 and rows.shape[1] == 0):
-        raise ValueError(f"{name} have shape {rows.shape}; wanted {wanted}.")
+        raise ValueError(f"{name} have shape {rows.shape}; expected {expected}.")
     return rows
 
 

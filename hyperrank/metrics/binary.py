@@ -1,4 +1,4 @@
-"""Metrics of relevant against irrelevant: reciprocal rank, average precision, precision at k.
+"""Metrics of binary relevance: reciprocal rank, average precision, precision at k.
 
 Shared conventions, those of trec_eval: a document is relevant if its label is at least `relevant_from`; of
 equal scores the earlier row ranks first; a list without a relevant document scores 0 and counts in the mean,

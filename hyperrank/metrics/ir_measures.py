@@ -1,4 +1,4 @@
-"""The bridge to ir-measures: its numbers from our arrays, for reports that others shall be able to check."""
+"""Reports of ir-measures for arrays of scores and labels."""
 
 from __future__ import annotations
 

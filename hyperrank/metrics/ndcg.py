@@ -85,10 +85,10 @@ def resolve_convention(gain: Gain, empty: Empty, ties: Ties, convention: str | N
         raise ValueError(f"convention must be one of {list(CONVENTIONS)}; got {convention!r}.")
     named, default = CONVENTIONS[convention], Convention()
     for field in ("gain", "empty", "ties"):
-        given, wanted = getattr(chosen, field), getattr(named, field)
-        if given not in (getattr(default, field), wanted):
+        given, meant = getattr(chosen, field), getattr(named, field)
+        if given not in (getattr(default, field), meant):
             raise ValueError(
-                f"convention={convention!r} means {field}={wanted!r}, but {field}={given!r} was given too: "
+                f"convention={convention!r} means {field}={meant!r}, but {field}={given!r} was given too: "
                 "leave one of them out."
             )
     return named

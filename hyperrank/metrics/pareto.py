@@ -1,4 +1,4 @@
-"""Quality of a front of points, each objective the higher the better; computed by moocore."""
+"""Hypervolume and non-dominated points of a front, computed by moocore."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def hypervolume(points: ArrayLike, reference_point: ArrayLike = 0.0) -> float:
     values = _as_points(points)
     corner = np.asarray(reference_point, dtype=np.float64)
     if corner.shape not in ((), (values.shape[1],)):
-        wanted = f"one number or shape ({values.shape[1]},)"
-        raise ValueError(f"reference_point has shape {corner.shape}; wanted {wanted}, one per objective.")
+        expected = f"one number or shape ({values.shape[1]},)"
+        raise ValueError(f"reference_point has shape {corner.shape}; expected {expected}, one per objective.")
     if not np.isfinite(corner).all():
         raise ValueError(f"reference_point must be finite; got {corner.tolist()}.")
     above = values[(values > corner).all(axis=1)] - corner
@@ -105,7 +105,7 @@ def _as_points(points: ArrayLike) -> NDArray[np.float64]:
     except (TypeError, ValueError) as error:
         raise ValueError(f"points must be numbers of shape (k, m): {error}.") from error
     if values.ndim != 2 or values.shape[1] == 0:
-        raise ValueError(f"points have shape {values.shape}; wanted (k, m), one row per point.")
+        raise ValueError(f"points have shape {values.shape}; expected (k, m), one row per point.")
     bad = ~np.isfinite(values)
     if bad.any():
         row = int(np.flatnonzero(bad.any(axis=1))[0])

@@ -1,4 +1,4 @@
-"""Metrics by name: "ndcg@10" and back."""
+"""Registry of metrics by name, such as "ndcg@10"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scorers for scikit-learn's searches that carry query ids and trade-offs to predict and to the metric."""
+"""Scorers for scikit-learn's searches, with query ids and trade-offs for predict and the metric."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from hyperrank.simplex import as_weights, lattice_near
 
 __all__ = ["make_hypervolume_scorer", "make_ranking_scorer"]
 
-#: What a metric of the user's own is: scores and labels of one list to a number, NaN where it has none.
+#: A metric of the user's own: scores and labels of one list to a number, NaN where it has none.
 ListMetric = Callable[[NDArray[np.float64], NDArray[np.float32]], float]
 
 #: Trade-offs of a hypervolume unless told otherwise, as many as `pareto_front` profiles.
@@ -35,8 +35,8 @@ MAX_SCORES = 50_000_000
 
 
 @dataclass(frozen=True)
-class JudgedRanker:
-    """A fitted ranker and the labelled rows to judge it on.
+class Evaluation:
+    """Evaluation adapter: a fitted ranker of any library, and labelled rows to measure it on.
 
     Attributes
     ----------
@@ -102,11 +102,11 @@ class JudgedRanker:
         """Scores of shape (n, k)."""
         options |= {name: value for name, value in self.metadata.items() if self._takes(name)}
         scores = np.asarray(self.ranker.predict(self.X, **options), dtype=np.float64)
-        wanted = (self.lists.n_rows, len(options["weights"]) if "weights" in options else 1)
-        if scores.size != wanted[0] * wanted[1]:
+        expected = (self.lists.n_rows, len(options["weights"]) if "weights" in options else 1)
+        if scores.size != expected[0] * expected[1]:
             name = type(self.ranker).__name__
-            raise ValueError(f"{name}.predict gave scores of shape {scores.shape}; wanted {wanted}.")
-        return scores.reshape(wanted)
+            raise ValueError(f"{name}.predict gave scores of shape {scores.shape}; expected {expected}.")
+        return scores.reshape(expected)
 
     def _means(self, metric: Metric | ListMetric, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         if isinstance(metric, Metric) and self.share is None:
@@ -124,10 +124,10 @@ class JudgedRanker:
         return np.divide((np.nan_to_num(values) * counts).sum(axis=0), total, out=means, where=total > 0)
 
 
-def judge(
+def evaluation_of(
     estimator: Any, X: Any, y: Any, *, qid: Any = None, sample_weight: Any = None, ref_scores: Any = None
-) -> JudgedRanker:
-    """Unwrap a fitted ranker and check the rows to judge it on.
+) -> Evaluation:
+    """Unwrap a fitted ranker, and check the rows to measure it on.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def judge(
 
     Returns
     -------
-    JudgedRanker
+    Evaluation
 
     Raises
     ------
@@ -160,7 +160,7 @@ def judge(
     ranker, rows = _unwrap(estimator, X, ids)
     labels, names = _labels_for(ranker, y, n_rows)
     metadata = {"qid": ids} | ({} if ref_scores is None else {"ref_scores": ref_scores})
-    return JudgedRanker(ranker, rows, labels, names, lists, _list_shares(sample_weight, lists), metadata)
+    return Evaluation(ranker, rows, labels, names, lists, _list_shares(sample_weight, lists), metadata)
 
 
 def _unwrap(estimator: Any, X: Any, qid: Any) -> tuple[Any, Any]:
@@ -205,7 +205,7 @@ def _labels_for(ranker: Any, y: Any, n_rows: int) -> tuple[NDArray[np.float32], 
 
 
 def _list_shares(sample_weight: Any, lists: QueryLists) -> NDArray[np.float64] | None:
-    """What each list counts: the mean of its rows' weights."""
+    """Weight of each list: the mean of its rows' weights."""
     if sample_weight is None:
         return None
     rows = lists.group(read_scores(sample_weight, lists.n_rows, name="sample_weight"))
@@ -223,14 +223,14 @@ def _list_by_list(
     for number in range(lists.n_lists):
         rows = slice(lists.offsets[number], lists.offsets[number + 1])
         for j in range(m):
-            seen = ~np.isnan(labels[rows, j])
-            for i in range(k if seen.any() else 0):
-                values[number, i, j] = metric(scores[rows, i][seen], labels[rows, j][seen])
+            observed = ~np.isnan(labels[rows, j])
+            for i in range(k if observed.any() else 0):
+                values[number, i, j] = metric(scores[rows, i][observed], labels[rows, j][observed])
     return values
 
 
 class _QueryScorer(BaseEstimator):
-    """What the scorers share: scikit-learn's call with query ids, and how metadata reach it.
+    """Base of the scorers: scikit-learn's call with query ids, and metadata routing.
 
     Being an estimator gives it a repr, ``clone``, ``get_params`` and ``set_score_request``.
     """
@@ -287,23 +287,23 @@ class _QueryScorer(BaseEstimator):
             If there are no query ids, an objective is unknown, or there is nothing to measure.
         """
         return self._value(
-            judge(estimator, X, y, qid=qid, sample_weight=sample_weight, ref_scores=ref_scores)
+            evaluation_of(estimator, X, y, qid=qid, sample_weight=sample_weight, ref_scores=ref_scores)
         )
 
-    def _value(self, judged: JudgedRanker) -> float:
+    def _value(self, evaluation: Evaluation) -> float:
         raise NotImplementedError
 
-    def _measured(self, judged: JudgedRanker, at: NDArray[np.float64], needed: Any) -> NDArray[np.float64]:
+    def _measured(self, evaluation: Evaluation, at: NDArray[np.float64], needed: Any) -> NDArray[np.float64]:
         """Means of shape (k, m), all there for the objectives needed."""
         metric = _metric(self.metric)
-        means = judged.measure(metric, at)
+        means = evaluation.measure(metric, at)
         missing = np.isnan(means).any(axis=0) & needed
         if missing.any():
-            names = [judged.names[j] for j in np.flatnonzero(missing)]
+            names = [evaluation.names[j] for j in np.flatnonzero(missing)]
             why = "none has a label above 0 there" if isinstance(metric, Metric) else "it gave NaN for each"
             raise ValueError(
-                f"{_name(metric)} measures nothing for objectives {names} on these {judged.lists.n_lists} "
-                f"queries: {why}. Use fewer folds, or leave the objective out."
+                f"{_name(metric)} measures nothing for objectives {names} on these "
+                f"{evaluation.lists.n_lists} queries: {why}. Use fewer folds, or leave the objective out."
             )
         return means
 
@@ -326,19 +326,19 @@ class RankingScorer(_QueryScorer):
         self.objective = objective
         self.weights = weights
 
-    def _value(self, judged: JudgedRanker) -> float:
-        at = judged.trade_off(self.weights)
-        counts = at if self.objective is None else np.eye(len(at))[self._column(judged.names)]
-        means = self._measured(judged, at[None], counts > 0)[0]
+    def _value(self, evaluation: Evaluation) -> float:
+        at = evaluation.trade_off(self.weights)
+        counts = at if self.objective is None else np.eye(len(at))[self._column(evaluation.names)]
+        means = self._measured(evaluation, at[None], counts > 0)[0]
         return float(means[counts > 0] @ counts[counts > 0])
 
     def _column(self, names: tuple[str, ...]) -> int:
         """Number of the objective asked for."""
-        wanted: Any = self.objective
-        if wanted in names:
-            return names.index(wanted)
-        if _is_whole(wanted) and 0 <= wanted < len(names):
-            return int(wanted)
+        objective: Any = self.objective
+        if objective in names:
+            return names.index(objective)
+        if _is_whole(objective) and 0 <= objective < len(names):
+            return int(objective)
         raise ValueError(
             f"objective {self.objective!r} is unknown; known are {list(names)}, by name or position from 0."
         )
@@ -358,11 +358,13 @@ class HypervolumeScorer(_QueryScorer):
         self.weights = weights
         self.reference_point = reference_point
 
-    def _value(self, judged: JudgedRanker) -> float:
-        at = judged.trade_offs(self.weights)
-        points = self._measured(judged, at, True)
+    def _value(self, evaluation: Evaluation) -> float:
+        at = evaluation.trade_offs(self.weights)
+        points = self._measured(evaluation, at, True)
         # A ranker without trade-offs gives one point, which stands for all of them.
-        return ParetoFront(points, at[: len(points)], names=judged.names).hypervolume(self.reference_point)
+        return ParetoFront(points, at[: len(points)], names=evaluation.names).hypervolume(
+            self.reference_point
+        )
 
 
 def make_ranking_scorer(

@@ -21,7 +21,7 @@ RandomState = int | np.random.RandomState | None
 
 
 class _QuerySplitter(BaseCrossValidator):
-    """What the splitters share: where query ids come from, and whole queries turned into rows."""
+    """Base of the splitters: query ids from `qid`, `groups` or X, and rows of whole queries."""
 
     # Both are asked for, so that a search with metadata routing hands over whichever the caller has.
     __metadata_request__split = {"qid": True, "groups": True}  # noqa: RUF012
@@ -112,7 +112,7 @@ class QueryKFold(_QuerySplitter):
     n_splits : int, default 5
         Number of folds, at least 2 and at most the number of queries.
     shuffle : bool, default False
-        Whether to deal the queries out in random order instead, still to the lightest fold.
+        Whether to assign the queries in random order instead, still to the fold with the fewest rows.
     random_state : int, RandomState or None, default None
         Seed of the shuffling; an int gives the same folds in every call.
 
@@ -243,11 +243,11 @@ def _id_order(ids: NDArray[Any]) -> NDArray[np.int64]:
 def _lightest_fold(sizes: NDArray[np.int64], order: NDArray[np.int64], n_folds: int) -> NDArray[np.int64]:
     """Fold of each query when, in the order given, each goes to the fold with the fewest rows so far."""
     folds = [(0, number) for number in range(n_folds)]
-    dealt = []
+    assigned = []
     for size in sizes[order].tolist():
         rows, number = folds[0]
-        dealt.append(number)
+        assigned.append(number)
         heapq.heapreplace(folds, (rows + size, number))
     fold = np.empty(len(sizes), dtype=np.int64)
-    fold[order] = dealt
+    fold[order] = assigned
     return fold

@@ -1,4 +1,4 @@
-"""Pictures as Display objects; matplotlib, an extra, is imported when something is drawn and not before."""
+"""Displays of fronts, training and explanations; matplotlib, an extra, is imported when one is drawn."""
 
 from hyperrank.plots.displays import Display, ExplanationDisplay, ParetoFrontDisplay, TrainingDisplay
 

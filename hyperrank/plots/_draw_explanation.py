@@ -1,4 +1,4 @@
-"""What drives a change, as bars, and what it hangs on at either end, as pairs of points."""
+"""Picture of an explanation: shares of the rank change as bars, importances as pairs of points."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from hyperrank.plots._style import GRID, INK, RIVAL_STYLES, Style, canvas, dress, legend_below, mark
+from hyperrank.plots._style import BASELINE_STYLES, GRID, INK, Style, canvas, dress, legend_below, mark
 
 if TYPE_CHECKING:
-    from hyperrank.explain import Explanation
+    from hyperrank.plots.displays import ExplanationData
 
 __all__ = ["draw_explanation"]
 
 #: Colours of features whose documents rise, and fall, as more of them is there; blue and orange, after Okabe
 #: & Ito.
-RISE, FALL = "#0072B2", RIVAL_STYLES[0][0]
+RISE, FALL = "#0072B2", BASELINE_STYLES[0][0]
 #: Inches of the bars with their names, of each objective's panel, and of a row.
 BARS, PANEL, ROW = 4.2, 1.9, 0.2
 
 
 def draw_explanation(
-    explanation: Explanation, ax: Axes | None, *, n_features: int, width: float | str | None
+    explanation: ExplanationData, ax: Axes | None, *, n_features: int, width: float | str | None
 ) -> tuple[Figure, list[Axes]]:
     """Shares of the change at the left, a panel of importances for each objective beside it."""
     order = explanation.order[:n_features]
@@ -54,7 +54,7 @@ def draw_explanation(
     return place.figure, axes
 
 
-def _shares(ax: Axes, explanation: Explanation, order: NDArray[np.int64]) -> list[Line2D | Patch]:
+def _shares(ax: Axes, explanation: ExplanationData, order: NDArray[np.int64]) -> list[Line2D | Patch]:
     """Bars for shares of the change, coloured by which documents rise."""
     dress(ax)
     ax.grid(visible=False, axis="y")
@@ -65,11 +65,11 @@ def _shares(ax: Axes, explanation: Explanation, order: NDArray[np.int64]) -> lis
     ax.errorbar(share, range(len(order)), xerr=np.nan_to_num(error), **whiskers)
     ax.axvline(0, color=INK, linewidth=0.7)
     ax.margins(x=0.02)
-    ax.set_xlabel("share of the change that goes away")
+    ax.set_xlabel("share of rank change explained")
     return [Patch(color=RISE, label="more of it: rises"), Patch(color=FALL, label="more of it: falls")]
 
 
-def _pairs(ax: Axes, explanation: Explanation, order: NDArray[np.int64], objective: int) -> None:
+def _pairs(ax: Axes, explanation: ExplanationData, order: NDArray[np.int64], objective: int) -> None:
     """What a metric loses without each feature, hollow at the first trade-off and full at the second."""
     dress(ax)
     rows = np.arange(len(order))
@@ -88,7 +88,7 @@ def _pairs(ax: Axes, explanation: Explanation, order: NDArray[np.int64], objecti
     ax.set_xlabel(f"loss of {explanation.objectives[objective]}\n({explanation.metric})")
 
 
-def _spelled(explanation: Explanation, weights: NDArray[np.float64]) -> str:
+def _spelled(explanation: ExplanationData, weights: NDArray[np.float64]) -> str:
     """A trade-off in a legend: what weighs something."""
     pairs = zip(explanation.objectives, weights, strict=True)
     return "at " + ", ".join(f"{name} {weight:.2g}" for name, weight in pairs if weight > 0)

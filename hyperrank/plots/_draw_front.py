@@ -1,10 +1,10 @@
-"""Fronts in the plane: one objective as a strip, two as a plane, more as every pair of them."""
+"""Pictures of fronts: a strip, a plane, every pair of objectives, or parallel coordinates."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,14 +15,14 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from hyperrank.front.selection import Selection
+from hyperrank.front.selection import FrontData, Selection
 from hyperrank.metrics import non_dominated
 from hyperrank.plots._style import (
     ACCENT,
+    BASELINE_STYLES,
     DASHES,
     FAINT,
     INK,
-    RIVAL_STYLES,
     Canvas,
     Style,
     blue_to_yellow,
@@ -31,9 +31,6 @@ from hyperrank.plots._style import (
     legend_below,
     mark,
 )
-
-if TYPE_CHECKING:
-    from hyperrank.front.pareto_front import ParetoFront
 
 __all__ = ["Picture", "draw_pairs", "draw_parallel", "draw_plane", "draw_strip"]
 
@@ -44,26 +41,26 @@ DOTTED = (0, (1, 2))
 
 @dataclass(frozen=True)
 class Picture:
-    """What is to be drawn, checked: a front, its rivals, a selection, and how."""
+    """Checked input of a picture: a front, its baselines, a selection, and how to draw them."""
 
-    front: ParetoFront
+    front: FrontData
     objectives: list[str]
-    others: list[ParetoFront]
+    others: list[FrontData]
     selection: Selection | None
     color_by: str
     width: float | str | None
     interval: float | None
 
-    def rivals(self) -> list[tuple[int, ParetoFront, str, str]]:
-        """Number, front, colour and marker of each rival."""
-        styles = zip(self.others, cycle(RIVAL_STYLES), strict=False)
+    def baselines(self) -> list[tuple[int, FrontData, str, str]]:
+        """Number, front, colour and marker of each baseline."""
+        styles = zip(self.others, cycle(BASELINE_STYLES), strict=False)
         return [(n, other, color, marker) for n, (other, (color, marker)) in enumerate(styles, start=1)]
 
 
 class Shade:
     """Colour of trade-offs by the weight of one objective."""
 
-    def __init__(self, front: ParetoFront, objective: str) -> None:
+    def __init__(self, front: FrontData, objective: str) -> None:
         weights = front.weights[objective].to_numpy()
         self.label = f"weight of {objective}"
         self.varies = bool(np.ptp(weights) > 0)
@@ -92,8 +89,8 @@ def draw_strip(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]]:
         dress(panel)
         dots = _dots(panel, front.points[objective].to_numpy(), np.zeros(len(front)), shade)
         names = [name_of(front)]
-        for number, other, color, marker in picture.rivals():
-            _rival_dots(panel, other, [objective], number, color, marker)
+        for number, other, color, marker in picture.baselines():
+            _baseline_dots(panel, other, [objective], number, color, marker)
             names.append(name_of(other, number))
         handles = []
         if front.reference is not None:
@@ -173,9 +170,9 @@ def _panel(ax: Axes, picture: Picture, pair: list[str], shade: Shade) -> tuple[P
     handles = [Line2D([], [], color=INK, linewidth=1.0, label=name_of(front), **style)]
     if not kept.all():
         handles.append(mark("o", FAINT, 4, "dominated"))
-    for number, other, color, marker in picture.rivals():
+    for number, other, color, marker in picture.baselines():
         _steps(ax, other.points[pair].to_numpy(), color, 0.55)
-        _rival_dots(ax, other, pair, number, color, marker)
+        _baseline_dots(ax, other, pair, number, color, marker)
         style = {"marker": marker, "markerfacecolor": "white", "markeredgecolor": color, "markersize": 4.5}
         handles.append(Line2D([], [], color=color, linewidth=1.0, label=name_of(other, number), **style))
     _steps(ax, points, INK, 0.75)
@@ -200,8 +197,8 @@ def _steps(ax: Axes, points: NDArray[np.float64], color: str, alpha: float) -> N
     ax.step(*edge.T, where="pre", color=color, alpha=alpha, linewidth=0.9, zorder=1.5)
 
 
-def _rival_dots(
-    ax: Axes, other: ParetoFront, objectives: list[str], number: int, color: str, marker: str
+def _baseline_dots(
+    ax: Axes, other: FrontData, objectives: list[str], number: int, color: str, marker: str
 ) -> None:
     """Hollow marks, at height `number` if there is one objective only; dominated ones are faint."""
     x = other.points[objectives[0]].to_numpy()
@@ -246,12 +243,12 @@ def _selected(ax: Axes, picture: Picture, objectives: list[str]) -> list[Line2D]
     return handles
 
 
-def name_of(front: ParetoFront, number: int | None = None) -> str:
+def name_of(front: FrontData, number: int | None = None) -> str:
     """What to call a front."""
     return front.label or ("front" if number is None else f"other {number}")
 
 
-def _axis_label(front: ParetoFront, objective: str) -> str:
+def _axis_label(front: FrontData, objective: str) -> str:
     return f"{objective} ({front.metric})"
 
 
@@ -354,9 +351,7 @@ def _coordinates(ax: Axes, picture: Picture, scales: Scales, *, names: bool) -> 
             label.set(path_effects=halo, zorder=5)
 
 
-def _lines(
-    ax: Axes, front: ParetoFront, objectives: list[str], scales: Scales, shade: Shade
-) -> LineCollection:
+def _lines(ax: Axes, front: FrontData, objectives: list[str], scales: Scales, shade: Shade) -> LineCollection:
     """Trade-offs as lines; returns those that count, in the colours of their weights."""
     heights = scales.heights(front.points[objectives])
     across = np.broadcast_to(np.arange(len(objectives), dtype=np.float64), heights.shape)

@@ -1,4 +1,4 @@
-"""Training as curves over epochs, and a trial as curves over pulls."""
+"""Picture of training: curves by epoch, and the tuning as curves by reward scale."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_training"]
 
-#: Inches of the curves alone, and with a trial beside.
+#: Inches of the curves alone, and with the tuning beside.
 WIDTH, WITH_TRIAL = 4.6, 7.0
 BLUE = "#0072B2"
 RING: Style = {"markerfacecolor": "none", "markeredgecolor": ACCENT, "markeredgewidth": 1.5}
@@ -26,7 +26,7 @@ RING: Style = {"markerfacecolor": "none", "markeredgecolor": ACCENT, "markeredge
 def draw_training(
     display: TrainingDisplay, ax: Axes | None, *, trial: bool, width: float | str | None
 ) -> tuple[Figure, list[Axes]]:
-    """Loss above, hypervolume below it on the same epochs, the trial at the right."""
+    """Loss above, hypervolume below it on the same epochs, the tuning at the right."""
     scored = [entry for entry in display.history if "score" in entry]
     rows, columns = 1 + bool(scored), 1 + trial
     shape = (0.52 if trial else 0.62) if rows == 1 else (0.6 if trial else 0.85)
@@ -45,26 +45,26 @@ def draw_training(
         _epochs(axes, display)
         if trial:
             axes.append(place.figure.add_subplot(grid[:, 1]))
-            _trial(axes[-1], display)
+            _tuning(axes[-1], display)
         if display.name is not None:
             axes[0].set_title(display.name, loc="left")
     return place.figure, axes
 
 
 def _curve(ax: Axes, display: TrainingDisplay, key: str, label: str) -> None:
-    """One value by epoch; the score that was kept is ringed."""
+    """One value by epoch; the score of the best epoch is ringed."""
     entries = [entry for entry in display.history if key in entry]
     x, y = [entry["epoch"] for entry in entries], [entry[key] for entry in entries]
     dress(ax)
     ax.plot(x, y, color=BLUE, linewidth=1.4, marker="o", markersize=3, markeredgewidth=0)
     ax.set_ylabel(label)
-    kept = [value for epoch, value in zip(x, y, strict=True) if epoch == display.best_epoch]
-    if key == "score" and kept and display.best_epoch is not None:
-        ax.plot(display.best_epoch, kept[0], "o", markersize=8, linestyle="none", zorder=4, **RING)
+    best = [value for epoch, value in zip(x, y, strict=True) if epoch == display.best_epoch]
+    if key == "score" and best and display.best_epoch is not None:
+        ax.plot(display.best_epoch, best[0], "o", markersize=8, linestyle="none", zorder=4, **RING)
 
 
 def _epochs(axes: list[Axes], display: TrainingDisplay) -> None:
-    """The axis of the epochs, with the one that was kept."""
+    """The axis of the epochs, with the best one marked."""
     bottom = axes[-1]
     bottom.set_xlabel("epoch")
     bottom.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
@@ -73,35 +73,35 @@ def _epochs(axes: list[Axes], display: TrainingDisplay) -> None:
     for ax in axes:
         ax.axvline(display.best_epoch, color=ACCENT, linestyle=DASHES, linewidth=1.0, zorder=1)
     handle = Line2D(
-        [], [], color=ACCENT, linestyle=DASHES, linewidth=1.0, label=f"kept: {display.best_epoch}"
+        [], [], color=ACCENT, linestyle=DASHES, linewidth=1.0, label=f"best: {display.best_epoch}"
     )
     axes[0].legend(handles=[handle], loc="best", frameon=False)
 
 
-def _trial(ax: Axes, display: TrainingDisplay) -> None:
-    """Utility on held-out queries by pull, a curve for each length of training; the network alone."""
+def _tuning(ax: Axes, display: TrainingDisplay) -> None:
+    """Utility on held-out queries by reward scale, a curve for each number of epochs; the network alone."""
     dress(ax)
-    rungs: dict[tuple[float, float], dict[float, float]] = {}
+    curves: dict[tuple[float, float], dict[float, float]] = {}
     for entry in display.tried:
-        rung = rungs.setdefault((entry["dropout"], entry["epochs"]), {})
-        rung[entry["pull"]] = entry["utility"]
-    pulls = sorted({pull for rung in rungs.values() for pull in rung if np.isfinite(pull)})
-    alone = 4 * pulls[-1] if pulls else 1.0
-    colors = blue_to_yellow()(np.linspace(0.0, 0.9, len(rungs)))
-    for ((dropout, epochs), rung), color in zip(rungs.items(), colors, strict=True):
-        line = sorted((pull, utility) for pull, utility in rung.items() if np.isfinite(pull))
-        x, y = [pull for pull, _ in line], [utility for _, utility in line]
+        curve = curves.setdefault((entry["dropout"], entry["epochs"]), {})
+        curve[entry["pull"]] = entry["utility"]
+    scales = sorted({scale for curve in curves.values() for scale in curve if np.isfinite(scale)})
+    alone = 4 * scales[-1] if scales else 1.0
+    colors = blue_to_yellow()(np.linspace(0.0, 0.9, len(curves)))
+    for ((dropout, epochs), curve), color in zip(curves.items(), colors, strict=True):
+        line = sorted((scale, utility) for scale, utility in curve.items() if np.isfinite(scale))
+        x, y = [scale for scale, _ in line], [utility for _, utility in line]
         label = f"{epochs:.0f} epochs, dropout {dropout:.2g}"
         ax.plot(x, y, color=color, linewidth=1.4, marker="o", markersize=3, label=label)
-        if np.inf in rung:
-            ax.plot(alone, rung[np.inf], marker="D", color=color, markersize=4, linestyle="none")
+        if np.inf in curve:
+            ax.plot(alone, curve[np.inf], marker="D", color=color, markersize=4, linestyle="none")
         if display.chosen is not None and dropout == display.chosen[0]:
-            pull = display.chosen[1] if display.chosen[1] in rung else np.inf
-            ax.plot(min(pull, alone), rung[pull], "o", markersize=8, linestyle="none", zorder=4, **RING)
+            scale = display.chosen[1] if display.chosen[1] in curve else np.inf
+            ax.plot(min(scale, alone), curve[scale], "o", markersize=8, linestyle="none", zorder=4, **RING)
     ax.set_xscale("log", base=2)
-    ax.set_xticks([*pulls, alone], [*(f"{pull:g}" for pull in pulls), "network\nalone"])
+    ax.set_xticks([*scales, alone], [*(f"{scale:g}" for scale in scales), "network\nalone"])
     ax.minorticks_off()
-    ax.set_xlabel("pull, times the default")
-    ax.set_ylabel("utility in the trial")
+    ax.set_xlabel("reward scale, times the default")
+    ax.set_ylabel("utility on held-out queries")
     named = ax.get_legend_handles_labels()[0]
     ax.legend(handles=[*named, mark("o", ACCENT, 7, "chosen", **RING)], frameon=False)

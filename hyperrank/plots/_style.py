@@ -1,4 +1,4 @@
-"""How our pictures look: sizes of papers, colours for all eyes, quiet axes, the same bytes each time."""
+"""Style of the pictures: figure sizes, colours, axes, legends, and files of the same bytes each time."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from matplotlib.lines import Line2D
 
 __all__ = [
     "ACCENT",
+    "BASELINE_STYLES",
     "DASHES",
     "FAINT",
     "GRID",
     "INK",
-    "RIVAL_STYLES",
     "Canvas",
     "Style",
     "blue_to_yellow",
@@ -37,8 +37,8 @@ FAINT = "#B8B8B8"
 GRID = "#E6E6E6"
 ACCENT = "#D62728"
 DASHES = (0, (4, 3))
-#: Rivals' colours (after Okabe & Ito, distinct to colour-blind eyes) and markers.
-RIVAL_STYLES = (
+#: Colours of baselines (after Okabe & Ito, distinct to colour-blind eyes) and markers.
+BASELINE_STYLES = (
     ("#D55E00", "s"),
     ("#CC79A7", "^"),
     ("#E69F00", "D"),

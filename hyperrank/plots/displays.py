@@ -1,4 +1,4 @@
-"""What all displays share: the figure once it is drawn, as a file and in a notebook."""
+"""Displays: pictures of fronts, of training and of explanations, as objects like scikit-learn's."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from os import PathLike
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from hyperrank.front.selection import Selection, known
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperrank.front.criteria import check_objectives
+from hyperrank.front.selection import FrontData, Selection
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from hyperrank.explain import Explanation
-    from hyperrank.front.pareto_front import ParetoFront
 
 __all__ = ["Display", "ExplanationDisplay", "ParetoFrontDisplay", "TrainingDisplay"]
 
@@ -42,7 +44,7 @@ class Display:
         """The first panel."""
         return self.axes_[0]
 
-    def savefig(self, path: Any, **options: Any) -> None:
+    def savefig(self, path: str | PathLike[str] | BinaryIO, **options: Any) -> None:
         """Write the picture to a file, such as ``front.pdf``; ``figure_.savefig`` in short.
 
         Parameters
@@ -73,6 +75,35 @@ def drawing() -> Iterator[None]:
         if error.name is None or error.name.split(".")[0] != "matplotlib":
             raise
         raise ImportError("Plots need matplotlib: pip install hyperrank[plot]") from error
+
+
+class ExplanationData(Protocol):
+    """What is drawn of an explanation; `hyperrank.explain.Explanation` has it."""
+
+    @property
+    def features(self) -> tuple[str, ...]: ...
+    @property
+    def objectives(self) -> tuple[str, ...]: ...
+    @property
+    def against(self) -> NDArray[np.float64]: ...
+    @property
+    def weights(self) -> NDArray[np.float64]: ...
+    @property
+    def metric(self) -> str: ...
+    @property
+    def change(self) -> NDArray[np.float64]: ...
+    @property
+    def change_error(self) -> NDArray[np.float64]: ...
+    @property
+    def direction(self) -> NDArray[np.float64]: ...
+    @property
+    def drops(self) -> NDArray[np.float64] | None: ...
+    @property
+    def order(self) -> NDArray[np.int64]: ...
+    @property
+    def importances(self) -> NDArray[np.float64]: ...
+    @property
+    def importance_errors(self) -> NDArray[np.float64]: ...
 
 
 class ExplanationDisplay(Display):
@@ -107,7 +138,7 @@ class ExplanationDisplay(Display):
     1
     """
 
-    def __init__(self, explanation: Explanation) -> None:
+    def __init__(self, explanation: ExplanationData) -> None:
         self.explanation = explanation
 
     @classmethod
@@ -176,11 +207,13 @@ class ExplanationDisplay(Display):
         return self
 
 
+#: Fronts to draw beside, perhaps by label.
+Others = FrontData | Sequence[FrontData] | Mapping[str, FrontData]
 KINDS = ("auto", "strip", "plane", "pairs", "parallel")
 
 
 class ParetoFrontDisplay(Display):
-    """A front, rivals beside it, and a trade-off that was selected, as a picture.
+    """A front, baselines beside it, and a selection, as a picture.
 
     `from_estimator` and `from_front` make and draw it; so does ``front.plot()``. Drawing needs
     ``pip install hyperrank[plot]``.
@@ -190,7 +223,7 @@ class ParetoFrontDisplay(Display):
     front : ParetoFront
         What to draw.
     others : sequence of ParetoFront
-        Rivals to draw beside, under their labels.
+        Baselines to draw beside, under their labels.
     selection : Selection, optional
         A trade-off of the front to mark, with its limits.
 
@@ -214,9 +247,9 @@ class ParetoFrontDisplay(Display):
 
     def __init__(
         self,
-        front: ParetoFront,
+        front: FrontData,
         *,
-        others: Sequence[ParetoFront] = (),
+        others: Sequence[FrontData] = (),
         selection: Selection | None = None,
     ) -> None:
         self.front = front
@@ -226,9 +259,9 @@ class ParetoFrontDisplay(Display):
     @classmethod
     def from_front(
         cls,
-        front: ParetoFront,
+        front: FrontData,
         *,
-        others: Any = (),
+        others: Others = (),
         selection: Selection | None = None,
         **options: Any,
     ) -> ParetoFrontDisplay:
@@ -237,8 +270,8 @@ class ParetoFrontDisplay(Display):
         Parameters
         ----------
         front : ParetoFront
-        others : ParetoFront, sequence of them or mapping of label to ParetoFront
-            Rivals, of the same objectives and metric.
+        others : FrontData, sequence of them or mapping of label to ParetoFront
+            Baselines, of the same objectives and metric.
         selection : Selection, optional
             A trade-off of the front to mark.
         **options
@@ -250,7 +283,7 @@ class ParetoFrontDisplay(Display):
         """
         named = _by_label(others)
         return cls(
-            front, others=[_labelled(rival, label) for label, rival in named], selection=selection
+            front, others=[_labelled(baseline, label) for label, baseline in named], selection=selection
         ).plot(**options)
 
     @classmethod
@@ -268,7 +301,7 @@ class ParetoFrontDisplay(Display):
         name: str | None = None,
         **options: Any,
     ) -> ParetoFrontDisplay:
-        """Profile a fitted ranker, and rivals, on the same queries, and draw what they reach.
+        """Profile a fitted ranker, and baselines, on the same queries, and draw what they reach.
 
         Parameters
         ----------
@@ -281,7 +314,7 @@ class ParetoFrontDisplay(Display):
         qid : array-like of shape (n,), optional
             Query ids; one list of all rows by default.
         others : mapping of label to ranker or ParetoFront, or a sequence or one of them
-            Rivals: fitted rankers, profiled here at their own trade-offs, or fronts.
+            Baselines: fitted rankers, profiled here at their own trade-offs, or fronts.
         weights : array-like of shape (k, m), optional
             Trade-offs to profile `estimator` at; an even lattice of up to 66 by default.
         metric : str or Metric, optional
@@ -303,14 +336,14 @@ class ParetoFrontDisplay(Display):
             If an estimator has no front.
         """
         front = _profiled(estimator, X, y, qid=qid, weights=weights, metric=metric, label=name)
-        rivals = [
-            _labelled(rival, label)
-            if _is_front(rival)
-            else _profiled(rival, X, y, qid=qid, metric=front.metric, label=label)
-            for label, rival in _by_label(others)
+        baselines = [
+            _labelled(baseline, label)
+            if _is_front(baseline)
+            else _profiled(baseline, X, y, qid=qid, metric=front.metric, label=label)
+            for label, baseline in _by_label(others)
         ]
         selection = None if at_least is None else front.select(at_least)
-        return cls(front, others=rivals, selection=selection).plot(**options)
+        return cls(front, others=baselines, selection=selection).plot(**options)
 
     def plot(
         self,
@@ -332,8 +365,8 @@ class ParetoFrontDisplay(Display):
             Where to draw; several panels share its place. A figure of its own by default.
         kind : {"auto", "strip", "plane", "pairs", "parallel"}, default "auto"
             By default one objective is a strip, two are a plane, three every pair of them, and more
-            parallel coordinates: an axis for each objective and a line for each trade-off, rivals in panels
-            below on the same axes.
+            parallel coordinates: an axis for each objective and a line for each trade-off, baselines in
+            panels below on the same axes.
         color_by : str, optional
             The objective whose weight colours the trade-offs; the first one drawn by default.
         width : float, "column" or "page", optional
@@ -352,7 +385,7 @@ class ParetoFrontDisplay(Display):
         ImportError
             Without matplotlib.
         ValueError
-            If objectives are unknown, rivals measure something else, or the kind does not fit.
+            If objectives are unknown, baselines measure something else, or the kind does not fit.
         """
         shown = list(self.front.names) if objectives is None else objectives
         names = [shown] if isinstance(shown, str) else list(shown)
@@ -376,18 +409,18 @@ class ParetoFrontDisplay(Display):
 
     def _check(self, objectives: list[str], color_by: str | None) -> None:
         front = self.front
-        known(objectives, front.points.columns, "objectives")
-        known([] if color_by is None else [color_by], front.points.columns, "color_by")
+        check_objectives(objectives, front.points.columns, "objectives")
+        check_objectives([] if color_by is None else [color_by], front.points.columns, "color_by")
         if not objectives or len(set(objectives)) < len(objectives):
             raise ValueError(f"objectives must name at least one objective, each once; got {objectives}.")
         _check_selection(self.selection, objectives)
         for other in self.others:
-            known(objectives, other.points.columns, "objectives (for others)")
+            check_objectives(objectives, other.points.columns, "objectives (for others)")
             if other.metric != front.metric:
                 raise ValueError(f"others must share the metric {front.metric!r}; got {other.metric!r}.")
 
 
-def _check_selection(selection: Any, objectives: list[str]) -> None:
+def _check_selection(selection: Selection | None, objectives: list[str]) -> None:
     if selection is None:
         return
     if not isinstance(selection, Selection):
@@ -411,25 +444,25 @@ def _kind(kind: str, n_objectives: int) -> str:
         return {1: "strip", 2: "plane", 3: "pairs"}.get(n_objectives, "parallel")
     fits = {"strip": n_objectives == 1, "plane": n_objectives == 2}.get(kind, n_objectives >= 2)
     if not fits:
-        wanted = {"strip": "one objective", "plane": "two objectives"}.get(kind, "two objectives or more")
-        raise ValueError(f"kind={kind!r} draws {wanted}, not {n_objectives}: pass objectives=[...].")
+        drawn = {"strip": "one objective", "plane": "two objectives"}.get(kind, "two objectives or more")
+        raise ValueError(f"kind={kind!r} draws {drawn}, not {n_objectives}: pass objectives=[...].")
     return kind
 
 
 def _by_label(others: Any) -> list[tuple[str | None, Any]]:
-    """Rivals with the labels that were given for them."""
+    """Baselines with the labels that were given for them."""
     if isinstance(others, Mapping):
-        return [(str(label), rival) for label, rival in others.items()]
+        return [(str(label), baseline) for label, baseline in others.items()]
     if _is_front(others) or hasattr(others, "predict"):
         return [(None, others)]
-    return [(None, rival) for rival in others]
+    return [(None, baseline) for baseline in others]
 
 
-def _is_front(rival: Any) -> bool:
-    return hasattr(rival, "points") and hasattr(rival, "non_dominated")
+def _is_front(baseline: Any) -> bool:
+    return hasattr(baseline, "points") and hasattr(baseline, "non_dominated")
 
 
-def _labelled(front: ParetoFront, label: str | None) -> ParetoFront:
+def _labelled(front: FrontData, label: str | None) -> FrontData:
     """A front under another label."""
     if not _is_front(front):
         raise TypeError(f"others must be fronts here; got a {type(front).__name__}.")
@@ -440,17 +473,17 @@ def _labelled(front: ParetoFront, label: str | None) -> ParetoFront:
     return renamed
 
 
-def _profiled(estimator: Any, X: Any, y: Any, **options: Any) -> ParetoFront:
+def _profiled(estimator: Any, X: Any, y: Any, **options: Any) -> FrontData:
     if not hasattr(estimator, "pareto_front"):
         raise TypeError(
             f"a {type(estimator).__name__} has no front: pass a ranker with pareto_front, or a ParetoFront."
         )
-    front: ParetoFront = estimator.pareto_front(X, y, **options)
+    front: FrontData = estimator.pareto_front(X, y, **options)
     return front
 
 
 class TrainingDisplay(Display):
-    """Loss by epoch, the validation front's hypervolume with the epoch that was kept, and what a trial tried.
+    """Loss by epoch, hypervolume of the validation front with the best epoch, and the tuning before the fit.
 
     `from_estimator` makes and draws it; so does ``ranker.plot_training()``. Drawing needs
     ``pip install hyperrank[plot]``.
@@ -460,11 +493,11 @@ class TrainingDisplay(Display):
     history : sequence of mapping
         For each epoch ``epoch`` and ``loss``, and ``score`` where the validation front was looked at.
     best_epoch : int, optional
-        The epoch whose parameters were kept.
+        The epoch whose parameters are used.
     tried : sequence of mapping, optional
-        What a trial before the fit tried: ``dropout``, ``epochs``, ``pull``, ``utility``.
+        The candidates of the tuning before the fit: ``dropout``, ``epochs``, ``pull``, ``utility``.
     chosen : tuple of two floats, optional
-        Dropout and pull that the trial chose.
+        The dropout and the reward scale (``pull``) that the tuning chose.
     name : str, optional
         A title.
 
@@ -473,7 +506,7 @@ class TrainingDisplay(Display):
     figure_ : matplotlib.figure.Figure
         What `plot` drew; not registered with pyplot unless `ax` was.
     axes_ : list of matplotlib.axes.Axes
-        The panels: loss; hypervolume, with validation; the trial, if wanted.
+        The panels: loss; hypervolume, with validation; the tuning, if asked for.
     ax_ : matplotlib.axes.Axes
         The first of them.
 
@@ -532,7 +565,7 @@ class TrainingDisplay(Display):
         NotFittedError
             Before fit.
         TypeError
-            If the ranker keeps no history.
+            If the ranker has no history.
         """
         from sklearn.utils.validation import check_is_fitted
 
@@ -540,7 +573,7 @@ class TrainingDisplay(Display):
         history = getattr(estimator, "history_", None)
         if not history:
             raise TypeError(
-                f"a {type(estimator).__name__} keeps no history of its training; HyperDPORanker does."
+                f"a {type(estimator).__name__} has no history of its training; HyperDPORanker has."
             )
         found = getattr(estimator, "trial_", None)
         return cls(
@@ -561,8 +594,8 @@ class TrainingDisplay(Display):
         ax : matplotlib.axes.Axes, optional
             Whose place to draw in; a figure of its own by default.
         trial : bool, default False
-            Whether to draw what the trial tried too: the utility that each length of training reached on
-            held-out queries, by how hard the objectives pull away from the reference.
+            Whether to draw the tuning too: the utility on held-out queries of each number of epochs, by
+            reward scale.
         width : float, "column" or "page", optional
             Inches of the figure, or those of a paper's column or page.
 
@@ -576,10 +609,10 @@ class TrainingDisplay(Display):
         ImportError
             Without matplotlib.
         ValueError
-            If a trial is wanted and there was none.
+            With `trial`, if there was no tuning.
         """
         if trial and not self.tried:
-            raise ValueError("there was no trial to draw: fit has one with 100 queries or more.")
+            raise ValueError("there is no tuning to draw: fit tunes with 100 queries or more.")
         with drawing():
             from hyperrank.plots._draw_training import draw_training
         self.figure_, self.axes_ = draw_training(self, ax, trial=trial, width=width)

@@ -89,7 +89,7 @@ def test_wrong_models(tiny, short):
 
 
 def test_wrong_use_after_fit(fitted):
-    with pytest.raises(ValueError, match=r"weights have shape \(3,\); wanted \(2,\) or \(k, 2\)"):
+    with pytest.raises(ValueError, match=r"weights have shape \(3,\); expected \(2,\) or \(k, 2\)"):
         fitted.score(["p"], [["a"]], weights=[1, 0, 0])
     with pytest.raises(ValueError, match="unknown objectives"):
         fitted.generate(["p"], weights={"nothing": 1.0})

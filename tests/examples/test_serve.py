@@ -126,7 +126,7 @@ BAD = {
     "unknown field": ({"documents": [ROW], "wieghts": [1, 0]}, 422, "unknown fields .*wieghts"),
     "sum": ({"documents": [ROW], "weights": [0.5, 0.6]}, 422, "must sum to 1; got .* with sum 1.1"),
     "negative": ({"documents": [ROW], "weights": [1.5, -0.5]}, 422, "must not be negative"),
-    "one weight": ({"documents": [ROW], "weights": [1.0]}, 422, r"shape \(1,\); wanted \(2,\)"),
+    "one weight": ({"documents": [ROW], "weights": [1.0]}, 422, r"shape \(1,\); expected \(2,\)"),
     "three weights": ({"documents": [ROW], "weights": [0.5, 0.5, 0]}, 422, "weights: .*at most 2"),
     "a number for weights": ({"documents": [ROW], "weights": 1}, 422, "weights: .*array"),
     "null as weight": ({"documents": [ROW], "weights": {"clicks": None}}, 422, "weights.clicks"),

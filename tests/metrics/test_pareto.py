@@ -63,8 +63,8 @@ def test_no_points():
 def test_non_dominated_equals_its_definition(m, data):
     row = st.lists(st.integers(-2, 3), min_size=m, max_size=m)
     points = np.array(data.draw(st.lists(row, min_size=1, max_size=12)), dtype=float)
-    wanted = [not any((q >= p).all() and (q > p).any() for q in points) for p in points]
-    assert non_dominated(points).tolist() == wanted
+    expected = [not any((q >= p).all() and (q > p).any() for q in points) for p in points]
+    assert non_dominated(points).tolist() == expected
 
 
 @settings(max_examples=30, deadline=None)
@@ -77,11 +77,11 @@ def test_dominated_points_add_no_volume(seed, m):
 @pytest.mark.parametrize(
     ("points", "reference", "message"),
     [
-        ([0.1, 0.2], 0.0, r"points have shape \(2,\); wanted \(k, m\)"),
+        ([0.1, 0.2], 0.0, r"points have shape \(2,\); expected \(k, m\)"),
         ([[0.1, np.nan]], 0.0, r"points must be finite; got \[0.1, nan\] in row 0"),
         ([[0.1, np.inf]], 0.0, "points must be finite"),
         ([["a"]], 0.0, "points must be numbers"),
-        ([[0.1, 0.2]], [0.0] * 3, r"reference_point has shape \(3,\); wanted one number or shape \(2,\)"),
+        ([[0.1, 0.2]], [0.0] * 3, r"reference_point has shape \(3,\); expected one number or shape \(2,\)"),
         ([[0.1, 0.2]], np.nan, "reference_point must be finite"),
     ],
 )

@@ -144,7 +144,9 @@ def test_models_of_other_libraries(lists):
     booster = LGBMRanker(n_estimators=3, n_jobs=1, verbose=-1).fit(lists.X, lists.Y[:, 0], group=group)
     linear = Ridge().fit(StandardScaler().fit_transform(lists.X), lists.Y)  # as many scores as objectives
     assert 0 < make_ranking_scorer(objective=0)(booster, lists.X, lists.Y, qid=lists.qid) <= 1
-    with pytest.raises(ValueError, match=r"Ridge.predict gave scores of shape \(126, 2\); wanted \(126, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"Ridge.predict gave scores of shape \(126, 2\); expected \(126, 1\)"
+    ):
         make_ranking_scorer(objective=0)(linear, lists.X, lists.Y, qid=lists.qid)
 
 

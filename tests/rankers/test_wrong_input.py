@@ -147,7 +147,7 @@ def test_early_stopping_needs_a_query_to_hold_out(data):
 PREDICT_MISTAKES = {
     "weights off the simplex": ({"weights": [0.5, 0.6]}, "must sum to 1"),
     "negative weight": ({"weights": [1.5, -0.5]}, "must not be negative"),
-    "too many weights": ({"weights": [0.2, 0.3, 0.5]}, r"shape \(3,\); wanted \(2,\) or \(k, 2\)"),
+    "too many weights": ({"weights": [0.2, 0.3, 0.5]}, r"shape \(3,\); expected \(2,\) or \(k, 2\)"),
     "unknown objective": ({"weights": {"dwell": 1.0}}, "unknown objectives \\['dwell'\\]"),
     "negative temperature": ({"temperature": -1.0}, "temperature must be a number at least 0"),
     "ref_scores not asked for": ({"ref_scores": np.zeros(12)}, "only reference='scores' reads them"),

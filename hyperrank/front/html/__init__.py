@@ -1,4 +1,4 @@
-"""The page of a front: template, style, script and data put into one file."""
+"""HTML page of a front: template, style, script and data in one file."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.front.bootstrap import check_resampling, resampled_means
-from hyperrank.front.selection import Selection, number
+from hyperrank.front.bootstrap import agrees, check_resampling, resampled_means
+from hyperrank.front.criteria import finite_number
+from hyperrank.front.selection import Selection
 
 if TYPE_CHECKING:
     from hyperrank.front.pareto_front import ParetoFront
@@ -25,8 +26,9 @@ __all__ = ["front_evidence", "front_page"]
 
 #: Resampled means that are held at a time.
 MEANS_AT_ONCE = 8_000_000
-#: Resamples that a page carries: as many as fit, within these numbers, or none where the fewest do not fit.
-MEANS_WANTED, MEANS_AT_MOST = 200_000, 1_000_000
+#: Means that a page carries, about and at most, and resamples at least and at most; none where the fewest
+#: do not fit.
+MEANS_TARGET, MEANS_AT_MOST = 200_000, 1_000_000
 FEWEST, MOST = 200, 1000
 #: Steps in which the page holds resampled means; the number above the last one stands for NaN.
 STEPS = 65_534
@@ -55,53 +57,53 @@ def front_evidence(front: ParetoFront, level: float, n_resamples: int, seed: int
         return {"missing": "The front holds no values by query, so that nothing is known of its uncertainty."}
     if front.per_query.shape[1] < 2:
         return {"missing": "The front was measured on a single query, which tells nothing of others."}
-    if not front._agrees(front.points, front.per_query):
+    if not agrees(front.points, front.per_query):
         return {
             "missing": "The values by query are not those of the points, so that they tell no uncertainty."
         }
-    beside = _beside(front)
-    of_reference = None if beside is None else _means(beside[None], n_resamples, seed)[:, 0]
-    kept = min(_kept(len(front), len(front.names)), n_resamples)
-    intervals, differences, carried = [], [], []
-    for part in _parts(front.per_query, n_resamples):
-        means = _means(part, n_resamples, seed)
+    reference = _reference_per_query(front)
+    of_reference = None if reference is None else _means(reference[None], n_resamples, seed)[:, 0]
+    carried = min(_n_carried(len(front), len(front.names)), n_resamples)
+    intervals, differences, resamples = [], [], []
+    for chunk in _chunks(front.per_query, n_resamples):
+        means = _means(chunk, n_resamples, seed)
         intervals.append(_interval(means, level))
-        carried.append(means[:kept])
+        resamples.append(means[:carried])
         if of_reference is not None:
             differences.append(_interval(means - of_reference[:, None], level))
-    found: dict[str, Any] = {
+    evidence: dict[str, Any] = {
         "level": level,
         "n_resamples": n_resamples,
         "seed": seed,
         "n_queries": front.per_query.shape[1],
-        "interval": _plain(np.concatenate(intervals)),
+        "interval": _rounded(np.concatenate(intervals)),
         "reference": None,
         "difference": None,
     }
     if of_reference is not None:
-        found["reference"] = _plain(_interval(of_reference, level))
-        found["difference"] = _plain(np.concatenate(differences))
-        carried.append(of_reference[:kept, None])
-    found["resamples"] = _packed(np.concatenate(carried, axis=1)) if kept else None
-    return found
+        evidence["reference"] = _rounded(_interval(of_reference, level))
+        evidence["difference"] = _rounded(np.concatenate(differences))
+        resamples.append(of_reference[:carried, None])
+    evidence["resamples"] = _packed(np.concatenate(resamples, axis=1)) if carried else None
+    return evidence
 
 
-def _beside(front: ParetoFront) -> NDArray[np.float32] | None:
+def _reference_per_query(front: ParetoFront) -> NDArray[np.float32] | None:
     """The reference's values by query, if they are those of the reference."""
-    known = front.reference is not None and front.reference_per_query is not None
-    if known and front._agrees(front.reference, front.reference_per_query):  # type: ignore[arg-type]
-        return front.reference_per_query
-    return None
+    reference, per_query = front.reference, front.reference_per_query
+    if reference is None or per_query is None or not agrees(reference, per_query):
+        return None
+    return per_query
 
 
-def _kept(k: int, m: int) -> int:
+def _n_carried(k: int, m: int) -> int:
     """How many resamples a page carries."""
     each = (k + 1) * m
-    wanted = min(max(MEANS_WANTED // each // 100 * 100, FEWEST), MOST)
-    return wanted if wanted * each <= MEANS_AT_MOST else 0
+    fitting = min(max(MEANS_TARGET // each // 100 * 100, FEWEST), MOST)
+    return fitting if fitting * each <= MEANS_AT_MOST else 0
 
 
-def _parts(per_query: NDArray[np.float32], n_resamples: int) -> Iterator[NDArray[np.float32]]:
+def _chunks(per_query: NDArray[np.float32], n_resamples: int) -> Iterator[NDArray[np.float32]]:
     """Some trade-offs at a time; the same seed draws the same queries for each part."""
     rows = max(1, MEANS_AT_ONCE // (n_resamples * per_query.shape[2]))
     for first in range(0, len(per_query), rows):
@@ -124,21 +126,21 @@ def _interval(means: NDArray[np.float64], level: float) -> NDArray[np.float64]:
     return np.moveaxis(bounds, 0, -1)
 
 
-def _plain(values: NDArray[np.float64]) -> Any:
+def _rounded(values: NDArray[np.float64]) -> Any:
     """Nested lists of short numbers, None for NaN."""
     if values.ndim:
-        return [_plain(row) for row in values]
+        return [_rounded(row) for row in values]
     return float(f"{values:.7g}") if np.isfinite(values) else None
 
 
 def _packed(means: NDArray[np.float64]) -> dict[str, Any]:
     """Resampled means of shape (r, rows, m) in two bytes each: steps between an objective's extremes."""
-    known = ~np.isnan(means)
-    low = np.where(known, means, np.inf).min(axis=(0, 1))
-    high = np.where(known, means, -np.inf).max(axis=(0, 1))
+    observed = ~np.isnan(means)
+    low = np.where(observed, means, np.inf).min(axis=(0, 1))
+    high = np.where(observed, means, -np.inf).max(axis=(0, 1))
     low, high = np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0)
     step = np.where(high > low, (high - low) / STEPS, 1.0)
-    steps = np.where(known, np.rint((means - low) / step), STEPS + 1).astype("<u2")
+    steps = np.where(observed, np.rint((means - low) / step), STEPS + 1).astype("<u2")
     return {
         "number": len(means),
         "low": low.tolist(),
@@ -163,7 +165,7 @@ def front_page(
 ) -> str:
     """Write the page of a front; see `hyperrank.front.ParetoFront.to_html`."""
     check_resampling(n_resamples, random_state, None)
-    if not 0 < number(level, "level") < 1:
+    if not 0 < finite_number(level, "level") < 1:
         raise ValueError(f"level must be a probability between 0 and 1, such as 0.9; got {level!r}.")
     if not isinstance(title, str | None):
         raise TypeError(f"title must be a text or None; got {title!r}.")
@@ -185,7 +187,7 @@ def front_page(
 
 
 def _first(front: ParetoFront, selection: Selection | None) -> int:
-    """The trade-off that the page opens with."""
+    """Row of the trade-off that the page opens with."""
     if selection is None:
         return front.select(n_resamples=1).index
     if not isinstance(selection, Selection):

@@ -1,0 +1,215 @@
+"""Limits on the objectives of a front, and the trade-offs that keep them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hyperrank.front.bootstrap import Evidence, ResampledLimits, agrees, check_resampling
+from hyperrank.front.criteria import best_row, check_objectives, finite_number
+from hyperrank.front.selection import FrontData, Selection
+
+__all__ = ["Candidates", "Limits", "read_limits"]
+
+
+@dataclass(frozen=True, eq=False)
+class Limits:
+    """Smallest values allowed, by objective.
+
+    Attributes
+    ----------
+    values : Series
+        In units of the metric.
+    wording : mapping of objective to str
+        How an error spells each.
+    shares : Series or None
+        What they were given as, if as shares.
+    """
+
+    values: pd.Series
+    wording: Mapping[str, str]
+    shares: pd.Series | None = None
+
+
+def read_limits(at_least: Mapping[str, float], base: pd.Series | None, owner: str, names: pd.Index) -> Limits:
+    """Bring limits into units of the metric.
+
+    Parameters
+    ----------
+    at_least : mapping of objective to float
+    base : Series or None
+        The values that limits are shares of; None for limits in units of the metric.
+    owner : str
+        Whose values these are, for errors.
+    names : Index
+        The objectives.
+    """
+    if not isinstance(at_least, Mapping):
+        raise ValueError(
+            f"at_least must map objectives to limits, as in {{{names[0]!r}: 0.98}}; got {at_least!r}."
+        )
+    values, wording, shares = {}, {}, {}
+    for name in check_objectives(at_least, names, "at_least"):
+        limit = shares[name] = finite_number(at_least[name], f"at_least[{name!r}]")
+        if base is None:
+            values[name] = limit
+            wording[name] = f"{name} >= {limit:.4g}"
+            continue
+        if base[name] < 0:
+            raise ValueError(
+                f"a share of {owner} {name} says nothing since that is negative ({base[name]:.4g}): "
+                "pass relative=False and limits in units of the metric."
+            )
+        values[name] = limit * base[name]
+        wording[name] = f"{name} >= {values[name]:.4g} ({limit:g} of {owner} {base[name]:.4g})"
+    given = None if base is None else pd.Series(shares, dtype=np.float64)
+    return Limits(pd.Series(values, dtype=np.float64), wording, given)
+
+
+class Candidates:
+    """Trade-offs to choose from: those not dominated that keep all limits, with the confidence asked for.
+
+    Parameters
+    ----------
+    front : FrontData
+    at_least, relative, confidence, n_resamples, random_state
+        As of `hyperrank.front.ParetoFront.select`.
+    """
+
+    def __init__(
+        self,
+        front: FrontData,
+        at_least: Mapping[str, float] | None,
+        *,
+        relative: bool,
+        confidence: float | None,
+        n_resamples: int,
+        random_state: int,
+    ) -> None:
+        check_resampling(n_resamples, random_state, confidence)
+        self.front, self.confidence = front, confidence
+        self.n_resamples, self.seed = int(n_resamples), int(random_state)
+        base, owner = front.points.max(), "the front's best"
+        if front.reference is not None:
+            base, owner = front.reference, "the reference's"
+        self.limits = read_limits(at_least or {}, base if relative else None, owner, front.points.columns)
+        if confidence is not None and not len(self.limits.values):
+            example = f"at_least={{{front.points.columns[0]!r}: 0.98}}"
+            raise ValueError(
+                f"confidence={confidence:g} is of limits, and there are none: give at_least, as in {example}."
+            )
+
+    def best(self, rating: NDArray[np.float64], tie_break: NDArray[np.float64] | None = None) -> Selection:
+        """The candidate of the highest rating."""
+        front = self.front
+        candidates = front.non_dominated & self._feasible()
+        if self.confidence is not None:
+            candidates = self._confident(candidates, self.confidence)
+        row = best_row(rating, candidates, tie_break)
+        weights = front.weights.iloc[row].to_numpy(copy=True)
+        return Selection(weights, front.points.iloc[row], self.limits.values, row, self._evidence(row))
+
+    def _feasible(self) -> NDArray[np.bool_]:
+        """Which points keep all limits; refuses limits that no point keeps."""
+        limited = self.front.points[list(self.limits.values.index)]
+        feasible = (limited >= self.limits.values).all(axis=1).to_numpy()
+        if not feasible.any():
+            raise ValueError(self._why_infeasible(limited))
+        return np.asarray(feasible)
+
+    def _confident(self, candidates: NDArray[np.bool_], confidence: float) -> NDArray[np.bool_]:
+        """Candidates that keep their limits in as many resamples; refuses a confidence that none reaches."""
+        per_query = self._per_query()
+        if isinstance(per_query, str):
+            raise ValueError(f"confidence={confidence:g} cannot be promised: {per_query}")
+        limits = self._resampled_limits(per_query)
+        # Only what is limited is resampled, of all points.
+        of_limited = replace(limits, limited=np.arange(len(limits.limits)))
+        kept, _ = of_limited.kept(per_query[:, :, limits.limited], self.n_resamples, self.seed)
+        joint = np.asarray(kept.all(axis=2).mean(axis=0))
+        confident = candidates & (joint >= confidence)
+        if not confident.any():
+            row = int(np.argmax(np.where(candidates, joint, -1.0)))
+            wording = " and ".join(self.limits.wording.values())
+            raise ValueError(
+                f"no point keeps {wording} with confidence {confidence:g}. The surest "
+                f"does in {joint[row]:.3g} of the resamples: {self._spelled(row)}. "
+                "Ask for less, or profile more queries."
+            )
+        return confident
+
+    def _evidence(self, row: int) -> Evidence | str:
+        per_query = self._per_query()
+        if isinstance(per_query, str):
+            return per_query
+        return Evidence(per_query[row], self._resampled_limits(per_query), self.n_resamples, self.seed)
+
+    def _resampled_limits(self, per_query: NDArray[np.float32]) -> ResampledLimits:
+        values, shares = self.limits.values, self.limits.shares
+        limited = self.front.points.columns.get_indexer(values.index).astype(np.int64)
+        if shares is None or not len(shares):
+            return ResampledLimits(values.to_numpy(), limited)
+        of_reference = self.front.reference_per_query
+        base = per_query if self.front.reference is None or of_reference is None else of_reference[None]
+        return ResampledLimits(shares.to_numpy(), limited, base[:, :, limited])
+
+    def _per_query(self) -> NDArray[np.float32] | str:
+        """The values to resample, or what is missing for that or contradicts the points."""
+        front = self.front
+        if front.per_query is None:
+            return (
+                "the front has no values by query. Make it by pareto_front, or pass per_query (and "
+                "reference_per_query) to ParetoFront."
+            )
+        if front.per_query.shape[1] < 2:
+            return "the front was measured on a single query, which tells nothing of others: profile more."
+        if not agrees(front.points, front.per_query):
+            return (
+                "the points of the front are not the means of its per_query: give those of the same queries."
+            )
+        if self.limits.shares is None or not len(self.limits.shares) or front.reference is None:
+            return front.per_query
+        if front.reference_per_query is None:
+            return (
+                "limits are shares of the reference, of which the front has no values by query. Pass "
+                "reference_per_query to ParetoFront, or limits in units of the metric and relative=False."
+            )
+        if not agrees(front.reference, front.reference_per_query):
+            return "the reference of the front is not the mean of its reference_per_query."
+        return front.per_query
+
+    def _why_infeasible(self, limited: pd.DataFrame) -> str:
+        """Which limit no point meets or, if each is met somewhere, what comes closest to all."""
+        limits, weights = self.limits, self.front.weights
+        problems = []
+        for name, limit in limits.values.items():
+            row = int(limited[name].to_numpy().argmax())
+            best = limited[name].iloc[row]
+            if best < limit:
+                problems.append(
+                    f"{limits.wording[str(name)]} cannot be met: the best is {best:.4g}, at weights "
+                    f"{_spelled(weights.iloc[row])}."
+                )
+        if problems:
+            return " ".join([*problems, *_percent_hint(limits)])
+        scale = limits.values.abs().where(limits.values != 0, 1.0)
+        row = int(((limits.values - limited) / scale).max(axis=1).to_numpy().argmin())
+        wording = " and ".join(limits.wording.values())
+        return f"{wording} can each be met, but by no point together. The closest is {self._spelled(row)}."
+
+    def _spelled(self, row: int) -> str:
+        return f"{_spelled(self.front.points.iloc[row])}, at weights {_spelled(self.front.weights.iloc[row])}"
+
+
+def _percent_hint(limits: Limits) -> list[str]:
+    """A hint for whoever wrote 90 for 0.9; a share of 2 or more is hardly ever meant."""
+    shares = [] if limits.shares is None else [float(share) for share in limits.shares if share >= 2]
+    return [f"Limits are shares: {share / 100:g} keeps {share:g}%." for share in shares[:1]]
+
+
+def _spelled(row: pd.Series) -> str:
+    return "{" + ", ".join(f"{name}: {value:.4g}" for name, value in row.items()) + "}"
