@@ -1,11 +1,29 @@
-"""One loop for every network: batches of whole lists, optimiser, evaluation, the best state kept."""
+"""Training of networks on query lists: loop, optimiser steps, checkpoints, several processes."""
 
 from hyperrank.training.checkpoint import Checkpoint
-from hyperrank.training.data import Batch, FeaturesOf, ListTensors, Margin, document_batches
-from hyperrank.training.distributed import OtherProcessError, ShareOfLists, alone, current, joined
+from hyperrank.training.data import (
+    Batch,
+    FeaturesOf,
+    ListTensors,
+    Margin,
+    ShardedLists,
+    document_batches,
+)
+from hyperrank.training.distributed import (
+    OtherProcessError,
+    SingleProcess,
+    alone,
+    current,
+    joined,
+    process_group,
+)
 from hyperrank.training.loop import TrainingProgress, TrainingResult, train
 from hyperrank.training.step import TrainingSettings
-from hyperrank.training.temperature import Anchor, log_position
+from hyperrank.training.temperature import ReferenceLogits, log_position
+
+# Old names, until rankers have moved.
+Anchor = ReferenceLogits
+ShareOfLists = ShardedLists
 
 __all__ = [
     "Anchor",
@@ -15,7 +33,10 @@ __all__ = [
     "ListTensors",
     "Margin",
     "OtherProcessError",
+    "ReferenceLogits",
+    "ShardedLists",
     "ShareOfLists",
+    "SingleProcess",
     "TrainingProgress",
     "TrainingResult",
     "TrainingSettings",
@@ -24,5 +45,6 @@ __all__ = [
     "document_batches",
     "joined",
     "log_position",
+    "process_group",
     "train",
 ]

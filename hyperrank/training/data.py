@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from hyperrank.lists import QueryLists
 from hyperrank.losses import ListLoss, Prepared, prepare
-from hyperrank.training.temperature import Anchor
+from hyperrank.training.temperature import ReferenceLogits
 
-__all__ = ["Batch", "FeaturesOf", "ListTensors", "Margin", "document_batches"]
+__all__ = [
+    "Batch",
+    "EmptyShards",
+    "FeaturesOf",
+    "ListTensors",
+    "Margin",
+    "ShardedLists",
+    "document_batches",
+    "shards",
+]
 
 #: What a network sees of some grouped rows, which make whole lists: made when it is asked for.
 FeaturesOf = Callable[[NDArray[np.int64], QueryLists], Tensor]
@@ -55,11 +64,11 @@ class Batch:
     share : float or Tensor of shape ()
         How much the batch counts beside others: its mean query weight over that of all lists.
     margin : Margin or None
-    anchor : Anchor or None
+    reference_logits : ReferenceLogits or None
     prepared : ListNetTargets, LabelRanks or None
         What a loss with a fused form needs of the labels.
     places : ndarray of int64 or None
-        Of a process's own lists, where they stand in the batch that several processes share; None for all.
+        Where the lists of a shard stand in the batch of all processes; None where there are no others.
     """
 
     features: Tensor
@@ -69,7 +78,7 @@ class Batch:
     query_weight: Tensor | None
     share: float | Tensor = 1.0
     margin: Margin | None = None
-    anchor: Anchor | None = None
+    reference_logits: ReferenceLogits | None = None
     prepared: Prepared | None = None
     places: NDArray[np.int64] | None = None
 
@@ -89,8 +98,8 @@ class ListTensors:
         How much each list counts.
     margin : Margin, optional
         What the loss sees the rewards less of.
-    anchor : Anchor, optional
-        The reference, for a network that knows the temperature.
+    reference_logits : ReferenceLogits, optional
+        For a network that is conditioned on the temperature.
     """
 
     def __init__(
@@ -100,14 +109,14 @@ class ListTensors:
         lists: QueryLists,
         query_weight: Tensor | None = None,
         margin: Margin | None = None,
-        anchor: Anchor | None = None,
+        reference_logits: ReferenceLogits | None = None,
     ) -> None:
         self.features = features
         self.labels = labels
         self.lists = lists
         self.query_weight = query_weight
         self.margin = margin
-        self.anchor = anchor
+        self.reference_logits = reference_logits
         self.prepared: Prepared | None = None
         if query_weight is not None:
             self.mean_weight = query_weight.mean().clamp_min(torch.finfo(query_weight.dtype).tiny)
@@ -132,9 +141,111 @@ class ListTensors:
             query_weight=weight,
             share=1.0 if weight is None else weight.mean() / self.mean_weight,
             margin=None if self.margin is None else self.margin.take(at),
-            anchor=None if self.anchor is None else self.anchor.take(at),
+            reference_logits=None if self.reference_logits is None else self.reference_logits.take(at),
             prepared=None if self.prepared is None else self.prepared.take(at, numbers),
         )
+
+
+class ShardedLists:
+    """The lists of one process, in the place of all that several train on.
+
+    Parameters
+    ----------
+    local : ListTensors
+        The lists of the process's shard.
+    numbers : ndarray of int64
+        What they are numbered among all.
+    lists : QueryLists
+        All lists.
+    n_processes : int
+        How many train together.
+    mean_weight : float
+        Of all lists.
+    """
+
+    def __init__(
+        self,
+        local: ListTensors,
+        numbers: NDArray[np.int64],
+        lists: QueryLists,
+        *,
+        n_processes: int,
+        mean_weight: float = 1.0,
+    ) -> None:
+        self.local, self.lists = local, lists
+        self.n_processes, self.mean_weight = n_processes, mean_weight
+        self.place = np.full(lists.n_lists, -1, dtype=np.int64)
+        self.place[numbers] = np.arange(len(numbers))
+
+    @property
+    def labels(self) -> Tensor:
+        """Labels of the shard."""
+        return self.local.labels
+
+    @property
+    def reference_logits(self) -> ReferenceLogits | None:
+        """Those of the shard."""
+        return self.local.reference_logits
+
+    def prepare(self, loss: ListLoss) -> None:
+        """Make once what a loss needs of the labels."""
+        self.local.prepare(loss)
+
+    def batch(self, which: NDArray[np.int64]) -> Batch:
+        """Those of the lists numbered `which` that are in the shard.
+
+        Their share is such that the mean of the processes' gradients is the gradient of the whole batch.
+        """
+        numbers = self.place[which]
+        places = np.flatnonzero(numbers >= 0)
+        batch = self.local.batch(numbers[places])
+        total = len(places) if batch.query_weight is None else batch.query_weight.sum()
+        share = self.n_processes * total / (len(which) * self.mean_weight)
+        return replace(batch, share=share, places=places)
+
+
+class EmptyShards(nn.Module):
+    """A network that takes part in a step without any document: its scores are none, its gradient 0."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, features: Tensor, weights: Tensor, index: Tensor | None) -> Tensor:
+        """Scores of shape (n, k), which depend on all parameters even where n is 0."""
+        if len(features):
+            scores: Tensor = self.network(features, weights, index)
+            return scores
+        touched = sum(p.sum() for p in self.network.parameters() if p.requires_grad)
+        return features.new_zeros(0, weights.shape[1]) * touched
+
+
+def shards(sizes: NDArray[np.int64], n_shards: int) -> list[NDArray[np.int64]]:
+    """Numbers of the lists of each shard, which gets as many lists of each size as the others.
+
+    Lists are assigned by falling size, there and back again. Batches are drawn at random from all lists: that
+    each shard has its part of the long ones and of the short ones makes its parts of the batches alike.
+
+    Parameters
+    ----------
+    sizes : ndarray of shape (q,), int64
+        Documents per list.
+    n_shards : int
+
+    Returns
+    -------
+    list of ndarray of int64
+        Rising numbers; together they are all.
+
+    Examples
+    --------
+    >>> [shard.tolist() for shard in shards(np.array([9, 8, 7, 1, 1]), 2)]
+    [[0, 3, 4], [1, 2]]
+    """
+    order = np.argsort(-sizes, kind="stable")
+    place = np.arange(len(sizes)) % (2 * n_shards)
+    shard = np.minimum(place, 2 * n_shards - 1 - place)
+    return [np.sort(order[shard == number]).astype(np.int64) for number in range(n_shards)]
 
 
 def document_batches(

@@ -1,554 +1,399 @@
-"""The processes that a fit runs in: one alone, or those of an initialised process group together.
+"""Distributed fit: the processes of one job, what they compute together, and how they end together.
 
-Whatever processes do together begins with a roll call: each says how it is, and all learn of the worst. So a
-process that fails, is interrupted or runs out of memory is heard by all others at their next roll call, and
-none waits for one that will not come.
+Before each exchange the processes report their status, and all learn of the worst. So one that fails, is
+interrupted or runs out of memory is heard by all others, and none waits for an exchange that will not come.
 """
 
 from __future__ import annotations
 
 import os
+import pickle
 import signal
-import threading
+import time
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, distributed, nn
+from torch import distributed, nn
 
 from hyperrank.boosters import booster_threads
-from hyperrank.files import packed, unpacked
-from hyperrank.lists import QueryLists
-from hyperrank.losses import ListLoss
-from hyperrank.training.data import Batch, ListTensors
-from hyperrank.training.temperature import Anchor
+from hyperrank.training.data import EmptyShards, shards
+from hyperrank.training.environment import interruptible, noted_interrupts, own_threads
 
-__all__ = [
-    "EmptyShare",
-    "OtherProcessError",
-    "ShareOfLists",
-    "Together",
-    "alone",
-    "current",
-    "dealt",
-    "joined",
-    "mean_over_lists",
-    "threads",
-]
-
-
-def mean_over_lists(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means over the lists of all processes, those without a value (NaN) left out.
-
-    Parameters
-    ----------
-    values : ndarray of shape (q, k, m)
-        Of the own lists.
-
-    Returns
-    -------
-    ndarray of shape (k, m)
-    """
-    known = ~np.isnan(values)
-    sums = np.stack([np.where(known, values, 0).sum(axis=0), known.sum(axis=0)])
-    total, count = current().sum(sums)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(total / count)
-
-
-def threads(available: int) -> int:
-    """How many of torch's threads each process takes, so that those of a machine do not share cores."""
-    size = current().size
-    if size == 1:
-        return available
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", size))
-    return max(1, min(available, (os.cpu_count() or 1) // here))
-
-
-@contextmanager
-def all_threads() -> Iterator[None]:
-    """The threads of all processes of this machine, for work that the others wait for.
-
-    Each of them may have been held to its share, as by torchrun, which sets ``OMP_NUM_THREADS=1``.
-    """
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", 0))
-    if not here:
-        yield
-        return
-    before = torch.get_num_threads()
-    n = min(os.cpu_count() or 1, here * before)
-    torch.set_num_threads(n)
-    try:
-        with booster_threads(n):
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def interrupting() -> Iterator[None]:
-    """Ctrl-C at once, for work that the others wait for."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def dealt(sizes: NDArray[np.int64], n_hands: int) -> list[NDArray[np.int64]]:
-    """Deal lists out by falling size, there and back again: as many lists of each size to every hand.
-
-    Batches are drawn at random from all lists. That each hand has its part of the long ones and of the short
-    ones, and not only as many documents in all, is what makes their parts of a batch alike.
-
-    Parameters
-    ----------
-    sizes : ndarray of shape (q,), int64
-        Documents per list.
-    n_hands : int
-
-    Returns
-    -------
-    list of ndarray of int64
-        Rising numbers of the lists of each hand; together they are all.
-
-    Examples
-    --------
-    >>> [hand.tolist() for hand in dealt(np.array([9, 8, 7, 1, 1]), 2)]
-    [[0, 3, 4], [1, 2]]
-    """
-    order = np.argsort(-sizes, kind="stable")
-    place = np.arange(len(sizes)) % (2 * n_hands)
-    hand = np.minimum(place, 2 * n_hands - 1 - place)
-    return [np.sort(order[hand == number]).astype(np.int64) for number in range(n_hands)]
-
-
-class ShareOfLists:
-    """The lists of one process, in the place of all that several train on.
-
-    Parameters
-    ----------
-    own : ListTensors
-        The process's own lists.
-    numbers : ndarray of int64
-        What they are numbered among all.
-    lists : QueryLists
-        All lists.
-    n_processes : int
-        How many train together.
-    mean_weight : float
-        Of all lists.
-    """
-
-    def __init__(
-        self,
-        own: ListTensors,
-        numbers: NDArray[np.int64],
-        lists: QueryLists,
-        *,
-        n_processes: int,
-        mean_weight: float = 1.0,
-    ) -> None:
-        self.own, self.lists = own, lists
-        self.n_processes, self.mean_weight = n_processes, mean_weight
-        self.place = np.full(lists.n_lists, -1, dtype=np.int64)
-        self.place[numbers] = np.arange(len(numbers))
-
-    @property
-    def labels(self) -> Tensor:
-        """Labels of the own lists."""
-        return self.own.labels
-
-    @property
-    def anchor(self) -> Anchor | None:
-        """The reference of the own lists."""
-        return self.own.anchor
-
-    def prepare(self, loss: ListLoss) -> None:
-        """Make once what a loss needs of the labels."""
-        self.own.prepare(loss)
-
-    def batch(self, which: NDArray[np.int64]) -> Batch:
-        """The own ones of the lists numbered `which`.
-
-        Their share is such that the mean of the processes' gradients is the gradient of the whole batch.
-        """
-        numbers = self.place[which]
-        places = np.flatnonzero(numbers >= 0)
-        batch = self.own.batch(numbers[places])
-        total = len(places) if batch.query_weight is None else batch.query_weight.sum()
-        share = self.n_processes * total / (len(which) * self.mean_weight)
-        return replace(batch, share=share, places=places)
-
-
-class EmptyShare(nn.Module):
-    """A network that takes part in a step without any document: its scores are none, its gradient 0.
-
-    Parameters
-    ----------
-    network : Module
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, features: Tensor, weights: Tensor, index: Tensor) -> Tensor:
-        """Scores of shape (n, k), which depend on all parameters even where n is 0."""
-        if len(features):
-            scores: Tensor = self.network(features, weights, index)
-            return scores
-        touched = sum(p.sum() for p in self.network.parameters() if p.requires_grad)
-        return features.new_zeros(0, weights.shape[1]) * touched
-
+__all__ = ["Distributed", "OtherProcessError", "SingleProcess", "alone", "process_group"]
 
 T = TypeVar("T")
-
-#: How a process is, at a roll call.
-WELL, NO_MEMORY, INTERRUPTED, FAILED = range(4)
-#: How long a process waits for the first one's trial and boosters. One that ends is noticed at once.
-PATIENCE = timedelta(days=2)
-#: Bytes that go to the other processes at a time, and that an error may be told in.
-AT_ONCE, ERROR_BYTES = 1 << 28, 1000
+#: Statuses of a process, from the best to the worst.
+WELL, OUT_OF_MEMORY, INTERRUPTED, FAILED = range(4)
+#: How long a process waits while rank 0 tunes and trains boosters. One that ends is noticed at once.
+TIMEOUT = timedelta(days=2)
+#: Seconds in which the threads of a group let go of the tensors that were exchanged last.
+SETTLING = 0.05
 
 
 class OtherProcessError(ConnectionError):
     """Another of the processes that train together has failed; the message says which and why."""
 
 
-class Alone:
-    """A process that trains by itself."""
+class SingleProcess:
+    """A process that trains by itself: rank 0 of 1."""
 
     rank, size = 0, 1
 
+    def __init__(self) -> None:
+        self.is_interrupted = False
+
     @property
-    def is_first(self) -> bool:
-        """Whether this process speaks and writes for all."""
+    def is_rank_zero(self) -> bool:
+        """Whether this process writes and speaks for all."""
         return self.rank == 0
 
-    def of_first(self, work: Callable[[], T]) -> T:
-        """What some work gives in the first process; the others wait for it and get the same.
+    def on_rank_zero(self, compute: Callable[[], T]) -> T:
+        """What rank 0 computes, outside of the group; the others wait for it and get a copy."""
+        return compute()
 
-        It must be plain: what files can hold. The work is done alone, whatever it trains.
-        """
-        return work()
+    def run_synced(self, compute: Callable[[], T], *, is_out_of_memory: Callable[[Exception], bool]) -> T:
+        """What each process computes, once all are done; MemoryError in all if one runs out of memory."""
+        return compute()
 
-    def agreed(self, work: Callable[[], T], *, spares: Callable[[Exception], bool]) -> T:
-        """The result of each process's own work, once all are done.
-
-        A MemoryError in all where `spares` takes an error for a lack of memory in one of them.
-        """
-        return work()
-
-    def sum(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The sum of the processes' values."""
+    def all_reduce(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Sum of the processes' values."""
         return values
 
-    def own(self, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Numbers of the lists that are this process's to compute, of lists of these sizes."""
+    def all_gather(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values of each process, shape (size, ...)."""
+        return values[None]
+
+    def nanmean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean over the first axis of all processes' values, NaN left out."""
+        known = ~np.isnan(values)
+        sums = np.stack([np.where(known, values, 0).sum(axis=0), known.sum(axis=0)])
+        total, count = self.all_reduce(sums)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(total / count)
+
+    def check_same(self, described: Mapping[str, str]) -> None:
+        """Refuse, in all processes, a fit that is described otherwise in some of them.
+
+        Raises
+        ------
+        ValueError
+            Naming what differs.
+        """
+
+    def shard(self, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Numbers of the lists that this process trains on, of lists of these sizes."""
         return np.arange(len(sizes), dtype=np.int64)
 
-    def wrapped(self, network: nn.Module) -> nn.Module:
-        """A network whose backward pass gives each process the mean of all processes' gradients."""
+    def threads(self, available: int) -> int:
+        """Threads for this process to train with, so that those of a machine do not share cores."""
+        return available
+
+    def wrap(self, network: nn.Module) -> nn.Module:
+        """The network with a backward pass that gives each process the mean of all processes' gradients."""
         return network
 
     @contextmanager
-    def exchanging(self) -> Iterator[None]:
-        """Around a backward pass."""
+    def exchanging_gradients(self) -> Iterator[None]:
+        """Stand around a backward pass."""
         yield
 
+    @contextmanager
+    def defer_interrupts(self) -> Iterator[None]:
+        """Hold back a first Ctrl-C until `raise_interrupt` or the end; a second is raised at once."""
+        self.is_interrupted = False
+        if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            yield
+            return
+        with noted_interrupts(self._note_interrupt):
+            yield
+            self.raise_interrupt()
 
-class Together(Alone):
-    """One of the processes of an initialised group, which all do the same, each on lists of its own."""
+    def raise_interrupt(self) -> None:
+        """Raise KeyboardInterrupt if one was held back, in any process."""
+        if self.is_interrupted:
+            raise KeyboardInterrupt
+
+    # Old names, until rankers have moved.
+    def __getattr__(self, name: str) -> Any:
+        names = {"is_first": "is_rank_zero", "of_first": "on_rank_zero", "own": "shard", "sum": "all_reduce"}
+        names |= {"gathered": "all_gather", "wrapped": "wrap"}
+        if name not in names:
+            raise AttributeError(name)
+        return getattr(self, names[name])
+
+    def _note_interrupt(self) -> bool:
+        """Hold back an interrupt, unless one is held back."""
+        is_first = not self.is_interrupted
+        self.is_interrupted = True
+        return is_first
+
+
+class Distributed(SingleProcess):
+    """One of the processes of an initialised group, which all train the same, each on its shard."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
-        _wait_for_all()
-        self.control = distributed.new_group(backend="gloo", timeout=PATIENCE)
-        self.gradients: Any = None
-        #: What was exchanged last, for `close`.
-        self.exchanged: deque[Sequence[torch.Tensor]] = deque(maxlen=8)
+        # As long as the group that was initialised allows: another process may never call fit.
+        on_nccl = distributed.get_backend() == "nccl"
+        distributed.barrier(device_ids=[torch.cuda.current_device()] if on_nccl else None)
+        self.control = distributed.new_group(backend="gloo", timeout=TIMEOUT)
+        self.gradients: distributed.ProcessGroup | None = None
         #: Whether all know that the fit is over, or cannot be told.
-        self.is_told = False
-        self.is_interrupted = False
-        #: Whether Ctrl-C waits for a place at which the run can be kept.
-        self.holds_interrupts = False
+        self.is_over = False
+        self.defers_interrupts = False
 
-    def roll_call(self, state: int = WELL, text: str = "") -> int:
-        """Say how this process is, and learn of the worst.
+    def sync_status(self, status: int = WELL, error: str = "") -> int:
+        """Report this process's status; the worst of all.
 
         Raises
         ------
         OtherProcessError
-            If another has failed.
+            If another process has failed.
         KeyboardInterrupt
-            If one was interrupted; in all of them, at the same place.
+            In all processes, at the same place, if one was interrupted.
         """
-        if self.is_interrupted and state < INTERRUPTED and not self.holds_interrupts:
-            state = INTERRUPTED
-        worst = torch.tensor([state])
-        self.exchanged.append([worst])
+        if self.is_interrupted and status < INTERRUPTED and not self.defers_interrupts:
+            status = INTERRUPTED
+        worst = torch.tensor([status])
         try:
             distributed.all_reduce(worst, distributed.ReduceOp.MAX, group=self.control)
-        except RuntimeError as error:
-            self.is_told = True
-            raise OtherProcessError(f"another of {self.size} processes has ended: {error}") from error
+        except RuntimeError as reason:
+            self.is_over = True
+            raise OtherProcessError(f"another of {self.size} processes has ended: {reason}") from reason
         if int(worst) == INTERRUPTED:
             self.is_interrupted = False
             raise KeyboardInterrupt
         if int(worst) == FAILED:
-            self.is_told = True
-            errors = self._gathered(text)
-            if state != FAILED:
-                rank = next(rank for rank, error in enumerate(errors) if error)
+            self.is_over = True
+            errors = self._gather_objects(error)
+            if status != FAILED:
+                rank = next(rank for rank, said in enumerate(errors) if said)
                 raise OtherProcessError(f"process {rank} of {self.size} failed: {errors[rank]}")
         return int(worst)
 
-    @contextmanager
-    def holding_interrupts(self) -> Iterator[None]:
-        """Let Ctrl-C wait for `hear_interrupts`, or for the end."""
-        self.holds_interrupts = True
-        try:
-            yield
-        finally:
-            self.holds_interrupts = False
-
-    def hear_interrupts(self) -> None:
-        """Raise KeyboardInterrupt in all processes if one was interrupted."""
-        self.holds_interrupts = False
-        try:
-            self.roll_call()
-        finally:
-            self.holds_interrupts = True
-
-    def tell(self, error: BaseException) -> None:
-        """Let the others know that this process fails, if they do not."""
-        if self.is_told:
+    def report(self, error: BaseException) -> None:
+        """Let the others know that this process ends, if they do not."""
+        if self.is_over:
             return
-        self.is_told = True
+        self.is_over = True
+        status = INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED
         try:
-            text = f"{type(error).__name__}: {error}"
-            self.roll_call(INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED, text)
+            self.sync_status(status, f"{type(error).__name__}: {error}")
         except (RuntimeError, OtherProcessError, KeyboardInterrupt):
-            return  # they fail too, or are gone
+            return  # they end too, or are gone
 
-    def of_first(self, work: Callable[[], T]) -> T:
-        """What some work gives in the first process."""
-        if not self.is_first:
-            self.roll_call()
-            received: T = unpacked(self._received())
-            return received
-        try:
-            with alone(), all_threads(), nullcontext() if self.holds_interrupts else interrupting():
-                value = work()
-        except KeyboardInterrupt:
-            self.roll_call(INTERRUPTED)
-            raise
-        content = packed(value)
-        self.roll_call()
-        self._send(content)
-        return value
-
-    def agreed(self, work: Callable[[], T], *, spares: Callable[[Exception], bool]) -> T:
-        """The result of each process's own work, once all are done."""
-        state = WELL
-        try:
-            value = work()
-        except Exception as error:
-            if not spares(error):
+    def on_rank_zero(self, compute: Callable[[], T]) -> T:
+        """What rank 0 computes, outside of the group; the others wait for it and get a copy."""
+        content = [b""]
+        if self.is_rank_zero:
+            try:
+                with alone(), _all_threads(), nullcontext() if self.defers_interrupts else interruptible():
+                    value = compute()
+            except KeyboardInterrupt:
+                self.sync_status(INTERRUPTED)
                 raise
-            state = NO_MEMORY
-        if self.roll_call(state) == NO_MEMORY:
-            raise MemoryError(f"memory does not reach in one of {self.size} processes.")
+            content = [pickle.dumps(value)]  # before the others are told that all is well
+        self.sync_status()
+        distributed.broadcast_object_list(content, src=0, group=self.control)
+        return value if self.is_rank_zero else pickle.loads(content[0])
+
+    def run_synced(self, compute: Callable[[], T], *, is_out_of_memory: Callable[[Exception], bool]) -> T:
+        """What each process computes, once all are done; MemoryError in all if one runs out of memory."""
+        status = WELL
+        try:
+            value = compute()
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            status = OUT_OF_MEMORY
+        if self.sync_status(status) == OUT_OF_MEMORY:
+            raise MemoryError(f"out of memory in one of {self.size} processes.")
         return value
 
-    def sum(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The sum of the processes' values."""
-        self.roll_call()
+    def all_reduce(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Sum of the processes' values."""
+        self.sync_status()
         total = torch.from_numpy(np.array(values))
-        self.exchanged.append([total])
         distributed.all_reduce(total, group=self.control)
         return total.numpy()
 
-    def gathered(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The values of each process, shape (size, n)."""
-        self.roll_call()
-        given = torch.from_numpy(values)
-        parts = [torch.empty_like(given) for _ in range(self.size)]
-        self.exchanged.append([given, *parts])
-        distributed.all_gather(parts, given, group=self.control)
-        return torch.stack(parts).numpy()
+    def all_gather(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values of each process, shape (size, ...)."""
+        self.sync_status()
+        return np.stack(self._gather_objects(values))
 
-    def own(self, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Numbers of the lists that are this process's to compute."""
-        return dealt(sizes, self.size)[self.rank]
+    def check_same(self, described: Mapping[str, str]) -> None:
+        """Refuse, in all processes, a fit that is described otherwise in some of them."""
+        self.sync_status()
+        every = self._gather_objects(dict(described))
+        names = dict.fromkeys(name for one in every for name in one)
+        differing = [name for name in names if len({one.get(name) for one in every}) > 1]
+        if differing:
+            values = ", ".join(str(one.get(differing[0])) for one in every)
+            raise ValueError(
+                f"{' and '.join(differing[:3])} differ between the {self.size} processes ({differing[0]}: "
+                f"{values}). Call fit with the same data and options in each: it shards the queries itself. "
+                "To fit in one process, call it under `with hyperrank.training.alone():`."
+            )
 
-    def wrapped(self, network: nn.Module) -> nn.Module:
-        """A network whose backward pass gives each process the mean of all processes' gradients."""
-        self.roll_call()
-        on_cpu = next(network.parameters()).device.type == "cpu"
-        self.gradients = distributed.new_group(backend="gloo" if on_cpu else None)
-        parallel = nn.parallel.DistributedDataParallel(EmptyShare(network), process_group=self.gradients)
+    def shard(self, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Numbers of the lists that this process trains on, of lists of these sizes."""
+        return shards(sizes, self.size)[self.rank]
+
+    def threads(self, available: int) -> int:
+        """Threads for this process to train with, so that those of a machine do not share cores."""
+        return max(1, min(available, (os.cpu_count() or 1) // _n_local(self.size)))
+
+    def wrap(self, network: nn.Module) -> nn.Module:
+        """The network with a backward pass that gives each process the mean of all processes' gradients."""
+        self.sync_status()
+        device = next(network.parameters()).device
+        self.gradients = distributed.new_group(backend="gloo" if device.type == "cpu" else None)
+        parallel = nn.parallel.DistributedDataParallel(EmptyShards(network), process_group=self.gradients)
         # In its second pass it settles with the others what to send together. From the third on it waits
         # for none before the backward pass, to which those that run out of memory do not come.
-        nothing = torch.zeros(0, 1, 1, device=next(network.parameters()).device)
+        empty = torch.zeros(0, 1, 1, device=device)
         for _ in range(3):
-            parallel(nothing[:, 0], nothing, None).sum().backward()
+            parallel(empty[:, 0], empty, None).sum().backward()
         return parallel
 
     @contextmanager
-    def exchanging(self) -> Iterator[None]:
-        """Around a backward pass: who fails here cannot be heard, since the others wait for its gradients."""
+    def exchanging_gradients(self) -> Iterator[None]:
+        """Stand around a backward pass: who fails there cannot be heard, since others wait for gradients."""
         try:
             yield
         except Exception as error:
-            self.is_told = True
+            self.is_over = True
             raise OtherProcessError(
-                f"the exchange of gradients with the other processes broke off: {error}"
+                f"exchanging gradients with the other processes failed: {error}"
             ) from error
+
+    @contextmanager
+    def defer_interrupts(self) -> Iterator[None]:
+        """Hold back a first Ctrl-C until `raise_interrupt` or the end; a second is raised at once."""
+        self.defers_interrupts = True
+        try:
+            yield
+            self.raise_interrupt()
+        finally:
+            self.defers_interrupts = False
+
+    def raise_interrupt(self) -> None:
+        """Raise KeyboardInterrupt in all processes if one was interrupted."""
+        self.defers_interrupts = False
+        try:
+            self.sync_status()
+        finally:
+            self.defers_interrupts = True
 
     def close(self) -> None:
         """Leave the groups that this fit made.
 
-        What was exchanged last outlives them: torch 2.6 holds the interpreter's lock while the end of a group
-        waits for its threads, and they want the lock to free a tensor that nobody else holds.
+        In torch 2.6 the end of a group holds the interpreter's lock while it waits for its threads, and these
+        want the lock to free the tensors that were exchanged last: they get the time to do so before.
         """
+        time.sleep(SETTLING)
         for group in (self.gradients, self.control):
             if group is not None:
                 distributed.destroy_process_group(group)
-        self.gradients = self.control = None
 
-    def _gathered(self, text: str) -> list[str]:
-        """What each process says."""
-        said = torch.zeros(ERROR_BYTES, dtype=torch.uint8)
-        content = text.encode()[:ERROR_BYTES]
-        said[: len(content)] = torch.tensor(list(content), dtype=torch.uint8)
-        parts = [torch.empty_like(said) for _ in range(self.size)]
-        self.exchanged.append([said, *parts])
-        distributed.all_gather(parts, said, group=self.control)
-        return [part.numpy().tobytes().rstrip(b"\0").decode(errors="ignore") for part in parts]
-
-    def _send(self, content: bytes) -> None:
-        self._broadcast(torch.tensor([len(content)]))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # bytes cannot be written to, and nobody does
-            held = torch.frombuffer(content, dtype=torch.uint8)
-        for part in held.split(AT_ONCE):
-            self._broadcast(part)
-
-    def _received(self) -> bytes:
-        size = torch.zeros(1, dtype=torch.int64)
-        self._broadcast(size)
-        held = torch.empty(int(size), dtype=torch.uint8)
-        for part in held.split(AT_ONCE):
-            self._broadcast(part)
-        return held.numpy().tobytes()
-
-    def _broadcast(self, tensor: torch.Tensor) -> None:
-        self.exchanged.append([tensor])
-        distributed.broadcast(tensor, 0, group=self.control)
+    def _gather_objects(self, value: T) -> list[T]:
+        """The value of each process."""
+        values: list[Any] = [None] * self.size
+        distributed.all_gather_object(values, value, group=self.control)
+        return values
 
 
-_ALONE = Alone()
-#: None where nobody has decided yet, and the next fit looks for a group.
-_CURRENT: ContextVar[Alone | None] = ContextVar("processes", default=None)
-
-
-def current() -> Alone:
-    """The processes that the fit that runs now runs in."""
-    return _CURRENT.get() or _ALONE
+#: None where the next fit looks for a group.
+_JOINED: ContextVar[SingleProcess | None] = ContextVar("processes", default=None)
 
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Fits of a process that is in an initialised process group, as if it were in none.
+    """Fit in this process alone, whatever group it is in.
 
     Examples
     --------
-    >>> with alone():
-    ...     current().size
+    >>> with alone(), process_group() as processes:
+    ...     processes.size
     1
     """
-    token = _CURRENT.set(_ALONE)
+    token = _JOINED.set(SingleProcess())
     try:
         yield
     finally:
-        _CURRENT.reset(token)
+        _JOINED.reset(token)
 
 
 @contextmanager
-def joined() -> Iterator[Alone]:
-    """The processes of the initialised group as one fit, which ends in all if it ends in one.
+def process_group() -> Iterator[SingleProcess]:
+    """The processes of the initialised group, for one fit that ends in all if it ends in one.
 
-    Without a group, within `alone`, or in a fit that has joined already, nothing changes. In other processes
-    than the first nothing is warned of.
+    Without a group, and within `alone`, this process by itself; within another `process_group`, those of
+    that. Only rank 0 warns.
     """
-    is_alone = not distributed.is_available() or not distributed.is_initialized()
-    if _CURRENT.get() is not None or is_alone or distributed.get_world_size() == 1:
-        yield current()
+    joined = _JOINED.get()
+    is_grouped = distributed.is_available() and distributed.is_initialized()
+    if joined is not None or not is_grouped or distributed.get_world_size() == 1:
+        yield joined or SingleProcess()
         return
     with ExitStack() as stack:
         if torch.cuda.is_available():
-            stack.enter_context(torch.cuda.device(local_device()))
-        group = Together()
-        stack.callback(group.close)
-        token = _CURRENT.set(group)
-        stack.callback(_CURRENT.reset, token)
-        stack.enter_context(_deferring(group))
-        if not group.is_first:
+            rank = int(os.environ.get("LOCAL_RANK", distributed.get_rank()))
+            stack.enter_context(torch.cuda.device(rank % torch.cuda.device_count()))
+        processes = Distributed()
+        stack.callback(processes.close)
+        stack.callback(_JOINED.reset, _JOINED.set(processes))
+        stack.enter_context(noted_interrupts(processes._note_interrupt))
+        if not processes.is_rank_zero:
             stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
         try:
-            yield group
-            group.roll_call()
+            yield processes
+            processes.sync_status()
         except BaseException as error:
-            group.tell(error)
+            processes.report(error)
             raise
 
 
-def local_device() -> int:
-    """The number of the GPU that is this process's on its machine."""
-    rank = int(os.environ.get("LOCAL_RANK", distributed.get_rank()))
-    return rank % torch.cuda.device_count()
-
-
-def _wait_for_all() -> None:
-    """Wait for the other processes' fit, for as long as the group that was initialised allows."""
-    if distributed.get_backend() == "nccl":
-        distributed.barrier(device_ids=[torch.cuda.current_device()])
-    else:
-        distributed.barrier()
-
-
 @contextmanager
-def _deferring(group: Together) -> Iterator[None]:
-    """Ctrl-C is noted until the next roll call, so that all processes stop at the same step.
+def _all_threads() -> Iterator[None]:
+    """The threads of all processes of this machine, for work that the others wait for.
 
-    A second one is not waited with.
+    Each may have been held to its share, as by torchrun, which sets ``OMP_NUM_THREADS=1``.
     """
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
+    n_threads = max(1, min(os.cpu_count() or 1, _n_local(0) * torch.get_num_threads()))
+    with own_threads(n_threads), booster_threads(n_threads):
         yield
-        return
 
-    def note(number: int, frame: Any) -> None:
-        if group.is_interrupted:
-            before(number, frame)
-        group.is_interrupted = True
 
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _n_local(default: int) -> int:
+    """Processes on this machine, as torchrun tells."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", default))
+
+
+# Old names, until rankers have moved.
+Alone, Together, joined = SingleProcess, Distributed, process_group
+
+
+def current() -> SingleProcess:
+    """The processes that the fit that runs now runs in."""
+    return _JOINED.get() or SingleProcess()
+
+
+def mean_over_lists(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means over the lists of all processes."""
+    return current().nanmean(values)
+
+
+def threads(available: int) -> int:
+    """Threads of each process."""
+    return current().threads(available)

@@ -1,4 +1,4 @@
-"""The one training loop: every network, conditioned or not, is trained here."""
+"""Training loop of every network, conditioned or not."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from hyperrank.losses import ListLoss
 from hyperrank.simplex import dirichlet_weights
 from hyperrank.training.checkpoint import Checkpoint
-from hyperrank.training.data import ListTensors, document_batches
-from hyperrank.training.distributed import ShareOfLists, current
-from hyperrank.training.state import BestState, Run, RunningAverage
+from hyperrank.training.data import ListTensors, ShardedLists, document_batches
+from hyperrank.training.distributed import SingleProcess, current
+from hyperrank.training.state import BestState, RunningAverage, TrainingState
 from hyperrank.training.step import Steps, TrainingSettings
 
 __all__ = ["TrainingProgress", "TrainingResult", "train"]
@@ -74,20 +74,20 @@ class TrainingProgress:
 
 @dataclass
 class TrainingResult:
-    """What a run did.
+    """Outcome of a training.
 
     Attributes
     ----------
     history : list of dict
         One entry per epoch: ``epoch``, ``loss``, ``seconds``, and ``score`` where evaluated.
     best_epoch : int
-        The epoch whose parameters the network holds now.
+        The epoch whose parameters the network has now.
     best_score : float
         Its validation score; NaN without validation.
     skipped_steps : int
         Steps that were left out because their gradient was not finite.
     is_interrupted : bool
-        Whether Ctrl-C ended the run.
+        Whether Ctrl-C ended the training.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
@@ -99,7 +99,7 @@ class TrainingResult:
 
 def train(
     network: nn.Module,
-    data: ListTensors | ShareOfLists,
+    data: ListTensors | ShardedLists,
     *,
     loss: ListLoss,
     settings: TrainingSettings,
@@ -107,9 +107,11 @@ def train(
     scale: Tensor | None = None,
     draw_weights: Callable[[int], np.ndarray] | None = None,
     evaluate: Callable[[nn.Module], float] | None = None,
+    on_epoch: Callable[[dict[str, float]], bool] | None = None,
     progress: TrainingProgress | None = None,
     keep_on_interrupt: bool = False,
     checkpoint: Checkpoint | None = None,
+    processes: SingleProcess | None = None,
 ) -> TrainingResult:
     """Train a network on query lists in place.
 
@@ -117,8 +119,8 @@ def train(
     ----------
     network : Module
         ``network(features, weights, index) -> scores of shape (n, k)``, read as rewards.
-    data : ListTensors or ShareOfLists
-        The training lists; where several processes train together, those of this one.
+    data : ListTensors or ShardedLists
+        The training lists; where several processes train together, the shard of this one.
     loss : callable
         A listwise loss such as `hyperrank.losses.listnet`.
     settings : TrainingSettings
@@ -133,12 +135,16 @@ def train(
     evaluate : callable, optional
         ``network -> score``, higher is better, and the same in all processes. The parameters of the best
         score are restored at the end.
+    on_epoch : callable, optional
+        Called in rank 0 with the entry of each epoch; training stops where it returns True.
     progress : TrainingProgress, optional
-        Shown while training, by the first process.
+        Shown while training, by rank 0.
     keep_on_interrupt : bool, default False
-        Whether Ctrl-C ends the run as if it had ended by itself, rather than raising KeyboardInterrupt.
+        Whether Ctrl-C ends the training as if it had ended by itself, rather than raising KeyboardInterrupt.
     checkpoint : Checkpoint, optional
-        Where the run is kept as it goes, and what it goes on from.
+        Where the state of the training is stored as it goes, and what it goes on from.
+    processes : SingleProcess, optional
+        Those that train together; those of the checkpoint by default.
 
     Returns
     -------
@@ -149,9 +155,10 @@ def train(
     FloatingPointError
         If the loss is NaN or infinite in 10 steps in a row.
     MemoryError
-        If memory does not reach for a step on a single list; steps on several are made smaller, with a
-        warning.
+        If memory runs out in a step on a single list; steps on several are made smaller, with a warning.
     """
+    processes = processes or current()
+    checkpoint = checkpoint or Checkpoint(processes=processes)
     progress = progress or TrainingProgress(settings.max_epochs, verbose=0)
     n_objectives = data.labels.shape[1]
     draw = draw_weights or (lambda n: dirichlet_weights(n, n_objectives, alpha=settings.alpha, rng=rng))
@@ -159,38 +166,39 @@ def train(
     data.prepare(loss)
     n_batches = sum(1 for _ in document_batches(sizes, batch_docs, np.random.default_rng(0)))
     n_steps = n_batches * settings.max_epochs
-    steps = Steps(network, data, loss, settings, scale=scale, draw=draw, rng=rng, n_steps=n_steps)
+    steps = Steps(
+        network, data, loss, settings, scale=scale, draw=draw, rng=rng, n_steps=n_steps, processes=processes
+    )
     average, best = RunningAverage(network, settings.average_decay), BestState()
-    run = Run(network, steps, average, best, rng)
-    checkpoint = checkpoint or Checkpoint()
-    checkpoint.restore(run)
-    result = TrainingResult(run.history)
-    kept = _kept_on_interrupt(result, steps) if keep_on_interrupt else nullcontext()
-    with progress, kept, checkpoint.waiting_for_batches():
-        while run.goes_on(settings.max_epochs, settings.patience):
+    state = TrainingState(network, steps, average, best, rng)
+    checkpoint.restore(state)
+    result = TrainingResult(state.history)
+    stops_at_interrupt = _ended_by_interrupt(result, steps) if keep_on_interrupt else nullcontext()
+    with progress, stops_at_interrupt, checkpoint.defer_interrupts():
+        while state.goes_on(settings.max_epochs, settings.patience):
             network.train()
-            for which in run.batches(sizes, batch_docs):
-                run.losses += steps.over(which)
+            for which in state.batches(sizes, batch_docs):
+                state.losses += steps.over(which)
                 average.update()
-                run.batch += 1
-                checkpoint.offer(run)
-            epoch = run.epoch
-            entry = {"epoch": float(epoch), "loss": steps.mean_loss(run.losses)}
+                state.batch += 1
+                checkpoint.maybe_save(state)
+            epoch = state.epoch
+            entry = {"epoch": float(epoch), "loss": steps.mean_loss(state.losses)}
             if evaluate is not None and (epoch % settings.eval_every == 0 or epoch == settings.max_epochs):
                 with average.applied():
                     network.eval()
                     entry["score"] = evaluate(network)
-                    best.offer(entry["score"], epoch, network)
-            entry["seconds"] = time.perf_counter() - run.started
-            result.history.append(entry)
-            if current().of_first(partial(progress.update, entry)):
+                    best.update(entry["score"], epoch, network)
+            entry["seconds"] = time.perf_counter() - state.started
+            state.history.append(entry)
+            if processes.on_rank_zero(partial(_report, entry, progress, on_epoch)):
                 break
-            run.end_epoch()
-            checkpoint.offer(run)
+            state.end_epoch()
+            checkpoint.maybe_save(state)
     network.eval()
     result.skipped_steps = steps.skipped
     if best.state is None:
-        average.exchange()
+        average.swap()
         result.best_epoch = len(result.history)
     else:
         network.load_state_dict(best.state)
@@ -198,9 +206,19 @@ def train(
     return result
 
 
+def _report(
+    entry: dict[str, float],
+    progress: TrainingProgress,
+    on_epoch: Callable[[dict[str, float]], bool] | None,
+) -> bool:
+    """Show an epoch; whether to stop after it."""
+    stops = progress.update(entry)
+    return bool(on_epoch is not None and on_epoch(entry)) or stops
+
+
 @contextmanager
-def _kept_on_interrupt(result: TrainingResult, steps: Steps) -> Iterator[None]:
-    """End a run at Ctrl-C as if it had ended by itself, once there is something to keep."""
+def _ended_by_interrupt(result: TrainingResult, steps: Steps) -> Iterator[None]:
+    """End at Ctrl-C as if training had ended by itself, once there is something to return."""
     try:
         yield
     except KeyboardInterrupt:

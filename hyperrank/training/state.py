@@ -1,4 +1,4 @@
-"""Where a run of the loop stands: all that the rest of it depends on, as plain values and back."""
+"""State of a training between two batches: all that the rest depends on, as plain values and back."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hyperrank.training.data import document_batches
-from hyperrank.training.distributed import current
+from hyperrank.training.distributed import SingleProcess
 from hyperrank.training.step import Steps
 
-__all__ = ["BestState", "Run", "RunningAverage"]
+__all__ = ["BestState", "RunningAverage", "TrainingState"]
 
 
 class RunningAverage:
@@ -51,19 +51,19 @@ class RunningAverage:
     @contextmanager
     def applied(self) -> Iterator[None]:
         """The averaged parameters in the network for a while."""
-        self.exchange()
+        self.swap()
         try:
             yield
         finally:
-            self.exchange()
+            self.swap()
 
     @torch.no_grad()
-    def exchange(self) -> None:
+    def swap(self) -> None:
         """Swap the network's parameters and the averaged ones; nothing without an average."""
         for averaged, parameter in zip(self.averaged, self.network.parameters(), strict=False):
-            held = parameter.detach().clone()
+            trained = parameter.detach().clone()
             parameter.copy_(averaged)
-            averaged.copy_(held)
+            averaged.copy_(trained)
 
 
 class BestState:
@@ -73,7 +73,7 @@ class BestState:
         self.score, self.epoch, self.waited = -math.inf, 0, 0
         self.state: dict[str, Tensor] | None = None
 
-    def offer(self, score: float, epoch: int, network: nn.Module) -> None:
+    def update(self, score: float, epoch: int, network: nn.Module) -> None:
         """Keep the network's parameters if their score is the highest; a NaN never is."""
         if score > self.score:
             self.score, self.epoch, self.waited = score, epoch, 0
@@ -83,8 +83,8 @@ class BestState:
 
 
 @dataclass
-class Run:
-    """A run of the loop, between two batches.
+class TrainingState:
+    """A training between two batches.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Run:
     average : RunningAverage
     best : BestState
     rng : numpy.random.Generator
-        Of the shuffling and the weights; torch's own generators are part of the run too.
+        Of the shuffling and the weights.
     history : list of dict
         An entry per epoch that is over.
     epoch, batch : int
@@ -112,7 +112,7 @@ class Run:
     batch: int = 0
     losses: list[Tensor] = field(default_factory=list)
     #: State of the generator before the lists of the epoch at hand were shuffled.
-    before: Any = None
+    shuffled_from: Any = None
     #: When the epoch at hand began, or would have begun had it not been interrupted.
     started: float = 0.0
 
@@ -124,10 +124,10 @@ class Run:
         """The batches that are left of the epoch at hand."""
         shuffler = self.rng
         if self.batch == 0:
-            self.before, self.started = self.rng.bit_generator.state, time.perf_counter()
+            self.shuffled_from, self.started = self.rng.bit_generator.state, time.perf_counter()
         else:  # the same order as before the interruption
             shuffler = np.random.default_rng()
-            shuffler.bit_generator.state = self.before
+            shuffler.bit_generator.state = self.shuffled_from
         return list(document_batches(sizes, batch_docs, shuffler))[self.batch :]
 
     def end_epoch(self) -> None:
@@ -135,7 +135,7 @@ class Run:
         self.epoch, self.batch, self.losses = self.epoch + 1, 0, []
 
     def state(self) -> dict[str, Any]:
-        """All of it as plain values and arrays, which may share memory with the run: write them at once."""
+        """All of it as plain values and arrays, which may share memory with it: write them at once."""
         steps, average, best = self.steps, self.average, self.best
         return {
             "epoch": self.epoch,
@@ -143,7 +143,7 @@ class Run:
             "seconds": time.perf_counter() - self.started if self.batch else 0.0,
             "history": self.history,
             "losses": _array(torch.stack(self.losses)) if self.losses else None,
-            "rng": {"now": self.rng.bit_generator.state, "before": self.before},
+            "rng": {"now": self.rng.bit_generator.state, "before": self.shuffled_from},
             "torch": _torch_states(self._device),
             "network": _arrays(self.network.state_dict()),
             "optimiser": {k: _arrays(v) for k, v in steps.optimiser.state_dict()["state"].items()},
@@ -154,54 +154,59 @@ class Run:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Stand where another run stood; of a state that is not of such a run, an error of any kind."""
+        """Go on from the state of another process; of what is not one, an error of any kind."""
         device = self._device
         self.epoch, self.batch, self.history = state["epoch"], state["batch"], list(state["history"])
         self.started = time.perf_counter() - state["seconds"]
         losses = state["losses"]
-        self.losses = [] if losses is None else list(_known_losses(torch.tensor(losses, device=device)))
+        self.losses = (
+            []
+            if losses is None
+            else list(_local_losses(torch.tensor(losses, device=device), self.steps.processes))
+        )
         self.network.load_state_dict(_tensors(state["network"]))
         self._restore_steps(state["steps"], state["optimiser"])
         self._restore_average(state["average"])
         self.best.score, self.best.epoch, self.best.waited = state["best"]
         if state["best_state"] is not None:
             self.best.state = {k: v.to(device) for k, v in _tensors(state["best_state"]).items()}
-        self.before = state["rng"]["before"]
+        self.shuffled_from = state["rng"]["before"]
         self.rng.bit_generator.state = state["rng"]["now"]
-        if current().is_first:
+        processes = self.steps.processes
+        if processes.is_rank_zero:
             _restore_torch(state["torch"], device)
-        else:  # the file knows the first one's generators, and what is dropped differs between processes
-            torch.manual_seed((current().rank << 32) + self.steps.taken)
+        else:  # the file has the generators of rank 0, and what is dropped differs between processes
+            torch.manual_seed((processes.rank << 32) + self.steps.taken)
 
     @property
     def _device(self) -> torch.device:
         return next(self.network.parameters()).device
 
-    def _restore_steps(self, counts: list[Any], held: Mapping[int, Mapping[str, Any]]) -> None:
+    def _restore_steps(self, counts: list[Any], moments: Mapping[int, Mapping[str, Any]]) -> None:
         steps, optimiser = self.steps, self.steps.optimiser
         steps.taken, steps.bad, steps.skipped, steps.too_many = counts
         groups = optimiser.state_dict()["param_groups"]
         optimiser.load_state_dict(
-            {"state": {k: _tensors(v) for k, v in held.items()}, "param_groups": groups}
+            {"state": {k: _tensors(v) for k, v in moments.items()}, "param_groups": groups}
         )
 
     @torch.no_grad()
-    def _restore_average(self, held: Mapping[str, Any]) -> None:
-        self.average.n_updates = held["n_updates"]
-        for averaged, value in zip(self.average.averaged, held["averaged"], strict=True):
+    def _restore_average(self, stored: Mapping[str, Any]) -> None:
+        self.average.n_updates = stored["n_updates"]
+        for averaged, value in zip(self.average.averaged, stored["averaged"], strict=True):
             averaged.copy_(torch.tensor(value))
 
 
-def _known_losses(losses: Tensor) -> Tensor:
+def _local_losses(losses: Tensor, processes: SingleProcess) -> Tensor:
     """Losses of steps, as `Steps.over` gives them here, of what as many or other processes wrote.
 
-    Of several processes it is the first one's: what others had of the epoch's loss is not known.
+    Of several processes it is rank 0: what others had of the epoch's loss is not in the file.
     """
-    if current().size == 1:
+    if processes.size == 1:
         return losses if losses.ndim == 1 else losses[:, 0] / losses[:, 1]
     if losses.ndim == 1:
         losses = torch.stack([losses, torch.ones_like(losses)], dim=1)
-    return losses if current().is_first else torch.zeros_like(losses)
+    return losses if processes.is_rank_zero else torch.zeros_like(losses)
 
 
 def _torch_states(device: torch.device) -> dict[str, Any]:

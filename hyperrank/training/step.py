@@ -1,4 +1,4 @@
-"""Optimiser steps on whole lists, smaller ones where memory does not reach."""
+"""Optimiser steps on whole lists, smaller ones where memory runs out."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hyperrank.losses import ListLoss, margin_reward, tempered_loss, weighted_loss
-from hyperrank.training.data import Batch, ListTensors
-from hyperrank.training.distributed import ShareOfLists, current
+from hyperrank.training.data import Batch, ListTensors, ShardedLists
+from hyperrank.training.distributed import SingleProcess
 
 __all__ = ["Steps", "TrainingSettings", "warmup_cosine"]
 
@@ -28,9 +28,9 @@ def warmup_cosine(step: int, n_steps: int, *, warmup: float = 0.05, floor: float
     step : int
         Steps taken so far.
     n_steps : int
-        Steps of the whole run.
+        Steps of the whole training.
     warmup : float, default 0.05
-        Share of the run in which the factor rises from 0 to 1.
+        Share of the steps in which the factor rises from 0 to 1.
     floor : float, default 0.01
         The factor at the end.
 
@@ -96,12 +96,12 @@ NO_MEMORY = ("can't allocate memory", "not enough memory")
 
 
 class Steps:
-    """Forward, backward, clipping, schedule; in several processes on shares of the same lists.
+    """Forward, backward, clipping, schedule; in several processes on shards of the same lists.
 
     Parameters
     ----------
     network : Module
-    data : ListTensors or ShareOfLists
+    data : ListTensors or ShardedLists
     loss : callable
     settings : TrainingSettings
     scale : Tensor of shape (m,) or None
@@ -111,13 +111,15 @@ class Steps:
     rng : numpy.random.Generator
         Draws temperatures.
     n_steps : int
-        Steps of the whole run, over which the learning rate decays.
+        Steps of the whole training, over which the learning rate decays.
+    processes : SingleProcess
+        Those that train together.
     """
 
     def __init__(
         self,
         network: nn.Module,
-        data: ListTensors | ShareOfLists,
+        data: ListTensors | ShardedLists,
         loss: ListLoss,
         settings: TrainingSettings,
         *,
@@ -125,19 +127,20 @@ class Steps:
         draw: Callable[[int], NDArray[np.float64]],
         rng: np.random.Generator,
         n_steps: int,
+        processes: SingleProcess,
     ) -> None:
         self.network, self.data, self.loss, self.settings = network, data, loss, settings
         self.scale, self.draw, self.rng, self.n_steps = scale, draw, rng, n_steps
-        self.processes = current()
-        self.forward = self.processes.wrapped(network)
+        self.processes = processes
+        self.forward = processes.wrap(network)
         # The gradient of a constant is rounding, which the optimiser would make whole steps of.
-        held = getattr(network, "constants", ())
+        constants = getattr(network, "constants", ())
         self.optimiser = torch.optim.AdamW(
-            [parameter for name, parameter in network.named_parameters() if name not in held],
+            [parameter for name, parameter in network.named_parameters() if name not in constants],
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
         )
-        #: Documents that memory is known not to reach for in one step.
+        #: Documents of a step that ran out of memory.
         self.too_many = np.inf
         self.taken = 0
         self.bad = 0
@@ -145,12 +148,12 @@ class Steps:
 
     def over(self, which: NDArray[np.int64]) -> list[Tensor]:
         """Take a step on the lists numbered `which`, or several on parts of them; gives their losses."""
-        losses, left = [], [which]
-        while left:
-            part = left.pop()
+        losses, pending = [], [which]
+        while pending:
+            part = pending.pop()
             n_documents = int(self.data.lists.sizes[part].sum())
             if n_documents >= self.too_many and len(part) > 1:
-                left += [part[len(part) // 2 :], part[: len(part) // 2]]
+                pending += [part[len(part) // 2 :], part[: len(part) // 2]]
                 continue
             try:
                 losses.append(self._step(part))
@@ -160,23 +163,23 @@ class Steps:
                     raise
             # Outside of the handler, which keeps all tensors of the failed step alive.
             self._make_room(n_documents, len(part))
-            left.append(part)
+            pending.append(part)
         return losses
 
     def _make_room(self, n_documents: int, n_lists: int) -> None:
-        """After a step that memory did not reach for: smaller ones from now on, if that is possible."""
+        """After a step that ran out of memory: smaller ones from now on, if that is possible."""
         self.network.zero_grad(set_to_none=True)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         if n_lists == 1:
             raise MemoryError(
-                f"memory does not reach for a step on one list of {n_documents:,} documents: "
-                "lower n_draws or hidden, or split the list."
+                f"out of memory on a single query of {n_documents:,} documents: lower n_draws or hidden, or "
+                "split the query."
             )
         if self.too_many == np.inf:
             warnings.warn(
-                f"memory does not reach for {n_documents:,} documents in a step: from now on each is made of "
-                "fewer. Set batch_docs lower to choose yourself.",
+                f"out of memory at {n_documents:,} documents in a step: steps are smaller from now on. Set "
+                "batch_docs lower to choose yourself.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -186,23 +189,23 @@ class Steps:
         """One step; its loss, detached."""
         drawn = self.draw(len(which) * self.settings.n_draws)
         weights = drawn.reshape(len(which), self.settings.n_draws, -1)
-        anchor = self.data.anchor
-        temperatures = None if anchor is None else anchor.draw(weights.shape[:2], self.rng)
+        logits = self.data.reference_logits
+        temperatures = None if logits is None else logits.draw_temperatures(weights.shape[:2], self.rng)
 
         def forward() -> tuple[Batch, Tensor]:
             batch = self.data.batch(which)
-            own = slice(None) if batch.places is None else batch.places
-            at = None if temperatures is None else torch.from_numpy(temperatures[own]).to(batch.features)
-            return batch, self._loss(batch, torch.from_numpy(weights[own]).to(batch.features), at)
+            local = slice(None) if batch.places is None else batch.places
+            at = None if temperatures is None else torch.from_numpy(temperatures[local]).to(batch.features)
+            return batch, self._loss(batch, torch.from_numpy(weights[local]).to(batch.features), at)
 
-        return self._take(*self.processes.agreed(forward, spares=_is_out_of_memory))
+        return self._take(*self.processes.run_synced(forward, is_out_of_memory=_is_out_of_memory))
 
     def _take(self, batch: Batch, value: Tensor) -> Tensor:
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.learning_rate * warmup_cosine(self.taken, self.n_steps)
         # Of all parameters: constants get a gradient too, and none that is NaN may stay.
         self.network.zero_grad(set_to_none=True)
-        with self.processes.exchanging():
+        with self.processes.exchanging_gradients():
             (value * batch.share).backward()
         self.taken += 1
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.max_norm)
@@ -216,23 +219,23 @@ class Steps:
 
     def mean_loss(self, losses: list[Tensor]) -> float:
         """Mean over steps of what `over` gave, those of all processes taken together; NaN left out."""
-        found = torch.stack(losses)
-        if found.ndim == 2:
-            value, share = torch.from_numpy(self.processes.sum(found.double().cpu().numpy())).T
-            found = value / share.clamp_min(torch.finfo(share.dtype).tiny)
-        return float(found.nanmean())
+        values = torch.stack(losses)
+        if values.ndim == 2:
+            total, share = torch.from_numpy(self.processes.all_reduce(values.double().cpu().numpy())).T
+            values = total / share.clamp_min(torch.finfo(share.dtype).tiny)
+        return float(values.nanmean())
 
     def _loss(self, batch: Batch, weights: Tensor, temperatures: Tensor | None) -> Tensor:
         shared: dict[str, Any] = {"scale": self.scale, "query_weight": batch.query_weight}
-        beside = weights
-        if batch.anchor is not None and temperatures is not None:
-            beside = batch.anchor.beside(weights, temperatures)
-        rewards = self.forward(batch.features, beside, batch.index)
+        logits, condition = batch.reference_logits, weights
+        if logits is not None and temperatures is not None:
+            condition = logits.condition(weights, temperatures)
+        rewards = self.forward(batch.features, condition, batch.index)
         if batch.places is not None and not len(batch.places):
             return rewards.sum()  # another process has the batch's lists
-        if batch.anchor is not None and temperatures is not None:
-            held = batch.anchor.held(weights, temperatures, batch.index)
-            return tempered_loss(rewards, held, batch.offsets, weights, prepared=batch.prepared, **shared)
+        if logits is not None and temperatures is not None:
+            at = logits.at(weights, temperatures, batch.index)
+            return tempered_loss(rewards, at, batch.offsets, weights, prepared=batch.prepared, **shared)
         if batch.margin is not None:
             rewards = margin_reward(rewards, batch.margin.values, batch.margin.weight)
         return weighted_loss(

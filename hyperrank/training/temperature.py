@@ -1,4 +1,4 @@
-"""The reference in training, for a network that knows at which temperature it is served."""
+"""Temperature-conditioned training: the range of temperatures, and the reference's logits."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Anchor", "Range", "beside_weights", "check_range", "log_position", "refuse_outside"]
+__all__ = [
+    "ReferenceLogits",
+    "TemperatureRange",
+    "check_temperature",
+    "check_temperature_range",
+    "condition_weights",
+    "log_position",
+]
 
-Range = tuple[float, float]
+TemperatureRange = tuple[float, float]
 
 
-def check_range(value: Any, *, loss: str, reference: Any) -> Range | None:
+def check_temperature_range(value: Any, *, loss: str, reference: Any) -> TemperatureRange | None:
     """Check the option ``temperature_range``.
 
     Raises
@@ -42,7 +49,7 @@ def check_range(value: Any, *, loss: str, reference: Any) -> Range | None:
     return float(given[0]), float(given[1])
 
 
-def refuse_outside(temperature: float, trained: Range) -> None:
+def check_temperature(temperature: float, trained: TemperatureRange) -> None:
     """Refuse a temperature that the network was not trained at; 0, the reference itself, needs no network.
 
     Raises
@@ -58,7 +65,9 @@ def refuse_outside(temperature: float, trained: Range) -> None:
         )
 
 
-def beside_weights(weights: NDArray[np.float64], temperature: float, trained: Range) -> NDArray[np.float64]:
+def condition_weights(
+    weights: NDArray[np.float64], temperature: float, trained: TemperatureRange
+) -> NDArray[np.float64]:
     """What conditions the network: weights of shape (k, m), and where the temperature lies in the range."""
     place = log_position(max(temperature, trained[0]), *trained)
     return np.column_stack([weights, np.full(len(weights), place)])
@@ -76,37 +85,42 @@ def log_position(temperature: float | NDArray[np.float64], low: float, high: flo
 
 
 @dataclass(frozen=True)
-class Anchor:
+class ReferenceLogits:
     """Reference scores of the training rows in units of reward, and the temperatures to train at.
 
     Attributes
     ----------
-    parts : Tensor of shape (n, 1) or (n, m)
-        Scores of the reference over the pull, as rewards are added to them at temperature 1; one column
-        per objective where weights mix them.
+    scores : Tensor of shape (n, 1) or (n, m)
+        What rewards are added to at temperature 1; one column per objective where weights mix them.
     low, high : float
         The range of temperatures.
     """
 
-    parts: Tensor
+    scores: Tensor
     low: float
     high: float
 
-    def take(self, rows: Tensor) -> Anchor:
+    def take(self, rows: Tensor) -> ReferenceLogits:
         """Those of some documents."""
-        return Anchor(self.parts[rows], self.low, self.high)
+        return ReferenceLogits(self.scores[rows], self.low, self.high)
 
-    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
-        """Temperatures, evenly on a log scale."""
+    def draw_temperatures(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
+        """Temperatures, uniform on a log scale."""
         return np.exp(rng.uniform(np.log(self.low), np.log(self.high), shape))
 
-    def beside(self, weights: Tensor, temperatures: Tensor) -> Tensor:
+    def condition(self, weights: Tensor, temperatures: Tensor) -> Tensor:
         """What conditions the network: weights of shape (q, k, m), and the place of each temperature."""
         place = 2 * torch.log(temperatures / self.low) / np.log(self.high / self.low) - 1
         return torch.cat([weights, place[..., None]], dim=-1)
 
-    def held(self, weights: Tensor, temperatures: Tensor, index: Tensor) -> Tensor:
-        """What rewards are added to at each draw's temperature, shape (n, k), in units of reward."""
-        is_one = self.parts.shape[1] == 1
-        mixed = self.parts if is_one else (self.parts[:, None] * weights.index_select(0, index)).sum(dim=-1)
+    def at(self, weights: Tensor, temperatures: Tensor, index: Tensor) -> Tensor:
+        """What rewards are added to at the weights and temperature of each draw, shape (n, k)."""
+        is_one = self.scores.shape[1] == 1
+        mixed = self.scores if is_one else (self.scores[:, None] * weights.index_select(0, index)).sum(dim=-1)
         return mixed / temperatures.index_select(0, index)
+
+
+# Old names, until rankers have moved.
+Range = TemperatureRange
+beside_weights = condition_weights
+check_range, refuse_outside = check_temperature_range, check_temperature

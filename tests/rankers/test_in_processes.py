@@ -82,7 +82,7 @@ def test_early_stopping_stopped(found):
 def test_steps_become_smaller_in_all_where_memory_does_not_reach_in_one(found):
     first, second = (process["little_memory"] for process in found)
     assert len(first["warnings"]) == 1
-    assert "memory does not reach for" in first["warnings"][0]
+    assert "out of memory at" in first["warnings"][0]
     assert second["warnings"] == []
     assert first["losses"][-1] < first["losses"][0]
 

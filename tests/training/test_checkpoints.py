@@ -22,8 +22,8 @@ class Dying(Checkpoint):
 
     left = 10**9
 
-    def offer(self, run) -> None:
-        super().offer(run)
+    def maybe_save(self, run) -> None:
+        super().maybe_save(run)
         self.left -= 1
         if self.left == 0:
             raise KilledError
@@ -128,9 +128,9 @@ def test_steps_that_were_left_out_or_made_smaller_stay_so(tmp_path):
         result = run(network, data, batch_docs=80, checkpoint=checkpoint, max_epochs=2)
         return (network, result), seen
 
-    with pytest.warns(UserWarning, match="memory does not reach"):
+    with pytest.warns(UserWarning, match="out of memory"):
         whole, _ = small(None)
-    with pytest.raises(KilledError), pytest.warns(UserWarning, match="memory does not reach"):
+    with pytest.raises(KilledError), pytest.warns(UserWarning, match="out of memory"):
         small(opened(tmp_path / "run", 2))
     # That memory does not reach is known: no warning, which would be an error here.
     broken, seen = small(opened(tmp_path / "run"))
@@ -262,5 +262,5 @@ def forged(path, **changes):
 )
 def test_states_of_other_networks_are_refused(tmp_path, changes):
     checkpoint = forged(tmp_path / "run", **changes)
-    with pytest.raises(ModelFileError, match=r"holds no whole fit: .*Delete it to begin anew"):
+    with pytest.raises(ModelFileError, match=r"is not a complete checkpoint: .*Delete it to start over"):
         run(network_of(), data_of(), checkpoint=checkpoint)

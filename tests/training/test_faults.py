@@ -42,7 +42,7 @@ class Small(nn.Module):
 )
 def test_steps_become_smaller_where_memory_does_not_reach(error) -> None:
     network = Small(25, error)
-    with pytest.warns(UserWarning, match="memory does not reach for .* documents in a step") as warned:
+    with pytest.warns(UserWarning, match="out of memory at .* documents in a step") as warned:
         result = run(network, data_of(), batch_docs=80, max_epochs=10)
     assert max(network.seen) <= 25
     # All lists are still seen in each epoch, and what failed once is not tried again.
@@ -55,7 +55,7 @@ def test_a_list_that_memory_does_not_reach_for_is_named() -> None:
     network = Small(10, MemoryError())
     with (
         pytest.warns(UserWarning, match="from now on"),
-        pytest.raises(MemoryError, match="one list of 12 documents: lower n_draws"),
+        pytest.raises(MemoryError, match="a single query of 12 documents: lower n_draws"),
     ):
         run(network, data_of())
 

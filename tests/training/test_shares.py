@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 from training_helpers import data_of, network_of
 
 from hyperrank.losses import listnet, weighted_loss
-from hyperrank.training import ListTensors, ShareOfLists, alone, current, joined
-from hyperrank.training.distributed import EmptyShare, dealt
+from hyperrank.training import ListTensors, ShardedLists, alone, process_group
+from hyperrank.training.data import EmptyShards, shards
 
 
 @given(sizes=st.lists(st.integers(1, 500), max_size=60), n_hands=st.integers(1, 9))
 @settings(max_examples=200)
 def test_every_list_is_in_one_hand_and_hands_are_alike(sizes, n_hands):
     sizes = np.array(sizes, dtype=np.int64)
-    hands = dealt(sizes, n_hands)
+    hands = shards(sizes, n_hands)
     assert len(hands) == n_hands
     assert sorted(at for hand in hands for at in hand) == list(range(len(sizes)))
     assert max(map(len, hands)) - min(map(len, hands)) <= 1
@@ -24,14 +24,14 @@ def test_every_list_is_in_one_hand_and_hands_are_alike(sizes, n_hands):
     assert max(totals) - min(totals) <= (sizes.max() if len(sizes) else 0)
 
 
-def shares_of(data: ListTensors, n_processes: int) -> list[ShareOfLists]:
+def shares_of(data: ListTensors, n_processes: int) -> list[ShardedLists]:
     mean = 1.0 if data.query_weight is None else float(data.query_weight.mean())
     shares = []
-    for numbers in dealt(data.lists.sizes, n_processes):
+    for numbers in shards(data.lists.sizes, n_processes):
         rows, lists = data.lists.take(numbers)
         weight = None if data.query_weight is None else data.query_weight[numbers]
         own = ListTensors(data.features[rows], data.labels[rows], lists, weight)
-        shares.append(ShareOfLists(own, numbers, data.lists, n_processes=n_processes, mean_weight=mean))
+        shares.append(ShardedLists(own, numbers, data.lists, n_processes=n_processes, mean_weight=mean))
     return shares
 
 
@@ -54,12 +54,12 @@ def test_the_mean_of_the_processes_gradients_is_that_of_the_batch(n_processes, i
         parameters = [p for p in network.parameters() if p.requires_grad]
         return torch.cat([g.ravel() for g in torch.autograd.grad(value * batch.share, parameters)])
 
-    found = [gradient(share, EmptyShare(network)) for share in shares_of(data, n_processes)]
+    found = [gradient(share, EmptyShards(network)) for share in shares_of(data, n_processes)]
     torch.testing.assert_close(torch.stack(found).mean(dim=0), gradient(data), rtol=1e-4, atol=1e-7)
 
 
 def test_without_a_group_a_fit_is_alone():
-    with joined() as processes, alone():
-        assert (processes.size, processes.is_first, current().size) == (1, True, 1)
-        assert processes.of_first(lambda: {1}) == {1}
-        assert processes.own(np.array([3, 4])).tolist() == [0, 1]
+    with process_group() as processes, alone(), process_group() as within:
+        assert (processes.size, processes.is_rank_zero, within.size) == (1, True, 1)
+        assert processes.on_rank_zero(lambda: {1}) == {1}
+        assert processes.shard(np.array([3, 4])).tolist() == [0, 1]

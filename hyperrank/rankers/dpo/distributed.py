@@ -93,7 +93,7 @@ def same_everywhere(
         "references": crc32(repr(wanted if isinstance(wanted, str | None) else type(wanted)).encode()),
         "options": crc32(repr((resolved, _compared(options()))).encode()),
     }
-    found = processes.gathered(np.array(list(compared.values()), dtype=np.int64))
+    found = processes.all_gather(np.array(list(compared.values()), dtype=np.int64))
     differs = [name for name, values in zip(compared, found.T, strict=True) if len(set(values)) > 1]
     if differs:
         counts = f"; they have {found[:, 0].tolist()} rows" if len(set(found[:, 0])) > 1 else ""

@@ -57,7 +57,9 @@ def opened_checkpoint(estimator: Any, resume: bool) -> Checkpoint:
         return found[0].content
 
     held = current().of_first(content)
-    return found[0] if found else Checkpoint.holding(held)
+    checkpoint = found[0] if found else Checkpoint.holding(held)
+    checkpoint.processes = current()
+    return checkpoint
 
 
 def _opened(estimator: Any, resume: bool) -> Checkpoint:
@@ -124,7 +126,7 @@ def agreed_seed(
         differences = _differences(checkpoint.about, found)
         known = int(checkpoint.about["seed"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelFileError(f"{checkpoint.path} holds no whole fit: delete it to begin anew.") from error
+        raise ModelFileError(f"{checkpoint.path} is not a complete checkpoint: delete it to start over.") from error
     if differences:
         raise ModelFileError(
             f"{checkpoint.path} is the checkpoint of another fit: {'; '.join(differences)}. "

@@ -116,7 +116,7 @@ def test_damaged_files_are_named(data, unfinished, how, words):
 
 def test_foreign_files_are_named(data, fitted, unfinished):
     fitted.save(unfinished)
-    with pytest.raises(ValueError, match="is no checkpoint of a fit: give another file"):
+    with pytest.raises(ValueError, match="is not the checkpoint of a fit: give another file"):
         fit(HyperDPORanker(**TINY, checkpoint=unfinished), data, resume=True)
 
 
@@ -125,7 +125,7 @@ def test_files_that_hold_no_fit_are_named(data, tmp_path, content):
     path = tmp_path / "fit"
     head = {"class": "fit checkpoint", "hyperrank": hyperrank.__version__}
     write_model_file(path, content, head=head)
-    with pytest.raises(ValueError, match="holds no whole fit"):
+    with pytest.raises(ValueError, match="is not a complete checkpoint"):
         fit(HyperDPORanker(**TINY, checkpoint=path), data, resume=True)
 
 
@@ -147,7 +147,7 @@ def test_checkpoints_and_rankers_are_told_apart(data, unfinished, tmp_path):
     with pytest.raises(ValueError, match="is the checkpoint of an unfinished fit, not a ranker"):
         hyperrank.load(unfinished)
     saved = fit(HyperDPORanker(**TINY), data).save(tmp_path / "ranker")
-    with pytest.raises(ValueError, match="is no checkpoint of a fit: give another file"):
+    with pytest.raises(ValueError, match="is not the checkpoint of a fit: give another file"):
         fit(HyperDPORanker(**TINY, checkpoint=saved), data)
 
 

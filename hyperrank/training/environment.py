@@ -1,0 +1,111 @@
+"""State of torch and Python that belongs to the caller: a fit neither depends on it nor leaves it changed."""
+
+from __future__ import annotations
+
+import _thread
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TypeVar
+
+import torch
+
+__all__ = ["interruptible", "noted_interrupts", "own_threads"]
+
+T = TypeVar("T")
+#: Held while torch's default number of threads is another than the caller's.
+_THREADS_LOCK = threading.Lock()
+
+
+def _in_new_thread(compute: Callable[[], T]) -> T:
+    """What a function gives in a thread that has torch's defaults."""
+    results: list[T] = []
+    done = _thread.allocate_lock()
+    done.acquire()
+
+    def run() -> None:
+        try:
+            results.append(compute())
+        finally:
+            done.release()
+
+    _thread.start_new_thread(run, ())
+    done.acquire()
+    return results[0]
+
+
+def _set_own_threads(n: int) -> None:
+    """Set the number of threads that torch uses for operations of this thread alone.
+
+    `torch.set_num_threads` also sets the number that threads begin with from now on. A thread reads it at its
+    first operation.
+    """
+    with _THREADS_LOCK:
+        default = _in_new_thread(torch.get_num_threads)
+        torch.set_num_threads(n)
+        if n != default:
+            _in_new_thread(lambda: torch.set_num_threads(default))
+
+
+@contextmanager
+def own_threads(n: int) -> Iterator[int]:
+    """Let torch use `n` threads for operations of this thread, and of no other, for a while.
+
+    Yields
+    ------
+    int
+        The number before.
+
+    Examples
+    --------
+    >>> import torch
+    >>> before = torch.get_num_threads()
+    >>> with own_threads(1):
+    ...     torch.get_num_threads()
+    1
+    >>> torch.get_num_threads() == before
+    True
+    """
+    before = torch.get_num_threads()
+    if n == before:
+        yield before
+        return
+    _set_own_threads(n)
+    try:
+        yield before
+    finally:
+        _set_own_threads(before)
+
+
+@contextmanager
+def noted_interrupts(note: Callable[[], bool]) -> Iterator[None]:
+    """Call a function at Ctrl-C, which does what it did before only where that returns False."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if not note():
+            before(number, frame)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C at once for a while, whatever is done with it outside."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
