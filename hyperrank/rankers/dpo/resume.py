@@ -126,7 +126,9 @@ def agreed_seed(
         differences = _differences(checkpoint.about, found)
         known = int(checkpoint.about["seed"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelFileError(f"{checkpoint.path} is not a complete checkpoint: delete it to start over.") from error
+        raise ModelFileError(
+            f"{checkpoint.path} is not a complete checkpoint: delete it to start over."
+        ) from error
     if differences:
         raise ModelFileError(
             f"{checkpoint.path} is the checkpoint of another fit: {'; '.join(differences)}. "
