@@ -36,7 +36,7 @@ format: $(READY)
 
 # At the lowest and at the highest versions of what the package needs: quick tests, each in an environment of its own.
 QUICK := tests/test_*.py tests/metrics tests/losses tests/networks tests/training tests/rankers tests/model_selection tests/datasets
-NEEDED := arrow,dask,fast,llm,plot,serve
+NEEDED := arrow,dask,llm,plot,serve
 # Old libraries use what newer ones have deprecated.
 OLD := -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning -W ignore::FutureWarning
 

@@ -30,7 +30,6 @@ LIBRARIES = (
     "torch",
     "numpy",
     "scipy",
-    "numba",
     "pandas",
     "polars",
     "pyarrow",

@@ -75,11 +75,6 @@ def _ours(path: Path) -> int:
     return len(load_letor(path).X)
 
 
-def _ours_without_numba(path: Path) -> int:
-    sys.modules["numba"] = None  # type: ignore[assignment]
-    return _ours(path)
-
-
 def _ours_table(path: Path) -> int:
     from hyperrank.datasets import load_table
 
@@ -164,7 +159,6 @@ METHODS = {
     for method in (
         Method("hyperrank.load_letor", _ours, "dense float32, every line checked"),
         Method("scikit-learn", _scikit_learn, "`load_svmlight_file`: sparse float64"),
-        Method("hyperrank.load_letor, without numba", _ours_without_numba, "what is there in any case"),
         Method("hyperrank.load_letor, gzip", _ours, "the same from a `.gz` file", "gzip"),
         Method("hyperrank.convert", _ours_store, "into a store on the same disk, forced to the disk"),
         Method("hyperrank.load_table", _ours_table, "the same rows as Parquet", "parquet"),

@@ -25,7 +25,6 @@ from hyperrank.datasets._letor_lines import (
     parse_lines,
 )
 from hyperrank.datasets._letor_vectorized import parse_block
-from hyperrank.datasets.letor_compiled import compiled_parser
 from hyperrank.datasets.ranking_data import RankingData
 
 __all__ = ["letor_source", "load_letor"]
@@ -121,8 +120,6 @@ Made = TypeVar("Made")
 
 #: More threads than this only wait for the one that reads the file.
 MAX_THREADS = 8
-#: Files of fewer bytes are read before numba, which takes a second or two, is even imported.
-COMPILED_BYTES = 1 << 26
 
 
 def paths_of(path: PathLike | Sequence[PathLike]) -> list[Path]:
@@ -167,7 +164,7 @@ def stream_blocks(paths: Sequence[Path], rules: Rules) -> Iterator[tuple[Block, 
     """
     for path in paths:
         line, n_rows = 1, 0
-        for text, parsed in _in_order(whole_lines(path), _parser(path)):
+        for text, parsed in _in_order(whole_lines(path), lambda text: (text, parse_block(text))):
             block = parsed
             if block is None or not rules.admit(block):
                 try:
@@ -181,17 +178,6 @@ def stream_blocks(paths: Sequence[Path], rules: Rules) -> Iterator[tuple[Block, 
                 yield block, text
         if not n_rows:
             raise ValueError(f"{path}: no document found; the file is empty or holds comments alone.")
-
-
-def _parser(path: Path) -> Callable[[bytes], tuple[bytes, Block | None]]:
-    """The fastest parser for a file, which gives the text beside what it read."""
-    compiled = compiled_parser() if path.stat().st_size >= COMPILED_BYTES else None
-
-    def parse(text: bytes) -> tuple[bytes, Block | None]:
-        block = None if compiled is None else compiled(text)
-        return text, parse_block(text) if block is None else block
-
-    return parse
 
 
 def _in_order(pieces: Iterable[Given], work: Callable[[Given], Made]) -> Iterator[Made]:
@@ -240,9 +226,8 @@ def load_letor(
     r"""Read ranking data from LETOR or svmlight text.
 
     Each line is ``label qid:ID index:value index:value ... # comment`` with feature numbers from 1 in
-    ascending order. Blank lines and lines of comment alone are passed over. Lines are parsed on all cores,
-    five times as fast again where numba is installed (``hyperrank[fast]``); beside X itself a few blocks of
-    text are in memory.
+    ascending order. Blank lines and lines of comment alone are passed over. Lines are parsed on
+    all cores; beside X itself a few blocks of text are in memory.
 
     Parameters
     ----------

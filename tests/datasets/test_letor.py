@@ -6,7 +6,6 @@ from sklearn.datasets import load_svmlight_file
 
 from hyperrank.datasets import _chunks as chunks
 from hyperrank.datasets import letor as letor_files
-from hyperrank.datasets import letor as letor_stream
 from hyperrank.datasets import load_letor
 
 
@@ -264,19 +263,6 @@ REAL = [
     "lightgbm_lambdarank/rank.train",
     "lightgbm_lambdarank/rank.test",
 ]
-
-
-@pytest.mark.parametrize("name", REAL)
-def test_real_files_by_either_parser(shared_data, name, monkeypatch):
-    pytest.importorskip("numba")
-    path = shared_data / name
-    group = None if "qid:" in path.read_text()[:200] else f"{path}.query"
-    expected = load_letor(path, group=group)
-    monkeypatch.setattr(letor_stream, "COMPILED_BYTES", 0)
-    monkeypatch.setattr(letor_stream, "parse_block", lambda _: pytest.fail("not all is plain"))
-    data = load_letor(path, group=group)
-    for field in ("X", "Y", "qid"):
-        np.testing.assert_array_equal(getattr(data, field), getattr(expected, field))
 
 
 @pytest.mark.parametrize("name", REAL)

@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 from hyperrank.datasets import load_letor
 from hyperrank.datasets._letor_lines import LineError, Rules, number, parse_lines
 from hyperrank.datasets._letor_vectorized import _Tokens, parse_block
-from hyperrank.datasets.letor_compiled import CompiledParser, compiled_parser
-from hyperrank.datasets.letor_scan import scan
 
 value_texts = st.one_of(
     st.integers(-(10**9), 10**9).map(str),
@@ -46,10 +44,6 @@ def same(a, b):
         assert a.ids.tolist() == b.ids.tolist()
 
 
-# The loop as Python runs it, and, where numba is there, as it compiles it.
-SCANNERS = [CompiledParser(scan), *filter(None, [compiled_parser()])]
-
-
 @given(st.lists(row, min_size=1, max_size=6), st.booleans())
 def test_what_is_written_is_read(rows, with_qid):
     text = as_text(rows, with_qid)
@@ -63,10 +57,9 @@ def test_what_is_written_is_read(rows, with_qid):
     np.testing.assert_array_equal(block.values, np.asarray([float(v) for v in values], dtype=np.float32))
     assert block.index.tolist() == [j for r in rows for j in sorted(r["features"])]
     assert block.labels.tolist() == [float(r["label"]) for r in rows]
-    for parse in (parse_block, *SCANNERS):
-        fast = parse(text)
-        if fast is not None:
-            same(fast, block)
+    fast = parse_block(text)
+    if fast is not None:
+        same(fast, block)
 
 
 def test_plain_text_takes_the_fast_way():
@@ -113,35 +106,9 @@ def test_garbage_is_refused_by_both_or_read_alike(text):
         slow = parse_lines(text, rules=Rules(first=0))
     except LineError:
         slow = None
-    for parse in (parse_block, *SCANNERS):
-        fast = parse(text)
-        if fast is not None:
-            same(fast, slow)
-
-
-@pytest.mark.parametrize("which", range(len(SCANNERS)))
-def test_plain_text_is_scanned_in_one_pass(which):
-    for text in (
-        b"1 qid:3 1:2 4:-0.25\n0 qid:3\n\n# note\n  2\tqid:123456789012345678 0:1e-9 7:.5 8:5.#c\r\n",
-        b"1 1:-0 2:1E5 3:12.5e3 99999999:1\n0",
-    ):
-        text = text.replace(b"E5", b"e+5")
-        same(SCANNERS[which](text), parse_lines(text, rules=Rules(first=0, n_features=10**8)))
-    odd = b"1 1:nan 2:1e30 3:0.12345678901234567 4:1.5 5:-1E5 6:+3 7:1234567890123456789\n0 2:1e-40\n"
-    same(SCANNERS[which](odd), parse_lines(odd))
-    refused = [
-        b"1 qid:03 1:1",
-        b"1 qid:x",
-        b"1 1:inf",
-        b"1 1:1e39",
-        b"1 1:1x",
-        b"1 1:",
-        b"nan 1:1",
-        b"1 2:1 1:1",
-    ]
-    refused += [b"1 qid:1\n1 1:1", b"-1 qid:1", b"1 qid:1 qid:2", b""]
-    for text in refused:
-        assert SCANNERS[which](text) is None
+    fast = parse_block(text)
+    if fast is not None:
+        same(fast, slow)
 
 
 @settings(max_examples=100)
