@@ -259,12 +259,13 @@ def _offsets(sizes: NDArray[Any]) -> NDArray[np.int64]:
 def _as_id_array(qid: ArrayLike | Sequence[Hashable]) -> NDArray[Any]:
     """Query ids as a 1-D array, every id present."""
     values = qid if hasattr(qid, "__array__") else _object_array(qid)
+    mask = np.ma.getmask(values)
     values = np.asarray(values)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:
         raise ValueError(f"qid must be one-dimensional, one id per row; got shape {values.shape}.")
-    missing = _missing(values)
+    missing = _missing(values) | np.reshape(mask, -1)
     if missing.any():
         where = np.flatnonzero(missing)
         raise ValueError(
@@ -282,8 +283,11 @@ def _object_array(qid: Any) -> NDArray[Any]:
     kinds = {type(item) for item in items}
     if len(kinds) == 1 and kinds <= {int, str, float, bool}:
         values = np.asarray(items)
-        # Integers beyond int64 become floats in numpy, which would merge neighbouring ids.
-        if values.dtype.kind != "f" or kinds == {float}:
+        # Integers beyond int64 become floats in numpy, and text loses NUL at its end: ids would be merged.
+        if values.dtype.kind == "U":
+            if values.tolist() == items:
+                return values
+        elif values.dtype.kind != "f" or kinds == {float}:
             return values
     values = np.empty(len(items), dtype=object)
     values[:] = items

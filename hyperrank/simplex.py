@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hyperrank._columns import as_numbers
+
 __all__ = ["as_weights", "corners", "dirichlet_weights", "lattice", "lattice_near"]
 
 #: How far a sum of weights may stray from one and still count as rounding.
@@ -51,6 +53,7 @@ def as_weights(
     """
     if isinstance(weights, Mapping):
         weights = _from_mapping(weights, n_objectives, names)
+    weights = as_numbers(weights, "weights")
     try:
         values = np.asarray(weights, dtype=np.float64)
     except (TypeError, ValueError) as error:

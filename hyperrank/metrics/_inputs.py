@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hyperrank._columns import as_numbers
 from hyperrank.lists import QueryLists
 
 __all__ = ["Inputs", "Part", "check_cutoff", "check_inputs"]
@@ -110,6 +111,7 @@ def check_cutoff(k: int | None) -> int | None:
 
 def _as_rows(values: ArrayLike | Sequence[Any], name: str, expected: str) -> NDArray[Any]:
     """Read a numeric array of one or two dimensions; float32 stays, anything else becomes float64."""
+    values = as_numbers(values, name)
     try:
         rows = np.asarray(values)
         if rows.dtype not in (np.float32, np.float64):

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
+from hyperrank._columns import as_numbers, index_levels, refuse_stored_index, warn_of_leaks
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import FeatureRows, MappedRows, forget_pages, stays_mapped
 from hyperrank.reference import Reference, take_rows
@@ -199,6 +200,11 @@ def read_labels(
     found = _column_names(y)
     if objectives is not None and found is not None and set(objectives) <= set(found):
         y, found = y[list(objectives)], list(objectives)
+    if found is not None and objectives is None:
+        refuse_stored_index(found, name)
+        if QID_COLUMN in found:
+            raise ValueError(f"{name} has the column {QID_COLUMN!r}, which holds query ids and not labels.")
+    y = as_numbers(y, name)
     with naming(name):
         labels = check_array(
             y,
@@ -234,6 +240,7 @@ def read_scores(values: Any, n_rows: int, *, name: str) -> NDArray[np.float64]:
     ValueError
         If there is not one finite number per row.
     """
+    values = as_numbers(values, name)
     with naming(name):
         scores = check_array(values, dtype=np.float64, ensure_2d=False, ensure_min_samples=0, input_name=name)
     if scores.ndim == 2 and scores.shape[1] == 1:
@@ -456,7 +463,7 @@ def split_qid(X: Any, qid: Any, *, name: str = "X") -> tuple[Any, Any]:
     Parameters
     ----------
     X : array-like or frame
-        Features, in a frame perhaps with a column ``qid``.
+        Features, in a frame perhaps with a column ``qid`` or, of pandas, a level ``qid`` of its index.
     qid : array-like or None
         Query ids given beside it.
     name : str, default "X"
@@ -472,21 +479,26 @@ def split_qid(X: Any, qid: Any, *, name: str = "X") -> tuple[Any, Any]:
     ValueError
         If ids are given twice and group the rows differently, or one is missing.
     """
+    if type(X).__name__ == "LazyFrame":
+        as_numbers(X, name)
     columns = getattr(X, "columns", None)
-    if columns is None or QID_COLUMN not in list(columns):
+    if columns is None:
         return X, qid
-    with naming(name):  # of what only looks like a frame, such as polars' LazyFrame
-        column = X[QID_COLUMN]
+    if QID_COLUMN in list(columns):
+        column, where = X[QID_COLUMN], f"the column {QID_COLUMN!r}"
         rest = X.drop(columns=[QID_COLUMN]) if hasattr(X, "iloc") else X.drop(QID_COLUMN)
+    elif QID_COLUMN in index_levels(X):
+        column, where = X.index.get_level_values(QID_COLUMN), f"the index level {QID_COLUMN!r}"
+        rest = X
+    else:
+        return X, qid
     if qid is None:
         return rest, column
     with naming("qid"):
         # All that matters of ids is which rows they bring together: 1 and "1" may stand for the same query.
         given, held = QueryLists.from_qid(qid), QueryLists.from_qid(column)
     if not (np.array_equal(given.offsets, held.offsets) and np.array_equal(given.order, held.order)):
-        raise ValueError(
-            f"qid was given as an argument and as the column 'qid' of {name}, and they differ: drop one."
-        )
+        raise ValueError(f"qid was given as an argument and as {where} of {name}, and they differ: drop one.")
     return rest, qid
 
 
@@ -539,10 +551,15 @@ def read_features(
         return _read_mapped(estimator, frame, ids, reset=reset, ref_scores=ref_scores, suffix=suffix)
     features = frame
     if reset or not _is_as_wanted(estimator, frame):
+        if reset and hasattr(frame, "columns"):
+            refuse_stored_index(list(frame.columns), f"X{suffix}")
+        features = as_numbers(frame, f"X{suffix}")
+        if isinstance(frame, np.ma.MaskedArray):
+            frame = features
         with naming(f"X{suffix}"):
             features = validate_data(
                 estimator,
-                frame,
+                features,
                 reset=reset,
                 dtype=np.float32,
                 order="C",
@@ -634,5 +651,7 @@ def read_labelled(
         )
     found = LabelledLists(**vars(features), Y=features.lists.group(labels), names=names)
     if reset:
+        known = getattr(estimator, "feature_names_in_", range(found.X.shape[1]))
+        warn_of_leaks(found.X, known, found.Y, names, found.lists.in_place.qid, stacklevel=4)
         estimator.training_data_ = summary_of(found.X, found.Y, found.lists, names)
     return found

@@ -63,7 +63,7 @@ FIT_MISTAKES = {
     ),
     "ids of a lazy frame": (
         lambda d: {"X": pl.DataFrame({"a": d["X"][:, 0], "qid": d["qid"]}).lazy()},
-        "X: '?LazyFrame",
+        "X is a LazyFrame",
     ),
     "features with a gradient": (lambda d: {"X": torch.tensor(d["X"], requires_grad=True)}, "X: Can't call"),
     "qid with a gradient": (

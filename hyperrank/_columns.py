@@ -1,0 +1,281 @@
+"""Columns as numbers: masked and null entries become NaN, dates and text are refused by name."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["as_numbers", "index_levels", "refuse_stored_index", "stored_index", "warn_of_leaks"]
+
+#: What pandas calls an index without a name when it stores it, and readers of CSV a column without one.
+_STORED_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+(_level_\d+)?")
+_DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
+#: Rows, evenly spaced, in which labels are looked for among the features.
+_SAMPLE_ROWS = 2048
+#: Fewer rows have equal columns by chance.
+_FEW_ROWS = 20
+#: Types of polars and Arrow, by the beginning of their names, that no number is made of.
+_NOT_NUMBERS = re.compile(
+    r"(date|time|duration|interval|month_|categorical|enum|dictionary|binary|fixed_size|list|large_list|struct|"
+    r"map|array|object|extension|union|unknown)",
+    re.IGNORECASE,
+)
+
+
+def as_numbers(values: Any, name: str) -> Any:
+    """Values of which numpy makes the numbers that they mean, or an error that names the column.
+
+    Parameters
+    ----------
+    values : array-like, sparse matrix, frame, series or Arrow table
+        Masked entries and nulls among objects become NaN, sparse columns dense. What holds numbers alone is
+        given back as it is.
+    name : str
+        What the caller calls them, for errors.
+
+    Returns
+    -------
+    array-like of the same kind
+
+    Raises
+    ------
+    ValueError
+        If a column holds dates, durations, categories of text, lists or other things that are not numbers;
+        if a frame is lazy.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        return _filled(values, name)
+    if isinstance(values, np.ndarray):
+        return _of_array(values, name)
+    if isinstance(values, list | tuple):
+        return _of_list(values, name)
+    if type(values).__name__ == "LazyFrame":
+        raise ValueError(f"{name} is a LazyFrame, which has no values yet: pass what .collect() gives.")
+    if hasattr(values, "iloc"):
+        return _of_pandas(values, name)
+    if hasattr(values, "column_names") and hasattr(values, "schema"):
+        _check_types(((field.name, field.type) for field in values.schema), name)
+        _check_texts(((field.name, values[field.name]) for field in values.schema), name, "type")
+    elif hasattr(values, "schema") and hasattr(values, "get_columns"):
+        _check_types(values.schema.items(), name)
+        _check_texts(((column, values[column]) for column in values.columns), name, "dtype")
+    elif hasattr(values, "dtype") and hasattr(values, "to_physical"):
+        _check_types([(values.name or None, values.dtype)], name)
+    return values
+
+
+def _refusal(name: str, column: Any, what: Any) -> ValueError:
+    where = name if column is None else f"{name}: column {column!r}"
+    return ValueError(
+        f"{where} holds {what}, not numbers: leave it out, or encode it as numbers (a date as days since "
+        "another, say)."
+    )
+
+
+def _filled(values: np.ma.MaskedArray[Any, Any], name: str) -> NDArray[Any]:
+    """A masked array with NaN in the place of what is masked."""
+    data = np.asarray(_of_array(np.asarray(values.data), name))
+    mask = np.ma.getmaskarray(values)
+    if not mask.any():
+        return data
+    return np.where(mask, np.nan, data if data.dtype.kind == "f" else data.astype(np.float64))
+
+
+def _of_array(values: NDArray[Any], name: str) -> NDArray[Any]:
+    if values.dtype.kind in "mM":
+        raise _refusal(name, None, values.dtype)
+    if values.dtype.kind != "O" or values.ndim not in (1, 2) or not values.size:
+        return values
+    if values.ndim == 1:
+        return _of_objects(values, name, None)
+    columns = [_of_objects(column, name, j) for j, column in enumerate(values.T)]
+    return values if all(column.dtype == object for column in columns) else np.stack(columns, axis=1)
+
+
+def _of_list(values: Sequence[Any], name: str) -> Any:
+    if any(isinstance(value, np.ma.MaskedArray) for value in values):
+        return _filled(np.ma.stack([np.ma.asarray(value) for value in values]), name)
+    first = values[0] if len(values) else 0.0
+    while isinstance(first, list | tuple) and len(first):
+        first = first[0]
+    if isinstance(first, int | float | np.number):  # the usual case; what is among them fails by itself
+        return values
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError):
+        return values  # ragged, which the checks of shape say better
+    checked = _of_array(array, name)
+    return values if checked is array else checked
+
+
+def _of_objects(values: NDArray[Any], name: str, column: Any) -> NDArray[Any]:
+    """Objects without dates, as floats where some are null; what else they are is left to others."""
+    for row, value in enumerate(values):
+        if isinstance(value, _DATES) or type(value).__name__ in ("NaTType", "Period", "Interval"):
+            raise _refusal(name, column, f"a {type(value).__name__} at row {row}")
+    null = np.fromiter((value is None or type(value).__name__ == "NAType" for value in values), bool)
+    if not null.any():
+        return values
+    filled = values.copy()
+    filled[null] = np.nan
+    try:
+        return filled.astype(np.float64)
+    except (TypeError, ValueError):
+        return values
+
+
+def _of_pandas(values: Any, name: str) -> Any:
+    """A frame or series, its odd columns as floats."""
+    if not hasattr(values, "columns"):
+        made = _of_column(values, name, values.name)
+        return values if made is None else made
+    changed: Any = None
+    for j, dtype in enumerate(values.dtypes):
+        if isinstance(dtype, np.dtype) and dtype.kind in "biuf":
+            continue
+        made = _of_column(values.iloc[:, j], name, values.columns[j])
+        if made is not None:
+            changed = values.copy(deep=False) if changed is None else changed
+            changed.isetitem(j, made)
+    return values if changed is None else changed
+
+
+def _of_column(column: Any, name: str, label: Any) -> Any:
+    """A column of pandas as another one; None where it can stay."""
+    import pandas as pd
+
+    dtype = column.dtype
+    kind = getattr(dtype, "kind", "O")
+    if isinstance(dtype, pd.SparseDtype):
+        dense = column.sparse.to_dense()
+        made = _of_column(dense, name, label)
+        return dense if made is None else made
+    if isinstance(dtype, pd.CategoricalDtype):
+        if dtype.categories.dtype.kind not in "biuf":
+            raise _refusal(name, label, f"categories of {dtype.categories.dtype}")
+        return column.astype(np.float64)
+    if isinstance(dtype, pd.ArrowDtype):
+        if kind not in "biuf" and not str(dtype).startswith("decimal"):
+            raise _refusal(name, label, dtype)
+        return pd.Series(column.to_numpy(dtype=np.float64, na_value=np.nan), index=column.index)
+    if kind in "biuf":
+        return None
+    if not isinstance(dtype, pd.StringDtype) and not pd.api.types.is_object_dtype(dtype):
+        raise _refusal(name, label, dtype)
+    objects = column.to_numpy(dtype=object)
+    made = _of_objects(objects, name, label)
+    if made.dtype == object:
+        _check_text(objects, name, label)
+    return None if made is objects else pd.Series(made, index=column.index)
+
+
+def _check_text(values: Any, name: str, column: Any) -> None:
+    """Refuse text that is not a number; what is neither is left to others."""
+    for row, value in enumerate(values):
+        if isinstance(value, str):
+            try:
+                float(value)
+            except ValueError:
+                shown = value if len(value) <= 40 else value[:40] + "..."
+                raise _refusal(name, column, f"{shown!r} at row {row}") from None
+
+
+def _check_texts(columns: Iterable[tuple[str, Any]], name: str, attribute: str) -> None:
+    for column, values in columns:
+        if "string" in str(getattr(values, attribute)).lower():
+            _check_text(values.to_pylist() if attribute == "type" else values.to_list(), name, column)
+
+
+def _check_types(types: Iterable[tuple[Any, Any]], name: str) -> None:
+    """Refuse columns whose types say that they hold no numbers."""
+    for column, dtype in types:
+        if _NOT_NUMBERS.match(str(dtype)):
+            raise _refusal(name, column, dtype)
+
+
+def stored_index(columns: Sequence[Any], metadata: Mapping[str, Any] | None = None) -> Iterator[str]:
+    """The columns of a table that hold the index of a pandas frame.
+
+    Parameters
+    ----------
+    columns : sequence
+        Names of the columns.
+    metadata : mapping, optional
+        What pandas wrote with the table, read from JSON.
+    """
+    levels = (metadata or {}).get("index_columns") or []
+    named = {level for level in levels if isinstance(level, str)}
+    for column in columns:
+        if isinstance(column, str) and (column in named or _STORED_INDEX.fullmatch(column)):
+            yield column
+
+
+def refuse_stored_index(columns: Sequence[Any], name: str) -> None:
+    """Refuse features of which one is the index of a frame that was stored.
+
+    Raises
+    ------
+    ValueError
+        Naming it.
+    """
+    for column in stored_index(columns):
+        raise ValueError(
+            f"{name} has the column {column!r}, which is the index of a frame that was stored: drop it, "
+            "since the order of rows is not a feature (pandas leaves it out by index=False)."
+        )
+
+
+def index_levels(frame: Any) -> list[Any]:
+    """Names of the levels of a pandas frame's index; none of other frames."""
+    names = getattr(getattr(frame, "index", None), "names", None)
+    return [] if names is None or not hasattr(frame, "iloc") else list(names)
+
+
+def warn_of_leaks(
+    X: Any,
+    features: Sequence[Any],
+    Y: NDArray[np.floating[Any]],
+    objectives: Sequence[str],
+    qid: NDArray[Any],
+    *,
+    stacklevel: int = 2,
+) -> None:
+    """Warn of features that are labels or query ids: by the name of an objective, or by the same values.
+
+    Parameters
+    ----------
+    X : ndarray or MappedRows of shape (n, d)
+    features : sequence of length d
+        Their names, or their numbers.
+    Y : ndarray of shape (n, m)
+    objectives : sequence of m str
+    qid : ndarray of shape (n,)
+    stacklevel : int
+        Of the warnings.
+    """
+    leaks = {name: f"is named like the objective {name!r}" for name in features if name in objectives}
+    n_rows = min(len(X), _SAMPLE_ROWS)
+    rows = np.linspace(0, len(X) - 1, n_rows).astype(np.int64)
+    some = np.asarray(X[rows])
+    columns = {f"the objective {name!r}": Y[rows, j] for j, name in enumerate(objectives)}
+    if qid.dtype.kind in "iuf":
+        columns["the query ids"] = qid[rows]
+    for what, values in columns.items():
+        column = values.astype(np.float32)[:, None]
+        if n_rows < _FEW_ROWS or len(np.unique(column)) < 2:  # these may be equal by chance
+            continue
+        for k in np.flatnonzero(((some == column) | (np.isnan(some) & np.isnan(column))).all(axis=0)):
+            leaks.setdefault(features[int(k)], f"has the values of {what}")
+    for feature, why in leaks.items():
+        warnings.warn(
+            f"the feature {feature!r} {why}: a model that is shown its labels learns nothing else. Leave the "
+            "column out, unless it is known before documents are ranked.",
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )

@@ -1,0 +1,206 @@
+"""Data that became numbers unnoticed, a row for each kind and entry point: the answer before and now."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from hyperrank import HyperDPORanker, metrics
+from hyperrank.datasets import quantile_grades
+from hyperrank.lists import QueryLists
+
+N = 48
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(N, 2)).astype(np.float32)
+Y = RNG.integers(0, 4, size=(N, 2)).astype(np.float32)
+QID = np.repeat(np.arange(8), 6)
+MASK = np.zeros((N, 2), dtype=bool)
+MASK[3, 1] = True
+DAYS = (np.array("2024-01-01", "M8[D]") + np.arange(N)).astype("M8[ms]")
+COLUMNS = ["a", "b"]
+OBJECTIVES = ["relevance", "clicks"]
+
+
+def ranker(**options):
+    small = {"reference": None, "hidden": (4,), "max_epochs": 1, "conditioning": "concat", "device": "cpu"}
+    return HyperDPORanker(**{**small, "random_state": 0, **options})
+
+
+def frame(**columns):
+    return pd.DataFrame(X, columns=COLUMNS).assign(**columns)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return ranker().fit(frame(), Y, qid=QID)
+
+
+# What a column holds, and what fit, predict, score and pareto_front answered before. All are refused now.
+NOT_NUMBERS = {
+    "dates": (DAYS, "without a column's name, or microseconds since 1970"),
+    "dates and NaT": (pd.Series(DAYS).mask(MASK[:, 1]), "-9.2e18 for NaT"),
+    "dates with a zone": (pd.Series(DAYS).dt.tz_localize("UTC"), "no column named"),
+    "durations": (DAYS - DAYS[0], "days, or nanoseconds, by what made them"),
+    "periods": (pd.period_range("2024-01", periods=N, freq="M"), "no column named"),
+    "date objects": ([datetime.date(2024, 1, 1)] * N, "no column named"),
+    "Arrow's dates": (pd.array(DAYS, dtype=pd.ArrowDtype(pa.timestamp("us"))), "microseconds since 1970"),
+    "categories of text": (pd.Categorical(["1", "2"] * (N // 2)), "the text as numbers"),
+    "text": (["low"] * N, "no column named"),
+}
+# What means numbers, and which.
+NUMBERS = {
+    "bool": (X[:, 1] > 0, "the same"),
+    "nullable bool": (pd.array(X[:, 1] > 0, dtype="boolean"), "the same"),
+    "Int64": (pd.array(QID % 5, dtype="Int64"), "the same"),
+    "Float64 with NA": (pd.Series(X[:, 1]).mask(MASK[:, 1]).astype("Float64"), "the same"),
+    "Arrow's int": (pd.array(QID % 5, dtype=pd.ArrowDtype(pa.int64())), "the same"),
+    "categories of numbers": (pd.Categorical(QID % 5), "the same"),
+    "sparse": (pd.arrays.SparseArray(QID % 5, fill_value=0), "the same"),
+    "sparse with another implicit value": (pd.arrays.SparseArray(QID % 5, fill_value=4), "an error"),
+    "objects with NA": (pd.Series([1.0, pd.NA] * (N // 2), dtype=object), "an error"),
+}
+
+
+def entry_points(fitted):
+    """Each takes features."""
+    return {
+        "fit": lambda F: ranker().fit(F, Y, qid=QID),
+        "X_val": lambda F: ranker().fit(frame(), Y, qid=QID, X_val=F[:24], y_val=Y[:24], qid_val=QID[:24]),
+        "predict": lambda F: fitted.predict(F, qid=QID),
+        "score": lambda F: fitted.score(F, Y, qid=QID),
+        "pareto_front": lambda F: fitted.pareto_front(F, Y, qid=QID, weights=[[0.5, 0.5]]),
+    }
+
+
+@pytest.mark.parametrize("entry", ["fit", "X_val", "predict", "score", "pareto_front"])
+@pytest.mark.parametrize("kind", NOT_NUMBERS)
+def test_features_that_are_not_numbers_are_refused_by_name(fitted, kind, entry):
+    values, _before = NOT_NUMBERS[kind]
+    with pytest.raises(ValueError, match=r"^X(_val)?: column 'b' holds .*, not numbers"):
+        entry_points(fitted)[entry](frame(b=values))
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_features_of_every_kind_of_number_score_as_floats_do(fitted, kind):
+    values, _before = NUMBERS[kind]
+    floats = [np.nan if value is pd.NA else float(value) for value in pd.Series(values).astype(object)]
+    plain = frame(b=floats)
+    expected = fitted.predict(plain, qid=QID)
+    np.testing.assert_array_equal(fitted.predict(frame(b=values), qid=QID), expected)
+    again = ranker().fit(frame(b=values), Y, qid=QID)
+    np.testing.assert_array_equal(
+        again.predict(plain, qid=QID), ranker().fit(plain, Y, qid=QID).predict(plain, qid=QID)
+    )
+
+
+@pytest.mark.parametrize("kind", NOT_NUMBERS)
+def test_labels_that_are_not_numbers_are_refused_by_name(fitted, kind):
+    labels = pd.DataFrame(Y, columns=OBJECTIVES).assign(clicks=NOT_NUMBERS[kind][0])
+    with pytest.raises(ValueError, match="y: column 'clicks' holds"):
+        ranker().fit(frame(), labels, qid=QID)
+    with pytest.raises(ValueError, match="y: column 'clicks' holds"):
+        fitted.score(frame(), labels, qid=QID)
+
+
+ARRAYS = {
+    "array of dates": (np.column_stack([DAYS, DAYS]), "days since 1970"),
+    "array of durations": (np.column_stack([DAYS, DAYS]) - DAYS[0], "days"),
+    "list of dates": ([[day, day] for day in DAYS], "days since 1970"),
+    "objects with a date": (
+        np.array([[1.0, np.datetime64("2024-01-01")]] * N, dtype=object),
+        "days since 1970",
+    ),
+    "polars dates": (pl.DataFrame({"a": X[:, 0], "b": DAYS}), "an error without the column"),
+    "polars durations": (pl.DataFrame({"a": X[:, 0], "b": DAYS - DAYS[0]}), "microseconds"),
+    "polars categories": (
+        pl.DataFrame({"a": X[:, 0], "b": pl.Series(["1"] * N, dtype=pl.Categorical)}),
+        "1.0",
+    ),
+    "Arrow dates": (pa.table({"a": X[:, 0], "b": pa.array(DAYS)}), "days since 1970"),
+}
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+def test_arrays_and_tables_that_are_not_numbers_are_refused(kind):
+    with pytest.raises(ValueError, match=r"X.* holds .*, not numbers"):
+        ranker().fit(ARRAYS[kind][0], Y, qid=QID)
+
+
+def masked(values):
+    return np.ma.array(values, mask=MASK[: len(values), : np.ndim(values) and values.shape[1]])
+
+
+def test_a_mask_is_nan_in_features_and_labels():
+    """Before, what lies under a mask was read."""
+    nan_X, nan_Y = np.where(MASK, np.nan, X), np.where(MASK, np.nan, Y)
+    expected = ranker().fit(nan_X, nan_Y, qid=QID).predict(nan_X, qid=QID)
+    found = ranker().fit(masked(X), masked(Y), qid=QID).predict(masked(X), qid=QID)
+    np.testing.assert_array_equal(found, expected)
+    for measure in (metrics.ndcg, metrics.err):
+        np.testing.assert_array_equal(measure(X[:, 0], masked(Y), qid=QID), measure(X[:, 0], nan_Y, qid=QID))
+    np.testing.assert_array_equal(quantile_grades(masked(Y), QID), quantile_grades(nan_Y, QID))
+
+
+def test_a_mask_is_refused_where_nan_is(fitted):
+    """Before, what lies under a mask was read: weights, scores and query ids."""
+    one = np.ma.array(np.ones(N), mask=MASK[:, 1])
+    with pytest.raises(ValueError, match="weights must be finite"):
+        fitted.predict(frame(), qid=QID, weights=np.ma.array([0.5, 0.5], mask=[True, False]))
+    with pytest.raises(ValueError, match="scores must be finite"):
+        metrics.ndcg(one, Y, qid=QID)
+    with pytest.raises(ValueError, match="query_weight"):
+        ranker().fit(frame(), Y, qid=QID, query_weight=one)
+    with pytest.raises(ValueError, match="ref_scores"):
+        ranker(reference="scores").fit(frame(), Y, qid=QID, ref_scores=one)
+    with pytest.raises(ValueError, match="qid is missing for 1 of 48 rows, first at row 3"):
+        ranker().fit(frame(), Y, qid=np.ma.array(QID, mask=MASK[:, 1]))
+
+
+def test_an_index_level_named_qid_is_the_query_id(fitted):
+    """Before, fit and predict took all rows as one query."""
+    indexed = frame().set_index(pd.Index(QID, name="qid"))
+    found = ranker().fit(indexed, Y)
+    assert found.training_data_["n_queries"] == 8
+    np.testing.assert_array_equal(found.predict(indexed), fitted.predict(frame(), qid=QID))
+    levels = frame().set_index([pd.Index(QID, name="qid"), pd.RangeIndex(N, name="doc")])
+    assert ranker().fit(levels, Y).training_data_["n_queries"] == 8
+    with pytest.raises(ValueError, match="as the index level 'qid' of X, and they differ"):
+        ranker().fit(indexed, Y, qid=QID[::-1] // 2)
+
+
+@pytest.mark.parametrize("name", ["__index_level_0__", "Unnamed: 0"])
+def test_a_stored_index_is_not_a_feature(name):
+    """Before, it was one."""
+    for table in (frame(**{name: np.arange(N)}), pl.DataFrame({"a": X[:, 0], name: np.arange(N)})):
+        with pytest.raises(ValueError, match=f"X has the column '{name}', which is the index of a frame"):
+            ranker().fit(table, Y, qid=QID)
+    with pytest.raises(ValueError, match="y has the column"):
+        ranker().fit(frame(), pd.DataFrame({"relevance": Y[:, 0], name: np.arange(N)}), qid=QID)
+
+
+def test_query_ids_are_not_labels():
+    """Before, the query id was an objective."""
+    with pytest.raises(ValueError, match="y has the column 'qid', which holds query ids and not labels"):
+        ranker().fit(frame(), pd.DataFrame({"qid": QID, "relevance": Y[:, 0]}), qid=QID)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"relevance": X[:, 0]}, "the feature 'relevance' is named like the objective 'relevance'"),
+        ({"grade": Y[:, 0]}, "the feature 'grade' has the values of the objective 'relevance'"),
+        ({"query_id": QID}, "the feature 'query_id' has the values of the query ids"),
+    ],
+)
+def test_labels_and_query_ids_among_the_features_are_warned_of(columns, message):
+    """Before, nothing was said."""
+    with pytest.warns(UserWarning, match=message):
+        ranker().fit(frame(**columns), pd.DataFrame(Y, columns=OBJECTIVES), qid=QID)
+
+
+def test_query_ids_that_differ_in_a_nul_differ():
+    """Before, numpy cut the NUL at the end."""
+    assert QueryLists.from_qid(["a\0", "a", "b"]).n_lists == 3
