@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hyperrank.networks.conditioning import ConditionedLinear, SteadyLinear, WeightEmbedding, per_row
+from hyperrank.networks.random import Dropout, NewTensors
 
 __all__ = ["ConditionedScorer"]
 
@@ -74,7 +75,7 @@ class ConditionedScorer(nn.Module):
             "n_more": n_more,
         }
         widths = [n_features, *hidden]
-        self.dropout = dropout
+        self.dropout = Dropout(dropout)
         self.trunk = nn.ModuleList(SteadyLinear(n_in, n_out) for n_in, n_out in pairwise(widths[:-1]))
         self.embedding = WeightEmbedding(n_objectives, n_condition, n_more)
         self.conditioned = ConditionedLinear(widths[-2], widths[-1], n_condition, conditioning)
@@ -177,7 +178,7 @@ class ConditionedScorer(nn.Module):
         device, exact = weights.device, copy.deepcopy(self).cpu().double()
         moves = tuple(move[0] for move in exact.moves(weights.cpu().double()[None]))
         as_plain: dict[str, Any] = {"n_objectives": 1, "n_more": 0, "conditioning": "none", "n_condition": 1}
-        with torch.random.fork_rng(devices=[]):
+        with NewTensors(torch.Generator()):
             plain = ConditionedScorer(**{**self.options, **as_plain}).double()
         for parameter in plain.embedding.parameters():
             parameter.zero_()
@@ -190,10 +191,11 @@ class ConditionedScorer(nn.Module):
         return plain.float().to(device).eval()
 
     def _drop(self, hidden: Tensor) -> Tensor:
-        return torch.nn.functional.dropout(hidden, self.dropout, self.training)
+        dropped: Tensor = self.dropout(hidden)
+        return dropped
 
     def _drop_shared(self, hidden: Tensor) -> Tensor:
         """Dropout with one mask for all weights of a document, so that trade-offs stay comparable."""
-        if not self.training or self.dropout == 0:
+        if not self.training or self.dropout.p == 0:
             return hidden
         return hidden * self._drop(torch.ones_like(hidden[:, :1]))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hyperrank.networks.hyper_prompt import HyperPrompt
+from hyperrank.networks.random import Dropout, NewTensors, forked
 
 __all__ = ["AttentionBlock", "ListTransformer", "PackedSequences"]
 
@@ -79,7 +80,7 @@ class AttentionBlock(nn.Module):
         self.norm_inner = nn.LayerNorm(width)
         self.inner = nn.Linear(width, 2 * width)
         self.outer = nn.Linear(2 * width, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, tokens: Tensor, sequences: PackedSequences) -> Tensor:
         """Tokens of shape (tokens, width) after the layer."""
@@ -244,7 +245,9 @@ class ListTransformer(nn.Module):
         return scores[:, self.n_prompts :].unflatten(0, (-1, k)).transpose(1, 2).flatten(0, 1)
 
     @torch.no_grad()
-    def with_prompts(self, n_objectives: int, n_prompts: int, dropout: float) -> ListTransformer:
+    def with_prompts(
+        self, n_objectives: int, n_prompts: int, dropout: float, generator: torch.Generator | None = None
+    ) -> ListTransformer:
         """A copy under new prompts, which are all that is to be trained of it.
 
         Parameters
@@ -255,13 +258,17 @@ class ListTransformer(nn.Module):
             How many there are.
         dropout : float
             Share of hidden units dropped in training.
+        generator : torch.Generator, optional
+            Whose next draws the prompts start from, which it will draw again; torch's own by default.
 
         Returns
         -------
         ListTransformer
             With the transformer of this one, frozen.
         """
-        new = self._like(n_objectives=n_objectives, n_prompts=n_prompts, dropout=dropout, frozen=True)
+        new = self._like(
+            generator, n_objectives=n_objectives, n_prompts=n_prompts, dropout=dropout, frozen=True
+        )
         if n_prompts == self.n_prompts:
             # The mean trade-off of what was trained is where the new one starts.
             even = torch.full((self.prompt.n_objectives,), 1 / self.prompt.n_objectives)
@@ -282,16 +289,16 @@ class ListTransformer(nn.Module):
         ListTransformer
             For one objective, on the same device.
         """
-        plain = self._like(n_objectives=1)
+        plain = self._like(None, n_objectives=1)
         plain.prompt.base.copy_(self.prompt(weights.to(self.prompt.base)))
         for parameter in (*plain.prompt.inner.parameters(), *plain.prompt.outer.parameters()):
             parameter.zero_()
         return plain.eval()
 
-    def _like(self, **options: float) -> ListTransformer:
+    def _like(self, generator: torch.Generator | None, **options: float) -> ListTransformer:
         """A copy of other options, with new prompts, and all else the same."""
         make = partial(ListTransformer, **{**self.options, **options})  # type: ignore[arg-type]
-        with torch.random.fork_rng(devices=[]):
+        with NewTensors(forked(generator)):
             new = make().to(self.head.weight.device)
         kept = {name: p for name, p in self.state_dict().items() if not name.startswith("prompt.")}
         new.load_state_dict(kept, strict=False)

@@ -1,4 +1,4 @@
-"""State of torch and Python that belongs to the caller: a fit neither depends on it nor leaves it changed."""
+"""State of torch that belongs to the caller: fit and predict neither depend on it nor change it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,49 @@ import _thread
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import TypeVar
 
 import torch
 
-__all__ = ["interruptible", "noted_interrupts", "own_threads"]
+from hyperrank.networks.random import NewTensors
+
+__all__ = ["default_generator", "interruptible", "isolated", "noted_interrupts", "own_threads"]
 
 T = TypeVar("T")
 #: Held while torch's default number of threads is another than the caller's.
 _THREADS_LOCK = threading.Lock()
+
+
+@contextmanager
+def isolated() -> Iterator[None]:
+    """Torch as it is by default, for a while: gradients, no inference mode or autocast, single precision.
+
+    Examples
+    --------
+    >>> import torch
+    >>> with torch.inference_mode(), isolated():
+    ...     torch.ones(1, requires_grad=True).is_inference()
+    False
+    """
+    with ExitStack() as stack:
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        for device in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
+        if torch.get_default_dtype() != torch.float32 or torch.get_default_device().type != "cpu":
+            stack.enter_context(NewTensors())
+        yield
+
+
+def default_generator(device: torch.device) -> torch.Generator:
+    """Torch's own generator of a device."""
+    if device.type == "cuda":
+        return torch.cuda.default_generators[device.index or 0]
+    return torch.default_generator
 
 
 def _in_new_thread(compute: Callable[[], T]) -> T:

@@ -8,16 +8,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from inspect import signature
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from hyperrank.losses import ListLoss
+from hyperrank.networks.random import dropout_generator
 from hyperrank.simplex import dirichlet_weights
 from hyperrank.training.checkpoint import Checkpoint
 from hyperrank.training.data import ListTensors, ShardedLists, document_batches
 from hyperrank.training.distributed import SingleProcess, current
+from hyperrank.training.environment import default_generator, isolated
 from hyperrank.training.state import BestState, RunningAverage, TrainingState
 from hyperrank.training.step import Steps, TrainingSettings
 
@@ -97,6 +101,7 @@ class TrainingResult:
     is_interrupted: bool = False
 
 
+@isolated()
 def train(
     network: nn.Module,
     data: ListTensors | ShardedLists,
@@ -104,6 +109,7 @@ def train(
     loss: ListLoss,
     settings: TrainingSettings,
     rng: np.random.Generator,
+    generator: torch.Generator | None = None,
     scale: Tensor | None = None,
     draw_weights: Callable[[int], np.ndarray] | None = None,
     evaluate: Callable[[nn.Module], float] | None = None,
@@ -126,8 +132,9 @@ def train(
     settings : TrainingSettings
         Epochs, batches, optimiser, weights, stopping.
     rng : numpy.random.Generator
-        Shuffles lists and draws weights, the same in all processes; torch's generator (dropout, tied
-        orders) is the caller's.
+        Shuffles lists and draws weights, the same in all processes.
+    generator : torch.Generator, optional
+        Draws what is dropped and the orders of ties, on the network's device; torch's own by default.
     scale : Tensor of shape (m,), optional
         What each objective's loss is divided by.
     draw_weights : callable, optional
@@ -163,6 +170,8 @@ def train(
     n_objectives = data.labels.shape[1]
     draw = draw_weights or (lambda n: dirichlet_weights(n, n_objectives, alpha=settings.alpha, rng=rng))
     sizes, batch_docs = data.lists.sizes, settings.batch_docs
+    generator = generator or default_generator(next(network.parameters()).device)
+    loss = _drawing_from(generator, loss)
     data.prepare(loss)
     n_batches = sum(1 for _ in document_batches(sizes, batch_docs, np.random.default_rng(0)))
     n_steps = n_batches * settings.max_epochs
@@ -170,11 +179,12 @@ def train(
         network, data, loss, settings, scale=scale, draw=draw, rng=rng, n_steps=n_steps, processes=processes
     )
     average, best = RunningAverage(network, settings.average_decay), BestState()
-    state = TrainingState(network, steps, average, best, rng)
+    state = TrainingState(network, steps, average, best, rng, generator)
     checkpoint.restore(state)
     result = TrainingResult(state.history)
     stops_at_interrupt = _ended_by_interrupt(result, steps) if keep_on_interrupt else nullcontext()
-    with progress, stops_at_interrupt, checkpoint.defer_interrupts():
+    drawn = dropout_generator(network, generator)
+    with drawn, progress, stops_at_interrupt, checkpoint.defer_interrupts():
         while state.goes_on(settings.max_epochs, settings.patience):
             network.train()
             for which in state.batches(sizes, batch_docs):
@@ -204,6 +214,13 @@ def train(
         network.load_state_dict(best.state)
         result.best_epoch, result.best_score = best.epoch, best.score
     return result
+
+
+def _drawing_from(generator: torch.Generator, loss: ListLoss) -> ListLoss:
+    """The loss with its random choices, if it has any, by a generator."""
+    parameter = signature(loss).parameters.get("generator")
+    options: dict[str, Any] = {"generator": generator}
+    return loss if parameter is None or parameter.default is not None else partial(loss, **options)
 
 
 def _report(

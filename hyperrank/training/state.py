@@ -94,6 +94,8 @@ class TrainingState:
     best : BestState
     rng : numpy.random.Generator
         Of the shuffling and the weights.
+    generator : torch.Generator
+        Of dropout and the orders of ties.
     history : list of dict
         An entry per epoch that is over.
     epoch, batch : int
@@ -107,6 +109,7 @@ class TrainingState:
     average: RunningAverage
     best: BestState
     rng: np.random.Generator
+    generator: torch.Generator
     history: list[dict[str, float]] = field(default_factory=list)
     epoch: int = 1
     batch: int = 0
@@ -144,7 +147,7 @@ class TrainingState:
             "history": self.history,
             "losses": _array(torch.stack(self.losses)) if self.losses else None,
             "rng": {"now": self.rng.bit_generator.state, "before": self.shuffled_from},
-            "torch": _torch_states(self._device),
+            "torch": _array(self.generator.get_state()),
             "network": _arrays(self.network.state_dict()),
             "optimiser": {k: _arrays(v) for k, v in steps.optimiser.state_dict()["state"].items()},
             "steps": [steps.taken, steps.bad, steps.skipped, float(steps.too_many)],
@@ -174,9 +177,9 @@ class TrainingState:
         self.rng.bit_generator.state = state["rng"]["now"]
         processes = self.steps.processes
         if processes.is_rank_zero:
-            _restore_torch(state["torch"], device)
-        else:  # the file has the generators of rank 0, and what is dropped differs between processes
-            torch.manual_seed((processes.rank << 32) + self.steps.taken)
+            self.generator.set_state(torch.tensor(state["torch"]))
+        else:  # the file has the generator of rank 0, and what is dropped differs between processes
+            self.generator.manual_seed((processes.rank << 32) + self.steps.taken)
 
     @property
     def _device(self) -> torch.device:
@@ -207,20 +210,6 @@ def _local_losses(losses: Tensor, processes: SingleProcess) -> Tensor:
     if losses.ndim == 1:
         losses = torch.stack([losses, torch.ones_like(losses)], dim=1)
     return losses if processes.is_rank_zero else torch.zeros_like(losses)
-
-
-def _torch_states(device: torch.device) -> dict[str, Any]:
-    """States of the generators that dropout and tied orders draw from."""
-    states = {"cpu": _array(torch.get_rng_state())}
-    if device.type == "cuda":
-        states["cuda"] = _array(torch.cuda.get_rng_state(device))
-    return states
-
-
-def _restore_torch(states: Mapping[str, Any], device: torch.device) -> None:
-    torch.set_rng_state(torch.tensor(states["cpu"]))
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(torch.tensor(states["cuda"]), device)
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:
