@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hyperrank._columns import as_numbers
 
-__all__ = ["as_weights", "corners", "dirichlet_weights", "lattice", "lattice_near"]
+__all__ = ["as_weights", "by_name", "corners", "dirichlet_weights", "lattice", "lattice_near"]
 
 #: How far a sum of weights may stray from one and still count as rounding.
 SUM_TOLERANCE = 1e-3
@@ -28,12 +28,13 @@ def as_weights(
 
     Parameters
     ----------
-    weights : array-like of shape (m,) or (k, m), or mapping of objective name to weight
-        Non-negative weights with sum 1 up to rounding (1e-3). In a mapping, objectives left out weigh 0.
+    weights : array-like of shape (m,) or (k, m), mapping by objective, Series, frame or Selection
+        Non-negative weights with sum 1 up to rounding (1e-3). Labels are matched by name. In a mapping,
+        objectives left out weigh 0.
     n_objectives : int
         Number of objectives m.
     names : sequence of str, optional
-        Names of the objectives; needed to read a mapping.
+        Names of the objectives; needed to read names.
 
     Returns
     -------
@@ -53,6 +54,10 @@ def as_weights(
     """
     if isinstance(weights, Mapping):
         weights = _from_mapping(weights, n_objectives, names)
+    elif isinstance(weights, list | tuple) and any(_is_named(each) for each in weights):
+        weights = [as_weights(each, n_objectives, names) for each in weights]
+    elif names is not None:
+        weights = by_name(weights, names, "weights")
     weights = as_numbers(weights, "weights")
     try:
         values = np.asarray(weights, dtype=np.float64)
@@ -76,6 +81,54 @@ def as_weights(
             "Divide them by their sum."
         )
     return np.asarray(values / sums)
+
+
+def by_name(values: Any, names: Sequence[str], what: str) -> Any:
+    """Labelled values in the order of the objectives.
+
+    Parameters
+    ----------
+    values : object
+        A Series labelled by objective, a frame with a column per objective, or a selection. Anything without
+        labels, and labels that only count from 0, is given back as it is.
+    names : sequence of str
+        The objectives.
+    what : str
+        What the values are, for errors.
+
+    Raises
+    ------
+    ValueError
+        If labels are unknown, missing or given twice.
+    """
+    values = getattr(values, "named_weights", values)
+    if hasattr(values, "columns"):
+        labels = list(values.columns)
+    elif hasattr(values, "index") and hasattr(values, "to_numpy"):
+        labels = list(values.index)
+    else:
+        return values
+    if labels == list(range(len(labels))):
+        return values
+    unknown = [label for label in labels if label not in names]
+    missing = [name for name in names if name not in labels]
+    if unknown or missing or len(labels) != len(names):
+        problems = [f"unknown objectives {unknown}"] if unknown else []
+        problems += [f"no value for {missing}"] if missing else []
+        raise ValueError(
+            f"{what} are labelled {labels}, with {' and '.join(problems) or 'labels given twice'}; the "
+            f"objectives are {list(names)}. Without labels (to_numpy()) they are read in that order."
+        )
+    return values[list(names)]
+
+
+def _is_named(weights: Any) -> bool:
+    """Whether weights say themselves which objective each is of."""
+    return (
+        isinstance(weights, Mapping)
+        or hasattr(weights, "named_weights")
+        or (hasattr(weights, "index") and hasattr(weights, "to_numpy"))
+    )
 
 
 def corners(n_objectives: int) -> NDArray[np.float64]:
@@ -214,7 +267,10 @@ def _from_mapping(
         raise ValueError("weights given by name, but the objectives have no names here: give a sequence.")
     unknown = [name for name in weights if name not in names]
     if unknown:
-        raise ValueError(f"weights name unknown objectives {unknown}; the objectives are {list(names)}.")
+        hint = " A stored selection is read by Selection.from_dict." if "weights" in unknown else ""
+        raise ValueError(
+            f"weights name unknown objectives {unknown}; the objectives are {list(names)}.{hint}"
+        )
     if len(names) != n_objectives:
         raise ValueError(f"{len(names)} names for {n_objectives} objectives.")
     return [float(weights.get(name, 0.0)) for name in names]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["Evidence", "ResampledLimits", "agrees", "check_resampling", "resampled_means"]
+__all__ = ["Evidence", "ResampledLimits", "StoredEvidence", "agrees", "check_resampling", "resampled_means"]
 
 #: Counts, and values in double precision, that are held at a time.
 ENTRIES_AT_ONCE = 4_000_000
@@ -133,6 +133,41 @@ class Evidence:
     def means(self) -> NDArray[np.float64]:
         """Resampled means, shape (n_resamples, m)."""
         return self._resampled[1][:, 0]
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """Share of resamples in which each limit is kept, shape (l,)."""
+        return np.asarray(self.kept.mean(axis=0))
+
+    @property
+    def joint_confidence(self) -> float:
+        """Share of resamples in which all limits are kept at once."""
+        return float(self.kept.all(axis=1).mean())
+
+    def interval(self, level: float) -> NDArray[np.float64]:
+        """Percentile interval of each mean, shape (m, 2)."""
+        return np.asarray(np.nanquantile(self.means, [(1 - level) / 2, (1 + level) / 2], axis=0).T)
+
+
+#: The level of the intervals that are stored.
+STORED_LEVEL = 0.9
+
+
+@dataclass(frozen=True, eq=False)
+class StoredEvidence:
+    """What was stored of an `Evidence`: its shares, and the intervals of level 0.9."""
+
+    confidence: NDArray[np.float64]
+    joint_confidence: float
+    bounds: NDArray[np.float64]
+
+    def interval(self, level: float) -> NDArray[np.float64]:
+        """The intervals stored, shape (m, 2)."""
+        if level != STORED_LEVEL:
+            raise ValueError(
+                f"the selection was stored with intervals of level {STORED_LEVEL}; got level={level!r}."
+            )
+        return self.bounds
 
 
 def agrees(means: pd.DataFrame | pd.Series, per_query: NDArray[np.float32]) -> bool:

@@ -16,6 +16,7 @@ __all__ = [
     "desirability",
     "finite_number",
     "knee_distance",
+    "numbers_by_objective",
 ]
 
 #: Differences of normalised values that are rounding.
@@ -93,13 +94,12 @@ def achievement(
     Wierzbicki: The use of reference objectives in multiobjective optimization, Lecture Notes in Economics and
     Mathematical Systems 177, 1980.
     """
-    if not isinstance(target, Mapping) or not target:
-        example = {name: round(float(points[name].mean()), 2) for name in points.columns}
-        raise ValueError(
-            f"target must map objectives to values of the metric, as in {example}; got {target!r}."
-        )
-    names = check_objectives(target, points.columns, "target")
-    goal = np.array([finite_number(target[name], f"target[{name!r}]") for name in names])
+    example = {name: round(float(points[name].mean()), 2) for name in points.columns}
+    goal_of = "target must map objectives to values of the metric"
+    targets = numbers_by_objective(target, points.columns, goal_of, str(example))
+    if not targets:
+        raise ValueError(f"{goal_of}, as in {example}; got {target!r}.")
+    names, goal = list(targets), np.array(list(targets.values()))
     tie_break = desirability(points, None, pd.Index(names))
     table = points[names].to_numpy()
     _, spread = _ranges(table, front)
@@ -135,9 +135,8 @@ def desirability(
     points: pd.DataFrame, maximize: str | Mapping[str, float] | None, constrained: pd.Index
 ) -> NDArray[np.float64]:
     """Weighted sum of the shares of the best value reached, over the objectives to maximise, by point."""
-    if isinstance(maximize, Mapping):
-        names = check_objectives(maximize, points.columns, "maximize")
-        shares = {name: finite_number(maximize[name], f"maximize[{name!r}]") for name in names}
+    if isinstance(maximize, Mapping | pd.Series):
+        shares = numbers_by_objective(maximize, points.columns, "maximize must map objectives to weights", "")
         if not shares or min(shares.values()) < 0 or max(shares.values()) == 0:
             raise ValueError(f"maximize must hold weights >= 0, one at least above 0; got {dict(maximize)}.")
     elif maximize is not None:
@@ -157,6 +156,17 @@ def check_objectives(names: Iterable[str], objectives: pd.Index, argument: str) 
     if unknown:
         raise ValueError(f"{argument} names unknown objectives {unknown}; the front has {list(objectives)}.")
     return given
+
+
+def numbers_by_objective(values: Any, objectives: pd.Index, argument: str, example: str) -> dict[str, float]:
+    """Numbers by objective, from a mapping or a labelled Series; names that are unknown are refused."""
+    if not isinstance(values, Mapping | pd.Series):
+        raise ValueError(f"{argument}, as in {example}; got {values!r}.")
+    name = argument.partition(" ")[0]
+    if isinstance(values, pd.Series) and not values.index.is_unique:
+        raise ValueError(f"{name} names {values.index[values.index.duplicated()][0]!r} more than once.")
+    names = check_objectives(values.keys(), objectives, name)
+    return {each: finite_number(values[each], f"{name}[{each!r}]") for each in names}
 
 
 def finite_number(value: Any, argument: str) -> float:

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hyperrank.front.bootstrap import Evidence, ResampledLimits, agrees, check_resampling
-from hyperrank.front.criteria import best_row, check_objectives, finite_number
+from hyperrank.front.criteria import best_row, numbers_by_objective
 from hyperrank.front.selection import FrontData, Selection
 
 __all__ = ["Candidates", "Limits", "read_limits"]
@@ -35,12 +35,14 @@ class Limits:
     shares: pd.Series | None = None
 
 
-def read_limits(at_least: Mapping[str, float], base: pd.Series | None, owner: str, names: pd.Index) -> Limits:
+def read_limits(
+    at_least: Mapping[str, float] | None, base: pd.Series | None, owner: str, names: pd.Index
+) -> Limits:
     """Bring limits into units of the metric.
 
     Parameters
     ----------
-    at_least : mapping of objective to float
+    at_least : mapping of objective to float, Series by objective, or None
     base : Series or None
         The values that limits are shares of; None for limits in units of the metric.
     owner : str
@@ -48,13 +50,14 @@ def read_limits(at_least: Mapping[str, float], base: pd.Series | None, owner: st
     names : Index
         The objectives.
     """
-    if not isinstance(at_least, Mapping):
-        raise ValueError(
-            f"at_least must map objectives to limits, as in {{{names[0]!r}: 0.98}}; got {at_least!r}."
-        )
-    values, wording, shares = {}, {}, {}
-    for name in check_objectives(at_least, names, "at_least"):
-        limit = shares[name] = finite_number(at_least[name], f"at_least[{name!r}]")
+    shares = numbers_by_objective(
+        {} if at_least is None else at_least,
+        names,
+        "at_least must map objectives to limits",
+        f"{{{names[0]!r}: 0.98}}",
+    )
+    values, wording = {}, {}
+    for name, limit in shares.items():
         if base is None:
             values[name] = limit
             wording[name] = f"{name} >= {limit:.4g}"
@@ -96,7 +99,9 @@ class Candidates:
         base, owner = front.points.max(), "the front's best"
         if front.reference is not None:
             base, owner = front.reference, "the reference's"
-        self.limits = read_limits(at_least or {}, base if relative else None, owner, front.points.columns)
+        self.limits = read_limits(
+            {} if at_least is None else at_least, base if relative else None, owner, front.points.columns
+        )
         if confidence is not None and not len(self.limits.values):
             example = f"at_least={{{front.points.columns[0]!r}: 0.98}}"
             raise ValueError(
@@ -111,7 +116,15 @@ class Candidates:
             candidates = self._confident(candidates, self.confidence)
         row = best_row(rating, candidates, tie_break)
         weights = front.weights.iloc[row].to_numpy(copy=True)
-        return Selection(weights, front.points.iloc[row], self.limits.values, row, self._evidence(row))
+        return Selection(
+            weights,
+            front.points.iloc[row],
+            self.limits.values,
+            row,
+            self._evidence(row),
+            temperature=front.temperature,
+            metric=front.metric,
+        )
 
     def _feasible(self) -> NDArray[np.bool_]:
         """Which points keep all limits; refuses limits that no point keeps."""

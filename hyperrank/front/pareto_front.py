@@ -13,11 +13,17 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from hyperrank.files import write_atomically
-from hyperrank.front.criteria import achievement, check_objectives, desirability, knee_distance
+from hyperrank.front.criteria import (
+    achievement,
+    desirability,
+    finite_number,
+    knee_distance,
+    numbers_by_objective,
+)
 from hyperrank.front.limits import Candidates
-from hyperrank.front.selection import Selection
+from hyperrank.front.selection import TEMPERATURE, Selection, at_temperature
 from hyperrank.metrics import hypervolume, non_dominated
-from hyperrank.simplex import as_weights
+from hyperrank.simplex import as_weights, by_name
 from hyperrank.weights import TRADE_OFF
 
 if TYPE_CHECKING:
@@ -52,11 +58,16 @@ class ParetoFront:
         The same for the reference ranker.
     label : str, optional
         What to call this front in plots.
+    temperature : float, optional
+        The temperature that the points were measured at, if the ranker has one.
 
     Attributes
     ----------
     points, weights : DataFrame of shape (k, m)
-        One row per trade-off, one column per objective.
+        One row per trade-off, one column per objective. Rows of `weights` carry the temperature (as pandas'
+        ``attrs``), so that ``predict(X, weights=front.weights.iloc[3])`` serves what was measured.
+    temperature : float or None
+        As given.
     reference : Series of shape (m,) or None
         What the reference ranker reaches.
     per_query, reference_per_query : ndarray of float32 or None
@@ -94,14 +105,20 @@ class ParetoFront:
         per_query: ArrayLike | None = None,
         reference_per_query: ArrayLike | None = None,
         label: str | None = None,
+        temperature: float | None = None,
     ) -> None:
         columns = _checked_names(names)
         m = len(columns)
         self.metric = metric
         self.label = label
+        if temperature is not None and finite_number(temperature, "temperature") < 0:
+            raise ValueError(f"temperature must be at least 0; got {temperature!r}.")
+        self.temperature = None if temperature is None else float(temperature)
         self.points = _table(points, columns, "points")
-        self.weights = pd.DataFrame(np.atleast_2d(as_weights(_by_name(weights, columns), m)), columns=columns)
+        self.weights = pd.DataFrame(np.atleast_2d(as_weights(weights, m, columns)), columns=columns)
         self.weights.index.name = TRADE_OFF
+        if temperature is not None:
+            self.weights.attrs[TEMPERATURE] = self.temperature
         k = len(self.points)
         if len(self.weights) != k:
             raise ValueError(
@@ -109,8 +126,8 @@ class ParetoFront:
             )
         self.reference = None
         if reference is not None:
-            named = isinstance(reference, Mapping | pd.Series)
-            row = pd.DataFrame([reference]) if named else [reference]
+            named = pd.Series(reference) if isinstance(reference, Mapping) else reference
+            row = named.to_frame().T if isinstance(named, pd.Series) else [named]
             self.reference = _table(row, columns, "reference").iloc[0].rename("reference")
         self.per_query = _per_query(per_query, (k, None, m), "per_query")
         n_queries = None if self.per_query is None else self.per_query.shape[1]
@@ -138,9 +155,11 @@ class ParetoFront:
         -------
         float
         """
-        if isinstance(reference_point, Mapping):
-            check_objectives(reference_point, self.points.columns, "reference_point")
-            reference_point = [reference_point.get(name, 0.0) for name in self.names]
+        if isinstance(reference_point, Mapping | pd.Series):
+            corner = numbers_by_objective(
+                reference_point, self.points.columns, "reference_point must map objectives to values", ""
+            )
+            reference_point = [corner.get(name, 0.0) for name in self.names]
         return hypervolume(self.points.to_numpy(), reference_point=reference_point)
 
     def select(
@@ -453,11 +472,76 @@ class ParetoFront:
 
         Returns
         -------
-        DataFrame of shape (k, 2 m + 1)
-            Columns ``weight_<objective>``, ``<objective>`` and ``non_dominated``.
+        DataFrame of shape (k, 2 m + 1) or (k, 2 m + 2)
+            Columns ``weight_<objective>``, ``temperature`` where there is one, ``<objective>`` and
+            ``non_dominated``.
         """
-        table = self.weights.rename_axis(None).add_prefix("weight_").join(self.points)
-        return table.assign(non_dominated=self.non_dominated)
+        table = self.weights.rename_axis(None).add_prefix("weight_")
+        if self.temperature is not None:
+            table = table.assign(temperature=self.temperature)
+        return table.join(self.points).assign(non_dominated=self.non_dominated)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The front as JSON knows it, without the values of each query; `from_dict` reads it.
+
+        Returns
+        -------
+        dict
+            ``objectives``, ``metric``, ``temperature``, ``label``, ``hypervolume``, ``reference`` and
+            ``points``, for each trade-off its ``weights`` and ``values`` by objective and whether it is
+            ``non_dominated``.
+        """
+        rows = zip(
+            self.weights.to_dict("records"), self.points.to_dict("records"), self.non_dominated, strict=True
+        )
+        return {
+            "objectives": self.names,
+            "metric": self.metric,
+            "temperature": self.temperature,
+            "label": self.label,
+            "hypervolume": self.hypervolume(),
+            "reference": None if self.reference is None else self.reference.to_dict(),
+            "points": [
+                {"weights": weights, "values": values, "non_dominated": bool(best)}
+                for weights, values, best in rows
+            ],
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> ParetoFront:
+        """Read what `to_dict` gave, or ``hyperrank front`` wrote as JSON.
+
+        Parameters
+        ----------
+        document : mapping
+
+        Returns
+        -------
+        ParetoFront
+
+        Raises
+        ------
+        ValueError
+            If it is not a front.
+
+        Examples
+        --------
+        >>> front = ParetoFront([[0.42, 0.30], [0.35, 0.40]], [[1, 0], [0, 1]], names=["relevance", "clicks"])
+        >>> ParetoFront.from_dict(front.to_dict()).select(maximize="clicks").index
+        1
+        """
+        try:
+            names, rows = list(document["objectives"]), list(document["points"])
+            weights = pd.DataFrame([row["weights"] for row in rows])
+            points = pd.DataFrame([row["values"] for row in rows])
+            metric = str(document["metric"])
+            others = {name: document.get(name) for name in ("reference", "label", "temperature")}
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(
+                "a front is a mapping with 'objectives', 'metric' and 'points', as ParetoFront.to_dict "
+                f"gives it and hyperrank front writes it; {error!r}."
+            ) from error
+        return cls(points, weights, names=names, metric=metric, **others)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -471,7 +555,8 @@ class ParetoFront:
     def _summary(self) -> str:
         title = "ParetoFront" if self.label is None else f"ParetoFront of {self.label}"
         kept = int(self.non_dominated.sum())
-        return f"{title}: {self.metric} at {len(self)} trade-offs, {kept} of them non-dominated"
+        where = at_temperature(self.temperature)
+        return f"{title}: {self.metric} at {len(self)} trade-offs{where}, {kept} of them non-dominated"
 
 
 def _checked_names(names: Sequence[str]) -> list[str]:
@@ -482,15 +567,9 @@ def _checked_names(names: Sequence[str]) -> list[str]:
     return columns
 
 
-def _by_name(values: Any, columns: list[str]) -> Any:
-    """Put the columns of a frame that has the objectives' names into their order."""
-    named = isinstance(values, pd.DataFrame) and set(values.columns) == set(columns)
-    return values[columns] if named else values
-
-
 def _table(values: Any, columns: list[str], what: str) -> pd.DataFrame:
     """Values of the metric as a table, all finite."""
-    array = np.array(_by_name(values, columns), dtype=np.float64)
+    array = np.array(by_name(values, columns, what), dtype=np.float64)
     if array.ndim != 2 or array.shape[1] != len(columns) or len(array) == 0:
         raise ValueError(f"{what} must have one value for each of {columns}; got shape {array.shape}.")
     bad = np.argwhere(~np.isfinite(array))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
-from hyperrank.front.bootstrap import Evidence
+from hyperrank.front.bootstrap import Evidence, StoredEvidence
 from hyperrank.front.criteria import finite_number
+from hyperrank.simplex import as_weights
 
-__all__ = ["FrontData", "Selection"]
+__all__ = ["FrontData", "Selection", "resolve_trade_off"]
 
 
 class FrontData(Protocol):
@@ -22,6 +24,7 @@ class FrontData(Protocol):
     points: pd.DataFrame
     weights: pd.DataFrame
     metric: str
+    temperature: float | None
     label: str | None
     reference: pd.Series | None
     per_query: NDArray[np.float32] | None
@@ -43,7 +46,10 @@ class FrontData(Protocol):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Selection:
-    """One trade-off of a front; may be passed wherever weights are, as in ``predict(X, weights=selection)``.
+    """One trade-off of a front: weights and temperature; stands wherever weights are taken.
+
+    ``predict(X, weights=selection)`` serves it at the temperature that its front was profiled at, and so do
+    `score`, `specialize` and all that take weights.
 
     Where the front has values by query it says how sure it is, by a bootstrap over the queries: `confidence`,
     `joint_confidence` and `interval`. They are of the trade-off as it stands and know nothing of how it was
@@ -53,22 +59,55 @@ class Selection:
     Parameters
     ----------
     weights : ndarray of shape (m,)
-        The weights of the trade-off.
+        The weights of the trade-off, in the order of `values`.
     values : Series of shape (m,)
         What the front reaches there, by objective.
     limits : Series
         The smallest values that were allowed, in units of the metric, by constrained objective.
     index : int
         Row of the trade-off in the front's ``points`` and ``weights``.
-    evidence : Evidence or str
+    evidence : Evidence, StoredEvidence or str
         What `confidence` and `interval` are computed from, or why there is nothing to compute them from.
+    temperature : float or None
+        The temperature that the front was profiled at; None for a ranker that has none.
+    metric : str or None
+        What `values` are values of.
+
+    Examples
+    --------
+    >>> from hyperrank import ParetoFront
+    >>> front = ParetoFront(
+    ...     [[0.42, 0.30], [0.35, 0.40]], [[1, 0], [0, 1]], names=["relevance", "clicks"], temperature=0.5
+    ... )
+    >>> choice = front.select(maximize="clicks")
+    >>> choice
+    Selection of row 1 at temperature 0.5
+               weight  value
+    relevance     0.0   0.35
+    clicks        1.0   0.40
+    >>> choice.named_weights["clicks"]
+    np.float64(1.0)
+    >>> Selection.from_dict(choice.to_dict()).temperature
+    0.5
     """
 
     weights: NDArray[np.float64]
     values: pd.Series
     limits: pd.Series
     index: int
-    evidence: Evidence | str = "the front is unknown."
+    evidence: Evidence | StoredEvidence | str = "the front is unknown."
+    temperature: float | None = None
+    metric: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the objectives."""
+        return list(self.values.index)
+
+    @property
+    def named_weights(self) -> pd.Series:
+        """The weights by objective."""
+        return pd.Series(self.weights, index=self.values.index, name="weight")
 
     @property
     def margin(self) -> pd.Series:
@@ -81,12 +120,12 @@ class Selection:
 
         Shares of the reference (or of the front's best) are taken of its mean over the same resample.
         """
-        return pd.Series(self._resamples.kept.mean(axis=0), index=self.limits.index, dtype=np.float64)
+        return pd.Series(self._known.confidence, index=self.limits.index, dtype=np.float64)
 
     @property
     def joint_confidence(self) -> float:
         """Share of resamples in which all limits are kept at once; 1 without limits."""
-        return float(self._resamples.kept.all(axis=1).mean())
+        return self._known.joint_confidence
 
     def interval(self, level: float = 0.9) -> pd.DataFrame:
         """Where the values lie in the middle `level` of the resamples (Efron's percentile interval).
@@ -103,27 +142,183 @@ class Selection:
         """
         if not 0 < finite_number(level, "level") < 1:
             raise ValueError(f"level must be a probability between 0 and 1, such as 0.9; got {level!r}.")
-        tails = [(1 - level) / 2, (1 + level) / 2]
-        bounds = np.nanquantile(self._resamples.means, tails, axis=0)
-        return pd.DataFrame(bounds.T, index=self.values.index, columns=["low", "high"])
+        return pd.DataFrame(self._known.interval(level), index=self.values.index, columns=["low", "high"])
 
     @property
-    def _resamples(self) -> Evidence:
+    def _known(self) -> Evidence | StoredEvidence:
         if isinstance(self.evidence, str):
             raise ValueError(f"how sure this selection is cannot be told: {self.evidence}")
         return self.evidence
+
+    def to_dict(self) -> dict[str, Any]:
+        """The selection as JSON knows it; `from_dict` reads it.
+
+        Returns
+        -------
+        dict
+            ``objectives``, ``weights``, ``temperature``, ``metric``, ``values``, ``limits`` and ``index``;
+            where the front has values by query also ``confidence``, ``joint_confidence`` and ``interval``,
+            the one of level 0.9. NaN is None.
+        """
+        document: dict[str, Any] = {
+            "objectives": self.names,
+            "weights": _numbers(self.named_weights),
+            "temperature": self.temperature,
+            "metric": self.metric,
+            "values": _numbers(self.values),
+            "limits": _numbers(self.limits),
+            "index": int(self.index),
+        }
+        if not isinstance(self.evidence, str):
+            document["confidence"] = _numbers(self.confidence)
+            document["joint_confidence"] = self.joint_confidence
+            document["interval"] = {name: _numbers(row) for name, row in self.interval().iterrows()}
+        return document
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Selection:
+        """Read what `to_dict` gave, or `hyperrank select` wrote.
+
+        Parameters
+        ----------
+        document : mapping
+
+        Returns
+        -------
+        Selection
+
+        Raises
+        ------
+        ValueError
+            If it is not a selection, or its weights are not on the simplex.
+        """
+        if not isinstance(document, Mapping) or not isinstance(document.get("weights"), Mapping):
+            raise ValueError(
+                "a selection is a mapping with 'weights' by objective, as Selection.to_dict gives it and "
+                f"hyperrank select writes it; got {_shortened(document)}."
+            )
+        names = [str(name) for name in document.get("objectives") or document["weights"]]
+        temperature = document.get("temperature")
+        if temperature is not None and finite_number(temperature, "temperature") < 0:
+            raise ValueError(f"temperature must be at least 0; got {temperature!r}.")
+        evidence: StoredEvidence | str = "the selection was stored without it."
+        try:
+            values = _series(document.get("values") or dict.fromkeys(names), names)
+            limits = document.get("limits") or {}
+            limits = _series(limits, list(limits))
+            if document.get("interval") is not None:
+                bounds = [[document["interval"][name][end] for end in ("low", "high")] for name in names]
+                evidence = StoredEvidence(
+                    _series(document["confidence"], list(limits.index)).to_numpy(),
+                    float(document["joint_confidence"]),
+                    np.array(bounds, dtype=np.float64),
+                )
+            index = int(document.get("index", 0))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"not a complete selection: {error!r}.") from error
+        return cls(
+            as_weights(document["weights"], len(names), names),
+            values,
+            limits,
+            index,
+            evidence,
+            None if temperature is None else float(temperature),
+            document.get("metric"),
+        )
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         # NumPy 1 knows no copy=None.
         return np.array(self.weights, dtype=dtype, copy=True if copy is None else copy)
 
     def __repr__(self) -> str:
-        table = pd.DataFrame({"weight": self.weights, "value": self.values})
-        has_resamples = isinstance(self.evidence, Evidence)
+        return f"{self._summary()}\n{self._table().to_string(na_rep='')}"
+
+    def _repr_html_(self) -> str:
+        table = self._table().to_html(na_rep="", float_format="{:.4g}".format)
+        return f"<p>{escape(self._summary())}</p>{table}"
+
+    def _summary(self) -> str:
+        return f"Selection of row {self.index}{at_temperature(self.temperature)}"
+
+    def _table(self) -> pd.DataFrame:
+        table = pd.DataFrame({"weight": self.named_weights, "value": self.values})
+        has_resamples = not isinstance(self.evidence, str)
         if has_resamples:
             table = table.join(self.interval())
         if len(self.limits):
             table = table.assign(limit=self.limits, margin=self.margin)
             if has_resamples:
                 table = table.assign(confidence=self.confidence)
-        return f"Selection of row {self.index}\n{table.to_string(na_rep='')}"
+        return table
+
+
+def at_temperature(temperature: float | None) -> str:
+    """A temperature in a sentence; nothing where there is none."""
+    return "" if temperature is None else f" at temperature {temperature:g}"
+
+
+def resolve_trade_off(
+    weights: Any, temperature: float | None, names: Sequence[str]
+) -> tuple[Any, float | None]:
+    """Weights without the temperature that they carry, and that temperature.
+
+    Parameters
+    ----------
+    weights : Selection, sequence of Selection, rows of a front's weights, or anything that stands for weights
+        Others than selections are given back as they are, for `hyperrank.simplex.as_weights` to read.
+    temperature : float or None
+        What the caller asked for outright, if anything.
+    names : sequence of str
+        The objectives of the ranker.
+
+    Returns
+    -------
+    weights : object
+    temperature : float or None
+        The caller's or, where the caller gave none, that of the selection or of the front's rows.
+
+    Raises
+    ------
+    ValueError
+        If a temperature is given beside a selection of another temperature, selections of several
+        temperatures are given, or a selection is of other objectives.
+    """
+    several = isinstance(weights, list | tuple) and any(isinstance(each, Selection) for each in weights)
+    selections = list(weights) if several else [weights]
+    if not all(isinstance(each, Selection) for each in selections):
+        if several:
+            raise ValueError("weights mix selections with others: give selections alone, or weights alone.")
+        # Rows of a front's weights carry its temperature, unless the caller says otherwise.
+        carried = getattr(weights, "attrs", {}).get(TEMPERATURE)
+        return weights, carried if temperature is None else temperature
+    temperatures = {each.temperature for each in selections} - {None}
+    if len(temperatures) > 1:
+        raise ValueError(
+            f"the selections are of the temperatures {sorted(temperatures)}: predict under one at a time."
+        )
+    carried = temperatures.pop() if temperatures else None
+    if temperature is not None and carried is not None and not np.isclose(temperature, carried, rtol=1e-9):
+        raise ValueError(
+            f"the selection is of temperature {carried:g}, and temperature={temperature:g} was given beside "
+            "it: leave temperature out, or pass selection.named_weights for the weights alone."
+        )
+    rows = [as_weights(each, len(names), names) for each in selections]
+    return np.stack(rows) if several else rows[0], carried if temperature is None else temperature
+
+
+#: Where a front's weights, and rows of them, carry the temperature: a key of pandas' `attrs`.
+TEMPERATURE = "temperature"
+
+
+def _numbers(values: pd.Series) -> dict[str, float | None]:
+    """Numbers by name as JSON knows them."""
+    return {str(name): float(value) if np.isfinite(value) else None for name, value in values.items()}
+
+
+def _series(values: Mapping[str, Any], names: list[str]) -> pd.Series:
+    return pd.Series([values[name] for name in names], index=names, dtype=np.float64)
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
