@@ -116,7 +116,7 @@ def by_name(values: Any, names: Sequence[str], what: str) -> Any:
         problems = [f"unknown objectives {unknown}"] if unknown else []
         problems += [f"no value for {missing}"] if missing else []
         raise ValueError(
-            f"{what} are labelled {labels}, with {' and '.join(problems) or 'labels given twice'}; the "
+            f"the labels of {what} are {labels}, with {' and '.join(problems) or 'labels given twice'}; the "
             f"objectives are {list(names)}. Without labels (to_numpy()) they are read in that order."
         )
     return values[list(names)]

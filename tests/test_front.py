@@ -115,7 +115,7 @@ def test_hypervolume_by_hand() -> None:
         ({"names": []}, "names must be unique strings"),
         ({"reference": [0.4]}, "reference must have one value for each"),
         ({"reference": [0.4, np.inf]}, "reference must be finite; got inf for 'clicks'"),
-        ({"reference": {"relevance": 0.4}}, "reference must have one value for each"),
+        ({"reference": {"relevance": 0.4}}, r"labels of reference .* no value for \['clicks'\]"),
         ({"per_query": np.zeros((3, 5, 2))}, r"per_query must have shape \(4, 'n_queries', 2\)"),
         ({"per_query": np.zeros((4, 2))}, r"per_query must have shape .* got \(4, 2\)"),
         (
