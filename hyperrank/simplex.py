@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hyperrank._columns import as_numbers
 
-__all__ = ["as_weights", "by_name", "corners", "dirichlet_weights", "lattice", "lattice_near"]
+__all__ = ["as_weights", "corners", "dirichlet_weights", "lattice", "lattice_near"]
 
 #: How far a sum of weights may stray from one and still count as rounding.
 SUM_TOLERANCE = 1e-3
