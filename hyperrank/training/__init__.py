@@ -17,8 +17,10 @@ from hyperrank.training.distributed import (
     joined,
     process_group,
 )
-from hyperrank.training.loop import TrainingProgress, TrainingResult, train
+from hyperrank.training.loop import TrainingResult, train
+from hyperrank.training.progress import TrainingProgress, with_progress
 from hyperrank.training.step import TrainingSettings
+from hyperrank.training.stopping import EarlyStopping, StoppingRule, resolve_stopping
 from hyperrank.training.temperature import ReferenceLogits, log_position
 
 # Old names, until rankers have moved.
@@ -29,6 +31,7 @@ __all__ = [
     "Anchor",
     "Batch",
     "Checkpoint",
+    "EarlyStopping",
     "FeaturesOf",
     "ListTensors",
     "Margin",
@@ -37,6 +40,7 @@ __all__ = [
     "ShardedLists",
     "ShareOfLists",
     "SingleProcess",
+    "StoppingRule",
     "TrainingProgress",
     "TrainingResult",
     "TrainingSettings",
@@ -46,5 +50,7 @@ __all__ = [
     "joined",
     "log_position",
     "process_group",
+    "resolve_stopping",
     "train",
+    "with_progress",
 ]

@@ -22,58 +22,12 @@ from hyperrank.training.checkpoint import Checkpoint
 from hyperrank.training.data import ListTensors, ShardedLists, document_batches
 from hyperrank.training.distributed import SingleProcess, current
 from hyperrank.training.environment import default_generator, isolated
+from hyperrank.training.progress import TrainingProgress
 from hyperrank.training.state import BestState, RunningAverage, TrainingState
 from hyperrank.training.step import Steps, TrainingSettings
+from hyperrank.training.stopping import EarlyStopping
 
-__all__ = ["TrainingProgress", "TrainingResult", "train"]
-
-#: Without epochs per second, which the time left tells: loss and score are whole in 80 columns.
-BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
-
-
-class TrainingProgress:
-    """A progress bar over epochs with loss, validation score and the time left.
-
-    Parameters
-    ----------
-    max_epochs : int
-        Length of the bar.
-    verbose : int
-        0 shows nothing, 1 a bar.
-    score_name : str, default "score"
-        What the validation score is called.
-    done : int, default 0
-        Epochs that an earlier process has trained.
-    """
-
-    def __init__(self, max_epochs: int, *, verbose: int, score_name: str = "score", done: int = 0) -> None:
-        self.done = done
-        self.max_epochs, self.verbose, self.score_name = max_epochs, verbose, score_name
-        self.bar: Any = None
-        self.shown: dict[str, str] = {}
-
-    def __enter__(self) -> TrainingProgress:
-        if self.verbose > 0:
-            from tqdm.auto import tqdm
-
-            shape: dict[str, Any] = {"total": self.max_epochs, "initial": self.done, "dynamic_ncols": True}
-            self.bar = tqdm(desc="training", unit="epoch", bar_format=BAR, **shape)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
-
-    def update(self, entry: dict[str, float]) -> bool:
-        """Show an epoch's loss, and its score where it was evaluated; True asks to stop training."""
-        if self.bar is None:
-            return False
-        self.shown["loss"] = f"{entry['loss']:.4f}"
-        if "score" in entry:
-            self.shown[self.score_name] = f"{entry['score']:.4f}"
-        self.bar.set_postfix(self.shown, refresh=False)
-        self.bar.update()
-        return False
+__all__ = ["TrainingResult", "train"]
 
 
 @dataclass
@@ -182,10 +136,15 @@ def train(
     state = TrainingState(network, steps, average, best, rng, generator)
     checkpoint.restore(state)
     result = TrainingResult(state.history)
+    stops = settings.stopping or (EarlyStopping(settings.patience) if settings.patience else None)
+
+    def is_stopped() -> bool:
+        return stops is not None and bool(processes.on_rank_zero(lambda: stops(state.history)))
+
     stops_at_interrupt = _ended_by_interrupt(result, steps) if keep_on_interrupt else nullcontext()
     drawn = dropout_generator(network, generator)
     with drawn, progress, stops_at_interrupt, checkpoint.defer_interrupts():
-        while state.goes_on(settings.max_epochs, settings.patience):
+        while state.epoch <= settings.max_epochs and not is_stopped():
             network.train()
             for which in state.batches(sizes, batch_docs):
                 state.losses += steps.over(which)

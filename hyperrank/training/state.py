@@ -67,19 +67,17 @@ class RunningAverage:
 
 
 class BestState:
-    """The best evaluated parameters so far, and how many evaluations ago that was."""
+    """The best evaluated parameters so far."""
 
     def __init__(self) -> None:
-        self.score, self.epoch, self.waited = -math.inf, 0, 0
+        self.score, self.epoch = -math.inf, 0
         self.state: dict[str, Tensor] | None = None
 
     def update(self, score: float, epoch: int, network: nn.Module) -> None:
         """Keep the network's parameters if their score is the highest; a NaN never is."""
         if score > self.score:
-            self.score, self.epoch, self.waited = score, epoch, 0
+            self.score, self.epoch = score, epoch
             self.state = copy.deepcopy(network.state_dict())
-        else:
-            self.waited += 1
 
 
 @dataclass
@@ -119,10 +117,6 @@ class TrainingState:
     #: When the epoch at hand began, or would have begun had it not been interrupted.
     started: float = 0.0
 
-    def goes_on(self, max_epochs: int, patience: int | None) -> bool:
-        """Whether there is an epoch to train."""
-        return self.epoch <= max_epochs and (patience is None or self.best.waited < patience)
-
     def batches(self, sizes: NDArray[np.int64], batch_docs: int) -> list[NDArray[np.int64]]:
         """The batches that are left of the epoch at hand."""
         shuffler = self.rng
@@ -152,7 +146,7 @@ class TrainingState:
             "optimiser": {k: _arrays(v) for k, v in steps.optimiser.state_dict()["state"].items()},
             "steps": [steps.taken, steps.bad, steps.skipped, float(steps.too_many)],
             "average": {"n_updates": average.n_updates, "averaged": [_array(p) for p in average.averaged]},
-            "best": [best.score, best.epoch, best.waited],
+            "best": [best.score, best.epoch],
             "best_state": None if best.state is None else _arrays(best.state),
         }
 
@@ -170,7 +164,7 @@ class TrainingState:
         self.network.load_state_dict(_tensors(state["network"]))
         self._restore_steps(state["steps"], state["optimiser"])
         self._restore_average(state["average"])
-        self.best.score, self.best.epoch, self.best.waited = state["best"]
+        self.best.score, self.best.epoch = state["best"]
         if state["best_state"] is not None:
             self.best.state = {k: v.to(device) for k, v in _tensors(state["best_state"]).items()}
         self.shuffled_from = state["rng"]["before"]

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from hyperrank.losses import ListLoss, margin_reward, tempered_loss, weighted_loss
 from hyperrank.training.data import Batch, ListTensors, ShardedLists
 from hyperrank.training.distributed import SingleProcess
+from hyperrank.training.stopping import StoppingRule
 
 __all__ = ["Steps", "TrainingSettings", "warmup_cosine"]
 
@@ -73,6 +74,8 @@ class TrainingSettings:
         Concentration of the Dirichlet distribution they are drawn from.
     patience : int or None
         Evaluations without improvement after which training stops; None never stops.
+    stopping : callable or None
+        In the place of `patience`: whether training stops after the epochs of a history.
     eval_every : int
         Epochs between evaluations.
     """
@@ -86,6 +89,7 @@ class TrainingSettings:
     n_draws: int = 4
     alpha: float = 1.0
     patience: int | None = 10
+    stopping: StoppingRule | None = None
     eval_every: int = 1
 
 

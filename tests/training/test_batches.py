@@ -21,7 +21,7 @@ def batches_of(sizes: list[int], batch_docs: int, seed: int = 0) -> list[list[in
     batch_docs=st.integers(1, 300),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_every_list_is_in_one_batch_and_long_ones_are_alone(
     sizes: list[int], batch_docs: int, seed: int
 ) -> None:

@@ -1,11 +1,13 @@
 """What a run shows: loss, hypervolume and the time left, or nothing at all."""
 
+import io
 import re
+import sys
 
 import pytest
 from training_helpers import data_of, network_of, run
 
-from hyperrank.training import TrainingProgress
+from hyperrank.training import TrainingProgress, with_progress
 
 
 def shown(verbose: int, capfd: pytest.CaptureFixture[str], *, evaluates: bool = True) -> str:
@@ -51,5 +53,36 @@ def test_the_bar_is_closed_when_a_run_fails(capfd: pytest.CaptureFixture[str]) -
     progress = TrainingProgress(3, verbose=1)
     with pytest.raises(ZeroDivisionError):
         run(network_of(), data_of(), progress=progress, evaluate=lambda _: 1 / 0)
-    assert progress.bar.disable
+    assert progress.bar is not None
+    assert progress.bar.bar is None
     assert capfd.readouterr().err.endswith("\n")
+
+
+class Ended(io.StringIO):
+    """A pipe that nobody reads any more."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.left = after
+
+    def write(self, text: str) -> int:
+        self.left -= 1
+        if self.left < 0:
+            raise BrokenPipeError
+        return len(text)
+
+
+def closed() -> io.StringIO:
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize(
+    "stream", [None, closed(), Ended(0), Ended(4)], ids=["none", "closed", "ended", "ends"]
+)
+def test_training_goes_on_where_there_is_no_stderr(monkeypatch, stream) -> None:
+    monkeypatch.setattr(sys, "stderr", stream)
+    result = run(network_of(), data_of(), max_epochs=3, progress=TrainingProgress(3, verbose=1))
+    assert len(result.history) == 3
+    assert list(with_progress("abc", total=3, unit="network", verbose=1)) == ["a", "b", "c"]

@@ -13,7 +13,7 @@ from hyperrank.training.data import EmptyShards, shards
 
 
 @given(sizes=st.lists(st.integers(1, 500), max_size=60), n_hands=st.integers(1, 9))
-@settings(max_examples=200)
+@settings(max_examples=50)
 def test_every_list_is_in_one_hand_and_hands_are_alike(sizes, n_hands):
     sizes = np.array(sizes, dtype=np.int64)
     hands = shards(sizes, n_hands)
