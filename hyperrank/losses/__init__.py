@@ -1,19 +1,27 @@
-"""Losses of lists on flat tensors with offsets, and the DPO reward they are taken of."""
+"""Losses of ragged lists on flat tensors with offsets, and the DPO reward they are taken of."""
 
-from hyperrank.losses.approx_ndcg import approx_ndcg
-from hyperrank.losses.dpo import ListLoss, dpo_reward, margin_reward
+from hyperrank.losses.approx_ndcg import ApproxNDCG, approx_ndcg
+from hyperrank.losses.base import ListLoss, Loss
+from hyperrank.losses.dpo import dpo_reward, margin_reward
 from hyperrank.losses.fused import Prepared, prepare, weighted_loss
 from hyperrank.losses.fused.objective import tempered_loss
-from hyperrank.losses.listnet import listnet, target_distribution
-from hyperrank.losses.pairwise import lambda_loss, pairwise_logistic
-from hyperrank.losses.plackett_luce import plackett_luce
-from hyperrank.losses.registry import named_loss
+from hyperrank.losses.listnet import ListNet, listnet, target_distribution
+from hyperrank.losses.pairwise import LambdaLoss, PairwiseLogistic, lambda_loss, pairwise_logistic
+from hyperrank.losses.plackett_luce import PlackettLuce, plackett_luce
+from hyperrank.losses.registry import get_loss, named_loss, register_loss, takes_gains
 
 __all__ = [
+    "ApproxNDCG",
+    "LambdaLoss",
     "ListLoss",
+    "ListNet",
+    "Loss",
+    "PairwiseLogistic",
+    "PlackettLuce",
     "Prepared",
     "approx_ndcg",
     "dpo_reward",
+    "get_loss",
     "lambda_loss",
     "listnet",
     "margin_reward",
@@ -21,6 +29,8 @@ __all__ = [
     "pairwise_logistic",
     "plackett_luce",
     "prepare",
+    "register_loss",
+    "takes_gains",
     "target_distribution",
     "tempered_loss",
     "weighted_loss",

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from hyperrank._checks import check_number
+from hyperrank.files import storable
 from hyperrank.losses._segments import check_flat, observed_rows, reduce_lists
+from hyperrank.losses.base import Loss
 from hyperrank.losses.listnet import target_distribution
 from hyperrank.losses.pairwise import anchor_chunks, best_dcg, list_values
 
-__all__ = ["approx_ndcg"]
+__all__ = ["ApproxNDCG", "approx_ndcg"]
 
 
 def approx_ndcg(
@@ -74,8 +79,7 @@ def approx_ndcg(
     tensor(0.3101)
     """
     flat = check_flat(scores, labels, offsets)
-    if not temperature > 0:
-        raise ValueError(f"temperature must be above 0; got {temperature!r}.")
+    check_number("temperature", temperature, above=0)
     losses = []
     for j in range(flat.labels.shape[1]):
         rows, kept = observed_rows(flat.labels[:, j], offsets)
@@ -83,6 +87,33 @@ def approx_ndcg(
         of_block = partial(_of_block, temperature=temperature)
         losses.append(list_values(flat.scores[rows], gains, kept, of_block))
     return reduce_lists(torch.stack(losses, dim=2), flat, reduction)
+
+
+@storable
+@dataclass
+class ApproxNDCG(Loss):
+    """One less ApproxNDCG; formula and papers: `approx_ndcg`.
+
+    Parameters
+    ----------
+    gain : {"exp2", "linear"}, default "exp2"
+        What a label z is worth: 2^z - 1, or z.
+    temperature : float, default 0.1
+        The lower, the nearer to NDCG itself, and the less is there to learn from.
+
+    Examples
+    --------
+    >>> import torch
+    >>> loss = ApproxNDCG(temperature=1.0)
+    >>> loss(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 0.0]), torch.tensor([0, 2]))
+    tensor(0.3101)
+    """
+
+    function: ClassVar = staticmethod(approx_ndcg)
+    takes_gains: ClassVar[bool] = True
+
+    gain: str = "exp2"
+    temperature: float = 0.1
 
 
 def _of_block(scores: Tensor, gains: Tensor, is_row: Tensor, *, temperature: float) -> tuple[Tensor, Tensor]:

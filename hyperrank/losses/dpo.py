@@ -1,19 +1,10 @@
-"""Preference optimisation against a reference: the implicit reward, and what a loss of it is."""
+"""Implicit reward of DPO, and its margin form of MODPO."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from torch import Tensor
 
-__all__ = ["ListLoss", "dpo_reward", "margin_reward"]
-
-
-class ListLoss(Protocol):
-    """A loss on flat lists, such as `listnet`, with everything but the data bound."""
-
-    def __call__(self, scores: Tensor, labels: Tensor, offsets: Tensor, *, reduction: str) -> Tensor:
-        """Losses of shape (q, k, m) for ``reduction="none"``."""
+__all__ = ["dpo_reward", "margin_reward"]
 
 
 def dpo_reward(scores: Tensor, reference_scores: Tensor, beta: float | Tensor = 1.0) -> Tensor:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
+from hyperrank.files import storable
 from hyperrank.losses._segments import check_flat, reduce_lists, segment_index, segment_logsumexp, segment_sum
+from hyperrank.losses.base import Loss
 
-__all__ = ["listnet", "target_distribution"]
+__all__ = ["ListNet", "listnet", "target_distribution"]
 
 
 def listnet(
@@ -77,8 +82,31 @@ def listnet(
     return reduce_lists(losses, flat, reduction)
 
 
+@storable
+@dataclass
+class ListNet(Loss):
+    """Top-one cross-entropy of ListNet; formula and paper: `listnet`.
+
+    Parameters
+    ----------
+    gain : {"exp2", "linear"}, default "exp2"
+        What a label z is worth: 2^z - 1, or z.
+
+    Examples
+    --------
+    >>> import torch
+    >>> ListNet(gain="linear")(torch.zeros(2), torch.tensor([1.0, 0.0]), torch.tensor([0, 2]))
+    tensor(0.6931)
+    """
+
+    function: ClassVar = staticmethod(listnet)
+    takes_gains: ClassVar[bool] = True
+
+    gain: str = "exp2"
+
+
 def target_distribution(labels: Tensor, offsets: Tensor, *, gain: str = "exp2") -> Tensor:
-    """Gains of each list divided by their sum: the distribution ListNet aims at.
+    """Gains of each list divided by their sum: the target of ListNet.
 
     Parameters
     ----------

@@ -1,20 +1,33 @@
-"""Losses of pairs of documents: blocks of lists, blocks of pairs, and the slope made beside the value."""
+"""Losses of pairs of documents: LambdaLoss and the pairwise logistic loss."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import softplus
 
+from hyperrank._checks import check_number
+from hyperrank.files import storable
+from hyperrank.losses._blocks import size_blocks
 from hyperrank.losses._segments import check_flat, observed_rows, reduce_lists, segment_index
-from hyperrank.losses.blocks import size_blocks
+from hyperrank.losses.base import Loss
 from hyperrank.losses.listnet import target_distribution
 
-__all__ = ["anchor_chunks", "lambda_loss", "list_values", "pairwise_logistic"]
+__all__ = [
+    "LambdaLoss",
+    "PairwiseLogistic",
+    "anchor_chunks",
+    "best_dcg",
+    "lambda_loss",
+    "list_values",
+    "pairwise_logistic",
+]
 
 #: Pairs looked at together, over lists and draws: what is made of them stays within tens of MiB.
 CHUNK_PAIRS = 2**20
@@ -143,8 +156,8 @@ def lambda_loss(
     flat = check_flat(scores, labels, offsets)
     if weighting not in ("lambdarank", "ndcg_loss2"):
         raise ValueError(f"weighting must be 'lambdarank' or 'ndcg_loss2'; got {weighting!r}.")
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"top_k must be at least 1, or None for all ranks; got {top_k}.")
+    if top_k is not None:
+        check_number("top_k", top_k, at_least=1, whole=True)
     losses = []
     for j in range(flat.labels.shape[1]):
         rows, kept = observed_rows(flat.labels[:, j], offsets)
@@ -153,6 +166,35 @@ def lambda_loss(
         of_block = partial(_lambda_block, weighting=weighting, top_k=top_k)
         losses.append(list_values(flat.scores[rows], gains, kept, of_block))
     return reduce_lists(torch.stack(losses, dim=2), flat, reduction)
+
+
+@storable
+@dataclass
+class LambdaLoss(Loss):
+    """LambdaLoss with weights of NDCG; formula and papers: `lambda_loss`.
+
+    Parameters
+    ----------
+    gain : {"exp2", "linear"}, default "exp2"
+        What a label z is worth: 2^z - 1, or z.
+    top_k : int, optional
+        K of NDCG@K; all ranks count by default.
+    weighting : {"lambdarank", "ndcg_loss2"}, default "lambdarank"
+        How much a pair counts.
+
+    Examples
+    --------
+    >>> import torch
+    >>> LambdaLoss(top_k=1)(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 0.0]), torch.tensor([0, 2]))
+    tensor(1.3133)
+    """
+
+    function: ClassVar = staticmethod(lambda_loss)
+    takes_gains: ClassVar[bool] = True
+
+    gain: str = "exp2"
+    top_k: int | None = None
+    weighting: str = "lambdarank"
 
 
 def discounts(n: int, like: Tensor, top_k: int | None = None) -> Tensor:
@@ -266,6 +308,21 @@ def pairwise_logistic(scores: Tensor, labels: Tensor, offsets: Tensor, *, reduct
         rows, kept = observed_rows(flat.labels[:, j], offsets)
         losses.append(list_values(flat.scores[rows], flat.labels[rows, j], kept, _logistic_block))
     return reduce_lists(torch.stack(losses, dim=2), flat, reduction)
+
+
+@storable
+@dataclass
+class PairwiseLogistic(Loss):
+    """Mean Bradley-Terry loss over the pairs of a list; formula and papers: `pairwise_logistic`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> PairwiseLogistic()(torch.zeros(2), torch.tensor([1.0, 0.0]), torch.tensor([0, 2]))
+    tensor(0.6931)
+    """
+
+    function: ClassVar = staticmethod(pairwise_logistic)
 
 
 def _logistic_block(scores: Tensor, labels: Tensor, is_row: Tensor) -> tuple[Tensor, Tensor]:

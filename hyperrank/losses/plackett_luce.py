@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
+from hyperrank._checks import check_number
+from hyperrank.files import storable
 from hyperrank.losses._segments import (
     check_flat,
     observed_rows,
@@ -14,8 +19,9 @@ from hyperrank.losses._segments import (
     segment_logsumexp,
     segment_sum,
 )
+from hyperrank.losses.base import Loss
 
-__all__ = ["EXACT_TIES", "label_order", "plackett_luce", "tie_groups"]
+__all__ = ["EXACT_TIES", "PlackettLuce", "label_order", "plackett_luce", "tie_groups"]
 
 #: Tied groups up to this size are averaged over all their orders; each costs 2**size sums.
 EXACT_TIES = 10
@@ -187,8 +193,8 @@ def plackett_luce(
     flat = check_flat(scores, labels, offsets)
     if ties not in ("random", "average", "rating"):
         raise ValueError(f"ties must be 'random', 'average' or 'rating'; got {ties!r}.")
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"top_k must be at least 1, or None for all ranks; got {top_k}.")
+    if top_k is not None:
+        check_number("top_k", top_k, at_least=1, whole=True)
     losses = []
     for j in range(flat.labels.shape[1]):
         rows, kept = observed_rows(flat.labels[:, j], offsets)
@@ -202,6 +208,32 @@ def plackett_luce(
         else:
             losses.append(_of_all_orders(ranked, grades, kept, top_k))
     return reduce_lists(torch.stack(losses, dim=2), flat, reduction)
+
+
+@storable
+@dataclass
+class PlackettLuce(Loss):
+    """Plackett-Luce negative log-likelihood; formula and papers: `plackett_luce`.
+
+    Parameters
+    ----------
+    top_k : int, optional
+        Ranks that count; all by default.
+    ties : {"random", "average", "rating"}, default "random"
+        Order of equal labels: drawn in each call, the mean over all orders, or one pick per grade.
+
+    Examples
+    --------
+    >>> import torch
+    >>> scores, labels = torch.tensor([2.0, 1.0, 0.0]), torch.tensor([2.0, 1.0, 1.0])
+    >>> PlackettLuce(ties="average")(scores, labels, torch.tensor([0, 3]))
+    tensor(1.2209)
+    """
+
+    function: ClassVar = staticmethod(plackett_luce)
+
+    top_k: int | None = None
+    ties: str = "random"
 
 
 def _of_order(ranked: Tensor, offsets: Tensor, top_k: int | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Losses by name, as rankers ask for them."""
+"""Losses by name."""
 
 from __future__ import annotations
 
@@ -6,24 +6,130 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from hyperrank.losses.approx_ndcg import approx_ndcg
-from hyperrank.losses.dpo import ListLoss
-from hyperrank.losses.listnet import listnet
-from hyperrank.losses.pairwise import lambda_loss, pairwise_logistic
-from hyperrank.losses.plackett_luce import plackett_luce
+from hyperrank.losses.approx_ndcg import ApproxNDCG
+from hyperrank.losses.base import ListLoss
+from hyperrank.losses.listnet import ListNet
+from hyperrank.losses.pairwise import LambdaLoss, PairwiseLogistic
+from hyperrank.losses.plackett_luce import PlackettLuce
 
-__all__ = ["named_loss"]
+__all__ = ["get_loss", "named_loss", "register_loss", "takes_gains"]
 
-#: The losses that have a name, and which of the options gain, top_k and ties each knows.
-LOSSES: dict[str, tuple[Callable[..., Tensor], tuple[str, ...]]] = {
-    "listnet": (listnet, ("gain",)),
-    "plackett_luce": (plackett_luce, ("top_k", "ties")),
-    "lambda_loss": (lambda_loss, ("gain", "top_k")),
-    "approx_ndcg": (approx_ndcg, ("gain",)),
-    "pairwise_logistic": (pairwise_logistic, ()),
+_LOSSES: dict[str, Callable[[], ListLoss]] = {
+    "listnet": ListNet,
+    "plackett_luce": PlackettLuce,
+    "lambda_loss": LambdaLoss,
+    "approx_ndcg": ApproxNDCG,
+    "pairwise_logistic": PairwiseLogistic,
 }
+
+
+def register_loss(name: str, factory: Callable[[], ListLoss]) -> None:
+    """Give a loss a name, by which rankers take it and files keep it.
+
+    Parameters
+    ----------
+    name : str
+        As in ``HyperDPORanker(loss=name)``.
+    factory : callable
+        Makes the loss, without arguments: a class such as `ListNet`, or ``lambda: function``.
+
+    Raises
+    ------
+    ValueError
+        If another loss has the name.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from hyperrank.losses import listnet
+    >>> def sharp_listnet(scores, labels, offsets, *, reduction="mean"):
+    ...     return listnet(10 * scores, labels, offsets, reduction=reduction)
+    >>> register_loss("sharp_listnet", lambda: sharp_listnet)
+    >>> loss = get_loss("sharp_listnet")
+    >>> loss(torch.tensor([1.0, 0.0]), torch.tensor([1.0, 0.0]), torch.tensor([0, 2]))
+    tensor(4.5418e-05)
+    """
+    if _LOSSES.get(name, factory) is not factory:
+        raise ValueError(f"loss {name!r} is registered already, as {_LOSSES[name]!r}: take another name.")
+    _LOSSES[name] = factory
+
+
+def get_loss(loss: str | ListLoss) -> ListLoss:
+    """Find a loss by name, or check one's own.
+
+    Parameters
+    ----------
+    loss : str or callable
+        ``"listnet"``, ``"plackett_luce"``, ``"lambda_loss"``, ``"approx_ndcg"``, ``"pairwise_logistic"`` or
+        a name of `register_loss`; an object such as ``PlackettLuce(top_k=10)``; or a function of your own.
+
+    Returns
+    -------
+    ListLoss
+
+    Raises
+    ------
+    ValueError
+        If the name or an option is unknown, or losses do not have the shape that they should have.
+    TypeError
+        If it cannot be called.
+
+    Examples
+    --------
+    >>> get_loss("plackett_luce")
+    PlackettLuce(top_k=None, ties='random')
+    """
+    if isinstance(loss, str):
+        if loss not in _LOSSES:
+            *others, last = (repr(name) for name in _LOSSES)
+            raise ValueError(
+                f"loss must be {', '.join(others)} or {last}, an object such as ListNet(gain='linear'), or a "
+                f"function; got {loss!r}."
+            )
+        return _LOSSES[loss]()
+    if isinstance(loss, type) or not callable(loss):
+        is_class = isinstance(loss, type)
+        raise TypeError(
+            "loss must be a name, an object such as ListNet(gain='linear'), or a function; got "
+            + (f"the class {loss.__name__}: pass {loss.__name__}()." if is_class else f"{loss!r}.")
+        )
+    _check_shape(loss)
+    return loss
+
+
+def _check_shape(loss: ListLoss) -> None:
+    """Call a loss with two lists, three draws and two objectives; its own checks refuse wrong options."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        losses = loss(torch.zeros(4, 3), torch.eye(4, 2), torch.tensor([0, 2, 4]), reduction="none")
+    if not isinstance(losses, Tensor) or losses.shape != (2, 3, 2):
+        got = f"shape {tuple(losses.shape)}" if isinstance(losses, Tensor) else f"a {type(losses).__name__}"
+        raise ValueError(
+            "a loss gives a tensor of shape (lists, draws, objectives) for scores (documents, draws), labels "
+            f"(documents, objectives) and reduction='none': (2, 3, 2) was expected; {loss!r} gave {got}."
+        )
+
+
+def takes_gains(loss: ListLoss) -> bool:
+    """Whether labels are gains to a loss, which cannot be negative: its attribute of that name.
+
+    Parameters
+    ----------
+    loss : callable
+
+    Returns
+    -------
+    bool
+        False for a function without the attribute.
+
+    Examples
+    --------
+    >>> takes_gains(get_loss("listnet")), takes_gains(get_loss("plackett_luce"))
+    (True, False)
+    """
+    return bool(getattr(loss, "takes_gains", False))
 
 
 def named_loss(name: str, **options: Any) -> ListLoss:
@@ -50,8 +156,6 @@ def named_loss(name: str, **options: Any) -> ListLoss:
     >>> named_loss("listnet", gain="linear", ties="random").keywords
     {'gain': 'linear'}
     """
-    if name not in LOSSES:
-        *others, last = (repr(known) for known in LOSSES)
-        raise ValueError(f"loss must be {', '.join(others)} or {last}; got {name!r}.")
-    function, known = LOSSES[name]
-    return partial(function, **{key: value for key, value in options.items() if key in known})
+    loss: Any = get_loss(name)
+    known = loss.get_params()
+    return partial(type(loss).function, **{key: value for key, value in options.items() if key in known})

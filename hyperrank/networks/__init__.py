@@ -1,11 +1,29 @@
 """Torch modules from features and weights to scores, and the transforms of features before them."""
 
-from hyperrank.networks.conditioning import CONDITIONINGS
+from hyperrank.networks.conditioning import (
+    CONDITIONINGS,
+    ConditionedLinear,
+    register_conditioning,
+    zero_linear,
+)
 from hyperrank.networks.hyper_prompt import HyperPrompt
+from hyperrank.networks.options import MLP, Transformer, get_network
 from hyperrank.networks.scorer import ConditionedScorer
 from hyperrank.networks.transformer import ListTransformer
 
-__all__ = ["CONDITIONINGS", "NETWORKS", "ConditionedScorer", "HyperPrompt", "ListTransformer"]
+__all__ = [
+    "CONDITIONINGS",
+    "MLP",
+    "NETWORKS",
+    "ConditionedLinear",
+    "ConditionedScorer",
+    "HyperPrompt",
+    "ListTransformer",
+    "Transformer",
+    "get_network",
+    "register_conditioning",
+    "zero_linear",
+]
 
 #: The networks that have a name: a perceptron of each document, a transformer of its list.
 NETWORKS = ("mlp", "transformer")

@@ -1,4 +1,4 @@
-"""Weights as prompt vectors, prepended to the sequence that a transformer sees: Hyper Prompt Tuning."""
+"""Hyper Prompt Tuning: weights of the objectives as prompt vectors before a transformer's sequence."""
 
 from __future__ import annotations
 
@@ -96,5 +96,5 @@ class HyperPrompt(nn.Module):
             )
         # Centred and scaled so that corners are as far from 0 for two objectives as for eight.
         centred = self.n_objectives * weights.to(self.base.dtype) - 1.0
-        moved = self.outer(nn.functional.silu(self.inner(centred)))
-        return self.base + moved.unflatten(-1, (self.n_tokens, self.hidden_size))
+        shift = self.outer(nn.functional.silu(self.inner(centred)))
+        return self.base + shift.unflatten(-1, (self.n_tokens, self.hidden_size))

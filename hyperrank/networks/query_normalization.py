@@ -1,4 +1,4 @@
-"""Features standardised within their list: the same document stands out differently in another query."""
+"""Standardisation of features within their list."""
 
 from __future__ import annotations
 

@@ -1,16 +1,23 @@
-"""The weight-conditioned scorer: a trunk that knows the document, and layers that know the trade-off."""
+"""Multi-layer perceptron conditioned on the weights of the objectives."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from hyperrank.networks.conditioning import ConditionedLinear, SteadyLinear, WeightEmbedding, per_row
+from hyperrank.networks.conditioning import (
+    BatchInvariantLinear,
+    Conditioning,
+    WeightEmbedding,
+    conditioning_name,
+    get_conditioning,
+    per_row,
+    zero_linear,
+)
 from hyperrank.networks.random import Dropout, NewTensors
 
 __all__ = ["ConditionedScorer"]
@@ -21,7 +28,7 @@ class ConditionedScorer(nn.Module):
 
     All hidden layers but the last are the trunk: they see the features alone and are computed once,
     however many weights are asked for. The last hidden layer and the output are conditioned on the
-    weights, the output by a head whose vector moves with them.
+    weights, the output by a head whose vector depends on them.
 
     Parameters
     ----------
@@ -31,8 +38,9 @@ class ConditionedScorer(nn.Module):
         Number of objectives m.
     hidden : sequence of int, default (128, 128)
         Widths of the hidden layers, the last of them conditioned.
-    conditioning : {"film", "concat", "hypernetwork", "none"}, default "film"
-        How the weights reach the conditioned layers.
+    conditioning : {"film", "concat", "hypernetwork", "none"} or class, default "film"
+        How the weights reach the last hidden layer: a name, one of `register_conditioning`, or a subclass of
+        `ConditionedLinear`.
     dropout : float, default 0
         Share of hidden units dropped in training, the same for all weights of a document.
     n_condition : int, default 32
@@ -49,7 +57,7 @@ class ConditionedScorer(nn.Module):
     torch.Size([3, 2])
     """
 
-    #: Parameters that move all scores of a list alike, of which no listwise loss sees anything.
+    #: Parameters that shift all scores of a list alike, so that no listwise loss depends on them.
     constants = ("head.bias",)
 
     def __init__(
@@ -58,12 +66,13 @@ class ConditionedScorer(nn.Module):
         n_objectives: int,
         *,
         hidden: Sequence[int] = (128, 128),
-        conditioning: str = "film",
+        conditioning: str | Conditioning = "film",
         dropout: float = 0.0,
         n_condition: int = 32,
         n_more: int = 0,
     ) -> None:
         super().__init__()
+        conditioning = conditioning_name(conditioning)
         #: The arguments that make the same network again, before its parameters.
         self.options = {
             "n_features": n_features,
@@ -74,19 +83,17 @@ class ConditionedScorer(nn.Module):
             "n_condition": n_condition,
             "n_more": n_more,
         }
-        widths = [n_features, *hidden]
+        self.widths = widths = [n_features, *hidden]
         self.dropout = Dropout(dropout)
-        self.trunk = nn.ModuleList(SteadyLinear(n_in, n_out) for n_in, n_out in pairwise(widths[:-1]))
+        self.trunk = nn.ModuleList(BatchInvariantLinear(n_in, n_out) for n_in, n_out in pairwise(widths[:-1]))
         self.embedding = WeightEmbedding(n_objectives, n_condition, n_more)
-        self.conditioned = ConditionedLinear(widths[-2], widths[-1], n_condition, conditioning)
-        self.head = SteadyLinear(widths[-1], 1)
+        self.conditioned = get_conditioning(conditioning)(widths[-2], widths[-1], n_condition)
+        self.head = BatchInvariantLinear(widths[-1], 1)
         self.conditioning = conditioning
         if conditioning == "none":
             self.embedding.requires_grad_(False)  # nothing reads it
         else:
-            self.head_shift = SteadyLinear(n_condition, widths[-1])
-            nn.init.zeros_(self.head_shift.weight)
-            nn.init.zeros_(self.head_shift.bias)
+            self.head_shift = zero_linear(n_condition, widths[-1])
 
     def forward(self, features: Tensor, weights: Tensor, index: Tensor | None = None) -> Tensor:
         """Scores of all rows under k weights, shape (n, k).
@@ -114,10 +121,10 @@ class ConditionedScorer(nn.Module):
             weights, index = weights[None], None
         elif index is None:
             raise ValueError(f"weights of shape {tuple(weights.shape)} need index, the list of each row.")
-        return self.moved(features, self.moves(weights), index)
+        return self.modulate(features, self.modulation(weights), index)
 
-    def moves(self, weights: Tensor) -> tuple[Tensor, ...]:
-        """What weights do to the layers that know them.
+    def modulation(self, weights: Tensor) -> tuple[Tensor, ...]:
+        """What the conditioned layers compute of weights.
 
         Parameters
         ----------
@@ -127,21 +134,23 @@ class ConditionedScorer(nn.Module):
         Returns
         -------
         tuple of Tensor of shape (..., k, width)
-            By kind of move.
+            Of the last hidden layer, and at the end of the output.
         """
         if self.conditioning == "none":
-            return (weights[..., :0],)
+            return self.conditioned.modulation(weights)
         condition = self.embedding(weights)
-        return (*self.conditioned.moves(condition), self.head_shift(condition))
+        return (*self.conditioned.modulation(condition), self.head_shift(condition))
 
-    def moved(self, features: Tensor, moves: tuple[Tensor, ...], index: Tensor | None = None) -> Tensor:
-        """Scores of all rows for what `moves` gave.
+    def modulate(
+        self, features: Tensor, modulation: tuple[Tensor, ...], index: Tensor | None = None
+    ) -> Tensor:
+        """Scores of all rows for what `modulation` gave.
 
         Parameters
         ----------
         features : Tensor of shape (n, d)
             Transformed features.
-        moves : tuple of Tensor
+        modulation : tuple of Tensor
             Of k weights for all rows, or for each list.
         index : Tensor of shape (n,), int64, optional
             The list of each row; needed where each list has its own.
@@ -154,16 +163,18 @@ class ConditionedScorer(nn.Module):
         hidden = features
         for layer in self.trunk:
             hidden = self._drop(torch.nn.functional.silu(layer(hidden)))
-        hidden = torch.nn.functional.silu(self.conditioned.moved(hidden, moves, index))
+        is_conditioned = self.conditioning != "none"
+        of_hidden = modulation[:-1] if is_conditioned else modulation
+        hidden = torch.nn.functional.silu(self.conditioned(hidden, of_hidden, index))
         hidden = self._drop_shared(hidden)
         scores = self.head(hidden)[..., 0]
-        if self.conditioning == "none":
+        if not is_conditioned:
             return scores
-        return scores + (hidden * per_row(moves[-1], index)).sum(dim=-1)
+        return scores + (hidden * per_row(modulation[-1], index)).sum(dim=-1)
 
     @torch.no_grad()
-    def folded(self, weights: Tensor) -> ConditionedScorer:
-        """The plain network that this one is under weights of shape (m,), which then no longer matter.
+    def fold(self, weights: Tensor) -> ConditionedScorer:
+        """The unconditioned network that this one is under weights of shape (m,).
 
         Parameters
         ----------
@@ -173,22 +184,23 @@ class ConditionedScorer(nn.Module):
         Returns
         -------
         ConditionedScorer
-            Of ``conditioning="none"`` and one objective, on the same device.
+            Of ``conditioning="none"`` and one objective, on the same device, ready to score.
         """
         device, exact = weights.device, copy.deepcopy(self).cpu().double()
-        moves = tuple(move[0] for move in exact.moves(weights.cpu().double()[None]))
-        as_plain: dict[str, Any] = {"n_objectives": 1, "n_more": 0, "conditioning": "none", "n_condition": 1}
+        modulation = tuple(part[0] for part in exact.modulation(weights.cpu().double()[None]))
+        is_conditioned = self.conditioning != "none"
+        n_features, *hidden = self.widths
         with NewTensors(torch.Generator()):
-            plain = ConditionedScorer(**{**self.options, **as_plain}).double()
-        for parameter in plain.embedding.parameters():
+            network = ConditionedScorer(n_features, 1, hidden=hidden, conditioning="none", n_condition=1)
+        network = network.double()
+        for parameter in network.embedding.parameters():
             parameter.zero_()
-        for layer, own in zip(plain.trunk, exact.trunk, strict=True):
-            layer.load_state_dict(own.state_dict())
-        weight, bias = exact.conditioned.folded(moves)
-        plain.conditioned.shared.load_state_dict({"weight": weight, "bias": bias})
-        vector = 0 if self.conditioning == "none" else moves[-1]
-        plain.head.load_state_dict({"weight": exact.head.weight + vector, "bias": exact.head.bias})
-        return plain.float().to(device).eval()
+        network.trunk.load_state_dict(exact.trunk.state_dict())
+        weight, bias = exact.conditioned.fold(modulation[:-1] if is_conditioned else modulation)
+        network.conditioned.shared.load_state_dict({"weight": weight, "bias": bias})
+        vector = modulation[-1] if is_conditioned else 0
+        network.head.load_state_dict({"weight": exact.head.weight + vector, "bias": exact.head.bias})
+        return network.float().to(device).eval()
 
     def _drop(self, hidden: Tensor) -> Tensor:
         dropped: Tensor = self.dropout(hidden)

@@ -1,4 +1,4 @@
-"""The listwise transformer: a query's documents are the tokens, and the trade-off is a prompt before them."""
+"""Listwise transformer: documents of a query as tokens, the trade-off as prompt vectors before them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PackedSequences:
 
     groups: tuple[tuple[int, int], ...]
 
-    def within(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    def attend(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """Attention of each token over those of its own sequence.
 
         One call for each length: sequences of one length are a batch without padding, however many there
@@ -48,8 +48,8 @@ class PackedSequences:
                 tensor[start:stop].unflatten(0, (count, length)).transpose(1, 2)
                 for tensor in (queries, keys, values)
             )
-            seen = nn.functional.scaled_dot_product_attention(*pieces)
-            parts.append(seen.transpose(1, 2).flatten(0, 1))
+            attended = nn.functional.scaled_dot_product_attention(*pieces)
+            parts.append(attended.transpose(1, 2).flatten(0, 1))
             start = stop
         return torch.cat(parts)
 
@@ -85,8 +85,8 @@ class AttentionBlock(nn.Module):
     def forward(self, tokens: Tensor, sequences: PackedSequences) -> Tensor:
         """Tokens of shape (tokens, width) after the layer."""
         heads = self.to_attention(self.norm(tokens)).unflatten(-1, (3, self.n_heads, -1))
-        seen = sequences.within(*heads.unbind(dim=1)).flatten(1)
-        tokens = tokens + self.dropout(self.from_attention(seen))
+        attended = sequences.attend(*heads.unbind(dim=1)).flatten(1)
+        tokens = tokens + self.dropout(self.from_attention(attended))
         inner = nn.functional.silu(self.inner(self.norm_inner(tokens)))
         return tokens + self.dropout(self.outer(inner))
 
@@ -100,7 +100,7 @@ class ListTransformer(nn.Module):
 
     Documents have no positions: the scores of a list in another order are the same scores in that order.
     Vectors that depend on the weights, hyper prompts, stand before the documents of each list; nothing else
-    in the transformer knows the weights. All of it is computed anew for each trade-off.
+    in the transformer knows the weights. All of it is computed once per trade-off.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ class ListTransformer(nn.Module):
     torch.Size([3, 2])
     """
 
-    #: Parameters that move all scores of a list alike, of which no listwise loss sees anything.
+    #: Parameters that shift all scores of a list alike, so that no listwise loss depends on them.
     constants = ("head.bias", "norm.bias")
 
     def __init__(
@@ -223,16 +223,16 @@ class ListTransformer(nn.Module):
             if size:
                 of_group = slice(first, first + count)
                 at = starts[of_group, None] + torch.arange(size, device=starts.device)
-                own = documents[at][:, None].expand(-1, k, -1, -1)
-                tokens.append(torch.cat([prompts[order[of_group]], own], dim=2).flatten(0, 2))
+                repeated = documents[at][:, None].expand(-1, k, -1, -1)
+                tokens.append(torch.cat([prompts[order[of_group]], repeated], dim=2).flatten(0, 2))
                 rows.append(at.flatten())
                 groups.append((count * k, self.n_prompts + size))
             first += count
-        scored = self._through(torch.cat(tokens), PackedSequences(tuple(groups)))
-        out = torch.cat([self._documents(part, k) for part in scored])
+        scored = self._token_scores(torch.cat(tokens), PackedSequences(tuple(groups)))
+        out = torch.cat([self._document_scores(part, k) for part in scored])
         return out[torch.argsort(torch.cat(rows))]
 
-    def _through(self, tokens: Tensor, sequences: PackedSequences) -> list[Tensor]:
+    def _token_scores(self, tokens: Tensor, sequences: PackedSequences) -> list[Tensor]:
         """Scores of the tokens of each group, shape (sequences, length)."""
         for block in self.blocks:
             tokens = block(tokens, sequences)
@@ -240,7 +240,7 @@ class ListTransformer(nn.Module):
         parts = scores.split([count * length for count, length in sequences.groups])
         return [part.unflatten(0, group) for part, group in zip(parts, sequences.groups, strict=True)]
 
-    def _documents(self, scores: Tensor, k: int) -> Tensor:
+    def _document_scores(self, scores: Tensor, k: int) -> Tensor:
         """Of token scores, shape (lists * k, length), those of the documents, shape (documents, k)."""
         return scores[:, self.n_prompts :].unflatten(0, (-1, k)).transpose(1, 2).flatten(0, 1)
 
@@ -276,8 +276,8 @@ class ListTransformer(nn.Module):
         return new
 
     @torch.no_grad()
-    def folded(self, weights: Tensor) -> ListTransformer:
-        """The transformer that this one is under weights of shape (m,), which then no longer matter.
+    def fold(self, weights: Tensor) -> ListTransformer:
+        """The transformer that this one is under weights of shape (m,), its prompts constant.
 
         Parameters
         ----------
@@ -289,23 +289,23 @@ class ListTransformer(nn.Module):
         ListTransformer
             For one objective, on the same device.
         """
-        plain = self._like(None, n_objectives=1)
-        plain.prompt.base.copy_(self.prompt(weights.to(self.prompt.base)))
-        for parameter in (*plain.prompt.inner.parameters(), *plain.prompt.outer.parameters()):
+        network = self._like(None, n_objectives=1)
+        network.prompt.base.copy_(self.prompt(weights.to(self.prompt.base)))
+        for parameter in (*network.prompt.inner.parameters(), *network.prompt.outer.parameters()):
             parameter.zero_()
-        return plain.eval()
+        return network.eval()
 
     def _like(self, generator: torch.Generator | None, **options: float) -> ListTransformer:
         """A copy of other options, with new prompts, and all else the same."""
         make = partial(ListTransformer, **{**self.options, **options})  # type: ignore[arg-type]
         with NewTensors(forked(generator)):
             new = make().to(self.head.weight.device)
-        kept = {name: p for name, p in self.state_dict().items() if not name.startswith("prompt.")}
-        new.load_state_dict(kept, strict=False)
+        shared = {name: p for name, p in self.state_dict().items() if not name.startswith("prompt.")}
+        new.load_state_dict(shared, strict=False)
         return new
 
 
 def n_heads(width: int) -> int:
     """Heads for a width: as many as divide it evenly into parts of at least 32, or one."""
-    wanted = max(1, width // HEAD_WIDTH)
-    return next(heads for heads in range(wanted, 0, -1) if width % heads == 0)
+    most = max(1, width // HEAD_WIDTH)
+    return next(heads for heads in range(most, 0, -1) if width % heads == 0)

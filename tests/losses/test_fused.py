@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from loss_oracles import average_loss, offsets_of
 from torch import Tensor
 
 from hyperrank.losses import listnet, plackett_luce, prepare, weighted_loss
-from hyperrank.losses.blocks import list_blocks, size_blocks
+from hyperrank.losses._blocks import list_blocks, size_blocks
 from hyperrank.losses.fused.prepared import LabelRanks
 
 FUSED: dict[str, Any] = {
@@ -103,7 +104,7 @@ def test_scale_and_query_weight_may_be_left_out(name: str, left_out: tuple[str, 
     missing=st.sampled_from([0.0, 0.3, 1.0]),
     seed=st.integers(0, 2**20),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_whatever_the_lists(name: str, sizes: list[int], k: int, m: int, missing: float, seed: int) -> None:
     arguments = case(k, m, sizes=sizes, missing=missing, seed=seed)
     found, expected = of(FUSED[name], **arguments), of(plain(FUSED[name]), **arguments)
@@ -227,7 +228,7 @@ def test_only_what_is_understood_is_fused() -> None:
     assert prepare(partial(plackett_luce, ties="rating"), labels, offsets) is None
     assert prepare(partial(listnet, torch.zeros(2)), labels, offsets) is None
     assert prepare(partial(plackett_luce, ties="random"), labels, offsets) is not None
-    with pytest.raises(ValueError, match="top_k must be at least 1"):
+    with pytest.raises(ValueError, match="top_k must be a whole number at least 1"):
         weighted_loss(
             torch.zeros(2, 1), labels, offsets, torch.ones(1, 1, 1), loss=partial(plackett_luce, top_k=0)
         )
@@ -245,7 +246,7 @@ def test_ranks_count_what_is_above() -> None:
 
 
 @given(sizes=st.lists(st.integers(0, 3000), max_size=60), width=st.integers(1, 20))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_blocks_hold_every_row_once_and_little_else(sizes: list[int], width: int) -> None:
     offsets = np.cumsum([0, *sizes])
     blocks = list(size_blocks(offsets, width))
@@ -260,25 +261,32 @@ def test_blocks_hold_every_row_once_and_little_else(sizes: list[int], width: int
 
 
 MEMORY = """
-import resource, sys, torch
+import re, sys, torch
+from pathlib import Path
 from hyperrank.losses import listnet, plackett_luce, prepare, weighted_loss
-n, k, m, size = 400_000, 4, 8, 100
-loss = {"listnet": listnet, "plackett_luce": plackett_luce}[sys.argv[1]]
-rewards, offsets = torch.randn(n, k, requires_grad=True), torch.arange(0, n + 1, size)
-labels, weights = torch.randint(0, 5, (n, m)).float(), torch.rand(n // size, k, m)
-prepared = prepare(loss, labels, offsets)
-few = slice(0, 100 * size)
-weighted_loss(rewards[few], labels[few], offsets[:101], weights[:100], loss=loss).backward()
-rewards.grad = None
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-weighted_loss(rewards, labels, offsets, weights, loss=loss, prepared=prepared).backward()
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / (4 * n * k))
+
+def peak():
+    return 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+n, k, m, size = 100_000, 16, 8, 100
+offsets, labels = torch.arange(0, n + 1, size), torch.randint(0, 5, (n, m)).float()
+rewards, weights = torch.randn(n, k, requires_grad=True), torch.rand(n // size, k, m)
+few = slice(0, 50 * size)
+for loss in (listnet, plackett_luce):
+    prepared = prepare(loss, labels, offsets)
+    weighted_loss(rewards[few], labels[few], offsets[:51], weights[:50], loss=loss).backward()
+    rewards.grad = None
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = peak()
+    weighted_loss(rewards, labels, offsets, weights, loss=loss, prepared=prepared).backward()
+    rewards.grad = None
+    print((peak() - before) / (4 * n * k))
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux")
-@pytest.mark.parametrize("name", ["listnet", "plackett_luce"])
-def test_memory_is_that_of_the_gradient(name: str) -> None:
-    done = subprocess.run([sys.executable, "-c", MEMORY, name], capture_output=True, text=True, check=True)
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux alone measures it so")
+def test_memory_is_that_of_the_gradient() -> None:
+    done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
     # The gradient twice, as made and as multiplied by what comes in; n x k x m would be 8 times each.
-    assert float(done.stdout) < 3.5
+    for peak in map(float, done.stdout.split()):
+        assert 0.5 < peak < 3.5

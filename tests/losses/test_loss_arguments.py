@@ -33,7 +33,7 @@ def test_shapes_that_do_not_fit(loss: Any, scores: Any, labels: Any, offsets: An
         (listnet, {"gain": "cubic"}, "gain must be 'exp2' or 'linear'; got 'cubic'"),
         (listnet, {"reduction": "max"}, "reduction must be 'mean', 'sum' or 'none'; got 'max'"),
         (plackett_luce, {"ties": "first"}, "ties must be 'random', 'average' or 'rating'; got 'first'"),
-        (plackett_luce, {"top_k": 0}, "top_k must be at least 1, or None for all ranks; got 0"),
+        (plackett_luce, {"top_k": 0}, "top_k must be a whole number at least 1; got 0"),
         (plackett_luce, {"reduction": "max"}, "reduction must be"),
     ],
 )

@@ -36,7 +36,7 @@ def permuted_within(rows: Tensor, sizes: list[int], seed: int) -> Tensor:
 
 @pytest.mark.parametrize("name", SMOOTH)
 @given(data=ragged(), shifts=st.lists(st.floats(-1000, 1000), min_size=4, max_size=4))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_each_lists_scores_may_be_shifted(
     name: str, data: tuple[Tensor, Tensor, list[int]], shifts: list[float]
 ) -> None:
@@ -48,7 +48,7 @@ def test_each_lists_scores_may_be_shifted(
 
 @pytest.mark.parametrize("name", EXACT)
 @given(data=ragged(), seed=st.integers(0, 2**31))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_documents_may_stand_in_any_order(
     name: str, data: tuple[Tensor, Tensor, list[int]], seed: int
 ) -> None:
@@ -62,7 +62,7 @@ def test_documents_may_stand_in_any_order(
 
 @pytest.mark.parametrize("name", TIE_FREE)
 @given(data=ragged(ties=False), seed=st.integers(0, 2**31))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_without_ties_random_orders_are_all_one_order(
     name: str, data: tuple[Tensor, Tensor, list[int]], seed: int
 ) -> None:
@@ -77,7 +77,7 @@ def test_without_ties_random_orders_are_all_one_order(
 
 @pytest.mark.parametrize("name", EXACT)
 @given(data=ragged())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_losses_are_not_negative_and_their_gradients_sum_to_zero(
     name: str, data: tuple[Tensor, Tensor, list[int]]
 ) -> None:

@@ -31,17 +31,21 @@ PLAIN: dict[str, tuple[Any, Any]] = {
                 {"lambdarank": lambdarank_loss, "ndcg_loss2": ndcg_loss2}[weighting], gain=gain, top_k=top_k
             ),
         )
-        for weighting in ("lambdarank", "ndcg_loss2")
-        for gain in ("exp2", "linear")
-        for top_k in (None, 1, 3)
+        for weighting, gain, top_k in (
+            ("lambdarank", "exp2", None),
+            ("lambdarank", "linear", 1),
+            ("lambdarank", "exp2", 3),
+            ("ndcg_loss2", "linear", None),
+            ("ndcg_loss2", "exp2", 1),
+            ("ndcg_loss2", "linear", 3),
+        )
     },
     **{
         f"approx {gain} {temperature}": (
             partial(approx_ndcg, gain=gain, temperature=temperature),
             partial(approx_loss, gain=gain, temperature=temperature),
         )
-        for gain in ("exp2", "linear")
-        for temperature in (0.1, 1.0)
+        for gain, temperature in (("exp2", 0.1), ("linear", 1.0))
     },
 }
 
@@ -58,7 +62,7 @@ def lists(draw: st.DrawFn) -> tuple[Tensor, Tensor, list[int]]:
 
 @pytest.mark.parametrize("name", PLAIN)
 @given(data=lists(), n_pairs=st.sampled_from([1, 7, 2**20]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_each_is_its_formula(name: str, data: tuple[Tensor, Tensor, list[int]], n_pairs: int) -> None:
     scores, labels, sizes = data
     ours, oracle = PLAIN[name]
@@ -109,9 +113,9 @@ def test_weights_do_not_change_with_a_shift() -> None:
     ("loss", "options", "message"),
     [
         (lambda_loss, {"weighting": "ndcg"}, "weighting must be 'lambdarank' or 'ndcg_loss2'; got 'ndcg'"),
-        (lambda_loss, {"top_k": 0}, "top_k must be at least 1"),
+        (lambda_loss, {"top_k": 0}, "top_k must be a whole number at least 1"),
         (lambda_loss, {"gain": "cubic"}, "gain must be"),
-        (approx_ndcg, {"temperature": 0.0}, "temperature must be above 0"),
+        (approx_ndcg, {"temperature": 0.0}, "temperature must be a number above 0"),
         (approx_ndcg, {"gain": "cubic"}, "gain must be"),
         (pairwise_logistic, {"reduction": "max"}, "reduction must be"),
     ],

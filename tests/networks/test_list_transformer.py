@@ -131,7 +131,7 @@ def test_new_prompts_start_where_even_weights_were():
 def test_a_folded_transformer_no_longer_knows_the_weights():
     network = transformer()
     features, index = lists([4, 3])
-    plain = network.folded(WEIGHTS[1])
+    plain = network.fold(WEIGHTS[1])
     with torch.no_grad():
         torch.testing.assert_close(
             plain(features, torch.ones(1, 1), index)[:, 0], network(features, WEIGHTS, index)[:, 1]

@@ -13,7 +13,7 @@ from hyperrank.losses._segments import (
     segment_sum,
     working_dtype,
 )
-from hyperrank.losses.dpo import ListLoss
+from hyperrank.losses.base import ListLoss
 from hyperrank.losses.fused.cpu import listnet_on_cpu, plackett_luce_on_cpu
 from hyperrank.losses.fused.gpu import has_kernels, listnet_on_gpu, plackett_luce_on_gpu
 from hyperrank.losses.fused.prepared import ListNetTargets, Prepared, prepare

@@ -1,4 +1,4 @@
-"""What a weighted loss needs of labels alone: it stays the same in every step, and is made once."""
+"""Targets and ranks of labels, made once for all steps of a fused loss."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hyperrank.losses._blocks import BLOCK_ELEMENTS, SizeBlock, list_blocks, size_blocks
 from hyperrank.losses._segments import segment_sum
-from hyperrank.losses.blocks import BLOCK_ELEMENTS, SizeBlock, list_blocks, size_blocks
+from hyperrank.losses.base import Loss
 from hyperrank.losses.listnet import listnet, target_distribution
 from hyperrank.losses.plackett_luce import label_order, plackett_luce, tie_groups
 
@@ -110,6 +111,8 @@ def prepare(loss: Callable[..., Tensor], labels: Tensor, offsets: Tensor) -> Pre
 
 def _unbound(loss: Callable[..., Tensor]) -> tuple[Callable[..., Tensor], dict[str, Any]]:
     """A loss, and the options that are bound to it by name."""
+    if isinstance(loss, Loss):
+        return type(loss).function, loss.get_params()
     if isinstance(loss, partial) and not loss.args:
         return loss.func, dict(loss.keywords)
     return loss, {}

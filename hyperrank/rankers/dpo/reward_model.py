@@ -176,7 +176,7 @@ class RewardModel:
     def at(self, weights: NDArray[np.float64]) -> RewardModel:
         """The plain model that this one is under weights of shape (m,); it takes weights of one objective."""
         at = torch.from_numpy(weights).to(self.device)
-        return self.with_network(self.network.folded(at), self.boosters)
+        return self.with_network(self.network.fold(at), self.boosters)
 
     def copy(self, boosters: BoosterSet | Sequence[Any]) -> RewardModel:
         """The same transform with a copy of the network, to be trained further."""
@@ -292,35 +292,35 @@ class RewardModel:
     ) -> Tensor:
         """Network scores of shape (n,), each row under its own weights, in tiles."""
         distinct = mixes.distinct
-        moves = [move[:, None] for move in self._moves(torch.from_numpy(distinct.mixes))]
+        modulation = tuple(part[:, None] for part in self._modulation(torch.from_numpy(distinct.mixes)))
         # The number of its weights goes with each row: in single precision exact for 16 million of them.
         number = torch.from_numpy(distinct.index).to(self.device, torch.float32)
 
         def score(tile: Tensor) -> Tensor:
-            return self.network.moved(tile[:, :-1].contiguous(), tuple(moves), tile[:, -1].long())[:, 0]
+            return self.network.modulate(tile[:, :-1].contiguous(), modulation, tile[:, -1].long())[:, 0]
 
         return in_tiles(score, torch.cat([features, number[:, None]], dim=1), n_threads)
 
     def scores(self, features: Tensor, lists: QueryLists, weights: Tensor, n_threads: int = 1) -> Tensor:
         """Network scores of shape (n, k) for what the network sees, in tiles."""
-        pieces = [move[None].split(WEIGHTS_AT_ONCE, dim=1) for move in self._moves(weights)]
+        pieces = [part[None].split(WEIGHTS_AT_ONCE, dim=1) for part in self._modulation(weights)]
         parts = list(zip(*pieces, strict=True))
 
         def score(tile: Tensor) -> Tensor:
-            return torch.cat([self.network.moved(tile, part) for part in parts], dim=1)
+            return torch.cat([self.network.modulate(tile, part) for part in parts], dim=1)
 
         return in_tiles(score, features, n_threads)
 
-    def _moves(self, weights: Tensor) -> tuple[Tensor, ...]:
-        """What weights of shape (k, m) do to the network, in tiles too: the same bits for one as for many."""
+    def _modulation(self, weights: Tensor) -> tuple[Tensor, ...]:
+        """What the network computes of weights (k, m), in tiles too: the same bits for one as for many."""
         at = weights.to(self.device, torch.float32)
         if self.network.training:
             self.network.eval()
         if self.network.conditioning == "none":
-            return self.network.moves(at)
+            return self.network.modulation(at)
         with torch.no_grad():
-            widths = [move.shape[-1] for move in self.network.moves(at[:1])]
-        together = in_tiles(lambda tile: torch.cat(self.network.moves(tile), dim=1), at)
+            widths = [part.shape[-1] for part in self.network.modulation(at[:1])]
+        together = in_tiles(lambda tile: torch.cat(self.network.modulation(tile), dim=1), at)
         return together.split(widths, dim=1)
 
     def _chunks(self, lists: QueryLists) -> list[tuple[int, int]]:

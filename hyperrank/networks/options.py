@@ -1,0 +1,189 @@
+"""Networks by name, with their options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from hyperrank._checks import _as_tuple, check_number
+from hyperrank._params import Params
+from hyperrank.files import storable
+from hyperrank.networks.conditioning import Conditioning, get_conditioning
+from hyperrank.networks.scorer import ConditionedScorer
+from hyperrank.networks.transformer import ListTransformer
+
+__all__ = ["MLP", "Transformer", "get_network"]
+
+
+@storable
+@dataclass
+class MLP(Params):
+    """A multi-layer perceptron that sees each document alone.
+
+    Parameters
+    ----------
+    hidden : sequence of int, default (128, 128)
+        Widths of the hidden layers; all but the last are shared by all weights.
+    conditioning : {"film", "concat", "hypernetwork", "none"} or class, default "film"
+        How the weights reach the last hidden layer: a name, one of `register_conditioning`, or a subclass of
+        `ConditionedLinear`.
+    dropout : float or "auto", default "auto"
+        Share of hidden units dropped in training: 0.5 by default.
+
+    Examples
+    --------
+    >>> MLP(hidden=(64, 32)).resolve()
+    MLP(hidden=(64, 32), conditioning='film', dropout=0.5)
+    """
+
+    #: What "auto" stands for; benchmarks/results/ledger.md says what was compared.
+    auto_dropout: ClassVar[float] = 0.5
+    auto_learning_rate: ClassVar[float] = 8e-3
+
+    hidden: Sequence[int] = (128, 128)
+    conditioning: str | Conditioning = "film"
+    dropout: float | str = "auto"
+
+    def resolve(self) -> MLP:
+        """Options checked, and those that are "auto" chosen.
+
+        Returns
+        -------
+        MLP
+
+        Raises
+        ------
+        ValueError
+            If an option is unknown or out of range.
+        """
+        get_conditioning(self.conditioning)
+        return replace(self, hidden=check_hidden(self.hidden), dropout=check_dropout(self))
+
+    def build(self, n_features: int, n_objectives: int, *, n_more: int = 0) -> ConditionedScorer:
+        """The network, with parameters drawn from torch's generator.
+
+        Parameters
+        ----------
+        n_features, n_objectives : int
+        n_more : int, default 0
+            Numbers that condition the network beside the weights, such as a temperature.
+
+        Returns
+        -------
+        ConditionedScorer
+        """
+        resolved = self.resolve()
+        return ConditionedScorer(n_features, n_objectives, **resolved.get_params(), n_more=n_more)
+
+
+@storable
+@dataclass
+class Transformer(Params):
+    """A transformer that sees a list as a whole: documents are its tokens, the weights prompt vectors.
+
+    It is computed once per trade-off, and its cost grows with the square of a list's length.
+
+    Parameters
+    ----------
+    hidden : sequence of int, default (128, 128)
+        Widths of the layers, all the same.
+    n_prompts : int, default 4
+        Prompt vectors.
+    dropout : float or "auto", default "auto"
+        Share of hidden units dropped in training: 0.3 by default.
+
+    Examples
+    --------
+    >>> Transformer(n_prompts=2).resolve()
+    Transformer(hidden=(128, 128), n_prompts=2, dropout=0.3)
+    """
+
+    auto_dropout: ClassVar[float] = 0.3
+    auto_learning_rate: ClassVar[float] = 2e-3
+
+    hidden: Sequence[int] = (128, 128)
+    n_prompts: int = 4
+    dropout: float | str = "auto"
+
+    def resolve(self) -> Transformer:
+        """Options checked, and those that are "auto" chosen.
+
+        Returns
+        -------
+        Transformer
+
+        Raises
+        ------
+        ValueError
+            If an option is out of range.
+        """
+        hidden = check_hidden(self.hidden)
+        if len(set(hidden)) != 1:
+            raise ValueError(f"hidden must be one width for all layers of a transformer; got {hidden}.")
+        n_prompts = int(check_number("n_prompts", self.n_prompts, at_least=1, whole=True))
+        return replace(self, hidden=hidden, n_prompts=n_prompts, dropout=check_dropout(self))
+
+    def build(self, n_features: int, n_objectives: int, *, alone: bool = False) -> ListTransformer:
+        """The network, with parameters drawn from torch's generator.
+
+        Parameters
+        ----------
+        n_features, n_objectives : int
+        alone : bool, default False
+            Whether each document is a list of its own.
+
+        Returns
+        -------
+        ListTransformer
+        """
+        return ListTransformer(n_features, n_objectives, **self.resolve().get_params(), alone=alone)
+
+
+_NETWORKS = {"mlp": MLP, "transformer": Transformer}
+
+
+def get_network(network: str | MLP | Transformer) -> MLP | Transformer:
+    """A network by name, or given with its options; checked, and what is "auto" chosen.
+
+    Parameters
+    ----------
+    network : {"mlp", "transformer"}, MLP or Transformer
+
+    Returns
+    -------
+    MLP or Transformer
+
+    Raises
+    ------
+    ValueError
+        If the name or an option is unknown or out of range.
+
+    Examples
+    --------
+    >>> get_network("mlp")
+    MLP(hidden=(128, 128), conditioning='film', dropout=0.5)
+    """
+    if isinstance(network, MLP | Transformer):
+        return network.resolve()
+    if not isinstance(network, str) or network not in _NETWORKS:
+        raise ValueError(
+            f"network must be one of {tuple(_NETWORKS)}, or an object such as MLP(hidden=(64, 64)); "
+            f"got {network!r}."
+        )
+    return _NETWORKS[network]().resolve()
+
+
+def check_hidden(hidden: Sequence[int]) -> tuple[int, ...]:
+    """Widths of layers, each a whole number of at least 1."""
+    widths = tuple(int(check_number("hidden", width, at_least=1, whole=True)) for width in _as_tuple(hidden))
+    if not widths:
+        raise ValueError("hidden must name at least one layer, such as (128, 128).")
+    return widths
+
+
+def check_dropout(network: MLP | Transformer) -> float:
+    """The share of hidden units dropped: a number within [0, 1), or that of the network where "auto"."""
+    if network.dropout == "auto":
+        return network.auto_dropout
+    return check_number("dropout", network.dropout, at_least=0, below=1, or_auto=True)
