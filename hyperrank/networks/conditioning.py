@@ -93,6 +93,16 @@ class ConditionedLinear(nn.Module):
     ----------
     n_in, n_out, n_condition : int
         Sizes of h, of the output and of c.
+
+    Examples
+    --------
+    `register_conditioning` shows a layer of one's own.
+
+    >>> import torch
+    >>> from hyperrank.networks.conditioning import FiLM
+    >>> layer = FiLM(3, 4, 2)
+    >>> layer(torch.ones(5, 3), layer.modulation(torch.ones(1, 2, 2)), None).shape
+    torch.Size([5, 2, 4])
     """
 
     def __init__(self, n_in: int, n_out: int, n_condition: int) -> None:
