@@ -235,6 +235,20 @@ class PlackettLuce(Loss):
     top_k: int | None = None
     ties: str = "random"
 
+    def __call__(
+        self,
+        scores: Tensor,
+        labels: Tensor,
+        offsets: Tensor,
+        *,
+        generator: torch.Generator | None = None,
+        reduction: str = "mean",
+    ) -> Tensor:
+        """Losses of lists; `generator` draws random orders, as in `plackett_luce`."""
+        return plackett_luce(
+            scores, labels, offsets, **self.get_params(), generator=generator, reduction=reduction
+        )
+
 
 def _of_order(ranked: Tensor, offsets: Tensor, top_k: int | None) -> Tensor:
     """Negative log-likelihood of documents in the order they stand, shape (q, k)."""

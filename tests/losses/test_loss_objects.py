@@ -81,7 +81,9 @@ def test_objects_have_the_fused_form_of_their_functions():
     labels = torch.rand(9, 2)
     ready = prepare(ListNet("linear"), labels, OFFSETS)
     assert torch.equal(ready.target, prepare(partial(listnet, gain="linear"), labels, OFFSETS).target)
-    assert prepare(PlackettLuce(top_k=3), labels, OFFSETS).top_k == 3
+    generator = torch.Generator()
+    ranks = prepare(partial(PlackettLuce(top_k=3), generator=generator), labels, OFFSETS)
+    assert (ranks.top_k, ranks.generator) == (3, generator)
     for loss in (PlackettLuce(ties="average"), PairwiseLogistic(), LambdaLoss(), ApproxNDCG()):
         assert prepare(loss, labels, OFFSETS) is None
 
@@ -112,6 +114,14 @@ def test_wrong_losses_are_refused_before_any_training(loss, message):
 def test_what_is_no_loss(loss, message):
     with pytest.raises(TypeError, match=message):
         get_loss(loss)
+
+
+def test_random_ties_are_drawn_by_a_generator():
+    def draw(seed, loss):
+        return loss(SCORES, torch.zeros(9), OFFSETS, generator=torch.Generator().manual_seed(seed))
+
+    assert torch.equal(draw(0, PlackettLuce()), draw(0, plackett_luce))
+    assert not torch.equal(draw(0, PlackettLuce()), draw(1, PlackettLuce()))
 
 
 def test_checking_a_loss_draws_nothing():

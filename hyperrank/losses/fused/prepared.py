@@ -114,7 +114,8 @@ def _unbound(loss: Callable[..., Tensor]) -> tuple[Callable[..., Tensor], dict[s
     if isinstance(loss, Loss):
         return type(loss).function, loss.get_params()
     if isinstance(loss, partial) and not loss.args:
-        return loss.func, dict(loss.keywords)
+        function, options = _unbound(loss.func)
+        return function, {**options, **loss.keywords}
     return loss, {}
 
 
