@@ -161,7 +161,7 @@ def checked_checkpoint(params: Mapping[str, Any], out: Path, *, resume: bool) ->
         If there is nothing to resume from, the file would be lost, is damaged, or is the model file.
     """
     from hyperrank.rankers import HyperDPORanker
-    from hyperrank.rankers.dpo.resume import opened_checkpoint
+    from hyperrank.rankers.dpo.resume import open_checkpoint
     from hyperrank.training import Checkpoint
 
     given = params.get("checkpoint")
@@ -175,7 +175,7 @@ def checked_checkpoint(params: Mapping[str, Any], out: Path, *, resume: bool) ->
     if path.exists() and not resume:
         Checkpoint.read(path, 0.0)  # nobody is told to delete a file that is no checkpoint
         raise ValueError(f"{path} is there already: --resume goes on from it; delete it to begin anew.")
-    opened_checkpoint(HyperDPORanker(**params), resume)
+    open_checkpoint(HyperDPORanker(**params).get_params(deep=False), resume)
     return path
 
 

@@ -123,18 +123,16 @@ class ExplainedMixin:
         else:
             data = self._read(X, y, qid, ref_scores)
         rows, lists = data.lists.take(_sampled_lists(data.lists, max_rows, seed))
-        original_rows = data.lists.order[rows]
-        ref_scores = None if data.ref_scores is None else data.ref_scores[original_rows]
         task = Task(
             X=data.X[rows],
-            frame=_dense(take_rows(data.frame, original_rows)),
+            frame=_dense(take_rows(data.frame, rows)),
             lists=lists,
             Y=data.Y[rows] if isinstance(data, LabelledLists) else None,
             score=_Scoring(
                 self,
                 pair,
                 lists,
-                None if data.ref_scores is None else data.ref_scores[original_rows],
+                None if data.ref_scores is None else data.ref_scores[rows],
                 options,
             ),
             metric=self._metric() if metric is None else parse_metric(metric),

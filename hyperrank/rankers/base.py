@@ -117,6 +117,11 @@ class BaseRanker(PredictDaskMixin, ExplainedMixin, RankerMixin, BaseEstimator):
         """Scores of grouped rows under k weights, shape (n, k)."""
         raise NotImplementedError
 
+    @property
+    def _needs_frame(self) -> bool:
+        """Whether scores depend on the features as the caller has them."""
+        return False
+
     def _scores_by_row(self, data: GroupedFeatures, mixes: MixedRows) -> NDArray[np.floating[Any]]:
         """Scores of grouped rows, each under its own weights, shape (n,).
 
@@ -175,8 +180,7 @@ class BaseRanker(PredictDaskMixin, ExplainedMixin, RankerMixin, BaseEstimator):
         if own is not None:
             return self._predict_by_row(X, qid, own, ref_scores, **options)
         at = self._weights(weights)
-        matter = self._knows_lists
-        data = read_features(self, X, qid, reset=False, ref_scores=ref_scores, lists_matter=matter)
+        data = self._read_features(X, qid, ref_scores)
         found = scored_in_runs(data, lambda part: self._scores(part, np.atleast_2d(at), **options))
         scores = data.lists.ungroup(found)
         return scores[:, 0] if at.ndim == 1 else scores
@@ -188,8 +192,7 @@ class BaseRanker(PredictDaskMixin, ExplainedMixin, RankerMixin, BaseEstimator):
             raise ValueError(
                 "weights are given by query, but which rows are of which query is not: pass qid."
             )
-        matter = self._knows_lists
-        data = read_features(self, X, qid, reset=False, ref_scores=ref_scores, lists_matter=matter)
+        data = self._read_features(X, qid, ref_scores)
         mixes = weights.rows(data.lists, self.objectives_)
         return data.lists.ungroup(self._scores_by_row(data, mixes, **options))
 
@@ -398,11 +401,32 @@ class BaseRanker(PredictDaskMixin, ExplainedMixin, RankerMixin, BaseEstimator):
     def _metric(self) -> Metric:
         return parse_metric(self.metric)
 
+    def _read_features(self, X: Any, qid: Any, ref_scores: Any) -> GroupedFeatures:
+        """Check features against what was fitted."""
+        return read_features(
+            self,
+            X,
+            qid,
+            reset=False,
+            ref_scores=ref_scores,
+            lists_matter=self._knows_lists,
+            keeps_frame=self._needs_frame,
+        )
+
     def _read(self, X: Any, y: Any, qid: Any, ref_scores: Any) -> LabelledLists:
         """Check evaluation data against what was fitted."""
         # Frames are read by the fitted names, whatever the order of their columns; arrays by position.
         names = self.objectives_ if hasattr(y, "columns") else None
-        data = read_labelled(self, X, y, qid, reset=False, objectives=names, ref_scores=ref_scores)
+        data = read_labelled(
+            self,
+            X,
+            y,
+            qid,
+            reset=False,
+            objectives=names,
+            ref_scores=ref_scores,
+            keeps_frame=self._needs_frame,
+        )
         if data.Y.shape[1] != len(self.objectives_):
             raise ValueError(
                 f"y has {data.Y.shape[1]} objectives; the ranker was fitted on {len(self.objectives_)}: "

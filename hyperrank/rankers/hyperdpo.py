@@ -2,271 +2,32 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hyperrank.rankers.dpo.config import FitPlan
-from hyperrank.rankers.dpo.data import CheckedFit
-from hyperrank.rankers.dpo.distributed import in_processes
-from hyperrank.rankers.dpo.reference import anchor_parts
-from hyperrank.rankers.dpo.resume import kept_reference, opened_checkpoint
+from hyperrank.rankers.dpo.base import DPORanker
+from hyperrank.rankers.dpo.callbacks import CallbackSupportMixin, FitCallbacks, with_callbacks
+from hyperrank.rankers.dpo.config import FitConfig, Trial, check_continues
+from hyperrank.rankers.dpo.data import hold_out
+from hyperrank.rankers.dpo.reference import FittedReference, fit_reference
+from hyperrank.rankers.dpo.resume import agree_on_fit, open_checkpoint, warn_of_interrupt
 from hyperrank.rankers.dpo.reward_model import RewardModel
-from hyperrank.rankers.dpo.train import fit_reward_model
-from hyperrank.rankers.inputs import GroupedFeatures, one_validation
-from hyperrank.rankers.specialized import Specializable
-from hyperrank.training import Checkpoint, TrainingProgress, TrainingResult, current
-from hyperrank.training.temperature import Range, beside_weights, refuse_outside
+from hyperrank.rankers.dpo.train import ValidationScores, train_reward_model
+from hyperrank.rankers.dpo.tuning import search_boosters, tune
+from hyperrank.rankers.inputs import FitInputs, read_fit_inputs
+from hyperrank.rankers.specialized import SpecializedRanker, specialize
+from hyperrank.reference.fit import needs_frame
+from hyperrank.training import Checkpoint, process_group
+from hyperrank.training.temperature import TemperatureRange, check_temperature, condition_weights
 
 __all__ = ["HyperDPORanker"]
 
-try:  # scikit-learn 1.9
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:
 
-    class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in where scikit-learn has no callbacks."""
-
-    def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
-        """Leave the method as it is."""
-        return method
-
-
-class EpochCallbacks(TrainingProgress):
-    """Progress that also tells scikit-learn's callbacks of each epoch.
-
-    Parameters
-    ----------
-    estimator : BaseEstimator
-        In fit.
-    max_epochs : int
-        Epochs at most.
-    verbose : int
-        As in `TrainingProgress`.
-    fitted : mapping
-        The attributes that, with the network, make the estimator one that predicts.
-    data : mapping
-        ``X``, ``y`` and the ``metadata`` qid of the training rows, as the caller gave them.
-    done : int, default 0
-        Epochs that an earlier process has trained, which callbacks do not see.
-    """
-
-    def __init__(
-        self,
-        estimator: Any,
-        max_epochs: int,
-        *,
-        verbose: int,
-        fitted: Mapping[str, Any],
-        data: dict[str, Any],
-        done: int = 0,
-    ) -> None:
-        # Of several processes that train together the first speaks, to callbacks too.
-        self.is_first = current().is_first
-        shown = verbose if self.is_first else 0
-        super().__init__(max_epochs, verbose=shown, score_name="hypervolume", done=done)
-        self.estimator, self.fitted, self.data = estimator, fitted, data
-        self.context: Any = None
-
-    def of(self, model: RewardModel) -> EpochCallbacks:
-        """Begin, with the model that is trained."""
-        self.fitted = {**self.fitted, "model_": model}
-        has_callbacks = hasattr(self.estimator, "_skl_callbacks")
-        if self.is_first and has_callbacks and hasattr(self.estimator, "_init_callback_context"):
-            left = self.max_epochs - self.done
-            self.context = self.estimator._init_callback_context(max_subtasks=left)
-            self.context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
-        return self
-
-    def update(self, entry: dict[str, float]) -> bool:
-        """Show an epoch and report it; True where a callback asks to stop."""
-        super().update(entry)
-        if self.context is None:
-            return False
-        epoch = self.context.subcontext(task_name="epoch")
-        epoch.call_on_fit_task_begin(estimator=self.estimator, **self.data)
-        stop = epoch.call_on_fit_task_end(
-            estimator=self.estimator, reconstruction_attributes=dict(self.fitted), **self.data
-        )
-        return bool(stop)
-
-    def finish(self) -> None:
-        """Report that fit is done."""
-        if self.context is not None:
-            self.context.call_on_fit_task_end(
-                estimator=self.estimator, reconstruction_attributes={}, **self.data
-            )
-
-
-class PartialFitMixin:
-    """Training one more epoch on new queries, for a ranker with ``_checked`` and ``_train``."""
-
-    __metadata_request__partial_fit = {"qid": True}  # noqa: RUF012 - scikit-learn reads the class attribute
-
-    conditioning: str
-    objectives_: tuple[str, ...]
-    model_: RewardModel
-    temperature_range_: Range | None
-    fit: Any
-    _checked: Any
-    _train: Any
-    reference_: Any
-    pull_: float
-
-    @with_callbacks
-    @in_processes
-    def partial_fit(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        qid: ArrayLike | None = None,
-        ref_scores: ArrayLike | None = None,
-        query_weight: ArrayLike | None = None,
-    ) -> Self:
-        """Train one more epoch on new queries; the first call is a whole fit.
-
-        Reference, boosters and transforms stay as the first call made them.
-
-        Parameters
-        ----------
-        X, y, qid, ref_scores, query_weight
-            As for `fit`.
-
-        Returns
-        -------
-        HyperDPORanker
-            Itself.
-        """
-        if not hasattr(self, "model_"):
-            return self.fit(X, y, qid=qid, ref_scores=ref_scores, query_weight=query_weight)
-        checked = self._checked(
-            X,
-            y,
-            qid,
-            validation=(None, None, None, None),
-            ref_scores=ref_scores,
-            query_weight=query_weight,
-            conditioning=self.conditioning,
-            objectives=self.objectives_,
-            reset=False,
-            holds_out=False,
-        )
-        once = replace(checked.plan.settings, max_epochs=1)
-        checked = replace(checked, plan=kept_plan(self, replace(checked.plan, settings=once)))
-        return self._train(
-            checked, self.reference_, self.pull_, self.model_, data=as_task(X, y, qid), is_new=True
-        )
-
-
-def kept_plan(ranker: Any, plan: FitPlan) -> FitPlan:
-    """The plan with what the network of the last fit cannot do otherwise.
-
-    Raises
-    ------
-    ValueError
-        If that network knows the temperature, and the loss does not.
-    """
-    trained = ranker.temperature_range_
-    if trained is not None and ranker.loss != "listnet":
-        raise ValueError(
-            f"the last fit had temperature_range={trained}, which needs loss='listnet' to go on; "
-            f"got loss={ranker.loss!r}."
-        )
-    return replace(plan, booster_inputs=bool(ranker.model_.boosters), temperature_range=trained)
-
-
-def warn_of_interrupt(result: TrainingResult, checkpoint: Path | None = None) -> None:
-    """Say what a fit has kept that Ctrl-C ended."""
-    how = "With warm_start=True, fit goes on from there."
-    if checkpoint is not None and checkpoint.exists():
-        how = f"fit(..., resume=True) goes on from {checkpoint} to what the whole fit would have been."
-    warnings.warn(
-        f"training was interrupted after {len(result.history)} whole epochs: the ranker is fitted, and holds "
-        f"what it had learnt by then. {how}",
-        UserWarning,
-        stacklevel=4,
-    )
-
-
-def as_task(X: Any, y: Any, qid: Any) -> dict[str, Any]:
-    """Training data as scikit-learn's callbacks want them."""
-    return {"X": X, "y": y, "metadata": None if qid is None else {"qid": qid}}
-
-
-class TrainsOneNetwork(Specializable):
-    """A ranker with one network for all trade-offs, and the training of it."""
-
-    history_: list[dict[str, float]]
-    best_epoch_: int
-    best_score_: float
-
-    def _train(
-        self,
-        checked: CheckedFit,
-        reference: Any,
-        pull: float,
-        start: RewardModel | None,
-        *,
-        data: dict[str, Any],
-        is_new: bool = False,
-        checkpoint: Checkpoint | None = None,
-    ) -> Self:
-        """Train the network and take over what came of it; `is_new` where no part has seen the rows."""
-        plan = checked.plan
-        checkpoint = checkpoint or Checkpoint()
-        kept = {
-            "objectives_": checked.training.names,
-            "reference_": reference,
-            "pull_": pull,
-            "temperature_range_": plan.temperature_range,
-        }
-        anchor = None
-        if plan.temperature_range is not None:
-            parts = partial(anchor_parts, checked, reference, pull, wanted=self.reference, is_unseen=is_new)
-            anchor = checkpoint.phase("anchor", lambda: current().of_first(parts))
-        progress = EpochCallbacks(
-            self,
-            plan.settings.max_epochs,
-            verbose=plan.verbose,
-            fitted=kept,
-            data=data,
-            done=checkpoint.epochs_done,
-        )
-        model, result = fit_reward_model(
-            checked.training,
-            plan,
-            validation=self._stopping(checked, reference, pull),
-            list_weight=checked.list_weight,
-            start=start,
-            keep_boosters=is_new,
-            anchor=anchor,
-            progress=progress.of,
-            keep_on_interrupt=True,
-            checkpoint=checkpoint,
-        )
-        for name, value in {**kept, "model_": model}.items():
-            setattr(self, name, value)
-        self._take_over(result, checkpoint)
-        progress.finish()
-        return self
-
-    def _take_over(self, result: TrainingResult, checkpoint: Checkpoint) -> None:
-        if result.is_interrupted:
-            warn_of_interrupt(result, checkpoint.path)
-        else:
-            checkpoint.remove()
-        self.history_ = result.history
-        self.best_epoch_, self.best_score_ = result.best_epoch, result.best_score
-
-
-class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, TrainsOneNetwork):
+class HyperDPORanker(CallbackSupportMixin, DPORanker):
     r"""A ranker for several objectives that is trained once and takes the trade-off at predict.
 
     One network, conditioned on weights w on the simplex, is trained by Plackett-Luce preference
@@ -428,7 +189,13 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, TrainsOneNetwork):
     True
     """
 
-    temperature_range_: Range | None
+    __metadata_request__partial_fit = {"qid": True}  # noqa: RUF012 - scikit-learn reads the class attribute
+
+    temperature_range_: TemperatureRange | None
+    trial_: Trial | None
+    history_: list[dict[str, float]]
+    best_epoch_: int
+    best_score_: float
 
     def __init__(
         self,
@@ -510,7 +277,6 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, TrainsOneNetwork):
         self.checkpoint_every = checkpoint_every
 
     @with_callbacks
-    @in_processes
     def fit(
         self,
         X: Any,
@@ -560,39 +326,183 @@ class HyperDPORanker(CallbackSupportMixin, PartialFitMixin, TrainsOneNetwork):
             If data or options are not as described, or the checkpoint is damaged or another fit's; always
             before any training starts.
         """
-        goes_on = self.warm_start and hasattr(self, "model_")
-        checkpoint = opened_checkpoint(self, resume)
-        checked = self._checked(
-            X,
-            y,
-            qid,
-            validation=(*one_validation(X_val, y_val, qid_val, eval_set, eval_qid), ref_scores_val),
-            ref_scores=ref_scores,
-            query_weight=query_weight,
-            conditioning=self.conditioning,
-            objectives=self.objectives_ if goes_on else self.objectives,
-            reset=not goes_on,
-            checkpoint=checkpoint,
-        )
-        if goes_on:
-            checked = replace(checked, plan=kept_plan(self, checked.plan))
-            reference, pull = self.reference_, self.pull_
-        else:
-            checked = self._tried(checked, checkpoint)
-            reference, pull = kept_reference(
-                checkpoint, self.reference, partial(self._fit_reference, checked)
+        params = self.get_params(deep=False)
+        continues = self.warm_start and hasattr(self, "model_")
+        with process_group() as processes:
+            checkpoint = open_checkpoint(params, resume, processes, name=type(self).__name__)
+            inputs = read_fit_inputs(
+                self,
+                X,
+                y,
+                qid,
+                X_val=X_val,
+                y_val=y_val,
+                qid_val=qid_val,
+                ref_scores=ref_scores,
+                ref_scores_val=ref_scores_val,
+                query_weight=query_weight,
+                eval_set=eval_set,
+                eval_qid=eval_qid,
+                objectives=self.objectives_ if continues else self.objectives,
+                keeps_frame=needs_frame(self.reference),
+                reset=not continues,
             )
-            self.trial_ = checked.trial
-        start = self.model_ if goes_on else None
-        data = as_task(X, y, qid)
-        return self._train(checked, reference, pull, start, data=data, checkpoint=checkpoint)
+            config = FitConfig.from_params(params, inputs)
+            start = self.model_ if continues else None
+            config = agree_on_fit(params, inputs, config, checkpoint, start=start)
+            inputs = hold_out(inputs, config)
+            if continues:
+                config = self._continue(inputs, config, checkpoint)
+                reference = FittedReference(self.reference_, self.pull_)
+            else:
+                config = tune(inputs, config, checkpoint)
+                reference = fit_reference(inputs, config, checkpoint)
+                self.trial_ = config.tuning
+            return self._train(inputs, reference, config, checkpoint, start, FitCallbacks(self, X, y, qid))
 
-    def _beside(self, weights: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    @with_callbacks
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        qid: ArrayLike | None = None,
+        ref_scores: ArrayLike | None = None,
+        query_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Train one more epoch on new queries; the first call is a whole fit.
+
+        Reference, boosters and transforms stay as the first call made them.
+
+        Parameters
+        ----------
+        X, y, qid, ref_scores, query_weight
+            As for `fit`.
+
+        Returns
+        -------
+        HyperDPORanker
+            Itself.
+        """
+        if not hasattr(self, "model_"):
+            return self.fit(X, y, qid=qid, ref_scores=ref_scores, query_weight=query_weight)
+        params = {**self.get_params(deep=False), "early_stopping": False, "max_epochs": 1}
+        with process_group() as processes:
+            inputs = read_fit_inputs(
+                self,
+                X,
+                y,
+                qid,
+                ref_scores=ref_scores,
+                query_weight=query_weight,
+                objectives=self.objectives_,
+                keeps_frame=self._needs_frame,
+                reset=False,
+            )
+            checkpoint = Checkpoint(processes=processes)
+            config = FitConfig.from_params(params, inputs)
+            config = agree_on_fit(params, inputs, config, checkpoint, start=self.model_)
+            config = self._continue(inputs, config, checkpoint)
+            reference = FittedReference(self.reference_, self.pull_)
+            callbacks = FitCallbacks(self, X, y, qid)
+            return self._train(inputs, reference, config, checkpoint, self.model_, callbacks, is_unseen=True)
+
+    def _continue(self, inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint) -> FitConfig:
+        """What the network of the last fit cannot do otherwise, and the booster parameters found then."""
+        check_continues(self.temperature_range_, self.loss)
+        if config.tunes_boosters and hasattr(self, "booster_search_"):
+            config = config.with_booster_search(self.booster_search_)
+        config = search_boosters(inputs, config, checkpoint)
+        return config.continuing(self.model_, self.temperature_range_)
+
+    def _train(
+        self,
+        inputs: FitInputs,
+        reference: FittedReference,
+        config: FitConfig,
+        checkpoint: Checkpoint,
+        start: RewardModel | None,
+        callbacks: FitCallbacks,
+        *,
+        is_unseen: bool = False,
+    ) -> Self:
+        """Train the network, and store everything that was fitted."""
+        processes = checkpoint.processes
+        predicting = {
+            "objectives_": inputs.training.names,
+            "reference_": reference.reference,
+            "pull_": reference.reward_scale,
+            "temperature_range_": config.temperature_range,
+        }
+        callbacks.begin(config.training.max_epochs - checkpoint.epochs_done, predicting, processes)
+        self.model_, result = train_reward_model(
+            inputs,
+            reference,
+            config,
+            checkpoint,
+            validation=ValidationScores.of(inputs.validation, reference, processes),
+            start=start,
+            is_unseen=is_unseen,
+            keep_on_interrupt=True,
+            on_epoch=callbacks.epoch,
+        )
+        self.objectives_ = inputs.training.names
+        self.reference_, self.pull_ = reference.reference, reference.reward_scale
+        self.temperature_range_ = config.temperature_range
+        if config.booster_search is not None:
+            self.booster_search_ = config.booster_search
+        if result.is_interrupted:
+            warn_of_interrupt(result, checkpoint.path)
+        else:
+            checkpoint.remove()
+        self.history_ = result.history
+        self.best_epoch_, self.best_score_ = result.best_epoch, result.best_score
+        callbacks.end()
+        return self
+
+    def specialize(
+        self, weights: ArrayLike | Mapping[str, float], *, temperature: float = 1.0
+    ) -> SpecializedRanker:
+        """A plain, smaller ranker for one trade-off.
+
+        Conditioning is folded into the parameters of a plain network, and boosters of objectives of weight 0
+        are left out. Scores are the same up to rounding.
+
+        Parameters
+        ----------
+        weights : array-like of shape (m,), mapping of objective to weight, or Selection
+            The trade-off.
+        temperature : float, default 1.0
+            As of `predict`. It becomes the 1 of the new ranker's own `temperature`.
+
+        Returns
+        -------
+        SpecializedRanker
+
+        Raises
+        ------
+        NotFittedError
+            Before fit.
+        ValueError
+            If weights are not one trade-off on the simplex, or the temperature is negative, or not one that
+            the ranker was trained for.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from hyperrank import HyperDPORanker, datasets
+        >>> data = datasets.make_multilabel_ranking(n_queries=60, n_objectives=2, random_state=0)
+        >>> ranker = HyperDPORanker(max_epochs=1, random_state=0).fit(data.X, data.Y, qid=data.qid)
+        >>> plain = ranker.specialize([0.7, 0.3])
+        >>> scores = ranker.predict(data.X, weights=[0.7, 0.3])
+        >>> bool(np.abs(plain.predict(data.X) - scores).max() < 1e-5)
+        True
+        """
+        return specialize(self, weights, temperature)
+
+    def _condition(self, weights: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
         trained = self.temperature_range_
         if trained is None:
             return weights
-        refuse_outside(temperature, trained)
-        return beside_weights(weights, temperature, trained)
-
-    def _rewards(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float32]:
-        return self.model_.rewards(data.X, data.lists.in_place, weights)
+        check_temperature(temperature, trained)
+        return condition_weights(weights, temperature, trained)

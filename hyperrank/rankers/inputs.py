@@ -1,12 +1,12 @@
-"""What the caller passes, checked once and brought into the form everything inside works with."""
+"""Reading of features, labels and query ids: checked once, rows grouped by query."""
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Hashable, Iterator, Sequence, Sized
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
@@ -18,21 +18,21 @@ from sklearn.utils.validation import check_array, validate_data
 from hyperrank._columns import as_numbers, index_levels, refuse_stored_index, warn_of_leaks
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import FeatureRows, MappedRows, forget_pages, stays_mapped
+from hyperrank.rankers.data_summary import summarize_data, warn_of_one_list
 from hyperrank.reference import Reference, take_rows
 
 __all__ = [
+    "FitInputs",
     "GroupedFeatures",
     "LabelledLists",
-    "one_validation",
     "read_features",
+    "read_fit_inputs",
     "read_labelled",
     "read_labels",
     "read_list_weight",
     "read_scores",
-    "read_validation",
     "resolve_objective",
     "split_qid",
-    "summary_of",
 ]
 
 
@@ -53,94 +53,6 @@ def resolve_objective(objective: int | str, names: tuple[str, ...]) -> int:
             f"reference_objective must name one of {list(names)} or its position; got {objective!r}."
         )
     return int(objective) % len(names)
-
-
-def one_validation(
-    X_val: Any, y_val: Any, qid_val: Any, eval_set: Any, eval_qid: Any
-) -> tuple[Any, Any, Any]:
-    """Validation data under either of their names: X_val, y_val, qid_val, or eval_set and eval_qid.
-
-    Raises
-    ------
-    ValueError
-        If they are given under both, or `eval_set` is not one pair of features and labels.
-    """
-    if eval_set is None and eval_qid is None:
-        return X_val, y_val, qid_val
-    if any(given is not None for given in (X_val, y_val, qid_val)):
-        raise ValueError(
-            "validation data were given as X_val and as eval_set or eval_qid: use one of the two."
-        )
-    pairs = eval_set if isinstance(eval_set, list) else [eval_set]
-    if len(pairs) != 1 or not isinstance(pairs[0], tuple | list) or len(pairs[0]) != 2:
-        raise ValueError("eval_set must be one pair (X_val, y_val), or a list of one such pair.")
-    (features, labels), ids = pairs[0], eval_qid
-    if isinstance(ids, list | tuple) and len(ids) == 1:
-        of_rows = hasattr(ids[0], "__len__") and not isinstance(ids[0], str | bytes)
-        ids = ids[0] if of_rows else ids  # the one pair has a single row
-    return features, labels, ids
-
-
-def read_validation(
-    estimator: Any,
-    X_val: Any,
-    y_val: Any,
-    qid_val: Any,
-    ref_scores_val: Any,
-    *,
-    names: tuple[str, ...],
-    n_rows: int,
-) -> LabelledLists | None:
-    """Check validation data against the training data; None where there are none.
-
-    Parameters
-    ----------
-    estimator : BaseEstimator
-        That knows the features.
-    X_val, y_val, qid_val, ref_scores_val
-        As the caller gave them.
-    names : tuple of str
-        The objectives.
-    n_rows : int
-        Training rows.
-
-    Raises
-    ------
-    ValueError
-        If they are given in part, or do not fit the training data.
-
-    Warns
-    -----
-    UserWarning
-        If they have as many rows as the training data, which is what a search makes of validation data
-        that were as long as the whole data set: it cuts them like training rows.
-    """
-    if X_val is None:
-        if y_val is not None or qid_val is not None or ref_scores_val is not None:
-            raise ValueError("y_val, qid_val or ref_scores_val were given without X_val.")
-        return None
-    if y_val is None:
-        raise ValueError("X_val was given without y_val: pass both, or neither.")
-    data = read_labelled(
-        estimator,
-        X_val,
-        y_val,
-        qid_val,
-        reset=False,
-        objectives=names if hasattr(y_val, "columns") else None,
-        ref_scores=ref_scores_val,
-        suffix="_val",
-    )
-    if data.Y.shape[1] != len(names):
-        raise ValueError(f"y_val has {data.Y.shape[1]} objectives, but y has {len(names)}: {list(names)}.")
-    if len(data.X) == n_rows:
-        warnings.warn(
-            f"X_val has exactly as many rows as X ({n_rows}). If this fit is part of a scikit-learn search, "
-            "the search cut X_val like the training rows and this is not what you passed: drop a row of it.",
-            UserWarning,
-            stacklevel=4,
-        )
-    return data
 
 
 def read_list_weight(query_weight: ArrayLike | None, lists: QueryLists) -> NDArray[np.float64] | None:
@@ -215,7 +127,9 @@ def read_labels(
             input_name=name,
         )
     if labels.ndim not in (1, 2) or (labels.ndim == 2 and labels.shape[1] == 0):
-        raise ValueError(f"{name} has shape {labels.shape}; wanted (n,) or (n, m), one column per objective.")
+        raise ValueError(
+            f"{name} has shape {labels.shape}; expected (n,) or (n, m), one column per objective."
+        )
     if len(labels) != n_rows:
         raise ValueError(
             f"{name} has {len(labels)} rows, but X has {n_rows}: inconsistent numbers of samples."
@@ -246,7 +160,7 @@ def read_scores(values: Any, n_rows: int, *, name: str) -> NDArray[np.float64]:
     if scores.ndim == 2 and scores.shape[1] == 1:
         scores = scores[:, 0]
     if scores.shape != (n_rows,):
-        raise ValueError(f"{name} has shape {scores.shape}; wanted ({n_rows},), one number per row.")
+        raise ValueError(f"{name} has shape {scores.shape}; expected ({n_rows},), one number per row.")
     return np.asarray(scores)
 
 
@@ -297,91 +211,6 @@ def _objective_names(
     return names
 
 
-#: Entries, about, that the share of missing features is taken from: all of large data would take seconds.
-SAMPLE_ENTRIES = 1 << 22
-#: Rows without query ids raise the question whose they are from so many times the longest list of fit on.
-MUCH_LONGER = 4
-
-
-def summary_of(
-    X: FeatureRows, Y: NDArray[np.float32], lists: QueryLists, names: Sequence[str]
-) -> dict[str, Any]:
-    """Say how many rows and queries there are, how long lists are, and what labels are like.
-
-    Parameters
-    ----------
-    X : ndarray or MappedRows of shape (n, d)
-        Features of grouped rows, NaN where missing.
-    Y : ndarray of shape (n, m)
-        Labels, NaN where unobserved.
-    lists : QueryLists
-    names : sequence of str
-        The objectives.
-
-    Returns
-    -------
-    dict
-        ``n_rows``, ``n_queries``, ``list_size`` (``min``, ``median``, ``max``), ``missing`` (share of the
-        features, of evenly spaced rows where there are many) and ``labels``: for each objective ``observed``
-        (share of the rows), ``mean``, ``max`` and ``positive`` (share of the observed).
-
-    Examples
-    --------
-    >>> lists = QueryLists.from_sizes([2, 2])
-    >>> X, Y = np.zeros((4, 3), np.float32), np.float32([[0], [2], [np.nan], [1]])
-    >>> found = summary_of(X, Y, lists, ["clicks"])
-    >>> found["n_queries"], found["list_size"]["median"], found["labels"]["clicks"]["mean"]
-    (2, 2.0, 1.0)
-    """
-    n_looked_at = min(len(X), max(1, SAMPLE_ENTRIES // X.shape[1]))
-    some = X[np.linspace(0, len(X) - 1, n_looked_at).astype(np.int64)]
-    sizes = lists.sizes
-    return {
-        "n_rows": len(X),
-        "n_queries": int(lists.n_lists),
-        "list_size": {"min": int(sizes.min()), "median": float(np.median(sizes)), "max": int(sizes.max())},
-        "missing": float(np.isnan(some).mean()),
-        "labels": {name: _labels(column) for name, column in zip(names, Y.T, strict=True)},
-    }
-
-
-def warn_of_one_list(estimator: Any, X: Any, name: str) -> None:
-    """Warn where rows without query ids, one list by the rules, are too many for one of the lists of fit.
-
-    Parameters
-    ----------
-    estimator : object
-        With ``training_data_``, as `summary_of` makes it; others are not looked at.
-    X : array-like, sparse matrix or frame
-        Rows that came without query ids; what has no length is left to the checks of the features.
-    name : str
-        What the caller knows them by, such as ``"X"``.
-    """
-    seen = getattr(estimator, "training_data_", None)
-    n_rows = X.shape[0] if hasattr(X, "shape") and X.shape else len(X) if isinstance(X, Sized) else 0
-    if not seen or seen["n_queries"] < 2 or n_rows <= MUCH_LONGER * seen["list_size"]["max"]:
-        return
-    warnings.warn(
-        f"{name} has {n_rows:,} rows without query ids, and they are taken as the list of one query; the "
-        f"longest list in fit had {seen['list_size']['max']:,}. If they are of several queries, pass qid= or "
-        "a frame with a column 'qid'.",
-        UserWarning,
-        stacklevel=2,
-    )
-
-
-def _labels(column: NDArray[np.float32]) -> dict[str, float]:
-    known = column[~np.isnan(column)]
-    if not len(known):
-        return {"observed": 0.0}
-    return {
-        "observed": len(known) / len(column),
-        "mean": float(known.mean(dtype=np.float64)),
-        "max": float(known.max()),
-        "positive": float((known > 0).mean()),
-    }
-
-
 #: Entries of X that are looked at at a time.
 ENTRIES_AT_ONCE = 1 << 22
 #: The column that frames may carry query ids in.
@@ -399,9 +228,10 @@ class GroupedFeatures:
     lists : QueryLists
         The lists of the rows, and the way back to the caller's order.
     frame : object
-        The features as the caller gave them, in the caller's order, without a ``qid`` column.
+        The same rows as a reference model is to see them: of the caller's kind, without a ``qid`` column;
+        `X` itself where no model is.
     ref_scores : ndarray of shape (n,) or None
-        Reference scores that the caller gave, in the caller's order.
+        The caller's reference scores of the grouped rows.
     """
 
     X: FeatureRows
@@ -409,17 +239,19 @@ class GroupedFeatures:
     frame: Any
     ref_scores: NDArray[np.float64] | None
 
-    def parts(self, reference: Reference) -> NDArray[np.float64]:
-        """What the reference scores consist of, for the grouped rows; see `Reference.parts`."""
+    def reference_scores(self, reference: Reference) -> NDArray[np.float64]:
+        """Scores of a reference, shape (n, 1) or, to be mixed by weights, (n, m)."""
         self.check_ref_scores(reference.needs_scores)
         return reference.scores(self.X, self.lists, self.frame, self.ref_scores)
 
-    def check_ref_scores(self, needed: bool) -> None:
+    def check_ref_scores(self, needed: bool, *, suffix: str = "") -> None:
         """Refuse reference scores that are missing, or that nothing would read."""
         if needed and self.ref_scores is None:
-            raise ValueError("reference='scores' needs ref_scores: one score per row, wherever X is passed.")
+            raise ValueError(
+                f"reference='scores' needs ref_scores{suffix}: one score per row, wherever X is passed."
+            )
         if not needed and self.ref_scores is not None:
-            raise ValueError("ref_scores were given, but only reference='scores' reads them.")
+            raise ValueError(f"ref_scores{suffix} were given, but only reference='scores' reads them.")
 
 
 @dataclass(frozen=True)
@@ -445,16 +277,49 @@ class LabelledLists(GroupedFeatures):
     def take(self, which: NDArray[np.int64]) -> LabelledLists:
         """Some whole lists."""
         rows, lists = self.lists.take(which)
-        given = self.lists.order[rows]
         X = take_rows(self.X, rows)
         return LabelledLists(
             X=X,
             lists=lists,
-            frame=X if self._is_shared else take_rows(self.frame, given),
-            ref_scores=None if self.ref_scores is None else self.ref_scores[given],
+            frame=X if self._is_shared else take_rows(self.frame, rows),
+            ref_scores=None if self.ref_scores is None else self.ref_scores[rows],
             Y=self.Y[rows],
             names=self.names,
         )
+
+
+@dataclass(frozen=True)
+class FitInputs:
+    """Lists given to fit.
+
+    Attributes
+    ----------
+    training : LabelledLists
+    validation : LabelledLists or None
+        Lists for early stopping.
+    list_weight : ndarray of shape (n_lists,) or None
+        How much each training list counts.
+    """
+
+    training: LabelledLists
+    validation: LabelledLists | None
+    list_weight: NDArray[np.float64] | None
+
+    def check_ref_scores(self, needed: bool) -> None:
+        """Refuse reference scores that are missing, or that nothing would read."""
+        self.training.check_ref_scores(needed)
+        if self.validation is not None:
+            self.validation.check_ref_scores(needed, suffix="_val")
+
+    def take(self, which: NDArray[np.int64]) -> FitInputs:
+        """The same with some of the training lists."""
+        weight = None if self.list_weight is None else self.list_weight[which]
+        return FitInputs(self.training.take(which), self.validation, weight)
+
+    def take_into_memory(self, which: NDArray[np.int64]) -> FitInputs:
+        """The same with some of the training lists, none of which stay in a file."""
+        taken = self.take(which)
+        return replace(taken, training=replace(taken.training, X=np.asarray(taken.training.X)))
 
 
 def split_qid(X: Any, qid: Any, *, name: str = "X") -> tuple[Any, Any]:
@@ -512,6 +377,7 @@ def read_features(
     suffix: str = "",
     streams: bool = False,
     lists_matter: bool = True,
+    keeps_frame: bool = True,
 ) -> GroupedFeatures:
     """Check features, query ids and reference scores, and group them.
 
@@ -533,6 +399,8 @@ def read_features(
         Whether large features in a mapped file stay there.
     lists_matter : bool, default True
         Whether it changes anything which rows are of one query.
+    keeps_frame : bool, default True
+        Whether a model is to see the features as they are.
 
     Returns
     -------
@@ -550,7 +418,7 @@ def read_features(
     if streams and stays_mapped(frame):
         return _read_mapped(estimator, frame, ids, reset=reset, ref_scores=ref_scores, suffix=suffix)
     features = frame
-    if reset or not _is_as_wanted(estimator, frame):
+    if reset or not _is_checked(estimator, frame):
         if reset and hasattr(frame, "columns"):
             refuse_stored_index(list(frame.columns), f"X{suffix}")
         features = as_numbers(frame, f"X{suffix}")
@@ -570,9 +438,18 @@ def read_features(
         features = features.toarray()
     with naming(f"qid{suffix}"):
         lists = QueryLists.from_qid(ids, len(features))
-    if ref_scores is not None:
-        ref_scores = read_scores(ref_scores, len(features), name=f"ref_scores{suffix}")
-    return GroupedFeatures(lists.group(features), lists, frame, ref_scores)
+    X_grouped = lists.group(features)
+    if frame is features or not keeps_frame:
+        frame = X_grouped
+    elif not lists.is_grouped:
+        frame = take_rows(frame, lists.order)
+    return GroupedFeatures(X_grouped, lists, frame, _grouped_scores(ref_scores, lists, suffix))
+
+
+def _grouped_scores(ref_scores: Any, lists: QueryLists, suffix: str) -> NDArray[np.float64] | None:
+    if ref_scores is None:
+        return None
+    return lists.group(read_scores(ref_scores, lists.n_rows, name=f"ref_scores{suffix}"))
 
 
 def _read_mapped(
@@ -585,13 +462,11 @@ def _read_mapped(
             raise ValueError("Input X contains infinity or a value too large for dtype('float32').")
     with naming(f"qid{suffix}"):
         lists = QueryLists.from_qid(ids, len(X))
-    if ref_scores is not None:
-        ref_scores = read_scores(ref_scores, len(X), name=f"ref_scores{suffix}")
     rows = MappedRows(X, lists.moved)
-    return GroupedFeatures(rows, lists, MappedRows(X), ref_scores)
+    return GroupedFeatures(rows, lists, rows, _grouped_scores(ref_scores, lists, suffix))
 
 
-def _is_as_wanted(estimator: Any, X: Any) -> bool:
+def _is_checked(estimator: Any, X: Any) -> bool:
     """Whether scikit-learn would pass features on as they are: its checks take longer than small requests."""
     return (
         type(X) is np.ndarray
@@ -627,6 +502,7 @@ def read_labelled(
     ref_scores: Any = None,
     suffix: str = "",
     streams: bool = False,
+    keeps_frame: bool = True,
 ) -> LabelledLists:
     """Check features, labels, query ids and reference scores together, and group them.
 
@@ -640,7 +516,14 @@ def read_labelled(
     if y is None:
         read_labels(y, 0, name=name_of_y)
     features = read_features(
-        estimator, X, qid, reset=reset, ref_scores=ref_scores, suffix=suffix, streams=streams
+        estimator,
+        X,
+        qid,
+        reset=reset,
+        ref_scores=ref_scores,
+        suffix=suffix,
+        streams=streams,
+        keeps_frame=keeps_frame,
     )
     labels, names = read_labels(y, len(features.X), objectives=objectives, name=name_of_y)
     unobserved = np.isnan(labels).all(axis=0)
@@ -649,9 +532,166 @@ def read_labelled(
         raise ValueError(
             f"objectives {missing} have no label at all: every entry of {name_of_y} is NaN there."
         )
-    found = LabelledLists(**vars(features), Y=features.lists.group(labels), names=names)
+    labelled = LabelledLists(**vars(features), Y=features.lists.group(labels), names=names)
     if reset:
-        known = getattr(estimator, "feature_names_in_", range(found.X.shape[1]))
-        warn_of_leaks(found.X, known, found.Y, names, found.lists.in_place.qid, stacklevel=4)
-        estimator.training_data_ = summary_of(found.X, found.Y, found.lists, names)
-    return found
+        feature_names = getattr(estimator, "feature_names_in_", range(labelled.X.shape[1]))
+        in_place = labelled.lists.in_place
+        warn_of_leaks(labelled.X, feature_names, labelled.Y, names, in_place.qid, stacklevel=4)
+        estimator.training_data_ = summarize_data(labelled.X, labelled.Y, labelled.lists, names)
+    return labelled
+
+
+def read_fit_inputs(
+    ranker: BaseEstimator,
+    X: Any,
+    y: Any,
+    qid: Any = None,
+    *,
+    X_val: Any = None,
+    y_val: Any = None,
+    qid_val: Any = None,
+    ref_scores: Any = None,
+    ref_scores_val: Any = None,
+    query_weight: ArrayLike | None = None,
+    eval_set: Any = None,
+    eval_qid: Any = None,
+    objectives: Sequence[str] | None = None,
+    keeps_frame: bool = True,
+    reset: bool = True,
+) -> FitInputs:
+    """Check everything that fit is given, and group its rows.
+
+    Parameters
+    ----------
+    ranker : BaseEstimator
+        Whose number and names of features, and summary of the data, are set (`reset`) or compared with.
+    X, y, qid, X_val, y_val, qid_val, ref_scores, ref_scores_val, query_weight, eval_set, eval_qid
+        As for `HyperDPORanker.fit`.
+    objectives : sequence of str, optional
+        Names of the objectives.
+    keeps_frame : bool, default True
+        Whether a reference model is to see the features as they are.
+    reset : bool, default True
+        Whether the fit starts over.
+
+    Returns
+    -------
+    FitInputs
+
+    Raises
+    ------
+    ValueError
+        If something is not as described.
+    """
+    training = read_labelled(
+        ranker,
+        X,
+        y,
+        qid,
+        reset=reset,
+        objectives=objectives,
+        ref_scores=ref_scores,
+        streams=True,
+        keeps_frame=keeps_frame,
+    )
+    validation = _read_validation(
+        ranker,
+        *_one_validation(X_val, y_val, qid_val, eval_set, eval_qid),
+        ref_scores_val,
+        names=training.names,
+        n_rows=len(training.X),
+        keeps_frame=keeps_frame,
+    )
+    return FitInputs(training, validation, read_list_weight(query_weight, training.lists))
+
+
+def _one_validation(
+    X_val: Any, y_val: Any, qid_val: Any, eval_set: Any, eval_qid: Any
+) -> tuple[Any, Any, Any]:
+    """Validation data under either of their names: X_val, y_val, qid_val, or eval_set and eval_qid.
+
+    Raises
+    ------
+    ValueError
+        If they are given under both, or `eval_set` is not one pair of features and labels.
+    """
+    if eval_set is None and eval_qid is None:
+        return X_val, y_val, qid_val
+    if any(value is not None for value in (X_val, y_val, qid_val)):
+        raise ValueError(
+            "validation data were given as X_val and as eval_set or eval_qid: use one of the two."
+        )
+    pairs = eval_set if isinstance(eval_set, list) else [eval_set]
+    if len(pairs) != 1 or not isinstance(pairs[0], tuple | list) or len(pairs[0]) != 2:
+        raise ValueError("eval_set must be one pair (X_val, y_val), or a list of one such pair.")
+    (features, labels), ids = pairs[0], eval_qid
+    if isinstance(ids, list | tuple) and len(ids) == 1:
+        of_rows = hasattr(ids[0], "__len__") and not isinstance(ids[0], str | bytes)
+        ids = ids[0] if of_rows else ids  # the one pair has a single row
+    return features, labels, ids
+
+
+def _read_validation(
+    estimator: Any,
+    X_val: Any,
+    y_val: Any,
+    qid_val: Any,
+    ref_scores_val: Any,
+    *,
+    names: tuple[str, ...],
+    n_rows: int,
+    keeps_frame: bool,
+) -> LabelledLists | None:
+    """Check validation data against the training data; None where there are none.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        That knows the features.
+    X_val, y_val, qid_val, ref_scores_val
+        As the caller gave them.
+    names : tuple of str
+        The objectives.
+    n_rows : int
+        Training rows.
+    keeps_frame : bool
+        As for `read_features`.
+
+    Raises
+    ------
+    ValueError
+        If they are given in part, or do not fit the training data.
+
+    Warns
+    -----
+    UserWarning
+        If they have as many rows as the training data, which is what a search makes of validation data
+        that were as long as the whole data set: it cuts them like training rows.
+    """
+    if X_val is None:
+        if y_val is not None or qid_val is not None or ref_scores_val is not None:
+            raise ValueError("y_val, qid_val or ref_scores_val were given without X_val.")
+        return None
+    if y_val is None:
+        raise ValueError("X_val was given without y_val: pass both, or neither.")
+    data = read_labelled(
+        estimator,
+        X_val,
+        y_val,
+        qid_val,
+        reset=False,
+        objectives=names if hasattr(y_val, "columns") else None,
+        ref_scores=ref_scores_val,
+        suffix="_val",
+        keeps_frame=keeps_frame,
+    )
+    if data.Y.shape[1] != len(names):
+        raise ValueError(f"y_val has {data.Y.shape[1]} objectives, but y has {len(names)}: {list(names)}.")
+    if len(data.X) == n_rows:
+        warnings.warn(
+            f"X_val has exactly as many rows as X ({n_rows}). If this fit is part of a scikit-learn search, "
+            "the search cut X_val like the training rows and this is not what you passed: drop a row of it.",
+            UserWarning,
+            stacklevel=5,
+        )
+    return data

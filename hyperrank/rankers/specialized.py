@@ -1,4 +1,4 @@
-"""A ranker of one trade-off, made from one that holds them all."""
+"""A ranker for one trade-off, made from one that holds them all."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.inputs import GroupedFeatures
 from hyperrank.simplex import as_weights
 
-__all__ = ["Specializable", "SpecializedRanker"]
+__all__ = ["SpecializedRanker", "specialize"]
 
 #: How far weights may lie from those held and be taken for them: as far as rounding brings them.
 TOLERANCE = 1e-6
-#: What is taken over from the ranker that holds all trade-offs.
-COMMON = ("objectives_", "n_features_in_", "feature_names_in_", "training_data_")
 
 
 class SpecializedRanker(DPORanker):
@@ -100,60 +98,26 @@ class SpecializedRanker(DPORanker):
         return given
 
 
-class Specializable(DPORanker):
-    """A ranker with one model for all trade-offs, ``model_``."""
+def specialize(
+    ranker: DPORanker, weights: ArrayLike | Mapping[str, float], temperature: float
+) -> SpecializedRanker:
+    """The ranker of one trade-off that a ranker with one model for all, ``model_``, holds.
 
-    model_: RewardModel
-
-    def specialize(
-        self, weights: ArrayLike | Mapping[str, float], *, temperature: float = 1.0
-    ) -> SpecializedRanker:
-        """A plain, smaller ranker for one trade-off.
-
-        Conditioning is folded into the parameters of a plain network, and boosters of objectives of weight 0
-        are left out. Scores are the same up to rounding.
-
-        Parameters
-        ----------
-        weights : array-like of shape (m,), mapping of objective to weight, or Selection
-            The trade-off.
-        temperature : float, default 1.0
-            As of `predict`. It becomes the 1 of the new ranker's own `temperature`.
-
-        Returns
-        -------
-        SpecializedRanker
-
-        Raises
-        ------
-        NotFittedError
-            Before fit.
-        ValueError
-            If weights are not one trade-off on the simplex, or the temperature is negative, or not one that
-            the ranker was trained for.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from hyperrank import HyperDPORanker, datasets
-        >>> data = datasets.make_multilabel_ranking(n_queries=60, n_objectives=2, random_state=0)
-        >>> ranker = HyperDPORanker(max_epochs=1, random_state=0).fit(data.X, data.Y, qid=data.qid)
-        >>> plain = ranker.specialize([0.7, 0.3])
-        >>> scores = ranker.predict(data.X, weights=[0.7, 0.3])
-        >>> bool(np.abs(plain.predict(data.X) - scores).max() < 1e-5)
-        True
-        """
-        check_is_fitted(self)
-        at = as_weights(weights, len(self.objectives_), self.objectives_)
-        if at.ndim != 1:
-            raise ValueError(f"specialize takes one trade-off; got weights of shape {at.shape}.")
-        factor = check_number("temperature", temperature, at_least=0)
-        plain = SpecializedRanker(metric=self.metric)
-        for name in COMMON:
-            if hasattr(self, name):
-                setattr(plain, name, getattr(self, name))
-        plain.weights_ = at[None]
-        plain.pull_ = factor * self.pull_
-        plain.reference_ = self.reference_.at(at)
-        plain.model_ = self.model_.at(self._beside(at[None], factor)[0])
-        return plain
+    Parameters, returns and raises as of `HyperDPORanker.specialize`.
+    """
+    check_is_fitted(ranker)
+    at = as_weights(weights, len(ranker.objectives_), ranker.objectives_)
+    if at.ndim != 1:
+        raise ValueError(f"specialize takes one trade-off; got weights of shape {at.shape}.")
+    factor = check_number("temperature", temperature, at_least=0)
+    plain = SpecializedRanker(metric=ranker.metric)
+    plain.objectives_, plain.n_features_in_ = ranker.objectives_, ranker.n_features_in_
+    if hasattr(ranker, "feature_names_in_"):
+        plain.feature_names_in_ = ranker.feature_names_in_
+    if hasattr(ranker, "training_data_"):
+        plain.training_data_ = ranker.training_data_
+    plain.weights_ = at[None]
+    plain.pull_ = factor * ranker.pull_
+    plain.reference_ = ranker.reference_.at(at)
+    plain.model_ = ranker.model_.at(ranker._condition(at[None], factor)[0])
+    return plain

@@ -28,9 +28,9 @@ class ReferenceData:
     Y : ndarray of shape (n, m), float32
         Labels of grouped rows; NaN where unobserved.
     lists : QueryLists
-        The lists of the rows, and the way back to the caller's order.
+        The lists of the rows.
     frame : object
-        The features as the caller gave them, in the caller's order.
+        The same rows as the caller has them, such as a frame.
     main : int
         The objective that a reference with a single score is fitted to.
     booster_params : mapping, optional
@@ -70,6 +70,8 @@ class Reference:
     main: int | None = None
     #: Whether the caller must pass ``ref_scores``.
     needs_scores = False
+    #: Whether it reads ``frame``, the features as the caller has them; if not, it may be given `X` for them.
+    needs_frame = True
 
     @property
     def knows_lists(self) -> bool:
@@ -90,11 +92,11 @@ class Reference:
         X : ndarray or MappedRows of shape (n, d), float32
             Checked features of grouped rows.
         lists : QueryLists
-            The lists of the rows, and the way back to the caller's order.
+            The lists of the rows.
         frame : object
-            The features as the caller gave them, in the caller's order.
+            The same rows as the caller has them, such as a frame; read where `needs_frame` says so.
         ref_scores : ndarray of shape (n,) or None
-            Scores that the caller gave, in the caller's order.
+            Scores of the rows that the caller gave.
 
         Returns
         -------
@@ -190,6 +192,7 @@ class MixedReference(Reference):
 
     def __init__(self, reference: Reference, weights: NDArray[np.float64]) -> None:
         self.reference, self.weights = reference, weights
+        self.needs_frame = reference.needs_frame
 
     @property
     def knows_lists(self) -> bool:
@@ -207,6 +210,8 @@ class MixedReference(Reference):
 class NoReference(Reference):
     """No reference: all scores 0."""
 
+    needs_frame = False
+
     def scores(
         self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
     ) -> NDArray[np.float64]:
@@ -219,9 +224,10 @@ class ScoresReference(Reference):
     """A column of scores that the caller passes wherever features are passed."""
 
     needs_scores = True
+    needs_frame = False
 
     def scores(
         self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
     ) -> NDArray[np.float64]:
         """The caller's scores, shape (n, 1)."""
-        return lists.group(np.asarray(ref_scores, dtype=np.float64))[:, None]
+        return np.asarray(ref_scores, dtype=np.float64)[:, None]

@@ -49,6 +49,8 @@ class BoosterReference(Reference):
         Whether they see the features standardised within their list beside the features.
     """
 
+    needs_frame = False
+
     def __init__(
         self,
         boosters: BoosterSet | Sequence[lightgbm.Booster],
@@ -100,6 +102,7 @@ class SummedReference(Reference):
 
     def __init__(self, members: Sequence[Reference], scales: NDArray[np.float64], main: int) -> None:
         self.members, self.scales, self.main = list(members), scales, main
+        self.needs_frame = any(member.needs_frame for member in members)
 
     @property
     def knows_lists(self) -> bool:

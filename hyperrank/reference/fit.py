@@ -14,6 +14,7 @@ __all__ = [
     "check_reference",
     "fit_reference",
     "is_fitted_here",
+    "needs_frame",
     "register_reference",
     "trains_boosters",
 ]
@@ -137,6 +138,22 @@ def trains_boosters(reference: Any) -> bool:
     """
     kind = REFERENCES.get(reference) if isinstance(reference, str) else None
     return kind is not None and kind.trains_boosters
+
+
+def needs_frame(reference: Any) -> bool:
+    """Whether `fit_reference` may read the features as the caller has them.
+
+    Parameters
+    ----------
+    reference : object
+        What the user gave.
+
+    Returns
+    -------
+    bool
+        False for none, scores and boosters.
+    """
+    return reference is not None and not trains_boosters(reference) and reference != "scores"
 
 
 def fit_reference(reference: Any, data: ReferenceData) -> Reference:

@@ -51,7 +51,7 @@ class ModelReference(Reference):
                 f"the reference {type(self.model).__name__}.predict gave shape {scores.shape}; "
                 f"expected ({len(X)},), one finite score per row."
             )
-        return lists.group(scores)[:, None]
+        return scores[:, None]
 
 
 @storable
@@ -170,9 +170,8 @@ def is_fitted(model: Any) -> bool:
 
 def _fit_model(model: Any, frame: Any, labels: NDArray[np.float32], lists: QueryLists) -> Any:
     """Fit a copy of an estimator to one objective, its queries passed as it takes them."""
-    is_labelled = ~np.isnan(labels)
-    rows, labels = lists.order[is_labelled], labels[is_labelled]
-    labelled = QueryLists.from_qid(lists.qid[rows])
+    rows = np.flatnonzero(~np.isnan(labels))
+    labels, labelled = labels[rows], QueryLists.from_qid(lists.index[rows])
     features = take_rows(_for_models(frame), rows)
     if isinstance(features, MappedRows):
         features = np.asarray(features)  # models of any library fit what they can compute with

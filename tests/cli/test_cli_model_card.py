@@ -157,11 +157,11 @@ def test_what_does_not_fit_the_model_is_refused(hr, files, tmp_path):
 
 def test_a_summary_of_labels_that_are_missing():
     from hyperrank import QueryLists
-    from hyperrank.rankers.inputs import summary_of
+    from hyperrank.rankers.data_summary import summarize_data
 
     X = np.array([[1, np.nan], [2, 3]], np.float32)
     Y = np.array([[np.nan, 1], [np.nan, 0]], np.float32)
-    found = summary_of(X, Y, QueryLists.from_sizes([2]), ["a", "b"])
+    found = summarize_data(X, Y, QueryLists.from_sizes([2]), ["a", "b"])
     assert found["labels"] == {
         "a": {"observed": 0.0},
         "b": {"observed": 1.0, "mean": 0.5, "max": 1.0, "positive": 0.5},

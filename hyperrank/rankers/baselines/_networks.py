@@ -1,90 +1,75 @@
-"""What rankers of several unconditioned networks share: checking, the reference, and training one of them."""
+"""Base of rankers of several unconditioned networks over one reference."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hyperrank.metrics import Metric
 from hyperrank.rankers.baselines._weight_grid import WeightGridRanker, check_off_grid, weight_grid
 from hyperrank.rankers.dpo.base import DPORanker
-from hyperrank.rankers.dpo.config import FitPlan
+from hyperrank.rankers.dpo.config import UNCONDITIONED, FitConfig, Trial
+from hyperrank.rankers.dpo.data import hold_out
+from hyperrank.rankers.dpo.reference import FittedReference, fit_reference
 from hyperrank.rankers.dpo.reward_model import RewardModel
-from hyperrank.rankers.dpo.train import RewardMargin, Validation, fit_reward_model
-from hyperrank.rankers.inputs import GroupedFeatures, LabelledLists, one_validation
-from hyperrank.training import TrainingResult
+from hyperrank.rankers.dpo.train import TradeOffTask, ValidationScores, train_reward_model
+from hyperrank.rankers.dpo.tuning import tune
+from hyperrank.rankers.inputs import FitInputs, GroupedFeatures, read_fit_inputs
+from hyperrank.reference.fit import needs_frame
+from hyperrank.training import Checkpoint, TrainingResult
+from hyperrank.training.distributed import SingleProcess
 from hyperrank.weights import MixedRows
 
 __all__ = ["NetworkGridRanker", "NetworkTrainer", "SeparateNetworksRanker"]
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class NetworkTrainer:
-    """Trains one unconditioned network at a time, all on the same lists by the same plan.
+    """Training of one unconditioned network at a time, all on the same lists by the same config.
 
     Attributes
     ----------
-    data : LabelledLists
-    plan : FitPlan
-    list_weight : ndarray of shape (n_lists,) or None
-    stopping : Validation or None
+    inputs : FitInputs
+    reference : FittedReference
+    config : FitConfig
+    validation : ValidationScores or None
         For all trade-offs; each network is stopped by its own.
-    verbose : int
-        1 shows a bar over the networks.
     """
 
-    data: LabelledLists
-    plan: FitPlan
-    list_weight: NDArray[np.float64] | None
-    stopping: Validation | None
-    verbose: int
+    inputs: FitInputs
+    reference: FittedReference
+    config: FitConfig
+    validation: ValidationScores | None
 
     def train(
-        self,
-        mix: NDArray[np.float64],
-        *,
-        stop_by: NDArray[np.float64] | None = None,
-        start: RewardModel | None = None,
-        max_epochs: int | None = None,
-        margin: RewardMargin | None = None,
+        self, task: TradeOffTask, *, start: RewardModel | None = None, max_epochs: int | None = None
     ) -> tuple[RewardModel, TrainingResult]:
-        """Train a network on one mix of the objectives' losses.
+        """Train a network for one trade-off.
 
         Parameters
         ----------
-        mix : ndarray of shape (m,)
-            What the losses are weighted by.
-        stop_by : ndarray of shape (m,), optional
-            What the metrics are weighted by, which training is stopped by; `mix` by default.
+        task : TradeOffTask
         start : RewardModel, optional
             Whose transform is kept, and from whose network training starts.
         max_epochs : int, optional
-            Those of the plan by default.
-        margin : RewardMargin, optional
-            What is taken off the rewards before the loss sees them.
+            Those of the config by default.
         """
-        plan = self.plan
+        config = replace(self.config, verbose=max(0, self.config.verbose - 1))
         if max_epochs is not None:
-            plan = replace(plan, settings=replace(plan.settings, max_epochs=max_epochs))
-        stopping = self.stopping
-        return fit_reward_model(
-            self.data,
-            plan,
-            validation=None if stopping is None else _of_one(stopping, mix if stop_by is None else stop_by),
-            list_weight=self.list_weight,
-            draw_weights=partial(_repeated, mix),
-            start=start,
-            margin=margin,
+            config = config.for_epochs(max_epochs)
+        return train_reward_model(
+            self.inputs, self.reference, config, validation=self.validation, task=task, start=start
         )
 
-    def shown(self, items: Sequence[Any] | NDArray[Any]) -> Iterable[Any]:
-        """Items to train for, with a progress bar where one is wanted."""
-        if self.verbose < 1:
+    def progress(self, items: Sequence[T] | NDArray[np.float64]) -> Iterable[Any]:
+        """Items to train for, with a progress bar where the config is verbose."""
+        if self.config.verbose < 1:
             return items
         from tqdm.auto import tqdm
 
@@ -97,16 +82,15 @@ class SeparateNetworksRanker(DPORanker):
     A subclass trains them in `_train`.
     """
 
-    # A network that ignores the weights gains nothing by more draws of the same ones.
-    n_draws = 1
-    alpha = 1.0
-    booster_inputs = False
-
+    reference: Any
     objectives: Sequence[str] | None
-    verbose: int
+    trial_: Trial | None
 
-    def _train(self, trainer: NetworkTrainer) -> dict[str, Any]:
-        """Train the networks, and give the attributes that hold them."""
+    def _check_options(self, names: tuple[str, ...]) -> None:
+        """Refuse options of the subclass's own that are wrong, before any training starts."""
+
+    def _train(self, trainer: NetworkTrainer) -> None:
+        """Train the networks, and set the attributes that hold them."""
         raise NotImplementedError
 
     def fit(
@@ -153,31 +137,34 @@ class SeparateNetworksRanker(DPORanker):
         ValueError
             If data or options are not as described; always before any training starts.
         """
-        checked = self._checked(
+        inputs = read_fit_inputs(
+            self,
             X,
             y,
             qid,
-            validation=(*one_validation(X_val, y_val, qid_val, eval_set, eval_qid), ref_scores_val),
+            X_val=X_val,
+            y_val=y_val,
+            qid_val=qid_val,
             ref_scores=ref_scores,
+            ref_scores_val=ref_scores_val,
             query_weight=query_weight,
-            conditioning="none",
+            eval_set=eval_set,
+            eval_qid=eval_qid,
             objectives=self.objectives,
+            keeps_frame=needs_frame(self.reference),
         )
-        checked = self._tried(checked)
-        plan = checked.plan
-        reference, pull = self._fit_reference(checked)
-        trainer = NetworkTrainer(
-            data=checked.training,
-            plan=replace(plan, verbose=max(0, plan.verbose - 1)),
-            list_weight=checked.list_weight,
-            stopping=self._stopping(checked, reference, pull),
-            verbose=plan.verbose,
-        )
-        fitted = self._train(trainer)
-        self.objectives_ = checked.training.names
-        self.reference_, self.pull_, self.trial_ = reference, pull, checked.trial
-        for name, value in fitted.items():
-            setattr(self, name, value)
+        self._check_options(inputs.training.names)
+        config = FitConfig.from_params({**self.get_params(deep=False), **UNCONDITIONED}, inputs)
+        inputs = hold_out(inputs, config)
+        config = tune(inputs, config, Checkpoint())
+        reference = fit_reference(inputs, config, Checkpoint())
+        validation = ValidationScores.of(inputs.validation, reference, SingleProcess())
+        self._train(NetworkTrainer(inputs, reference, config, validation))
+        self.objectives_ = inputs.training.names
+        self.reference_, self.pull_ = reference.reference, reference.reward_scale
+        self.trial_ = config.tuning
+        if config.booster_search is not None:
+            self.booster_search_ = config.booster_search
         return self
 
 
@@ -220,30 +207,3 @@ class NetworkGridRanker(WeightGridRanker, SeparateNetworksRanker):
         """Rewards by the model for one row of ``weights_``, shape (n,)."""
         model: RewardModel = self.models_[row]
         return model.rewards(data.X, data.lists.in_place, self.weights_[[row]])[:, 0]
-
-
-@dataclass(frozen=True)
-class _ScalarisedMetric(Metric):
-    """A metric whose one value is the mean over objectives by weights, those without labels left out."""
-
-    mix: tuple[float, ...] = ()
-
-    def __call__(self, *args: Any, **options: Any) -> NDArray[np.float64]:
-        values = np.atleast_2d(super().__call__(*args, **options))
-        known = ~np.isnan(values)
-        return (np.where(known, values, 0.0) @ self.mix)[:, None]
-
-
-def _of_one(stopping: Validation, mix: NDArray[np.float64]) -> Validation:
-    """Held-out lists by which the network for one trade-off is stopped."""
-    metric = stopping.metric
-    mixed = stopping.mixed_reference(mix[None])
-    return replace(
-        stopping,
-        metric=_ScalarisedMetric(metric.name, metric.k, metric.options, tuple(mix)),
-        mixed_reference=lambda _: mixed,
-    )
-
-
-def _repeated(mix: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    return np.tile(mix, (n, 1))

@@ -1,4 +1,4 @@
-"""The rival with one booster per trade-off, trained on all objectives at once."""
+"""LightGBM scalarisation: one booster per trade-off, trained on all objectives at once."""
 
 from __future__ import annotations
 
@@ -303,7 +303,7 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         ValueError
             If data or options are not as described.
         """
-        data = read_labelled(self, X, y, qid, reset=True, objectives=self.objectives)
+        data = read_labelled(self, X, y, qid, reset=True, objectives=self.objectives, keeps_frame=False)
         metric = parse_metric(self.metric)
         if self.mixing not in MIXINGS:
             raise ValueError(f"mixing must be one of {MIXINGS}; got {self.mixing!r}.")

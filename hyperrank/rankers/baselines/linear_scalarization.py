@@ -1,4 +1,4 @@
-"""The rival that the literature trains: one unconditioned network per trade-off."""
+"""Linear scalarisation: one unconditioned network per trade-off."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from hyperrank.rankers.baselines._networks import NetworkGridRanker, NetworkTrainer
 from hyperrank.rankers.baselines._weight_grid import weight_grid
+from hyperrank.rankers.dpo.train import TradeOffTask
 
 __all__ = ["LinearScalarizationRanker"]
 
@@ -134,11 +135,9 @@ class LinearScalarizationRanker(NetworkGridRanker):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _train(self, trainer: NetworkTrainer) -> dict[str, Any]:
-        grid = weight_grid(self.weights, trainer.data.names)
-        trained = [trainer.train(mix) for mix in trainer.shown(grid)]
-        return {
-            "weights_": grid,
-            "models_": [model for model, _ in trained],
-            "histories_": [result.history for _, result in trained],
-        }
+    def _train(self, trainer: NetworkTrainer) -> None:
+        grid = weight_grid(self.weights, trainer.inputs.training.names)
+        trained = [trainer.train(TradeOffTask(w, w)) for w in trainer.progress(grid)]
+        self.weights_ = grid
+        self.models_ = [model for model, _ in trained]
+        self.histories_ = [result.history for _, result in trained]

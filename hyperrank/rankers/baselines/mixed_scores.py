@@ -116,7 +116,15 @@ class MixedScoresRanker(BaseRanker):
         ValueError
             If data or options are not as described; always before any training starts.
         """
-        data = read_labelled(self, X, y, qid, reset=True, objectives=self.objectives)
+        data = read_labelled(
+            self,
+            X,
+            y,
+            qid,
+            reset=True,
+            objectives=self.objectives,
+            keeps_frame=self.estimator is not None,
+        )
         metric = parse_metric(self.metric)
         main = resolve_objective(self.reference_objective, data.names)
         list_weight = read_list_weight(query_weight, data.lists)
@@ -154,12 +162,16 @@ class MixedScoresRanker(BaseRanker):
     def _knows_lists(self) -> bool:
         return self.reference_.knows_lists
 
+    @property
+    def _needs_frame(self) -> bool:
+        return self.reference_.needs_frame
+
     def _scores(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        mixed = self.reference_.mix(data.parts(self.reference_), weights)
+        mixed = self.reference_.mix(data.reference_scores(self.reference_), weights)
         return np.broadcast_to(mixed, (len(data.X), len(weights)))
 
     def _scores_by_row(self, data: GroupedFeatures, mixes: MixedRows) -> NDArray[np.float64]:
-        return mixed_by_row(data.parts(self.reference_), mixes)
+        return mixed_by_row(data.reference_scores(self.reference_), mixes)
 
     def _reference_scores(self, data: GroupedFeatures) -> NDArray[np.float64]:
-        return self.reference_.main_scores(data.parts(self.reference_))
+        return self.reference_.main_scores(data.reference_scores(self.reference_))

@@ -1,4 +1,4 @@
-"""The rival that adds objectives one after the other: margins of the others' rewards (MODPO)."""
+"""MODPO: networks trained on one objective, over margins of the other objectives' rewards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hyperrank._checks import check_number
 from hyperrank.rankers.baselines._networks import NetworkGridRanker, NetworkTrainer
 from hyperrank.rankers.baselines._weight_grid import SAME_WEIGHTS, weight_grid
 from hyperrank.rankers.dpo.reward_model import RewardModel
-from hyperrank.rankers.dpo.train import RewardMargin
+from hyperrank.rankers.dpo.train import RewardMargin, TradeOffTask
 from hyperrank.rankers.inputs import GroupedFeatures, resolve_objective
 from hyperrank.simplex import corners
 
@@ -176,13 +176,13 @@ class MODPORanker(NetworkGridRanker):
         super()._check_options(names)
         check_number("min_main_weight", self.min_main_weight, above=0, below=1)
 
-    def _train(self, trainer: NetworkTrainer) -> dict[str, Any]:
-        data = trainer.data
+    def _train(self, trainer: NetworkTrainer) -> None:
+        data = trainer.inputs.training
         grid = weight_grid(self.weights, data.names)
         main = resolve_objective(self.reference_objective, data.names)
         others = [j for j in range(len(data.names)) if j != main and (grid[:, j] > 0).any()]
-        trained_on = corners(len(data.names))
-        margin_models = {data.names[j]: trainer.train(trained_on[j])[0] for j in others}
+        corner = corners(len(data.names))
+        margin_models = {data.names[j]: trainer.train(TradeOffTask(corner[j], corner[j]))[0] for j in others}
         at_equal = np.full((1, len(data.names)), 1 / len(data.names))
         rewards = {
             name: model.rewards(data.X, data.lists.in_place, at_equal)[:, 0]
@@ -190,22 +190,20 @@ class MODPORanker(NetworkGridRanker):
         }
         models: list[RewardModel | None] = []
         histories: list[list[dict[str, float]]] = []
-        for mix in trainer.shown(grid):
-            if mix[main] <= SAME_WEIGHTS:
+        for weights in trainer.progress(grid):
+            if weights[main] <= SAME_WEIGHTS:
                 models.append(None)
                 histories.append([])
                 continue
             margin = np.zeros(len(data.X))
             for name, reward in rewards.items():
-                margin += mix[data.names.index(name)] * reward
-            model, result = trainer.train(
-                trained_on[main],
-                stop_by=mix,
-                margin=RewardMargin(margin, max(float(mix[main]), float(self.min_main_weight))),
-            )
+                margin += weights[data.names.index(name)] * reward
+            divisor = max(float(weights[main]), float(self.min_main_weight))
+            model, result = trainer.train(TradeOffTask(corner[main], weights, RewardMargin(margin, divisor)))
             models.append(model)
             histories.append(result.history)
-        return {"weights_": grid, "margin_models_": margin_models, "models_": models, "histories_": histories}
+        self.weights_, self.margin_models_ = grid, margin_models
+        self.models_, self.histories_ = models, histories
 
     def _models(self) -> list[RewardModel]:
         return [model for model in (*self.models_, *self.margin_models_.values()) if model is not None]

@@ -1,4 +1,4 @@
-"""The rival that averages parameters: one network per objective, mixed into one at predict."""
+"""Rewarded soups: one network per objective, their parameters averaged at predict."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from hyperrank._checks import check_number
@@ -16,8 +16,8 @@ from hyperrank.files import storable
 from hyperrank.lists import QueryLists
 from hyperrank.rankers.baselines._networks import NetworkTrainer, SeparateNetworksRanker
 from hyperrank.rankers.dpo.reward_model import RewardModel
-from hyperrank.rankers.inputs import GroupedFeatures
-from hyperrank.rankers.specialized import Specializable
+from hyperrank.rankers.dpo.train import TradeOffTask
+from hyperrank.rankers.specialized import SpecializedRanker, specialize
 from hyperrank.simplex import corners
 from hyperrank.weights import MixedRows, rows_by_mix
 
@@ -105,7 +105,7 @@ class RewardSoup(RewardModel):
         return out
 
 
-class SoupRanker(Specializable, SeparateNetworksRanker):
+class SoupRanker(SeparateNetworksRanker):
     r"""One network per objective, their parameters averaged by the weights at predict (rewarded soups).
 
     .. math:: r(x, w) = r_{\theta(w)}(x), \qquad \theta(w) = \sum_j w_j \, \theta_j, \qquad
@@ -249,23 +249,42 @@ class SoupRanker(Specializable, SeparateNetworksRanker):
     def _check_options(self, names: tuple[str, ...]) -> None:
         check_number("pretraining", self.pretraining, at_least=0, below=1)
 
-    def _train(self, trainer: NetworkTrainer) -> dict[str, Any]:
-        m, epochs = len(trainer.data.names), trainer.plan.settings.max_epochs
+    def _train(self, trainer: NetworkTrainer) -> None:
+        m, epochs = len(trainer.inputs.training.names), trainer.config.training.max_epochs
         common = min(round(self.pretraining * epochs), epochs - 1)
         start, common_history = None, []
         if common:
-            start, result = trainer.train(np.full(m, 1 / m), max_epochs=common)
+            equal = np.full(m, 1 / m)
+            start, result = trainer.train(TradeOffTask(equal, equal), max_epochs=common)
             common_history = result.history
         # Without a common network all start from the same random one: the seed's.
         trained = [
-            trainer.train(corner, start=start, max_epochs=epochs - common)
-            for corner in trainer.shown(corners(m))
+            trainer.train(TradeOffTask(corner, corner), start=start, max_epochs=epochs - common)
+            for corner in trainer.progress(corners(m))
         ]
-        return {
-            "model_": RewardSoup([model for model, _ in trained]),
-            "common_history_": common_history,
-            "histories_": [result.history for _, result in trained],
-        }
+        self.model_ = RewardSoup([model for model, _ in trained])
+        self.common_history_ = common_history
+        self.histories_ = [result.history for _, result in trained]
 
-    def _rewards(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float32]:
-        return self.model_.rewards(data.X, data.lists.in_place, weights)
+    def specialize(
+        self, weights: ArrayLike | Mapping[str, float], *, temperature: float = 1.0
+    ) -> SpecializedRanker:
+        """A plain ranker for one trade-off, of the network that is mixed for it.
+
+        Parameters
+        ----------
+        weights, temperature
+            As for `HyperDPORanker.specialize`.
+
+        Returns
+        -------
+        SpecializedRanker
+
+        Raises
+        ------
+        NotFittedError
+            Before fit.
+        ValueError
+            If weights are not one trade-off on the simplex, or the temperature is negative.
+        """
+        return specialize(self, weights, temperature)

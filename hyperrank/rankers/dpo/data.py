@@ -1,145 +1,43 @@
-"""Which lists train, which stop the training, and how much each counts."""
+"""Selection of query lists: held out for early stopping, or sampled from large data."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank._checks import check_number
-from hyperrank.boosters import Cached
-from hyperrank.rankers.dpo.config import FitPlan, Trial
-from hyperrank.rankers.inputs import (
-    LabelledLists,
-)
-from hyperrank.reference import (
-    Reference,
-    ReferenceData,
-    fit_reference,
-    trains_boosters,
-)
+from hyperrank.rankers.dpo.config import FitConfig
+from hyperrank.rankers.inputs import FitInputs
 
-__all__ = ["DEVIATION_ROWS", "REFERENCE_ROWS", "CheckedFit", "hold_out", "labelled_lists", "some_lists"]
-
-#: Rows, about, that boosters fitted here are grown on at most.
-REFERENCE_ROWS = 1 << 20
+__all__ = ["hold_out", "labelled_lists", "sample_rows", "some_lists"]
 
 
-#: Rows, about, that the reference's deviation is estimated from.
-DEVIATION_ROWS = 1 << 18
-
-
-@dataclass(frozen=True)
-class CheckedFit:
-    """What was passed to fit, checked, and options resolved: all that can be wrong has been found.
-
-    Attributes
-    ----------
-    training : LabelledLists
-        What to train on.
-    held : LabelledLists or None
-        What to stop training by.
-    list_weight : ndarray of shape (n_lists,) or None
-        How much each training list counts.
-    main : int
-        The objective that the reference is for.
-    plan : FitPlan
-        How to train.
-    trial : Trial or None
-        What a trial on held-out lists chose, the plan's options among it.
-    """
-
-    training: LabelledLists
-    held: LabelledLists | None
-    list_weight: NDArray[np.float64] | None
-    main: int
-    plan: FitPlan
-    trial: Trial | None = None
-
-    def fit_reference(self, wanted: Any, cached: Cached | None = None) -> Reference:
-        """The reference that was asked for, fitted to the training lists, or of very many to some of them."""
-        some = self.at_most(REFERENCE_ROWS) if trains_boosters(wanted) else self
-        training = some.training
-        data = ReferenceData(
-            X=training.X,
-            Y=training.Y,
-            lists=training.lists,
-            frame=training.frame,
-            main=self.main,
-            booster_params=self.plan.booster_params,
-            query_standardize=self.plan.query_standardize,
-            seed=self.plan.seed,
-            list_weight=some.list_weight,
-            n_jobs=self.plan.n_jobs,
-            cached=cached,
-        )
-        return fit_reference(wanted, data)
-
-    def at_most(self, n_rows: int) -> CheckedFit:
-        """The same with training lists of about `n_rows` rows, in memory; itself if it has no more."""
-        lists, rng = self.training.lists, np.random.default_rng([self.plan.seed, 3])
-        weight = self.list_weight
-        which = labelled_lists(self.training.Y, lists.offsets, n_rows, rng, list_weight=weight)
-        return self if len(which) == lists.n_lists else self.of_lists(which)
-
-    def of_lists(self, which: NDArray[np.int64]) -> CheckedFit:
-        """The same with some of the training lists, in memory."""
-        part = self.training.take(which)
-        weight = None if self.list_weight is None else self.list_weight[which]
-        return replace(self, training=replace(part, X=np.asarray(part.X)), list_weight=weight)
-
-
-#: Lists from which on some are held out to stop training by, unless told otherwise. With fewer, not to see
-#: them costs more than a noisy validation front gains: on MQ2008's 627 training queries 0.6% of hypervolume.
-MIN_LISTS_TO_HOLD_OUT = 1000
-
-
-def hold_out(
-    estimator: Any, data: LabelledLists, given: LabelledLists | None, *, rng: np.random.Generator
-) -> tuple[LabelledLists | None, NDArray[np.int64]]:
-    """Decide by ``early_stopping`` what training is stopped by.
+def hold_out(inputs: FitInputs, config: FitConfig) -> FitInputs:
+    """Separate the lists for early stopping from those to train on.
 
     Parameters
     ----------
-    estimator : HyperDPORanker or LinearScalarizationRanker
-        Whose ``early_stopping`` and ``validation_fraction`` are read.
-    data : LabelledLists
-        All rows given to fit.
-    given : LabelledLists or None
-        Validation data of the caller's.
-    rng : numpy.random.Generator
-        Picks lists to hold out.
+    inputs : FitInputs
+        All lists given to fit.
+    config : FitConfig
+        Its `validation_fraction` of the training lists are held out, if any; without early stopping there
+        are no validation lists at all.
 
     Returns
     -------
-    held : LabelledLists or None
-        What to stop by.
-    kept : ndarray of int64
-        Numbers of the lists to train on.
+    FitInputs
 
     Raises
     ------
     ValueError
-        If an option is unknown, or there is too little to hold out.
+        If there is no list to hold out.
     """
-    wanted = estimator.early_stopping
-    if wanted not in (True, False, "auto"):
-        raise ValueError(f"early_stopping must be True, False or 'auto'; got {wanted!r}.")
+    data = inputs.training
+    if config.training.patience is None:
+        return FitInputs(data, None, inputs.list_weight)
+    if config.validation_fraction is None:
+        return inputs
     n_lists = data.lists.n_lists
-    everything = np.arange(n_lists, dtype=np.int64)
-    share = check_number("validation_fraction", estimator.validation_fraction, above=0, below=1)
-    if wanted is False or given is not None:
-        return (given if wanted is not False else None), everything
-    if wanted == "auto" and n_lists < MIN_LISTS_TO_HOLD_OUT:
-        return None, everything
-    if n_lists < 2:
-        raise ValueError(
-            "early_stopping=True needs X_val, or at least 2 queries to hold one out; "
-            f"qid names {n_lists}, of {data.lists.n_rows} sample(s)."
-        )
-    shuffled = rng.permutation(n_lists).astype(np.int64)
+    shuffled = np.random.default_rng(config.seed).permutation(n_lists).astype(np.int64)
     # For each objective the last list with a label stays, so that there is something to learn it from.
     observed = np.logical_or.reduceat(~np.isnan(data.Y), data.lists.offsets[:-1], axis=0)[shuffled]
     spare = np.delete(shuffled, n_lists - 1 - observed[::-1].argmax(axis=0))
@@ -147,8 +45,18 @@ def hold_out(
         raise ValueError(
             "early_stopping=True needs X_val: y has no query that its objectives can do without."
         )
-    held = spare[: max(1, round(share * n_lists))]
-    return data.take(np.sort(held)), np.setdiff1d(everything, held)
+    validation = np.sort(spare[: max(1, round(config.validation_fraction * n_lists))])
+    training = np.setdiff1d(np.arange(n_lists, dtype=np.int64), validation)
+    weight = None if inputs.list_weight is None else inputs.list_weight[training]
+    return FitInputs(data.take(training), data.take(validation), weight)
+
+
+def sample_rows(inputs: FitInputs, n_rows: int, seed: int) -> FitInputs:
+    """Training lists of about `n_rows` rows, in memory; the inputs themselves if they have no more."""
+    lists = inputs.training.lists
+    rng = np.random.default_rng([seed, 3])
+    which = labelled_lists(inputs.training.Y, lists.offsets, n_rows, rng, list_weight=inputs.list_weight)
+    return inputs if len(which) == lists.n_lists else inputs.take_into_memory(which)
 
 
 def some_lists(
@@ -223,6 +131,6 @@ def labelled_lists(
         known = np.flatnonzero(observed[:, j])
         if len(known):
             # An objective that few lists know would be missing from a sample of all.
-            own = some_lists(sizes[known], n_rows // (2 * Y.shape[1]), rng)
-            chosen = np.concatenate([chosen, known[own]])
+            extra = some_lists(sizes[known], n_rows // (2 * Y.shape[1]), rng)
+            chosen = np.concatenate([chosen, known[extra]])
     return np.unique(chosen)

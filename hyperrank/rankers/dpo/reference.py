@@ -1,35 +1,146 @@
-"""Rankers that know the temperature they are served at: the range, and the reference that training sees."""
+"""The reference ranker of a fit, the scale of rewards over it, and its scores as training sees them."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.lists import QueryLists
-from hyperrank.rankers.inputs import LabelledLists
-from hyperrank.reference import is_fitted_here
+from hyperrank.boosters import Cached
+from hyperrank.files import ModelFileError, storable
+from hyperrank.lists import QueryLists, within_list_deviation
+from hyperrank.rankers.dpo.config import FitConfig, Phase
+from hyperrank.rankers.dpo.data import sample_rows
+from hyperrank.rankers.dpo.distributed import check_same_reference
+from hyperrank.rankers.inputs import FitInputs, LabelledLists
+from hyperrank.reference import NoReference, Reference, ReferenceData, is_fitted_here, trains_boosters
+from hyperrank.reference import fit_reference as fit_reference_model
+from hyperrank.training import Checkpoint
 
-if TYPE_CHECKING:
-    from hyperrank.rankers.dpo.data import CheckedFit
-    from hyperrank.reference import Reference
+__all__ = ["FittedReference", "fit_reference", "reference_logits"]
 
-__all__ = [
-    "anchor_parts",
-]
-
-
-#: Shares of the queries that a reference is fitted without, to be asked about them.
+#: Beta of a reference that gives one score, which knows nothing of the other objectives; DPO's custom.
+SINGLE_SCORE_BETA = 0.1
+#: Beta of a reference that is itself a front, unless tuning finds a better one.
+FRONT_BETA = 2.0
+#: Rows, about, that boosters of a reference are trained on at most.
+REFERENCE_ROWS = 1 << 20
+#: Rows, about, that the reference's deviation is estimated from.
+DEVIATION_ROWS = 1 << 18
+#: Shares of the queries that a reference is fitted without, to score them.
 N_FOLDS = 4
 #: Reference scores this far below the best of their list, in units of reward, are told apart no further:
 #: exponentials of them vanish at any temperature.
 FARTHEST = 1e4
 
 
-def anchor_parts(
-    checked: CheckedFit, reference: Reference, pull: float, *, wanted: Any, is_unseen: bool
+@storable
+@dataclass(frozen=True)
+class FittedReference:
+    """A reference that is ready to score, and the scale of rewards over it.
+
+    Attributes
+    ----------
+    reference : Reference
+    reward_scale : float
+        What rewards are multiplied by in scores: the reference's deviation within a list over beta.
+    """
+
+    reference: Reference
+    reward_scale: float
+
+
+def fit_reference(
+    inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint, phase: Phase = Phase.REFERENCE
+) -> FittedReference:
+    """Fit the reference, and measure the scale of rewards over it.
+
+    Parameters
+    ----------
+    inputs : FitInputs
+    config : FitConfig
+    checkpoint : Checkpoint
+        Which stores a reference that is fitted here. A model that was fitted elsewhere is given again; that
+        its scores have the same scale tells that it is the same.
+    phase : Phase, default Phase.REFERENCE
+        What the checkpoint stores it as.
+
+    Returns
+    -------
+    FittedReference
+
+    Raises
+    ------
+    ModelFileError
+        If the model scores otherwise than in the interrupted fit.
+    ValueError
+        If several processes fit models of another library that score otherwise.
+    """
+    fit = partial(_fit_reference, inputs, config, phase)
+    if config.reference is None or isinstance(config.reference, str):
+        return checkpoint.on_rank_zero(phase, fit)
+    if is_fitted_here(config.reference):
+        fitted = checkpoint.phase(phase, partial(fit, checkpoint))
+    else:
+        fitted = fit(checkpoint)
+        scale = fitted.reward_scale
+        if checkpoint.phase(Phase.REWARD_SCALE, lambda: scale) != scale:
+            raise ModelFileError(
+                f"{checkpoint.path} is the checkpoint of another fit: the model given as reference scores "
+                "the training rows otherwise. Give the same one, or delete the file to start over."
+            )
+    check_same_reference(config.reference, fitted.reward_scale, checkpoint.processes)
+    return fitted
+
+
+def _fit_reference(
+    inputs: FitInputs, config: FitConfig, phase: Phase, checkpoint: Checkpoint
+) -> FittedReference:
+    reference = _fit_model(inputs, config, checkpoint.parts_of(phase))
+    return FittedReference(reference, _reward_scale(reference, inputs, config))
+
+
+def _fit_model(inputs: FitInputs, config: FitConfig, cached: Cached | None = None) -> Reference:
+    """The reference that the config names, fitted to the training lists, or to a sample of very many."""
+    if trains_boosters(config.reference):
+        inputs = sample_rows(inputs, REFERENCE_ROWS, config.seed)
+    data = inputs.training
+    return fit_reference_model(
+        config.reference,
+        ReferenceData(
+            data.X,
+            data.Y,
+            data.lists,
+            data.frame,
+            config.reference_objective,
+            booster_params=config.booster_params,
+            query_standardize=config.query_standardize,
+            seed=config.seed,
+            list_weight=inputs.list_weight,
+            n_jobs=config.n_jobs,
+            cached=cached,
+        ),
+    )
+
+
+def _reward_scale(reference: Reference, inputs: FitInputs, config: FitConfig) -> float:
+    """The reference's deviation within a list over beta."""
+    if isinstance(reference, NoReference):
+        return 1.0 if config.beta is None else 1.0 / config.beta
+    beta = SINGLE_SCORE_BETA if reference.main is None else FRONT_BETA
+    if config.beta is not None:
+        beta = config.beta
+    elif config.tuning is not None:
+        beta /= config.tuning.pull
+    sample = sample_rows(inputs, DEVIATION_ROWS, config.seed).training
+    scores = reference.main_scores(sample.reference_scores(reference))
+    return within_list_deviation(scores, sample.lists) / beta
+
+
+def reference_logits(
+    inputs: FitInputs, fitted: FittedReference, config: FitConfig, *, is_unseen: bool
 ) -> NDArray[np.float32]:
     """Reference scores of the training rows as training may see them, in units of reward.
 
@@ -38,14 +149,10 @@ def anchor_parts(
 
     Parameters
     ----------
-    checked : CheckedFit
-        What to train on, and how.
-    reference : Reference
+    inputs : FitInputs
+    fitted : FittedReference
         Fitted on all training rows.
-    pull : float
-        What rewards are multiplied by before they are added to its scores.
-    wanted : object
-        The option that the reference was made of.
+    config : FitConfig
     is_unseen : bool
         Whether the training rows are new to the reference.
 
@@ -54,33 +161,32 @@ def anchor_parts(
     ndarray of shape (n, 1) or (n, m)
         The best of each list is 0; 0 too where a part of the queries lacks labels to fit a reference on.
     """
-    training = checked.training
-    if is_unseen or not is_fitted_here(wanted):
-        parts = training.parts(reference)
+    training = inputs.training
+    if is_unseen or not is_fitted_here(config.reference):
+        scores = training.reference_scores(fitted.reference)
     else:
-        parts = _cross_fitted(checked, wanted)
-    best = np.maximum.reduceat(parts, training.lists.offsets[:-1])
-    below = (parts - best[training.lists.index]) / pull
+        scores = _cross_fitted_scores(inputs, config)
+    best = np.maximum.reduceat(scores, training.lists.offsets[:-1])
+    below = (scores - best[training.lists.index]) / fitted.reward_scale
     return np.maximum(below, -FARTHEST).astype(np.float32)
 
 
-def _cross_fitted(checked: CheckedFit, wanted: Any) -> NDArray[np.float64]:
-    training, weight = checked.training, checked.list_weight
-    rng = np.random.default_rng([checked.plan.seed, 2])
+def _cross_fitted_scores(inputs: FitInputs, config: FitConfig) -> NDArray[np.float64]:
+    """Scores of each part of the queries by a reference that was fitted without it."""
+    training, weight = inputs.training, inputs.list_weight
+    rng = np.random.default_rng([config.seed, 2])
     fold = rng.permutation(training.lists.n_lists) % N_FOLDS
-    found: dict[int, NDArray[np.float64]] = {}
+    by_fold: dict[int, NDArray[np.float64]] = {}
     for number in np.unique(fold).tolist():
-        seen = np.flatnonzero(fold != number)
-        counts = None if weight is None else weight[seen]
-        if _can_be_learnt(training, seen if counts is None else seen[counts > 0]):
-            part = training.take(seen)
-            fitted = replace(checked, training=part, list_weight=counts).fit_reference(wanted)
-            found[number] = training.take(np.flatnonzero(fold == number)).parts(fitted)
-    width = max((scores.shape[1] for scores in found.values()), default=1)
-    parts = np.zeros((len(training.X), width))
-    for number, scores in found.items():
-        parts[_rows_of(training.lists, fold == number)] = scores
-    return parts
+        others = np.flatnonzero(fold != number)
+        if _can_be_learnt(training, others if weight is None else others[weight[others] > 0]):
+            reference = _fit_model(inputs.take(others), config)
+            by_fold[number] = training.take(np.flatnonzero(fold == number)).reference_scores(reference)
+    width = max((scores.shape[1] for scores in by_fold.values()), default=1)
+    out = np.zeros((len(training.X), width))
+    for number, scores in by_fold.items():
+        out[_rows_of(training.lists, fold == number)] = scores
+    return out
 
 
 def _can_be_learnt(data: LabelledLists, lists: NDArray[np.int64]) -> bool:

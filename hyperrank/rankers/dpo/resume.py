@@ -1,10 +1,12 @@
-"""Going on with a fit that was interrupted: its file, and whether the fit at hand is the same one."""
+"""Resuming of an interrupted fit: its checkpoint file, and the check that it is the same fit."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -13,15 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank._checks import check_number
-from hyperrank.boosters import Cached
 from hyperrank.files import ModelFileError
 from hyperrank.metrics import parse_metric
-from hyperrank.rankers.dpo.config import resolve_device
-from hyperrank.rankers.inputs import LabelledLists
-from hyperrank.reference import Reference, is_fitted_here
-from hyperrank.training import Checkpoint, current
+from hyperrank.rankers.dpo.config import FitConfig
+from hyperrank.rankers.dpo.distributed import check_same_fit
+from hyperrank.rankers.dpo.reward_model import RewardModel
+from hyperrank.rankers.inputs import FitInputs, LabelledLists
+from hyperrank.reference import is_fitted_here
+from hyperrank.training import Checkpoint, TrainingResult
+from hyperrank.training.distributed import SingleProcess
 
-__all__ = ["agreed_seed", "kept_reference", "opened_checkpoint", "option_texts"]
+__all__ = ["agree_on_fit", "open_checkpoint", "warn_of_interrupt"]
 
 #: Options that do not change what is fitted, or whose effect is compared instead of them.
 PASSING = frozenset(
@@ -40,91 +44,149 @@ PASSING = frozenset(
 SAMPLED_ROWS = 4096
 
 
-def opened_checkpoint(estimator: Any, resume: bool) -> Checkpoint:
-    """The checkpoint that an estimator's options ask for, with what it holds where `resume` asks for that.
+def open_checkpoint(
+    params: Mapping[str, Any],
+    resume: bool,
+    processes: SingleProcess | None = None,
+    *,
+    name: str = "HyperDPORanker",
+) -> Checkpoint:
+    """The checkpoint that parameters ask for, with its content where `resume` asks for that.
 
-    Of several processes that train together the first one's, whose file others need not see.
+    Parameters
+    ----------
+    params : mapping
+        Constructor parameters of a ranker.
+    resume : bool
+        Whether to go on from the file.
+    processes : SingleProcess, optional
+        Those that the fit runs in. The file is the first one's; others need not see it.
+    name : str
+        Of the ranker's class, in errors.
+
+    Returns
+    -------
+    Checkpoint
 
     Raises
     ------
     ValueError
         If the options are wrong, or a file is there that would be lost, or that is damaged.
     """
-    found: list[Checkpoint] = []
-
-    def content() -> tuple[Any, ...]:
-        found.append(_opened(estimator, resume))
-        return found[0].content
-
-    held = current().of_first(content)
-    checkpoint = found[0] if found else Checkpoint.holding(held)
-    checkpoint.processes = current()
-    return checkpoint
+    processes = SingleProcess() if processes is None else processes
+    if processes.size == 1:
+        return _open(params, resume, processes, name)
+    if not processes.is_rank_zero:
+        return Checkpoint.holding(processes.on_rank_zero(tuple), processes)
+    opened = _open(params, resume, processes, name)
+    processes.on_rank_zero(lambda: opened.content)
+    return opened
 
 
-def _opened(estimator: Any, resume: bool) -> Checkpoint:
+def _open(params: Mapping[str, Any], resume: bool, processes: SingleProcess, name: str) -> Checkpoint:
     if resume not in (True, False):
         raise ValueError(f"resume must be True or False; got {resume!r}.")
-    every = check_number("checkpoint_every", estimator.checkpoint_every, at_least=0)
-    if estimator.checkpoint is None:
+    every = check_number("checkpoint_every", params["checkpoint_every"], at_least=0)
+    if params["checkpoint"] is None:
         if resume:
             raise ValueError(
-                "resume=True needs the file that the fit was kept in: "
-                f"{type(estimator).__name__}(checkpoint='fit.checkpoint')."
+                f"resume=True needs the file of the fit's checkpoint: {name}(checkpoint='fit.checkpoint')."
             )
-        return Checkpoint()
-    path = _checked_path(estimator.checkpoint)
-    _refuse_unstorable(estimator.reference)
+        return Checkpoint(processes=processes)
+    path = _checked_path(params["checkpoint"])
+    _refuse_unstorable(params["reference"])
     if not path.exists():
-        return Checkpoint(path, every)
+        return Checkpoint(path, every, processes)
     if not resume:
-        Checkpoint.read(path, every)  # nobody is told to delete a file that is no checkpoint
+        Checkpoint.read(path, every)  # nobody is told to delete a file that is not a checkpoint
         raise ValueError(
-            f"checkpoint {path} is there already: fit(..., resume=True) goes on from it; delete it to begin "
-            "anew, or give another file."
+            f"checkpoint {path} is there already: fit(..., resume=True) goes on from it; delete it to start "
+            "over, or give another file."
         )
-    return Checkpoint.read(path, every)
+    return Checkpoint.read(path, every, processes)
 
 
-def agreed_seed(
+def agree_on_fit(
+    params: Mapping[str, Any],
+    inputs: FitInputs,
+    config: FitConfig,
     checkpoint: Checkpoint,
-    estimator: Any,
-    data: LabelledLists,
-    held: LabelledLists | None,
-    list_weight: NDArray[np.float64] | None,
-    seed: int,
     *,
-    is_new: bool,
-) -> int:
-    """The seed of the fit: the one drawn now, or that of the interrupted fit, if it is the same fit.
+    start: RewardModel | None = None,
+) -> FitConfig:
+    """Check that all processes, and an interrupted fit that is resumed, are of the same fit.
 
     What tells fits from each other are the options that matter; the shapes of all data; a hash of all labels,
     sizes of queries, weights and scores of a reference; and one of 4,096 rows of features, evenly spaced, so
     that it takes no time on millions of rows. Features that differ in other rows alone go unseen.
 
+    Parameters
+    ----------
+    params : mapping
+        Constructor parameters of the ranker.
+    inputs : FitInputs
+        All lists given to fit.
+    config : FitConfig
+    checkpoint : Checkpoint
+    start : RewardModel, optional
+        Of the earlier fit that this one goes on from.
+
+    Returns
+    -------
+    FitConfig
+        With the seed of the first process, or of the interrupted fit.
+
     Raises
     ------
     ModelFileError
-        If it is another fit, saying what differs.
+        If the checkpoint is of another fit, saying what differs.
+    ValueError
+        If processes were given different data or options.
     """
-    if checkpoint.path is None:
-        return seed
-    device = resolve_device(estimator.device).type
-    found = {
-        "options": {**option_texts(estimator), "device": device},
+    processes = checkpoint.processes
+    if checkpoint.path is None and processes.size == 1:
+        return config
+    options = option_texts(params)
+    resolved = (
+        config.training,
+        replace(config.network, frozen=None),
+        config.feature_transform,
+        config.query_standardize,
+        config.booster_inputs,
+        config.normalize_objectives,
+        config.temperature_range,
+    )
+    seed = processes.on_rank_zero(lambda: config.seed)
+    check_same_fit(inputs, options, resolved, processes, is_new=start is None)
+    if checkpoint.path is not None:
+        seed = _agreed_seed(options, inputs, config, checkpoint, seed, start)
+    return replace(config, seed=seed)
+
+
+def _agreed_seed(
+    options: Mapping[str, str],
+    inputs: FitInputs,
+    config: FitConfig,
+    checkpoint: Checkpoint,
+    seed: int,
+    start: RewardModel | None,
+) -> int:
+    """The seed of the interrupted fit, if it is the same fit; or the seed at hand, of a fit that begins."""
+    this = {
+        "options": {**options, "device": config.device.type},
         "data": {
-            **_described(data, ""),
-            **({} if held is None else _described(held, "_val")),
-            "query_weight": _digest(list_weight),
-            "the network to go on from": None if is_new else _network_digest(estimator.model_),
+            **_described(inputs.training, ""),
+            **({} if inputs.validation is None else _described(inputs.validation, "_val")),
+            "query_weight": _digest(inputs.list_weight),
+            "the network to go on from": None if start is None else _network_digest(start),
         },
     }
     if not checkpoint.about:
-        checkpoint.about = {"seed": seed, **found}
+        checkpoint.about = {"seed": seed, **this}
         return seed
     try:
-        differences = _differences(checkpoint.about, found)
-        known = int(checkpoint.about["seed"])
+        differences = _differences(checkpoint.about, this)
+        stored = int(checkpoint.about["seed"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelFileError(
             f"{checkpoint.path} is not a complete checkpoint: delete it to start over."
@@ -132,32 +194,22 @@ def agreed_seed(
     if differences:
         raise ModelFileError(
             f"{checkpoint.path} is the checkpoint of another fit: {'; '.join(differences)}. "
-            "Give what that fit was given, or delete the file to begin anew."
+            "Give what that fit was given, or delete the file to start over."
         )
-    return known
+    return stored
 
 
-def kept_reference(
-    checkpoint: Checkpoint, wanted: Any, fit: Callable[[Cached | None], tuple[Reference, float]]
-) -> tuple[Reference, float]:
-    """A reference and its pull: of the interrupted fit, or fitted now.
-
-    A fitted model is not kept: the caller gives it again, and its pull tells whether it scores as it did.
-
-    Raises
-    ------
-    ModelFileError
-        If it does not.
-    """
-    if isinstance(wanted, str | None) or is_fitted_here(wanted):
-        return checkpoint.phase("reference", lambda: fit(checkpoint.parts_of("reference")))
-    reference, pull = fit(None)
-    if checkpoint.phase("pull", lambda: pull) != pull:
-        raise ModelFileError(
-            f"{checkpoint.path} is the checkpoint of another fit: the model given as reference scores the "
-            "training rows otherwise. Give the same one, or delete the file to begin anew."
-        )
-    return reference, pull
+def warn_of_interrupt(result: TrainingResult, checkpoint: Path | None) -> None:
+    """Say what a fit has kept that Ctrl-C ended."""
+    how = "With warm_start=True, fit goes on from there."
+    if checkpoint is not None and checkpoint.exists():
+        how = f"fit(..., resume=True) goes on from {checkpoint} to what the whole fit would have been."
+    warnings.warn(
+        f"training was interrupted after {len(result.history)} whole epochs: the ranker is fitted, and holds "
+        f"what it had learnt by then. {how}",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def _checked_path(given: Any) -> Path:
@@ -185,16 +237,15 @@ def _refuse_unstorable(reference: Any) -> None:
         )
 
 
-def option_texts(estimator: Any) -> dict[str, str]:
-    """Each option that matters as a text, the same for equal values of any kind."""
-    params = {name: value for name, value in estimator.get_params(deep=False).items() if name not in PASSING}
-    params["metric"] = str(parse_metric(estimator.metric))
-    found = {name: _text(value) for name, value in params.items()}
-    network = getattr(estimator, "network", "mlp")
-    if not isinstance(network, str):
-        network = _network_digest(getattr(network, "model_", None))
-    found["network"] = network
-    return found
+def option_texts(params: Mapping[str, Any]) -> dict[str, str]:
+    """Each parameter that matters as a text, the same for equal values of any kind."""
+    texts = {name: _text(value) for name, value in params.items() if name not in PASSING}
+    texts["metric"] = _text(str(parse_metric(params["metric"])))
+    network = params.get("network", "mlp")
+    texts["network"] = (
+        network if isinstance(network, str) else _network_digest(getattr(network, "model_", None))
+    )
+    return texts
 
 
 def _text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""From checked data to a trained reward model: boosters as inputs, transform, network, training."""
+"""Training of a reward model: boosters as inputs, transform, network, loop, early stopping."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from hyperrank.boosters import BoosterSet, cross_fitted_scores, fit_boosters
 from hyperrank.lists import QueryLists
@@ -20,128 +20,42 @@ from hyperrank.memmap import FeatureRows, MappedRows, with_columns
 from hyperrank.metrics import Metric, hypervolume
 from hyperrank.networks import ConditionedScorer, ListTransformer
 from hyperrank.networks.feature_transforms import fit_transform_module
-from hyperrank.rankers.dpo.config import FitPlan
+from hyperrank.rankers.dpo.config import FitConfig, Phase
+from hyperrank.rankers.dpo.reference import FittedReference, reference_logits
 from hyperrank.rankers.dpo.reward_model import ListRewardModel, RewardModel, one_thread_each
-from hyperrank.rankers.inputs import LabelledLists
-from hyperrank.reference import take_rows
+from hyperrank.rankers.inputs import FitInputs, LabelledLists
+from hyperrank.reference import Reference, take_rows
 from hyperrank.simplex import lattice_near
 from hyperrank.training import (
-    Anchor,
     Checkpoint,
     FeaturesOf,
     ListTensors,
     Margin,
-    ShareOfLists,
+    ReferenceLogits,
+    ShardedLists,
     TrainingProgress,
     TrainingResult,
-    current,
     train,
 )
-from hyperrank.training.distributed import mean_over_lists, threads
-from hyperrank.training.temperature import beside_weights
+from hyperrank.training.distributed import SingleProcess
+from hyperrank.training.temperature import TemperatureRange, condition_weights
 
-__all__ = ["RewardMargin", "Validation", "fit_reward_model"]
+__all__ = ["RewardMargin", "TradeOffTask", "ValidationScores", "train_reward_model"]
 
-
-def training_tensors(
-    model: RewardModel,
-    inputs: FeatureRows,
-    data: LabelledLists,
-    plan: FitPlan,
-    list_weight: NDArray[np.float64] | None,
-    margin: RewardMargin | None,
-    anchor: NDArray[np.float32] | None,
-) -> ListTensors | ShareOfLists:
-    """What this process trains on: all lists, or its own of those that several train on together.
-
-    Parameters
-    ----------
-    model : RewardModel
-        Whose transform is fitted.
-    inputs : ndarray or MappedRows of shape (n, d), float32
-        Features with booster scores beside them.
-    data : LabelledLists
-    plan : FitPlan
-    list_weight, margin, anchor
-        As for `hyperrank.rankers.dpo.train.fit_reward_model`.
-
-    Returns
-    -------
-    ListTensors or ShareOfLists
-    """
-    processes, lists, weight = current(), data.lists, list_weight
-    rows: Any = slice(None)
-    if processes.size > 1:
-        own = processes.own(data.lists.sizes)
-        rows, lists = data.lists.take(own)
-        weight = None if list_weight is None else list_weight[own]
-    tensors = ListTensors(
-        _seen(model, inputs if processes.size == 1 else take_rows(inputs, rows), lists),
-        torch.from_numpy(data.Y[rows]).to(plan.device),
-        lists,
-        None if weight is None else torch.from_numpy(weight).to(plan.device, torch.float32),
-        None if margin is None else margin.on(plan.device).take(rows),
-        _anchor(None if anchor is None else anchor[rows], plan),
-    )
-    if processes.size == 1:
-        return tensors
-    mean = 1.0 if list_weight is None else max(float(list_weight.mean()), float(np.finfo(np.float32).tiny))
-    return ShareOfLists(tensors, own, data.lists, n_processes=processes.size, mean_weight=mean)
-
-
-def _seen(model: RewardModel, inputs: FeatureRows, lists: QueryLists) -> Tensor | FeaturesOf:
-    """What the network sees of all rows; of rows in a file, what makes it of some."""
-    if isinstance(inputs, MappedRows):
-        return lambda rows, some: _features(model, inputs[rows], some)
-    return _features(model, inputs, lists)
-
-
-def _features(model: RewardModel, inputs: NDArray[np.float32], lists: QueryLists) -> Tensor:
-    """What the network sees; of no list at all nothing, as wide as it would be."""
-    if lists.n_lists:
-        return model.features(inputs, lists)
-    one = np.zeros((1, inputs.shape[1]), dtype=np.float32)
-    return model.features(one, QueryLists.from_sizes([1]))[:0]
-
-
-def _anchor(parts: NDArray[np.float32] | None, plan: FitPlan) -> Anchor | None:
-    """For training on the plan's device."""
-    if parts is None or plan.temperature_range is None:
-        return None
-    return Anchor(torch.from_numpy(parts).to(plan.device), *plan.temperature_range)
-
-
-#: Trade-offs at which the validation front is looked at in training.
+#: Trade-offs at which the validation front is measured in training.
 VALIDATION_WEIGHTS = 21
 #: Documents per batch up to which steps are too short for several threads to help.
 SMALL_BATCH = 2048
 #: Rows, about, that the losses under the reference are estimated from.
 SCALE_ROWS = 200_000
 
-
-@dataclass(frozen=True)
-class Validation:
-    """Held-out lists by which training is stopped.
-
-    Attributes
-    ----------
-    data : LabelledLists
-    metric : Metric
-    mixed_reference : callable
-        ``weights of shape (k, m) -> reference scores of shape (n, k) or (n, 1)`` of the grouped rows.
-    pull : float
-        What rewards are multiplied by before they are added to the reference: 1 / beta.
-    """
-
-    data: LabelledLists
-    metric: Metric
-    mixed_reference: Callable[[NDArray[np.float64]], NDArray[np.float64]]
-    pull: float
+#: Called after each epoch with the model and what is known of the epoch; True stops training.
+OnEpoch = Callable[[RewardModel, dict[str, float]], bool]
 
 
 @dataclass(frozen=True)
 class RewardMargin:
-    """What the loss sees the rewards less of, and what the rest is divided by; see `margin_reward`.
+    """What is subtracted from rewards before the loss, and what the rest is divided by; see `margin_reward`.
 
     Attributes
     ----------
@@ -154,206 +68,373 @@ class RewardMargin:
     values: NDArray[np.floating[Any]]
     weight: float
 
-    def on(self, device: torch.device) -> Margin:
-        """For training on a device."""
-        return Margin(torch.from_numpy(self.values).to(device, torch.float32), self.weight)
+
+@dataclass(frozen=True)
+class TradeOffTask:
+    """What an unconditioned network is trained for: one trade-off.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (m,)
+        Of the losses.
+    metric_weights : ndarray of shape (m,)
+        Of the metrics, by whose mean training stops early.
+    margin : RewardMargin or None
+    """
+
+    weights: NDArray[np.float64]
+    metric_weights: NDArray[np.float64]
+    margin: RewardMargin | None = None
+
+    def repeat(self, n: int) -> NDArray[np.float64]:
+        """The weights of n draws, shape (n, m)."""
+        return np.tile(self.weights, (n, 1))
 
 
-def fit_reward_model(
-    data: LabelledLists,
-    plan: FitPlan,
-    *,
-    validation: Validation | None = None,
-    list_weight: NDArray[np.float64] | None = None,
-    draw_weights: Callable[[int], NDArray[np.float64]] | None = None,
-    start: RewardModel | None = None,
-    keep_boosters: bool = False,
-    margin: RewardMargin | None = None,
-    anchor: NDArray[np.float32] | None = None,
-    progress: Callable[[RewardModel], TrainingProgress] | None = None,
-    keep_on_interrupt: bool = False,
+@dataclass(frozen=True)
+class ValidationScores:
+    """Validation lists of this process, with the reference's scores of them.
+
+    Attributes
+    ----------
+    data : LabelledLists
+    reference : ndarray of shape (n, 1) or (n, m)
+    reward_scale : float
+    """
+
+    data: LabelledLists
+    reference: NDArray[np.float64]
+    reward_scale: float
+
+    @classmethod
+    def of(
+        cls, data: LabelledLists | None, fitted: FittedReference, processes: SingleProcess
+    ) -> ValidationScores | None:
+        """Score the validation lists that are this process's; None where there are none at all."""
+        if data is None:
+            return None
+        if processes.size > 1:
+            data = data.take(processes.shard(data.lists.sizes))
+        scores = data.reference_scores(fitted.reference) if len(data.X) else np.empty((0, 1))
+        return cls(data, scores, fitted.reward_scale)
+
+
+def train_reward_model(
+    inputs: FitInputs,
+    reference: FittedReference | None,
+    config: FitConfig,
     checkpoint: Checkpoint | None = None,
+    *,
+    validation: ValidationScores | None = None,
+    task: TradeOffTask | None = None,
+    start: RewardModel | None = None,
+    is_unseen: bool = False,
+    keep_on_interrupt: bool = False,
+    on_epoch: OnEpoch | None = None,
 ) -> tuple[RewardModel, TrainingResult]:
     """Train a reward model.
 
     Parameters
     ----------
-    data : LabelledLists
-        Training rows.
-    plan : FitPlan
-        What to train and how.
-    validation : Validation, optional
-        Stops training by the hypervolume of its front.
-    list_weight : ndarray of shape (n_lists,), optional
-        How much each list counts.
-    draw_weights : callable, optional
-        ``n -> weights of shape (n, m)``; Dirichlet draws by default.
+    inputs : FitInputs
+    reference : FittedReference or None
+        Needed where the config has a range of temperatures.
+    config : FitConfig
+    checkpoint : Checkpoint, optional
+        What was done before the interruption of this fit, and where it is stored.
+    validation : ValidationScores, optional
+        Stops training by the hypervolume of its front, or by the mean metric of the task.
+    task : TradeOffTask, optional
+        Of an unconditioned network; by default weights are drawn from the whole simplex.
     start : RewardModel, optional
-        Whose transform is kept, and whose network is what a copy of is trained on.
-    keep_boosters : bool, default False
-        Whether the boosters of `start` score the training rows, which they then must not have seen.
-    margin : RewardMargin, optional
-        What is taken off the rewards before the loss sees them.
-    anchor : ndarray of shape (n, 1) or (n, m), optional
-        Reference scores of the training rows in units of reward, where the plan has a range of temperatures.
-    progress : callable, optional
-        Makes of the model in training what its epochs are reported to.
+        Whose transform is kept, and a copy of whose network is trained further.
+    is_unseen : bool, default False
+        Whether the training rows are new to the boosters of `start` and to the reference.
     keep_on_interrupt : bool, default False
         Whether Ctrl-C in training ends it, rather than raising KeyboardInterrupt.
-    checkpoint : Checkpoint, optional
-        What was done before the interruption of this fit, and where it is kept.
+    on_epoch : callable, optional
+        Called after each epoch; True stops training.
 
     Returns
     -------
     RewardModel
     TrainingResult
     """
-    rng = np.random.default_rng(plan.seed)
-    checkpoint = checkpoint or Checkpoint()
-    if start is not None and keep_boosters:
-        boosters, inputs = start.boosters, start.inputs(data.X)
+    checkpoint = Checkpoint() if checkpoint is None else checkpoint
+    processes, data = checkpoint.processes, inputs.training
+    logits = None
+    if config.temperature_range is not None and reference is not None:
+        compute = partial(reference_logits, inputs, reference, config, is_unseen=is_unseen)
+        logits = checkpoint.on_rank_zero(Phase.REFERENCE_LOGITS, lambda _: compute())
+    if start is not None and is_unseen:
+        boosters, features = start.boosters, start.inputs(data.X)
     else:
-        boosters, inputs = _booster_inputs(data, plan, list_weight, checkpoint)
-    with _threads(plan), _seeded(plan.seed, plan.device):
+        boosters, features = _booster_inputs(inputs, config, checkpoint)
+    rng = np.random.default_rng(config.seed)
+    with _threads(config, processes), _seeded(config.seed, config.device):
         if start is None:
-            make = partial(_new_model, inputs, data.Y.shape[1], plan, boosters)
-            model, rng.bit_generator.state = current().of_first(lambda: (make(rng), rng.bit_generator.state))
+            model, rng.bit_generator.state = processes.on_rank_zero(
+                lambda: (
+                    _new_model(features, data.Y.shape[1], config, boosters, rng),
+                    rng.bit_generator.state,
+                )
+            )
         else:
             model = start.copy(boosters)
-        if not current().is_first:
-            torch.manual_seed(plan.seed + current().rank)  # what is dropped differs between processes
-        epochs = plan.settings.max_epochs
+        if not processes.is_rank_zero:
+            torch.manual_seed(config.seed + processes.rank)  # what is dropped differs between processes
         result = train(
             model.network,
-            training_tensors(model, inputs, data, plan, list_weight, margin, anchor),
-            loss=plan.loss,
-            settings=plan.settings,
+            _training_tensors(model, features, inputs, config, processes, logits, task),
+            loss=config.loss,
+            settings=config.training,
             rng=rng,
-            scale=_objective_scale(data, plan) if plan.normalize_objectives else None,
-            draw_weights=draw_weights,
-            evaluate=None if validation is None else _front_score(model, validation, plan.temperature_range),
-            progress=progress(model)
-            if progress
-            else TrainingProgress(epochs, verbose=plan.verbose, score_name="hypervolume"),
+            scale=_objective_scale(data, config) if config.normalize_objectives else None,
+            draw_weights=None if task is None else task.repeat,
+            evaluate=None if validation is None else _evaluation(model, validation, config, task, processes),
+            progress=TrainingProgress(
+                config.training.max_epochs,
+                verbose=config.verbose if processes.is_rank_zero else 0,
+                score_name="hypervolume",
+                done=checkpoint.epochs_done,
+            ),
+            on_epoch=None if on_epoch is None else partial(on_epoch, model),
             keep_on_interrupt=keep_on_interrupt,
             checkpoint=checkpoint,
+            processes=processes,
         )
     return model, result
 
 
+def _training_tensors(
+    model: RewardModel,
+    features: FeatureRows,
+    inputs: FitInputs,
+    config: FitConfig,
+    processes: SingleProcess,
+    logits: NDArray[np.float32] | None,
+    task: TradeOffTask | None,
+) -> ListTensors | ShardedLists:
+    """What this process trains on: all lists, or its shard of those that several train on together."""
+    data, lists, weight, device = inputs.training, inputs.training.lists, inputs.list_weight, config.device
+    rows: Any = slice(None)
+    if processes.size > 1:
+        shard = processes.shard(data.lists.sizes)
+        rows, lists = data.lists.take(shard)
+        weight = None if weight is None else weight[shard]
+        features = take_rows(features, rows)
+    margin = None if task is None else task.margin
+    tensors = ListTensors(
+        _network_inputs(model, features, lists),
+        torch.from_numpy(data.Y[rows]).to(device),
+        lists,
+        None if weight is None else torch.from_numpy(weight).to(device, torch.float32),
+        None
+        if margin is None
+        else Margin(torch.from_numpy(margin.values).to(device, torch.float32)[rows], margin.weight),
+        None
+        if logits is None or config.temperature_range is None
+        else ReferenceLogits(torch.from_numpy(logits[rows]).to(device), *config.temperature_range),
+    )
+    if processes.size == 1:
+        return tensors
+    mean = 1.0
+    if inputs.list_weight is not None:
+        mean = max(float(inputs.list_weight.mean()), float(np.finfo(np.float32).tiny))
+    return ShardedLists(tensors, shard, data.lists, n_processes=processes.size, mean_weight=mean)
+
+
+def _network_inputs(model: RewardModel, inputs: FeatureRows, lists: QueryLists) -> Tensor | FeaturesOf:
+    """What the network sees of all rows; of rows in a file, what makes it of some."""
+    if isinstance(inputs, MappedRows):
+        return lambda rows, lists: _features(model, inputs[rows], lists)
+    return _features(model, inputs, lists)
+
+
+def _features(model: RewardModel, inputs: NDArray[np.float32], lists: QueryLists) -> Tensor:
+    """What the network sees; of no list at all nothing, as wide as it would be."""
+    if lists.n_lists:
+        return model.features(inputs, lists)
+    one = np.zeros((1, inputs.shape[1]), dtype=np.float32)
+    return model.features(one, QueryLists.from_sizes([1]))[:0]
+
+
 def _booster_inputs(
-    data: LabelledLists, plan: FitPlan, list_weight: NDArray[np.float64] | None, checkpoint: Checkpoint
+    inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint
 ) -> tuple[BoosterSet, FeatureRows]:
     """Boosters for serving, and the features with scores of boosters that have not seen their query."""
-    if not plan.booster_inputs:
+    data = inputs.training
+    if not config.booster_inputs:
         return BoosterSet([]), data.X
-    options: dict[str, Any] = {
-        "objectives": range(data.Y.shape[1]),
-        "params": plan.booster_params,
-        "seed": plan.seed,
-        "list_weight": list_weight,
-        "n_jobs": plan.n_jobs,
-    }
-
-    def grown() -> tuple[NDArray[np.float64], BoosterSet]:
-        X = np.asarray(data.X)
-        scores = cross_fitted_scores(X, data.Y, data.lists, **options)
-        return scores, BoosterSet.of(fit_boosters(X, data.Y, data.lists, **options))
-
-    scores, boosters = checkpoint.phase("booster_inputs", lambda: current().of_first(grown))
+    scores, boosters = checkpoint.on_rank_zero(
+        Phase.BOOSTER_INPUTS, lambda _: _fit_input_boosters(inputs, config)
+    )
     return boosters, with_columns(data.X, scores)
 
 
+def _fit_input_boosters(inputs: FitInputs, config: FitConfig) -> tuple[NDArray[np.float64], BoosterSet]:
+    data = inputs.training
+    X = np.asarray(data.X)
+    options: dict[str, Any] = {
+        "objectives": range(data.Y.shape[1]),
+        "params": config.booster_params,
+        "seed": config.seed,
+        "list_weight": inputs.list_weight,
+        "n_jobs": config.n_jobs,
+    }
+    scores = cross_fitted_scores(X, data.Y, data.lists, **options)
+    return scores, BoosterSet.of(fit_boosters(X, data.Y, data.lists, **options))
+
+
 def _new_model(
-    inputs: FeatureRows,
+    features: FeatureRows,
     n_objectives: int,
-    plan: FitPlan,
+    config: FitConfig,
     boosters: BoosterSet,
     rng: np.random.Generator,
 ) -> RewardModel:
-    """A transform fitted to the inputs, and a network that knows nothing yet."""
-    if plan.frozen is not None:
-        known = plan.frozen.network.with_prompts(n_objectives, plan.n_prompts, plan.dropout)
+    """A transform fitted to the features, and an untrained network."""
+    spec, device = config.network, config.device
+    if spec.frozen is not None:
+        prompts = spec.frozen.network.with_prompts(n_objectives, spec.n_prompts, spec.dropout)
         return ListRewardModel(
-            copy.deepcopy(plan.frozen.transform).to(plan.device),
-            known.to(plan.device),
-            plan.device,
+            copy.deepcopy(spec.frozen.transform).to(device),
+            prompts.to(device),
+            device,
             boosters=boosters,
-            query_standardize=plan.frozen.query_standardize,
+            query_standardize=spec.frozen.query_standardize,
         )
-    transform = fit_transform_module(inputs, plan.transform, rng=rng).to(plan.device)
-    n_features = transform.n_out * (2 if plan.query_standardize else 1)
-    shared: dict[str, Any] = {"hidden": plan.hidden, "dropout": plan.dropout}
-    options: dict[str, Any] = {"boosters": boosters, "query_standardize": plan.query_standardize}
-    if plan.network == "transformer":
-        shared |= {"n_prompts": plan.n_prompts, "alone": plan.alone}
-        transformer = ListTransformer(n_features, n_objectives, **shared).to(plan.device)
-        return ListRewardModel(transform, transformer, plan.device, **options)
-    shared |= {"conditioning": plan.conditioning, "n_more": 0 if plan.temperature_range is None else 1}
-    network = ConditionedScorer(n_features, n_objectives, **shared).to(plan.device)
-    return RewardModel(transform, network, plan.device, **options)
+    transform = fit_transform_module(features, config.feature_transform, rng=rng).to(device)
+    n_features = transform.n_out * (2 if config.query_standardize else 1)
+    shared: dict[str, Any] = {"hidden": spec.hidden, "dropout": spec.dropout}
+    options: dict[str, Any] = {"boosters": boosters, "query_standardize": config.query_standardize}
+    if spec.kind == "transformer":
+        shared |= {"n_prompts": spec.n_prompts, "alone": spec.alone}
+        transformer = ListTransformer(n_features, n_objectives, **shared).to(device)
+        return ListRewardModel(transform, transformer, device, **options)
+    shared |= {"conditioning": spec.conditioning, "n_more": 0 if config.temperature_range is None else 1}
+    network = ConditionedScorer(n_features, n_objectives, **shared).to(device)
+    return RewardModel(transform, network, device, **options)
 
 
-def _objective_scale(data: LabelledLists, plan: FitPlan) -> Tensor:
+def _objective_scale(data: LabelledLists, config: FitConfig) -> Tensor:
     """Each objective's loss under the reference, where all rewards are 0; 1 where it has none."""
     evenly = np.arange(data.lists.n_lists)[:: max(1, data.lists.n_rows // SCALE_ROWS)]
     rows, lists = data.lists.take(evenly)
-    labels = torch.from_numpy(data.Y[rows]).to(plan.device)
-    offsets = torch.from_numpy(lists.offsets).to(plan.device)
-    zeros = torch.zeros(len(labels), device=plan.device)
-    under_reference = plan.loss(zeros, labels, offsets, reduction="none").mean(dim=0)
+    labels = torch.from_numpy(data.Y[rows]).to(config.device)
+    offsets = torch.from_numpy(lists.offsets).to(config.device)
+    zeros = torch.zeros(len(labels), device=config.device)
+    under_reference = config.loss(zeros, labels, offsets, reduction="none").mean(dim=0)
     return torch.where(under_reference > 0, under_reference, torch.ones_like(under_reference))
 
 
-def _front_score(
-    model: RewardModel, validation: Validation, trained: tuple[float, float] | None
-) -> Callable[[torch.nn.Module], float]:
-    """Hypervolume of the validation front, as a function of the network in training.
-
-    Where the network knows the temperature: the mean over the ends and the middle of its range.
-    """
+def _evaluation(
+    model: RewardModel,
+    validation: ValidationScores,
+    config: FitConfig,
+    task: TradeOffTask | None,
+    processes: SingleProcess,
+) -> FrontEvaluation:
+    """Adapter of the model in training to the loop's ``evaluate``."""
     data = validation.data
-    inputs, is_alone = model.inputs(data.X), current().size == 1
-    stays = isinstance(inputs, MappedRows) or not data.lists.n_lists
-    features = None if stays else model.features(inputs, data.lists)
-    weights = lattice_near(data.Y.shape[1], VALIDATION_WEIGHTS)
-    reference = validation.mixed_reference(weights)
-    temperatures = [1.0] if trained is None else np.geomspace(*trained, 3).tolist()
+    features = model.inputs(data.X)
+    stays = isinstance(features, MappedRows) or not data.lists.n_lists
+    m = data.Y.shape[1]
+    weights = lattice_near(m, VALIDATION_WEIGHTS) if task is None else task.metric_weights[None]
+    trained = config.temperature_range
+    return FrontEvaluation(
+        model=model,
+        validation=validation,
+        features=None if stays else model.features(features, data.lists),
+        reference=Reference.mix(validation.reference, weights),
+        weights=weights,
+        metric=config.metric,
+        is_scalar=task is not None,
+        temperature_range=trained,
+        temperatures=(1.0,) if trained is None else tuple(np.geomspace(*trained, 3).tolist()),
+        processes=processes,
+    )
 
-    def hypervolume_at(temperature: float) -> float:
+
+@dataclass(frozen=True)
+class FrontEvaluation:
+    """Hypervolume of the validation front of a model in training, or its mean metric at one trade-off.
+
+    Attributes
+    ----------
+    model : RewardModel
+    validation : ValidationScores
+    features : Tensor or None
+        What the network sees of the validation rows; None for rows that stay in a file.
+    reference : ndarray of shape (n, k) or (n, 1)
+        The reference's scores under the weights.
+    weights : ndarray of shape (k, m)
+    metric : Metric
+    is_scalar : bool
+        Whether the metrics are averaged by the one trade-off, those without labels left out.
+    temperature_range : tuple of two floats or None
+    temperatures : tuple of float
+        The front is measured at each: where the network knows the temperature, at the ends and the middle
+        of its range.
+    processes : SingleProcess
+    """
+
+    model: RewardModel
+    validation: ValidationScores
+    features: Tensor | None
+    reference: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    metric: Metric
+    is_scalar: bool
+    temperature_range: TemperatureRange | None
+    temperatures: tuple[float, ...]
+    processes: SingleProcess
+
+    def __call__(self, network: nn.Module) -> float:
+        """The score; `network` is that of the model."""
+        return float(np.mean([self._score_at(temperature) for temperature in self.temperatures]))
+
+    def _score_at(self, temperature: float) -> float:
+        data = self.validation.data
         if not data.lists.n_lists:  # other processes have the few lists that there are
-            return hypervolume_of(np.empty((0, *weights.shape)))
-        beside = weights if trained is None else beside_weights(weights, temperature, trained)
-        pull = temperature * validation.pull
-        if features is None:
-            rewards = model.rewards(data.X, data.lists.in_place, beside)
-        else:
-            at = torch.from_numpy(beside).to(model.device, torch.float32)
-            with one_thread_each() as n_threads:
-                rewards = model.scores(features, data.lists.in_place, at, n_threads).cpu().numpy()
-        scores = reference + pull * rewards
-        values = validation.metric(scores, data.Y, qid=data.lists.in_place, per_query=not is_alone)
-        return hypervolume_of(values)
+            return self._score(np.empty((0, *self.weights.shape)))
+        scale = temperature * self.validation.reward_scale
+        scores = self.reference + scale * self._rewards(temperature)
+        is_alone = self.processes.size == 1
+        return self._score(self.metric(scores, data.Y, qid=data.lists.in_place, per_query=not is_alone))
 
-    def hypervolume_of(values: NDArray[np.float64]) -> float:
-        points = np.atleast_2d(values if is_alone else mean_over_lists(values))
-        known = ~np.isnan(points).all(axis=0)
-        return current().of_first(lambda: hypervolume(points[:, known]) if known.any() else 0.0)
+    def _rewards(self, temperature: float) -> NDArray[np.float32]:
+        data, condition = self.validation.data, self.weights
+        if self.temperature_range is not None:
+            condition = condition_weights(condition, temperature, self.temperature_range)
+        if self.features is None:
+            return self.model.rewards(data.X, data.lists.in_place, condition)
+        at = torch.from_numpy(condition).to(self.model.device, torch.float32)
+        with one_thread_each() as n_threads:
+            rewards = self.model.scores(self.features, data.lists.in_place, at, n_threads)
+        return np.asarray(rewards.cpu().numpy())
 
-    return lambda _: float(np.mean([hypervolume_at(t) for t in temperatures]))
+    def _score(self, values: NDArray[np.float64]) -> float:
+        """Of metrics of shape (k, m), or where several processes have lists of shape (q, k, m)."""
+        points = np.atleast_2d(values if self.processes.size == 1 else self.processes.nanmean(values))
+        known = ~np.isnan(points)
+        if self.is_scalar:
+            return float(np.where(known, points, 0.0)[0] @ self.weights[0])
+        points = points[:, known.any(axis=0)]
+        return self.processes.on_rank_zero(lambda: hypervolume(points) if points.size else 0.0)
 
 
 @contextmanager
-def _threads(plan: FitPlan) -> Iterator[None]:
+def _threads(config: FitConfig, processes: SingleProcess) -> Iterator[None]:
     """One torch thread for small batches on a CPU, and as many as before afterwards.
 
     Two threads gained nothing on an idle machine at 1,024 documents a step (3.7 s against 3.3 s of one
     thread), and took ten times as long where other processes kept the cores busy.
     """
     before = torch.get_num_threads()
-    is_small = plan.settings.batch_docs <= SMALL_BATCH
-    if plan.device.type == "cpu":
-        torch.set_num_threads(1 if is_small else threads(before))
+    is_small = config.training.batch_docs <= SMALL_BATCH
+    if config.device.type == "cpu":
+        torch.set_num_threads(1 if is_small else processes.threads(before))
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""A trial before the whole fit: how long to train, how much to drop, how far to pull, by held-out lists."""
+"""Tuning on held-out queries before the whole fit: booster parameters, epochs with dropout, reward scale."""
 
 from __future__ import annotations
 
@@ -10,51 +10,152 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank.boosters.search import BoosterSearch, search_mixed_scores
 from hyperrank.metrics import Metric
-from hyperrank.rankers.dpo.config import FitPlan, Trial
-from hyperrank.rankers.dpo.train import fit_reward_model
-from hyperrank.rankers.inputs import LabelledLists
-from hyperrank.reference import Reference
+from hyperrank.rankers.dpo.config import FitConfig, Phase, Trial, tuning_phase
+from hyperrank.rankers.dpo.data import sample_rows
+from hyperrank.rankers.dpo.reference import REFERENCE_ROWS, FittedReference, fit_reference
+from hyperrank.rankers.dpo.train import train_reward_model
+from hyperrank.rankers.inputs import FitInputs, LabelledLists
+from hyperrank.reference import is_fitted_here
 from hyperrank.simplex import lattice_near
 from hyperrank.training import Checkpoint
 
-__all__ = ["run_trial", "split_for_trial"]
+__all__ = ["search_boosters", "split_for_tuning", "tune"]
 
-#: Lists below which nothing is tried: the few that could be held out would choose by chance.
+#: Lists below which nothing is tuned: the few that could be held out would choose by chance.
 MIN_LISTS = 100
-#: Lists at most that a trial trains on, and that it judges by; more would choose the same.
-MAX_TRAINED, MAX_JUDGED = 2000, 500
-#: Rows at most, about, of each: a trial of a few hundred long lists is not to take as long as the fit.
-MAX_TRAINED_ROWS, MAX_JUDGED_ROWS = 1 << 19, 1 << 17
-#: Share of the lists that judge where no others are at hand.
-JUDGED_SHARE = 0.2
-#: Dropout of an mlp, and how many times the shortest training, of each rung; the next is tried while it pays.
-RUNGS = ((0.5, 1), (0.3, 2), (0.2, 4), (0.1, 8))
-#: Pulls that are tried, as multiples of the default one.
-PULLS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-#: Trade-offs at which a trial judges.
+#: Lists at most that tuning trains on, and that it evaluates; more would choose the same.
+MAX_TRAINING_LISTS, MAX_EVALUATION_LISTS = 2000, 500
+#: Rows at most, about, of each: tuning on a few hundred long lists is not to take as long as the fit.
+MAX_TRAINING_ROWS, MAX_EVALUATION_ROWS = 1 << 19, 1 << 17
+#: Share of the lists that are evaluated where no validation lists are at hand.
+EVALUATION_SHARE = 0.2
+#: Dropout of an mlp, and how many times the shortest training; the next is tried while it pays.
+CANDIDATES = ((0.5, 1), (0.3, 2), (0.2, 4), (0.1, 8))
+#: Reward scales that are tried, as multiples of the default one.
+REWARD_SCALES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+#: Trade-offs at which candidates are evaluated.
 N_WEIGHTS = 21
+
+#: Utility of each held-out list by multiple of the reward scale; inf is the network alone.
+Utilities = dict[float, NDArray[np.float64]]
+
+
+def tune(inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint) -> FitConfig:
+    """Choose on held-out lists what the parameters leave open.
+
+    Parameters
+    ----------
+    inputs : FitInputs
+    config : FitConfig
+        Says what is left to tuning.
+    checkpoint : Checkpoint
+
+    Returns
+    -------
+    FitConfig
+        With booster parameters, epochs, dropout and reward scale that were found, where any were.
+    """
+    config = search_boosters(inputs, config, checkpoint)
+    if not (config.tunes_epochs or config.tunes_reward_scale):
+        return config
+    tuning = checkpoint.on_rank_zero(Phase.TUNING, partial(_tune_network, inputs, config))
+    return config if tuning is None else config.with_tuning(tuning)
+
+
+def search_boosters(inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint) -> FitConfig:
+    """Search for booster parameters by cross-validation, where that is asked for.
+
+    Parameters and returns as of `tune`.
+    """
+    if not config.tunes_boosters:
+        return config
+    search = checkpoint.on_rank_zero(Phase.BOOSTER_SEARCH, lambda _: _search_boosters(inputs, config))
+    return config.with_booster_search(search)
+
+
+def _search_boosters(inputs: FitInputs, config: FitConfig) -> BoosterSearch:
+    one_objective = config.reference == "lightgbm" and not config.booster_inputs
+    sample = sample_rows(inputs, REFERENCE_ROWS, config.seed)
+    data = sample.training
+    return search_mixed_scores(
+        np.asarray(data.X),
+        data.Y[:, [config.reference_objective]] if one_objective else data.Y,
+        data.lists,
+        metric=config.metric,
+        seed=config.seed,
+        list_weight=sample.list_weight,
+        n_jobs=config.n_jobs,
+    )
+
+
+def _tune_network(inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint) -> Trial | None:
+    """Epochs, dropout and reward scale; None where there is too little to tune on."""
+    split = split_for_tuning(inputs, np.random.default_rng([config.seed, 1]))
+    if split is None:
+        return None
+    which, evaluated = split
+    training = replace(inputs.take_into_memory(which), validation=None)
+    short = config.for_tuning(len(training.training.X))
+    fitted = None
+    if is_fitted_here(config.reference):
+        fitted = fit_reference(training, short, checkpoint, Phase.TUNING_REFERENCE)
+    evaluation = TuningEvaluation.of(evaluated, fitted, config)
+    candidates = [(config.network.dropout, 1)]
+    if config.tunes_epochs:
+        # As shares of the network's own dropout, where it is one that begins with less.
+        share = config.network.dropout / CANDIDATES[0][0]
+        candidates = [(dropout * share, factor) for dropout, factor in CANDIDATES]
+    return tune_epochs(training, short, evaluation, candidates, config.training.max_epochs, checkpoint)
 
 
 @dataclass(frozen=True)
-class _Judge:
-    """Held-out lists, with the reference's scores of them where those can be trusted."""
+class TuningEvaluation:
+    """Evaluation of candidates on held-out lists.
+
+    Attributes
+    ----------
+    data : LabelledLists
+    metric : Metric
+    weights : ndarray of shape (k, m)
+    reference : ndarray of shape (n, k) or (n, 1), or None
+        The reference's scores, where those can be trusted.
+    reward_scale : float
+        The default one.
+    multiples : sequence of float
+        Of the default reward scale.
+    """
 
     data: LabelledLists
     metric: Metric
     weights: NDArray[np.float64]
     reference: NDArray[np.float64] | None
-    pull: float
-    pulls: Sequence[float]
+    reward_scale: float
+    multiples: Sequence[float]
 
-    def utilities(self, rewards: NDArray[np.floating[Any]]) -> dict[float, NDArray[np.float64]]:
-        """Utility of each list under each pull, and under the network alone (inf)."""
-        found = {np.inf: self.of(rewards)}
+    @classmethod
+    def of(cls, data: LabelledLists, fitted: FittedReference | None, config: FitConfig) -> TuningEvaluation:
+        """Evaluation beside a reference that has not seen the lists; None is for the network alone."""
+        weights = lattice_near(data.Y.shape[1], N_WEIGHTS)
+        scores, scale = None, 1.0
+        if fitted is not None:
+            scores = fitted.reference.mix(data.reference_scores(fitted.reference), weights)
+            scale = fitted.reward_scale
+        multiples = REWARD_SCALES if config.tunes_reward_scale else (1.0,)
+        return cls(data, config.metric, weights, scores, scale, multiples)
+
+    def utilities(self, rewards: NDArray[np.floating[Any]]) -> Utilities:
+        """Utility of each list under each reward scale, and under the network alone."""
+        out = {np.inf: self.utility(rewards)}
         if self.reference is not None:
-            found |= {pull: self.of(self.reference + pull * self.pull * rewards) for pull in self.pulls}
-        return found
+            out |= {
+                multiple: self.utility(self.reference + multiple * self.reward_scale * rewards)
+                for multiple in self.multiples
+            }
+        return out
 
-    def of(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    def utility(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Utility of each list, shape (q,): the weighted metrics, mean over trade-offs; NaN for none."""
         values = self.metric(scores, self.data.Y, qid=self.data.lists.in_place, per_query=True)
         counts = self.weights * ~np.isnan(values)
@@ -62,42 +163,37 @@ class _Judge:
             return np.asarray(np.nansum(counts * values, axis=(1, 2)) / counts.sum(axis=(1, 2)))
 
 
-def split_for_trial(
-    data: LabelledLists,
-    held: LabelledLists | None,
-    rng: np.random.Generator,
-    list_weight: NDArray[np.float64] | None = None,
+def split_for_tuning(
+    inputs: FitInputs, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], LabelledLists] | None:
-    """Numbers of the lists to try on and the lists to judge by; None if nothing can be tried.
+    """Numbers of the lists to train on and the lists to evaluate on; None if nothing can be tuned.
 
-    That is with too few lists, or where those to try on would lack an objective's labels.
+    That is with too few lists, or where those to train on would lack an objective's labels.
 
     Parameters
     ----------
-    data : LabelledLists
-        Training rows.
-    held : LabelledLists or None
-        Lists that training does not see anyway: they judge.
+    inputs : FitInputs
+        Its validation lists, which training does not see anyway, are those to evaluate on.
     rng : numpy.random.Generator
         Picks lists.
-    list_weight : ndarray of shape (n_lists,), optional
-        How much each list of the training rows counts.
     """
+    data, validation = inputs.training, inputs.validation
     n_lists = data.lists.n_lists
     if n_lists < MIN_LISTS:
         return None
     order = rng.permutation(n_lists)
-    if held is not None:
-        trained = _up_to(MAX_TRAINED_ROWS, order[:MAX_TRAINED], data)
-        chosen = rng.permutation(held.lists.n_lists)[:MAX_JUDGED]
-        judged = held.take(_up_to(MAX_JUDGED_ROWS, chosen, held))
+    if validation is not None:
+        training = _up_to(MAX_TRAINING_ROWS, order[:MAX_TRAINING_LISTS], data)
+        chosen = rng.permutation(validation.lists.n_lists)[:MAX_EVALUATION_LISTS]
+        evaluated = validation.take(_up_to(MAX_EVALUATION_ROWS, chosen, validation))
     else:
-        n_judged = min(MAX_JUDGED, round(JUDGED_SHARE * n_lists))
-        trained = _up_to(MAX_TRAINED_ROWS, order[n_judged:][:MAX_TRAINED], data)
-        judged = data.take(_up_to(MAX_JUDGED_ROWS, order[:n_judged], data))
-    weighs = np.ones(len(trained), dtype=bool) if list_weight is None else list_weight[trained] > 0
+        n_evaluated = min(MAX_EVALUATION_LISTS, round(EVALUATION_SHARE * n_lists))
+        training = _up_to(MAX_TRAINING_ROWS, order[n_evaluated:][:MAX_TRAINING_LISTS], data)
+        evaluated = data.take(_up_to(MAX_EVALUATION_ROWS, order[:n_evaluated], data))
+    weight = inputs.list_weight
+    counts = np.ones(len(training), dtype=bool) if weight is None else weight[training] > 0
     is_known = np.logical_or.reduceat(~np.isnan(data.Y), data.lists.offsets[:-1], axis=0)
-    return (trained, judged) if is_known[trained[weighs]].any(axis=0).all() else None
+    return (training, evaluated) if is_known[training[counts]].any(axis=0).all() else None
 
 
 def _up_to(n_rows: int, order: NDArray[np.int64], data: LabelledLists) -> NDArray[np.int64]:
@@ -106,88 +202,68 @@ def _up_to(n_rows: int, order: NDArray[np.int64], data: LabelledLists) -> NDArra
     return np.sort(order[: max(1, n_fit)])
 
 
-def run_trial(
-    trained: LabelledLists,
-    judged: LabelledLists,
-    plan: FitPlan,
-    *,
-    reference: Reference | None,
-    pull: float,
-    metric: Metric,
-    list_weight: NDArray[np.float64] | None,
-    climbs: bool,
-    pulls: bool,
+def tune_epochs(
+    inputs: FitInputs,
+    config: FitConfig,
+    evaluation: TuningEvaluation,
+    candidates: Sequence[tuple[float, int]],
     shortest: int,
     checkpoint: Checkpoint,
 ) -> Trial:
-    """Train on some lists, and choose by the others.
+    """Train candidates, each longer than the one before, while that surely pays.
 
     Parameters
     ----------
-    trained, judged : LabelledLists
-    plan : FitPlan
-        How to train at the first rung.
-    reference : Reference or None
-        Fitted without the judged lists; None chooses the rung by the network alone, and no pull.
-    pull : float
-        The default pull.
-    metric : Metric
-        What is looked at.
-    list_weight : ndarray or None
-        How much each list that is trained on counts.
-    climbs : bool
-        Whether longer training with less dropout may be tried, beside the plan's own.
-    pulls : bool
-        Whether other pulls than the default may be.
+    inputs : FitInputs
+    config : FitConfig
+        Of the shortest training here.
+    evaluation : TuningEvaluation
+    candidates : sequence of (float, int)
+        Dropout, and how many times the shortest training.
     shortest : int
-        Epochs of the first rung in the whole fit.
+        Epochs of the shortest training in the whole fit.
     checkpoint : Checkpoint
-        Where finished rungs are kept.
+        Where the results of finished candidates are stored.
 
     Returns
     -------
     Trial
     """
-    weights = lattice_near(judged.Y.shape[1], N_WEIGHTS)
-    scores = None if reference is None else reference.mix(judged.parts(reference), weights)
-    judge = _Judge(judged, metric, weights, scores, pull, PULLS if pulls else (1.0,))
-    # In parts of the plan's dropout, where the network is one that begins with less.
-    start = plan.dropout / RUNGS[0][0]
-    rungs = [(dropout * start, factor) for dropout, factor in RUNGS] if climbs else [(plan.dropout, 1)]
     tried: list[dict[str, float]] = []
     best: tuple[NDArray[np.float64], float, float, int] | None = None
-    for dropout, factor in rungs:
-        epochs = factor * plan.settings.max_epochs
-        rung = replace(plan, dropout=dropout, settings=replace(plan.settings, max_epochs=epochs), verbose=0)
-        found = checkpoint.phase(
-            f"trial: {epochs} epochs", partial(_rung_utilities, trained, rung, list_weight, judge)
+    for dropout, factor in candidates:
+        epochs = factor * config.training.max_epochs
+        candidate = replace(config, network=replace(config.network, dropout=dropout)).for_epochs(epochs)
+        utilities = checkpoint.phase(
+            tuning_phase(epochs), partial(_train_candidate, inputs, candidate, evaluation)
         )
         tried += [
-            {"dropout": dropout, "epochs": epochs, "pull": p, "utility": _mean(u)} for p, u in found.items()
+            {"dropout": dropout, "epochs": epochs, "pull": multiple, "utility": _mean(utility)}
+            for multiple, utility in utilities.items()
         ]
-        chosen = np.inf if scores is None else _best_pull(found)
-        if best is not None and not _surely_better(found[chosen], best[0]):
+        multiple = np.inf if evaluation.reference is None else _best_reward_scale(utilities)
+        if best is not None and not _surely_better(utilities[multiple], best[0]):
             break
-        best = (found[chosen], chosen, dropout, factor)
-        if scores is not None and _surely_better(judge.of(scores), found[np.inf]):
-            break  # the reference is the better learner here: longer training would only fit its noise
+        best = (utilities[multiple], multiple, dropout, factor)
+        if evaluation.reference is not None:
+            alone = evaluation.utility(evaluation.reference)
+            if _surely_better(alone, utilities[np.inf]):
+                break  # the reference is the better learner here: longer training would only fit its noise
     assert best is not None
-    _, chosen, dropout, factor = best
-    return Trial(dropout, factor * shortest, 1.0 if np.isinf(chosen) else chosen, tried)
+    _, multiple, dropout, factor = best
+    return Trial(dropout, factor * shortest, 1.0 if np.isinf(multiple) else multiple, tried)
 
 
-def _rung_utilities(
-    trained: LabelledLists, plan: FitPlan, list_weight: NDArray[np.float64] | None, judge: _Judge
-) -> dict[float, NDArray[np.float64]]:
-    """Train as one rung has it, and judge what comes of it."""
-    model, _ = fit_reward_model(trained, plan, list_weight=list_weight)
-    return judge.utilities(model.rewards(judge.data.X, judge.data.lists.in_place, judge.weights))
+def _train_candidate(inputs: FitInputs, config: FitConfig, evaluation: TuningEvaluation) -> Utilities:
+    model, _ = train_reward_model(inputs, None, config)
+    data = evaluation.data
+    return evaluation.utilities(model.rewards(data.X, data.lists.in_place, evaluation.weights))
 
 
-def _best_pull(found: dict[float, NDArray[np.float64]]) -> float:
-    """The pull of the highest utility, if it is surely better than the default."""
-    finite = {pull: utility for pull, utility in found.items() if np.isfinite(pull)}
-    best = max(finite, key=lambda pull: _mean(finite[pull]))
+def _best_reward_scale(utilities: Utilities) -> float:
+    """The multiple of the highest utility, if it is surely better than the default."""
+    finite = {multiple: utility for multiple, utility in utilities.items() if np.isfinite(multiple)}
+    best = max(finite, key=lambda multiple: _mean(finite[multiple]))
     return best if _surely_better(finite[best], finite[1.0]) else 1.0
 
 
