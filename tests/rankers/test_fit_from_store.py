@@ -9,8 +9,7 @@ from sklearn.base import BaseEstimator
 
 from hyperrank import HyperDPORanker, datasets
 from hyperrank import memmap as rows
-from hyperrank.rankers.dpo import base as dpo
-from hyperrank.rankers.dpo import data as fit_data
+from hyperrank.rankers.dpo import reference as dpo
 from hyperrank.training import ListTensors
 
 FEW_TREES = {"num_boost_round": 5, "num_leaves": 5, "min_data_in_leaf": 5}
@@ -141,14 +140,14 @@ def test_what_is_wrong_is_said_as_of_arrays(store, stays, tmp_path):
 
 def test_boosters_of_very_many_rows_are_grown_on_some(store, monkeypatch):
     seen = []
-    inner = fit_data.fit_reference
+    inner = dpo.fit_reference_model
 
-    def noted(wanted, X, *args, **options):
-        seen.append(len(X))
-        return inner(wanted, X, *args, **options)
+    def noted(reference, data):
+        seen.append(len(data.X))
+        return inner(reference, data)
 
-    monkeypatch.setattr(fit_data, "fit_reference", noted)
-    monkeypatch.setattr(fit_data, "REFERENCE_ROWS", 500)
+    monkeypatch.setattr(dpo, "fit_reference_model", noted)
+    monkeypatch.setattr(dpo, "REFERENCE_ROWS", 500)
     monkeypatch.setattr(dpo, "DEVIATION_ROWS", 300)
     Y = np.array(store.Y)
     few = store.qid == store.qid[-1]

@@ -9,8 +9,9 @@ from sklearn.tree import DecisionTreeRegressor
 
 from hyperrank import HyperDPORanker, QueryLists, datasets
 from hyperrank.metrics import ndcg
+from hyperrank.rankers.dpo.config import FitConfig
 from hyperrank.rankers.dpo.data import hold_out
-from hyperrank.rankers.inputs import read_labelled
+from hyperrank.rankers.inputs import read_fit_inputs, read_labelled
 from hyperrank.simplex import lattice
 
 QUICK = {"max_epochs": 2, "hidden": (8, 8), "random_state": 0}
@@ -314,12 +315,14 @@ def test_the_last_labels_of_an_objective_are_not_held_out(small):
     rare = small.Y.copy()
     rare[small.qid != small.qid[-1], 1] = np.nan
     ranker = HyperDPORanker(early_stopping=True, validation_fraction=0.9, **QUICK)
-    data = read_labelled(ranker, small.X, rare, small.qid, reset=True)
+    inputs = read_fit_inputs(ranker, small.X, rare, small.qid)
     for seed in range(5):
-        held, kept = hold_out(ranker, data, None, rng=np.random.default_rng(seed))
-        assert not set(held.lists.ids) & set(data.lists.ids[kept])
-        assert held.lists.n_lists + len(kept) == data.lists.n_lists
-        assert np.isnan(held.Y[:, 1]).all()
+        config = FitConfig.from_params({**ranker.get_params(), "random_state": seed}, inputs)
+        split = hold_out(inputs, config)
+        ids = [set(part.lists.ids) for part in (split.training, split.validation)]
+        assert not ids[0] & ids[1]
+        assert ids[0] | ids[1] == set(inputs.training.lists.ids)
+        assert np.isnan(split.validation.Y[:, 1]).all()
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])

@@ -186,9 +186,9 @@ def trained_with(monkeypatch, small, **params) -> list:
     """The margins that networks are trained with."""
     margins, plain = [], separate_networks.NetworkTrainer.train
 
-    def train_and_tell(self, mix, **options):
-        margins.append((mix.tolist(), options.get("margin")))
-        return plain(self, mix, **options)
+    def train_and_tell(self, task, **options):
+        margins.append((task.weights.tolist(), task.margin))
+        return plain(self, task, **options)
 
     monkeypatch.setattr(separate_networks.NetworkTrainer, "train", train_and_tell)
     ranker = MODPORanker(**{**QUICK, "reference": None, **params})
@@ -243,7 +243,8 @@ def test_networks_stop_by_their_own_weights(small, unseen):
 @pytest.mark.parametrize("floor", [0, -0.1, 1.0, float("nan"), "low", None])
 def test_the_floor_is_checked_before_training(floor, small, monkeypatch):
     monkeypatch.setattr(
-        "hyperrank.rankers.dpo.data.fit_reference", lambda *_, **__: pytest.fail("training started")
+        "hyperrank.rankers.dpo.reference.fit_reference_model",
+        lambda *_, **__: pytest.fail("training started"),
     )
     with pytest.raises(ValueError, match="min_main_weight must be a number above 0 and below 1"):
         fitted(small, min_main_weight=floor)

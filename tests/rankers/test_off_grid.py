@@ -216,7 +216,7 @@ def test_a_score_does_not_depend_on_the_trade_offs_beside_it(make, small, unseen
 @GRIDS
 @pytest.mark.parametrize("off_grid", ["guess", None, 3, ["nearest"]])
 def test_the_option_is_checked_before_training(make, off_grid, small, monkeypatch):
-    for home in ("dpo.data.fit_reference", "baselines.lightgbm_scalarization.fit_mixed_boosters"):
+    for home in ("dpo.reference.fit_reference_model", "baselines.lightgbm_scalarization.fit_mixed_boosters"):
         monkeypatch.setattr(f"hyperrank.rankers.{home}", lambda *_, **__: pytest.fail("training started"))
     with pytest.raises(ValueError, match="off_grid must be one of"):
         make(HELD, off_grid=off_grid).fit(small.X, small.Y, qid=small.qid)

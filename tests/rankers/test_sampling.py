@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hyperrank import HyperDPORanker, datasets
-from hyperrank.rankers.dpo import base as dpo
+from hyperrank.rankers.dpo import reference as dpo
 from hyperrank.rankers.dpo.data import labelled_lists, some_lists
 
 SMALL = {"hidden": (4,), "max_epochs": 1, "random_state": 0}

@@ -219,7 +219,7 @@ MISTAKES = {
 @RANKERS
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_wrong_data_are_refused_before_training(make, mistake, small, monkeypatch):
-    for home in ("dpo.data.fit_reference", "baselines._networks.fit_reward_model"):
+    for home in ("dpo.reference.fit_reference_model", "baselines._networks.train_reward_model"):
         monkeypatch.setattr(f"hyperrank.rankers.{home}", lambda *_, **__: pytest.fail("training started"))
     change, message = MISTAKES[mistake]
     if "X" not in change:
@@ -254,7 +254,7 @@ OPTIONS = {
 @RANKERS
 @pytest.mark.parametrize("option", OPTIONS)
 def test_wrong_options_are_refused_before_training(make, option, small, monkeypatch):
-    for home in ("dpo.data.fit_reference", "baselines._networks.fit_reward_model"):
+    for home in ("dpo.reference.fit_reference_model", "baselines._networks.train_reward_model"):
         monkeypatch.setattr(f"hyperrank.rankers.{home}", lambda *_, **__: pytest.fail("training started"))
     with pytest.raises(ValueError, match=option.replace("metric", "unknown metric")):
         make(**{option: OPTIONS[option]}).fit(small.X, small.Y, qid=small.qid)

@@ -142,9 +142,9 @@ def test_networks_branch_off_the_common_one(small, monkeypatch):
     """The one that linear scalarisation trains on equal weights in as many epochs."""
     calls, plain = [], separate_networks.NetworkTrainer.train
 
-    def train_and_tell(self, mix, **options):
-        model, result = plain(self, mix, **options)
-        calls.append((mix.tolist(), options.get("start"), copy.deepcopy(model.network)))
+    def train_and_tell(self, task, **options):
+        model, result = plain(self, task, **options)
+        calls.append((task.weights.tolist(), options.get("start"), copy.deepcopy(model.network)))
         return model, result
 
     monkeypatch.setattr(separate_networks.NetworkTrainer, "train", train_and_tell)
@@ -194,7 +194,8 @@ def test_networks_stop_by_their_own_objective(small, unseen):
 @pytest.mark.parametrize("pretraining", [-0.1, 1.0, 2, float("nan"), "half", None])
 def test_pretraining_is_checked_before_training(pretraining, small, monkeypatch):
     monkeypatch.setattr(
-        "hyperrank.rankers.dpo.data.fit_reference", lambda *_, **__: pytest.fail("training started")
+        "hyperrank.rankers.dpo.reference.fit_reference_model",
+        lambda *_, **__: pytest.fail("training started"),
     )
     with pytest.raises(ValueError, match="pretraining must be a number at least 0 and below 1"):
         fitted(small, pretraining=pretraining)

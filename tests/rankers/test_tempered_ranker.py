@@ -8,9 +8,11 @@ from sklearn.base import clone
 from sklearn.tree import DecisionTreeRegressor
 
 from hyperrank import HyperDPORanker, QueryLists
-from hyperrank.rankers.dpo import reference as tempering
-from hyperrank.rankers.inputs import read_labelled
+from hyperrank.rankers.dpo.config import FitConfig
+from hyperrank.rankers.dpo.reference import fit_reference, reference_logits
+from hyperrank.rankers.inputs import read_fit_inputs
 from hyperrank.simplex import lattice
+from hyperrank.training import Checkpoint
 
 QUICK = {
     "max_epochs": 3,
@@ -118,7 +120,8 @@ MISTAKES = {
 def test_ranges_that_cannot_be_are_refused_before_training(small, monkeypatch, mistake):
     options, message = MISTAKES[mistake]
     monkeypatch.setattr(
-        "hyperrank.rankers.dpo.data.fit_reference", lambda *_, **__: pytest.fail("training started")
+        "hyperrank.rankers.dpo.reference.fit_reference_model",
+        lambda *_, **__: pytest.fail("training started"),
     )
     with pytest.raises(ValueError, match=message):
         fit(small, **options)
@@ -218,22 +221,18 @@ def test_training_sees_references_that_have_not_seen_the_query(small):
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=small.X.shape).astype(np.float32), small.Y
     ranker = HyperDPORanker(Memory(random_state=0), **QUICK, temperature_range=RANGE)
-    checked = ranker._checked(
-        X, Y, small.qid, validation=(None,) * 4, ref_scores=None, query_weight=None,
-        conditioning="film", objectives=None,
-    )  # fmt: skip
-    reference, pull = ranker._fit_reference(checked)
-    lists = checked.training.lists
-    own = checked.training.parts(reference)[:, 0]
-    labels = read_labelled(ranker, X, Y, small.qid, reset=False, objectives=None).Y[:, 0]
+    inputs = read_fit_inputs(ranker, X, Y, small.qid)
+    config = FitConfig.from_params(ranker.get_params(deep=False), inputs)
+    fitted = fit_reference(inputs, config, Checkpoint())
+    lists, labels = inputs.training.lists, inputs.training.Y[:, 0]
+    own = inputs.training.reference_scores(fitted.reference)[:, 0]
     np.testing.assert_allclose(own, labels)
     unseen, seen = (
-        tempering.anchor_parts(checked, reference, pull, wanted=ranker.reference, is_unseen=new)
-        for new in (False, True)
+        reference_logits(inputs, fitted, config, is_unseen=is_unseen) for is_unseen in (False, True)
     )
     assert abs(np.corrcoef(unseen[:, 0], labels)[0, 1]) < 0.5
     best = np.maximum.reduceat(own, lists.offsets[:-1])[lists.index]
-    np.testing.assert_allclose(seen[:, 0], (own - best) / pull, rtol=1e-5)
+    np.testing.assert_allclose(seen[:, 0], (own - best) / fitted.reward_scale, rtol=1e-5)
 
 
 def test_the_trial_chooses_as_for_the_linear_rule():

@@ -8,8 +8,8 @@ from sklearn.ensemble import ExtraTreesRegressor
 from hyperrank import HyperDPORanker, LinearScalarizationRanker, QueryLists, datasets
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.dpo import tuning as trials
-from hyperrank.rankers.dpo.tuning import split_for_trial
-from hyperrank.rankers.inputs import LabelledLists
+from hyperrank.rankers.dpo.tuning import split_for_tuning
+from hyperrank.rankers.inputs import FitInputs, LabelledLists
 
 FEW_TREES = {"num_boost_round": 10, "num_leaves": 5, "min_data_in_leaf": 5}
 SMALL = {"hidden": (16,), "booster_params": FEW_TREES, "random_state": 0}
@@ -64,20 +64,20 @@ def test_few_lists_are_not_parted():
 
 def test_lists_that_judge_are_not_trained_on_and_validation_lists_judge_where_there_are_any():
     data = as_lists(made())
-    which, judged = split_for_trial(data, None, np.random.default_rng(0))
+    which, judged = split_for_tuning(FitInputs(data, None, None), np.random.default_rng(0))
     assert len(which) == 96
     assert judged.lists.n_lists == 24
     assert not set(data.lists.ids[which]) & set(judged.lists.ids)
     held = as_lists(made(7, random_state=1))
-    which, judged = split_for_trial(data, held, np.random.default_rng(0))
+    which, judged = split_for_tuning(FitInputs(data, held, None), np.random.default_rng(0))
     assert len(which) == 120
     assert judged.lists.n_lists == 7
 
 
 def test_large_data_are_tried_on_a_part(monkeypatch):
-    monkeypatch.setattr(trials, "MAX_TRAINED", 30)
-    monkeypatch.setattr(trials, "MAX_JUDGED", 10)
-    which, judged = split_for_trial(as_lists(made()), None, np.random.default_rng(0))
+    monkeypatch.setattr(trials, "MAX_TRAINING_LISTS", 30)
+    monkeypatch.setattr(trials, "MAX_EVALUATION_LISTS", 10)
+    which, judged = split_for_tuning(FitInputs(as_lists(made()), None, None), np.random.default_rng(0))
     assert (len(which), judged.lists.n_lists) == (30, 10)
 
 
@@ -163,8 +163,8 @@ def test_utility_is_the_weighted_mean_of_the_metrics_that_can_be_measured():
     weights = np.array([[1.0, 0.0], [0.25, 0.75]])
     metric = parse_metric("ndcg@10")
     scores = np.random.default_rng(0).normal(size=(len(data.X), 2))
-    judge = trials._Judge(data, metric, weights, None, 1.0, ())
-    found = judge.of(scores)
+    judge = trials.TuningEvaluation(data, metric, weights, None, 1.0, ())
+    found = judge.utility(scores)
     for q in range(6):
         rows = data.lists.index == q
         values = np.array([metric(scores[rows, k], data.Y[rows]) for k in range(2)])

@@ -17,7 +17,7 @@ def no_training(monkeypatch):
     def refuse(*_args, **_kwargs):
         pytest.fail("training started before the input was refused")
 
-    for name in ("dpo.data.fit_reference", "hyperdpo.fit_reward_model"):
+    for name in ("dpo.reference.fit_reference_model", "hyperdpo.train_reward_model"):
         monkeypatch.setattr(f"hyperrank.rankers.{name}", refuse)
 
 

@@ -17,6 +17,7 @@ from hyperrank import HyperDPORanker
 from hyperrank.boosters import training as growing
 from hyperrank.boosters.search import BoosterSearch
 from hyperrank.files import ModelFileError
+from hyperrank.rankers.dpo import reference
 from hyperrank.rankers.dpo import tuning as trial
 from hyperrank.training import Checkpoint
 from hyperrank.training.step import Steps
@@ -54,32 +55,36 @@ def test_ended_at_every_write(data, tmp_path, dying, case):
     same(whole, ranker, data, more.get("ref_scores"))
 
 
+def never(*_, **__):
+    pytest.fail("computed again")
+
+
 def test_a_trial_is_kept(many, tmp_path, dying, monkeypatch):
     whole = fit(HyperDPORanker(**TINY), many)
     assert whole.trial_ is not None
     dying[0] = 3  # after the trial's reference, its only rung, and all of it
     with pytest.raises(KilledError):
         fit(HyperDPORanker(**TINY, checkpoint=tmp_path / "fit"), many)
-    monkeypatch.setattr("hyperrank.rankers.dpo.base.run_trial", None)  # it is not run again
+    monkeypatch.setattr("hyperrank.rankers.dpo.tuning._tune_network", never)
     ranker = fit(HyperDPORanker(**TINY, checkpoint=str(tmp_path / "fit")), many, resume=True)
     assert ranker.trial_ == whole.trial_
     same(whole, ranker, many)
 
 
 def test_parts_of_a_trial_are_kept(many, tmp_path, dying, monkeypatch):
-    monkeypatch.setattr("hyperrank.rankers.dpo.base.automatic_epochs", lambda _: 1)
+    monkeypatch.setattr("hyperrank.rankers.dpo.config.automatic_epochs", lambda _: 1)
     options = {**TINY, "max_epochs": "auto"}
 
     def start(**kept):
         # Pulls of the first rung alone, the network no worse than the reference, and three rungs more.
         climbing = cycle([False, True])
-        monkeypatch.setattr("hyperrank.rankers.dpo.tuning._best_pull", lambda _: 1.0)
+        monkeypatch.setattr("hyperrank.rankers.dpo.tuning._best_reward_scale", lambda _: 1.0)
         monkeypatch.setattr("hyperrank.rankers.dpo.tuning._surely_better", lambda *_: next(climbing))
         return fit(HyperDPORanker(**options, **kept), many, resume=bool(kept))
 
     whole = start()
-    trained = spied(monkeypatch, trial, "fit_reward_model")
-    fitted = spied(monkeypatch, HyperDPORanker, "_fit_reference")
+    trained = spied(monkeypatch, trial, "train_reward_model")
+    fitted = spied(monkeypatch, reference, "_fit_model")
     path, starts, ranker = tmp_path / "fit", 0, None
     while ranker is None:
         starts, dying[0] = starts + 1, 1
@@ -113,7 +118,7 @@ def test_boosters_that_take_long_are_kept_one_by_one(
 
 
 def test_finished_trials_leave_no_parts(many, tmp_path, dying):
-    for written, expected in ((1, {"trial: reference"}), (3, {"trial"}), (4, {"trial", "reference"})):
+    for written, expected in ((1, {"tuning: reference"}), (3, {"tuning"}), (4, {"tuning", "reference"})):
         dying[0], path = written, tmp_path / f"after {written}"
         with pytest.raises(KilledError):
             fit(HyperDPORanker(**TINY, checkpoint=path), many)
@@ -134,14 +139,13 @@ def spied(monkeypatch, owner, name):
 
 def test_a_search_is_kept(data, tmp_path, dying, monkeypatch):
     found = BoosterSearch({"num_boost_round": 3, "num_threads": 1}, 0.5, [{"rounds": 3}], 1.0)
-    monkeypatch.setattr("hyperrank.rankers.dpo.base.search_mixed_scores", lambda *_, **__: found)
+    monkeypatch.setattr("hyperrank.rankers.dpo.tuning.search_mixed_scores", lambda *_, **__: found)
     options = {**TINY, "booster_params": "search", "checkpoint": tmp_path / "fit"}
     whole = fit(HyperDPORanker(**options), data)
     dying[0] = 1
     with pytest.raises(KilledError):
         fit(HyperDPORanker(**options), data)
-    again = lambda *_, **__: pytest.fail("searched again")  # noqa: E731
-    monkeypatch.setattr("hyperrank.rankers.dpo.base.search_mixed_scores", again)
+    monkeypatch.setattr("hyperrank.rankers.dpo.tuning.search_mixed_scores", never)
     ranker = fit(HyperDPORanker(**options), data, resume=True)
     assert ranker.booster_search_ == found
     same(whole, ranker, data)
