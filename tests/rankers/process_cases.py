@@ -23,7 +23,7 @@ from hyperrank.cli._command import Console
 from hyperrank.cli.fit import going_on
 from hyperrank.datasets import RankingData
 from hyperrank.networks import ConditionedScorer
-from hyperrank.rankers import hyperdpo as trained
+from hyperrank.rankers.dpo import train as trained
 from hyperrank.training import Checkpoint, alone, current, joined
 from hyperrank.training.step import Steps
 
@@ -175,7 +175,7 @@ def little_memory() -> dict[str, Any]:
         ConditionedScorer.moved = whole
 
 
-class Watched(trained.EpochCallbacks):
+class Watched(trained.TrainingProgress):
     """Does something when an epoch ends; set as class attributes."""
 
     at, act = 0, staticmethod(lambda: None)
@@ -189,16 +189,16 @@ class Watched(trained.EpochCallbacks):
 
 
 def watched(at: int, act: Callable[[], None], **options: Any) -> dict[str, Any]:
-    own = trained.EpochCallbacks
+    own = trained.TrainingProgress
     Watched.at, Watched.act, Watched.seen = at, staticmethod(act), 0
-    trained.EpochCallbacks = Watched
+    trained.TrainingProgress = Watched
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             found = fitted(**options)
         return {**found, "seen": Watched.seen, "warnings": [str(w.message) for w in said]}
     finally:
-        trained.EpochCallbacks = own
+        trained.TrainingProgress = own
 
 
 @case
