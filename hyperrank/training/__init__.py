@@ -17,7 +17,7 @@ from hyperrank.training.distributed import (
     joined,
     process_group,
 )
-from hyperrank.training.loop import TrainingResult, train
+from hyperrank.training.loop import TrainingResult, train, with_generator
 from hyperrank.training.progress import TrainingProgress, with_progress
 from hyperrank.training.step import TrainingSettings
 from hyperrank.training.stopping import EarlyStopping, StoppingRule, resolve_stopping
@@ -52,5 +52,6 @@ __all__ = [
     "process_group",
     "resolve_stopping",
     "train",
+    "with_generator",
     "with_progress",
 ]

@@ -14,7 +14,14 @@ import torch
 
 from hyperrank.networks.random import NewTensors
 
-__all__ = ["default_generator", "interruptible", "isolated", "noted_interrupts", "own_threads"]
+__all__ = [
+    "default_generator",
+    "interruptible",
+    "isolated",
+    "noted_interrupts",
+    "own_threads",
+    "set_own_threads",
+]
 
 T = TypeVar("T")
 #: Held while torch's default number of threads is another than the caller's.
@@ -68,7 +75,7 @@ def _in_new_thread(compute: Callable[[], T]) -> T:
     return results[0]
 
 
-def _set_own_threads(n: int) -> None:
+def set_own_threads(n: int) -> None:
     """Set the number of threads that torch uses for operations of this thread alone.
 
     `torch.set_num_threads` also sets the number that threads begin with from now on. A thread reads it at its
@@ -104,11 +111,11 @@ def own_threads(n: int) -> Iterator[int]:
     if n == before:
         yield before
         return
-    _set_own_threads(n)
+    set_own_threads(n)
     try:
         yield before
     finally:
-        _set_own_threads(before)
+        set_own_threads(before)
 
 
 @contextmanager

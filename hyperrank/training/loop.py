@@ -27,7 +27,7 @@ from hyperrank.training.state import BestState, RunningAverage, TrainingState
 from hyperrank.training.step import Steps, TrainingSettings
 from hyperrank.training.stopping import EarlyStopping
 
-__all__ = ["TrainingResult", "train"]
+__all__ = ["TrainingResult", "train", "with_generator"]
 
 
 @dataclass
@@ -125,7 +125,7 @@ def train(
     draw = draw_weights or (lambda n: dirichlet_weights(n, n_objectives, alpha=settings.alpha, rng=rng))
     sizes, batch_docs = data.lists.sizes, settings.batch_docs
     generator = generator or default_generator(next(network.parameters()).device)
-    loss = _drawing_from(generator, loss)
+    loss = with_generator(loss, generator)
     data.prepare(loss)
     n_batches = sum(1 for _ in document_batches(sizes, batch_docs, np.random.default_rng(0)))
     n_steps = n_batches * settings.max_epochs
@@ -175,8 +175,8 @@ def train(
     return result
 
 
-def _drawing_from(generator: torch.Generator, loss: ListLoss) -> ListLoss:
-    """The loss with its random choices, if it has any, by a generator."""
+def with_generator(loss: ListLoss, generator: torch.Generator) -> ListLoss:
+    """The loss with its random choices by a generator, if it has any and no generator of its own."""
     parameter = signature(loss).parameters.get("generator")
     options: dict[str, Any] = {"generator": generator}
     return loss if parameter is None or parameter.default is not None else partial(loss, **options)

@@ -159,20 +159,20 @@ def rival() -> dict[str, Any]:
 def little_memory() -> dict[str, Any]:
     """The last process has memory for few documents."""
     rank = distributed.get_rank() if distributed.is_initialized() else 0
-    whole = ConditionedScorer.moved
+    whole = ConditionedScorer.modulate
 
     def limited(self: Any, features: Any, moves: Any, index: Any = None) -> Any:
         if torch.is_grad_enabled() and len(features) > 45 and rank == 1:
             raise MemoryError
         return whole(self, features, moves, index)
 
-    ConditionedScorer.moved = limited
+    ConditionedScorer.modulate = limited
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             return {**fitted(), "warnings": [str(w.message) for w in said]}
     finally:
-        ConditionedScorer.moved = whole
+        ConditionedScorer.modulate = whole
 
 
 class Watched(trained.TrainingProgress):

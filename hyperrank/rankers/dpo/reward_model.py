@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from hyperrank.memmap import FeatureRows, with_columns
 from hyperrank.networks import ConditionedScorer, ListTransformer
 from hyperrank.networks.feature_transforms import FeatureTransform
 from hyperrank.networks.query_normalization import standardize_within
+from hyperrank.training.environment import isolated, own_threads, set_own_threads
 from hyperrank.weights import MixedRows
 
 __all__ = ["ListRewardModel", "RewardModel", "one_thread_each"]
@@ -61,25 +62,17 @@ def shared(work: Callable[[Any], Any], items: Sequence[Any], n_threads: int) -> 
     """Work on items, by threads that take one operation at a time each."""
     if n_threads == 1 or len(items) < 2:
         return [work(item) for item in items]
-    with ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        return list(pool.map(work, items))
+    with ThreadPoolExecutor(n_threads, initializer=set_own_threads, initargs=(1,)) as pool:
+        return list(pool.map(isolated()(work), items))
 
 
-@contextmanager
-def one_thread_each() -> Iterator[int]:
+def one_thread_each() -> AbstractContextManager[int]:
     """One thread per operation for a while; gives the number that torch had.
 
     Several threads cut an operation at places that depend on their number, and round otherwise at the cuts.
     They also wait for each other at each operation: on busy cores 9.3 s were measured against 0.6 s.
     """
-    before = torch.get_num_threads()
-    if before > 1:
-        torch.set_num_threads(1)
-    try:
-        yield before
-    finally:
-        if before > 1:
-            torch.set_num_threads(before)
+    return own_threads(1)
 
 
 @torch.no_grad()
@@ -157,6 +150,7 @@ class RewardModel:
             "query_standardize": self.query_standardize,
         }
 
+    @isolated()
     def __setstate__(self, state: dict[str, Any]) -> None:
         device = torch.device("cpu" if not torch.cuda.is_available() else state["device"])
         fitted = state["transform"]
@@ -173,11 +167,13 @@ class RewardModel:
             query_standardize=state["query_standardize"],
         )
 
+    @isolated()
     def at(self, weights: NDArray[np.float64]) -> RewardModel:
         """The plain model that this one is under weights of shape (m,); it takes weights of one objective."""
         at = torch.from_numpy(weights).to(self.device)
         return self.with_network(self.network.fold(at), self.boosters)
 
+    @isolated()
     def copy(self, boosters: BoosterSet | Sequence[Any]) -> RewardModel:
         """The same transform with a copy of the network, to be trained further."""
         return self.with_network(copy.deepcopy(self.network), boosters)
@@ -198,6 +194,7 @@ class RewardModel:
             return X
         return with_columns(X, self.boosters.scores(X))
 
+    @isolated()
     def features(self, inputs: FeatureRows, lists: QueryLists) -> Tensor:
         """What the network sees of grouped rows, on its device; made by parts, which saves memory."""
         n_rows = max(1, ENTRIES_AT_ONCE // max(1, inputs.shape[1]))
@@ -229,6 +226,7 @@ class RewardModel:
             offsets = torch.from_numpy(lists.offsets).to(self.device)
             return torch.cat([transformed, standardize_within(transformed, offsets)], dim=1)
 
+    @isolated()
     def rewards(self, X: FeatureRows, lists: QueryLists, weights: NDArray[np.float64]) -> NDArray[np.float32]:
         """Rewards of grouped rows under k weights.
 
@@ -253,6 +251,7 @@ class RewardModel:
 
         return self._by_chunks(score, X, lists, out)
 
+    @isolated()
     def rewards_by_row(self, X: FeatureRows, lists: QueryLists, mixes: MixedRows) -> NDArray[np.float32]:
         """Rewards of grouped rows, each under its own weights, shape (n,)."""
 

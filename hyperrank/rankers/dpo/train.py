@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,10 +15,12 @@ from torch import Tensor, nn
 
 from hyperrank.boosters import BoosterSet, cross_fitted_scores, fit_boosters
 from hyperrank.lists import QueryLists
+from hyperrank.losses import ListLoss
 from hyperrank.memmap import FeatureRows, MappedRows, with_columns
 from hyperrank.metrics import Metric, hypervolume
 from hyperrank.networks import ConditionedScorer, ListTransformer
 from hyperrank.networks.feature_transforms import fit_transform_module
+from hyperrank.networks.random import NewTensors
 from hyperrank.rankers.dpo.config import FitConfig, Phase
 from hyperrank.rankers.dpo.reference import FittedReference, reference_logits
 from hyperrank.rankers.dpo.reward_model import ListRewardModel, RewardModel, one_thread_each
@@ -36,8 +37,10 @@ from hyperrank.training import (
     TrainingProgress,
     TrainingResult,
     train,
+    with_generator,
 )
 from hyperrank.training.distributed import SingleProcess
+from hyperrank.training.environment import isolated, own_threads
 from hyperrank.training.temperature import TemperatureRange, condition_weights
 
 __all__ = ["RewardMargin", "TradeOffTask", "ValidationScores", "train_reward_model"]
@@ -119,6 +122,7 @@ class ValidationScores:
         return cls(data, scores, fitted.reward_scale)
 
 
+@isolated()
 def train_reward_model(
     inputs: FitInputs,
     reference: FittedReference | None,
@@ -171,25 +175,29 @@ def train_reward_model(
     else:
         boosters, features = _booster_inputs(inputs, config, checkpoint)
     rng = np.random.default_rng(config.seed)
-    with _threads(config, processes), _seeded(config.seed, config.device):
+    generator = torch.Generator().manual_seed(config.seed)
+    with own_threads(_n_threads(config, processes)):
         if start is None:
             model, rng.bit_generator.state = processes.on_rank_zero(
                 lambda: (
-                    _new_model(features, data.Y.shape[1], config, boosters, rng),
+                    _new_model(features, data.Y.shape[1], config, boosters, rng, generator),
                     rng.bit_generator.state,
                 )
             )
         else:
             model = start.copy(boosters)
-        if not processes.is_rank_zero:
-            torch.manual_seed(config.seed + processes.rank)  # what is dropped differs between processes
+        if not processes.is_rank_zero or config.device.type != "cpu":
+            # What is dropped differs between processes.
+            generator = torch.Generator(config.device).manual_seed(config.seed + processes.rank)
+        loss = with_generator(config.loss, generator)
         result = train(
             model.network,
             _training_tensors(model, features, inputs, config, processes, logits, task),
-            loss=config.loss,
+            loss=loss,
             settings=config.training,
             rng=rng,
-            scale=_objective_scale(data, config) if config.normalize_objectives else None,
+            generator=generator,
+            scale=_objective_scale(data, loss, config.device) if config.normalize_objectives else None,
             draw_weights=None if task is None else task.repeat,
             evaluate=None if validation is None else _evaluation(model, validation, config, task, processes),
             progress=TrainingProgress(
@@ -292,11 +300,12 @@ def _new_model(
     config: FitConfig,
     boosters: BoosterSet,
     rng: np.random.Generator,
+    generator: torch.Generator,
 ) -> RewardModel:
-    """A transform fitted to the features, and an untrained network."""
+    """A transform fitted to the features, and an untrained network with parameters by the generator."""
     spec, device = config.network, config.device
     if spec.frozen is not None:
-        prompts = spec.frozen.network.with_prompts(n_objectives, spec.n_prompts, spec.dropout)
+        prompts = spec.frozen.network.with_prompts(n_objectives, spec.n_prompts, spec.dropout, generator)
         return ListRewardModel(
             copy.deepcopy(spec.frozen.transform).to(device),
             prompts.to(device),
@@ -310,21 +319,23 @@ def _new_model(
     options: dict[str, Any] = {"boosters": boosters, "query_standardize": config.query_standardize}
     if spec.kind == "transformer":
         shared |= {"n_prompts": spec.n_prompts, "alone": spec.alone}
-        transformer = ListTransformer(n_features, n_objectives, **shared).to(device)
-        return ListRewardModel(transform, transformer, device, **options)
+        with NewTensors(generator):
+            transformer = ListTransformer(n_features, n_objectives, **shared)
+        return ListRewardModel(transform, transformer.to(device), device, **options)
     shared |= {"conditioning": spec.conditioning, "n_more": 0 if config.temperature_range is None else 1}
-    network = ConditionedScorer(n_features, n_objectives, **shared).to(device)
-    return RewardModel(transform, network, device, **options)
+    with NewTensors(generator):
+        network = ConditionedScorer(n_features, n_objectives, **shared)
+    return RewardModel(transform, network.to(device), device, **options)
 
 
-def _objective_scale(data: LabelledLists, config: FitConfig) -> Tensor:
+def _objective_scale(data: LabelledLists, loss: ListLoss, device: torch.device) -> Tensor:
     """Each objective's loss under the reference, where all rewards are 0; 1 where it has none."""
     evenly = np.arange(data.lists.n_lists)[:: max(1, data.lists.n_rows // SCALE_ROWS)]
     rows, lists = data.lists.take(evenly)
-    labels = torch.from_numpy(data.Y[rows]).to(config.device)
-    offsets = torch.from_numpy(lists.offsets).to(config.device)
-    zeros = torch.zeros(len(labels), device=config.device)
-    under_reference = config.loss(zeros, labels, offsets, reduction="none").mean(dim=0)
+    labels = torch.from_numpy(data.Y[rows]).to(device)
+    offsets = torch.from_numpy(lists.offsets).to(device)
+    zeros = torch.zeros(len(labels), device=device)
+    under_reference = loss(zeros, labels, offsets, reduction="none").mean(dim=0)
     return torch.where(under_reference > 0, under_reference, torch.ones_like(under_reference))
 
 
@@ -424,26 +435,13 @@ class FrontEvaluation:
         return self.processes.on_rank_zero(lambda: hypervolume(points) if points.size else 0.0)
 
 
-@contextmanager
-def _threads(config: FitConfig, processes: SingleProcess) -> Iterator[None]:
-    """One torch thread for small batches on a CPU, and as many as before afterwards.
+def _n_threads(config: FitConfig, processes: SingleProcess) -> int:
+    """One of torch's threads for small batches on a CPU, and as many as there are for others.
 
     Two threads gained nothing on an idle machine at 1,024 documents a step (3.7 s against 3.3 s of one
     thread), and took ten times as long where other processes kept the cores busy.
     """
-    before = torch.get_num_threads()
-    is_small = config.training.batch_docs <= SMALL_BATCH
-    if config.device.type == "cpu":
-        torch.set_num_threads(1 if is_small else processes.threads(before))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Torch's generators seeded for a while, and as before afterwards."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
+    n_threads = torch.get_num_threads()
+    if config.device.type != "cpu":
+        return n_threads
+    return 1 if config.training.batch_docs <= SMALL_BATCH else processes.threads(n_threads)
