@@ -6,9 +6,10 @@ import functools
 import json
 import math
 import os
+import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -146,7 +147,7 @@ class Command(click.Command):
         except Exception as error:  # whatever it is, a shell is no place for a traceback
             if ctx.params.get("debug"):
                 click.echo(traceback.format_exc(), err=True, nl=False)
-            raise click.ClickException(_in_one_line(error)) from error
+            raise click.ClickException(_in_options(_in_one_line(error), self.params)) from error
 
 
 def command(name: str) -> Callable[[Callable[..., None]], Command]:
@@ -178,6 +179,21 @@ _SHARED = (
     click.option("--quiet", is_flag=True, help="No notes and no progress on stderr."),
     click.option("--debug", is_flag=True, help="Show the traceback of an error."),
 )
+
+
+#: An argument of Python in a message, such as ``group=`` or ``zero_based=True``.
+_ARGUMENT = re.compile(r"\b([a-z_]+)=(?:True\b)?(?=(['\"\w]?))")
+
+
+def _in_options(text: str, params: Sequence[click.Parameter]) -> str:
+    """A message with the options of the command in the place of arguments of Python."""
+    options = {param.name: param.opts[0] for param in params if param.opts[0].startswith("--")}
+
+    def option(found: re.Match[str]) -> str:
+        spelled = options.get(found[1])
+        return found[0] if spelled is None else spelled + " " * bool(found[2])
+
+    return _ARGUMENT.sub(option, text)
 
 
 def _in_one_line(error: Exception) -> str:

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank.cli._options import Layout
-from hyperrank.cli._tables import absent_columns, is_csv, table_data
 from hyperrank.datasets import RankingData, load_letor, open_store, quantile_grades
-from hyperrank.datasets._arrow import ARROW_FILES, PARQUET_FILES
+from hyperrank.datasets.table import absent_columns, is_table, read_table
 from hyperrank.memmap import forget_pages, is_mapped
 
 __all__ = [
@@ -100,12 +99,7 @@ def _feature(given: str, data: RankingData, path: Path) -> str:
     for name in (given, f"feature_{given}"):
         if name in data.feature_names:
             return name
-    raise ValueError(absent_columns(path, [given], data.feature_names, "feature"))
-
-
-def is_table(path: Path) -> bool:
-    """Whether a file is a table with named columns, by its name."""
-    return is_csv(path) or path.suffix.lower() in PARQUET_FILES | ARROW_FILES
+    raise ValueError(f"{path} has {absent_columns([given], data.feature_names, 'feature')}")
 
 
 def is_text(path: Path) -> bool:
@@ -119,8 +113,8 @@ def read_data(
     *,
     labels: Sequence[str] | None = None,
     features: Sequence[str] | None = None,
-    beside: Sequence[str] = (),
-    column: str | None = None,
+    not_features: Sequence[str] = (),
+    extra: str | None = None,
 ) -> tuple[RankingData, NDArray[np.float64] | None]:
     """Read a CSV, Parquet or Arrow file, LETOR text, or open a store.
 
@@ -130,8 +124,8 @@ def read_data(
     layout : Layout
     labels : sequence of str, optional
         Label columns of a table, none or some; by default those that the layout names.
-    features, beside, column
-        Of tables, as for `table_data`.
+    features, not_features, extra
+        Of tables, as for `read_table`.
 
     Returns
     -------
@@ -146,6 +140,8 @@ def read_data(
     OSError
         If it cannot be opened.
     """
+    if layout.group is not None and not is_text(path):
+        raise ValueError(f"{path} is not LETOR text, which --group is for.")
     if is_table(path):
         if layout.label_features:
             raise ValueError(f"{path} is a table: name its label columns by --labels.")
@@ -153,19 +149,20 @@ def read_data(
             raise ValueError(
                 f"{path} is a table: name its label columns by --labels, as in --labels relevance."
             )
-        data, values = table_data(
+        data, values = read_table(
             path,
-            layout,
             labels=layout.labels if labels is None else labels,
-            features=features,
-            beside=beside,
-            column=column,
+            qid=layout.qid,
+            features=layout.features or None if features is None else features,
+            drop=layout.drop,
+            extra=extra,
+            not_features=not_features,
         )
         return graded(data, layout.grade, path), values
-    if column is not None:
-        raise ValueError(f"{path} is no table: it has no column {column!r}.")
+    if extra is not None:
+        raise ValueError(f"{path} is not a table: it has no column {extra!r}.")
     if is_text(path):
-        data = load_letor(path, missing=layout.missing, zero_based=layout.zero_based)
+        data = load_letor(path, missing=layout.missing, zero_based=layout.zero_based, group=layout.group)
     else:
         data = _stored(path)
     return graded(laid_out(data, layout, path, is_text=is_text(path)), layout.grade, path), None
@@ -276,7 +273,7 @@ def read_for(
     known = getattr(ranker, "feature_names_in_", None)
     names = None if known is None else tuple(map(str, known))
     data, ref_scores = read_data(
-        path, layout, labels=labels, features=names, beside=ranker.objectives_, column=column
+        path, layout, labels=labels, features=names, not_features=ranker.objectives_, extra=column
     )
     width = data.X.shape[1]
     if names is None and width != ranker.n_features_in_:
@@ -351,5 +348,5 @@ def _columns(path: Path, wanted: Sequence[str], names: Sequence[str]) -> NDArray
     absent = [name for name in wanted if name not in where]
     numbered = is_text(path) and all(name.removeprefix("feature_").isdigit() for name in absent)
     if absent and not numbered:
-        raise ValueError(absent_columns(path, absent, names, "feature"))
+        raise ValueError(f"{path} has {absent_columns(absent, names, 'feature')}")
     return np.array([where.get(name, -1) for name in wanted], dtype=np.int64)

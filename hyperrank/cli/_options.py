@@ -123,6 +123,8 @@ class Layout:
         Of LETOR text the value of features that a line leaves out.
     zero_based : bool
         Of LETOR text whether features are numbered from 0.
+    group : Path or None
+        Of LETOR text without query ids the file with the rows of each query.
     """
 
     labels: tuple[str, ...] = ()
@@ -133,6 +135,7 @@ class Layout:
     grade: tuple[str, ...] = ()
     missing: float = 0.0
     zero_based: bool = False
+    group: Path | None = None
 
 
 _LABELS = (
@@ -174,6 +177,12 @@ _COLUMNS = (
         help="Value of features that a line of LETOR text leaves out; nan for missing.",
     ),
     click.option("--zero-based", is_flag=True, help="Features of LETOR text are numbered from 0."),
+    click.option(
+        "--group",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Rows per query of LETOR text without qid:, one number a line.",
+    ),
 )
 _FEATURES = (
     click.option(

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,9 +24,6 @@ __all__ = ["convert"]
 @click.argument("store", type=click.Path(path_type=Path))
 @layout_options(labels=True, features=True)
 @click.option(
-    "--group", type=click.Path(path_type=Path), help="File with rows per query, for text without qid:."
-)
-@click.option(
     "--n-features", type=click.IntRange(min=1), help="Features of LETOR text, if it lacks the last ones."
 )
 @click.option("--force", is_flag=True, help="Replace a store that is there.")
@@ -35,7 +32,6 @@ def convert(
     data: Path,
     store: Path,
     layout: Layout,
-    group: Path | None,
     n_features: int | None,
     force: bool,
 ) -> None:
@@ -48,9 +44,9 @@ def convert(
         raise ValueError(f"{store} exists already: choose another name, or --force to replace it.")
     if store.exists() and not (store / "store.json").is_file():
         raise ValueError(f"{store} is no store: nothing but a store is replaced.")
-    made = _replaced(data, store, layout, group, n_features) if store.exists() else None
+    made = _replaced(data, store, layout, n_features) if store.exists() else None
     if made is None:
-        made = _converted(data, store, layout, group, n_features)
+        made = _converted(data, store, layout, n_features)
     console.result(
         f"{store}: {str(made).removeprefix('Store(').removesuffix(')')}",
         {
@@ -63,35 +59,44 @@ def convert(
     )
 
 
-def _converted(data: Path, store: Path, layout: Layout, group: Path | None, n_features: int | None) -> Store:
+def _converted(data: Path, store: Path, layout: Layout, n_features: int | None) -> Store:
     """Write a store where there is nothing yet."""
     from hyperrank import datasets
     from hyperrank.cli._data import is_table, is_text, read_data
-    from hyperrank.cli._tables import is_csv
 
-    of_text: dict[str, Any] = {"group": group, "n_features": n_features}
-    given = {name: value for name, value in of_text.items() if value is not None}
-    if given and not is_text(data):
-        raise ValueError(f"{data} is no LETOR text, which --group and --n-features are for.")
-    as_it_is = not (layout.label_features or layout.grade or layout.drop)
-    if is_text(data) and as_it_is and not (layout.labels or layout.features):
-        return datasets.convert(data, store, missing=layout.missing, zero_based=layout.zero_based, **given)
-    if is_table(data) and not is_csv(data) and as_it_is and layout.labels:
+    if n_features is not None and not is_text(data):
+        raise ValueError(f"{data} is not LETOR text, which --n-features is for.")
+    as_it_is = not (layout.label_features or layout.grade)
+    if is_text(data) and as_it_is and not (layout.labels or layout.features or layout.drop):
         return datasets.convert(
-            data, store, labels=layout.labels, features=layout.features or None, qid=layout.qid
+            data,
+            store,
+            missing=layout.missing,
+            zero_based=layout.zero_based,
+            group=layout.group,
+            n_features=n_features,
         )
-    if given:
-        raise ValueError("--group and --n-features cannot be given where labels or features are rearranged.")
+    if is_table(data) and as_it_is and layout.labels and layout.group is None:
+        return datasets.convert(
+            data,
+            store,
+            labels=layout.labels,
+            features=layout.features or None,
+            qid=layout.qid,
+            drop=layout.drop,
+        )
+    if n_features is not None:
+        raise ValueError("--n-features cannot be given where labels or features are rearranged.")
     return datasets.convert(read_data(data, layout)[0], store)
 
 
-def _replaced(data: Path, store: Path, layout: Layout, group: Path | None, n_features: int | None) -> Store:
+def _replaced(data: Path, store: Path, layout: Layout, n_features: int | None) -> Store:
     """Write a store beside the old one, and take its place when it is whole."""
     from hyperrank.datasets import open_store
 
     aside = Path(tempfile.mkdtemp(prefix=f".{store.name}.", suffix=".partial", dir=store.parent))
     try:
-        _converted(data, aside / "new", layout, group, n_features)
+        _converted(data, aside / "new", layout, n_features)
         os.rename(store, aside / "old")
         try:
             os.rename(aside / "new", store)

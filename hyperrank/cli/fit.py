@@ -100,7 +100,7 @@ def _fit(
     checkpoint = checked_checkpoint(params, out, resume=resume)
     if validation is not None:
         validation.stat()  # missing files are told of before hours of reading others
-    train, scores = read_data(data, layout, column=ref_scores)
+    train, scores = read_data(data, layout, extra=ref_scores)
     console.note(summary(data, train))
     ranker = HyperDPORanker(**{"verbose": int(console.shows_progress), **params}, objectives=train.names)
     started = time.perf_counter()
@@ -137,7 +137,7 @@ def _held_out(
     """Validation data as arguments of fit, with the features of the training data."""
     from hyperrank.cli._data import read_data, summary, with_features
 
-    found, ref_scores = read_data(path, layout, features=train.feature_names, column=column)
+    found, ref_scores = read_data(path, layout, features=train.feature_names, extra=column)
     console.note(summary(path, found))
     held = with_features(path, found, train.feature_names, layout.missing, ref_scores)
     return {"X_val": held.features(), "y_val": found.Y, "qid_val": found.qid, "ref_scores_val": ref_scores}

@@ -1,17 +1,25 @@
-"""Record batches of Parquet and Arrow files, Arrow tables and frames, and their columns as numpy arrays."""
+"""Parquet and Arrow files, Arrow tables and frames in batches of rows."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ARROW_FILES", "PARQUET_FILES", "arrow_batches", "batch_numbers", "batch_texts"]
+from hyperrank._columns import stored_index
+from hyperrank.datasets._letor_lines import text_ids
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["ARROW_FILES", "PARQUET_FILES", "ArrowBatch", "arrow_batches"]
 
 PARQUET_FILES = frozenset({".parquet", ".pq"})
 ARROW_FILES = frozenset({".arrow", ".feather", ".ipc"})
@@ -19,7 +27,7 @@ ARROW_FILES = frozenset({".arrow", ".feather", ".ipc"})
 BATCH_ROWS = 16_384
 
 
-def arrow_batches(source: Any) -> tuple[list[str], Iterator[Any]]:
+def arrow_batches(source: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """Open a table.
 
     Parameters
@@ -30,15 +38,18 @@ def arrow_batches(source: Any) -> tuple[list[str], Iterator[Any]]:
 
     Returns
     -------
-    columns : list of str
+    schema : pyarrow.Schema
+        The columns; of several files those of the first.
     batches : iterator of pyarrow.RecordBatch
 
     Raises
     ------
     ImportError
         Without pyarrow.
+    TypeError
+        If it is not a table.
     ValueError
-        If a file is damaged or cut off, or files have different columns.
+        If a file is damaged or cut off, files have different columns, or a frame's column is not numbers.
     """
     arrow = _pyarrow()
     if isinstance(source, str | os.PathLike):
@@ -48,36 +59,46 @@ def arrow_batches(source: Any) -> tuple[list[str], Iterator[Any]]:
     if isinstance(source, arrow.RecordBatch):
         source = arrow.Table.from_batches([source])
     if isinstance(source, arrow.Table):
-        return list(source.column_names), iter(source.to_batches())
+        return source.schema, iter(source.to_batches())
     if hasattr(source, "iloc"):
-        # pandas would hand over its index as a further column.
-        table = arrow.Table.from_pandas(source, preserve_index=False)
-        return list(table.column_names), iter(table.to_batches())
+        return _of_pandas(source)
     if not isinstance(source, arrow.RecordBatchReader):
         if not hasattr(source, "__arrow_c_stream__"):
             raise TypeError(
-                f"a {type(source).__name__} is no table that can be read; wanted a file, a pandas or polars "
-                "frame (of a lazy one, what .collect() gives), or an Arrow table."
+                f"a {type(source).__name__} is not a table that can be read; expected a file, a pandas or "
+                "polars frame (of a lazy one, what .collect() gives), or an Arrow table."
             )
         source = arrow.RecordBatchReader.from_stream(source)
-    return list(source.schema.names), iter(source)
+    return source.schema, iter(source)
 
 
-def _of_files(paths: list[Path]) -> tuple[list[str], Iterator[Any]]:
+def _of_pandas(frame: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """A frame of pandas, which would hand over its index as a further column, and knows sparse columns."""
+    arrow = _pyarrow()
+    sparse = {name: dtype.subtype for name, dtype in frame.dtypes.items() if hasattr(dtype, "fill_value")}
+    try:
+        table = arrow.Table.from_pandas(frame.astype(sparse) if sparse else frame, preserve_index=False)
+    except arrow.ArrowException as error:
+        raise ValueError(
+            f"a column of the frame is of several types: {' '.join(map(str, error.args))}"
+        ) from error
+    return table.schema, iter(table.to_batches())
+
+
+def _of_files(paths: list[Path]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """The columns of files, and their batches one file after the other."""
-    columns = None
+    first = None
     for path in paths:
         with _naming(path), _reader(path) as reader:
-            found = list(_schema(reader).names)
-        if columns is not None and set(found) != set(columns):
-            differ = sorted(set(found) ^ set(columns))[:12]
+            schema = reader.schema_arrow if hasattr(reader, "schema_arrow") else reader.schema
+        if first is not None and set(schema.names) != set(first.names):
+            differ = sorted(set(schema.names) ^ set(first.names))[:12]
             raise ValueError(f"{path} has other columns than {paths[0]}: they differ in {differ}.")
-        columns = columns or found
-    assert columns is not None
-    return columns, _batches_of(paths)
+        first = first or schema
+    return first, _batches_of(paths)
 
 
-def _batches_of(paths: list[Path]) -> Iterator[Any]:
+def _batches_of(paths: list[Path]) -> Iterator[pa.RecordBatch]:
     for path in paths:
         with _naming(path), _reader(path) as reader:
             if hasattr(reader, "iter_batches"):
@@ -87,10 +108,6 @@ def _batches_of(paths: list[Path]) -> Iterator[Any]:
                     yield reader.get_batch(number)
             else:
                 yield from reader
-
-
-def _schema(reader: Any) -> Any:
-    return reader.schema_arrow if hasattr(reader, "schema_arrow") else reader.schema
 
 
 def _reader(path: Path) -> Any:
@@ -116,42 +133,75 @@ def _naming(path: Path) -> Iterator[None]:
         raise
     except (arrow.ArrowException, OSError) as error:
         brief = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path}: no such file as its name says, or it is damaged: {brief}") from error
+        raise ValueError(f"{path}: not such a file as its name says, or damaged: {brief}") from error
 
 
-def batch_numbers(batch: Any, name: str) -> NDArray[np.float64]:
-    """A column as float64, NaN where it is null."""
-    arrow = _pyarrow()
-    column = batch.column(batch.schema.get_field_index(name))
-    types = arrow.types
-    kind = column.type
-    tests = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal)
-    if not any(test(kind) for test in tests):
-        raise ValueError(
-            f"column {name!r} holds {kind}, not numbers: leave it out by features=, or encode it as numbers."
-        )
-    if types.is_boolean(kind):
-        column = column.cast(arrow.uint8())
-    return np.asarray(column.cast(arrow.float64(), safe=False).to_numpy(zero_copy_only=False))
+def index_columns(schema: pa.Schema) -> list[str]:
+    """The columns that hold the index of the frame that was stored."""
+    written = (schema.metadata or {}).get(b"pandas", b"{}")
+    try:
+        metadata = json.loads(written)
+    except ValueError:
+        metadata = {}
+    return list(stored_index(schema.names, metadata if isinstance(metadata, dict) else {}))
 
 
-def batch_texts(batch: Any, name: str, first_row: int) -> NDArray[Any]:
-    """A column of query ids, as int64 if it holds integers and as str if it holds text."""
-    arrow = _pyarrow()
-    column = batch.column(batch.schema.get_field_index(name))
-    if column.null_count:
-        row = first_row + int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
-        raise ValueError(f"column {name!r} has no query id at row {row:,}: every row needs one.")
-    types = arrow.types
-    if types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if types.is_integer(column.type):
-        return np.asarray(column.cast(arrow.int64()).to_numpy(zero_copy_only=False))
-    if not any(test(column.type) for test in (types.is_string, types.is_large_string, types.is_string_view)):
-        raise ValueError(
-            f"column {name!r} holds {column.type}; query ids must be integers or text: convert the column."
-        )
-    return np.asarray(column.to_pylist(), dtype=np.str_)
+@dataclass(frozen=True)
+class ArrowBatch:
+    """Some rows of a table."""
+
+    batch: pa.RecordBatch
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return int(self.batch.num_rows)
+
+    def slice(self, start: int, length: int) -> ArrowBatch:
+        """Some of the rows."""
+        return ArrowBatch(self.batch.slice(start, length))
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """A column of numbers, NaN where it is null."""
+        arrow = _pyarrow()
+        column, types = self._column(name), arrow.types
+        kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+        tests = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
+        if not any(test(kind) for test in tests):
+            raise ValueError(
+                f"column {name!r} holds {kind}, not numbers: leave it out by drop=, or encode it as numbers "
+                "(a date as days since another, say)."
+            )
+        if types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        if types.is_boolean(kind):
+            column = column.cast(arrow.uint8())
+        return np.asarray(column.cast(arrow.float64(), safe=False).to_numpy(zero_copy_only=False))
+
+    def ids(self, name: str, first_row: int) -> NDArray[Any]:
+        """A column of query ids, as int64 if it holds integers and as text if it holds text."""
+        arrow = _pyarrow()
+        column = self._column(name)
+        if column.null_count:
+            row = first_row + int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+            raise ValueError(f"column {name!r} has no query id at row {row:,}: every row needs one.")
+        types = arrow.types
+        kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+        if types.is_integer(kind):
+            try:
+                return np.asarray(column.cast(arrow.int64()).to_numpy(zero_copy_only=False))
+            except arrow.ArrowInvalid:  # beyond 2**63
+                return text_ids([str(value) for value in column.to_pylist()])
+        texts = (types.is_string, types.is_large_string, types.is_string_view)
+        if not any(test(kind) for test in texts):
+            raise ValueError(
+                f"column {name!r} holds {kind}; query ids must be integers or text: convert the "
+                "column."
+            )
+        return text_ids(column.to_pylist())
+
+    def _column(self, name: str) -> pa.Array:
+        return self.batch.column(self.batch.schema.get_field_index(name))
 
 
 def _pyarrow() -> Any:

@@ -23,10 +23,15 @@ __all__ = [
     "merge_ids",
     "number",
     "parse_lines",
+    "text_ids",
 ]
 
 #: Features are stored densely, so a wild number in a damaged line must not ask for all memory.
 MAX_FEATURES = 1_000_000
+#: How many times the characters that there are a text column of equal width may have, ...
+WIDE = 4
+#: ... and the characters that it may have in any case.
+SMALL = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +98,9 @@ def as_ids(ids: list[str]) -> NDArray[Any]:
 
     Integers with leading zeros stay strings: "7" and "007" may be two queries.
     """
-    texts = np.asarray(ids, dtype=np.str_)
+    texts = text_ids(ids)
+    if texts.dtype.kind != "U":
+        return texts
     try:
         numbers = texts.astype(np.int64)
     except (ValueError, OverflowError):
@@ -101,13 +108,34 @@ def as_ids(ids: list[str]) -> NDArray[Any]:
     return numbers if (numbers.astype(np.str_) == texts).all() else texts
 
 
+def text_ids(ids: list[str]) -> NDArray[Any]:
+    """Query ids as text: as objects where numpy's strings, all as wide as the longest, would take far more.
+
+    As objects, too, where some end in NUL, which numpy's strings do not keep.
+    """
+    longest, total = max(map(len, ids), default=0), sum(map(len, ids))
+    if longest * len(ids) <= WIDE * total + SMALL and not any(text.endswith("\0") for text in ids):
+        return np.asarray(ids, dtype=np.str_)
+    texts = np.empty(len(ids), dtype=object)
+    texts[:] = ids
+    return texts
+
+
 def merge_ids(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
     """Query ids of all blocks: integers if all are, strings else."""
     ids = [part for part in parts if part is not None]
     if not ids:
         return None
-    if any(part.dtype.kind == "U" for part in ids):
-        ids = [part.astype(np.str_) for part in ids]
+    if all(part.dtype.kind in "iu" for part in ids):
+        return np.concatenate(ids)
+    ids = [part.astype(np.str_) if part.dtype.kind in "iu" else part for part in ids]
+    widths = [part.dtype.itemsize // 4 if part.dtype.kind == "U" else 0 for part in ids]
+    n_rows, total = (
+        sum(map(len, ids)),
+        sum(width * len(part) for width, part in zip(widths, ids, strict=True)),
+    )
+    if not all(widths) or max(widths) * n_rows > WIDE * total + SMALL:
+        ids = [part.astype(object) for part in ids]
     return np.concatenate(ids)
 
 
@@ -131,7 +159,7 @@ LARGEST = float(np.finfo(np.float32).max)
 # float() alone would also take "1_000", "infinity" and digits of other alphabets.
 _NUMBER = re.compile(rb"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\Z")
 _INDEX = re.compile(rb"[0-9]{1,18}\Z")
-_NAN = re.compile(rb"[-+]?nan\Z", re.IGNORECASE)
+_NAN = re.compile(rb"[-+]?nan\Z|null\Z", re.IGNORECASE)
 _INFINITE = re.compile(rb"[-+]?inf(?:inity)?\Z", re.IGNORECASE)
 
 

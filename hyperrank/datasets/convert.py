@@ -151,6 +151,7 @@ def convert(
     labels: str | Sequence[str] | None = None,
     qid: str = "qid",
     features: Sequence[str] | None = None,
+    drop: str | Sequence[str] = (),
     group: PathLike | Sequence[PathLike] | ArrayLike | None = None,
     n_features: int | None = None,
     missing: float = 0.0,
@@ -166,13 +167,13 @@ def convert(
     Parameters
     ----------
     source : path, sequence of paths, table, frame or RankingData
-        LETOR or svmlight text, plain or gzip; Parquet and Arrow files, tables and frames as in `load_table`;
-        or data in memory.
+        LETOR or svmlight text, plain or gzip; CSV, Parquet and Arrow files, tables and frames as in
+        `load_table`; or data in memory.
     destination : path
         The folder to be made; nothing may be there yet, and what it is to lie in must be. It has this name
         only when it is complete and on the disk; a process that is killed leaves a folder whose name ends in
         ``.partial``, which can be deleted and is not opened.
-    labels, qid, features
+    labels, qid, features, drop
         Of tables: as for `load_table`.
     group, n_features, missing, zero_based
         Of text: as for `load_letor`.
@@ -209,13 +210,14 @@ def convert(
     target = Path(destination)
     of_text = {"group": group, "n_features": n_features, "zero_based": zero_based or None}
     of_tables = {"labels": labels, "features": features, "qid": None if qid == "qid" else qid}
+    of_tables["drop"] = drop or None
     with _whole_folder(target) as partial:
         if isinstance(source, RankingData):
             _refuse({**of_text, **of_tables}, "data in memory")
             content = _in_memory(source)
         elif is_table(source):
             _refuse(of_text, "a table")
-            content = table_source(source, labels=labels, qid=qid, features=features)
+            content = table_source(source, labels=labels, qid=qid, features=features, drop=drop)
         elif hasattr(source, "shape"):
             raise TypeError(
                 f"a {type(source).__name__} has neither labels nor query ids: put arrays into a RankingData."

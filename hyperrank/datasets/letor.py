@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +23,7 @@ from hyperrank.datasets._letor_lines import (
     parse_lines,
 )
 from hyperrank.datasets._letor_vectorized import parse_block
+from hyperrank.datasets._text import whole_lines
 from hyperrank.datasets.ranking_data import RankingData
 
 __all__ = ["letor_source", "load_letor"]
@@ -74,45 +73,6 @@ def _read_sizes(path: Path) -> NDArray[np.int64]:
             raise ValueError(f"{path}, line {line}: {text[:40]!r} is not a number of rows.")
         sizes.append(int(text))
     return np.asarray(sizes, dtype=np.int64)
-
-
-#: Bytes read at once: enough to amortise numpy's overhead, little enough for the processor's cache.
-BLOCK_BYTES = 1 << 19
-#: A line longer than this is taken for something else than text.
-MAX_LINE_BYTES = 1 << 26
-
-
-def whole_lines(path: Path) -> Iterator[bytes]:
-    """Pieces of a file that end where a line ends."""
-    zipped = path.suffix == ".gz"
-    with gzip.open(path, "rb") if zipped else open(path, "rb") as file:
-        rest = file_start = b""
-        try:
-            while piece := file.read(BLOCK_BYTES):
-                if not file_start:
-                    file_start = piece
-                    piece = _check_start(path, piece)
-                head, newline, tail = (rest + piece).rpartition(b"\n")
-                rest = tail
-                if newline:
-                    yield head + newline
-                if len(rest) > MAX_LINE_BYTES:
-                    raise ValueError(
-                        f"{path}: a line of more than {MAX_LINE_BYTES:,} bytes; this is no LETOR text."
-                    )
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ValueError(f"{path}: the gzip file is damaged or cut off ({error}).") from error
-        if rest:
-            yield rest
-
-
-def _check_start(path: Path, piece: bytes) -> bytes:
-    """Strip the first bytes of a file of a byte order mark, and see that they can be text."""
-    if piece.startswith(b"\x1f\x8b"):
-        raise ValueError(f"{path}: this is gzip data; let the name end in .gz so that it is decompressed.")
-    if b"\0" in piece[:4096]:
-        raise ValueError(f"{path}: zero bytes at the start; this is no LETOR text (or it is UTF-16).")
-    return piece.removeprefix(b"\xef\xbb\xbf")
 
 
 Given = TypeVar("Given")

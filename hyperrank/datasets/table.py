@@ -1,134 +1,288 @@
-"""Tables with one row per document, read into memory."""
+"""Tables with one row per document: CSV, Parquet and Arrow files, frames and Arrow tables."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.datasets._arrow import ARROW_FILES, PARQUET_FILES, arrow_batches, batch_numbers, batch_texts
+from hyperrank._columns import index_levels, stored_index, warn_of_leaks
+from hyperrank.datasets._arrow import ARROW_FILES, PARQUET_FILES, ArrowBatch, arrow_batches, index_columns
 from hyperrank.datasets._chunks import Chunk, GrowingRows, Source, chunk_rows
+from hyperrank.datasets._csv import csv_batches, csv_header, is_csv
 from hyperrank.datasets._letor_lines import merge_ids
 from hyperrank.datasets.ranking_data import RankingData
 
-__all__ = ["feature_columns", "is_table", "label_columns", "load_table", "table_source"]
+__all__ = ["absent_columns", "is_table", "load_table", "read_table", "table_source"]
 
 LARGEST = float(np.finfo(np.float32).max)
-#: A column of numbers by its name, NaN where there is none.
-Numbers = Callable[[str], NDArray[np.float64]]
+#: What columns of query ids are often called, without underscores and spaces.
+USUAL_IDS = ("qid", "queryid", "query", "searchid", "sessionid")
 
 
-def feature_columns(
-    numbers: Numbers, names: Sequence[str], n_rows: int, first_row: int
-) -> NDArray[np.float32]:
-    """Some columns of a part of a table that begins at a row, shape (n, d).
+class Batch(Protocol):
+    """Some rows of a table."""
 
-    Raises
-    ------
-    ValueError
-        If a value is infinite in float32, naming column and row.
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+
+    def slice(self, start: int, length: int) -> Batch:
+        """Some of the rows."""
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """A column of numbers, NaN where there is none."""
+
+    def ids(self, name: str, first_row: int) -> NDArray[Any]:
+        """A column of query ids as int64 or text."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table that can be gone through once.
+
+    Attributes
+    ----------
+    columns : list of str
+    index : list of str
+        Those of them that hold the index of a frame.
+    batches : callable
+        Gives the batches; the columns that are to be numbers are its argument.
+    name : str
+        What to call the table.
+    is_file : bool
+        Whether it is a file, whose name errors begin with.
     """
-    return _columns(numbers, names, n_rows, first_row, -LARGEST, "finite numbers that float32 can hold")
+
+    columns: list[str]
+    index: list[str]
+    batches: Callable[[Sequence[str]], Iterator[Batch]]
+    name: str
+    is_file: bool
 
 
-def label_columns(numbers: Numbers, names: Sequence[str], n_rows: int, first_row: int) -> NDArray[np.float32]:
-    """The same of labels, which are not negative either."""
-    return _columns(numbers, names, n_rows, first_row, 0.0, "labels from 0 to 3e38")
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a table are what."""
 
-
-def _columns(
-    numbers: Numbers, names: Sequence[str], n_rows: int, first_row: int, lowest: float, wanted: str
-) -> NDArray[np.float32]:
-    table = np.empty((n_rows, len(names)), dtype=np.float32)
-    for j, name in enumerate(names):
-        values = numbers(name)
-        with np.errstate(invalid="ignore"):
-            bad = np.flatnonzero((values < lowest) | (values > LARGEST))
-        if len(bad):
-            raise ValueError(
-                f"column {name!r} holds {values[bad[0]]:g} at row {first_row + bad[0]:,}; wanted {wanted}, "
-                "or nothing (NaN, null) where there is none."
-            )
-        table[:, j] = values
-    return table
+    labels: tuple[str, ...]
+    qid: str
+    features: tuple[str, ...]
+    extra: str | None = None
 
 
 def is_table(source: Any) -> bool:
     """Whether a source is a table with named columns, or files of such."""
     if isinstance(source, str | os.PathLike):
-        return Path(source).suffix.lower() in PARQUET_FILES | ARROW_FILES
+        path = Path(source)
+        return is_csv(path) or path.suffix.lower() in PARQUET_FILES | ARROW_FILES
     if isinstance(source, Sequence):
         return len(source) > 0 and all(is_table(part) for part in source)
     return hasattr(source, "columns") or hasattr(source, "__arrow_c_stream__") or hasattr(source, "schema")
 
 
+def _open(source: Any, wanted: Sequence[str]) -> Table:
+    """Open a table; levels of a pandas frame's index that are wanted become columns."""
+    is_path = isinstance(source, str | os.PathLike)
+    paths = [Path(source)] if is_path else [Path(p) for p in source] if isinstance(source, Sequence) else []
+    if paths and all(map(is_csv, paths)):
+        return _of_csv_files(paths)
+    levels = [
+        level for level in index_levels(source) if level in wanted and level not in list(source.columns)
+    ]
+    schema, batches = arrow_batches(source.reset_index(level=levels) if levels else source)
+    name = (
+        ", ".join(map(str, paths)) or f"a {type(source).__module__.partition('.')[0]} {type(source).__name__}"
+    )
+    return Table(
+        list(schema.names), index_columns(schema), lambda _: map(ArrowBatch, batches), name, len(paths) == 1
+    )
+
+
+def _of_csv_files(paths: list[Path]) -> Table:
+    columns = csv_header(paths[0])
+    for path in paths[1:]:
+        differ = sorted(set(csv_header(path)) ^ set(columns))[:12]
+        if differ:
+            raise ValueError(f"{path} has other columns than {paths[0]}: they differ in {differ}.")
+    return Table(
+        columns,
+        list(stored_index(columns)),
+        lambda numbers: (batch for path in paths for batch in csv_batches(path, csv_header(path), numbers)),
+        ", ".join(map(str, paths)),
+        len(paths) == 1,
+    )
+
+
+def _resolve(
+    table: Table,
+    labels: Sequence[str],
+    qid: str,
+    features: Sequence[str] | None,
+    drop: Sequence[str],
+    extra: str | None,
+    not_features: Sequence[str],
+) -> Columns:
+    """Find the columns.
+
+    Raises
+    ------
+    ValueError
+        If columns are not there, or wanted twice.
+    """
+    where = f"{table.name} has" if table.is_file else "the table has"
+    if len(set(table.columns)) < len(table.columns):
+        raise ValueError(f"{where} several columns of the same name; rename them.")
+    if qid not in table.columns:
+        near = [name for name in table.columns if name.lower().replace("_", "").replace(" ", "") in USUAL_IDS]
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        raise ValueError(
+            f"{where} no column {qid!r} of query ids; name it by qid=. {hint}{_listed(table.columns)}"
+        )
+    further = [] if extra is None else [extra]
+    for names in ([*labels, *further, *drop], features or []):
+        absent = [name for name in names if name not in table.columns]
+        if absent:
+            raise ValueError(f"{where} {absent_columns(absent, table.columns)}")
+    if features is None:
+        taken = {*labels, *further, *not_features, *drop, *table.index, qid}
+        features = [name for name in table.columns if name not in taken]
+    used = [*labels, qid, *features]
+    twice = [name for name in features if name in {*labels, qid}] or sorted(
+        {n for n in used if used.count(n) > 1}
+    )
+    prefix = f"{table.name}: " if table.is_file else ""
+    if twice:
+        raise ValueError(
+            f"{prefix}{twice[0]!r} cannot be a feature as well: labels, qid and features must differ."
+        )
+    if not features:
+        raise ValueError(f"{prefix}no column is left for features. {_listed(table.columns)}")
+    return Columns(tuple(labels), qid, tuple(features), extra)
+
+
+def _chunks(
+    table: Table, columns: Columns, *, guessed: bool
+) -> Iterator[tuple[Chunk, NDArray[np.float64] | None]]:
+    """Documents of all batches, and the values of the further column; `guessed` features may be labels."""
+    row, step = 0, chunk_rows(len(columns.features))
+    extra = columns.extra
+    try:
+        for batch in table.batches([*columns.features, *columns.labels, *([] if extra is None else [extra])]):
+            for start in range(0, batch.n_rows, step):
+                rows = batch.slice(start, step)
+                chunk = Chunk(
+                    _numbers(rows, columns.features, row, -LARGEST, "finite numbers that float32 can hold"),
+                    _numbers(rows, columns.labels, row, 0.0, "labels from 0 to 3e38"),
+                    rows.ids(columns.qid, row),
+                )
+                if guessed and row == 0:
+                    warn_of_leaks(chunk.X, columns.features, chunk.Y, columns.labels, chunk.ids, stacklevel=4)
+                yield chunk, None if extra is None else rows.numbers(extra)
+                row += rows.n_rows
+    except ValueError as error:
+        if not table.is_file or str(error).startswith(table.name):
+            raise
+        raise ValueError(f"{table.name}: {error}") from error
+
+
+def _numbers(
+    batch: Batch, names: Sequence[str], first_row: int, lowest: float, expected: str
+) -> NDArray[np.float32]:
+    """Some columns, shape (n, number of names); refused beyond bounds, naming column and row."""
+    values = np.empty((batch.n_rows, len(names)), dtype=np.float32)
+    for j, name in enumerate(names):
+        column = batch.numbers(name)
+        with np.errstate(invalid="ignore"):
+            bad = np.flatnonzero((column < lowest) | (column > LARGEST))
+        if len(bad):
+            raise ValueError(
+                f"column {name!r} holds {column[bad[0]]:g} at row {first_row + bad[0]:,}; expected "
+                f"{expected}, or nothing (NaN, null) where there is none."
+            )
+        values[:, j] = column
+    return values
+
+
 def table_source(
-    source: Any, *, labels: str | Sequence[str] | None, qid: str, features: Sequence[str] | None
+    source: Any,
+    *,
+    labels: str | Sequence[str] | None,
+    qid: str,
+    features: Sequence[str] | None,
+    drop: str | Sequence[str] = (),
 ) -> Source:
     """Go through a table; arguments as for `load_table`."""
-    columns, batches = arrow_batches(source)
-    names = (labels,) if isinstance(labels, str) else tuple(labels or ())
+    names = _as_names(labels)
+    table = _open(source, [*names, qid])
     if not names:
-        raise ValueError(f"pass labels=, the columns of the objectives; there are {_some(columns)}.")
-    chosen = tuple(features) if features is not None else tuple(c for c in columns if c not in {*names, qid})
-    _check_columns(columns, names, qid, chosen)
+        raise ValueError(f"pass labels=, the columns of the objectives. {_listed(table.columns)}")
+    columns = _resolve(table, names, qid, features, _as_names(drop), None, ())
     return Source(
-        chunks=_chunks(batches, names, qid, chosen),
-        names=names,
-        feature_names=chosen,
-        description=f"Read from {_called(source)}.",
-        width=len(chosen),
+        chunks=(chunk for chunk, _ in _chunks(table, columns, guessed=features is None)),
+        names=columns.labels,
+        feature_names=columns.features,
+        description=f"Read from {table.name}.",
+        width=len(columns.features),
         missing=float("nan"),
     )
 
 
-def _chunks(
-    batches: Iterator[Any], names: tuple[str, ...], qid: str, features: tuple[str, ...]
-) -> Iterator[Chunk]:
-    """Documents of all batches."""
-    row, step = 0, chunk_rows(len(features))
-    for whole in batches:
-        for start in range(0, whole.num_rows, step):
-            batch = whole.slice(start, step)
-            numbers = partial(batch_numbers, batch)
-            X = feature_columns(numbers, features, batch.num_rows, row)
-            Y = label_columns(numbers, names, batch.num_rows, row)
-            yield Chunk(X, Y, batch_texts(batch, qid, row))
-            row += batch.num_rows
+def read_table(
+    source: Any,
+    *,
+    labels: Sequence[str],
+    qid: str = "qid",
+    features: Sequence[str] | None = None,
+    drop: Sequence[str] = (),
+    extra: str | None = None,
+    not_features: Sequence[str] = (),
+) -> tuple[RankingData, NDArray[np.float64] | None]:
+    """Read a table, perhaps without labels and with one further column.
 
+    Parameters
+    ----------
+    source, labels, qid, features, drop
+        As for `load_table`; `labels` may be empty.
+    extra : str, optional
+        A further column of numbers, such as the reference's scores.
+    not_features : sequence of str
+        Columns that are not features where all that are left are; they need not be there.
 
-def _check_columns(columns: list[str], names: tuple[str, ...], qid: str, features: tuple[str, ...]) -> None:
-    """Refuse columns that are not there, or wanted twice."""
-    wanted = [*names, qid, *features]
-    absent = [name for name in wanted if name not in columns]
-    if absent:
-        raise ValueError(f"there are no columns {_some(absent)}; the table has {_some(columns)}.")
-    doubled = sorted({name for name in wanted if wanted.count(name) > 1}) if len(wanted) < 1000 else []
-    if doubled or len(set(wanted)) < len(wanted):
-        raise ValueError(f"labels, qid and features must be different columns; {_some(doubled)} are doubled.")
-    if len(set(columns)) < len(columns):
-        raise ValueError("the table has several columns of the same name; rename them.")
-    if not features:
-        raise ValueError(f"no column is left for features; the table has {_some(columns)}.")
-
-
-def _some(names: Sequence[str]) -> str:
-    """Names for a message, cut if there are many."""
-    return f"{list(names[:12])}" + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-
-
-def _called(source: Any) -> str:
-    """What to call a source."""
-    if isinstance(source, str | os.PathLike):
-        return str(source)
-    if isinstance(source, Sequence):
-        return ", ".join(map(str, source))
-    return f"a {type(source).__module__.partition('.')[0]} {type(source).__name__}"
+    Returns
+    -------
+    data : RankingData
+    values : ndarray of shape (n,) or None
+        Of the further column.
+    """
+    table = _open(source, [*labels, qid])
+    columns = _resolve(table, labels, qid, features, drop, extra, not_features)
+    X = GrowingRows(len(columns.features), np.nan)
+    ids, targets, values = [], [], []
+    for chunk, more in _chunks(table, columns, guessed=features is None):
+        ids.append(chunk.ids)
+        X.append(chunk.X)
+        targets.append(chunk.Y)
+        if more is not None:
+            values.append(more)
+    merged = merge_ids(ids)
+    if merged is None:
+        raise ValueError(f"{table.name} holds no row.")
+    data = RankingData(
+        X=X.finish(),
+        Y=np.concatenate(targets),
+        qid=merged,
+        names=columns.labels,
+        feature_names=columns.features,
+        description=f"Read from {table.name}.",
+    )
+    return data, np.concatenate(values) if values else None
 
 
 def load_table(
@@ -137,20 +291,25 @@ def load_table(
     labels: str | Sequence[str],
     qid: str = "qid",
     features: Sequence[str] | None = None,
+    drop: str | Sequence[str] = (),
 ) -> RankingData:
     """Read ranking data from a table with one row per document.
 
     Parameters
     ----------
     source : path, sequence of paths, Arrow table, reader or batch, or frame
-        Parquet files (``.parquet``, ``.pq``), Arrow IPC files (``.arrow``, ``.feather``, ``.ipc``), several
-        of them one after the other, or a table in memory: pyarrow's, or a frame of pandas or polars.
+        CSV files with a header (``.csv``, and ``.tsv`` with tabs, plain or ``.gz``), Parquet files
+        (``.parquet``, ``.pq``), Arrow IPC files (``.arrow``, ``.feather``, ``.ipc``), several of them one
+        after the other, or a table in memory: pyarrow's, or a frame of pandas or polars.
     labels : str or sequence of str
         Columns of the objectives, the main one first: numbers from 0, null or NaN where unobserved.
     qid : str, default "qid"
-        Column of the query ids, integers or text.
+        Column of the query ids, integers or text; of a pandas frame it may be a level of the index.
     features : sequence of str, optional
-        Columns of the features, numbers, null or NaN where missing; all other columns by default.
+        Columns of the features, numbers, null or NaN where missing; by default all other columns but those in
+        `drop`, and but the index that pandas stores in files.
+    drop : str or sequence of str, optional
+        Columns to leave out.
 
     Returns
     -------
@@ -161,11 +320,16 @@ def load_table(
     ------
     ValueError
         If columns are not there or not numbers, a label is negative, a value infinite in float32, a query id
-        missing, or a file is damaged.
+        missing, a line of CSV too short or too long, or a file is damaged.
     ImportError
-        Without pyarrow, which the extra ``hyperrank[arrow]`` brings.
+        Without pyarrow, which the extra ``hyperrank[arrow]`` brings; CSV does not need it.
     OSError
         If a file cannot be opened.
+
+    Warns
+    -----
+    UserWarning
+        If a column that is left for a feature has the values of a label or of the query ids.
 
     Examples
     --------
@@ -179,22 +343,25 @@ def load_table(
     >>> data.X[:, 0].tolist()
     [0.5, nan, 2.0]
     """
-    table = table_source(source, labels=labels, qid=qid, features=features)
-    assert table.feature_names is not None
-    X = GrowingRows(len(table.feature_names), np.nan)
-    ids, targets = [], []
-    for chunk in table.chunks:
-        ids.append(chunk.ids)
-        X.append(chunk.X)
-        targets.append(chunk.Y)
-    found = merge_ids(ids)
-    if found is None:
-        raise ValueError(f"{table.description.removeprefix('Read from ').rstrip('.')} holds no row.")
-    return RankingData(
-        X=X.finish(),
-        Y=np.concatenate(targets),
-        qid=found,
-        names=table.names,
-        feature_names=table.feature_names,
-        description=table.description,
-    )
+    names = _as_names(labels)
+    if not names:
+        raise ValueError("pass labels=, the columns of the objectives.")
+    return read_table(source, labels=names, qid=qid, features=features, drop=_as_names(drop))[0]
+
+
+def _as_names(names: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names or ())
+
+
+def absent_columns(absent: Sequence[str], columns: Sequence[str], what: str = "column") -> str:
+    """Say which columns, or features, are not there, and what may have been meant."""
+    near = get_close_matches(absent[0], columns, n=1)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    some = ", ".join(map(repr, absent[:6])) + (f" and {len(absent) - 6} more" if len(absent) > 6 else "")
+    word = what if len(absent) == 1 else f"{what}s"
+    return f"no {word} {some}. {hint}{_listed(columns, what)}"
+
+
+def _listed(columns: Sequence[str], what: str = "column") -> str:
+    more = f" and {len(columns) - 12} more" if len(columns) > 12 else ""
+    return f"Its {what}s are {', '.join(map(repr, columns[:12]))}{more}."

@@ -39,6 +39,7 @@ def wrong(files, tmp_path, monkeypatch):
     (tmp_path / "doubled.csv").write_text("qid,a,a,relevance\n1,2,3,1\n")
     (tmp_path / "other_qid.csv").write_text("Query_ID,a,relevance,clicks\n1,2,1,1\n")
     (tmp_path / "ragged.csv").write_text("qid,a,relevance\n1,2,1\n1,2,1,9\n")
+    (tmp_path / "short.csv").write_text("qid,a,relevance\n1,2,1\n1,2\n2,3,1\n")
     (tmp_path / "long.csv").write_text("qid,a,relevance\n1,2,1,9\n1,2,1,9\n")
     (tmp_path / "cut.parquet").write_bytes((files / "test.parquet").read_bytes()[:500])
     (tmp_path / "cut.safetensors").write_bytes(files.model.read_bytes()[:500])
@@ -59,12 +60,12 @@ MISTAKES = {
     ),
     "unknown label": (
         "fit train.csv --out out/m --labels relevance,click",
-        "train.csv lacks the column 'click'. Was 'clicks' meant. There are 'qid', 'feature_1'",
+        "train.csv has no column 'click'. Did you mean 'clicks'. Its columns are 'qid', 'feature_1'",
     ),
-    "no query ids": (FIT.format("no_qid.csv"), "no column 'qid' of query ids; name it by --qid. There are"),
+    "no query ids": (FIT.format("no_qid.csv"), "no column 'qid' of query ids; name it by --qid. Its columns"),
     "query ids of another name": (
         FIT.format("other_qid.csv"),
-        "name it by --qid. Was 'Query_ID' meant. There are 'Query_ID', 'a'",
+        "name it by --qid. Did you mean 'Query_ID'. Its columns are 'Query_ID', 'a'",
     ),
     "no validation data": (
         FIT.format("nothing.csv") + " --validation missing.csv",
@@ -77,16 +78,16 @@ MISTAKES = {
         "text.csv: column 'feature_2' holds 'low' at row 0, not a number: leave the column out by --drop",
     ),
     "text in parquet": (FIT.format("text.parquet"), "text.parquet: column 'feature_2' holds (large_)?string"),
-    "negative label": (FIT.format("negative.csv"), "column 'clicks' holds -1 at row 0; wanted labels from 0"),
+    "negative label": (FIT.format("negative.csv"), "column 'clicks' holds -1 at row 0; expected labels"),
     "negative in parquet": (FIT.format("negative.parquet"), "negative.parquet: column 'clicks' holds -1"),
-    "infinite feature": (FIT.format("infinite.csv"), "column 'feature_1' holds inf at row 0; wanted finite"),
+    "infinite feature": (FIT.format("infinite.csv"), "'feature_1' holds inf at row 0; expected finite"),
     "label as feature": (
         FIT.format("train.csv") + " --features feature_1,clicks",
         "'clicks' cannot be a feature as well",
     ),
     "nothing left": (FIT.format("labels_alone.csv"), "labels_alone.csv: no column is left for features"),
-    "unknown feature": (FIT.format("train.csv") + " --drop feature_33", "lacks the column 'feature_33'. Was"),
-    "empty file": (FIT.format("empty.csv"), "empty.csv is empty; wanted a first line with the names"),
+    "unknown feature": (FIT.format("train.csv") + " --drop feature_33", "has no column 'feature_33'. Did"),
+    "empty file": (FIT.format("empty.csv"), "empty.csv is empty; expected a first line with the names"),
     "no rows": (FIT.format("no_rows.csv"), "no_rows.csv holds no row"),
     "no header": (
         FIT.format("no_header.csv"),
@@ -98,10 +99,14 @@ MISTAKES = {
         "fit long.csv --labels relevance --out out/m",
         "long.csv: lines have more values than the header",
     ),
+    "short lines": (
+        "fit short.csv --labels relevance --out out/m",
+        "short.csv: line 3 has 2 values, but the header has 3 names",
+    ),
     "ragged lines": ("fit ragged.csv --labels relevance --out out/m", "ragged.csv: .*line 3"),
     "cut parquet": (
         FIT.format("cut.parquet"),
-        "cut.parquet: no such file as its name says, or it is damaged",
+        "cut.parquet: not such a file as its name says, or damaged",
     ),
     "bad text": ("fit bad.txt --out out/m", "bad.txt, line 2"),
     "two labels of text": (
@@ -126,7 +131,7 @@ MISTAKES = {
     ),
     "unknown label feature": (
         "fit train.txt --label-features 9 --out out/m",
-        "lacks the feature '9'. There are",
+        "has no feature '9'. Its features are",
     ),
     "features of text": ("fit train.txt --features feature_1 --out out/m", "--features is for tables"),
     "unknown grade": (FIT.format("train.csv") + " --grade dwell", "--grade names 'dwell', but train.csv has"),
@@ -160,13 +165,13 @@ MISTAKES = {
     "model is a folder": ("fit train.csv --labels relevance --out folder", "folder is a folder"),
     "a feature is missing": (
         PREDICT.format("no_feature.csv"),
-        "no_feature.csv lacks the column 'feature_3'. Was 'feature_[0-9]' meant",
+        "no_feature.csv has no column 'feature_3'. Did you mean 'feature_[0-9]'",
     ),
-    "a feature is misnamed": (PREDICT.format("other_name.csv"), "Was 'feature_3b' meant"),
+    "a feature is misnamed": (PREDICT.format("other_name.csv"), "Did you mean 'feature_3b'"),
     "damaged model": ("predict cut.safetensors test.csv", "cut.safetensors"),
     "text for a model": ("predict train.csv test.csv", "train.csv"),
     "scores for nothing": (PREDICT.format("test.csv") + " --ref-scores clicks", "only reference='scores'"),
-    "scores of a store": (PREDICT.format("train.store") + " --ref-scores clicks", "train.store is no table"),
+    "scores of a store": (PREDICT.format("train.store") + " --ref-scores clicks", "store is not a table"),
     "weights off the simplex": (
         PREDICT.format("test.csv") + " --weights relevance=0.7,clicks=0.7",
         "--weights relevance=0.7,clicks=0.7: weights must sum to 1",
@@ -188,7 +193,7 @@ MISTAKES = {
         "--at-least names clicks more than once",
     ),
     "unknown metric": ("front model.safetensors test.csv --metric gain", "gain"),
-    "size of a table": ("convert train.csv out/s --labels relevance --n-features 3", "is no LETOR text"),
+    "size of a table": ("convert train.csv out/s --labels relevance --n-features 3", "is not LETOR text"),
     "describe nothing": ("describe nothing", "nothing: No such file"),
     "describe a folder": ("describe folder", "folder has no store.json"),
 }

@@ -75,7 +75,7 @@ def test_scattered_queries_and_growing_widths(tmp_path_factory, rows, as_text, c
     patch = pytest.MonkeyPatch()
     with patch.context() as changed:
         changed.setattr(chunks, "CHUNK_BYTES", chunk_bytes)
-        changed.setattr(datasets.letor, "BLOCK_BYTES", 50)
+        changed.setattr(datasets._text, "BLOCK_BYTES", 50)
         store = convert(path, folder / "a.store")
     same(store, load_letor(path))
 

@@ -35,6 +35,9 @@ def as_source(kind, folder):
     if kind == "parquet":
         parquet.write_table(table, folder / "a.parquet", row_group_size=2)
         return folder / "a.parquet"
+    if kind in ("csv", "tsv.gz"):
+        table.to_pandas().to_csv(folder / f"a.{kind}", sep="\t" if "tsv" in kind else ",", index=False)
+        return folder / f"a.{kind}"
     if kind == "feather":
         feather.write_feather(table, folder / "a.feather")
         return str(folder / "a.feather")
@@ -57,7 +60,8 @@ def as_source(kind, folder):
     }[kind]
 
 
-KINDS = ["parquet", "feather", "arrow file", "arrow stream", "two files", "table", "batch", "reader"]
+FILES = ["csv", "tsv.gz", "parquet", "feather", "arrow file", "arrow stream", "two files"]
+KINDS = [*FILES, "table", "batch", "reader"]
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "pandas", "polars"])
@@ -101,15 +105,17 @@ def test_kinds_of_ids(ids, expected):
 @pytest.mark.parametrize(
     ("changes", "options", "message"),
     [
-        ({}, {"labels": ["dwell"]}, r"no columns \['dwell'\]; the table has \['qid'"),
-        ({}, {"qid": "query"}, r"no columns \['query'\]"),
-        ({}, {"features": ["bm25", "x"]}, r"no columns \['x'\]"),
+        ({}, {"labels": ["dwell"]}, r"no column 'dwell'\. Its columns are 'qid'"),
+        ({}, {"labels": ["click"]}, r"no column 'click'\. Did you mean 'clicks'\? Its"),
+        ({}, {"qid": "query"}, r"no column 'query' of query ids; name it by qid=\. Did you mean 'qid'\?"),
+        ({}, {"features": ["bm25", "x"]}, "no column 'x'"),
+        ({}, {"drop": "x"}, "no column 'x'"),
         ({}, {"features": []}, "no column is left for features"),
-        ({}, {"features": ["bm25", "clicks"]}, r"\['clicks'\] are doubled"),
+        ({}, {"features": ["bm25", "clicks"]}, "'clicks' cannot be a feature as well"),
         ({}, {"labels": []}, "pass labels="),
-        ({"url": list("abcde")}, {}, "column 'url' holds string, not numbers: leave it out by features="),
-        ({"relevance": [2, 0, -1, 0, 0]}, {}, "column 'relevance' holds -1 at row 2; wanted labels from 0"),
-        ({"bm25": [0, 0, 0, 0, 1e39]}, {}, r"column 'bm25' holds 1e\+39 at row 4; wanted finite numbers"),
+        ({"url": list("abcde")}, {}, "column 'url' holds string, not numbers: leave it out by drop="),
+        ({"relevance": [2, 0, -1, 0, 0]}, {}, "column 'relevance' holds -1 at row 2; expected labels from 0"),
+        ({"bm25": [0, 0, 0, 0, 1e39]}, {}, r"column 'bm25' holds 1e\+39 at row 4; expected finite numbers"),
         ({"bm25": [0, 0, 0, NAN, -np.inf]}, {}, "column 'bm25' holds -inf at row 4"),
         ({"qid": [1, 1, None, 2, 2]}, {}, "column 'qid' has no query id at row 2"),
         ({"qid": [1.0, 1, 2, 2, 2]}, {}, "column 'qid' holds double; query ids must be integers or text"),
@@ -150,7 +156,7 @@ def test_files_of_other_columns(tmp_path):
 
 
 def test_what_is_no_table():
-    with pytest.raises(TypeError, match="LazyFrame is no table that can be read"):
+    with pytest.raises(TypeError, match="LazyFrame is not a table that can be read"):
         load_table(pl.DataFrame(COLUMNS).lazy(), labels=LABELS)
     with pytest.raises(ValueError, match="holds no row"):
         load_table(arrow()[:0], labels=LABELS)

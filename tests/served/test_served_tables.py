@@ -7,9 +7,11 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 
 from hyperrank import HyperDPORanker, metrics
-from hyperrank.datasets import quantile_grades
+from hyperrank.cli import main
+from hyperrank.datasets import convert, load_table, quantile_grades
 from hyperrank.lists import QueryLists
 
 N = 48
@@ -204,3 +206,134 @@ def test_labels_and_query_ids_among_the_features_are_warned_of(columns, message)
 def test_query_ids_that_differ_in_a_nul_differ():
     """Before, numpy cut the NUL at the end."""
     assert QueryLists.from_qid(["a\0", "a", "b"]).n_lists == 3
+
+
+# Tables and files: load_table, convert and the command line.
+WAYS = ["frame", "polars", "Arrow", "parquet", "csv"]
+
+
+def table(**columns):
+    labels = dict(zip(OBJECTIVES, Y.T, strict=True))
+    return pd.DataFrame({"qid": QID, "a": X[:, 0], "b": X[:, 1], **labels, **columns})
+
+
+def as_source(data, way, folder):
+    if way == "parquet":
+        data.to_parquet(folder / "t.parquet")
+        return folder / "t.parquet"
+    if way == "csv":
+        data.to_csv(folder / "t.csv", index=False)
+        return folder / "t.csv"
+    return {"frame": lambda d: d, "polars": pl.from_pandas, "Arrow": pa.Table.from_pandas}[way](data)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", ["dates", "dates and NaT", "durations", "categories of text", "text"])
+def test_tables_refuse_what_is_not_numbers(kind, way, tmp_path):
+    """Before, load_table refused these too, CSV alone could not be loaded."""
+    if (kind, way) == ("categories of text", "csv"):
+        pytest.skip("numbers in CSV")
+    source = as_source(table(b=NOT_NUMBERS[kind][0]), way, tmp_path)
+    with pytest.raises(ValueError, match="column 'b' holds"):
+        load_table(source, labels=OBJECTIVES)
+    with pytest.raises(ValueError, match="column 'b' holds"):
+        convert(source, tmp_path / "s", labels=OBJECTIVES)
+    assert not (tmp_path / "s").exists()
+    source = as_source(table(clicks=NOT_NUMBERS[kind][0]), way, tmp_path)
+    with pytest.raises(ValueError, match="column 'clicks' holds"):
+        load_table(source, labels=OBJECTIVES)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_tables_read_every_kind_of_number(kind, way, tmp_path):
+    """Before, sparse columns failed, and categories of numbers were refused."""
+    values = pd.Series(NUMBERS[kind][0])
+    if way == "polars" and isinstance(values.dtype, pd.SparseDtype):
+        pytest.skip("polars takes no sparse column")
+    if isinstance(values.dtype, pd.SparseDtype) and way in ("Arrow", "parquet"):
+        values = values.sparse.to_dense()
+    found = load_table(as_source(table(b=values), way, tmp_path), labels=OBJECTIVES)
+    floats = [np.nan if value is pd.NA else float(value) for value in values.astype(object)]
+    np.testing.assert_array_equal(found.X[:, 1], np.float32(floats))
+
+
+INDICES = {
+    "unnamed": (pd.Index(np.argsort(Y[:, 0], kind="stable")), "__index_level_0__"),
+    "named": (pd.Index(RNG.permutation(N), name="sorted_by"), "sorted_by"),
+}
+
+
+@pytest.mark.parametrize("index", INDICES)
+def test_the_index_in_a_file_is_not_a_feature(index, tmp_path):
+    """Before, it was, and with rows sorted by label it gave the label away."""
+    index, name = INDICES[index]
+    path = tmp_path / "t.parquet"
+    table().set_index(index).to_parquet(path)
+    assert name in pl.read_parquet(path).columns
+    for source in (path, table().set_index(index), pa.Table.from_pandas(table().set_index(index))):
+        assert load_table(source, labels=OBJECTIVES).feature_names == ("a", "b")
+    assert convert(path, tmp_path / "s", labels=OBJECTIVES).feature_names == ("a", "b")
+    line = ["convert", str(path), str(tmp_path / "cli"), "--labels", "relevance,clicks", "--json"]
+    assert '"n_features": 2' in CliRunner().invoke(main, line).stdout
+    frame = pl.read_parquet(path)  # knows no index any more
+    features = load_table(frame, labels=OBJECTIVES).feature_names
+    assert features == (("a", "b") if name.startswith("__") else ("a", "b", name))
+
+
+def test_an_index_level_is_the_query_id_of_a_table(tmp_path):
+    """Before, load_table said that there is no such column, and fit took the rows as one query."""
+    indexed = table().set_index("qid")
+    assert load_table(indexed, labels=OBJECTIVES).qid.tolist() == QID.tolist()
+    indexed.to_parquet(tmp_path / "t.parquet")
+    found = load_table(tmp_path / "t.parquet", labels=OBJECTIVES)
+    assert (found.qid.tolist(), found.feature_names) == (QID.tolist(), ("a", "b"))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_tables_warn_of_labels_and_query_ids_among_the_features(way, tmp_path):
+    """Before, nothing was said."""
+    source = as_source(table(grade=Y[:, 0], query=QID), way, tmp_path)
+    for read in (load_table, lambda *a, **k: convert(*a, tmp_path / "s", **k)):
+        with pytest.warns(UserWarning, match="the feature") as caught:
+            read(source, labels=OBJECTIVES)
+        assert [str(w.message).partition(":")[0] for w in caught] == [
+            "the feature 'grade' has the values of the objective 'relevance'",
+            "the feature 'query' has the values of the query ids",
+        ]
+    load_table(source, labels=OBJECTIVES, drop=["grade", "query"])  # no warning: an error here
+    load_table(source, labels=OBJECTIVES, features=["a", "grade"])  # asked for by name
+
+
+FILES = {
+    "short row": ("qid,a,b,y\n1,2,3,1\n1,2\n", "line 3 has 2 values, but the header has 4", "NaN"),
+    "short row of text": ("qid,a,y,b\n1,2,3,1\n\n1,2,3\n", "line 4 has 3 values", "NaN"),
+    "long row": ("qid,a,y\n1,2,1,4\n", "more values than the header", "refused"),
+    "NUL": ("qid,a,y\n1,2,1\nx\0y,2,1\n", "zero bytes", "an id cut at the NUL"),
+    "infinite": ("qid,a,y\n1,1e99,1\n", r"column 'a' holds 1e\+99", "refused"),
+    "an endless field": ('qid,a,y\n1,"2,1\n' + "1,2,1\n" * 10, "a.csv", "an error of pandas"),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_broken_csv_is_refused(kind, tmp_path):
+    content, message, _before = FILES[kind]
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        load_table(tmp_path / "a.csv", labels="y")
+
+
+def test_integers_of_any_size_are_numbers(tmp_path):
+    """Before, an IndexError of one beyond 2**64."""
+    (tmp_path / "a.csv").write_text(f"qid,a,y\n{2**70},{2**70},1\n{2**70 + 1},True,0\n")
+    found = load_table(tmp_path / "a.csv", labels="y")
+    assert found.X[:, 0].tolist() == [2.0**70, 1.0]
+    assert found.qid.tolist() == [str(2**70), str(2**70 + 1)]
+    big = pa.table({"qid": pa.array([2**63, 2**63 + 1], pa.uint64()), "a": [1.0, 2], "y": [0, 1]})
+    assert load_table(big, labels="y").qid.tolist() == [str(2**63), str(2**63 + 1)]
+
+
+def test_query_ids_of_tables_keep_a_nul():
+    """Before, "a" and "a\\0" were one query."""
+    found = load_table(pa.table({"qid": ["a", "a\0"], "a": [1.0, 2], "y": [0, 1]}), labels="y")
+    assert QueryLists.from_qid(found.qid).n_lists == 2
