@@ -80,7 +80,7 @@ def test_labels_of_other_names_go_by_their_order(hr, files, front, tmp_path):
     found = json.loads(hr(f"front model.safetensors {tmp_path / 't.csv'} --labels grade,seen --json").stdout)
     assert found["hypervolume"] == front.hypervolume()
     result = hr(f"front model.safetensors {tmp_path / 't.csv'}", code=1)
-    assert "lacks the columns 'relevance', 'clicks'" in result.stderr
+    assert "has no columns 'relevance', 'clicks'" in result.stderr
 
 
 @pytest.mark.parametrize(

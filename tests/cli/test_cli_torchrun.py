@@ -41,7 +41,7 @@ def test_the_model_is_that_of_one_process(files, tmp_path):
 def test_an_error_is_told_once_and_ends_all(files, tmp_path):
     done = torchrun("fit", "train.csv", "--labels", "relevance,click", "--out", str(tmp_path / "m"))
     assert done.returncode == 1
-    assert done.stderr.count("Error: train.csv lacks the column 'click'") == 1
+    assert done.stderr.count("Error: train.csv has no column 'click'") == 1
     assert list(tmp_path.iterdir()) == []
 
 
