@@ -1,8 +1,14 @@
-"""LightGBM rankers on our lists: any labels, any list length, cross-fitted by query, scored fast."""
+"""LightGBM rankers on query lists: any labels, any list length, cross-fitted by query, scored fast."""
 
 from __future__ import annotations
 
-from hyperrank.boosters.lightgbm_text import BoosterText, BoosterTextError, Tree, read_booster_text
+from hyperrank.boosters.lightgbm_text import (
+    BoosterText,
+    BoosterTextError,
+    Tree,
+    canonical_text,
+    read_booster_text,
+)
 from hyperrank.boosters.scoring import (
     BoosterSet,
     booster_from_text,
@@ -38,6 +44,7 @@ __all__ = [
     "booster_scores",
     "booster_text",
     "booster_threads",
+    "canonical_text",
     "cross_fitted_scores",
     "fit_booster",
     "fit_boosters",

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.boosters.lightgbm_text import read_booster_text
-from hyperrank.boosters.tree_ensemble import MAX_LEAVES, TreeEnsemble
+from hyperrank.boosters.lightgbm_text import BoosterTextError, canonical_text, read_booster_text
+from hyperrank.boosters.tree_ensemble import TreeEnsemble
+from hyperrank.files import register_codec, storable
 from hyperrank.memmap import FeatureRows, MappedRows
 
 if TYPE_CHECKING:
@@ -73,13 +74,19 @@ def _allowed() -> int:
 
 #: Rows of a file that are scored at a time.
 ROWS_AT_ONCE = 1 << 14
+#: Tables take at most so many times the memory of the text, and this much: trees of one leaf take most.
+TABLE_SHARE, TABLE_BYTES = 4, 1 << 26
+#: Trees of all boosters of a set: a guard against texts that would take all memory.
+MAX_TREES = 200_000
 
 
+@storable
 class BoosterSet:
     """Boosters over the same features, scored together.
 
-    Trees of up to 32 leaves and without categories are scored by `TreeEnsemble`, to the bit
-    as LightGBM does and several times faster; others by LightGBM. It pickles as LightGBM's own text.
+    Trees of up to 32 leaves and without categories are scored by `TreeEnsemble`, to the bit as LightGBM does
+    and several times faster; others by LightGBM, which is given text rebuilt from what was validated. It
+    pickles as LightGBM's text.
 
     Parameters
     ----------
@@ -96,7 +103,7 @@ class BoosterSet:
     Raises
     ------
     BoosterTextError
-        If a text is no whole LightGBM model.
+        If a text is not a complete LightGBM model.
     ValueError
         If the boosters were trained on different numbers of features.
     """
@@ -108,9 +115,13 @@ class BoosterSet:
         if len(widths) > 1:
             raise ValueError(f"boosters were trained on different numbers of features: {sorted(widths)}.")
         self.n_features = widths.pop() if widths else 0
-        leaves = [tree.n_leaves for booster in read for tree in booster.trees]
-        fits = all(booster.is_plain for booster in read) and max(leaves, default=0) <= MAX_LEAVES
-        self._trees = TreeEnsemble([booster.trees for booster in read]) if fits else None
+        n_trees = sum(len(booster.trees) for booster in read)
+        if n_trees > MAX_TREES:
+            raise BoosterTextError(f"boosters have {n_trees} trees; at most {MAX_TREES} are taken.")
+        outputs = [booster.trees for booster in read]
+        most = TABLE_SHARE * sum(map(len, self.texts)) + TABLE_BYTES
+        fits = all(booster.is_sum_of_trees for booster in read) and TreeEnsemble.nbytes_of(outputs) <= most
+        self._trees = TreeEnsemble(outputs) if fits else None
 
     @classmethod
     def of(cls, boosters: Sequence[lightgbm.Booster] | BoosterSet) -> BoosterSet:
@@ -165,7 +176,7 @@ def booster_text(booster: lightgbm.Booster) -> str:
     return text
 
 
-def model_text(model: Any) -> str | None:
+def model_text(model: object) -> str | None:
     """The text of a LightGBM model whose predictions are those of its booster; None of anything else."""
     if type(model).__module__.split(".")[0] != "lightgbm":
         return None
@@ -175,7 +186,22 @@ def model_text(model: Any) -> str | None:
 
 
 def booster_from_text(text: str) -> lightgbm.Booster:
-    """A booster from LightGBM's own text format."""
+    """A booster from LightGBM's text format, which may come from anywhere.
+
+    Raises
+    ------
+    BoosterTextError
+        If the text is not a complete LightGBM model.
+    """
     import lightgbm
 
-    return lightgbm.Booster(model_str=text)
+    return lightgbm.Booster(model_str=canonical_text(text))
+
+
+def _stored_text(model: object) -> str | None:
+    """What files hold of a model of LightGBM's."""
+    text = model_text(model)
+    return None if text is None else canonical_text(text)
+
+
+register_codec("lightgbm", _stored_text, booster_from_text)

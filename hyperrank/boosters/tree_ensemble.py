@@ -1,4 +1,4 @@
-"""Sums of many small trees, all nodes of a tile of rows compared at once.
+"""Fast scoring of sums of many small trees: all nodes are compared at once (QuickScorer).
 
 A tree walked from its root waits for memory at every step. Here each inner node of all trees is compared with
 its threshold, in passes that vector units like, and what a false comparison rules out is struck from a set of
@@ -78,6 +78,14 @@ class TreeEnsemble:
             for number, tree in enumerate(trees):
                 self._put(output * n_trees + number, tree)
         self._direct = _direct_table(self.leaf_value) if leaves <= DIRECT else None
+
+    @staticmethod
+    def nbytes_of(outputs: Sequence[Sequence[Tree]]) -> float:
+        """Bytes of the tables that trees would take; infinite where a tree has too many leaves."""
+        n_trees = len(outputs) * max((len(trees) for trees in outputs), default=0)
+        leaves = max((tree.n_leaves for trees in outputs for tree in trees), default=1)
+        direct = 8 << DIRECT if leaves <= DIRECT else 0
+        return n_trees * (26 * leaves + direct) if leaves <= MAX_LEAVES else np.inf
 
     def scores(self, X: NDArray[np.float32], *, n_threads: int = 1) -> NDArray[np.float64]:
         """Sums for rows of features.

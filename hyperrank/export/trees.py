@@ -41,7 +41,7 @@ class ServedBoosters(nn.Module):
     def __init__(self, boosters: BoosterSet, key: int) -> None:
         super().__init__()
         read = [read_booster_text(text) for text in boosters.texts]
-        if not all(booster.is_plain for booster in read):
+        if not all(booster.is_sum_of_trees for booster in read):
             raise ValueError(
                 "a booster has categories, linear leaves, zeros that count as missing, or an objective whose "
                 "predictions are no plain sums of leaves: ONNX has no operator for it."

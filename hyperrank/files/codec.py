@@ -1,14 +1,14 @@
-"""Objects as plain values: JSON and arrays, and back by a list of classes that may appear.
+"""Codecs: objects as JSON and arrays, and back by the kinds that have been registered.
 
 Everything JSON knows stands for itself, and an object whose first key begins with ``$`` for something else:
 
 - ``{"$array": name}``: an array among the tensors;
 - ``{"$text": name}``: a long text, in UTF-8 among the tensors;
 - ``{"$tuple": [...]}``, ``{"$pairs": [[key, value], ...]}``, ``{"$strings": [...]}``: a tuple, a mapping
-  whose keys are no strings, an array of strings;
+  whose keys are not strings, an array of strings;
 - ``{"$number": "nan"}``: a float that JSON has no word for;
-- ``{"$lightgbm": text}``: a LightGBM model, in its own format;
-- ``{"$object": class, "state": {...}}``: an instance of a class that has been made `storable`.
+- ``{"$object": class, "state": {...}}``: an instance of a class that has been made `storable`;
+- ``{"$name": value}``: what a codec made under that name with `register_codec`.
 """
 
 from __future__ import annotations
@@ -16,26 +16,36 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.boosters import BoosterSet, booster_from_text, model_text, read_booster_text
-
-__all__ = ["NotPlainError", "from_plain", "storable", "to_plain"]
+__all__ = ["NotStorableError", "decode", "encode", "register_codec", "storable"]
 
 #: Texts of more characters go among the tensors.
 LONG_TEXT = 1000
 #: Array types that files may hold.
 KINDS = frozenset("biuf")
 
+#: Arrays of a file by name.
+Tensors = dict[str, NDArray[Any]]
 C = TypeVar("C", bound=type)
-_CLASSES: dict[str, type] = {BoosterSet.__name__: BoosterSet}
 
 
-class NotPlainError(TypeError):
-    """Something cannot be stored, or what is stored is nothing known; the message says what and where."""
+class Codec(NamedTuple):
+    """How objects of one kind become values that files hold, and back."""
+
+    encode: Callable[[Any], object | None]
+    decode: Callable[[Any], object]
+
+
+_CLASSES: dict[str, type] = {}
+_CODECS: dict[str, Codec] = {}
+
+
+class NotStorableError(TypeError):
+    """Something cannot be stored, or a file holds an unknown kind; the message says what and where."""
 
 
 def storable(cls: C) -> C:
@@ -48,12 +58,29 @@ def storable(cls: C) -> C:
     return cls
 
 
-def to_plain(value: Any, tensors: dict[str, NDArray[Any]], where: str) -> Any:
+def register_codec(
+    name: str, encode: Callable[[Any], object | None], decode: Callable[[Any], object]
+) -> None:
+    """Let files hold objects of a library that has a format of its own.
+
+    Parameters
+    ----------
+    name : str
+        What they are called in files.
+    encode : callable
+        ``(object) -> value``: plain values and arrays; None for objects of any other kind.
+    decode : callable
+        ``(value) -> object``. The value may come from anywhere: it must be checked.
+    """
+    _CODECS[f"${name}"] = Codec(encode, decode)
+
+
+def encode(value: Any, tensors: Tensors, where: str) -> Any:
     """A value for JSON; its arrays and long texts go to `tensors`, named after where they belong.
 
     Raises
     ------
-    NotPlainError
+    NotStorableError
         If it is, or holds, anything that cannot be stored.
     """
     if value is None or isinstance(value, bool | int):
@@ -63,38 +90,50 @@ def to_plain(value: Any, tensors: dict[str, NDArray[Any]], where: str) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else {"$number": repr(float(value))}
     if isinstance(value, np.generic):
-        return to_plain(value.item(), tensors, where)
+        return encode(value.item(), tensors, where)
     if isinstance(value, np.ndarray):
         return _array(value, tensors, where)
     if isinstance(value, list | tuple):
-        items = [to_plain(item, tensors, f"{where}.{number}") for number, item in enumerate(value)]
+        items = [encode(item, tensors, f"{where}.{number}") for number, item in enumerate(value)]
         return items if isinstance(value, list) else {"$tuple": items}
     if isinstance(value, Mapping):
         return _mapping(value, tensors, where)
     if _CLASSES.get(type(value).__name__) is type(value):
-        state = to_plain(_state(value), tensors, where)
+        state = encode(_state(value), tensors, where)
         return {"$object": type(value).__name__, "state": state}
-    text = model_text(value)
-    if text is not None:
-        return {"$lightgbm": _text(text, tensors, where)}
-    raise NotPlainError(f"{where} is a {type(value).__name__}, which cannot be stored without pickle.")
+    for name, codec in _CODECS.items():
+        try:
+            encoded = codec.encode(value)
+        except ValueError as error:
+            raise NotStorableError(
+                f"{where} is a {type(value).__name__} that cannot be stored: {error}"
+            ) from error
+        if encoded is not None:
+            return {name: encode(encoded, tensors, where)}
+    raise NotStorableError(f"{where} is a {type(value).__name__}, which cannot be stored without pickle.")
 
 
-def from_plain(value: Any, tensors: Mapping[str, NDArray[Any]]) -> Any:
-    """The value that `to_plain` was given; of hostile input, an error of any kind."""
+def decode(value: Any, tensors: Tensors) -> Any:
+    """The value that `encode` was given; of hostile input, an error of any kind.
+
+    Each tensor is taken out of `tensors` by what it belongs to: were it named twice, a small file could fill
+    the memory.
+    """
     if isinstance(value, list):
-        return [from_plain(item, tensors) for item in value]
+        return [decode(item, tensors) for item in value]
     if not isinstance(value, dict):
         return value
     kind = next(iter(value), "")
     if not kind.startswith("$"):
-        return {key: from_plain(item, tensors) for key, item in value.items()}
+        return {key: decode(item, tensors) for key, item in value.items()}
+    if kind in _CODECS:
+        return _CODECS[kind].decode(decode(value[kind], tensors))
     if kind not in _READERS:
-        raise NotPlainError(f"{kind!r} is nothing that files hold.")
+        raise NotStorableError(f"{kind[:40]!r} is not a kind that files hold.")
     return _READERS[kind](value, tensors)
 
 
-def _text(text: str, tensors: dict[str, NDArray[Any]], where: str) -> Any:
+def _text(text: str, tensors: Tensors, where: str) -> str | dict[str, str]:
     if len(text) <= LONG_TEXT:
         return text
     name = _unused(where, tensors)
@@ -102,28 +141,28 @@ def _text(text: str, tensors: dict[str, NDArray[Any]], where: str) -> Any:
     return {"$text": name}
 
 
-def _array(array: NDArray[Any], tensors: dict[str, NDArray[Any]], where: str) -> dict[str, Any]:
+def _array(array: NDArray[Any], tensors: Tensors, where: str) -> dict[str, Any]:
     if array.dtype.kind in KINDS and array.dtype.itemsize <= 8:
         name = _unused(where, tensors)
         tensors[name] = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
         return {"$array": name}
     if array.ndim == 1 and all(isinstance(item, str) for item in array):
         return {"$strings": [str(item) for item in array]}
-    raise NotPlainError(f"{where} is an array of {array.dtype}, which cannot be stored.")
+    raise NotStorableError(f"{where} is an array of {array.dtype}, which cannot be stored.")
 
 
-def _unused(name: str, tensors: Mapping[str, Any]) -> str:
+def _unused(name: str, tensors: Tensors) -> str:
     """The name, or one like it: keys with dots may lead to the same."""
     while name in tensors:
         name += "_"
     return name
 
 
-def _mapping(value: Mapping[Any, Any], tensors: dict[str, NDArray[Any]], where: str) -> dict[str, Any]:
+def _mapping(value: Mapping[Any, Any], tensors: Tensors, where: str) -> dict[str, Any]:
     if all(isinstance(key, str) and not key.startswith("$") for key in value):
-        return {key: to_plain(item, tensors, f"{where}.{key}") for key, item in value.items()}
+        return {key: encode(item, tensors, f"{where}.{key}") for key, item in value.items()}
     pairs = enumerate(value.items())
-    return {"$pairs": [to_plain(list(pair), tensors, f"{where}.{number}") for number, pair in pairs]}
+    return {"$pairs": [encode(list(pair), tensors, f"{where}.{number}") for number, pair in pairs]}
 
 
 def _state(value: Any) -> dict[str, Any]:
@@ -134,11 +173,22 @@ def _state(value: Any) -> dict[str, Any]:
     return {name: getattr(value, name) for name in names}
 
 
-def _read_object(value: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Any:
+def _read_array(value: dict[str, Any], tensors: Tensors) -> NDArray[Any]:
+    name = value["$array"]
+    if name not in tensors:
+        raise NotStorableError(f"the array {str(name)[:80]!r} is missing, or belongs to two things.")
+    return tensors.pop(name)
+
+
+def _read_text(value: dict[str, Any], tensors: Tensors) -> str:
+    return _read_array({"$array": value["$text"]}, tensors).tobytes().decode()
+
+
+def _read_object(value: dict[str, Any], tensors: Tensors) -> object:
     cls = _CLASSES.get(value["$object"])
     if cls is None:
-        raise NotPlainError(f"{str(value['$object'])[:40]!r} is no class that files may hold.")
-    state = from_plain(value["state"], tensors)
+        raise NotStorableError(f"{str(value['$object'])[:40]!r} is not a class that files may hold.")
+    state = decode(value["state"], tensors)
     if not hasattr(cls, "__setstate__"):
         return cls(**state)
     made: Any = object.__new__(cls)
@@ -146,19 +196,12 @@ def _read_object(value: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> 
     return made
 
 
-def _read_lightgbm(value: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Any:
-    text = from_plain(value["$lightgbm"], tensors)
-    read_booster_text(text)  # LightGBM trusts what it is given
-    return booster_from_text(text)
-
-
-_READERS: Mapping[str, Callable[[dict[str, Any], Mapping[str, NDArray[Any]]], Any]] = {
-    "$array": lambda value, tensors: tensors[value["$array"]],
-    "$text": lambda value, tensors: tensors[value["$text"]].tobytes().decode(),
-    "$tuple": lambda value, tensors: tuple(from_plain(value["$tuple"], tensors)),
-    "$pairs": lambda value, tensors: dict(from_plain(value["$pairs"], tensors)),
+_READERS: Mapping[str, Callable[[dict[str, Any], Tensors], Any]] = {
+    "$array": _read_array,
+    "$text": _read_text,
+    "$tuple": lambda value, tensors: tuple(decode(value["$tuple"], tensors)),
+    "$pairs": lambda value, tensors: dict(decode(value["$pairs"], tensors)),
     "$strings": lambda value, _: np.array([str(item) for item in value["$strings"]], dtype=object),
     "$number": lambda value, _: float(value["$number"]),
-    "$lightgbm": _read_lightgbm,
     "$object": _read_object,
 }

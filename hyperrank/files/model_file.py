@@ -1,97 +1,31 @@
-"""One safetensors file: arrays as tensors, all else as JSON in its header, and a checksum over both."""
+"""Model files: safetensors with all but the arrays as JSON in the header, and a checksum over both."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
-import tempfile
+import stat
+import struct
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hyperrank.files.codec import NotPlainError, from_plain, to_plain
+from hyperrank.files.atomic import check_suffix, write_atomically
+from hyperrank.files.codec import NotStorableError, Tensors, decode, encode
 
-__all__ = [
-    "FORMAT",
-    "ModelFileError",
-    "packed",
-    "read_model_file",
-    "unpacked",
-    "write_atomically",
-    "write_model_file",
-]
-
-
-def write_atomically(path: str | Path, content: bytes) -> Path:
-    """Write a file so that whoever reads it, at whatever moment, finds the old content or the new.
-
-    The new content goes to a file beside it, is forced to disk and takes the old one's name. A process that
-    is killed on the way leaves the old file as it was, and perhaps a file that ends in ``.partial``.
-
-    Parameters
-    ----------
-    path : path
-        Its folder must exist.
-    content : bytes
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    OSError
-        If it cannot be written; then nothing has changed.
-    """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(path.parent))
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "This is a folder; wanted the name of a file", str(path))
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-    number, partial = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-    try:
-        with os.fdopen(number, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(partial, mode)
-        os.replace(partial, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(partial)
-        raise
-    _keep_name(path.parent)
-    return path
-
-
-def _keep_name(folder: Path) -> None:
-    """Force to disk that the file has this name now, where the system knows how."""
-    with suppress(OSError):
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
-
-
-def _umask() -> int:
-    """Permissions that new files do not get; it can only be read by setting it."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
-
+__all__ = ["FORMAT", "ModelFileError", "packed", "read_model_file", "unpacked", "write_model_file"]
 
 #: The format that is written; older ones are read.
 FORMAT = 1
 #: Where the header holds our JSON.
 KEY = "hyperrank"
+#: Bytes of the header: JSON takes many times as much memory.
+MAX_HEADER = 1 << 22
+#: Bytes that hold the size of the header.
+SIZE_BYTES = 8
 
 
 class ModelFileError(ValueError):
@@ -104,7 +38,7 @@ def write_model_file(path: str | Path, content: Mapping[str, Any], *, head: Mapp
     Parameters
     ----------
     path : path
-        Replaced if it exists.
+        Replaced if it exists; of a symbolic link the target.
     content : mapping of str to object
         Plain values, arrays, and instances of classes that are `hyperrank.files.storable`.
     head : mapping of str to object
@@ -117,20 +51,27 @@ def write_model_file(path: str | Path, content: Mapping[str, Any], *, head: Mapp
     Raises
     ------
     ModelFileError
-        If the content holds anything that cannot be stored without pickle.
+        If the content holds anything that cannot be stored without pickle, or the name says another format.
     OSError
         If the file cannot be written; an old one is then as it was.
     """
     from safetensors.numpy import save
 
-    tensors: dict[str, NDArray[Any]] = {}
+    tensors: Tensors = {}
     try:
-        plain = {name: to_plain(value, tensors, name) for name, value in content.items()}
-    except NotPlainError as error:
+        check_suffix(path, ".safetensors")
+        plain = {name: encode(value, tensors, name) for name, value in content.items()}
+    except (NotStorableError, ValueError) as error:
         raise ModelFileError(f"{path} was not written: {error}") from error
     document = {"format": FORMAT, **head, "content": plain}
     document["sha256"] = _checksum(document, tensors)
-    return write_atomically(path, save(tensors, metadata={KEY: json.dumps(document, allow_nan=False)}))
+    written = save(tensors, metadata={KEY: json.dumps(document, allow_nan=False)})
+    if _header_size(written) > MAX_HEADER:
+        raise ModelFileError(
+            f"{path} was not written: names and settings take {_header_size(written):,} bytes; "
+            f"files hold at most {MAX_HEADER:,}."
+        )
+    return write_atomically(path, written)
 
 
 def read_model_file(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -143,53 +84,80 @@ def read_model_file(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises
     ------
     ModelFileError
-        If the file is no such file, damaged, cut off, or of a newer format.
+        If the file is not such a file, damaged, truncated, or of a newer format.
     OSError
         If it cannot be opened.
     """
-    document, tensors = _opened(Path(path))
-    found = document.get("format")
-    if not isinstance(found, int) or found < 1:
-        raise ModelFileError(f"{path} is damaged: its format is {found!r}.")
-    if found > FORMAT:
+    document, tensors = _parsed(Path(path))
+    version = document.get("format")
+    if not isinstance(version, int) or version < 1:
+        raise ModelFileError(f"{path} is damaged: its format is {version!r}.")
+    if version > FORMAT:
         raise ModelFileError(
-            f"{path} has format {found}; this version reads up to {FORMAT}: pip install --upgrade hyperrank."
+            f"{path} has format {version}; this version reads up to {FORMAT}: "
+            "pip install --upgrade hyperrank."
         )
     if document.pop("sha256", None) != _checksum(document, tensors):
         raise ModelFileError(f"{path} is damaged: its content does not match its checksum.")
     try:
-        content = from_plain(document.pop("content"), tensors)
-        assert isinstance(content, dict)
+        content = decode(document.pop("content"), tensors)
+        if tensors or not isinstance(content, dict):
+            raise NotStorableError(f"the arrays {sorted(tensors)[:3]} belong to nothing.")
     except Exception as error:  # whatever hostile content runs into
         raise ModelFileError(f"{path} does not hold what it says: {_brief(error)}") from error
     return document, content
 
 
-def _opened(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The JSON and the tensors of a file."""
-    from safetensors import SafetensorError, safe_open
+def _parsed(path: Path) -> tuple[dict[str, Any], Tensors]:
+    """The JSON and the arrays of a file."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
 
-    if path.is_dir():
-        raise ModelFileError(f"{path} is a folder; wanted a file that save wrote.")
-    path.open("rb").close()  # an OSError that names the file
+    content = _content(path)
     try:
-        with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelFileError(f"{path} is no safetensors file, or it is cut off: {_brief(error)}") from error
+        header = json.loads(content[SIZE_BYTES : SIZE_BYTES + _header_size(content)])
+        tensors = load(content)
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelFileError(f"{path} is not a hyperrank model, or truncated: {_brief(error)}") from error
+    metadata = header.get("__metadata__", {})
     if KEY not in metadata:
         raise ModelFileError(f"{path} is a safetensors file, but not one that hyperrank wrote.")
     try:
-        document = json.loads(metadata[KEY])
+        document = json.loads(metadata[KEY], parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} is damaged: {_brief(error)}") from error
     if not isinstance(document, dict):
-        raise ModelFileError(f"{path} is damaged: its header is no object.")
+        raise ModelFileError(f"{path} is damaged: its header is not an object.")
     return document, tensors
 
 
-def _checksum(document: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> str:
+def _content(path: Path) -> bytes:
+    """All bytes of a file whose header has a size that a header may have.
+
+    Read, not mapped: a mapped file that somebody overwrites ends the process.
+    """
+    if path.is_dir():
+        raise ModelFileError(f"{path} is a folder; expected a file that save wrote.")
+    # To open a pipe would wait until somebody writes to it.
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ModelFileError(f"{path} is a device, pipe or socket; expected a file that save wrote.")
+    with path.open("rb") as file:
+        start = file.read(SIZE_BYTES)
+        if len(start) < SIZE_BYTES or _header_size(start) > MAX_HEADER:
+            raise ModelFileError(f"{path} is not a hyperrank model, or truncated: it begins with {start!r}.")
+        return start + file.read()
+
+
+def _header_size(content: bytes) -> int:
+    """The size of the header of a safetensors file, by its first bytes."""
+    return int(struct.unpack("<Q", content[:SIZE_BYTES])[0])
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _checksum(document: Mapping[str, Any], tensors: Tensors) -> str:
     """SHA-256 of all that a file holds, whatever the order in which it stands there."""
     digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode())
     for name in sorted(tensors):
@@ -223,7 +191,7 @@ def packed(value: Any) -> bytes:
 
     Raises
     ------
-    NotPlainError
+    NotStorableError
         If it holds anything that cannot be stored without pickle.
 
     Examples
@@ -233,8 +201,8 @@ def packed(value: Any) -> bytes:
     """
     from safetensors.numpy import save
 
-    tensors: dict[str, NDArray[Any]] = {}
-    document = json.dumps(to_plain(value, tensors, "value"), allow_nan=False)
+    tensors: Tensors = {}
+    document = json.dumps(encode(value, tensors, "value"), allow_nan=False)
     return save({DOCUMENT: np.frombuffer(document.encode(), dtype=np.uint8), **tensors})
 
 
@@ -243,4 +211,4 @@ def unpacked(content: bytes) -> Any:
     from safetensors.numpy import load
 
     tensors = load(content)
-    return from_plain(json.loads(tensors.pop(DOCUMENT).tobytes()), tensors)
+    return decode(json.loads(tensors.pop(DOCUMENT).tobytes()), tensors)

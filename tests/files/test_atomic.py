@@ -13,7 +13,7 @@ from hyperrank.files import write_atomically
 
 WRITER = """
 import sys
-from hyperrank.files.model_file import write_atomically
+from hyperrank.files.atomic import write_atomically
 print("ready", flush=True)
 number = 0
 while True:
@@ -76,5 +76,5 @@ def test_permissions_are_those_of_any_new_file_or_of_the_old_one(tmp_path):
 def test_no_folder_no_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no such folder.*nowhere"):
         write_atomically(tmp_path / "nowhere" / "file", b"")
-    with pytest.raises(IsADirectoryError, match=r"is a folder; wanted the name of a file: '.*[^l]'$"):
+    with pytest.raises(IsADirectoryError, match=r"is a folder; expected the name of a file: '.*[^l]'$"):
         write_atomically(tmp_path, b"new")

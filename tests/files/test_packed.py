@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hyperrank.files import packed, unpacked
-from hyperrank.files.codec import NotPlainError
+from hyperrank.files.codec import NotStorableError
 
 
 def test_values_come_back_as_they_were():
@@ -33,7 +33,7 @@ def test_a_generator_goes_on_where_the_other_is():
 
 
 def test_what_files_do_not_hold_is_refused():
-    with pytest.raises(NotPlainError, match=r"value\.0 is a set"):
+    with pytest.raises(NotStorableError, match=r"value\.0 is a set"):
         packed([{1}])
     with pytest.raises(Exception, match=r"header|deserializ"):
         unpacked(pickle.dumps({"a": 1}))

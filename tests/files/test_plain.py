@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from hyperrank.files import ModelFileError, read_model_file, storable, write_model_file
-from hyperrank.files.codec import NotPlainError, from_plain, to_plain
+from hyperrank.files.codec import NotStorableError, decode, encode
 
 
 @storable
@@ -74,8 +74,8 @@ def same(a, b):
 @settings(max_examples=100)
 def test_everything_comes_back_as_it_was(value):
     tensors = {}
-    text = json.dumps(to_plain(value, tensors, "here"), allow_nan=False)
-    assert same(from_plain(json.loads(text), tensors), value)
+    text = json.dumps(encode(value, tensors, "here"), allow_nan=False)
+    assert same(decode(json.loads(text), tensors), value)
 
 
 @given(value=VALUES)
@@ -93,8 +93,8 @@ def test_through_a_file(value, tmp_path_factory):
     [object(), {1, 2}, b"bytes", lambda: 0, np.array([object()]), Sample(print), np.longdouble([1])],
 )
 def test_what_cannot_be_stored_is_named(value, tmp_path):
-    with pytest.raises(NotPlainError, match=r"there(\.size)? is an? .* cannot be stored"):
-        to_plain(value, {}, "there")
+    with pytest.raises(NotStorableError, match=r"there(\.size)? is an? .* cannot be stored"):
+        encode(value, {}, "there")
     with pytest.raises(ModelFileError, match="was not written"):
         write_model_file(tmp_path / "a", {"there": value}, head={})
     assert not list(tmp_path.iterdir())
@@ -113,25 +113,25 @@ def test_what_cannot_be_stored_is_named(value, tmp_path):
     ],
 )
 def test_only_what_is_known_is_made(value):
-    with pytest.raises((NotPlainError, KeyError, TypeError, ValueError)):
-        from_plain(value, {})
+    with pytest.raises((NotStorableError, KeyError, TypeError, ValueError)):
+        decode(value, {})
 
 
 def test_names_that_would_be_the_same_are_kept_apart():
     value = {"a.b": np.zeros(1), "a": {"b": np.ones(1)}, "a.b_": np.full(1, 2.0)}
     tensors = {}
-    assert same(from_plain(to_plain(value, tensors, "x"), tensors), value)
+    assert same(decode(encode(value, tensors, "x"), tensors), value)
 
 
 def test_foreign_byte_order_and_strides():
     value = np.arange(12, dtype=">f4").reshape(3, 4)[:, ::2]
     tensors = {}
-    found = from_plain(to_plain(value, tensors, "x"), tensors)
+    found = decode(encode(value, tensors, "x"), tensors)
     np.testing.assert_array_equal(found, value)
     assert found.dtype == np.dtype("<f4")
 
 
 def test_a_class_of_the_same_name_is_not_taken_for_another():
     impostor = type("Sample", (), {})()
-    with pytest.raises(NotPlainError):
-        to_plain(impostor, {}, "there")
+    with pytest.raises(NotStorableError):
+        encode(impostor, {}, "there")
