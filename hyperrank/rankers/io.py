@@ -1,11 +1,11 @@
-"""Fitted rankers as files, and back: safetensors and JSON, nothing that could be run."""
+"""Saving and loading of fitted rankers: safetensors and JSON, nothing that could be run."""
 
 from __future__ import annotations
 
 import os
 import platform
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,8 +17,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from hyperrank._version import __version__
+from hyperrank.boosters import BoosterSet
 from hyperrank.files import ModelFileError, read_model_file, write_model_file
-from hyperrank.reference import ModelReference
+from hyperrank.metrics import parse_metric
+from hyperrank.reference import MixedModelsReference, ModelReference, Reference
 
 __all__ = ["load_ranker", "save_ranker", "versions"]
 
@@ -36,7 +38,13 @@ def save_ranker(ranker: BaseEstimator, path: str | Path) -> Path:
     """Write a fitted ranker to a file; see `hyperrank.rankers.base.BaseRanker.save`."""
     check_is_fitted(ranker)
     fitted = {name: value for name, value in vars(ranker).items() if _is_fitted_name(name)}
-    content = {"params": _params(ranker, path), "fitted": fitted, "probe": _probe(ranker)}
+    probe = _probe(ranker)
+    content = {"params": _params(ranker, path), "fitted": fitted, "probe": probe}
+    if probe is not None and not np.isfinite(probe).all():
+        raise ModelFileError(
+            f"{path} was not written: the ranker's scores are not finite, so that its training diverged. "
+            "Fit it anew with a lower learning_rate."
+        )
     head = {
         "class": type(ranker).__name__,
         "objectives": list(fitted["objectives_"]),
@@ -52,46 +60,121 @@ def load_ranker(path: str | Path, base: type[R]) -> R:
     if str(head.get("class")).endswith("checkpoint"):
         raise ModelFileError(
             f"{path} is the checkpoint of an unfinished fit, not a ranker: fit with it as checkpoint "
-            "and resume, and save what comes of it."
+            "and resume=True, and save the fitted ranker."
         )
     cls = _classes(base).get(str(head.get("class")))
     if cls is None:
         raise ModelFileError(
-            f"{path} holds a {str(head.get('class'))[:40]}; wanted {' or '.join(sorted(_classes(base)))}. "
-            "A class of your own must be imported before."
+            f"{path} holds a {str(head.get('class'))[:40]}; expected "
+            f"{' or '.join(sorted(_classes(base)))}. A class of your own must be imported before."
         )
     try:
         ranker = cls(**content["params"])
         for name, value in content["fitted"].items():
             if not _is_fitted_name(name):
-                raise ValueError(f"{name!r} is nothing that fit leaves")
+                raise ValueError(f"{name!r} is not an attribute that fit sets")
             setattr(ranker, name, value)
         if getattr(ranker, "reference", None) == _FITTED:
             ranker.reference = ranker.reference_.model
-        found = _probe_scores(ranker) if content["probe"] is not None else None
+        _check_description(ranker, head, n_bytes=Path(path).stat().st_size)
+        stored = content["probe"]
+        scores = None
+        if stored is not None or not _has_models(ranker):
+            scores = _probe_scores(ranker)
+            _check_trade_offs(ranker)
     except Exception as error:  # whatever hostile content runs into
-        raise ModelFileError(f"{path} holds no whole {cls.__name__}: {error}") from error
-    if found is not None and not _agree(found, content["probe"]):
+        raise ModelFileError(f"{path} is not a complete {cls.__name__}: {error}") from error
+    if scores is None:
+        return ranker
+    if not np.isfinite(scores).all():
         raise ModelFileError(
-            f"{path} does not score as it did when it was saved, under {head.get('versions')}: "
+            f"{path} holds a ranker whose scores are not finite: its training diverged, or it is damaged. "
+            "Fit it anew with a lower learning_rate."
+        )
+    if not _agree(scores, stored):
+        raise ModelFileError(
+            f"{path} does not score as it did when it was saved, under {_versions_text(head)}: "
             "fit and save it anew with the libraries of this machine."
         )
     return ranker
 
 
-#: Stands for a reference model in the parameters: it is among what was fitted.
+def _check_description(ranker: Any, head: Mapping[str, Any], *, n_bytes: int) -> None:
+    """Check that a file's header, and the numbers that rows to score are made of, fit what it holds.
+
+    Raises
+    ------
+    ValueError
+        If they do not; before anything of that size is made.
+    """
+    n_features, objectives = ranker.n_features_in_, ranker.objectives_
+    if head.get("n_features") != n_features or head.get("objectives") != list(objectives):
+        raise ValueError("its header names other features or objectives")
+    if type(n_features) is not int or not all(isinstance(name, str) for name in objectives):
+        raise ValueError("its features or objectives are not named as fit names them")
+    names = getattr(ranker, "feature_names_in_", None)
+    if names is not None and (names.dtype != object or names.shape != (n_features,)):
+        raise ValueError(f"it has {n_features} features and {np.shape(names)} names for them")
+    widths = {width for value in vars(ranker).values() for width in _widths(value)}
+    if widths - {n_features} or (not widths and n_features > n_bytes):
+        raise ValueError(f"its parts take {sorted(widths)} features, and it says {n_features}")
+    main = getattr(getattr(ranker, "reference_", None), "main", None)
+    if main is not None and (type(main) is not int or not 0 <= main < len(objectives)):
+        raise ValueError(f"its reference stands for objective {main!r}")
+    parse_metric(ranker.metric)
+
+
+def _check_trade_offs(ranker: Any) -> None:
+    """Check that a ranker scores at the ends of the simplex too, or by each of its models.
+
+    Raises
+    ------
+    ValueError
+        If scores are not finite there.
+    """
+    weights = getattr(ranker, "weights_", np.eye(len(ranker.objectives_)))
+    if not np.isfinite(_probe_scores(ranker, weights)).all():
+        raise ValueError("its scores are not finite at all trade-offs")
+
+
+def _widths(value: Any) -> Iterator[int]:
+    """How many features the parts of a ranker take, as far as they know."""
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _widths(item)
+    elif isinstance(value, Reference | BoosterSet):
+        if value.n_features is not None:
+            yield value.n_features
+    elif hasattr(value, "transform") and hasattr(value, "boosters"):
+        yield value.transform.n_in - len(value.boosters)
+    elif hasattr(value, "num_feature"):
+        yield value.num_feature()
+
+
+def _has_models(ranker: Any) -> bool:
+    """Whether models that were fitted elsewhere may want features of another kind than made-up ones."""
+    return isinstance(getattr(ranker, "reference_", None), ModelReference | MixedModelsReference)
+
+
+def _versions_text(head: Mapping[str, Any]) -> str:
+    versions = head.get("versions")
+    pairs = versions.items() if isinstance(versions, dict) else ()
+    return ", ".join(f"{name} {version}"[:40] for name, version in list(pairs)[:10]) or "unknown versions"
+
+
+#: Stands for a reference model in the parameters: it is among the fitted attributes.
 _FITTED = "$fitted"
 
 
 def _params(ranker: BaseEstimator, path: str | Path) -> dict[str, Any]:
-    """Constructor parameters, with what files hold in the place of what they do not."""
+    """Constructor parameters; those that files cannot hold are replaced."""
     params: dict[str, Any] = ranker.get_params(deep=False)
     if isinstance(params.get("random_state"), np.random.RandomState):
         params["random_state"] = None
     if isinstance(params.get("checkpoint"), os.PathLike):
         params["checkpoint"] = os.fspath(params["checkpoint"])
     if not isinstance(params.get("network", ""), str):
-        params["network"] = "transformer"  # what was kept of it is among what was fitted
+        params["network"] = "transformer"  # its copy is among the fitted attributes
     if "reference" in params and not isinstance(params["reference"], str | None):
         reference = ranker.reference_
         if not isinstance(reference, ModelReference):
@@ -101,16 +184,16 @@ def _params(ranker: BaseEstimator, path: str | Path) -> dict[str, Any]:
 
 
 def _is_fitted_name(name: str) -> bool:
-    """Whether an attribute is what fit leaves, by scikit-learn's rule."""
+    """Whether an attribute is set by fit, by scikit-learn's rule."""
     return name.endswith("_") and not name.startswith("_") and name.isidentifier()
 
 
 def _classes(base: type[R]) -> dict[str, type[R]]:
     """A class and all derived from it that have been imported, by name."""
-    found = {base.__name__: base}
+    classes = {base.__name__: base}
     for derived in base.__subclasses__():
-        found |= _classes(derived)
-    return found
+        classes |= _classes(derived)
+    return classes
 
 
 def versions() -> dict[str, str]:
@@ -127,18 +210,20 @@ def _versions() -> Iterator[tuple[str, str]]:
 
 
 def _probe(ranker: BaseEstimator) -> NDArray[np.float64] | None:
-    """Scores of a few made-up rows; None where the reference model wants another kind of features."""
+    """Scores of a few made-up rows; None where the reference model takes another kind of features."""
     try:
         return _probe_scores(ranker)
     except Exception:  # a model of any kind may refuse them in any way
         return None
 
 
-def _probe_scores(ranker: Any) -> NDArray[np.float64]:
+def _probe_scores(ranker: Any, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
     rows = np.random.default_rng(0).normal(size=(N_PROBES, ranker.n_features_in_)).astype(np.float32)
     names = getattr(ranker, "feature_names_in_", None)
-    held = getattr(ranker, "weights_", None)
-    options: dict[str, Any] = {} if held is None else {"weights": held[0]}
+    grid = getattr(ranker, "weights_", None)
+    if weights is None and grid is not None:
+        weights = grid[0]
+    options: dict[str, Any] = {} if weights is None else {"weights": weights}
     if getattr(getattr(ranker, "reference_", None), "needs_scores", False):
         options["ref_scores"] = np.zeros(N_PROBES)
     with warnings.catch_warnings():
@@ -147,9 +232,9 @@ def _probe_scores(ranker: Any) -> NDArray[np.float64]:
     return np.asarray(scores, dtype=np.float64)
 
 
-def _agree(found: NDArray[np.float64], saved: Any) -> bool:
+def _agree(scores: NDArray[np.float64], stored: Any) -> bool:
     """Whether scores are the same up to rounding."""
-    saved = np.asarray(saved)
-    if saved.shape != found.shape or not np.isfinite(saved).all():
+    stored = np.asarray(stored, dtype=np.float64)
+    if stored.shape != scores.shape or not np.isfinite(stored).all():
         return False
-    return bool(np.abs(found - saved).max() <= TOLERANCE * max(1.0, np.abs(saved).max()))
+    return bool(np.abs(scores - stored).max() <= TOLERANCE * max(1.0, np.abs(stored).max()))

@@ -78,6 +78,11 @@ class Reference:
         """Whether the score of a document depends on the others of its list."""
         return False
 
+    @property
+    def n_features(self) -> int | None:
+        """How many features rows must have; None where that is not known."""
+        return None
+
     def scores(
         self,
         X: FeatureRows,
@@ -198,6 +203,11 @@ class MixedReference(Reference):
     def knows_lists(self) -> bool:
         """Whether the score of a document depends on the others of its list."""
         return self.reference.knows_lists
+
+    @property
+    def n_features(self) -> int | None:
+        """How many features rows must have; None where that is not known."""
+        return self.reference.n_features
 
     def scores(
         self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None

@@ -67,6 +67,11 @@ class BoosterReference(Reference):
         """Whether the score of a document depends on the others of its list."""
         return self.query_standardize
 
+    @property
+    def n_features(self) -> int:
+        """How many features rows must have."""
+        return self.boosters.n_features // (2 if self.query_standardize else 1)
+
     def select(self, objectives: NDArray[np.int64]) -> BoosterReference:
         """The boosters of some objectives; the first of them stands for the reference ranker."""
         boosters = BoosterSet([self.boosters.texts[j] for j in objectives])
@@ -108,6 +113,11 @@ class SummedReference(Reference):
     def knows_lists(self) -> bool:
         """Whether the score of a document depends on the others of its list."""
         return any(member.knows_lists for member in self.members)
+
+    @property
+    def n_features(self) -> int | None:
+        """How many features rows must have; None where that is not known."""
+        return next((member.n_features for member in self.members), None)
 
     def select(self, objectives: NDArray[np.int64]) -> SummedReference:
         """The sums of some objectives; the first of them stands for the reference ranker."""

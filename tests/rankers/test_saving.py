@@ -180,7 +180,7 @@ def test_what_does_not_match(saved, tmp_path):
     document, tensors = opened(saved)
     with pytest.raises(ModelFileError, match="checksum"):
         loading(closed({**document, "n_features": 7}, tensors, is_honest=False), tmp_path)
-    with pytest.raises(ModelFileError, match=r"holds a HyperDPORanker; wanted .*SoupRanker"):
+    with pytest.raises(ModelFileError, match=r"holds a HyperDPORanker; expected .*SoupRanker"):
         loading(saved, tmp_path, by=SoupRanker.load)
     with pytest.raises(ModelFileError, match="holds a Popen"):
         loading(closed({**document, "class": "Popen"}, tensors), tmp_path)

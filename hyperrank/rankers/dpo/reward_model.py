@@ -349,6 +349,9 @@ def _as_arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
 
 
 def _as_tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and (array.dtype != np.float32 or not np.isfinite(array).all()):
+            raise ValueError(f"{name} does not hold finite numbers of 32 bits.")
     # A copy, since arrays that joblib maps from a file must not be written to.
     return {name: torch.tensor(array) for name, array in arrays.items()}
 
