@@ -101,7 +101,7 @@ def test_what_only_shows_does_not_make_another_run(short, few, tmp_path):
 def test_damaged_and_foreign_checkpoints_are_named(short, few, tmp_path):
     path = tmp_path / CHECKPOINT
     path.write_bytes(b"not a checkpoint")
-    with pytest.raises(ModelFileError, match="is no safetensors file, or it is cut off"):
+    with pytest.raises(ModelFileError, match="is not a hyperrank model, or truncated"):
         short(**RUN, checkpoint_dir=tmp_path).fit(*few)
     path.unlink()
     fitted = short(**RUN, checkpoint_dir=tmp_path).fit(*few)

@@ -64,7 +64,7 @@ def test_broken_and_foreign_files_are_computed_anew(short, few, tmp_path, comput
         (content[:-9], "cut off"),
         (content[:-1] + bytes([content[-1] ^ 1]), "checksum"),
         (foreign.read_bytes(), "something else"),
-        (b"", "no safetensors file"),
+        (b"", "not a hyperrank model"),
     ]:
         path.write_bytes(wrong)
         caplog.clear()

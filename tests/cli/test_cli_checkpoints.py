@@ -59,8 +59,8 @@ def test_an_unfinished_fit_is_not_lost(hr, line, tmp_path, interrupted):
     [
         ("--resume", "--resume needs the file that the fit was kept in: --checkpoint FILE"),
         ("--checkpoint {0}/m", "--checkpoint and --out are the same file"),
-        ("--checkpoint {0}/text --resume", "is no safetensors file, or it is cut off"),
-        ("--checkpoint {0}/text", "is no safetensors file, or it is cut off"),
+        ("--checkpoint {0}/text --resume", "is not a hyperrank model, or truncated"),
+        ("--checkpoint {0}/text", "is not a hyperrank model, or truncated"),
         ("--checkpoint {0}/nowhere/fit", "there is no folder"),
         ("--checkpoint {0}/fit --set checkpoint=fit", "checkpoint is given twice"),
     ],

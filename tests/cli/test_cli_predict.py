@@ -122,7 +122,7 @@ def test_a_store_is_scored_in_runs_of_whole_queries(hr, files, monkeypatch, n_ro
     # Loading a model scores a few rows, which are not of the data.
     assert sum(parts[2:]) == len(files.test)
     assert len(parts) > 2
-    assert max(parts[1:]) <= max(n_rows, sizes.max())
+    assert max(parts[2:]) <= max(n_rows, sizes.max())
     monkeypatch.chdir(files.folder)
     assert table["score"].astype(float).tolist() == scores_of(files).tolist()
 

@@ -102,9 +102,9 @@ def damaged(path, how):
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ("cut", "is no safetensors file, or it is cut off"),
-        ("empty", "is no safetensors file, or it is cut off"),
-        ("text", "is no safetensors file, or it is cut off"),
+        ("cut", "is not a hyperrank model, or truncated"),
+        ("empty", "is not a hyperrank model, or truncated"),
+        ("text", "is not a hyperrank model, or truncated"),
         ("bit", "does not match its checksum"),
     ],
 )
