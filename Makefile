@@ -86,4 +86,4 @@ $(READY): pyproject.toml constraints-dev.txt
 
 clean:
 	rm -rf $(VENV) .venv-lowest .venv-highest .venv-wheel constraints-lowest.txt build dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	rm -rf docs/_build docs/gallery docs/results docs/api/*.rst docs/changes.md
+	rm -rf docs/_build docs/gallery docs/outputs docs/results docs/api/*.rst docs/changes.md

@@ -1,4 +1,4 @@
-"""How Sphinx builds the site; `make docs` calls it, with warnings as errors."""
+"""Settings of Sphinx; `make docs` builds the site, with warnings as errors."""
 
 import os
 import sys
@@ -25,9 +25,10 @@ extensions = [
     "myst_parser",
     "sphinx_gallery.gen_gallery",
     "sphinx_copybutton",
-    # Ours, in docs/extensions.
+    # In docs/extensions.
     "generated_pages",
     "mathml",
+    "outputs",
 ]
 templates_path = ["templates"]
 exclude_patterns = [
@@ -94,7 +95,13 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
-html_sidebars = {"why": [], "install": [], "tour": [], "contributing": [], "changes": []}
+html_sidebars = {
+    "why": [],
+    "install": [],
+    "tour": [],
+    "contributing": [],
+    "changes": [],
+}
 html_theme_options = {
     "header_links_before_dropdown": 7,
     "navbar_align": "left",

@@ -1,4 +1,4 @@
-"""Every code block of README and docs runs."""
+"""Code blocks of README and docs: they run, are narrow enough, and split one draw by query."""
 
 import os
 import re
@@ -17,11 +17,17 @@ from hyperrank.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-#: Pages that a build of the site makes of files that are looked at where they are.
+#: Pages that a build of the site makes of files that are tested where they are.
 MADE = {DOCS / "changes.md", *(DOCS / "results").glob("*.md")}
+TUTORIALS = sorted((DOCS / "tutorials").glob("plot_*.py"))
 DOCUMENTS = [ROOT / "README.md", *sorted(set(DOCS.rglob("*.md")) - MADE)]
-#: Pages whose blocks take longest; `make test-slow` runs them.
-LONG = {DOCS / f"{name}.md" for name in ("alignment", "dask", "export", "scale", "serving", "sklearn")}
+#: Pages that take longest, or do what README does; `make test-slow` runs them.
+LONG = {
+    DOCS / f"{name}.md"
+    for name in ("alignment", "dask", "export", "index", "scale", "serving", "sklearn", "tour")
+}
+#: Pages whose code is still wider than a page.
+WIDE = {DOCS / f"{name}.md" for name in ("alignment", "cli", "data")}
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -84,6 +90,23 @@ def test_the_readmes_commands_run(monkeypatch, tmp_path):
         frame[rows].to_parquet(f"{name}.parquet")
     assert sum(type_in(code) for code in blocks(ROOT / "README.md", "console")) == 3
     assert len(pd.read_csv("scores.csv")) == parts["test"].sum()
+
+
+@pytest.mark.parametrize("path", sorted({*DOCUMENTS} - WIDE), ids=lambda p: str(p.relative_to(ROOT)))
+def test_code_fits_the_page(path):
+    """At 1400 pixels a line of more than 88 characters would scroll."""
+    wide = [
+        line for _, code in BLOCK.findall(path.read_text()) for line in code.splitlines() if len(line) > 88
+    ]
+    assert wide == []
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTS, *TUTORIALS], ids=lambda p: str(p.relative_to(ROOT)))
+def test_one_draw_of_data(path):
+    """Two seeds of the generator are two tasks: what is held out comes from the same draw, split by query."""
+    draws = re.findall(r"make_multilabel_ranking\((.*?)\)\n", path.read_text(), re.DOTALL)
+    seeds = [re.findall(r"random_state=(\w+)", draw) for draw in draws]
+    assert len({str(seed) for seed in seeds}) <= 1
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))

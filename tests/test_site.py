@@ -1,4 +1,4 @@
-"""The site's parts fit together: what a full build (`make docs`) would find, found in seconds."""
+"""The site: links, anchors, contents, extensions and tutorials, without a full build."""
 
 import os
 import re
@@ -12,11 +12,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-#: Made by the build, and not there without one.
+#: Made by the build.
 GENERATED = {DOCS / "changes.md", *(DOCS / "results").glob("*.md")}
 PAGES = [page for page in sorted(DOCS.rglob("*.md")) if page not in GENERATED]
 TUTORIALS = sorted((DOCS / "tutorials").glob("plot_*.py"))
-#: The one that is cheapest to run.
+#: The cheapest one.
 QUICK = "plot_1_from_lgbmranker.py"
 
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -52,32 +52,35 @@ def test_contents_name_pages_that_are_there():
 
 
 def test_each_page_is_named_once():
-    """Pages that nobody has named yet are taken in by the guide (docs/extensions/generated_pages.py)."""
     named = [(page.parent / entry).resolve() for page, entry in toctree_entries()]
     assert len(named) == len(set(named))
-    assert {DOCS / name for name in ("why", "install", "tour", "guide", "benchmarks", "contributing")} <= set(
-        named
-    )
+    assert {page.with_suffix("") for page in PAGES} <= {DOCS / "index", *named}
 
 
-def test_a_new_page_is_found_by_the_guide(monkeypatch, tmp_path):
+def test_links_to_generated_pages(monkeypatch):
     monkeypatch.syspath_prepend(DOCS / "extensions")
     import generated_pages
 
-    monkeypatch.setattr(generated_pages, "DOCS", tmp_path)
-    (tmp_path / "index.md").write_text("# Site\n\n```{toctree}\nguide\n```\n")
-    guide = "# Guide\n\n```{toctree}\ndata\n```\n"
-    for name, text in [("guide", guide), ("data", "# Data\n"), ("scale", "# Scale\n")]:
-        (tmp_path / f"{name}.md").write_text(text)
-    assert generated_pages.new_pages() == ["scale"]
-    source = [guide]
-    generated_pages.adjust(None, "guide", source)
-    assert source == ["# Guide\n\n```{toctree}\ndata\nscale\n```\n"]
     source = [
         "[a](../benchmarks/results/losses.md) [b](tutorials/plot_3_guarantee.py) [c](tutorials/README.rst)"
     ]
     generated_pages.adjust(None, "index", source)
     assert source == ["[a](results/losses.md) [b](gallery/plot_3_guarantee.rst) [c](gallery/index.rst)"]
+
+
+def test_outputs_stand_below_the_code(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(DOCS / "extensions")
+    import outputs
+
+    mpl.use("Agg")
+    page = "```python\nx = 1\nprint(x)\nx + 1\n```\n\n```python\ny = x\n```\n"
+    page += "```python\nfrom matplotlib.figure import Figure\nFigure()\n```\n"
+    expected = page.replace(
+        "x + 1\n```\n", "x + 1\n```\n\n```{code-block} text\n:class: output\n\n1\n2\n```\n"
+    )
+    made = outputs.add_outputs(page, "page", tmp_path)
+    assert made == expected + "\n![Output of the code above](/outputs/page_3.png)\n"
+    assert (tmp_path / "page_3.png").is_file()
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda p: str(p.relative_to(ROOT)))

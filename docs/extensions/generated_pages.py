@@ -1,7 +1,7 @@
-"""Pages made of what lies outside docs/: benchmark tables and the changes; links that lead to them.
+"""Pages for files outside docs/: benchmark tables and the changelog, and the links to them.
 
 Markdown here links to ``../benchmarks/results/x.md``, which is right where the repository is hosted. On the
-site those tables are pages in ``results/``, made of the same files, and the links lead there.
+site those tables are pages in ``results/`` that include the same files, and the links point there.
 """
 
 from __future__ import annotations
@@ -15,19 +15,6 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).resolve().parents[1]
 TABLES = DOCS.parent / "benchmarks" / "results"
-TOCTREE = re.compile(r"^```\{toctree\}\n(.*?)^```", re.MULTILINE | re.DOTALL)
-
-
-def named_pages() -> set[str]:
-    """Pages that a table of contents names."""
-    blocks = [block for page in DOCS.rglob("*.md") for block in TOCTREE.findall(page.read_text())]
-    lines = [line.strip() for block in blocks for line in block.splitlines()]
-    return {line for line in lines if line and not line.startswith(":")} | {"index"}
-
-
-def new_pages() -> list[str]:
-    """Pages that none names: the guide takes them in, so that a page is found as soon as it is there."""
-    return sorted({page.stem for page in DOCS.glob("*.md")} - named_pages())
 
 
 def make_pages(app: Sphinx, config: Any) -> None:
@@ -45,15 +32,11 @@ def _write(page: Path, source: str, *options: str) -> None:
 
 
 def adjust(app: Sphinx, name: str, source: list[str]) -> None:
-    """Lead links to the pages made here, and take new pages into the guide's contents."""
+    """Point links at the pages made here."""
     text = re.sub(r"\]\(\.\./benchmarks/results/(\w+\.md)", r"](results/\1", source[0])
     text = text.replace("](../CHANGELOG.md", "](changes.md")
     text = re.sub(r"\]\(tutorials/README\.rst", "](gallery/index.rst", text)
     text = re.sub(r"\]\(tutorials/(\w+)\.py", r"](gallery/\1.rst", text)
-    if name == "guide":
-        text = TOCTREE.sub(
-            lambda found: found[0].removesuffix("```") + "\n".join([*new_pages(), "```"]), text
-        )
     source[0] = text
 
 

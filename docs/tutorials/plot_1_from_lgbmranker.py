@@ -21,7 +21,9 @@ from lightgbm import LGBMRanker
 from hyperrank import HyperDPORanker, QueryLists, QueryShuffleSplit, datasets
 
 data = datasets.fetch_mslr_sample(objectives=("relevance", "dwell"))
-rows, aside = next(QueryShuffleSplit(1, test_size=0.4, random_state=0).split(data.X, qid=data.qid))
+rows, aside = next(
+    QueryShuffleSplit(1, test_size=0.4, random_state=0).split(data.X, qid=data.qid)
+)
 train, test = data.take(rows), data.take(aside)
 
 today = LGBMRanker(n_estimators=60, min_child_samples=50, n_jobs=1, verbose=-1)
@@ -47,7 +49,9 @@ assert np.allclose(same, today.predict(test.X))
 # NDCG@10 of both objectives on the queries put aside, at 21 trade-offs.
 
 share = np.linspace(1, 0, 21)
-front = ranker.pareto_front(test.X, test.Y, qid=test.qid, weights=np.column_stack([share, 1 - share]))
+front = ranker.pareto_front(
+    test.X, test.Y, qid=test.qid, weights=np.column_stack([share, 1 - share])
+)
 
 fig, ax = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
 front.plot(ax=ax)
@@ -59,7 +63,11 @@ front.plot(ax=ax)
 kept = front.points[front.points["relevance"] >= front.reference["relevance"]]
 best = kept["dwell"].idxmax()
 table = pd.DataFrame(
-    {"today": front.reference, "as relevant": kept.loc[best], "all on dwell": front.points.iloc[-1]}
+    {
+        "today": front.reference,
+        "as relevant": kept.loc[best],
+        "all on dwell": front.points.iloc[-1],
+    }
 )
 print(table.T.round(3))
 print("weights of 'as relevant':", front.weights.loc[best].round(2).to_dict())
@@ -73,5 +81,7 @@ assert kept.loc[best, "dwell"] > 1.2 * front.reference["dwell"]
 # Roll-out is now a matter of weights: begin near today's ranking, move towards dwell time, and move back if
 # anything else suffers. No model is trained again.
 
-careful = ranker.predict(test.X, qid=test.qid, weights={"relevance": 0.95, "dwell": 0.05})
+careful = ranker.predict(
+    test.X, qid=test.qid, weights={"relevance": 0.95, "dwell": 0.05}
+)
 bolder = ranker.predict(test.X, qid=test.qid, weights=front.weights.loc[best].to_dict())

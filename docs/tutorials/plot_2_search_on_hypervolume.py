@@ -18,7 +18,13 @@ import pandas as pd
 import sklearn
 from sklearn.model_selection import GridSearchCV
 
-from hyperrank import HyperDPORanker, QueryKFold, datasets, make_hypervolume_scorer, make_ranking_scorer
+from hyperrank import (
+    HyperDPORanker,
+    QueryKFold,
+    datasets,
+    make_hypervolume_scorer,
+    make_ranking_scorer,
+)
 
 data = datasets.fetch_mslr_sample("train", objectives=("relevance", "dwell"))
 Y = pd.DataFrame(data.Y, columns=data.names)
@@ -31,7 +37,11 @@ Y = pd.DataFrame(data.Y, columns=data.names)
 # on it.
 
 ranker = HyperDPORanker(
-    "lightgbm", booster_params={"num_boost_round": 60}, max_epochs=5, hidden=(64, 64), random_state=0
+    "lightgbm",
+    booster_params={"num_boost_round": 60},
+    max_epochs=5,
+    hidden=(64, 64),
+    random_state=0,
 )
 grid = {"beta": [0.1, 1.0], "conditioning": ["film", "concat"]}
 scoring = {
@@ -39,7 +49,14 @@ scoring = {
     "relevance": make_ranking_scorer(objective="relevance", weights=[1, 0]),
 }
 with sklearn.config_context(enable_metadata_routing=True):
-    search = GridSearchCV(ranker, grid, cv=QueryKFold(3), scoring=scoring, refit="front", error_score="raise")
+    search = GridSearchCV(
+        ranker,
+        grid,
+        cv=QueryKFold(3),
+        scoring=scoring,
+        refit="front",
+        error_score="raise",
+    )
     search.fit(data.X, Y, qid=data.qid)
 
 # %%
@@ -53,13 +70,26 @@ found.index = [
     f"beta {beta}, {kind}"
     for beta, kind in zip(found["param_beta"], found["param_conditioning"], strict=True)
 ]
-columns = ["mean_test_front", "std_test_front", "mean_test_relevance", "std_test_relevance"]
+columns = [
+    "mean_test_front",
+    "std_test_front",
+    "mean_test_relevance",
+    "std_test_relevance",
+]
 print(found[columns].round(3).to_string())
 
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 2.6), layout="constrained", sharey=True)
-titles = {"front": "hypervolume of the front", "relevance": "relevance at its corner, NDCG@10"}
+titles = {
+    "front": "hypervolume of the front",
+    "relevance": "relevance at its corner, NDCG@10",
+}
 for ax, (score, title) in zip(axes, titles.items(), strict=True):
-    ax.barh(found.index, found[f"mean_test_{score}"], xerr=found[f"std_test_{score}"], color="#56B4E9")
+    ax.barh(
+        found.index,
+        found[f"mean_test_{score}"],
+        xerr=found[f"std_test_{score}"],
+        color="#56B4E9",
+    )
     ax.set_xlabel(title)
 
 # %%

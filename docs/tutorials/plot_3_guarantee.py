@@ -23,7 +23,11 @@ data = datasets.fetch_mslr_sample(objectives=("relevance", "dwell"))
 
 def split(part, share):
     """A part without, and with, a share of its queries."""
-    kept, aside = next(QueryShuffleSplit(1, test_size=share, random_state=1).split(part.X, qid=part.qid))
+    kept, aside = next(
+        QueryShuffleSplit(1, test_size=share, random_state=1).split(
+            part.X, qid=part.qid
+        )
+    )
     return part.take(kept), part.take(aside)
 
 
@@ -47,7 +51,9 @@ ranker.fit(train.X, train.Y, qid=train.qid)
 
 share = np.linspace(1, 0, 21)
 trade_offs = np.column_stack([share, 1 - share])
-front = ranker.pareto_front(validation.X, validation.Y, qid=validation.qid, weights=trade_offs)
+front = ranker.pareto_front(
+    validation.X, validation.Y, qid=validation.qid, weights=trade_offs
+)
 hopeful = front.select(at_least={"relevance": 0.98})
 sure = front.select(at_least={"relevance": 0.98}, confidence=0.9)
 for name, choice in [("hopeful", hopeful), ("sure", sure)]:
@@ -69,20 +75,33 @@ both = np.array([hopeful.weights, sure.weights])
 after = ranker.pareto_front(test.X, test.Y, qid=test.qid, weights=both)
 now = after.points / after.reference
 for row, name in enumerate(["hopeful", "sure"]):
-    print(f"{name:8} {now['relevance'][row]:.1%} of relevance, {now['dwell'][row]:.1%} of dwell time")
+    print(
+        f"{name:8} {now['relevance'][row]:.1%} of relevance, {now['dwell'][row]:.1%} of dwell time"
+    )
 assert (now["relevance"] >= 0.98).all()
 assert (now["dwell"] > 1.05).all()
 
 fig, ax = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
 before = front.points / front.reference
-ax.plot(before["relevance"], before["dwell"], ".-", color="0.7", label="all trade-offs, validation queries")
-for row, (name, choice, colour) in enumerate([("hopeful", hopeful, "#D55E00"), ("sure", sure, "#0072B2")]):
+ax.plot(
+    before["relevance"],
+    before["dwell"],
+    ".-",
+    color="0.7",
+    label="all trade-offs, validation queries",
+)
+for row, (name, choice, colour) in enumerate(
+    [("hopeful", hopeful, "#D55E00"), ("sure", sure, "#0072B2")]
+):
     start, end = before.loc[choice.index], now.loc[row]
     ax.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": colour})
     ax.plot(*start, "o", color=colour, mfc="white")
     ax.plot(*end, "o", color=colour, label=f"{name}: from validation to test")
 ax.axvline(0.98, color="0.3", ls=":")
-ax.set(xlabel="share of the reference's relevance", ylabel="share of the reference's dwell time")
+ax.set(
+    xlabel="share of the reference's relevance",
+    ylabel="share of the reference's dwell time",
+)
 ax.legend(frameon=False)
 
 # %%
@@ -96,7 +115,11 @@ ax.legend(frameon=False)
 # test queries. How sure the test queries, which picked nothing, are of the limit and of a gain:
 
 alone = ranker.pareto_front(test.X, test.Y, qid=test.qid, weights=sure)
-print(alone.select(at_least={"relevance": 0.98, "dwell": 1.0}).confidence.round(2).to_string())
+print(
+    alone.select(at_least={"relevance": 0.98, "dwell": 1.0})
+    .confidence.round(2)
+    .to_string()
+)
 
 # %%
 # :doc:`../results/selection` counts over folds, seeds and data sets how often such choices kept their word.

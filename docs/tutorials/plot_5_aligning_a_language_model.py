@@ -26,7 +26,11 @@ rng = np.random.default_rng(0)
 def made_up(n):
     """Prompts, lists of four responses, and labels."""
     lists = [
-        ["".join(rng.choice(list("aaabcd"), int(rng.integers(2, 12)))) for _ in range(4)] for _ in range(n)
+        [
+            "".join(rng.choice(list("aaabcd"), int(rng.integers(2, 12))))
+            for _ in range(4)
+        ]
+        for _ in range(n)
     ]
     labels = [[[text.count("a"), -len(text)] for text in texts] for texts in lists]
     return ["Write: "] * n, lists, labels
@@ -83,7 +87,9 @@ assert accuracy[-1, 1] > accuracy[0, 1] + 0.2
 
 texts = ["aaaa", "dddd", "b"]
 rewards = aligner.score(["Write: "], [texts], weights=[[1, 0], [0.5, 0.5], [0, 1]])[0]
-print(pd.DataFrame(rewards, index=texts, columns=["letters", "both", "brevity"]).round(2))
+print(
+    pd.DataFrame(rewards, index=texts, columns=["letters", "both", "brevity"]).round(2)
+)
 assert rewards[0, 0] > rewards[1, 0]
 assert rewards[2, 2] > rewards[0, 2]
 
