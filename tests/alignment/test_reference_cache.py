@@ -61,7 +61,7 @@ def test_broken_and_foreign_files_are_computed_anew(short, few, tmp_path, comput
     short(cache_dir=tmp_path / "other").fit(few[0][:5], few[1][:5], few[2][:5])
     (foreign,) = (tmp_path / "other").iterdir()
     for wrong, said in [
-        (content[:-9], "cut off"),
+        (content[:-9], "truncated"),
         (content[:-1] + bytes([content[-1] ^ 1]), "checksum"),
         (foreign.read_bytes(), "something else"),
         (b"", "not a hyperrank model"),
