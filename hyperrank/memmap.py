@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FeatureRows", "MappedRows", "forget_pages", "is_mapped", "stays_mapped", "with_columns"]
+__all__ = [
+    "FeatureRows",
+    "MappedRows",
+    "forget_pages",
+    "is_mapped",
+    "stays_mapped",
+    "take_rows",
+    "with_columns",
+]
 
 
 def is_mapped(array: Any) -> bool:
@@ -166,3 +174,27 @@ def stays_mapped(X: Any) -> bool:
         and X.nbytes > IN_MEMORY_BYTES
         and is_mapped(X)
     )
+
+
+def take_rows(frame: Any, rows: NDArray[np.int64]) -> Any:
+    """Rows of an array, sparse matrix or frame; of anything else that can be made an array.
+
+    Parameters
+    ----------
+    frame : object
+        Features as a caller gave them.
+    rows : ndarray of shape (k,), int64
+        Positions.
+
+    Returns
+    -------
+    object
+        Of the same kind.
+    """
+    if isinstance(frame, MappedRows):
+        return frame.take(rows)
+    if hasattr(frame, "iloc"):
+        return frame.iloc[rows]
+    if hasattr(frame, "tocsr"):  # some sparse formats have no rows
+        return frame.tocsr()[rows]
+    return (frame if hasattr(frame, "shape") else np.asarray(frame))[rows]

@@ -1,78 +1,37 @@
-"""What all rankers share: scikit-learn's contract, weights at predict, the score and the front."""
+"""Base class of rankers: scores under trade-offs, metrics, fronts, explanations, files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from hyperrank.explain.ranker import ExplainedMixin
 from hyperrank.front.pareto_front import ParetoFront
-from hyperrank.memmap import forget_pages, is_mapped
 from hyperrank.metrics import Metric, parse_metric
-from hyperrank.rankers.dask import PredictDaskMixin
+from hyperrank.rankers.data import GroupedFeatures, LabelledLists, score_in_chunks
 from hyperrank.rankers.inputs import (
-    GroupedFeatures,
-    LabelledLists,
     read_features,
     read_labelled,
     read_scores,
     split_qid,
 )
 from hyperrank.rankers.io import load_ranker, save_ranker
-from hyperrank.reference import take_rows
 from hyperrank.simplex import as_weights, lattice_near
 from hyperrank.weights import MixedRows, PerQuery, PerRow, assigned, in_order
 
+if TYPE_CHECKING:
+    import dask.dataframe as dd
+    from matplotlib.axes import Axes
+
+    from hyperrank.explain.explanation import Explanation
+    from hyperrank.plots import TrainingDisplay
+
 __all__ = ["BaseRanker", "RankerMixin", "load"]
-
-#: Bytes of features, about, that are scored before their memory is given back.
-RUN_BYTES = 1 << 25
-
-Scores = NDArray[np.floating[Any]]
-
-
-def scored_in_runs(data: GroupedFeatures, score: Callable[[GroupedFeatures], Scores]) -> Scores:
-    """Scores of grouped rows: at once, or of rows in a mapped file by runs of whole lists.
-
-    A document's score does not depend on the lists that are scored beside its own, so the result is the same.
-
-    Parameters
-    ----------
-    data : GroupedFeatures
-    score : callable
-        Scores of shape (n,) or (n, k) for grouped rows.
-
-    Returns
-    -------
-    ndarray of shape (n,) or (n, k)
-    """
-    X = data.X
-    if not isinstance(X, np.ndarray) or not is_mapped(X):
-        return score(data)
-    parts = []
-    for rows, lists in data.lists.runs(max(1, RUN_BYTES // max(1, X[:1].nbytes))):
-        part = GroupedFeatures(
-            X=X[rows],
-            lists=lists,
-            frame=_rows_of(data.frame, rows),
-            ref_scores=None if data.ref_scores is None else data.ref_scores[rows],
-        )
-        parts.append(score(part))
-        forget_pages(X)
-    return np.concatenate(parts)
-
-
-def _rows_of(frame: Any, rows: slice) -> Any:
-    """Rows of the features as given: of an array as a view, which copies nothing."""
-    if isinstance(frame, np.ndarray):
-        return frame[rows]
-    return take_rows(frame, np.arange(rows.start, rows.stop))
 
 
 class RankerMixin:
@@ -95,7 +54,7 @@ FRONT_WEIGHTS = 66
 MAX_SCORES = 50_000_000
 
 
-class BaseRanker(PredictDaskMixin, ExplainedMixin, RankerMixin, BaseEstimator):
+class BaseRanker(RankerMixin, BaseEstimator):
     """A ranker whose trade-off between objectives is an argument of predict.
 
     A subclass sets ``objectives_`` in fit and gives the scores of grouped rows in ``_scores``.
@@ -116,6 +75,11 @@ class BaseRanker(PredictDaskMixin, ExplainedMixin, RankerMixin, BaseEstimator):
     ) -> NDArray[np.floating[Any]]:
         """Scores of grouped rows under k weights, shape (n, k)."""
         raise NotImplementedError
+
+    @property
+    def _knows_lists(self) -> bool:
+        """Whether the score of a document may depend on the others of its query."""
+        return True
 
     @property
     def _needs_frame(self) -> bool:
@@ -181,7 +145,7 @@ class BaseRanker(PredictDaskMixin, ExplainedMixin, RankerMixin, BaseEstimator):
             return self._predict_by_row(X, qid, own, ref_scores, **options)
         at = self._weights(weights)
         data = self._read_features(X, qid, ref_scores)
-        found = scored_in_runs(data, lambda part: self._scores(part, np.atleast_2d(at), **options))
+        found = score_in_chunks(data, lambda part: self._scores(part, np.atleast_2d(at), **options))
         scores = data.lists.ungroup(found)
         return scores[:, 0] if at.ndim == 1 else scores
 
@@ -238,7 +202,7 @@ class BaseRanker(PredictDaskMixin, ExplainedMixin, RankerMixin, BaseEstimator):
         if at.ndim != 1:
             raise ValueError(f"score takes one trade-off; got weights of shape {at.shape}.")
         data = self._read(X, y, qid, options.pop("ref_scores", None))
-        scores = scored_in_runs(data, lambda part: self._scores(part, at[None], **options))
+        scores = score_in_chunks(data, lambda part: self._scores(part, at[None], **options))
         values = self._per_query(self._metric(), scores, data)[0]
         share = np.ones(data.lists.n_lists)
         if sample_weight is not None:
@@ -319,6 +283,211 @@ class BaseRanker(PredictDaskMixin, ExplainedMixin, RankerMixin, BaseEstimator):
             per_query=per_query,
             reference_per_query=reference,
             label=type(self).__name__ if label is None else label,
+        )
+
+    def explain(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        qid: ArrayLike | None = None,
+        weights: ArrayLike | Mapping[str, float],
+        against: ArrayLike | Mapping[str, float] | None = None,
+        features: Sequence[Any] | Mapping[str, Any] | None = None,
+        metric: str | Metric | None = None,
+        within: str = "query",
+        n_repeats: int = 5,
+        max_rows: int | None = 5_000,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        **options: Any,
+    ) -> Explanation:
+        """Explain the rank change between two trade-offs by permuting features.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, d)
+            Features, of queries that were not trained on; a frame may carry the query ids in a column `qid`.
+        y : array-like of shape (n, m), optional
+            Labels >= 0, NaN where unobserved. With them each objective's metric is looked at too, as in
+            scikit-learn's permutation importance; the change of the ranking needs none.
+        qid : array-like of shape (n,)
+            Query ids.
+        weights : array-like of shape (m,) or (2, m), mapping or Selection
+            The trade-off that the change is to; or two, from the first to the second.
+        against : array-like of shape (m,), mapping or Selection, optional
+            The trade-off that the change is from; by default what ``predict`` takes where it is given none.
+        features : sequence of str or int, or mapping of str to such, optional
+            Features to permute; or groups of them, by name, each permuted as one: features that say the same
+            cover for each other where they are permuted alone. By default all, one by one.
+        metric : str or Metric, optional
+            By default that of the ranker.
+        within : {"query", "all"}, default "query"
+            Documents among which values are permuted. Within its query, a feature keeps the values that the
+            query has, and one that is the same for the whole query has no say in what is permuted; among
+            ``"all"``, as scikit-learn does it, documents get values that no document of their query has.
+        n_repeats : int, default 5
+            Permutations of each feature.
+        max_rows : int or None, default 5,000
+            Documents to look at, at most: whole queries are drawn until there are as many. None takes all.
+        random_state : int, RandomState or None, default None
+            Makes the result repeatable.
+        n_jobs : int, optional
+            Processes, each with a copy of the ranker; one by default.
+        verbose : int, default 0
+            1 shows a progress bar.
+        **options
+            Passed on to the scoring, such as ``temperature``.
+
+        Returns
+        -------
+        Explanation
+
+        Raises
+        ------
+        NotFittedError
+            Before fit.
+        ValueError
+            If there is one objective alone, query ids are missing, trade-offs or features are unknown, or
+            both trade-offs rank all queries alike.
+
+        Examples
+        --------
+        >>> from hyperrank import HyperDPORanker, datasets
+        >>> data = datasets.make_multilabel_ranking(60, n_features=4, n_objectives=2, random_state=0)
+        >>> ranker = HyperDPORanker(max_epochs=2, random_state=0).fit(data.X, data.Y, qid=data.qid)
+        >>> found = ranker.explain(data.X, qid=data.qid, weights=[[1, 0], [0, 1]], random_state=0)
+        >>> sorted(found.top(4))
+        ['x0', 'x1', 'x2', 'x3']
+        """
+        from hyperrank.explain.ranker import explain_ranker
+
+        return explain_ranker(
+            self,
+            X,
+            y,
+            qid=qid,
+            weights=weights,
+            against=against,
+            features=features,
+            metric=metric,
+            within=within,
+            n_repeats=n_repeats,
+            max_rows=max_rows,
+            random_state=random_state,
+            n_jobs=n_jobs,
+            verbose=verbose,
+            **options,
+        )
+
+    def plot_training(
+        self,
+        ax: Axes | None = None,
+        *,
+        trial: bool = False,
+        width: float | str | None = None,
+        name: str | None = None,
+    ) -> TrainingDisplay:
+        """Draw how the ranker was trained; needs ``pip install hyperrank[plot]``.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Whose place to draw in; a figure of its own by default.
+        trial : bool, default False
+            Whether to draw the tuning before the fit too.
+        width : float, "column" or "page", optional
+            Inches of the figure, or those of a paper's column or page.
+        name : str, optional
+            A title.
+
+        Returns
+        -------
+        TrainingDisplay
+
+        Raises
+        ------
+        NotFittedError
+            Before fit.
+        TypeError
+            If the ranker has no history, as those of boosters alone.
+        """
+        from hyperrank.plots import TrainingDisplay
+
+        return TrainingDisplay.from_estimator(self, ax=ax, trial=trial, width=width, name=name)
+
+    def predict_dask(
+        self,
+        X: dd.DataFrame,
+        *,
+        qid: str | None = None,
+        weights: ArrayLike | Mapping[str, float] | PerQuery | PerRow | None = None,
+        queries: str = "check",
+        ref_scores: str | None = None,
+        **options: Any,
+    ) -> dd.Series | dd.DataFrame:
+        """Score a Dask frame, lazily: nothing is computed before the result is asked for.
+
+        Scores are those of `predict` of the same rows at once. Where the score of a document depends on the
+        others of its query (`query_standardize` on, or a transformer), each query must lie whole in one
+        partition: ``X.shuffle(on="qid")`` brings queries together.
+
+        Parameters
+        ----------
+        X : dask DataFrame
+            Features, NaN where missing, and the query ids.
+        qid : str, optional
+            The column or index that holds the query ids, by default ``"qid"`` where there is one.
+        weights : array-like of shape (m,) or (k, m), mapping or PerQuery, optional
+            As for `predict`; `PerRow` is refused.
+        queries : {"check", "whole"}, default "check"
+            What to do about queries that partitions may cut, where that matters. ``"check"`` computes the
+            scores, and refuses to give any if a query has rows in two partitions: no score is given before
+            all are there, and one task holds the distinct query ids of all. Nothing waits where the ids are
+            the index and Dask knows its divisions. ``"whole"`` skips the check.
+        ref_scores : str, optional
+            The column that holds the reference's scores, for ``reference="scores"``.
+        **options
+            Passed on to `predict`, such as ``temperature``.
+
+        Returns
+        -------
+        dask Series or DataFrame
+            A series ``score``, or a frame with a column for each of k trade-offs, named after it, with index
+            and partitions of `X`.
+
+        Raises
+        ------
+        NotFittedError
+            Before fit.
+        ValueError
+            If `X` does not have the features that fit was given, weights are off the simplex, query ids are
+            needed and missing, or what `predict` would refuse; when computed, also if a query is cut.
+        TypeError
+            If `X` is not a Dask frame: `predict` takes data in memory.
+        ImportError
+            Without the extra: ``pip install "hyperrank[dask]"``.
+
+        Examples
+        --------
+        >>> import dask.dataframe as dd
+        >>> import pandas as pd
+        >>> from hyperrank import HyperDPORanker, datasets
+        >>> options = {"list_size": 10, "n_objectives": 2, "random_state": 0}
+        >>> data = datasets.make_multilabel_ranking(n_queries=60, **options)
+        >>> frame = pd.DataFrame(data.X, columns=data.feature_names)
+        >>> ranker = HyperDPORanker(max_epochs=1, random_state=0).fit(frame, data.Y, qid=data.qid)
+        >>> rows = dd.from_pandas(frame.assign(qid=data.qid), chunksize=150).shuffle(on="qid")
+        >>> scores = ranker.predict_dask(rows, weights=[0.7, 0.3]).compute().sort_index()
+        >>> whole = ranker.predict(frame, qid=data.qid, weights=[0.7, 0.3])
+        >>> bool((scores == whole).all())
+        True
+        """
+        from hyperrank.rankers.dask import predict_dask
+
+        return predict_dask(
+            self, X, qid=qid, weights=weights, queries=queries, ref_scores=ref_scores, **options
         )
 
     def save(self, path: str | Path) -> Path:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import dask.dataframe as dd
     from dask.delayed import Delayed
 
-__all__ = ["PredictDaskMixin"]
+__all__ = ["predict_dask"]
 
 #: What can be said of queries that partitions may cut.
 QUERIES = ("check", "whole")
@@ -37,125 +37,60 @@ OF_QUERY = "__query__"
 Scores = pd.Series | pd.DataFrame
 
 
-class PredictDaskMixin:
-    """Mixin for rankers that score Dask frames."""
+def predict_dask(
+    ranker: Any,
+    X: dd.DataFrame,
+    *,
+    qid: str | None,
+    weights: ArrayLike | Mapping[str, float] | PerQuery | PerRow | None,
+    queries: str,
+    ref_scores: str | None,
+    **options: Any,
+) -> dd.Series | dd.DataFrame:
+    """Score a Dask frame, lazily.
 
-    objectives_: tuple[str, ...]
+    Parameters, returns and raises as of `hyperrank.rankers.BaseRanker.predict_dask`.
+    """
+    check_is_fitted(ranker)
+    try:
+        import dask.dataframe as dd
+    except ImportError as error:
+        raise ImportError(f'{error}: pip install "hyperrank[dask]" brings what it needs.') from error
 
-    @property
-    def _knows_lists(self) -> bool:
-        """Whether the score of a document may depend on the others of its query."""
-        return True
-
-    def predict_dask(
-        self,
-        X: dd.DataFrame,
-        *,
-        qid: str | None = None,
-        weights: ArrayLike | Mapping[str, float] | PerQuery | PerRow | None = None,
-        queries: str = "check",
-        ref_scores: str | None = None,
-        **options: Any,
-    ) -> dd.Series | dd.DataFrame:
-        """Score a Dask frame, lazily: nothing is computed before the result is asked for.
-
-        Scores are those of `predict` of the same rows at once. Where the score of a document depends on the
-        others of its query (`query_standardize` on, or a transformer), each query must lie whole in one
-        partition: ``X.shuffle(on="qid")`` brings queries together.
-
-        Parameters
-        ----------
-        X : dask DataFrame
-            Features, NaN where missing, and the query ids.
-        qid : str, optional
-            The column or index that holds the query ids, by default ``"qid"`` where there is one.
-        weights : array-like of shape (m,) or (k, m), mapping or PerQuery, optional
-            As for `predict`; `PerRow` is refused.
-        queries : {"check", "whole"}, default "check"
-            What to do about queries that partitions may cut, where that matters. ``"check"`` computes the
-            scores, and refuses to give any if a query has rows in two partitions: no score is given before
-            all are there, and one task holds the distinct query ids of all. Nothing waits where the ids are
-            the index and Dask knows its divisions. ``"whole"`` skips the check.
-        ref_scores : str, optional
-            The column that holds the reference's scores, for ``reference="scores"``.
-        **options
-            Passed on to `predict`, such as ``temperature``.
-
-        Returns
-        -------
-        dask Series or DataFrame
-            A series ``score``, or a frame with a column for each of k trade-offs, named after it, with index
-            and partitions of `X`.
-
-        Raises
-        ------
-        NotFittedError
-            Before fit.
-        ValueError
-            If `X` does not have the features that fit was given, weights are off the simplex, query ids are
-            needed and missing, or what `predict` would refuse; when computed, also if a query is cut.
-        TypeError
-            If `X` is not a Dask frame: `predict` takes data in memory.
-        ImportError
-            Without the extra: ``pip install "hyperrank[dask]"``.
-
-        Examples
-        --------
-        >>> import dask.dataframe as dd
-        >>> import pandas as pd
-        >>> from hyperrank import HyperDPORanker, datasets
-        >>> options = {"list_size": 10, "n_objectives": 2, "random_state": 0}
-        >>> data = datasets.make_multilabel_ranking(n_queries=60, **options)
-        >>> frame = pd.DataFrame(data.X, columns=data.feature_names)
-        >>> ranker = HyperDPORanker(max_epochs=1, random_state=0).fit(frame, data.Y, qid=data.qid)
-        >>> rows = dd.from_pandas(frame.assign(qid=data.qid), chunksize=150).shuffle(on="qid")
-        >>> scores = ranker.predict_dask(rows, weights=[0.7, 0.3]).compute().sort_index()
-        >>> whole = ranker.predict(frame, qid=data.qid, weights=[0.7, 0.3])
-        >>> bool((scores == whole).all())
-        True
-        """
-        check_is_fitted(self)
-        try:
-            import dask.dataframe as dd
-        except ImportError as error:
-            raise ImportError(f'{error}: pip install "hyperrank[dask]" brings what it needs.') from error
-
-        _check_choice("queries", queries, QUERIES)
-        if isinstance(weights, PerRow):
-            raise ValueError(
-                "PerRow gives weights by the number of a row, which partitions do not know: give weights by "
-                "query id (PerQuery), or trade-offs for all rows."
-            )
-        if not isinstance(X, dd.DataFrame):
-            raise TypeError(
-                f"predict_dask takes a dask DataFrame; got {type(X).__module__}.{type(X).__name__}. "
-                "For data in memory: predict. Of a dask array dask.dataframe.from_dask_array makes a frame."
-            )
-        layout = FrameLayout.of(X._meta, qid, ref_scores)
-        # Another fit sets other attributes; those that are there it leaves as they are.
-        scorer = PartitionScorer(copy.copy(self), copy.deepcopy(weights), dict(options), layout)
-        example = scorer.example_scores(X._meta)
-        if example.ndim == 2:
-            names = column_names(self._weights(weights), self.objectives_)  # type: ignore[attr-defined]
-            layout = replace(layout, columns=tuple(names))
-            scorer = replace(scorer, layout=layout)
-        meta = layout.labelled(np.empty((0, *example.shape[1:]), example.dtype), X._meta.index)
-        if not self._knows_lists or X.npartitions == 1 or queries == "whole":
-            return X.map_partitions(score_partition, delay_once(scorer), meta=meta)
-        if layout.qid is None:
-            raise ValueError(
-                f"X has neither a column nor an index {QID_COLUMN!r}, and this ranker scores a document "
-                "beside the others of its query: say by qid= where query ids are. "
-                f"Columns: {list(X.columns[:10])}."
-            )
-        if layout.is_index and has_distinct_divisions(X):
-            numbers = dd.from_map(
-                lambda number: pd.Series([number]), range(X.npartitions), meta=pd.Series([0])
-            )
-            return X.map_partitions(
-                score_within, numbers, delay_once(scorer), X.divisions, meta=meta, align_dataframes=False
-            )
-        return score_checked(X, delay_once(scorer), layout, meta)
+    _check_choice("queries", queries, QUERIES)
+    if isinstance(weights, PerRow):
+        raise ValueError(
+            "PerRow gives weights by the number of a row, which partitions do not know: give weights by "
+            "query id (PerQuery), or trade-offs for all rows."
+        )
+    if not isinstance(X, dd.DataFrame):
+        raise TypeError(
+            f"predict_dask takes a dask DataFrame; got {type(X).__module__}.{type(X).__name__}. "
+            "For data in memory: predict. Of a dask array dask.dataframe.from_dask_array makes a frame."
+        )
+    layout = FrameLayout.of(X._meta, qid, ref_scores)
+    # Another fit sets other attributes; those that are there it leaves as they are.
+    scorer = PartitionScorer(copy.copy(ranker), copy.deepcopy(weights), dict(options), layout)
+    example = scorer.example_scores(X._meta)
+    if example.ndim == 2:
+        names = column_names(ranker._weights(weights), ranker.objectives_)
+        layout = replace(layout, columns=tuple(names))
+        scorer = replace(scorer, layout=layout)
+    meta = layout.labelled(np.empty((0, *example.shape[1:]), example.dtype), X._meta.index)
+    if not ranker._knows_lists or X.npartitions == 1 or queries == "whole":
+        return X.map_partitions(score_partition, delay_once(scorer), meta=meta)
+    if layout.qid is None:
+        raise ValueError(
+            f"X has neither a column nor an index {QID_COLUMN!r}, and this ranker scores a document "
+            "beside the others of its query: say by qid= where query ids are. "
+            f"Columns: {list(X.columns[:10])}."
+        )
+    if layout.is_index and has_distinct_divisions(X):
+        numbers = dd.from_map(lambda number: pd.Series([number]), range(X.npartitions), meta=pd.Series([0]))
+        return X.map_partitions(
+            score_within, numbers, delay_once(scorer), X.divisions, meta=meta, align_dataframes=False
+        )
+    return score_checked(X, delay_once(scorer), layout, meta)
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
 
+from hyperrank.rankers.data import FitInputs
 from hyperrank.rankers.dpo.base import DPORanker
-from hyperrank.rankers.dpo.callbacks import CallbackSupportMixin, FitCallbacks, with_callbacks
 from hyperrank.rankers.dpo.config import FitConfig, Trial, check_continues
 from hyperrank.rankers.dpo.data import hold_out
 from hyperrank.rankers.dpo.reference import FittedReference, fit_reference
@@ -18,13 +19,80 @@ from hyperrank.rankers.dpo.resume import agree_on_fit, open_checkpoint, warn_of_
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.dpo.train import ValidationScores, train_reward_model
 from hyperrank.rankers.dpo.tuning import search_boosters, tune
-from hyperrank.rankers.inputs import FitInputs, read_fit_inputs
+from hyperrank.rankers.inputs import read_fit_inputs
 from hyperrank.rankers.specialized import SpecializedRanker, specialize
 from hyperrank.reference.fit import needs_frame
-from hyperrank.training import Checkpoint, process_group
+from hyperrank.training import Checkpoint, SingleProcess, process_group
 from hyperrank.training.temperature import TemperatureRange, check_temperature, condition_weights
 
 __all__ = ["HyperDPORanker"]
+
+try:  # scikit-learn 1.9
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stands in where scikit-learn has no callbacks."""
+
+    def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
+        """Leave the method as it is."""
+        return method
+
+
+class FitCallbacks:
+    """The callbacks that were set on an estimator.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        In fit.
+    X, y, qid
+        The training rows, as the caller gave them.
+    """
+
+    def __init__(self, estimator: BaseEstimator, X: Any, y: Any, qid: Any) -> None:
+        self.estimator = estimator
+        self.data = {"X": X, "y": y, "metadata": None if qid is None else {"qid": qid}}
+        self.fitted: Mapping[str, Any] = {}
+        self.context: Any = None
+
+    def begin(self, n_epochs: int, fitted: Mapping[str, Any], processes: SingleProcess) -> None:
+        """Tell that the training begins.
+
+        Parameters
+        ----------
+        n_epochs : int
+            Epochs to come at most.
+        fitted : mapping
+            The attributes that, with the network, make the estimator one that predicts.
+        processes : SingleProcess
+            The first of several tells the callbacks.
+        """
+        self.fitted = fitted
+        has_callbacks = hasattr(self.estimator, "_skl_callbacks")
+        if processes.is_rank_zero and has_callbacks and hasattr(self.estimator, "_init_callback_context"):
+            self.context = self.estimator._init_callback_context(max_subtasks=n_epochs)
+            self.context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def epoch(self, model: RewardModel, entry: dict[str, float]) -> bool:
+        """Report an epoch; True where a callback asks to stop."""
+        if self.context is None:
+            return False
+        context = self.context.subcontext(task_name="epoch")
+        context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+        stops = context.call_on_fit_task_end(
+            estimator=self.estimator,
+            reconstruction_attributes={**self.fitted, "model_": model},
+            **self.data,
+        )
+        return bool(stops)
+
+    def end(self) -> None:
+        """Tell that fit is done."""
+        if self.context is not None:
+            self.context.call_on_fit_task_end(
+                estimator=self.estimator, reconstruction_attributes={}, **self.data
+            )
 
 
 class HyperDPORanker(CallbackSupportMixin, DPORanker):

@@ -6,7 +6,6 @@ import re
 import warnings
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
@@ -17,14 +16,16 @@ from sklearn.utils.validation import check_array, validate_data
 
 from hyperrank._columns import as_numbers, index_levels, refuse_stored_index, warn_of_leaks
 from hyperrank.lists import QueryLists
-from hyperrank.memmap import FeatureRows, MappedRows, forget_pages, stays_mapped
-from hyperrank.rankers.data_summary import summarize_data, warn_of_one_list
-from hyperrank.reference import Reference, take_rows
+from hyperrank.memmap import MappedRows, forget_pages, stays_mapped, take_rows
+from hyperrank.rankers.data import (
+    FitInputs,
+    GroupedFeatures,
+    LabelledLists,
+    summarize_data,
+    warn_of_one_list,
+)
 
 __all__ = [
-    "FitInputs",
-    "GroupedFeatures",
-    "LabelledLists",
     "read_features",
     "read_fit_inputs",
     "read_labelled",
@@ -215,111 +216,6 @@ def _objective_names(
 ENTRIES_AT_ONCE = 1 << 22
 #: The column that frames may carry query ids in.
 QID_COLUMN = "qid"
-
-
-@dataclass(frozen=True)
-class GroupedFeatures:
-    """Checked features of grouped rows.
-
-    Attributes
-    ----------
-    X : ndarray or MappedRows of shape (n, d), float32
-        NaN where missing.
-    lists : QueryLists
-        The lists of the rows, and the way back to the caller's order.
-    frame : object
-        The same rows as a reference model is to see them: of the caller's kind, without a ``qid`` column;
-        `X` itself where no model is.
-    ref_scores : ndarray of shape (n,) or None
-        The caller's reference scores of the grouped rows.
-    """
-
-    X: FeatureRows
-    lists: QueryLists
-    frame: Any
-    ref_scores: NDArray[np.float64] | None
-
-    def reference_scores(self, reference: Reference) -> NDArray[np.float64]:
-        """Scores of a reference, shape (n, 1) or, to be mixed by weights, (n, m)."""
-        self.check_ref_scores(reference.needs_scores)
-        return reference.scores(self.X, self.lists, self.frame, self.ref_scores)
-
-    def check_ref_scores(self, needed: bool, *, suffix: str = "") -> None:
-        """Refuse reference scores that are missing, or that nothing would read."""
-        if needed and self.ref_scores is None:
-            raise ValueError(
-                f"reference='scores' needs ref_scores{suffix}: one score per row, wherever X is passed."
-            )
-        if not needed and self.ref_scores is not None:
-            raise ValueError(f"ref_scores{suffix} were given, but only reference='scores' reads them.")
-
-
-@dataclass(frozen=True)
-class LabelledLists(GroupedFeatures):
-    """Checked features and labels of grouped rows.
-
-    Attributes
-    ----------
-    Y : ndarray of shape (n, m), float32
-        NaN where unobserved.
-    names : tuple of str
-        The objectives.
-    """
-
-    Y: NDArray[np.float32]
-    names: tuple[str, ...]
-
-    @property
-    def _is_shared(self) -> bool:
-        """Whether the caller's features are the checked ones, so that rows of both need no two copies."""
-        return isinstance(self.frame, MappedRows) or self.frame is self.X
-
-    def take(self, which: NDArray[np.int64]) -> LabelledLists:
-        """Some whole lists."""
-        rows, lists = self.lists.take(which)
-        X = take_rows(self.X, rows)
-        return LabelledLists(
-            X=X,
-            lists=lists,
-            frame=X if self._is_shared else take_rows(self.frame, rows),
-            ref_scores=None if self.ref_scores is None else self.ref_scores[rows],
-            Y=self.Y[rows],
-            names=self.names,
-        )
-
-
-@dataclass(frozen=True)
-class FitInputs:
-    """Lists given to fit.
-
-    Attributes
-    ----------
-    training : LabelledLists
-    validation : LabelledLists or None
-        Lists for early stopping.
-    list_weight : ndarray of shape (n_lists,) or None
-        How much each training list counts.
-    """
-
-    training: LabelledLists
-    validation: LabelledLists | None
-    list_weight: NDArray[np.float64] | None
-
-    def check_ref_scores(self, needed: bool) -> None:
-        """Refuse reference scores that are missing, or that nothing would read."""
-        self.training.check_ref_scores(needed)
-        if self.validation is not None:
-            self.validation.check_ref_scores(needed, suffix="_val")
-
-    def take(self, which: NDArray[np.int64]) -> FitInputs:
-        """The same with some of the training lists."""
-        weight = None if self.list_weight is None else self.list_weight[which]
-        return FitInputs(self.training.take(which), self.validation, weight)
-
-    def take_into_memory(self, which: NDArray[np.int64]) -> FitInputs:
-        """The same with some of the training lists, none of which stay in a file."""
-        taken = self.take(which)
-        return replace(taken, training=replace(taken.training, X=np.asarray(taken.training.X)))
 
 
 def split_qid(X: Any, qid: Any, *, name: str = "X") -> tuple[Any, Any]:

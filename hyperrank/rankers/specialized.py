@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from hyperrank._checks import check_number
+from hyperrank.rankers.data import GroupedFeatures
 from hyperrank.rankers.dpo.base import DPORanker
 from hyperrank.rankers.dpo.reward_model import RewardModel
-from hyperrank.rankers.inputs import GroupedFeatures
 from hyperrank.simplex import as_weights
 
 __all__ = ["SpecializedRanker", "specialize"]

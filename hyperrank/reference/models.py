@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviations
-from hyperrank.memmap import FeatureRows, MappedRows
+from hyperrank.memmap import FeatureRows, MappedRows, take_rows
 from hyperrank.reference.base import Reference, ReferenceData
 
 __all__ = ["MixedModelsReference", "ModelReference", "fit_models", "fitted_model", "is_fitted", "take_rows"]
@@ -109,30 +109,6 @@ def fit_models(model: Any, data: ReferenceData) -> MixedModelsReference:
     scores = fitted.scores(data.X, data.lists, data.frame, None)
     fitted.scales = within_list_deviations(scores, data.lists)
     return fitted
-
-
-def take_rows(frame: Any, rows: NDArray[np.int64]) -> Any:
-    """Rows of an array, sparse matrix or frame; of anything else that can be made an array.
-
-    Parameters
-    ----------
-    frame : object
-        Features as a caller gave them.
-    rows : ndarray of shape (k,), int64
-        Positions.
-
-    Returns
-    -------
-    object
-        Of the same kind.
-    """
-    if isinstance(frame, MappedRows):
-        return frame.take(rows)
-    if hasattr(frame, "iloc"):
-        return frame.iloc[rows]
-    if hasattr(frame, "tocsr"):  # some sparse formats have no rows
-        return frame.tocsr()[rows]
-    return (frame if hasattr(frame, "shape") else np.asarray(frame))[rows]
 
 
 def _chunks(frame: Any) -> Iterator[Any]:

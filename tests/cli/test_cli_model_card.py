@@ -157,7 +157,7 @@ def test_what_does_not_fit_the_model_is_refused(hr, files, tmp_path):
 
 def test_a_summary_of_labels_that_are_missing():
     from hyperrank import QueryLists
-    from hyperrank.rankers.data_summary import summarize_data
+    from hyperrank.rankers.data import summarize_data
 
     X = np.array([[1, np.nan], [2, 3]], np.float32)
     Y = np.array([[np.nan, 1], [np.nan, 0]], np.float32)

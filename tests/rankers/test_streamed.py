@@ -8,7 +8,7 @@ import pytest
 
 from hyperrank import HyperDPORanker, MixedScoresRanker, datasets
 from hyperrank.memmap import is_mapped
-from hyperrank.rankers import base as streamed
+from hyperrank.rankers import data as streamed
 from hyperrank.rankers.dpo import reward_model
 from hyperrank.rankers.dpo.reward_model import RewardModel
 
@@ -23,7 +23,7 @@ def store(tmp_path_factory):
 def test_scores_from_a_store_are_those_in_memory(store, ranker, monkeypatch):
     whole = store.load()
     ranker.fit(store.X, store.Y, qid=store.qid)
-    monkeypatch.setattr(streamed, "RUN_BYTES", 10_000)
+    monkeypatch.setattr(streamed, "CHUNK_BYTES", 10_000)
     for weights in ([1, 0], [[1, 0], [0.3, 0.7]]):
         expected = ranker.predict(whole.X, qid=whole.qid, weights=weights)
         np.testing.assert_array_equal(ranker.predict(store.X, qid=store.qid, weights=weights), expected)
@@ -31,7 +31,7 @@ def test_scores_from_a_store_are_those_in_memory(store, ranker, monkeypatch):
 
 def test_runs_are_scored_apart(store, monkeypatch):
     ranker = MixedScoresRanker().fit(store.X, store.Y, qid=store.qid)
-    monkeypatch.setattr(streamed, "RUN_BYTES", 10_000)
+    monkeypatch.setattr(streamed, "CHUNK_BYTES", 10_000)
     seen = []
     inner = ranker._scores
     monkeypatch.setattr(ranker, "_scores", lambda data, at: seen.append(len(data.X)) or inner(data, at))
@@ -46,7 +46,7 @@ def test_scores_given_beside_go_with_their_rows(store, monkeypatch):
     ranker = HyperDPORanker(reference="scores", max_epochs=1, random_state=0)
     ranker.fit(store.X, store.Y, qid=store.qid, ref_scores=own)
     expected = ranker.predict(store.load().X, qid=store.qid, ref_scores=own)
-    monkeypatch.setattr(streamed, "RUN_BYTES", 10_000)
+    monkeypatch.setattr(streamed, "CHUNK_BYTES", 10_000)
     np.testing.assert_array_equal(ranker.predict(store.X, qid=store.qid, ref_scores=own), expected)
 
 

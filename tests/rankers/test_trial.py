@@ -7,9 +7,9 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from hyperrank import HyperDPORanker, LinearScalarizationRanker, QueryLists, datasets
 from hyperrank.metrics import parse_metric
+from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo import tuning as trials
 from hyperrank.rankers.dpo.tuning import split_for_tuning
-from hyperrank.rankers.inputs import FitInputs, LabelledLists
 
 FEW_TREES = {"num_boost_round": 10, "num_leaves": 5, "min_data_in_leaf": 5}
 SMALL = {"hidden": (16,), "booster_params": FEW_TREES, "random_state": 0}

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hyperrank.rankers.baselines._weight_grid import WeightGridRanker, check_off_grid, weight_grid
+from hyperrank.rankers.data import FitInputs, GroupedFeatures
 from hyperrank.rankers.dpo.base import DPORanker
 from hyperrank.rankers.dpo.config import UNCONDITIONED, FitConfig, Trial
 from hyperrank.rankers.dpo.data import hold_out
@@ -18,7 +19,7 @@ from hyperrank.rankers.dpo.reference import FittedReference, fit_reference
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.dpo.train import TradeOffTask, ValidationScores, train_reward_model
 from hyperrank.rankers.dpo.tuning import tune
-from hyperrank.rankers.inputs import FitInputs, GroupedFeatures, read_fit_inputs
+from hyperrank.rankers.inputs import read_fit_inputs
 from hyperrank.reference.fit import needs_frame
 from hyperrank.training import Checkpoint, TrainingResult
 from hyperrank.training.distributed import SingleProcess

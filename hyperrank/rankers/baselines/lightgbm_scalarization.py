@@ -22,7 +22,8 @@ from hyperrank.boosters.search import BoosterSearch, is_search, search_booster_p
 from hyperrank.lists import QueryLists, within_list_deviation
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.baselines._weight_grid import WeightGridRanker, check_off_grid, weight_grid
-from hyperrank.rankers.inputs import GroupedFeatures, read_labelled, read_list_weight
+from hyperrank.rankers.data import GroupedFeatures
+from hyperrank.rankers.inputs import read_labelled, read_list_weight
 from hyperrank.simplex import corners
 from hyperrank.weights import MixedRows
 

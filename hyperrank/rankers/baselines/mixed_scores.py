@@ -12,7 +12,8 @@ from sklearn.utils import check_random_state
 from hyperrank.boosters.search import BoosterSearch, is_search, search_mixed_scores
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.base import BaseRanker
-from hyperrank.rankers.inputs import GroupedFeatures, read_labelled, read_list_weight, resolve_objective
+from hyperrank.rankers.data import GroupedFeatures
+from hyperrank.rankers.inputs import read_labelled, read_list_weight, resolve_objective
 from hyperrank.reference import Reference, ReferenceData, fit_models, fit_reference
 from hyperrank.weights import MixedRows, mixed_by_row
 

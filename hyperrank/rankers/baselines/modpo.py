@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from hyperrank._checks import check_number
 from hyperrank.rankers.baselines._networks import NetworkGridRanker, NetworkTrainer
 from hyperrank.rankers.baselines._weight_grid import SAME_WEIGHTS, weight_grid
+from hyperrank.rankers.data import GroupedFeatures
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.dpo.train import RewardMargin, TradeOffTask
-from hyperrank.rankers.inputs import GroupedFeatures, resolve_objective
+from hyperrank.rankers.inputs import resolve_objective
 from hyperrank.simplex import corners
 
 __all__ = ["MODPORanker"]

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from hyperrank._checks import check_number
 from hyperrank.rankers.base import BaseRanker
+from hyperrank.rankers.data import GroupedFeatures
 from hyperrank.rankers.dpo.reward_model import RewardModel
-from hyperrank.rankers.inputs import GroupedFeatures
 from hyperrank.reference import NoReference, Reference
 from hyperrank.weights import MixedRows, PerQuery, PerRow, mixed_by_row
 

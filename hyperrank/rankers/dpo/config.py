@@ -18,8 +18,9 @@ from hyperrank.losses import ListLoss, named_loss
 from hyperrank.metrics import Metric, parse_metric
 from hyperrank.networks import CONDITIONINGS, NETWORKS
 from hyperrank.networks.feature_transforms import TRANSFORMS
+from hyperrank.rankers.data import FitInputs
 from hyperrank.rankers.dpo.reward_model import ListRewardModel, RewardModel
-from hyperrank.rankers.inputs import FitInputs, resolve_objective
+from hyperrank.rankers.inputs import resolve_objective
 from hyperrank.reference import check_reference, is_fitted_here, trains_boosters
 from hyperrank.training import TrainingSettings
 from hyperrank.training.temperature import TemperatureRange, check_temperature_range
@@ -272,7 +273,9 @@ class FitConfig:
             booster_inputs=bool(params["booster_inputs"]),
             booster_params=None if searches else params["booster_params"],
             normalize_objectives=bool(params["normalize_objectives"]),
-            temperature_range=check_temperature_range(
+            temperature_range=None
+            if params["temperature_range"] is None
+            else check_temperature_range(
                 params["temperature_range"], loss=params["loss"], reference=reference
             ),
             tunes_boosters=searches and (trains_boosters(reference) or bool(params["booster_inputs"])),

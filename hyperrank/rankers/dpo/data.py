@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank.rankers.data import FitInputs
 from hyperrank.rankers.dpo.config import FitConfig
-from hyperrank.rankers.inputs import FitInputs
 
 __all__ = ["hold_out", "labelled_lists", "sample_rows", "some_lists"]
 

@@ -7,7 +7,7 @@ from zlib import crc32
 
 import numpy as np
 
-from hyperrank.rankers.inputs import FitInputs, LabelledLists
+from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.training.distributed import SingleProcess
 
 __all__ = ["check_same_fit", "check_same_reference"]

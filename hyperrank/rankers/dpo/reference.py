@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from hyperrank.boosters import Cached
 from hyperrank.files import ModelFileError, storable
 from hyperrank.lists import QueryLists, within_list_deviation
+from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo.config import FitConfig, Phase
 from hyperrank.rankers.dpo.data import sample_rows
 from hyperrank.rankers.dpo.distributed import check_same_reference
-from hyperrank.rankers.inputs import FitInputs, LabelledLists
 from hyperrank.reference import NoReference, Reference, ReferenceData, is_fitted_here, trains_boosters
 from hyperrank.reference import fit_reference as fit_reference_model
 from hyperrank.training import Checkpoint

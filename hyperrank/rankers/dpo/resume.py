@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from hyperrank._checks import check_number
 from hyperrank.files import ModelFileError
 from hyperrank.metrics import parse_metric
+from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo.config import FitConfig
 from hyperrank.rankers.dpo.distributed import check_same_fit
 from hyperrank.rankers.dpo.reward_model import RewardModel
-from hyperrank.rankers.inputs import FitInputs, LabelledLists
 from hyperrank.reference import is_fitted_here
 from hyperrank.training import Checkpoint, TrainingResult
 from hyperrank.training.distributed import SingleProcess

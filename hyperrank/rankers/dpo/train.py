@@ -21,10 +21,10 @@ from hyperrank.metrics import Metric, hypervolume
 from hyperrank.networks import ConditionedScorer, ListTransformer
 from hyperrank.networks.feature_transforms import fit_transform_module
 from hyperrank.networks.random import NewTensors
+from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo.config import FitConfig, Phase
 from hyperrank.rankers.dpo.reference import FittedReference, reference_logits
 from hyperrank.rankers.dpo.reward_model import ListRewardModel, RewardModel, one_thread_each
-from hyperrank.rankers.inputs import FitInputs, LabelledLists
 from hyperrank.reference import Reference, take_rows
 from hyperrank.simplex import lattice_near
 from hyperrank.training import (

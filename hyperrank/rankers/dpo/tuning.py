@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from hyperrank.boosters.search import BoosterSearch, search_mixed_scores
 from hyperrank.metrics import Metric
+from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo.config import FitConfig, Phase, Trial, tuning_phase
 from hyperrank.rankers.dpo.data import sample_rows
 from hyperrank.rankers.dpo.reference import REFERENCE_ROWS, FittedReference, fit_reference
 from hyperrank.rankers.dpo.train import train_reward_model
-from hyperrank.rankers.inputs import FitInputs, LabelledLists
 from hyperrank.reference import is_fitted_here
 from hyperrank.simplex import lattice_near
 from hyperrank.training import Checkpoint

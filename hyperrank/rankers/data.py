@@ -1,0 +1,256 @@
+"""Grouped data of a ranker: features, labels, what fit is given; their summary, and warnings by it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence, Sized
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperrank.lists import QueryLists
+from hyperrank.memmap import FeatureRows, MappedRows, forget_pages, is_mapped, take_rows
+from hyperrank.reference import Reference
+
+__all__ = [
+    "FitInputs",
+    "GroupedFeatures",
+    "LabelledLists",
+    "score_in_chunks",
+    "summarize_data",
+    "warn_of_one_list",
+]
+
+#: Bytes of features, about, that are scored before their memory is given back.
+CHUNK_BYTES = 1 << 25
+
+#: Entries, about, that the share of missing features is taken from: all of large data would take seconds.
+SAMPLE_ENTRIES = 1 << 22
+#: Rows without query ids raise the question whose they are from so many times the longest list of fit on.
+MUCH_LONGER = 4
+
+
+@dataclass(frozen=True)
+class GroupedFeatures:
+    """Checked features of grouped rows.
+
+    Attributes
+    ----------
+    X : ndarray or MappedRows of shape (n, d), float32
+        NaN where missing.
+    lists : QueryLists
+        The lists of the rows, and the way back to the caller's order.
+    frame : object
+        The same rows as a reference model is to see them: of the caller's kind, without a ``qid`` column;
+        `X` itself where no model is.
+    ref_scores : ndarray of shape (n,) or None
+        The caller's reference scores of the grouped rows.
+    """
+
+    X: FeatureRows
+    lists: QueryLists
+    frame: Any
+    ref_scores: NDArray[np.float64] | None
+
+    def reference_scores(self, reference: Reference) -> NDArray[np.float64]:
+        """Scores of a reference, shape (n, 1) or, to be mixed by weights, (n, m)."""
+        self.check_ref_scores(reference.needs_scores)
+        return reference.scores(self.X, self.lists, self.frame, self.ref_scores)
+
+    def check_ref_scores(self, needed: bool, *, suffix: str = "") -> None:
+        """Refuse reference scores that are missing, or that nothing would read."""
+        if needed and self.ref_scores is None:
+            raise ValueError(
+                f"reference='scores' needs ref_scores{suffix}: one score per row, wherever X is passed."
+            )
+        if not needed and self.ref_scores is not None:
+            raise ValueError(f"ref_scores{suffix} were given, but only reference='scores' reads them.")
+
+
+@dataclass(frozen=True)
+class LabelledLists(GroupedFeatures):
+    """Checked features and labels of grouped rows.
+
+    Attributes
+    ----------
+    Y : ndarray of shape (n, m), float32
+        NaN where unobserved.
+    names : tuple of str
+        The objectives.
+    """
+
+    Y: NDArray[np.float32]
+    names: tuple[str, ...]
+
+    @property
+    def _is_shared(self) -> bool:
+        """Whether the caller's features are the checked ones, so that rows of both need no two copies."""
+        return isinstance(self.frame, MappedRows) or self.frame is self.X
+
+    def take(self, which: NDArray[np.int64]) -> LabelledLists:
+        """Some whole lists."""
+        rows, lists = self.lists.take(which)
+        X = take_rows(self.X, rows)
+        return LabelledLists(
+            X=X,
+            lists=lists,
+            frame=X if self._is_shared else take_rows(self.frame, rows),
+            ref_scores=None if self.ref_scores is None else self.ref_scores[rows],
+            Y=self.Y[rows],
+            names=self.names,
+        )
+
+
+@dataclass(frozen=True)
+class FitInputs:
+    """Lists given to fit.
+
+    Attributes
+    ----------
+    training : LabelledLists
+    validation : LabelledLists or None
+        Lists for early stopping.
+    list_weight : ndarray of shape (n_lists,) or None
+        How much each training list counts.
+    """
+
+    training: LabelledLists
+    validation: LabelledLists | None
+    list_weight: NDArray[np.float64] | None
+
+    def check_ref_scores(self, needed: bool) -> None:
+        """Refuse reference scores that are missing, or that nothing would read."""
+        self.training.check_ref_scores(needed)
+        if self.validation is not None:
+            self.validation.check_ref_scores(needed, suffix="_val")
+
+    def take(self, which: NDArray[np.int64]) -> FitInputs:
+        """The same with some of the training lists."""
+        weight = None if self.list_weight is None else self.list_weight[which]
+        return FitInputs(self.training.take(which), self.validation, weight)
+
+    def take_into_memory(self, which: NDArray[np.int64]) -> FitInputs:
+        """The same with some of the training lists, none of which stay in a file."""
+        taken = self.take(which)
+        return replace(taken, training=replace(taken.training, X=np.asarray(taken.training.X)))
+
+
+def score_in_chunks(
+    data: GroupedFeatures, score: Callable[[GroupedFeatures], NDArray[np.floating[Any]]]
+) -> NDArray[np.floating[Any]]:
+    """Scores of grouped rows: at once, or of rows in a mapped file by chunks of whole lists.
+
+    A document's score does not depend on the lists that are scored with its own, so the result is the same.
+
+    Parameters
+    ----------
+    data : GroupedFeatures
+    score : callable
+        Scores of shape (n,) or (n, k) for grouped rows.
+
+    Returns
+    -------
+    ndarray of shape (n,) or (n, k)
+    """
+    X = data.X
+    if not isinstance(X, np.ndarray) or not is_mapped(X):
+        return score(data)
+    scores = []
+    for rows, lists in data.lists.runs(max(1, CHUNK_BYTES // max(1, X[:1].nbytes))):
+        chunk = GroupedFeatures(
+            X=X[rows],
+            lists=lists,
+            frame=_slice_rows(data.frame, rows),
+            ref_scores=None if data.ref_scores is None else data.ref_scores[rows],
+        )
+        scores.append(score(chunk))
+        forget_pages(X)
+    return np.concatenate(scores)
+
+
+def _slice_rows(frame: Any, rows: slice) -> Any:
+    """Rows of the features as given: of an array as a view, which copies nothing."""
+    if isinstance(frame, np.ndarray):
+        return frame[rows]
+    return take_rows(frame, np.arange(rows.start, rows.stop))
+
+
+def summarize_data(
+    X: FeatureRows, Y: NDArray[np.float32], lists: QueryLists, names: Sequence[str]
+) -> dict[str, Any]:
+    """Say how many rows and queries there are, how long lists are, and what labels are like.
+
+    Parameters
+    ----------
+    X : ndarray or MappedRows of shape (n, d)
+        Features of grouped rows, NaN where missing.
+    Y : ndarray of shape (n, m)
+        Labels, NaN where unobserved.
+    lists : QueryLists
+    names : sequence of str
+        The objectives.
+
+    Returns
+    -------
+    dict
+        ``n_rows``, ``n_queries``, ``list_size`` (``min``, ``median``, ``max``), ``missing`` (share of the
+        features, of evenly spaced rows where there are many) and ``labels``: for each objective ``observed``
+        (share of the rows), ``mean``, ``max`` and ``positive`` (share of the observed).
+
+    Examples
+    --------
+    >>> lists = QueryLists.from_sizes([2, 2])
+    >>> X, Y = np.zeros((4, 3), np.float32), np.float32([[0], [2], [np.nan], [1]])
+    >>> summary = summarize_data(X, Y, lists, ["clicks"])
+    >>> summary["n_queries"], summary["list_size"]["median"], summary["labels"]["clicks"]["mean"]
+    (2, 2.0, 1.0)
+    """
+    n_sampled = min(len(X), max(1, SAMPLE_ENTRIES // X.shape[1]))
+    sample = X[np.linspace(0, len(X) - 1, n_sampled).astype(np.int64)]
+    sizes = lists.sizes
+    return {
+        "n_rows": len(X),
+        "n_queries": int(lists.n_lists),
+        "list_size": {"min": int(sizes.min()), "median": float(np.median(sizes)), "max": int(sizes.max())},
+        "missing": float(np.isnan(sample).mean()),
+        "labels": {name: _labels(column) for name, column in zip(names, Y.T, strict=True)},
+    }
+
+
+def warn_of_one_list(estimator: Any, X: Any, name: str) -> None:
+    """Warn where rows without query ids, one list by the rules, are too many for one of the lists of fit.
+
+    Parameters
+    ----------
+    estimator : object
+        With ``training_data_``, as `summarize_data` makes it; others are not looked at.
+    X : array-like, sparse matrix or frame
+        Rows that came without query ids; what has no length is left to the checks of the features.
+    name : str
+        What the caller knows them by, such as ``"X"``.
+    """
+    summary = getattr(estimator, "training_data_", None)
+    n_rows = X.shape[0] if hasattr(X, "shape") and X.shape else len(X) if isinstance(X, Sized) else 0
+    if not summary or summary["n_queries"] < 2 or n_rows <= MUCH_LONGER * summary["list_size"]["max"]:
+        return
+    warnings.warn(
+        f"{name} has {n_rows:,} rows without query ids, and they are taken as the list of one query; the "
+        f"longest list in fit had {summary['list_size']['max']:,}. If they are of several queries, pass qid= "
+        "or a frame with a column 'qid'.",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+def _labels(column: NDArray[np.float32]) -> dict[str, float]:
+    known = column[~np.isnan(column)]
+    if not len(known):
+        return {"observed": 0.0}
+    return {
+        "observed": len(known) / len(column),
+        "mean": float(known.mean(dtype=np.float64)),
+        "max": float(known.max()),
+        "positive": float((known > 0).mean()),
+    }
