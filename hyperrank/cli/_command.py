@@ -86,7 +86,7 @@ def refuse_several(name: str) -> None:
 def process_group(device: str | None) -> Iterator[bool]:
     """The process group that torchrun has prepared, for as long as a command runs.
 
-    Yields whether this process is the one that speaks. An error in one process ends all, and the first says
+    Yields whether this process is rank 0, which speaks for all. An error in one ends all, and rank 0 says
     which it was.
 
     Parameters
@@ -100,15 +100,14 @@ def process_group(device: str | None) -> Iterator[bool]:
     from torch import distributed
 
     from hyperrank.rankers.dpo.config import resolve_device
-    from hyperrank.training import joined
+    from hyperrank.training import process_group as training_group
 
     _initialise(distributed, resolve_device(device or "auto").type == "cuda")
-    is_first = distributed.get_rank() == 0
     try:
-        with joined():
-            yield is_first
+        with training_group() as processes:
+            yield processes.is_rank_zero
     except Exception:
-        if is_first:
+        if distributed.get_rank() == 0:
             raise
         raise click.exceptions.Exit(1) from None
     finally:

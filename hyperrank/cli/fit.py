@@ -70,10 +70,12 @@ def fit(
     DATA is LETOR text, a CSV, Parquet or Arrow file, or a store that convert wrote.
     """
     check_output(out, force=force)
-    with process_group(named["device"]) as is_first:
-        console = console if is_first else Console(quiet=True)
-        document = _fit(console, data, out, layout, validation, ref_scores, settings, named, resume)
-    if is_first:
+    with process_group(named["device"]) as is_rank_zero:
+        console = console if is_rank_zero else Console(quiet=True)
+        document = _fit(
+            console, is_rank_zero, data, out, layout, validation, ref_scores, settings, named, resume
+        )
+    if is_rank_zero:
         console.result(
             f"{out}: a ranker of {', '.join(document['objectives'])}, {document['n_features']} features",
             document,
@@ -82,6 +84,7 @@ def fit(
 
 def _fit(
     console: Console,
+    is_rank_zero: bool,
     data: Path,
     out: Path,
     layout: Layout,
@@ -94,7 +97,6 @@ def _fit(
     """Read, fit and save; gives what the result says."""
     from hyperrank.cli._data import read_data, summary
     from hyperrank.rankers import HyperDPORanker
-    from hyperrank.training import current
 
     params = ranker_params(named, settings)
     checkpoint = checked_checkpoint(params, out, resume=resume)
@@ -105,11 +107,12 @@ def _fit(
     ranker = HyperDPORanker(**{"verbose": int(console.shows_progress), **params}, objectives=train.names)
     started = time.perf_counter()
     held = {} if validation is None else _held_out(console, validation, layout, train, ref_scores)
-    with going_on(console, checkpoint):
+    with going_on(console, checkpoint if is_rank_zero else None):
         ranker.fit(**_named(train, scores), **held, resume=resume)
     seconds = time.perf_counter() - started
     ranker.verbose, ranker.checkpoint = params.get("verbose", 0), None
-    current().of_first(lambda: str(ranker.save(out)))
+    if is_rank_zero:
+        ranker.save(out)
     console.note(f"Fitted in {seconds:.1f} s.")
     return {
         "model": str(out),
@@ -182,8 +185,6 @@ def checked_checkpoint(params: Mapping[str, Any], out: Path, *, resume: bool) ->
 @contextmanager
 def going_on(console: Console, checkpoint: Path | None) -> Iterator[None]:
     """Let Ctrl-C end a fit with a checkpoint as it ends any command: half a model is not written."""
-    from hyperrank.training import current
-
     with warnings.catch_warnings():
         if checkpoint is not None:
             warnings.filterwarnings("ignore", message="training was interrupted", category=UserWarning)
@@ -192,8 +193,7 @@ def going_on(console: Console, checkpoint: Path | None) -> Iterator[None]:
         except KeyboardInterrupt:
             _say_how(console, checkpoint)
             raise
-    # Of several processes the first one knows: it may be about to remove the file, which others may not see.
-    if checkpoint is not None and current().of_first(checkpoint.exists):
+    if checkpoint is not None and checkpoint.exists():
         _say_how(console, checkpoint)
         raise KeyboardInterrupt
 

@@ -195,8 +195,7 @@ class ArrowBatch:
         texts = (types.is_string, types.is_large_string, types.is_string_view)
         if not any(test(kind) for test in texts):
             raise ValueError(
-                f"column {name!r} holds {kind}; query ids must be integers or text: convert the "
-                "column."
+                f"column {name!r} holds {kind}; query ids must be integers or text: convert the column."
             )
         return text_ids(column.to_pylist())
 

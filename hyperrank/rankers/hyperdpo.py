@@ -397,7 +397,9 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         params = self.get_params(deep=False)
         continues = self.warm_start and hasattr(self, "model_")
         with process_group() as processes:
-            checkpoint = open_checkpoint(params, resume, processes, name=type(self).__name__)
+            checkpoint = open_checkpoint(
+                params, resume, Checkpoint(processes=processes), name=type(self).__name__
+            )
             inputs = read_fit_inputs(
                 self,
                 X,
@@ -502,7 +504,8 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
             "pull_": reference.reward_scale,
             "temperature_range_": config.temperature_range,
         }
-        callbacks.begin(config.training.max_epochs - checkpoint.epochs_done, predicting, processes)
+        if processes.is_rank_zero:
+            callbacks.begin(config.training.max_epochs - checkpoint.epochs_done, predicting)
         self.model_, result = train_reward_model(
             inputs,
             reference,

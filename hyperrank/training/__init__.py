@@ -13,8 +13,6 @@ from hyperrank.training.distributed import (
     OtherProcessError,
     SingleProcess,
     alone,
-    current,
-    joined,
     process_group,
 )
 from hyperrank.training.loop import TrainingResult, train, with_generator
@@ -23,12 +21,7 @@ from hyperrank.training.step import TrainingSettings
 from hyperrank.training.stopping import EarlyStopping, StoppingRule, resolve_stopping
 from hyperrank.training.temperature import ReferenceLogits, log_position
 
-# Old names, until rankers have moved.
-Anchor = ReferenceLogits
-ShareOfLists = ShardedLists
-
 __all__ = [
-    "Anchor",
     "Batch",
     "Checkpoint",
     "EarlyStopping",
@@ -38,16 +31,13 @@ __all__ = [
     "OtherProcessError",
     "ReferenceLogits",
     "ShardedLists",
-    "ShareOfLists",
     "SingleProcess",
     "StoppingRule",
     "TrainingProgress",
     "TrainingResult",
     "TrainingSettings",
     "alone",
-    "current",
     "document_batches",
-    "joined",
     "log_position",
     "process_group",
     "resolve_stopping",

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from hyperrank._version import __version__
 from hyperrank.files import ModelFileError, read_model_file, write_model_file
-from hyperrank.training.distributed import SingleProcess, current
+from hyperrank.training.distributed import SingleProcess
 from hyperrank.training.state import TrainingState
 
 __all__ = ["Checkpoint"]
@@ -43,7 +43,7 @@ class Checkpoint:
         self, path: Path | None = None, every: float = 60.0, processes: SingleProcess | None = None
     ) -> None:
         self.path, self.every = path, every
-        self.processes = processes or current()
+        self.processes = processes or SingleProcess()
         #: What tells the fit from others: data, options, seed.
         self.about: dict[str, Any] = {}
         self.phases: dict[str, Any] = {}

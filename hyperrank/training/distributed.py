@@ -33,8 +33,7 @@ T = TypeVar("T")
 WELL, OUT_OF_MEMORY, INTERRUPTED, FAILED = range(4)
 #: How long a process waits while rank 0 tunes and trains boosters. One that ends is noticed at once.
 TIMEOUT = timedelta(days=2)
-#: Seconds in which the threads of a group let go of the tensors that were exchanged last.
-SETTLING = 0.05
+SAME_FIT = "Call fit with the same data and options in each: it shards the queries itself."
 
 
 class OtherProcessError(ConnectionError):
@@ -66,10 +65,6 @@ class SingleProcess:
         """Sum of the processes' values."""
         return values
 
-    def all_gather(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Values of each process, shape (size, ...)."""
-        return values[None]
-
     def nanmean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean over the first axis of all processes' values, NaN left out."""
         known = ~np.isnan(values)
@@ -78,14 +73,8 @@ class SingleProcess:
         with np.errstate(invalid="ignore"):
             return np.asarray(total / count)
 
-    def check_same(self, described: Mapping[str, str]) -> None:
-        """Refuse, in all processes, a fit that is described otherwise in some of them.
-
-        Raises
-        ------
-        ValueError
-            Naming what differs.
-        """
+    def check_same(self, described: Mapping[str, str], hint: str = SAME_FIT) -> None:
+        """Refuse, by a ValueError in all processes, what is described otherwise in some of them."""
 
     def shard(self, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Numbers of the lists that this process trains on, of lists of these sizes."""
@@ -119,14 +108,6 @@ class SingleProcess:
         """Raise KeyboardInterrupt if one was held back, in any process."""
         if self.is_interrupted:
             raise KeyboardInterrupt
-
-    # Old names, until rankers have moved.
-    def __getattr__(self, name: str) -> Any:
-        names = {"is_first": "is_rank_zero", "of_first": "on_rank_zero", "own": "shard", "sum": "all_reduce"}
-        names |= {"gathered": "all_gather", "wrapped": "wrap"}
-        if name not in names:
-            raise AttributeError(name)
-        return getattr(self, names[name])
 
     def _note_interrupt(self) -> bool:
         """Hold back an interrupt, unless one is held back."""
@@ -215,7 +196,7 @@ class Distributed(SingleProcess):
                 raise
             status = OUT_OF_MEMORY
         if self.sync_status(status) == OUT_OF_MEMORY:
-            raise MemoryError(f"out of memory in one of {self.size} processes.")
+            raise MemoryError
         return value
 
     def all_reduce(self, values: NDArray[Any]) -> NDArray[Any]:
@@ -225,23 +206,17 @@ class Distributed(SingleProcess):
         distributed.all_reduce(total, group=self.control)
         return total.numpy()
 
-    def all_gather(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Values of each process, shape (size, ...)."""
-        self.sync_status()
-        return np.stack(self._gather_objects(values))
-
-    def check_same(self, described: Mapping[str, str]) -> None:
-        """Refuse, in all processes, a fit that is described otherwise in some of them."""
+    def check_same(self, described: Mapping[str, str], hint: str = SAME_FIT) -> None:
+        """Refuse, by a ValueError in all processes, what is described otherwise in some of them."""
         self.sync_status()
         every = self._gather_objects(dict(described))
-        names = dict.fromkeys(name for one in every for name in one)
-        differing = [name for name in names if len({one.get(name) for one in every}) > 1]
+        names = {name: {one.get(name) for one in every} for one in every for name in one}
+        differing = [name for name, values in names.items() if len(values) > 1]
         if differing:
-            values = ", ".join(str(one.get(differing[0])) for one in every)
+            values = " or ".join(str(one.get(differing[0]))[:40] for one in every)
             raise ValueError(
-                f"{' and '.join(differing[:3])} differ between the {self.size} processes ({differing[0]}: "
-                f"{values}). Call fit with the same data and options in each: it shards the queries itself. "
-                "To fit in one process, call it under `with hyperrank.training.alone():`."
+                f"{' and '.join(differing[:3])} differ between the {self.size} processes: {differing[0]} is "
+                f"{values}. {hint} To fit in one process, call fit under `with hyperrank.training.alone():`."
             )
 
     def shard(self, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -250,7 +225,9 @@ class Distributed(SingleProcess):
 
     def threads(self, available: int) -> int:
         """Threads for this process to train with, so that those of a machine do not share cores."""
-        return max(1, min(available, (os.cpu_count() or 1) // _n_local(self.size)))
+        return max(
+            1, min(available, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", self.size)))
+        )
 
     def wrap(self, network: nn.Module) -> nn.Module:
         """The network with a backward pass that gives each process the mean of all processes' gradients."""
@@ -272,9 +249,7 @@ class Distributed(SingleProcess):
             yield
         except Exception as error:
             self.is_over = True
-            raise OtherProcessError(
-                f"exchanging gradients with the other processes failed: {error}"
-            ) from error
+            raise OtherProcessError(f"gradients could not be exchanged: {error}") from error
 
     @contextmanager
     def defer_interrupts(self) -> Iterator[None]:
@@ -295,12 +270,10 @@ class Distributed(SingleProcess):
             self.defers_interrupts = True
 
     def close(self) -> None:
-        """Leave the groups that this fit made.
-
-        In torch 2.6 the end of a group holds the interpreter's lock while it waits for its threads, and these
-        want the lock to free the tensors that were exchanged last: they get the time to do so before.
-        """
-        time.sleep(SETTLING)
+        """Leave the groups that this fit made."""
+        # In torch 2.6 the end of a group holds the interpreter's lock while it waits for its threads, which
+        # want the lock to free the tensors that were exchanged last.
+        time.sleep(0.05)
         for group in (self.gradients, self.control):
             if group is not None:
                 distributed.destroy_process_group(group)
@@ -312,7 +285,6 @@ class Distributed(SingleProcess):
         return values
 
 
-#: None where the next fit looks for a group.
 _JOINED: ContextVar[SingleProcess | None] = ContextVar("processes", default=None)
 
 
@@ -337,8 +309,7 @@ def alone() -> Iterator[None]:
 def process_group() -> Iterator[SingleProcess]:
     """The processes of the initialised group, for one fit that ends in all if it ends in one.
 
-    Without a group, and within `alone`, this process by itself; within another `process_group`, those of
-    that. Only rank 0 warns.
+    This process by itself without a group and within `alone`. Only rank 0 warns.
     """
     joined = _JOINED.get()
     is_grouped = distributed.is_available() and distributed.is_initialized()
@@ -368,32 +339,12 @@ def process_group() -> Iterator[SingleProcess]:
 def _all_threads() -> Iterator[None]:
     """The threads of all processes of this machine, for work that the others wait for.
 
-    Each may have been held to its share, as by torchrun, which sets ``OMP_NUM_THREADS=1``.
+    torchrun holds each to its share by ``OMP_NUM_THREADS=1``.
     """
-    n_threads = max(1, min(os.cpu_count() or 1, _n_local(0) * torch.get_num_threads()))
-    with own_threads(n_threads), booster_threads(n_threads):
+    n_local = int(os.environ.get("LOCAL_WORLD_SIZE", 0))
+    n_threads = min(os.cpu_count() or 1, n_local * torch.get_num_threads())
+    with ExitStack() as stack:
+        if n_local:
+            stack.enter_context(own_threads(n_threads))
+            stack.enter_context(booster_threads(n_threads))
         yield
-
-
-def _n_local(default: int) -> int:
-    """Processes on this machine, as torchrun tells."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", default))
-
-
-# Old names, until rankers have moved.
-Alone, Together, joined = SingleProcess, Distributed, process_group
-
-
-def current() -> SingleProcess:
-    """The processes that the fit that runs now runs in."""
-    return _JOINED.get() or SingleProcess()
-
-
-def mean_over_lists(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means over the lists of all processes."""
-    return current().nanmean(values)
-
-
-def threads(available: int) -> int:
-    """Threads of each process."""
-    return current().threads(available)

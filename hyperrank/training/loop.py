@@ -20,7 +20,6 @@ from hyperrank.networks.random import dropout_generator
 from hyperrank.simplex import dirichlet_weights
 from hyperrank.training.checkpoint import Checkpoint
 from hyperrank.training.data import ListTensors, ShardedLists, document_batches
-from hyperrank.training.distributed import SingleProcess, current
 from hyperrank.training.environment import default_generator, isolated
 from hyperrank.training.progress import TrainingProgress
 from hyperrank.training.state import BestState, RunningAverage, TrainingState
@@ -71,7 +70,6 @@ def train(
     progress: TrainingProgress | None = None,
     keep_on_interrupt: bool = False,
     checkpoint: Checkpoint | None = None,
-    processes: SingleProcess | None = None,
 ) -> TrainingResult:
     """Train a network on query lists in place.
 
@@ -103,9 +101,8 @@ def train(
     keep_on_interrupt : bool, default False
         Whether Ctrl-C ends the training as if it had ended by itself, rather than raising KeyboardInterrupt.
     checkpoint : Checkpoint, optional
-        Where the state of the training is stored as it goes, and what it goes on from.
-    processes : SingleProcess, optional
-        Those that train together; those of the checkpoint by default.
+        Where the state of the training is stored as it goes, and what it goes on from; it names the processes
+        that train together.
 
     Returns
     -------
@@ -118,8 +115,8 @@ def train(
     MemoryError
         If memory runs out in a step on a single list; steps on several are made smaller, with a warning.
     """
-    processes = processes or current()
-    checkpoint = checkpoint or Checkpoint(processes=processes)
+    checkpoint = checkpoint or Checkpoint()
+    processes = checkpoint.processes
     progress = progress or TrainingProgress(settings.max_epochs, verbose=0)
     n_objectives = data.labels.shape[1]
     draw = draw_weights or (lambda n: dirichlet_weights(n, n_objectives, alpha=settings.alpha, rng=rng))

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hyperrank.training.data import document_batches
-from hyperrank.training.distributed import SingleProcess
 from hyperrank.training.step import Steps
 
 __all__ = ["BestState", "RunningAverage", "TrainingState"]
@@ -156,11 +155,7 @@ class TrainingState:
         self.epoch, self.batch, self.history = state["epoch"], state["batch"], list(state["history"])
         self.started = time.perf_counter() - state["seconds"]
         losses = state["losses"]
-        self.losses = (
-            []
-            if losses is None
-            else list(_local_losses(torch.tensor(losses, device=device), self.steps.processes))
-        )
+        self.losses = [] if losses is None else self.steps.local_losses(torch.tensor(losses, device=device))
         self.network.load_state_dict(_tensors(state["network"]))
         self._restore_steps(state["steps"], state["optimiser"])
         self._restore_average(state["average"])
@@ -192,18 +187,6 @@ class TrainingState:
         self.average.n_updates = stored["n_updates"]
         for averaged, value in zip(self.average.averaged, stored["averaged"], strict=True):
             averaged.copy_(torch.tensor(value))
-
-
-def _local_losses(losses: Tensor, processes: SingleProcess) -> Tensor:
-    """Losses of steps, as `Steps.over` gives them here, of what as many or other processes wrote.
-
-    Of several processes it is rank 0: what others had of the epoch's loss is not in the file.
-    """
-    if processes.size == 1:
-        return losses if losses.ndim == 1 else losses[:, 0] / losses[:, 1]
-    if losses.ndim == 1:
-        losses = torch.stack([losses, torch.ones_like(losses)], dim=1)
-    return losses if processes.is_rank_zero else torch.zeros_like(losses)
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

@@ -229,6 +229,17 @@ class Steps:
             values = total / share.clamp_min(torch.finfo(share.dtype).tiny)
         return float(values.nanmean())
 
+    def local_losses(self, losses: Tensor) -> list[Tensor]:
+        """Losses as `over` gives them here, of those that as many or other processes wrote.
+
+        They are those of rank 0: what others had of the epoch's loss is not in its checkpoint.
+        """
+        if self.processes.size == 1:
+            return list(losses if losses.ndim == 1 else losses[:, 0] / losses[:, 1])
+        if losses.ndim == 1:
+            losses = torch.stack([losses, torch.ones_like(losses)], dim=1)
+        return list(losses if self.processes.is_rank_zero else torch.zeros_like(losses))
+
     def _loss(self, batch: Batch, weights: Tensor, temperatures: Tensor | None) -> Tensor:
         shared: dict[str, Any] = {"scale": self.scale, "query_weight": batch.query_weight}
         logits, condition = batch.reference_logits, weights

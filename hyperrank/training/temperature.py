@@ -118,9 +118,3 @@ class ReferenceLogits:
         is_one = self.scores.shape[1] == 1
         mixed = self.scores if is_one else (self.scores[:, None] * weights.index_select(0, index)).sum(dim=-1)
         return mixed / temperatures.index_select(0, index)
-
-
-# Old names, until rankers have moved.
-Range = TemperatureRange
-beside_weights = condition_weights
-check_range, refuse_outside = check_temperature_range, check_temperature

@@ -24,7 +24,7 @@ from hyperrank.cli.fit import going_on
 from hyperrank.datasets import RankingData
 from hyperrank.networks import ConditionedScorer
 from hyperrank.rankers.dpo import train as trained
-from hyperrank.training import Checkpoint, alone, current, joined
+from hyperrank.training import Checkpoint, alone, process_group
 from hyperrank.training.step import Steps
 
 CASES: dict[str, Callable[[], dict[str, Any]]] = {}
@@ -316,9 +316,9 @@ def by_the_command() -> dict[str, Any]:
 
     Checkpoint.remove = late  # type: ignore[method-assign]
     try:
-        with joined():
-            path = Path(current().of_first(tempfile.mkdtemp), "fit.checkpoint")
-            with going_on(Console(quiet=True), path):
+        with process_group() as processes:
+            path = Path(processes.on_rank_zero(tempfile.mkdtemp), "fit.checkpoint")
+            with going_on(Console(quiet=True), path if processes.is_rank_zero else None):
                 return fitted(checkpoint=path, checkpoint_every=0, max_epochs=1)
     except KeyboardInterrupt:
         return {"error": "KeyboardInterrupt"}
@@ -335,9 +335,9 @@ def wrong_option() -> dict[str, Any]:
 def by_itself() -> dict[str, Any]:
     """One process fits, and the others do something else."""
     if distributed.is_initialized() and distributed.get_rank() == 1:
-        return {"losses": [], "size": current().size}
+        return {"losses": []}
     with alone():
-        return {**fitted(max_epochs=1), "size": current().size}
+        return fitted(max_epochs=1)
 
 
 def _ended_after(n_batches: int, **options: Any) -> None:

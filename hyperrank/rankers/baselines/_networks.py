@@ -22,7 +22,6 @@ from hyperrank.rankers.dpo.tuning import tune
 from hyperrank.rankers.inputs import read_fit_inputs
 from hyperrank.reference.fit import needs_frame
 from hyperrank.training import Checkpoint, TrainingResult
-from hyperrank.training.distributed import SingleProcess
 from hyperrank.weights import MixedRows
 
 __all__ = ["NetworkGridRanker", "NetworkTrainer", "SeparateNetworksRanker"]
@@ -159,7 +158,7 @@ class SeparateNetworksRanker(DPORanker):
         inputs = hold_out(inputs, config)
         config = tune(inputs, config, Checkpoint())
         reference = fit_reference(inputs, config, Checkpoint())
-        validation = ValidationScores.of(inputs.validation, reference, SingleProcess())
+        validation = ValidationScores.of(inputs.validation, reference)
         self._train(NetworkTrainer(inputs, reference, config, validation))
         self.objectives_ = inputs.training.names
         self.reference_, self.pull_ = reference.reference, reference.reward_scale

@@ -14,7 +14,6 @@ from hyperrank.lists import QueryLists, within_list_deviation
 from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo.config import FitConfig, Phase
 from hyperrank.rankers.dpo.data import sample_rows
-from hyperrank.rankers.dpo.distributed import check_same_reference
 from hyperrank.reference import NoReference, Reference, ReferenceData, is_fitted_here, trains_boosters
 from hyperrank.reference import fit_reference as fit_reference_model
 from hyperrank.training import Checkpoint
@@ -91,7 +90,10 @@ def fit_reference(
                 f"{checkpoint.path} is the checkpoint of another fit: the model given as reference scores "
                 "the training rows otherwise. Give the same one, or delete the file to start over."
             )
-    check_same_reference(config.reference, fitted.reward_scale, checkpoint.processes)
+    checkpoint.processes.check_same(
+        {f"scores of the reference {type(config.reference).__name__}": repr(fitted.reward_scale)},
+        "Fit it before and pass it fitted, or set its random_state.",
+    )
     return fitted
 
 

@@ -19,11 +19,9 @@ from hyperrank.files import ModelFileError
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo.config import FitConfig
-from hyperrank.rankers.dpo.distributed import check_same_fit
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.reference import is_fitted_here
 from hyperrank.training import Checkpoint, TrainingResult
-from hyperrank.training.distributed import SingleProcess
 
 __all__ = ["agree_on_fit", "open_checkpoint", "warn_of_interrupt"]
 
@@ -45,11 +43,7 @@ SAMPLED_ROWS = 4096
 
 
 def open_checkpoint(
-    params: Mapping[str, Any],
-    resume: bool,
-    processes: SingleProcess | None = None,
-    *,
-    name: str = "HyperDPORanker",
+    params: Mapping[str, Any], resume: bool, empty: Checkpoint | None = None, *, name: str = "HyperDPORanker"
 ) -> Checkpoint:
     """The checkpoint that parameters ask for, with its content where `resume` asks for that.
 
@@ -59,8 +53,8 @@ def open_checkpoint(
         Constructor parameters of a ranker.
     resume : bool
         Whether to go on from the file.
-    processes : SingleProcess, optional
-        Those that the fit runs in. The file is the first one's; others need not see it.
+    empty : Checkpoint, optional
+        Of the processes that fit together. The file is that of rank 0; others need not see it.
     name : str
         Of the ranker's class, in errors.
 
@@ -73,17 +67,12 @@ def open_checkpoint(
     ValueError
         If the options are wrong, or a file is there that would be lost, or that is damaged.
     """
-    processes = SingleProcess() if processes is None else processes
-    if processes.size == 1:
-        return _open(params, resume, processes, name)
-    if not processes.is_rank_zero:
-        return Checkpoint.holding(processes.on_rank_zero(tuple), processes)
-    opened = _open(params, resume, processes, name)
-    processes.on_rank_zero(lambda: opened.content)
-    return opened
+    processes = (empty or Checkpoint()).processes
+    content = processes.on_rank_zero(lambda: _open(params, resume, name).content)
+    return Checkpoint.holding(content, processes)
 
 
-def _open(params: Mapping[str, Any], resume: bool, processes: SingleProcess, name: str) -> Checkpoint:
+def _open(params: Mapping[str, Any], resume: bool, name: str) -> Checkpoint:
     if resume not in (True, False):
         raise ValueError(f"resume must be True or False; got {resume!r}.")
     every = check_number("checkpoint_every", params["checkpoint_every"], at_least=0)
@@ -92,18 +81,18 @@ def _open(params: Mapping[str, Any], resume: bool, processes: SingleProcess, nam
             raise ValueError(
                 f"resume=True needs the file of the fit's checkpoint: {name}(checkpoint='fit.checkpoint')."
             )
-        return Checkpoint(processes=processes)
+        return Checkpoint()
     path = _checked_path(params["checkpoint"])
     _refuse_unstorable(params["reference"])
     if not path.exists():
-        return Checkpoint(path, every, processes)
+        return Checkpoint(path, every)
     if not resume:
         Checkpoint.read(path, every)  # nobody is told to delete a file that is not a checkpoint
         raise ValueError(
             f"checkpoint {path} is there already: fit(..., resume=True) goes on from it; delete it to start "
             "over, or give another file."
         )
-    return Checkpoint.read(path, every, processes)
+    return Checkpoint.read(path, every)
 
 
 def agree_on_fit(
@@ -146,46 +135,23 @@ def agree_on_fit(
     processes = checkpoint.processes
     if checkpoint.path is None and processes.size == 1:
         return config
-    options = option_texts(params)
-    resolved = (
-        config.training,
-        replace(config.network, frozen=None),
-        config.feature_transform,
-        config.query_standardize,
-        config.booster_inputs,
-        config.normalize_objectives,
-        config.temperature_range,
-    )
+    options, data = _option_texts(params), _described_inputs(inputs, start)
+    shared = {name: text for name, text in options.items() if name != "random_state"}
+    processes.check_same({**shared, **{name: str(value) for name, value in data.items()}})
     seed = processes.on_rank_zero(lambda: config.seed)
-    check_same_fit(inputs, options, resolved, processes, is_new=start is None)
     if checkpoint.path is not None:
-        seed = _agreed_seed(options, inputs, config, checkpoint, seed, start)
+        fit = {"options": {**options, "device": config.device.type}, "data": data}
+        seed = _agreed_seed(fit, checkpoint, seed)
     return replace(config, seed=seed)
 
 
-def _agreed_seed(
-    options: Mapping[str, str],
-    inputs: FitInputs,
-    config: FitConfig,
-    checkpoint: Checkpoint,
-    seed: int,
-    start: RewardModel | None,
-) -> int:
+def _agreed_seed(fit: dict[str, Any], checkpoint: Checkpoint, seed: int) -> int:
     """The seed of the interrupted fit, if it is the same fit; or the seed at hand, of a fit that begins."""
-    this = {
-        "options": {**options, "device": config.device.type},
-        "data": {
-            **_described(inputs.training, ""),
-            **({} if inputs.validation is None else _described(inputs.validation, "_val")),
-            "query_weight": _digest(inputs.list_weight),
-            "the network to go on from": None if start is None else _network_digest(start),
-        },
-    }
     if not checkpoint.about:
-        checkpoint.about = {"seed": seed, **this}
+        checkpoint.about = {"seed": seed, **fit}
         return seed
     try:
-        differences = _differences(checkpoint.about, this)
+        differences = _differences(checkpoint.about, fit)
         stored = int(checkpoint.about["seed"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelFileError(
@@ -237,7 +203,7 @@ def _refuse_unstorable(reference: Any) -> None:
         )
 
 
-def option_texts(params: Mapping[str, Any]) -> dict[str, str]:
+def _option_texts(params: Mapping[str, Any]) -> dict[str, str]:
     """Each parameter that matters as a text, the same for equal values of any kind."""
     texts = {name: _text(value) for name, value in params.items() if name not in PASSING}
     texts["metric"] = _text(str(parse_metric(params["metric"])))
@@ -260,6 +226,16 @@ def _text(value: Any) -> str:
     if isinstance(value, list | tuple | np.ndarray):
         return f"({', '.join(_text(item) for item in value)})"
     return type(value).__name__
+
+
+def _described_inputs(inputs: FitInputs, start: RewardModel | None) -> dict[str, Any]:
+    """Names, shapes and hashes of all that is given to a fit."""
+    return {
+        **_described(inputs.training, ""),
+        **({} if inputs.validation is None else _described(inputs.validation, "_val")),
+        "query_weight": _digest(inputs.list_weight),
+        "the network to go on from": None if start is None else _network_digest(start),
+    }
 
 
 def _described(data: LabelledLists, suffix: str) -> dict[str, Any]:

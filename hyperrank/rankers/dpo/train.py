@@ -111,12 +111,12 @@ class ValidationScores:
 
     @classmethod
     def of(
-        cls, data: LabelledLists | None, fitted: FittedReference, processes: SingleProcess
+        cls, data: LabelledLists | None, fitted: FittedReference, processes: SingleProcess | None = None
     ) -> ValidationScores | None:
         """Score the validation lists that are this process's; None where there are none at all."""
         if data is None:
             return None
-        if processes.size > 1:
+        if processes is not None and processes.size > 1:
             data = data.take(processes.shard(data.lists.sizes))
         scores = data.reference_scores(fitted.reference) if len(data.X) else np.empty((0, 1))
         return cls(data, scores, fitted.reward_scale)
@@ -209,7 +209,6 @@ def train_reward_model(
             on_epoch=None if on_epoch is None else partial(on_epoch, model),
             keep_on_interrupt=keep_on_interrupt,
             checkpoint=checkpoint,
-            processes=processes,
         )
     return model, result
 
