@@ -22,7 +22,7 @@ from hyperrank.rankers.dpo.tuning import search_boosters, tune
 from hyperrank.rankers.inputs import read_fit_inputs
 from hyperrank.rankers.specialized import SpecializedRanker, specialize
 from hyperrank.reference.fit import needs_frame
-from hyperrank.training import Checkpoint, SingleProcess, process_group
+from hyperrank.training import Checkpoint, process_group
 from hyperrank.training.temperature import TemperatureRange, check_temperature, condition_weights
 
 __all__ = ["HyperDPORanker"]
@@ -56,7 +56,7 @@ class FitCallbacks:
         self.fitted: Mapping[str, Any] = {}
         self.context: Any = None
 
-    def begin(self, n_epochs: int, fitted: Mapping[str, Any], processes: SingleProcess) -> None:
+    def begin(self, n_epochs: int, fitted: Mapping[str, Any]) -> None:
         """Tell that the training begins.
 
         Parameters
@@ -65,12 +65,10 @@ class FitCallbacks:
             Epochs to come at most.
         fitted : mapping
             The attributes that, with the network, make the estimator one that predicts.
-        processes : SingleProcess
-            The first of several tells the callbacks.
         """
         self.fitted = fitted
         has_callbacks = hasattr(self.estimator, "_skl_callbacks")
-        if processes.is_rank_zero and has_callbacks and hasattr(self.estimator, "_init_callback_context"):
+        if has_callbacks and hasattr(self.estimator, "_init_callback_context"):
             self.context = self.estimator._init_callback_context(max_subtasks=n_epochs)
             self.context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
