@@ -19,7 +19,7 @@ __all__ = [
     "Rules",
     "as_ids",
     "comments_of",
-    "dense_parts",
+    "dense_chunks",
     "merge_ids",
     "number",
     "parse_lines",
@@ -121,11 +121,8 @@ def text_ids(ids: list[str]) -> NDArray[Any]:
     return texts
 
 
-def merge_ids(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
-    """Query ids of all blocks: integers if all are, strings else."""
-    ids = [part for part in parts if part is not None]
-    if not ids:
-        return None
+def merge_ids(ids: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Query ids of all chunks: integers if all are, text else."""
     if all(part.dtype.kind in "iu" for part in ids):
         return np.concatenate(ids)
     ids = [part.astype(np.str_) if part.dtype.kind in "iu" else part for part in ids]
@@ -139,7 +136,7 @@ def merge_ids(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
     return np.concatenate(ids)
 
 
-def dense_parts(block: Block, first: int, missing: float) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+def dense_chunks(block: Block, first: int, missing: float) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """Lay out a block as dense rows, a few MB at a time, as wide as its largest feature number asks for."""
     width = max(int(block.index.max(initial=0)) - first + 1, 0)
     if len(block.values) == len(block.labels) * width:  # ascending numbers leave only one order

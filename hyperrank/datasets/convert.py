@@ -58,7 +58,7 @@ class Spool:
         self.n_rows, self.n_labels, self._width = 0, 0, width
         self._features, self._labels = ArrayFile(folder / "X.f32"), ArrayFile(folder / "Y.f32")
         self._segments: list[tuple[int, int]] = []  # width and number of rows, in the order of the file
-        self._run_ids: list[NDArray[Any] | None] = []
+        self._run_ids: list[NDArray[Any]] = []
         self._run_sizes: list[NDArray[np.int64]] = []
 
     @property
@@ -100,9 +100,7 @@ class Spool:
         self._labels.close()
         if any(width != self.width for width, _ in self._segments):
             self._features = self._widened()
-        ids = merge_ids(self._run_ids)
-        assert ids is not None
-        runs = QueryLists.from_qid(ids)
+        runs = QueryLists.from_qid(merge_ids(self._run_ids))
         lengths = np.concatenate(self._run_sizes)
         sizes = np.add.reduceat(lengths[runs.order], runs.offsets[:-1])
         lists = QueryLists.from_sizes(sizes, ids=runs.ids)

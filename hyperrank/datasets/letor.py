@@ -1,4 +1,4 @@
-"""LETOR and svmlight files."""
+"""LETOR and svmlight text: label, query id and numbered features of one document a line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +18,7 @@ from hyperrank.datasets._letor_lines import (
     LineError,
     Rules,
     comments_of,
-    dense_parts,
+    dense_chunks,
     merge_ids,
     parse_lines,
 )
@@ -28,38 +28,44 @@ from hyperrank.datasets.ranking_data import RankingData
 
 __all__ = ["letor_source", "load_letor"]
 
+PathLike = str | os.PathLike[str]
+Group = PathLike | Sequence[PathLike] | ArrayLike
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
-def query_ids(paths: list[Path], qid: NDArray[Any] | None, group: Any, n_rows: int) -> NDArray[Any]:
-    """Query ids from the lines or from `group`, whichever is there."""
-    if group is None:
-        if qid is not None:
-            return qid
-        beside = Path(f"{paths[0]}.query")
-        hint = f"group={str(beside)!r}" if beside.exists() else "group= with the number of rows of each query"
-        raise ValueError(f"{paths[0]}: the lines have no 'qid:'; pass {hint}.")
-    if qid is not None:
-        raise ValueError(f"{paths[0]}: the lines have query ids already; leave group out.")
-    sizes = group_sizes(group)
-    if sizes.sum() != n_rows:
-        raise ValueError(
-            f"group sums to {sizes.sum()} rows in {len(sizes)} queries, but there are {n_rows} rows in "
-            f"{', '.join(map(str, paths))}."
+#: More threads than this only wait for the one that reads the file.
+MAX_THREADS = 8
+#: Rows of one query, or of all: offsets beyond would overflow.
+MAX_ROWS = 1 << 48
+
+
+def as_paths(path: PathLike | Sequence[PathLike]) -> list[Path]:
+    """One or several paths as a list."""
+    given = [path] if isinstance(path, str | os.PathLike) else path
+    if not isinstance(given, Sequence) or not all(isinstance(p, str | os.PathLike) for p in given):
+        raise TypeError(
+            f"expected the path of a file, or a sequence of paths; got a {type(path).__name__}. Of a file that "
+            "is open, pass its name."
         )
-    return np.repeat(np.arange(len(sizes), dtype=np.int64), sizes)
+    if not given:
+        raise ValueError("path is an empty sequence; give at least one file.")
+    return [Path(p) for p in given]
 
 
-def group_sizes(group: Any) -> NDArray[np.int64]:
+def read_group_sizes(group: Group) -> NDArray[np.int64]:
     """Rows per query, from numbers or files."""
     if isinstance(group, str | os.PathLike):
         return _read_sizes(Path(group))
-    entries = list(group)
+    entries = list(group) if isinstance(group, Iterable) else []
     if entries and all(isinstance(entry, str | os.PathLike) for entry in entries):
-        return np.concatenate([_read_sizes(Path(entry)) for entry in entries])
+        return np.concatenate([_read_sizes(Path(str(entry))) for entry in entries])
     sizes = np.asarray(entries)
     if sizes.ndim != 1 or not np.issubdtype(sizes.dtype, np.integer) or (sizes < 0).any():
         raise ValueError(
             "group must hold one whole number of rows, 0 or more, per query, or paths of such files."
         )
+    if sum(map(int, sizes)) > MAX_ROWS:
+        raise ValueError(f"group sums to {sum(map(int, sizes)):,} rows, more than any file has.")
     return sizes.astype(np.int64)
 
 
@@ -69,58 +75,80 @@ def _read_sizes(path: Path) -> NDArray[np.int64]:
     for line, text in enumerate(path.read_bytes().split(b"\n"), start=1):
         if not text.strip():
             continue
-        if not (text.strip().isdigit() and len(text.strip()) < 18):
+        if not text.strip().isdigit() or len(text.strip()) > 18 or int(text) > MAX_ROWS:
             raise ValueError(f"{path}, line {line}: {text[:40]!r} is not a number of rows.")
         sizes.append(int(text))
+    if sum(sizes) > MAX_ROWS:
+        raise ValueError(f"{path} sums to {sum(sizes):,} rows, more than any file has.")
     return np.asarray(sizes, dtype=np.int64)
 
 
-Given = TypeVar("Given")
-Made = TypeVar("Made")
+class QueryIds:
+    """Query ids of the rows of some files, block by block: from their lines, or from the rows per query."""
 
-#: More threads than this only wait for the one that reads the file.
-MAX_THREADS = 8
+    def __init__(self, paths: list[Path], group: Group | None) -> None:
+        self._paths = paths
+        self._ends = None if group is None else np.cumsum(read_group_sizes(group))
+        self.n_rows = 0
+
+    def of(self, block: Block) -> NDArray[Any]:
+        """The ids of the next rows."""
+        start, self.n_rows = self.n_rows, self.n_rows + len(block.labels)
+        if self._ends is None:
+            if block.ids is not None:
+                return block.ids
+            beside = Path(f"{self._paths[0]}.query")
+            file = repr(str(beside)) if beside.exists() else " with the number of rows of each query"
+            raise ValueError(f"{self._paths[0]}: the lines have no 'qid:'; pass group={file}.")
+        if block.ids is not None:
+            raise ValueError(f"{self._paths[0]}: the lines have query ids already; leave group out.")
+        if self.n_rows > self._n_grouped:
+            self._refuse("more")
+        return np.searchsorted(self._ends, np.arange(start, self.n_rows), side="right")
+
+    def finish(self) -> None:
+        """Check that there were as many rows as the sizes say."""
+        if self._ends is not None and self.n_rows != self._n_grouped:
+            self._refuse(f"{self.n_rows:,} rows")
+
+    @property
+    def _n_grouped(self) -> int:
+        return int(self._ends[-1]) if self._ends is not None and len(self._ends) else 0
+
+    def _refuse(self, found: str) -> NoReturn:
+        n_queries = 0 if self._ends is None else len(self._ends)
+        raise ValueError(
+            f"group sums to {self._n_grouped:,} rows in {n_queries:,} queries, but there are {found} in "
+            f"{', '.join(map(str, self._paths))}."
+        )
 
 
-def paths_of(path: PathLike | Sequence[PathLike]) -> list[Path]:
-    """One or several paths as a list."""
-    given = [path] if isinstance(path, str | os.PathLike) else list(path)
-    if not given:
-        raise ValueError("path is an empty sequence; give at least one file.")
-    return [Path(p) for p in given]
-
-
-def check_options(n_features: int | None, missing: float) -> None:
-    """Refuse options that cannot be meant."""
-    if n_features is not None and n_features < 1:
-        raise ValueError(f"n_features must be at least 1; got {n_features}.")
+def _read_blocks(
+    path: PathLike | Sequence[PathLike], group: Group | None, rules: Rules, missing: float
+) -> tuple[list[Path], Iterator[tuple[Block, bytes, NDArray[Any]]]]:
+    """Check the options; give the files, and their blocks with lines and query ids."""
+    paths = as_paths(path)
+    if rules.n_features is not None and rules.n_features < 1:
+        raise ValueError(f"n_features must be at least 1; got {rules.n_features}.")
     if np.isinf(missing):
         raise ValueError("missing must be finite or NaN; features must not be infinite.")
+    ids = QueryIds(paths, group)
+
+    def blocks() -> Iterator[tuple[Block, bytes, NDArray[Any]]]:
+        for block, text in stream_blocks(paths, rules):
+            yield block, text, ids.of(block)
+        ids.finish()
+
+    return paths, blocks()
 
 
 def stream_blocks(paths: Sequence[Path], rules: Rules) -> Iterator[tuple[Block, bytes]]:
-    """Read files block by block.
-
-    Parameters
-    ----------
-    paths : sequence of Path
-        Read one after the other.
-    rules : Rules
-        What their lines must obey; the first line settles whether lines have query ids.
-
-    Yields
-    ------
-    block : Block
-        Of one document at least.
-    text : bytes
-        The lines that it was read from.
+    """Blocks of one document at least, with the lines that they were read from, file after file.
 
     Raises
     ------
     ValueError
         If a line is not in the format, naming file and line; if a file holds no document or is cut off.
-    OSError
-        If a file cannot be opened.
     """
     for path in paths:
         line, n_rows = 1, 0
@@ -171,13 +199,10 @@ def _in_order(pieces: Iterable[Given], work: Callable[[Given], Made]) -> Iterato
                 waiting.cancel()
 
 
-PathLike = str | os.PathLike[str]
-
-
 def load_letor(
     path: PathLike | Sequence[PathLike],
     *,
-    group: PathLike | Sequence[PathLike] | ArrayLike | None = None,
+    group: Group | None = None,
     n_features: int | None = None,
     missing: float = 0.0,
     comments: bool = False,
@@ -211,7 +236,8 @@ def load_letor(
     -------
     RankingData
         With ``X`` (n, d) float32, ``Y`` (n, 1) float32 and its column ``y`` (n,), ``qid`` (n,) as int64 if
-        all ids are integers and as str else, and ``comments``. A label or value written ``nan`` is NaN.
+        all ids are integers and as text else, and ``comments``. A label or value written ``nan`` or ``NULL``
+        is NaN.
 
     Raises
     ------
@@ -233,26 +259,23 @@ def load_letor(
     ([[0.5, 0.0, 1.0], [0.0, 4.0, 0.0]], [2.0, 0.0], [7, 7], ('doc A', ''))
     >>> folder.cleanup()
     """
-    paths = paths_of(path)
-    check_options(n_features, missing)
     rules = Rules(n_features=n_features, first=0 if zero_based else 1)
-    ids: list[NDArray[Any] | None] = []
+    paths, blocks = _read_blocks(path, group, rules, missing)
+    ids: list[NDArray[Any]] = []
     labels: list[NDArray[np.float32]] = []
     X = GrowingRows(n_features or 1, missing)
     notes: list[str] | None = [] if comments else None
-    for block, text in stream_blocks(paths, rules):
-        ids.append(block.ids)
+    for block, text, block_ids in blocks:
+        ids.append(block_ids)
         labels.append(block.labels)
-        for _, rows in dense_parts(block, rules.first, missing):
+        for _, rows in dense_chunks(block, rules.first, missing):
             X.append(rows)
         if notes is not None:
             notes.extend(comments_of(text))
-    n_rows = sum(map(len, labels))
-    qid = query_ids(paths, merge_ids(ids), group, n_rows)
     return RankingData(
         X=X.finish(),
         Y=np.concatenate(labels)[:, None],
-        qid=qid,
+        qid=merge_ids(ids),
         names=("relevance",),
         feature_names=tuple(f"feature_{j}" for j in range(rules.first, rules.first + X.width)),
         description=f"Read from {', '.join(map(str, paths))}.",
@@ -261,17 +284,22 @@ def load_letor(
 
 
 def letor_source(
-    path: Any, *, group: Any, n_features: int | None, missing: float, zero_based: bool
+    path: PathLike | Sequence[PathLike],
+    *,
+    group: Group | None,
+    n_features: int | None,
+    missing: float,
+    zero_based: bool,
 ) -> Source:
-    """Go through LETOR files; arguments as for `load_letor`.
-
-    The chunks of files whose width is not given are as wide as each needs.
-    """
-    paths = paths_of(path)
-    check_options(n_features, missing)
+    """Files chunk by chunk, as wide as each needs without `n_features`; arguments as for `load_letor`."""
     rules = Rules(n_features=n_features, first=0 if zero_based else 1)
+    paths, blocks = _read_blocks(path, group, rules, missing)
     return Source(
-        chunks=_chunks(paths, rules, group, missing),
+        chunks=(
+            Chunk(rows, block.labels[part, None], ids[part])
+            for block, _, ids in blocks
+            for part, rows in dense_chunks(block, rules.first, missing)
+        ),
         names=("relevance",),
         feature_names=None,
         description=f"Read from {', '.join(map(str, paths))}.",
@@ -279,31 +307,3 @@ def letor_source(
         width=n_features,
         missing=missing,
     )
-
-
-def _chunks(paths: list[Path], rules: Rules, group: Any, missing: float) -> Iterator[Chunk]:
-    """Documents of all files."""
-    sizes = None if group is None else group_sizes(group)
-    given = None if sizes is None else np.repeat(np.arange(len(sizes), dtype=np.int64), sizes)
-    row = 0
-    for block, _ in stream_blocks(paths, rules):
-        ids = _ids(paths, block, given, group, row)
-        row += len(block.labels)
-        for part, rows in dense_parts(block, rules.first, missing):
-            yield Chunk(rows, block.labels[part, None], ids[part])
-    if given is not None:
-        query_ids(paths, None, group, row)  # refuses sizes of another sum
-
-
-def _ids(
-    paths: list[Path], block: Block, given: NDArray[np.int64] | None, group: Any, row: int
-) -> NDArray[Any]:
-    """Query ids of a block, from its lines or from the sizes given."""
-    if given is None or block.ids is not None:
-        return query_ids(paths, block.ids, group, len(block.labels))
-    ids = given[row : row + len(block.labels)]
-    if len(ids) < len(block.labels):
-        raise ValueError(
-            f"group sums to {len(given)} rows, but there are more in {', '.join(map(str, paths))}."
-        )
-    return ids

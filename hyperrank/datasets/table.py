@@ -271,13 +271,12 @@ def read_table(
         targets.append(chunk.Y)
         if more is not None:
             values.append(more)
-    merged = merge_ids(ids)
-    if merged is None:
+    if not ids:
         raise ValueError(f"{table.name} holds no row.")
     data = RankingData(
         X=X.finish(),
         Y=np.concatenate(targets),
-        qid=merged,
+        qid=merge_ids(ids),
         names=columns.labels,
         feature_names=columns.features,
         description=f"Read from {table.name}.",
