@@ -181,7 +181,7 @@ def _stored(path: Path) -> RankingData:
     return RankingData(
         X=store.X,
         Y=store.Y,
-        qid=store.qid if store.ids.dtype != object else store.qid.astype(np.str_),
+        qid=store.qid,
         names=store.names,
         feature_names=store.feature_names,
         description=store.description,

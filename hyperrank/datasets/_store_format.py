@@ -1,4 +1,4 @@
-"""The columnar store on disk: a folder of raw arrays and `store.json`, which is written last.
+"""Files of a columnar store: raw arrays, and ``store.json``, which is written last and checked first.
 
 ========================  =====================================================================
 ``X.f32``                 features, row after row, little-endian float32, NaN where missing
@@ -17,9 +17,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import zlib
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -33,8 +35,8 @@ from hyperrank.datasets._chunks import chunk_rows
 __all__ = [
     "BLOCK_BYTES",
     "ArrayFile",
+    "Description",
     "StoreError",
-    "describe",
     "map_array",
     "read_description",
     "rearranged",
@@ -44,6 +46,9 @@ FORMAT = 1
 KIND = "hyperrank store"
 DESCRIPTION = "store.json"
 CHECKSUMS = "checksums.u32"
+#: Bytes that ``store.json`` may have, and rows or columns that an array may have.
+MAX_DESCRIPTION, MAX_LENGTH = 1 << 28, 1 << 48
+AGAIN = "Convert the source again."
 #: How the names of folders end in which a store is being made.
 PARTIAL = ".partial"
 #: Bytes under one checksum.
@@ -52,7 +57,26 @@ DTYPES = {"f32": "<f4", "i64": "<i8", "u32": "<u4", "utf8": "|u1"}
 
 
 class StoreError(ValueError):
-    """A folder is no store, or a damaged one; the message says which file and what to do."""
+    """A folder is not a store, or a damaged one; the message says which file and what to do."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What ``store.json`` says: the shape of each array by file, names, and the checksum of the checksums."""
+
+    arrays: dict[str, tuple[int, ...]]
+    names: tuple[str, ...]
+    feature_names: tuple[str, ...]
+    description: str
+    checksums: int
+
+    def write(self, path: Path) -> None:
+        """Write ``store.json`` to the disk."""
+        document = {"kind": KIND, "format": FORMAT, **asdict(self)}
+        with path.open("w") as file:
+            json.dump({**document, "sha256": _digest(document)}, file, indent=1, allow_nan=False)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def dtype_of(file: str) -> np.dtype[Any]:
@@ -65,28 +89,12 @@ def n_blocks(n_bytes: int) -> int:
     return -(-n_bytes // BLOCK_BYTES)
 
 
-def describe(shapes: dict[str, list[int]], checksums: NDArray[np.uint32], **content: Any) -> str:
-    """Text of ``store.json``.
-
-    Parameters
-    ----------
-    shapes : dict of str to list of int
-        Shape of each array, by file.
-    checksums : ndarray of uint32
-    **content
-        Names and sizes, as JSON knows them.
-    """
-    document = {
-        "kind": KIND,
-        "format": FORMAT,
-        "arrays": shapes,
-        "checksums": zlib.crc32(checksums.tobytes()),
-        **content,
-    }
-    return json.dumps({**document, "sha256": _digest(document)}, indent=1, allow_nan=False)
+def size_of(file: str, shape: tuple[int, ...]) -> int:
+    """Bytes that a file must have."""
+    return math.prod(shape) * dtype_of(file).itemsize
 
 
-def read_description(folder: Path) -> dict[str, Any]:
+def read_description(folder: Path) -> Description:
     """Read and check ``store.json``.
 
     Raises
@@ -100,26 +108,67 @@ def read_description(folder: Path) -> dict[str, Any]:
             f"{folder} was never finished: the process that wrote it died. Delete it and convert again."
         )
     if not path.is_file():
-        what = "is no folder" if folder.exists() and not folder.is_dir() else f"has no {DESCRIPTION}"
+        what = "is not a folder" if folder.exists() and not folder.is_dir() else f"has no {DESCRIPTION}"
         raise StoreError(
-            f"{folder} {what}: this is no store. hyperrank.datasets.convert makes one from files or frames."
+            f"{folder} {what}: not a store. hyperrank.datasets.convert makes one from files or frames."
         )
+    if path.stat().st_size > MAX_DESCRIPTION:
+        raise StoreError(f"{path} is damaged: it has {path.stat().st_size:,} bytes. {AGAIN}")
     try:
         document = json.loads(path.read_bytes())
         digest = document.pop("sha256", None)
     except (ValueError, RecursionError, AttributeError, TypeError) as error:
-        raise StoreError(f"{path} is damaged: {error}. Convert the source again.") from error
+        raise StoreError(f"{path} is damaged: {error}. {AGAIN}") from error
     if document.get("kind") != KIND:
         raise StoreError(f"{path} does not describe a store.")
-    found = document.get("format")
-    if isinstance(found, int) and found > FORMAT:
+    version = document.get("format")
+    if isinstance(version, int) and version > FORMAT:
         raise StoreError(
-            f"{folder} has format {found}; this version reads up to {FORMAT}: "
+            f"{folder} has format {version}; this version reads up to {FORMAT}: "
             "pip install --upgrade hyperrank."
         )
     if digest != _digest(document):
-        raise StoreError(f"{path} is damaged: it does not match its checksum. Convert the source again.")
-    return dict(document)
+        raise StoreError(f"{path} is damaged: it does not match its checksum. {AGAIN}")
+    fault = _fault(document)
+    if fault:
+        raise StoreError(f"{path} is not as convert writes it: {fault}. {AGAIN}")
+    return Description(
+        {file: tuple(shape) for file, shape in document["arrays"].items()},
+        tuple(document["names"]),
+        tuple(document["feature_names"]),
+        document["description"],
+        document["checksums"],
+    )
+
+
+def _fault(document: dict[str, Any]) -> str | None:
+    """What is wrong with a description whose checksum is right."""
+    for key, kind in {
+        "arrays": dict,
+        "names": list,
+        "feature_names": list,
+        "description": str,
+        "checksums": int,
+    }.items():
+        if not isinstance(document.get(key), kind):
+            return f"{key!r} is missing"
+    arrays, names, features = document["arrays"], document["names"], document["feature_names"]
+    if not all(isinstance(name, str) for name in [*names, *features]):
+        return "names are not text"
+    for file, shape in arrays.items():
+        if not isinstance(shape, list) or not all(isinstance(n, int) and 0 <= n < MAX_LENGTH for n in shape):
+            return f"the shape of {file!r} is {shape!r}"
+    n_rows, n_queries = (next(iter(arrays.get(file) or [0]), 0) for file in ("X.f32", "offsets.i64"))
+    expected = {"X.f32": [n_rows, len(features)], "Y.f32": [n_rows, len(names)], "offsets.i64": [n_queries]}
+    if "ids.utf8" in arrays:
+        expected |= {"ids.utf8": arrays["ids.utf8"][:1], "id_ends.i64": [n_queries - 1]}
+    else:
+        expected["ids.i64"] = [n_queries - 1]
+    n_checksums = sum(n_blocks(size_of(file, tuple(shape))) for file, shape in expected.items())
+    expected[CHECKSUMS] = [n_checksums]
+    if arrays != expected or n_queries < 2 or not names or not features:
+        return "the arrays do not fit each other"
+    return None
 
 
 def _digest(document: dict[str, Any]) -> str:
@@ -128,17 +177,9 @@ def _digest(document: dict[str, Any]) -> str:
 
 
 class ArrayFile:
-    """A file of numbers that grows at its end.
+    """A new file of numbers, of the type that its name says, written at its end.
 
-    Parameters
-    ----------
-    path : Path
-        Written anew; the end of its name says of which type the numbers are.
-
-    Attributes
-    ----------
-    checksums : list of int
-        CRC-32 of each block, the last of them perhaps a short one.
+    `checksums` has the CRC-32 of each block, of which the last may be short.
     """
 
     def __init__(self, path: Path) -> None:

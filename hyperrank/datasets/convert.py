@@ -1,13 +1,10 @@
-"""Files, frames and arrays into a columnar store, in bounded memory, written whole or not at all."""
+"""Conversion of files, frames and data in memory to a columnar store, in bounded memory."""
 
 from __future__ import annotations
 
-import errno
 import os
-import secrets
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +18,7 @@ from hyperrank.datasets._store_format import (
     DESCRIPTION,
     PARTIAL,
     ArrayFile,
-    describe,
+    Description,
     map_array,
     rearranged,
 )
@@ -29,6 +26,7 @@ from hyperrank.datasets.letor import letor_source
 from hyperrank.datasets.ranking_data import RankingData
 from hyperrank.datasets.store import Store, open_store
 from hyperrank.datasets.table import is_table, table_source
+from hyperrank.files import atomic_folder
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import forget_pages
 
@@ -36,19 +34,8 @@ __all__ = ["convert"]
 
 
 class Spool:
-    """Takes the chunks of a source and makes the grouped arrays of a store.
+    """The growing arrays of a store, grouped by query at the end.
 
-    Parameters
-    ----------
-    folder : Path
-        Where the arrays go.
-    width : int or None
-        Number of features; None takes the widest chunk's.
-    missing : float
-        What stands for features that a chunk is too narrow for.
-
-    Notes
-    -----
     Memory holds a chunk, the id and length of each run of rows of the same query and, if some query's rows
     lie apart, 24 bytes per row; the rows themselves are on disk, and then twice for a while.
     """
@@ -87,15 +74,7 @@ class Spool:
         self.n_rows += n
 
     def finish(self) -> tuple[list[ArrayFile], QueryLists]:
-        """Widen and group.
-
-        Returns
-        -------
-        files : list of ArrayFile
-            Features and labels, closed.
-        lists : QueryLists
-            The queries of the grouped rows.
-        """
+        """Widen and group; the files of features and labels, closed, and their queries."""
         self._features.close()
         self._labels.close()
         if any(width != self.width for width, _ in self._segments):
@@ -110,7 +89,7 @@ class Spool:
             self._labels = rearranged(self._labels.path, self.n_labels, order)
         return [self._features, self._labels], lists
 
-    def abandon(self) -> None:
+    def abort(self) -> None:
         """Close the files of a conversion that failed."""
         for file in (self._features, self._labels):
             file.__exit__(OSError, None, None)
@@ -154,6 +133,7 @@ def convert(
     n_features: int | None = None,
     missing: float = 0.0,
     zero_based: bool = False,
+    overwrite: bool = False,
 ) -> Store:
     r"""Write ranking data as a columnar store, which is opened at once and read as it is used.
 
@@ -168,13 +148,15 @@ def convert(
         LETOR or svmlight text, plain or gzip; CSV, Parquet and Arrow files, tables and frames as in
         `load_table`; or data in memory.
     destination : path
-        The folder to be made; nothing may be there yet, and what it is to lie in must be. It has this name
-        only when it is complete and on the disk; a process that is killed leaves a folder whose name ends in
-        ``.partial``, which can be deleted and is not opened.
+        The folder to be made, in a folder that exists. It has this name only when it is complete and on the
+        disk; a process that is killed leaves a folder whose name ends in ``.partial``, which is not opened,
+        and deleted by the next conversion to this name.
     labels, qid, features, drop
         Of tables: as for `load_table`.
     group, n_features, missing, zero_based
         Of text: as for `load_letor`.
+    overwrite : bool, default False
+        Whether a store of this name is replaced, when the new one is complete; nothing else ever is.
 
     Returns
     -------
@@ -187,9 +169,9 @@ def convert(
         If the source is not what it should be, as `load_letor` and `load_table` say it, naming file and line
         or column and row; then there is no store.
     TypeError
-        If the source is nothing that can be read.
+        If the source cannot be read.
     FileExistsError
-        If there is something at `destination`.
+        If there is something at `destination` that is not to be replaced.
     OSError
         If a file cannot be read or written; then there is no store.
 
@@ -209,7 +191,9 @@ def convert(
     of_text = {"group": group, "n_features": n_features, "zero_based": zero_based or None}
     of_tables = {"labels": labels, "features": features, "qid": None if qid == "qid" else qid}
     of_tables["drop"] = drop or None
-    with _whole_folder(target) as partial:
+    if target.name.endswith(PARTIAL):
+        raise ValueError(f"{target} ends in {PARTIAL!r}, as unfinished stores do; choose another name.")
+    with atomic_folder(target, overwrite=overwrite and (target / DESCRIPTION).is_file()) as partial:
         if isinstance(source, RankingData):
             _refuse({**of_text, **of_tables}, "data in memory")
             content = _in_memory(source)
@@ -239,29 +223,28 @@ def _write(source: Source, folder: Path) -> None:
             raise ValueError(f"no document found: {source.description}")
         files, lists = spool.finish()
     except BaseException:
-        spool.abandon()
+        spool.abort()
         raise
-    shapes = {"X.f32": [spool.n_rows, spool.width], "Y.f32": [spool.n_rows, spool.n_labels]}
+    shapes: dict[str, tuple[int, ...]] = {
+        "X.f32": (spool.n_rows, spool.width),
+        "Y.f32": (spool.n_rows, spool.n_labels),
+    }
     for name, values in _query_arrays(lists).items():
         with ArrayFile(folder / name) as file:
             file.append(values)
         files.append(file)
-        shapes[name] = list(values.shape)
+        shapes[name] = values.shape
     checksums = np.array([number for file in files for number in file.checksums], dtype="<u4")
     with ArrayFile(folder / CHECKSUMS) as file:
         file.append(checksums)
-    shapes[CHECKSUMS] = list(checksums.shape)
-    text = describe(
+    shapes[CHECKSUMS] = checksums.shape
+    Description(
         shapes,
-        checksums,
-        names=list(source.names),
-        feature_names=list(source.names_of(spool.width)),
-        description=source.description,
-    )
-    with (folder / DESCRIPTION).open("w") as description:
-        description.write(text)
-        description.flush()
-        os.fsync(description.fileno())
+        source.names,
+        source.names_of(spool.width),
+        source.description,
+        zlib.crc32(checksums.tobytes()),
+    ).write(folder / DESCRIPTION)
 
 
 def _query_arrays(lists: QueryLists) -> dict[str, Any]:
@@ -276,7 +259,7 @@ def _query_arrays(lists: QueryLists) -> dict[str, Any]:
 
 def _in_memory(data: RankingData) -> Source:
     """Data in memory as a source."""
-    ids = data.qid if data.qid.dtype.kind in "iu" else data.qid.astype(np.str_)
+    ids = data.qid if data.qid.dtype.kind in "iuO" else data.qid.astype(np.str_)
     parts = slices(*data.X.shape)
     return Source(
         chunks=(Chunk(data.X[part], data.Y[part], ids[part]) for part in parts),
@@ -292,40 +275,3 @@ def _refuse(options: dict[str, Any], kind: str) -> None:
     given = [name for name, value in options.items() if value is not None]
     if given:
         raise ValueError(f"{', '.join(given)} cannot be given for {kind}: see the parameters of convert.")
-
-
-@contextmanager
-def _whole_folder(target: Path) -> Iterator[Path]:
-    """A folder that gets its name when the block ends, and is removed when it fails."""
-    if target.exists() or target.is_symlink():
-        message = "There is something already; delete it or choose another"
-        raise FileExistsError(errno.EEXIST, message, str(target))
-    if target.name.endswith(PARTIAL):
-        raise ValueError(f"{target} ends in {PARTIAL!r}, as unfinished stores do; choose another name.")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(target.parent))
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}{PARTIAL}")
-    partial.mkdir()
-    try:
-        yield partial
-        _sync(partial)
-        os.rename(partial, target)
-    except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        if error.filename is None:  # a disk that is full does not say which
-            raise OSError(error.errno, f"{error.strerror}; nothing was kept", str(target)) from error
-        raise
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    _sync(target.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Force to disk which files a folder holds, where the system knows how."""
-    if os.name == "posix":
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)

@@ -44,8 +44,8 @@ def as_paths(path: PathLike | Sequence[PathLike]) -> list[Path]:
     given = [path] if isinstance(path, str | os.PathLike) else path
     if not isinstance(given, Sequence) or not all(isinstance(p, str | os.PathLike) for p in given):
         raise TypeError(
-            f"expected the path of a file, or a sequence of paths; got a {type(path).__name__}. Of a file that "
-            "is open, pass its name."
+            f"expected the path of a file, or a sequence of paths; got a {type(path).__name__}. Of a file "
+            "that is open, pass its name."
         )
     if not given:
         raise ValueError("path is an empty sequence; give at least one file.")

@@ -1,24 +1,28 @@
-"""The columnar store as its reader sees it: arrays in files, opened at once whatever their size."""
+"""Columnar store: memory-mapped features, labels and query ids, opened at once at any size."""
 
 from __future__ import annotations
 
 import os
 import zlib
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank.datasets._letor_lines import text_ids
 from hyperrank.datasets._store_format import (
+    AGAIN,
     BLOCK_BYTES,
     CHECKSUMS,
+    Description,
     StoreError,
-    dtype_of,
     map_array,
     n_blocks,
     read_description,
+    size_of,
 )
 from hyperrank.datasets.ranking_data import RankingData
 from hyperrank.lists import QueryLists
@@ -61,14 +65,11 @@ class Store:
     (20, 20) [0, 0, 0, 0, 0, 1]
     """
 
-    def __init__(self, path: Path, described: dict[str, Any]) -> None:
+    def __init__(self, path: Path, described: Description) -> None:
         self.path = path
-        self.names: tuple[str, ...] = tuple(described["names"])
-        self.feature_names: tuple[str, ...] = tuple(described["feature_names"])
-        self.description: str = described["description"]
-        self._shapes: dict[str, tuple[int, ...]] = {
-            file: tuple(shape) for file, shape in described["arrays"].items()
-        }
+        self.names, self.feature_names = described.names, described.feature_names
+        self.description = described.description
+        self._shapes = described.arrays
         self.X: NDArray[np.float32] = self._map("X.f32")
         self.Y: NDArray[np.float32] = self._map("Y.f32")
         self.offsets: NDArray[np.int64] = self._map("offsets.i64")
@@ -92,9 +93,14 @@ class Store:
         """The id of each query, shape (n_queries,), int64 or objects of type str."""
         if "ids.i64" in self._shapes:
             return self._map("ids.i64")
-        text, ends = self._map("ids.utf8").tobytes(), self._map("id_ends.i64").tolist()
-        ids = np.empty(len(ends), dtype=object)
-        ids[:] = [text[a:b].decode() for a, b in zip([0, *ends], ends, strict=False)]
+        text, ends = self._map("ids.utf8").tobytes(), [0, *self._map("id_ends.i64").tolist()]
+        ids = np.empty(len(ends) - 1, dtype=object)
+        try:
+            if ends[-1] != len(text) or ends != sorted(ends):
+                raise ValueError("ids overlap")
+            ids[:] = [text[a:b].decode() for a, b in pairwise(ends)]
+        except ValueError as error:
+            raise StoreError(f"{self.path / 'ids.utf8'} is damaged: {error}. {AGAIN}") from error
         return ids
 
     @property
@@ -117,7 +123,7 @@ class Store:
         return RankingData(
             X=np.array(self.X),
             Y=np.array(self.Y),
-            qid=self.qid if self.ids.dtype != object else self.qid.astype(np.str_),
+            qid=self.qid if self.ids.dtype != object else text_ids(self.qid.tolist()),
             names=self.names,
             feature_names=self.feature_names,
             description=self.description,
@@ -136,12 +142,12 @@ class Store:
         known = iter(self._map(CHECKSUMS).tolist())
         for file in (name for name in self._shapes if name != CHECKSUMS):
             with (self.path / file).open("rb", buffering=0) as content:
-                for number in range(n_blocks(_n_bytes(file, self._shapes[file]))):
+                for number in range(n_blocks(size_of(file, self._shapes[file]))):
                     if zlib.crc32(content.read(BLOCK_BYTES)) != next(known):
                         start = number * BLOCK_BYTES
                         raise StoreError(
                             f"{self.path / file} is damaged between byte {start:,} and "
-                            f"{start + BLOCK_BYTES:,}: its checksum differs. Convert the source again."
+                            f"{start + BLOCK_BYTES:,}: its checksum differs. {AGAIN}"
                         )
 
     def release(self) -> None:
@@ -171,8 +177,7 @@ def open_store(path: str | os.PathLike[str]) -> Store:
     Raises
     ------
     StoreError
-        A `ValueError`: if the folder is no store, a half-written or a newer one, or a file of it was cut,
-        has grown or is missing.
+        A `ValueError`: if the folder is not a store, or a half-written, damaged or newer one.
     OSError
         If a file cannot be read.
 
@@ -190,29 +195,23 @@ def open_store(path: str | os.PathLike[str]) -> Store:
     """
     folder = Path(path)
     described = read_description(folder)
-    for file, shape in described["arrays"].items():
-        _check_size(folder / file, _n_bytes(file, shape))
+    for file, shape in described.arrays.items():
+        _check_size(folder / file, size_of(file, shape))
     store = Store(folder, described)
-    if zlib.crc32(store._map(CHECKSUMS).tobytes()) != described["checksums"]:
-        raise StoreError(f"{folder / CHECKSUMS} is damaged. Convert the source again.")
+    if zlib.crc32(store._map(CHECKSUMS).tobytes()) != described.checksums:
+        raise StoreError(f"{folder / CHECKSUMS} is damaged. {AGAIN}")
     offsets = store.offsets
     if offsets[0] != 0 or offsets[-1] != len(store.X) or (offsets[1:] <= offsets[:-1]).any():
-        raise StoreError(f"{folder / 'offsets.i64'} is damaged: queries overlap. Convert the source again.")
+        raise StoreError(f"{folder / 'offsets.i64'} is damaged: queries overlap. {AGAIN}")
     return store
 
 
-def _n_bytes(file: str, shape: Any) -> int:
-    """Size that a file must have."""
-    return int(np.prod(shape, dtype=np.int64)) * dtype_of(file).itemsize
-
-
-def _check_size(path: Path, wanted: int) -> None:
-    """Refuse a file that was cut or is missing."""
+def _check_size(path: Path, expected: int) -> None:
+    """Refuse a file that was truncated or is missing."""
     if not path.is_file():
-        raise StoreError(f"{path} is missing. Convert the source again.")
-    found = path.stat().st_size
-    if found != wanted:
+        raise StoreError(f"{path} is missing. {AGAIN}")
+    n_bytes = path.stat().st_size
+    if n_bytes != expected:
         raise StoreError(
-            f"{path} has {found:,} bytes; wanted {wanted:,}: it was cut off or overwritten. "
-            "Convert the source again."
+            f"{path} has {n_bytes:,} bytes; expected {expected:,}: it was cut off or overwritten. {AGAIN}"
         )

@@ -1,6 +1,6 @@
 """Files without pickle, written whole or not at all: values as JSON, arrays as safetensors."""
 
-from hyperrank.files.atomic import check_suffix, check_writable, write_atomically
+from hyperrank.files.atomic import atomic_folder, check_suffix, check_writable, write_atomically
 from hyperrank.files.codec import register_codec, storable
 from hyperrank.files.model_file import (
     FORMAT,
@@ -14,6 +14,7 @@ from hyperrank.files.model_file import (
 __all__ = [
     "FORMAT",
     "ModelFileError",
+    "atomic_folder",
     "check_suffix",
     "check_writable",
     "packed",

@@ -1,13 +1,16 @@
-"""Atomic writing of files, and what may be written to."""
+"""Atomic writing of files and folders, and what may be written to."""
 
 from __future__ import annotations
 
 import errno
 import os
 import re
+import secrets
+import shutil
 import stat
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 try:
@@ -15,7 +18,7 @@ try:
 except ImportError:  # Windows does not delete files that are open, so that it needs no locks
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["check_suffix", "check_writable", "write_atomically"]
+__all__ = ["atomic_folder", "check_suffix", "check_writable", "write_atomically"]
 
 #: Suffixes of well-known formats. A file that has one is opened by what cannot read it.
 KNOWN_SUFFIXES = frozenset(
@@ -129,6 +132,65 @@ def write_atomically(path: str | Path, content: bytes) -> Path:
     return path
 
 
+@contextmanager
+def atomic_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """A folder that gets its name when the block ends, and is deleted when the block fails.
+
+    Parameters
+    ----------
+    path : path
+        What it is to be called; the folder that it is in must exist. Until then it has a name that ends in
+        ``.partial``: that of a killed process is deleted by the next one that writes this name.
+    overwrite : bool, default False
+        Whether a folder of this name is replaced.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, or there is something already; then nothing has changed.
+    """
+    target = Path(path)
+    if not overwrite and (target.exists() or target.is_symlink()):
+        message = "There is something already; delete it or choose another name"
+        raise FileExistsError(errno.EEXIST, message, str(target))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(target.parent))
+    _delete_leftovers(target)
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+    partial.mkdir()
+    number = None if fcntl is None else os.open(partial, os.O_RDONLY)
+    try:
+        if number is not None:
+            _lock(number)
+        yield partial
+        _sync_folder(partial)
+        _take_name(partial, target)
+    except BaseException as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, OSError) and error.filename is None:  # a disk that is full does not say which
+            raise OSError(error.errno, f"{error.strerror}; nothing was kept", str(target)) from error
+        raise
+    finally:
+        if number is not None:
+            os.close(number)
+    _sync_folder(target.parent)
+
+
+def _take_name(partial: Path, target: Path) -> None:
+    """Rename a folder; what had the name stays until then, and comes back if that fails."""
+    if not target.exists():
+        os.rename(partial, target)
+        return
+    old = partial.with_suffix(".old")
+    os.rename(target, old)
+    try:
+        os.rename(partial, target)
+    except BaseException:
+        os.rename(old, target)
+        raise
+    shutil.rmtree(old)
+
+
 def _locked_partial(target: Path) -> tuple[int, str]:
     """A new file that nobody takes for the leftover of a killed process."""
     while True:
@@ -141,19 +203,19 @@ def _locked_partial(target: Path) -> tuple[int, str]:
 
 def _delete_leftovers(target: Path) -> None:
     """Delete what killed processes left of writing this name: unlike a living one's, nobody locks it."""
-    name = re.compile(rf"\.{re.escape(target.name)}\.[a-z0-9_]{{8}}\.partial")
-    with suppress(OSError):
-        leftovers = [entry.path for entry in os.scandir(target.parent) if name.fullmatch(entry.name)]
-        for path in leftovers:
-            if fcntl is None:
-                os.unlink(path)
-                continue
-            number = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    # Of a folder that was replaced the old one is needed as long as the new one has not its name.
+    endings = "partial|old" if target.exists() else "partial"
+    name = re.compile(rf"\.{re.escape(target.name)}\.[a-z0-9_]{{8}}\.({endings})")
+    leftovers = [entry.path for entry in os.scandir(target.parent) if name.fullmatch(entry.name)]
+    for path in leftovers:
+        with suppress(OSError):
+            number = None if fcntl is None else os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
-                if _lock(number):
-                    os.unlink(path)
+                if number is None or _lock(number):
+                    shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
             finally:
-                os.close(number)
+                if number is not None:
+                    os.close(number)
 
 
 def _lock(number: int) -> bool:

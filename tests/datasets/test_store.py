@@ -2,6 +2,7 @@
 
 import gzip
 import time
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from hyperrank import datasets
 from hyperrank.datasets import _chunks as chunks
 from hyperrank.datasets import convert, load_letor, open_store
+from hyperrank.datasets._store_format import ArrayFile, Description, n_blocks, size_of
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import is_mapped
 
@@ -131,9 +133,7 @@ def test_opening_does_not_read_the_features(tmp_path):
     data = datasets.make_multilabel_ranking(n_queries=2, list_size=5, n_features=4, random_state=0)
     store = convert(data, tmp_path / "a.store")
     path, n_rows = store.path, 10_000_000
-    from hyperrank.datasets._store_format import BLOCK_BYTES, ArrayFile, describe
-
-    names = {"names": ["a"], "feature_names": [f"f{j}" for j in range(1000)], "description": ""}
+    names = (("a",), tuple(f"f{j}" for j in range(1000)), "")
     offsets = np.arange(0, n_rows + 1, 100)
     for name, values in [("offsets.i64", offsets), ("ids.i64", offsets[1:])]:
         with ArrayFile(path / name) as file:
@@ -142,17 +142,18 @@ def test_opening_does_not_read_the_features(tmp_path):
         file.truncate(n_rows * 4000)
     with (path / "Y.f32").open("wb") as file:
         file.truncate(n_rows * 4)
-    checksums = np.zeros(n_rows * 4000 // BLOCK_BYTES + 10, dtype="<u4")
+    shapes = {
+        "X.f32": (n_rows, 1000),
+        "Y.f32": (n_rows, 1),
+        "offsets.i64": (len(offsets),),
+        "ids.i64": (len(offsets) - 1,),
+    }
+    n_checksums = sum(n_blocks(size_of(file, shape)) for file, shape in shapes.items())
+    checksums = np.zeros(n_checksums, dtype="<u4")
     with ArrayFile(path / "checksums.u32") as file:
         file.append(checksums)
-    shapes = {
-        "X.f32": [n_rows, 1000],
-        "Y.f32": [n_rows, 1],
-        "offsets.i64": [len(offsets)],
-        "ids.i64": [len(offsets) - 1],
-        "checksums.u32": [len(checksums)],
-    }
-    (path / "store.json").write_text(describe(shapes, checksums, **names))
+    shapes["checksums.u32"] = (n_checksums,)
+    Description(shapes, *names, zlib.crc32(checksums.tobytes())).write(path / "store.json")
     start = time.process_time()
     store = open_store(path)
     assert store.X[-1, -1] == 0
