@@ -20,6 +20,7 @@ from hyperrank.boosters.scoring import (
 from hyperrank.boosters.training import (
     BOOSTER_PARAMS,
     MAX_GRADE,
+    MAX_LIST,
     Cached,
     booster_grades,
     cross_fitted_scores,
@@ -33,6 +34,7 @@ __all__ = [
     "BOOSTER_PARAMS",
     "MAX_GRADE",
     "MAX_LEAVES",
+    "MAX_LIST",
     "BoosterSet",
     "BoosterText",
     "BoosterTextError",

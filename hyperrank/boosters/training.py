@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BOOSTER_PARAMS",
+    "MAX_GRADE",
+    "MAX_LIST",
     "Cached",
     "booster_grades",
     "cross_fitted_scores",

@@ -259,9 +259,9 @@ def reference_of(given: Any) -> Any:
             f"the reference {str(given)!r} is neither {', '.join(REFERENCES)}, none, nor a file with a "
             f"LightGBM model.{hint}"
         )
-    import lightgbm
+    from hyperrank.boosters import booster_from_text
 
     try:
-        return lightgbm.Booster(model_file=path)
-    except lightgbm.basic.LightGBMError as error:
-        raise ValueError(f"{path} holds no LightGBM model in text form: {error}") from error
+        return booster_from_text(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # not UTF-8, or not a model
+        raise ValueError(f"{path} is not a LightGBM model in text form: {error}") from error

@@ -330,6 +330,7 @@ def read_features(
                 accept_sparse="csr",
                 ensure_all_finite="allow-nan",
             )
+        _check_labels(estimator, frame, f"X{suffix}", reset=reset)
     if hasattr(features, "toarray"):
         features = features.toarray()
     with naming(f"qid{suffix}"):
@@ -340,6 +341,29 @@ def read_features(
     elif not lists.is_grouped:
         frame = take_rows(frame, lists.order)
     return GroupedFeatures(X_grouped, lists, frame, _grouped_scores(ref_scores, lists, suffix))
+
+
+def _check_labels(estimator: Any, frame: Any, name: str, *, reset: bool) -> None:
+    """Compare column labels that are not strings, which scikit-learn does not look at, with those of fit.
+
+    Raises
+    ------
+    ValueError
+        If they are others, or in another order.
+    """
+    labels = tuple(map(str, getattr(frame, "column_names", getattr(frame, "columns", ()))))
+    if reset:
+        vars(estimator).pop("column_labels_in_", None)
+        if labels and not hasattr(estimator, "feature_names_in_"):
+            estimator.column_labels_in_ = labels
+        return
+    known = getattr(estimator, "column_labels_in_", labels)
+    if labels and labels != known:
+        differing = next((pair for pair in zip(known, labels, strict=False) if pair[0] != pair[1]), None)
+        raise ValueError(
+            f"{name} has other columns than fit, or in another order"
+            + (f": {differing[1]} in the place of {differing[0]}." if differing else ".")
+        )
 
 
 def _grouped_scores(ref_scores: Any, lists: QueryLists, suffix: str) -> NDArray[np.float64] | None:

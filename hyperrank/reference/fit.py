@@ -179,4 +179,5 @@ def fit_reference(reference: Any, data: ReferenceData) -> Reference:
         return NoReference()
     if isinstance(reference, str):
         return REFERENCES[reference].fit(data)
-    return ModelReference(fitted_model(reference, data.frame, data.Y[:, data.main], data.lists))
+    model = fitted_model(reference, data.frame, data.Y[:, data.main], data.lists)
+    return ModelReference.of(model, data.frame)

@@ -13,9 +13,11 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from hyperrank.boosters import MAX_LIST
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviations
 from hyperrank.memmap import FeatureRows, MappedRows, take_rows
+from hyperrank.reference._columns import columns_of_model, take_columns
 from hyperrank.reference.base import Reference, ReferenceData
 
 __all__ = ["MixedModelsReference", "ModelReference", "fit_models", "fitted_model", "is_fitted", "take_rows"]
@@ -32,26 +34,55 @@ class ModelReference(Reference):
     ----------
     model : object
         ``model.predict(X)`` gives one score per row for the features as the caller has them.
+    columns : ndarray of shape (k,), int64, optional
+        Positions, among the features that the ranker was fitted on, of those that the model takes; all by
+        default. Features with names are matched by name instead, wherever the model has names too.
+
+    Raises
+    ------
+    ValueError
+        Of `scores`: if the model was fitted on columns that the features lack, or gives anything other than
+        one finite score per row.
     """
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
+    def __init__(self, model: Any, columns: NDArray[np.int64] | None = None) -> None:
+        self.model, self.columns = model, columns
+
+    @classmethod
+    def of(cls, model: Any, frame: Any) -> ModelReference:
+        """The reference of a fitted model, its columns found among those of the training features."""
+        return cls(model, columns_of_model(model, frame))
 
     def scores(
         self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
     ) -> NDArray[np.float64]:
         """The model's predictions, shape (n, 1)."""
-        scores = np.concatenate(
-            [np.asarray(self.model.predict(chunk)) for chunk in _chunks(frame)], dtype=np.float64
-        )
+        chunks = [np.asarray(self.model.predict(self._features(chunk))) for chunk in _chunks(frame)]
+        scores = np.concatenate(chunks, dtype=np.float64)
         if scores.ndim == 2 and scores.shape[1] == 1:
             scores = scores[:, 0]
-        if scores.shape != (len(X),) or not np.isfinite(scores).all():
+        kind = type(self.model).__name__
+        if scores.shape != (len(X),):
             raise ValueError(
-                f"the reference {type(self.model).__name__}.predict gave shape {scores.shape}; "
-                f"expected ({len(X)},), one finite score per row."
+                f"the reference {kind}.predict gave shape {scores.shape}; "
+                f"expected ({len(X)},), one score per row."
+            )
+        bad = np.flatnonzero(~np.isfinite(scores))
+        if len(bad):
+            raise ValueError(
+                f"the reference {kind}.predict gave {scores[bad[0]]} for row {lists.order[bad[0]]} of X, and "
+                f"{len(bad)} such scores in all; expected finite ones."
             )
         return scores[:, None]
+
+    def _features(self, frame: Any) -> Any:
+        """The features that the model takes."""
+        columns = self.columns
+        if columns is None or hasattr(frame, "columns"):
+            columns = columns_of_model(self.model, frame)
+        features = frame if columns is None else take_columns(frame, columns)
+        _check_categories(self.model, features)
+        return features
 
 
 @storable
@@ -126,6 +157,29 @@ def _for_models(frame: Any) -> Any:
     return frame if hasattr(frame, "shape") else np.asarray(frame)
 
 
+def _check_categories(model: Any, frame: Any) -> None:
+    """Refuse features whose values LightGBM would take for its numbers of pandas categories.
+
+    Raises
+    ------
+    ValueError
+        If a LightGBM model was fitted on pandas categories, and the features are not a frame with as many.
+    """
+    categories = getattr(getattr(model, "booster_", model), "pandas_categorical", None)
+    if not categories:
+        return
+    is_pandas = hasattr(frame, "iloc")
+    n_categorical = sum(str(dtype) == "category" for dtype in frame.dtypes) if is_pandas else 0
+    if n_categorical != len(categories):
+        package = type(frame).__module__.split(".")[0]
+        given = f"{n_categorical} such columns" if is_pandas else f"a {type(frame).__name__} of {package}"
+        raise ValueError(
+            f"the reference {type(model).__name__} was fitted on a pandas frame with {len(categories)} "
+            f"column(s) of dtype category, which it knows by numbers of its own; got {given}. Pass a pandas "
+            "frame with the same columns of dtype category (X.to_pandas() of a polars frame)."
+        )
+
+
 def fitted_model(model: Any, frame: Any, labels: NDArray[np.float32], lists: QueryLists) -> Any:
     """The model itself where it is fitted, or else a copy of it fitted to the labels of grouped rows."""
     return model if is_fitted(model) else _fit_model(model, frame, labels, lists)
@@ -151,6 +205,7 @@ def _fit_model(model: Any, frame: Any, labels: NDArray[np.float32], lists: Query
     features = take_rows(_for_models(frame), rows)
     if isinstance(features, MappedRows):
         features = np.asarray(features)  # models of any library fit what they can compute with
+    _check_longest(model, labelled)
     fit: Callable[..., Any] = clone(model).fit
     accepted = inspect.signature(fit).parameters
     if "qid" in accepted:
@@ -160,3 +215,21 @@ def _fit_model(model: Any, frame: Any, labels: NDArray[np.float32], lists: Query
     if "group" in accepted:
         return fit(features, labels, group=labelled.sizes)
     return fit(features, labels)
+
+
+def _check_longest(model: Any, lists: QueryLists) -> None:
+    """Refuse a list that LightGBM refuses, with the way out.
+
+    Raises
+    ------
+    ValueError
+        If a list is longer than LightGBM's rankers take.
+    """
+    if type(model).__name__ != "LGBMRanker" or lists.sizes.max(initial=0) <= MAX_LIST:
+        return
+    longest = int(lists.sizes.argmax())
+    raise ValueError(
+        f"LGBMRanker takes at most {MAX_LIST:,} rows per query; query number {longest} has "
+        f"{lists.sizes[longest]:,}. reference='lightgbm' splits longer ones at random; without qid all rows "
+        "are one query."
+    )

@@ -156,7 +156,7 @@ MISTAKES = {
     ),
     "no LightGBM file": (
         FIT.format("train.csv") + " --reference train.txt",
-        "train.txt holds no LightGBM model",
+        "train.txt is not a LightGBM model",
     ),
     "no folder for the model": (
         "fit train.csv --labels relevance --out nowhere/m",
