@@ -121,6 +121,9 @@ def _check_description(ranker: Any, head: Mapping[str, Any], *, n_bytes: int) ->
     main = getattr(getattr(ranker, "reference_", None), "main", None)
     if main is not None and (type(main) is not int or not 0 <= main < len(objectives)):
         raise ValueError(f"its reference stands for objective {main!r}")
+    columns = getattr(getattr(ranker, "reference_", None), "columns", None)
+    if columns is not None and not set(np.asarray(columns).tolist()) <= set(range(n_features)):
+        raise ValueError("its reference takes columns that it does not have")
     parse_metric(ranker.metric)
 
 
