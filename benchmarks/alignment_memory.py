@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.alignment_sources import MODELS, MissingSourceError
-from benchmarks.fronts.text import markdown_table
+from benchmarks.markdown import markdown_table
 
 __all__ = ["WAYS", "main"]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.alignment_runs import METHODS
 from benchmarks.alignment_sources import PROMPTS
-from benchmarks.fronts.text import markdown_table
+from benchmarks.markdown import markdown_table
 from hyperrank.metrics import hypervolume
 
 __all__ = ["draw_fronts", "front_table", "text_table"]

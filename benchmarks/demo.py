@@ -1,4 +1,4 @@
-"""The main job from data to a chosen trade-off: train once, look at the front, pick.
+"""From data to a chosen trade-off: train once, look at the front, select.
 
 Run ``make demo``, or ``python -m benchmarks.demo``.
 """
@@ -6,7 +6,7 @@ Run ``make demo``, or ``python -m benchmarks.demo``.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ import pandas as pd
 from sklearn.base import clone
 from tqdm.auto import tqdm
 
-from benchmarks.data import sample_or_generated
 from hyperrank import (
     HyperDPORanker,
     LightGBMScalarizationRanker,
@@ -24,15 +23,16 @@ from hyperrank import (
     ParetoFront,
     QueryKFold,
     QueryShuffleSplit,
+    datasets,
 )
 from hyperrank.datasets import RankingData
 from hyperrank.simplex import corners, lattice_near
 
-__all__ = ["main", "show"]
+__all__ = ["main", "sample_or_generated", "show"]
 
 OBJECTIVES = ("relevance", "quality", "dwell")
-#: Share of the reference's main objective that the chosen trade-off is to keep.
-KEPT = 0.98
+#: Share of the reference's main objective that the chosen trade-off should keep.
+SHARE = 0.98
 #: Folds of the training queries by which it is chosen.
 N_FOLDS = 4
 
@@ -60,7 +60,7 @@ def show(data: RankingData, folder: Path, network_params: Mapping[str, Any] | No
     weights = lattice_near(len(data.names), 21)
     ranker = HyperDPORanker(objectives=data.names, random_state=0, **(network_params or {}))
     seconds = _fit("HyperDPO", ranker, train)
-    rivals = _rivals(train, test, weights)
+    baselines = _baselines(train, test, weights)
 
     chosen, reason = _choose(ranker, train, weights)
     front = ranker.pareto_front(test.X, test.Y, qid=test.qid, weights=weights, label="HyperDPO")
@@ -69,19 +69,19 @@ def show(data: RankingData, folder: Path, network_params: Mapping[str, Any] | No
     share = _share_kept(front, chosen.index)
     print(f"{reason}\nOn the test queries, which had no say in it, it keeps {share}.\n")
     print(f"Hypervolume on the test queries, {len(weights)} trade-offs each, measured from 0")
-    for other, spent in [(front, seconds), *rivals]:
+    for other, spent in [(front, seconds), *baselines]:
         print(f"  {other.label:28} {other.hypervolume():.4f}   trained in {spent:5.1f} s")
     print(
         f"With {_count(test)} test queries, differences of a hundredth mean little;\n"
         "python -m benchmarks.quick_front compares over folds.\n"
     )
-    _plot(front, [other for other, _ in rivals], on_test, folder / "front.png")
+    _plot(front, [other for other, _ in baselines], on_test, folder / "front.png")
 
 
 def _split(data: RankingData) -> tuple[RankingData, RankingData]:
     """Put a fifth of the queries aside."""
-    kept, aside = next(QueryShuffleSplit(1, test_size=0.2, random_state=0).split(data.X, qid=data.qid))
-    return data.take(kept), data.take(aside)
+    train, test = next(QueryShuffleSplit(1, test_size=0.2, random_state=0).split(data.X, qid=data.qid))
+    return data.take(train), data.take(test)
 
 
 def _fit(label: str, ranker: Any, train: RankingData) -> float:
@@ -94,7 +94,7 @@ def _fit(label: str, ranker: Any, train: RankingData) -> float:
     return seconds
 
 
-def _rivals(train: RankingData, test: RankingData, weights: np.ndarray) -> list[tuple[ParetoFront, float]]:
+def _baselines(train: RankingData, test: RankingData, weights: np.ndarray) -> list[tuple[ParetoFront, float]]:
     """Fronts of what one would build otherwise, and the seconds they took to train."""
     rankers = {
         "boosters, scores mixed": MixedScoresRanker(objectives=train.names, random_state=0),
@@ -134,28 +134,28 @@ def _spelled(weights: np.ndarray) -> str:
 
 
 def _choose(ranker: HyperDPORanker, train: RankingData, weights: np.ndarray) -> tuple[Any, str]:
-    """Pick a trade-off by what rankers reach on training queries that they have not seen, and say how."""
+    """Select a trade-off by cross-validation on the training queries, and describe it."""
     values, reference = [], []
     folds = QueryKFold(N_FOLDS, shuffle=True, random_state=0).split(train.X, qid=train.qid)
-    for kept, aside in tqdm(folds, total=N_FOLDS, desc="choosing a trade-off", unit="fold", leave=False):
-        part, unseen = train.take(kept), train.take(aside)
+    for rows, held_out in tqdm(folds, total=N_FOLDS, desc="choosing a trade-off", unit="fold", leave=False):
+        part, unseen = train.take(rows), train.take(held_out)
         trained = clone(ranker).fit(part.X, part.Y, qid=part.qid)
         front = trained.pareto_front(unseen.X, unseen.Y, qid=unseen.qid, weights=weights)
         values.append(front.per_query)
         reference.append(front.reference_per_query)
     reached, of_reference = np.concatenate(values, axis=1), np.concatenate(reference)
     points = np.nanmean(reached, axis=1)
-    # A limit that is just met on some queries is broken on every other sample of them: leave room.
-    points[:, 0] -= _standard_error(reached[:, :, 0] - KEPT * of_reference[:, 0])
+    # A limit that is just met on some queries is broken on every other sample of them: leave a margin.
+    points[:, 0] -= _standard_error(reached[:, :, 0] - SHARE * of_reference[:, 0])
     front = ParetoFront(points, weights, names=train.names, reference=np.nanmean(of_reference, axis=0))
-    wanted = f"{KEPT:.0%} of the reference's {train.names[0]}"
+    limit = f"{SHARE:.0%} of the reference's {train.names[0]}"
     how = f"with a standard error to spare in a {N_FOLDS}-fold cross-validation on the training queries"
     try:
-        chosen = front.select(at_least={train.names[0]: KEPT})
+        chosen = front.select(at_least={train.names[0]: SHARE})
     except ValueError:
         chosen = front.select(maximize=train.names[0])
-        return chosen, f"No trade-off kept {wanted}\n{how}:\nthe nearest to it was chosen."
-    return chosen, f"Chosen: the best for the other objectives of those that kept {wanted}\n{how}."
+        return chosen, f"No trade-off kept {limit}\n{how}:\nthe nearest to it was chosen."
+    return chosen, f"Chosen: the best for the other objectives of those that kept {limit}\n{how}."
 
 
 def _standard_error(values: np.ndarray) -> Any:
@@ -168,9 +168,9 @@ def _share_kept(front: ParetoFront, row: int) -> str:
     assert front.reference is not None
     assert front.per_query is not None
     assert front.reference_per_query is not None
-    kept = front.points.iloc[row, 0] / front.reference.iloc[0]
-    beyond = front.per_query[row, :, 0] - kept * front.reference_per_query[:, 0]
-    return f"{kept:.0%} ± {_standard_error(beyond) / front.reference.iloc[0]:.0%}"
+    share = front.points.iloc[row, 0] / front.reference.iloc[0]
+    beyond = front.per_query[row, :, 0] - share * front.reference_per_query[:, 0]
+    return f"{share:.0%} ± {_standard_error(beyond) / front.reference.iloc[0]:.0%}"
 
 
 def _plot(front: ParetoFront, others: list[ParetoFront], selection: Any, path: Path) -> None:
@@ -186,6 +186,18 @@ def _plot(front: ParetoFront, others: list[ParetoFront], selection: Any, path: P
 
 def _count(data: RankingData) -> int:
     return len(np.unique(data.qid))
+
+
+def sample_or_generated(objectives: Sequence[str]) -> RankingData:
+    """Load the MSLR sample, or say in one line why not and generate data of its size."""
+    try:
+        return datasets.fetch_mslr_sample(objectives=objectives)
+    except datasets.FetchError as error:
+        reason = " ".join(str(error).split())
+        print(f"Generated data instead of real ones, so figures differ from those quoted: {reason}\n")
+    return datasets.make_multilabel_ranking(
+        n_queries=86, list_size=(60, 200), n_features=60, n_objectives=len(objectives), random_state=0
+    )
 
 
 if __name__ == "__main__":

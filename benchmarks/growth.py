@@ -81,7 +81,7 @@ def run(
     Returns
     -------
     records : list of dict
-        The points wanted that are measured, now or before.
+        Measured points, now or before.
     skipped : list of str
         A line for each of the others, with the reason.
     """

@@ -1,4 +1,4 @@
-"""One measurement of growth: what is measured, and measuring it in a process of its own.
+"""Measurements of growth, each in a separate process.
 
 Everything keeps to one thread, so that CPU seconds are what the clock on the wall would show on an idle core,
 and slopes do not depend on who else uses the machine.
@@ -126,10 +126,10 @@ def measure(point: Point) -> dict[str, float]:
         _settle()
         before = current_memory_bytes()
         wall, cpu = time.perf_counter(), time.process_time()
-        kept = task()
+        output = task()
         result = {"seconds": time.process_time() - cpu, "wall_seconds": time.perf_counter() - wall}
         result["bytes"] = float(max(0, peak_memory_bytes() - before))
-        del kept
+        del output
     return result
 
 

@@ -1,4 +1,4 @@
-"""The slopes of growth, as a table and as a picture."""
+"""Table and figure of the slopes of growth."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def slope(values: Sequence[float], costs: Sequence[float]) -> tuple[float, int]:
     if len(x) < 2:
         return math.nan, len(x)
     upper_half = math.sqrt(x.min() * x.max()) * (1 - 1e-9)
-    kept = (x >= min(upper_half, np.sort(x)[-2])) & (y > 0)
-    if np.unique(x[kept]).size < 2:
-        return math.nan, int(kept.sum())
-    return float(np.polyfit(np.log(x[kept]), np.log(y[kept]), 1)[0]), int(kept.sum())
+    upper = (x >= min(upper_half, np.sort(x)[-2])) & (y > 0)
+    if np.unique(x[upper]).size < 2:
+        return math.nan, int(upper.sum())
+    return float(np.polyfit(np.log(x[upper]), np.log(y[upper]), 1)[0]), int(upper.sum())
 
 
 def table(records: Sequence[dict[str, Any]], skipped: Sequence[str], command: str) -> str:

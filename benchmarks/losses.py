@@ -1,7 +1,7 @@
-"""The losses, forward and backward, beside those that users would call or write instead.
+"""Losses, forward and backward, beside those of other libraries and padded torch.
 
 Run ``python -m benchmarks.losses``, on a GPU with ``--device cuda``. Lists are as long as those of MSLR.
-Rivals take turns on the clock; the memory of each is measured in a process of its own.
+Baselines take turns on the clock; the memory of each is measured in a process of its own.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.losses_fit import Fit, fit_throughput
-from benchmarks.losses_memory import peak_apart
-from benchmarks.losses_rivals import MAKERS, Data, Rival, make_data
-from benchmarks.losses_step import step_profile
+from benchmarks.losses_baselines import MAKERS, Baseline, Data, make_data, peak_apart
+from benchmarks.losses_step import Fit, fit_throughput, step_profile
 from benchmarks.machine import provenance
 from benchmarks.peers_timing import MissingPeerError, Spread, interleaved
 
@@ -27,14 +25,14 @@ __all__ = ["main", "report"]
 
 #: How much faster than padded torch and allRank the fused losses are to be, and with what share of memory.
 TARGET_RATIO, TARGET_MEMORY = 3.0, 0.5
-TARGET_RIVALS = ("padded torch", "allRank")
+TARGET_BASELINES = ("padded torch", "allRank")
 
 NOTES = """\
-One weighted sum over all objectives, forward and backward, one draw of weights per list; rivals take one
-objective after the other. Whatever a rival wants its data in is made beforehand and not timed: for
+One weighted sum over all objectives, forward and backward, one draw of weights per list; baselines take one
+objective after the other. Whatever a baseline wants its data in is made beforehand and not timed: for
 hyperrank that is target distributions and ranks, which training makes once too (unless a row says
 otherwise). Seconds are of one call, the median (lowest to highest) over repetitions: CPU seconds of one
-thread on a CPU, those on the wall on a GPU. Rivals take turns, in opposite orders every other time, after
+thread on a CPU, those on the wall on a GPU. Baselines take turns, in opposite orders every other time, after
 one untimed call each. Memory is the peak above the flat data, so with all that is padded or prepared, of
 a process of its own that makes one call; on a GPU, what torch allocated. Times ours: seconds, or memory,
 per document over those of hyperrank's first row of the same loss. "By batch" pads 32 lists at a time to
@@ -57,26 +55,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _table(options: argparse.Namespace, objectives: int, notes: list[str]) -> list[dict[str, Any]]:
-    """One row for each rival at so many objectives."""
+    """One row for each baseline at so many objectives."""
     data = make_data(options.documents, objectives, device=options.device, seed=options.seed)
-    chosen: dict[int, Rival] = {}
+    chosen: dict[int, Baseline] = {}
     for number, make in enumerate(MAKERS):
         try:
-            rival = make(data)
-            if not any(rival.name.startswith(name) for name in options.without):
-                chosen[number] = rival
+            baseline = make(data)
+            if not any(baseline.name.startswith(name) for name in options.without):
+                chosen[number] = baseline
         except MissingPeerError as error:
             notes.append(f"skipped: {error}")
     clock = time.process_time if options.device == "cpu" else time.perf_counter
-    tasks = {f"{number}": rival.run for number, rival in chosen.items()}
+    tasks = {f"{number}": baseline.run for number, baseline in chosen.items()}
     times = interleaved(tasks, options.repetitions, clock)
     del tasks
     rows = []
-    for number, rival in chosen.items():
+    for number, baseline in chosen.items():
         memory = peak_apart(number, options.documents, objectives, options.device, options.seed)
         rows.append(
             {
-                "rival": rival,
+                "baseline": baseline,
                 "objectives": objectives,
                 "time": times[f"{number}"],
                 "memory": memory,
@@ -119,27 +117,29 @@ def report(
             line = _line(row, rows)
             if share:
                 line += f" {_bytes_moved(row) / row['time'].median / bandwidth:.0%} |"
-            lines.append(f"{line} {row['rival'].note} |")
+            lines.append(f"{line} {row['baseline'].note} |")
     lines += ["", *_verdict(tables), "", "## A whole fit", "", fit.sentence(), ""]
     lines += ["## A training step", "", step, ""]
     return "\n".join([*lines, *notes, *([""] if notes else []), NOTES]) + "\n"
 
 
 def _line(row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
-    rival: Rival = row["rival"]
+    baseline: Baseline = row["baseline"]
     time_ratio, memory_ratio = _ratios(row, rows)
     time_: Spread = row["time"]
-    rate = rival.documents / time_.median
+    rate = baseline.documents / time_.median
     return (
-        f"| {rival.name} | {rival.loss} | {time_} | {rate:,.0f} | {time_ratio:.2f} | "
+        f"| {baseline.name} | {baseline.loss} | {time_} | {rate:,.0f} | {time_ratio:.2f} | "
         f"{row['memory'] / 2**20:,.0f} | {memory_ratio:.2f} |"
     )
 
 
 def _ratios(row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
     """Time and memory per document over those of our row of the same loss."""
-    ours = next(r for r in rows if r["rival"].loss == row["rival"].loss and r["rival"].name == "hyperrank")
-    documents = ours["rival"].documents / row["rival"].documents
+    ours = next(
+        r for r in rows if r["baseline"].loss == row["baseline"].loss and r["baseline"].name == "hyperrank"
+    )
+    documents = ours["baseline"].documents / row["baseline"].documents
     return (
         row["time"].median / ours["time"].median * documents,
         row["memory"] / max(ours["memory"], 1.0) * documents,
@@ -147,15 +147,15 @@ def _ratios(row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> tuple[float,
 
 
 def _verdict(tables: Sequence[Sequence[dict[str, Any]]]) -> list[str]:
-    """What the tables say of the target, by loss and rival."""
+    """What the tables say of the target, by loss and baseline."""
     lines = []
     for loss in ("ListNet", "Plackett-Luce"):
-        for name in TARGET_RIVALS:
+        for name in TARGET_BASELINES:
             pairs = [
                 _ratios(row, rows)
                 for rows in tables
                 for row in rows
-                if (row["rival"].loss, row["rival"].name) == (loss, name)
+                if (row["baseline"].loss, row["baseline"].name) == (loss, name)
             ]
             if pairs:
                 faster, share = min(t for t, _ in pairs), max(1 / max(m, 1e-9) for _, m in pairs)
@@ -170,7 +170,7 @@ def _verdict(tables: Sequence[Sequence[dict[str, Any]]]) -> list[str]:
 
 def _bytes_moved(row: dict[str, Any]) -> int:
     """What must be read and written: scores, one number per label, the gradient as made and as scaled."""
-    return 4 * row["rival"].documents * (1 + row["objectives"] + 1 + 2)
+    return 4 * row["baseline"].documents * (1 + row["objectives"] + 1 + 2)
 
 
 def copy_bandwidth(device: str, n_bytes: int = 2**30) -> float:
@@ -203,13 +203,13 @@ def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.losses", description=__doc__)
     parser.add_argument("--documents", type=int, default=100_000, help="documents, up to some 4000000")
     parser.add_argument("--objectives", type=int, nargs="+", default=[1, 4, 8], help="numbers of objectives")
-    parser.add_argument("--repetitions", type=int, default=5, help="timed calls of each rival")
+    parser.add_argument("--repetitions", type=int, default=5, help="timed calls of each baseline")
     parser.add_argument(
         "--fit-queries", type=int, default=300, help="queries of a whole fit; MSLR has 6000 to fit"
     )
     parser.add_argument("--fit-epochs", type=int, default=2, help="epochs of that fit")
     parser.add_argument(
-        "--without", nargs="*", default=[], help="rivals to leave out, such as rax, the slowest"
+        "--without", nargs="*", default=[], help="baselines to leave out, such as rax, the slowest"
     )
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="where losses are computed")
     parser.add_argument("--seed", type=int, default=0, help="of the data")

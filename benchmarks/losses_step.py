@@ -1,26 +1,27 @@
-"""Where the time of a training step of the default ranker goes, and whether a GPU waits for Python."""
+"""Time of training: phases of a step, whether a GPU waits for Python, and documents per second of a fit."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.fronts.text import markdown_table
-from benchmarks.losses_fit import N_FEATURES, N_OBJECTIVES
-from benchmarks.losses_rivals import make_data
-from hyperrank import QueryLists
+from benchmarks.losses_baselines import make_data
+from benchmarks.markdown import markdown_table
+from hyperrank import HyperDPORanker, QueryLists
+from hyperrank.datasets import make_multilabel_ranking
 from hyperrank.losses import listnet, weighted_loss
 from hyperrank.networks import ConditionedScorer
 from hyperrank.simplex import dirichlet_weights
 from hyperrank.training import ListTensors, document_batches
 
-__all__ = ["step_profile"]
+__all__ = ["Fit", "fit_throughput", "step_profile"]
 
 #: As HyperDPORanker has them on large data.
 BATCH_DOCS, N_DRAWS, HIDDEN, DROPOUT = 8192, 2, (128, 128), 0.5
@@ -142,3 +143,51 @@ def _busy_share(step: Callable[[], None], n_steps: int) -> str:
     seconds = time.perf_counter() - started
     busy = sum(event.self_device_time_total for event in profiled.key_averages()) / 1e6
     return f"Steps one after the other keep the GPU busy {busy / seconds:.0%} of the time."
+
+
+N_FEATURES, N_OBJECTIVES = 136, 3
+#: The generator draws sizes evenly on a logarithmic scale: these have a mean of 120, as those of MSLR.
+LIST_SIZE = (1, 800)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One fit: rows, epochs, seconds on the wall in all and of the epochs, and where."""
+
+    rows: int
+    queries: int
+    epochs: int
+    seconds: float
+    training_seconds: float
+    device: str
+
+    def sentence(self) -> str:
+        """What it says."""
+        return (
+            f"`HyperDPORanker(reference=None)`, {self.rows:,} generated rows in {self.queries:,} queries, "
+            f"{N_FEATURES} features, {N_OBJECTIVES} objectives, 2 draws of weights per query, {self.device}: "
+            f"{self.rows * self.epochs / self.training_seconds:,.0f} documents per second in training "
+            f"({self.epochs} epochs), {self.rows * self.epochs / self.seconds:,.0f} of the whole fit, "
+            "checks and transform included."
+        )
+
+
+def fit_throughput(n_queries: int, epochs: int, device: str) -> Fit:
+    """Fit the default network without boosters, which would be most of the time at few epochs."""
+    data = make_multilabel_ranking(
+        n_queries=n_queries,
+        list_size=LIST_SIZE,
+        n_features=N_FEATURES,
+        n_objectives=N_OBJECTIVES,
+        random_state=0,
+    )
+    ranker = HyperDPORanker(
+        reference=None, max_epochs=epochs, early_stopping=False, device=device, n_jobs=1, random_state=0
+    )
+    started = time.perf_counter()
+    ranker.fit(data.X, data.Y, qid=data.qid)
+    if device != "cpu":
+        torch.cuda.synchronize()
+    seconds = time.perf_counter() - started
+    training = sum(entry["seconds"] for entry in ranker.history_)
+    return Fit(len(data.X), n_queries, epochs, seconds, training, device)

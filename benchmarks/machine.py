@@ -1,4 +1,4 @@
-"""What a figure was measured with: versions, machine, commit; the memory of this process; figures kept."""
+"""Provenance of figures (versions, machine, commit), memory of this process, and records of finished runs."""
 
 from __future__ import annotations
 
@@ -80,9 +80,9 @@ def share_of_cores(jobs: int) -> int:
 def commit() -> str:
     """Short hash of the commit, with -dirty where tracked files differ from it; "unknown" without git."""
     folder = Path(__file__).resolve().parent
-    asked = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     try:
-        done = subprocess.run(asked, cwd=folder, capture_output=True, text=True, check=True, timeout=20)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=20)
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return done.stdout.strip() or "unknown"

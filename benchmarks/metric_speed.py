@@ -1,7 +1,7 @@
-"""NDCG@10 of a million documents: hyperrank's metric beside those that users would call instead.
+"""NDCG@10 of a million documents: hyperrank beside other libraries.
 
-Run ``python -m benchmarks.metric_speed``. Rivals take turns; figures are medians over repetitions, and values
-are compared list by list.
+Run ``python -m benchmarks.metric_speed``. Baselines take turns; figures are medians over repetitions, and
+values are compared list by list.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.machine import provenance
 from benchmarks.peers_data import Documents, mslr_like
-from benchmarks.peers_metrics import MAKERS, Rival
+from benchmarks.peers_metrics import MAKERS, Baseline
 from benchmarks.peers_timing import Spread, interleaved, unless_missing
 
 __all__ = ["main", "report"]
@@ -26,20 +26,20 @@ TARGET_RATIO, TARGET_DIFFERENCE = 20.0, 1e-9
 NOTES = """\
 Convention of all: gains 2^z - 1, lists without a label above 0 score 0, no tied scores. ir-measures is given
 2^z - 1 as the label, since its own exponential gain rounds to five decimals. Whatever a library wants its
-data in is made beforehand and not timed. One thread each; rivals take turns, in opposite orders every other
-time, after one untimed call each. Seconds are CPU seconds of one call, the median (lowest to highest) over
-repetitions. Times ours: median seconds per document over those of hyperrank given plain arrays. Difference:
-the largest over lists, or that of the mean where a library gives no more."""
+data in is made beforehand and not timed. One thread each; baselines take turns, in opposite orders every
+other time, after one untimed call each. Seconds are CPU seconds of one call, the median (lowest to
+highest) over repetitions. Times ours: median seconds per document over those of hyperrank given arrays.
+Difference: the largest over lists, or that of the mean where a library gives no more."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _read(arguments)
     data = mslr_like(options.documents, seed=options.seed)
     _one_thread()
-    rivals: list[Rival] = unless_missing([partial(make, data) for make in MAKERS])
-    times = interleaved({rival.name: rival.evaluate for rival in rivals}, options.repetitions)
-    differences = {rival.name: rival.difference() for rival in rivals}
-    text = report(data, rivals, times, differences, _command(options))
+    baselines: list[Baseline] = unless_missing([partial(make, data) for make in MAKERS])
+    times = interleaved({baseline.name: baseline.evaluate for baseline in baselines}, options.repetitions)
+    differences = {baseline.name: baseline.difference() for baseline in baselines}
+    text = report(data, baselines, times, differences, _command(options))
     print(text)
     if options.out is not None:
         _write(options.out, text)
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def report(
     data: Documents,
-    rivals: Sequence[Rival],
+    baselines: Sequence[Baseline],
     times: dict[str, Spread],
     differences: dict[str, float],
     command: str,
@@ -68,11 +68,11 @@ def report(
         "| | documents | seconds | times ours | difference | |",
         "|---|---|---|---|---|---|",
     ]
-    for rival in rivals:
-        ratio = times[rival.name].median / rival.documents / ours
+    for baseline in baselines:
+        ratio = times[baseline.name].median / baseline.documents / ours
         lines.append(
-            f"| {rival.name} | {rival.documents:,} | {times[rival.name]} | {ratio:.3g} "
-            f"| {differences[rival.name]:.1e} | {rival.note} |"
+            f"| {baseline.name} | {baseline.documents:,} | {times[baseline.name]} | {ratio:.3g} "
+            f"| {differences[baseline.name]:.1e} | {baseline.note} |"
         )
     return "\n".join([*lines, "", _verdict(times, differences), "", NOTES]) + "\n"
 
@@ -106,7 +106,7 @@ def _write(out: Path, text: str) -> None:
 def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.metric_speed", description=__doc__)
     parser.add_argument("--documents", type=int, default=1_000_000, help="documents to judge")
-    parser.add_argument("--repetitions", type=int, default=5, help="timed calls of each rival")
+    parser.add_argument("--repetitions", type=int, default=5, help="timed calls of each baseline")
     parser.add_argument("--seed", type=int, default=0, help="of the data")
     parser.add_argument("--out", type=Path, help="file, or folder for metric_speed.md")
     options = parser.parse_args(arguments)

@@ -1,6 +1,6 @@
-"""Rivals that take all rows as one list, where others pass groups: as the checks of scikit-learn pass none.
+"""Rankers of other libraries without groups, for the checks of scikit-learn, which pass none.
 
-In a module of their own, since what is pickled must be found by name.
+A module of their own, since pickling finds classes by name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Training throughput of hyperrank beside what users would install instead.
+"""Training throughput of hyperrank beside other libraries.
 
 Run ``python -m benchmarks.peers``. The same network, data, threads and number of lists in a batch for all;
 peers that are not installed are left out with a line that says so (benchmarks/peers-requirements.txt).
@@ -17,7 +17,7 @@ import torch
 from benchmarks.machine import provenance
 from benchmarks.peers_data import mslr_like
 from benchmarks.peers_timing import Spread, interleaved, unless_missing
-from benchmarks.peers_training import HIDDEN, MAKERS, Rival, Setup
+from benchmarks.peers_training import HIDDEN, MAKERS, Baseline, Setup
 
 __all__ = ["main", "report"]
 
@@ -26,8 +26,8 @@ One call is one pass over the documents in batches of whole lists: zeroed gradie
 clipping, AdamW. The network is a perceptron of hidden widths {hidden} with SiLU, no dropout. hyperrank cuts
 batches by documents, as many as the lists of a peer's batch hold on average. ListNet's targets are normalised
 gains in hyperrank and a softmax of labels in allRank; the work is alike. Both ListMLEs order ties at random.
-One thread; rivals take turns, in opposite orders every other time, after one untimed call each. Seconds are
-CPU seconds of one call, the median (lowest to highest) over repetitions. hyperrank faster by: its loop's
+One thread; baselines take turns, in opposite orders every other time, after one untimed call each. Seconds
+are CPU seconds of one call, the median (lowest to highest) over repetitions. hyperrank faster by: its loop's
 documents per second under the same loss (under ListNet, where a peer lacks both losses) over the line's.
 Boosters do a different thing: their documents are counted once per round, and there is no ratio."""
 
@@ -38,11 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.manual_seed(options.seed)
     setup = Setup(mslr_like(options.documents, options.features, seed=options.seed), options.batch_lists)
     notes: list[str] = []
-    rivals: list[Rival] = unless_missing([partial(make, setup) for make in MAKERS], notes.append)
+    baselines: list[Baseline] = unless_missing([partial(make, setup) for make in MAKERS], notes.append)
     notes = list(dict.fromkeys(notes))
     print(*notes, sep="\n", end="\n" if notes else "", file=sys.stderr)
-    times = interleaved({_key(rival): rival.run for rival in rivals}, options.repetitions)
-    text = report(setup, rivals, times, _command(options), notes)
+    times = interleaved({_key(baseline): baseline.run for baseline in baselines}, options.repetitions)
+    text = report(setup, baselines, times, _command(options), notes)
     print(text)
     if options.out is not None:
         path = options.out if options.out.suffix else options.out / "peers.md"
@@ -52,12 +52,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def report(
-    setup: Setup, rivals: Sequence[Rival], times: dict[str, Spread], command: str, notes: Sequence[str] = ()
+    setup: Setup,
+    baselines: Sequence[Baseline],
+    times: dict[str, Spread],
+    command: str,
+    notes: Sequence[str] = (),
 ) -> str:
     """The table as Markdown, with what made it."""
     data, sizes = setup.data, setup.data.sizes
-    rates = {_key(rival): rival.documents / times[_key(rival)].median for rival in rivals}
-    loops = {rival.loss: rates[_key(rival)] for rival in rivals if rival.name == "hyperrank, training loop"}
+    rates = {_key(b): b.documents / times[_key(b)].median for b in baselines}
+    loops = {
+        baseline.loss: rates[_key(baseline)]
+        for baseline in baselines
+        if baseline.name == "hyperrank, training loop"
+    }
     lines = [
         "# Training throughput",
         "",
@@ -68,17 +76,15 @@ def report(
         "| | loss | documents per second | hyperrank faster by | seconds of a call | |",
         "|---|---|---|---|---|---|",
     ]
-    for rival in rivals:
-        rate = rates[_key(rival)]
-        ratio = "-" if "rounds" in rival.note else f"{loops.get(rival.loss, loops['ListNet']) / rate:.2f}"
-        lines.append(
-            f"| {rival.name} | {rival.loss} | {rate:,.0f} | {ratio} | {times[_key(rival)]} | {rival.note} |"
-        )
+    for b in baselines:
+        rate = rates[_key(b)]
+        ratio = "-" if "rounds" in b.note else f"{loops.get(b.loss, loops['ListNet']) / rate:.2f}"
+        lines.append(f"| {b.name} | {b.loss} | {rate:,.0f} | {ratio} | {times[_key(b)]} | {b.note} |")
     return "\n".join([*lines, "", *notes, "", NOTES.format(hidden=HIDDEN)]) + "\n"
 
 
-def _key(rival: Rival) -> str:
-    return f"{rival.name}, {rival.loss}"
+def _key(baseline: Baseline) -> str:
+    return f"{baseline.name}, {baseline.loss}"
 
 
 def _command(options: argparse.Namespace) -> str:
@@ -92,7 +98,7 @@ def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--documents", type=int, default=40_000, help="documents to train on")
     parser.add_argument("--features", type=int, default=136, help="features of each, as many as MSLR has")
     parser.add_argument("--batch-lists", type=int, default=32, help="lists in a batch")
-    parser.add_argument("--repetitions", type=int, default=5, help="timed calls of each rival")
+    parser.add_argument("--repetitions", type=int, default=5, help="timed calls of each baseline")
     parser.add_argument("--seed", type=int, default=0, help="of data and networks")
     parser.add_argument("--out", type=Path, help="file, or folder for peers.md")
     options = parser.parse_args(arguments)

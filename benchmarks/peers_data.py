@@ -75,7 +75,7 @@ def mslr_like(n_documents: int, n_features: int = 1, *, seed: int = 0) -> Docume
     utility += rng.standard_normal(n_documents, dtype=np.float32)
     cuts = np.quantile(utility, np.cumsum(GRADE_SHARES)[:-1])
     labels = np.searchsorted(cuts, utility).astype(np.int64)
-    # Whole numbers below 2^24 stay distinct in 32 bits, in which ir-measures reads them: no rival has ties.
+    # Whole numbers below 2^24 stay distinct in 32 bits, in which ir-measures reads them: there are no ties.
     order = np.argsort(np.argsort(utility + 3 * rng.standard_normal(n_documents)))
     return Documents(X, labels, order.astype(np.float32), sizes)
 

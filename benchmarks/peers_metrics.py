@@ -1,4 +1,4 @@
-"""NDCG@10 as each library computes it, brought to one convention: gains 2^z - 1, an empty list scores 0.
+"""NDCG@10 of each library in one convention: gains 2^z - 1, an empty list scores 0.
 
 Whatever a library wants its data in (dicts, frames, padded tensors, its own data sets) is made beforehand and
 not timed, to its advantage.
@@ -17,13 +17,13 @@ from benchmarks.peers_data import Documents, padded, peer
 from hyperrank import QueryLists
 from hyperrank.metrics import ndcg
 
-__all__ = ["MAKERS", "Rival", "as_dicts", "expected"]
+__all__ = ["MAKERS", "Baseline", "as_dicts", "expected"]
 
 CUTOFF = 10
 
 
 @dataclass(frozen=True)
-class Rival:
+class Baseline:
     """A library's NDCG@10.
 
     Attributes
@@ -50,17 +50,17 @@ def expected(data: Documents, empty: str = "zero", *, per_query: bool = True) ->
     return ndcg(data.scores, data.labels, qid=data.qid, k=CUTOFF, empty=empty, per_query=per_query)  # type: ignore[arg-type]
 
 
-def _rival(name: str, data: Documents, evaluate: Callable[[], Any], note: str, **options: Any) -> Rival:
-    """A rival whose `evaluate` gives values by list, or their mean."""
+def _baseline(name: str, data: Documents, evaluate: Callable[[], Any], note: str, **options: Any) -> Baseline:
+    """A baseline whose `evaluate` gives values by list, or their mean."""
     values: Callable[[Any], Any] = options.pop("values", lambda result: result)
 
     def difference() -> float:
         found = np.asarray(values(evaluate()), dtype=np.float64)
-        wanted = expected(data, options.get("empty", "zero"), per_query=found.ndim > 0)
+        target = expected(data, options.get("empty", "zero"), per_query=found.ndim > 0)
         known = ~np.isnan(found)
-        return float(np.abs(np.where(known, found, 0.0) - np.where(known, wanted, 0.0)).max(initial=0.0))
+        return float(np.abs(np.where(known, found, 0.0) - np.where(known, target, 0.0)).max(initial=0.0))
 
-    return Rival(name, len(data.labels), evaluate, difference, note)
+    return Baseline(name, len(data.labels), evaluate, difference, note)
 
 
 def as_dicts(data: Documents) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, float]]]:
@@ -81,25 +81,27 @@ def as_dicts(data: Documents) -> tuple[dict[str, dict[str, int]], dict[str, dict
     return qrels, run
 
 
-def ours_flat(data: Documents) -> Rival:
+def ours_flat(data: Documents) -> Baseline:
     qid, labels = data.qid, data.labels.astype(np.float64)
 
     def evaluate() -> Any:
         return ndcg(data.scores, labels, qid=qid, k=CUTOFF, empty="zero")
 
-    return _rival("hyperrank, arrays", data, evaluate, "labels as floats; grouping by query id included")
+    return _baseline("hyperrank, arrays", data, evaluate, "labels as floats; grouping by query id included")
 
 
-def ours_grouped(data: Documents) -> Rival:
+def ours_grouped(data: Documents) -> Baseline:
     lists, labels = QueryLists.from_sizes(data.sizes), data.labels.astype(np.float64)
 
     def evaluate() -> Any:
         return ndcg(data.scores, labels, qid=lists, k=CUTOFF, empty="zero")
 
-    return _rival("hyperrank, QueryLists", data, evaluate, "the same, lists grouped beforehand as dicts are")
+    return _baseline(
+        "hyperrank, QueryLists", data, evaluate, "the same, lists grouped beforehand as dicts are"
+    )
 
 
-def ir_measures_dicts(data: Documents) -> Rival:
+def ir_measures_dicts(data: Documents) -> Baseline:
     import ir_measures
 
     qrels, run = as_dicts(data)
@@ -112,10 +114,10 @@ def ir_measures_dicts(data: Documents) -> Rival:
         values = {v.query_id: v.value for v in ir_measures.iter_calc([measure], qrels, run)}
         return np.array([values[str(number)] for number in range(len(data.sizes))])
 
-    return _rival("ir-measures, dicts", data, evaluate, "`calc_aggregate`", values=by_list)
+    return _baseline("ir-measures, dicts", data, evaluate, "`calc_aggregate`", values=by_list)
 
 
-def ir_measures_evaluator(data: Documents) -> Rival:
+def ir_measures_evaluator(data: Documents) -> Baseline:
     import ir_measures
 
     qrels, run = as_dicts(data)
@@ -125,12 +127,12 @@ def ir_measures_evaluator(data: Documents) -> Rival:
     def evaluate() -> Any:
         return evaluator.calc_aggregate(run)
 
-    return _rival(
+    return _baseline(
         "ir-measures, reused evaluator", data, evaluate, "dicts", values=lambda found: found[measure]
     )
 
 
-def ir_measures_frame(data: Documents) -> Rival:
+def ir_measures_frame(data: Documents) -> Baseline:
     import ir_measures
     import pandas as pd
 
@@ -145,12 +147,12 @@ def ir_measures_frame(data: Documents) -> Rival:
     def evaluate() -> Any:
         return ir_measures.calc_aggregate([measure], qrel_frame, run_frame)
 
-    return _rival(
+    return _baseline(
         "ir-measures, DataFrame", few, evaluate, "a tenth of the lists", values=lambda found: found[measure]
     )
 
 
-def scikit_learn(data: Documents) -> Rival:
+def scikit_learn(data: Documents) -> Baseline:
     from sklearn.metrics import ndcg_score
 
     gains = np.split((2.0**data.labels - 1)[None], data.starts, axis=1)
@@ -162,7 +164,7 @@ def scikit_learn(data: Documents) -> Rival:
             for gain, score in zip(gains, scores, strict=True)
         ]
 
-    return _rival(
+    return _baseline(
         "scikit-learn",
         data,
         evaluate,
@@ -170,7 +172,7 @@ def scikit_learn(data: Documents) -> Rival:
     )
 
 
-def allrank(data: Documents) -> Rival:
+def allrank(data: Documents) -> Baseline:
     metrics = peer("allrank.models.metrics", "allRank")
     import torch
 
@@ -180,10 +182,10 @@ def allrank(data: Documents) -> Rival:
     def evaluate() -> Any:
         return metrics.ndcg(scores, labels, ats=[CUTOFF], filler_value=0.0)[:, 0]
 
-    return _rival("allRank", data, evaluate, "slates padded beforehand; 32 bits")
+    return _baseline("allRank", data, evaluate, "slates padded beforehand; 32 bits")
 
 
-def pytorchltr(data: Documents) -> Rival:
+def pytorchltr(data: Documents) -> Baseline:
     evaluation = peer("pytorchltr.evaluation", "pytorchltr")
     import torch
 
@@ -194,10 +196,10 @@ def pytorchltr(data: Documents) -> Rival:
     def evaluate() -> Any:
         return evaluation.ndcg(scores, labels, sizes, k=CUTOFF)
 
-    return _rival("pytorchltr", data, evaluate, "slates padded beforehand; 32 bits")
+    return _baseline("pytorchltr", data, evaluate, "slates padded beforehand; 32 bits")
 
 
-def lightgbm(data: Documents) -> Rival:
+def lightgbm(data: Documents) -> Baseline:
     lgb = peer("lightgbm", "LightGBM")
     params = {
         "objective": "lambdarank",
@@ -207,13 +209,13 @@ def lightgbm(data: Documents) -> Rival:
         "verbose": -1,
     }
     train = lgb.Dataset(data.X, data.labels, group=data.sizes, params={"verbose": -1})
-    judged = lgb.Dataset(data.X, data.labels, group=data.sizes, init_score=data.scores, reference=train)
-    booster = lgb.Booster(params, train).add_valid(judged, "judged")
+    evaluated = lgb.Dataset(data.X, data.labels, group=data.sizes, init_score=data.scores, reference=train)
+    booster = lgb.Booster(params, train).add_valid(evaluated, "evaluated")
 
     def evaluate() -> Any:
         return booster.eval_valid()[0][2]
 
-    return _rival(
+    return _baseline(
         "LightGBM",
         data,
         evaluate,
@@ -222,7 +224,7 @@ def lightgbm(data: Documents) -> Rival:
     )
 
 
-def xgboost(data: Documents) -> Rival:
+def xgboost(data: Documents) -> Baseline:
     xgb = peer("xgboost", "XGBoost")
     matrix = xgb.DMatrix(data.X, data.labels, group=data.sizes, base_margin=data.scores)
     params = {"objective": "rank:ndcg", "eval_metric": f"ndcg@{CUTOFF}-", "nthread": 1, "verbosity": 0}
@@ -231,7 +233,7 @@ def xgboost(data: Documents) -> Rival:
     def evaluate() -> Any:
         return float(booster.eval(matrix).split(":")[-1])
 
-    return _rival(
+    return _baseline(
         "XGBoost",
         data,
         evaluate,
@@ -239,7 +241,7 @@ def xgboost(data: Documents) -> Rival:
     )
 
 
-MAKERS: tuple[Callable[[Documents], Rival], ...] = (
+MAKERS: tuple[Callable[[Documents], Baseline], ...] = (
     ours_flat,
     ours_grouped,
     ir_measures_dicts,

@@ -1,4 +1,4 @@
-"""Rivals timed in turns, so that a machine that slows down slows all of them alike."""
+"""Interleaved timing of baselines, so that a slow phase of the machine affects all alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One pass over the training data, as hyperrank's loop and as its peers' code make it."""
+"""One epoch of training in hyperrank and in other libraries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hyperrank.losses import listnet, plackett_luce
 from hyperrank.networks import ConditionedScorer
 from hyperrank.training import ListTensors, TrainingSettings, train
 
-__all__ = ["MAKERS", "Rival", "Setup"]
+__all__ = ["MAKERS", "Baseline", "Setup"]
 
 HIDDEN = (128, 128)
 LEARNING_RATE, MAX_NORM = 1e-3, 1.0
@@ -36,7 +36,7 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Rival:
+class Baseline:
     """One way to train.
 
     Attributes
@@ -55,7 +55,7 @@ class Rival:
     note: str
 
 
-def ours(loss: str, setup: Setup) -> Rival:
+def ours(loss: str, setup: Setup) -> Baseline:
     """hyperrank.training.train on lists without padding, one epoch."""
     data = setup.data
     network = ConditionedScorer(data.X.shape[1], 1, hidden=HIDDEN, conditioning="none")
@@ -81,10 +81,10 @@ def ours(loss: str, setup: Setup) -> Rival:
         rng=np.random.default_rng(0),
         draw_weights=lambda n: np.ones((n, 1)),
     )
-    return Rival("hyperrank, training loop", loss, len(data.labels), run, "no padding")
+    return Baseline("hyperrank, training loop", loss, len(data.labels), run, "no padding")
 
 
-def our_fit(loss: str, setup: Setup) -> Rival:
+def our_fit(loss: str, setup: Setup) -> Baseline:
     """A whole fit of one epoch: checks, grouping and feature transform included."""
     data = setup.data
     ranker = LinearScalarizationRanker(
@@ -105,7 +105,7 @@ def our_fit(loss: str, setup: Setup) -> Rival:
     )
     qid = data.qid
     note = "`LinearScalarizationRanker.fit`: checks, grouping and feature transform included"
-    return Rival(
+    return Baseline(
         "hyperrank, fit", loss, len(data.labels), lambda: ranker.fit(data.X, data.labels, qid=qid), note
     )
 
@@ -126,7 +126,7 @@ def _allrank_step(n_features: int, loss: str) -> Callable[[Any, Any, Any], Any]:
     return step
 
 
-def allrank(loss: str, setup: Setup) -> Rival:
+def allrank(loss: str, setup: Setup) -> Baseline:
     """Its data set, its loader, its step, as its main program puts them together."""
     loading = peer("allrank.data.dataset_loading", "allRank")
     from scipy.sparse import csr_matrix
@@ -142,10 +142,10 @@ def allrank(loss: str, setup: Setup) -> Rival:
             step(features, labels, indices)
 
     note = f"its own loader: every slate padded to the longest, {data.sizes.max()}"
-    return Rival("allRank", loss, len(data.labels), run, note)
+    return Baseline("allRank", loss, len(data.labels), run, note)
 
 
-def allrank_at_best(loss: str, setup: Setup) -> Rival:
+def allrank_at_best(loss: str, setup: Setup) -> Baseline:
     """Its step on slates padded only to the longest of their batch, beforehand."""
     data = setup.data
     step = _allrank_step(data.X.shape[1], loss)
@@ -159,10 +159,10 @@ def allrank_at_best(loss: str, setup: Setup) -> Rival:
             step(*slates[number])
 
     note = "its network, loss and step; slates padded to the longest of the batch, beforehand"
-    return Rival("allRank, padded by batch", loss, len(data.labels), run, note)
+    return Baseline("allRank, padded by batch", loss, len(data.labels), run, note)
 
 
-def pytorchltr(setup: Setup) -> Rival:
+def pytorchltr(setup: Setup) -> Baseline:
     """Its nearest loss, RankNet's, on slates padded to the longest of their batch."""
     losses = peer("pytorchltr.loss", "pytorchltr")
     few = setup.data.first(FEW_LISTS)
@@ -181,25 +181,25 @@ def pytorchltr(setup: Setup) -> Rival:
             optimiser.step()
 
     note = f"it has no listwise loss; padded by batch, beforehand; the first {len(few.sizes)} lists alone"
-    return Rival("pytorchltr", "RankNet, all pairs", len(few.labels), run, note)
+    return Baseline("pytorchltr", "RankNet, all pairs", len(few.labels), run, note)
 
 
-def lightgbm(setup: Setup) -> Rival:
+def lightgbm(setup: Setup) -> Baseline:
     lgb = peer("lightgbm", "LightGBM")
     data = setup.data
     params = {"objective": "lambdarank", "num_threads": 1, "verbose": -1}
     made = lgb.Dataset(data.X, data.labels, group=data.sizes, params=params).construct()
     n = len(data.labels) * ROUNDS
-    return Rival("LightGBM", "lambdarank", n, lambda: lgb.train(params, made, ROUNDS), _boosting())
+    return Baseline("LightGBM", "lambdarank", n, lambda: lgb.train(params, made, ROUNDS), _boosting())
 
 
-def xgboost(setup: Setup) -> Rival:
+def xgboost(setup: Setup) -> Baseline:
     xgb = peer("xgboost", "XGBoost")
     data = setup.data
     made = xgb.QuantileDMatrix(data.X, data.labels, group=data.sizes)
     params = {"objective": "rank:ndcg", "nthread": 1, "verbosity": 0, "tree_method": "hist"}
     n = len(data.labels) * ROUNDS
-    return Rival("XGBoost", "rank:ndcg", n, lambda: xgb.train(params, made, ROUNDS), _boosting())
+    return Baseline("XGBoost", "rank:ndcg", n, lambda: xgb.train(params, made, ROUNDS), _boosting())
 
 
 def _boosting() -> str:
@@ -218,7 +218,7 @@ def _slates(data: Documents, batch_lists: int, fill: float) -> Iterator[tuple[An
         yield tuple(torch.from_numpy(part) for part in slates)  # type: ignore[misc]
 
 
-MAKERS: tuple[Callable[[Setup], Rival], ...] = (
+MAKERS: tuple[Callable[[Setup], Baseline], ...] = (
     *(
         partial(make, loss)
         for loss in ("ListNet", "ListMLE")

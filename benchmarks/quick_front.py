@@ -1,4 +1,4 @@
-"""HyperDPO's front beside its rivals' on the MSLR sample, in minutes.
+"""Comparison of fronts on the MSLR sample in minutes.
 
 Run ``python -m benchmarks.quick_front``: `benchmarks.fronts` with the methods that train quickly, one seed,
 and LightGBM at the parameters that are good on this sample instead of searched ones.

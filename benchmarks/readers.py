@@ -2,7 +2,7 @@
 
 Run ``python -m benchmarks.readers``; the files are the MSLR sample over and over, under query ids of their
 own, in a temporary folder (3 GB at 1.2 million rows). ``--rows 100000`` takes minutes. With ``--out``,
-finished readings are kept in ``readers.jsonl`` there and not repeated.
+finished readings are stored in ``readers.jsonl`` there and not repeated.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ process held before. Files are in the system's cache."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _read(arguments)
-    kept = None
+    records = None
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
-        kept = options.out / "readers.jsonl"
-    found, failed = run(options.methods, options.rows, options.repetitions, kept, options.folder)
+        records = options.out / "readers.jsonl"
+    found, failed = run(options.methods, options.rows, options.repetitions, records, options.folder)
     command = f"python -m benchmarks.readers --rows {options.rows} --repetitions {options.repetitions}"
     text = report(found, failed, options.rows, command)
     print(text)
@@ -59,9 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(
-    methods: Sequence[str], rows: int, repetitions: int, kept: Path | None, folder: Path | None = None
+    methods: Sequence[str], rows: int, repetitions: int, records: Path | None, folder: Path | None = None
 ) -> tuple[dict[str, list[dict[str, Any]]], dict[str, str]]:
-    """Measure the readings that the file `kept` does not hold yet.
+    """Measure the readings that the file `records` lacks.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def run(
     """
     found: dict[str, list[dict[str, Any]]] = {}
     failed: dict[str, str] = {}
-    for record in finished_records(kept):
+    for record in finished_records(records):
         if record["data_rows"] == rows and record["method"] in methods:
             found.setdefault(record["method"], []).append(record)
     if all(len(found.get(name, [])) >= repetitions for name in methods):
@@ -93,8 +93,8 @@ def run(
                 made = {"n_bytes": files["text"].stat().st_size, "commit": commit()}
                 record = {"method": name, "data_rows": rows, **result, **made}
                 found.setdefault(name, []).append(record)
-                if kept is not None:
-                    with kept.open("a") as file:
+                if records is not None:
+                    with records.open("a") as file:
                         file.write(json.dumps(record) + "\n")
     return found, failed
 

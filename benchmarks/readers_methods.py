@@ -1,4 +1,4 @@
-"""The readers that `benchmarks.readers` compares, each run in a process of its own.
+"""Readers that `benchmarks.readers` compares, each in a separate process.
 
 ``python -m benchmarks.readers_methods NAME SMALL FILE`` reads a small file, so that everything is imported,
 and then another, and prints what that took as JSON.
@@ -153,7 +153,7 @@ def _pieces(path: Path) -> Iterator[bytes]:
             yield head + newline
 
 
-NUMBERS_ALONE = "numbers alone: which belong together, labels, ids and faults are left to do"
+NUMBERS_ALONE = "numbers only: rows, labels, ids and errors are left to do"
 METHODS = {
     method.name: method
     for method in (

@@ -1,7 +1,7 @@
-"""Rows per second and memory at 1e5, 1e6 and 1e7 rows: a store made, opened, trained from and scored.
+"""Rows per second and memory at 1e5, 1e6 and 1e7 rows: converting, opening, training and scoring.
 
 Run ``python -m benchmarks.scale``; at 1e7 rows of 136 features the store takes 5.6 GB of the disk, in a
-temporary folder that is removed in the end. Finished measurements are kept in ``scale.jsonl`` of the folder
+temporary folder that is removed in the end. Finished measurements are stored in ``scale.jsonl`` of the folder
 given by ``--out`` and not repeated; ``scale.md`` is made of all of them.
 """
 
@@ -66,14 +66,14 @@ def run(
     Returns
     -------
     records : list of dict
-        The points wanted that are measured, now or before.
+        Measured points, now or before.
     skipped : list of str
         A line for each of the others, with the reason.
 
     Raises
     ------
     OSError
-        If the largest store that is still wanted does not fit on the disk.
+        If the largest store that is still to be made does not fit on the disk.
     """
     known = {_key(record): record for record in finished_records(path)}
     missing = [point for point in points if _key(asdict(point)) not in known]
@@ -151,13 +151,13 @@ def _key(record: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _without_folders(words: Sequence[str]) -> str:
-    """The command less its folders, which are nobody's business."""
-    kept, skips = [], False
+    """The command without its folders."""
+    words_left, skips = [], False
     for word in words:
         if not skips and not word.startswith(("--out", "--folder")):
-            kept.append(word)
+            words_left.append(word)
         skips = word in ("--out", "--folder")
-    return " ".join(kept)
+    return " ".join(words_left)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,6 +1,6 @@
-"""One measurement of scale, in a process of its own, so that its peak of memory is its own.
+"""Measurements of scale, each in a separate process with its own memory peak.
 
-``python -m benchmarks.scale_points FOLDER POINT`` prints what was found as JSON; POINT is JSON too.
+``python -m benchmarks.scale_points FOLDER POINT`` prints the result as JSON; POINT is JSON too.
 """
 
 from __future__ import annotations
@@ -70,16 +70,16 @@ def params_of(point: Point) -> dict[str, Any]:
 
 
 def measured(task: Callable[[], Any]) -> dict[str, float]:
-    """Seconds and the most memory of a task: of the process, and over what it held before."""
+    """Seconds and the most memory of a task: of the process, and above the level before."""
     gc.collect()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
     reset_peak_memory()
     before = current_memory_bytes()
     wall, cpu = time.perf_counter(), time.process_time()
-    kept = task()
+    result = task()
     found = {"seconds": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
-    del kept
+    del result
     peak = peak_memory_bytes()
     return {**found, "memory": float(peak), "added": float(max(0, peak - before))}
 
@@ -143,7 +143,7 @@ def _in_processes(n: int) -> Callable[[Path, Point], dict[str, float]]:
 
 
 def _resume(folder: Path, point: Point) -> dict[str, float]:
-    from benchmarks.scale_resume import measured_resume
+    from benchmarks.scale_processes import measured_resume
 
     return measured_resume(store_of(folder, point), folder, params_of(point))
 
@@ -161,7 +161,7 @@ MEASURES: dict[str, Callable[[Path, Point], dict[str, float]]] = {
     "fit, 2 processes": _in_processes(2),
     "resume": _resume,
 }
-#: What can be asked for, and the measurements of each.
+#: Choices of --parts, and the measurements of each.
 PARTS: dict[str, tuple[str, ...]] = {
     "convert": ("convert",),
     "open": ("open", "load"),
@@ -203,5 +203,5 @@ def measured_apart(folder: Path, point: Point, timeout: float) -> dict[str, floa
 
 
 if __name__ == "__main__":
-    wanted = Point(**json.loads(sys.argv[2]))
-    print(json.dumps({name: float(np.float64(v)) for name, v in measure(Path(sys.argv[1]), wanted).items()}))
+    point = Point(**json.loads(sys.argv[2]))
+    print(json.dumps({name: float(np.float64(v)) for name, v in measure(Path(sys.argv[1]), point).items()}))

@@ -1,4 +1,4 @@
-"""What was measured at scale, as a table."""
+"""Table of the measurements of scale."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _section(rows: int, features: int, records: Sequence[dict[str, Any]]) -> lis
     lines = [
         f"## {rows:,} rows, {features} features ({size:,.0f} MiB)",
         "",
-        "| | rows per second | seconds | CPU seconds | peak memory, MiB | over what was held before, MiB |",
+        "| | rows per second | seconds | CPU seconds | peak memory, MiB | above the level before, MiB |",
         "|---|---|---|---|---|---|",
     ]
     for part in (part for part in MEASURES if part in found):

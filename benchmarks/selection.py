@@ -1,7 +1,7 @@
-"""Does a selection keep its word? Chosen on validation queries, looked at on test queries.
+"""Reliability of selections: trade-offs chosen on validation queries, measured on test queries.
 
 Of each fold's training queries two thirds train and one third chooses: the trade-off that is best for the
-other objectives among those that keep a share of the reference's main objective, by the plain means or with
+other objectives among those that keep a share of the reference's main objective, by the means alone or with
 confidence. On the fold's test queries: the share that is kept there, and how many standard errors (of the
 paired difference over queries, those of choosing and of testing together) it lies from the limit.
 """
@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from benchmarks import machine
 from benchmarks.fronts.sources import Source, Synthetic
-from benchmarks.fronts.text import markdown_table
+from benchmarks.markdown import markdown_table
 from benchmarks.validation import DATA, validation_fold
 from hyperrank import HyperDPORanker, ParetoFront
 from hyperrank.datasets import RankingData
 
 __all__ = ["Kept", "followed", "main", "rows_of"]
 
-#: The share of the reference's main objective that is asked for.
+#: The limit, as a share of the reference's main objective.
 KEPT = 0.98
 #: Ways of choosing: options of `ParetoFront.select` by what the table calls them.
 WAYS: Mapping[str, dict[str, Any]] = {"by the means": {}, "confidence=.9": {"confidence": 0.9}}

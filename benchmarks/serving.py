@@ -1,4 +1,4 @@
-"""What one request and a bulk of them cost: HyperDPO and its specialised ranker beside LightGBM.
+"""Latency of one request and of a bulk: HyperDPO and its specialised ranker beside LightGBM.
 
 Run ``python -m benchmarks.serving``. LightGBM is an LGBMRanker of 300 trees of 31 leaves for one objective;
 ours are fitted at their defaults, three objectives, on the same rows: for each objective twice 100 trees of 7
@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.fronts.text import markdown_table
 from benchmarks.machine import provenance
-from benchmarks.serving_rivals import LIGHTGBM, OURS, PLAIN, Fitted, calls_of, phases_of
+from benchmarks.markdown import markdown_table
+from benchmarks.serving_baselines import LIGHTGBM, OURS, PLAIN, Fitted, calls_of, phases_of
 
 __all__ = ["main", "report"]
 
@@ -30,7 +30,7 @@ REQUESTS, N_WEIGHTS = (100, 1_000), 64
 
 NOTES = """\
 Latency: wall milliseconds of a request, median and 99th percentile, and the median of its CPU milliseconds,
-which other processes disturb less; ratios are of those. Rivals take turns, request by request. Bulk:
+which other processes disturb less; ratios are of those. Baselines take turns, request by request. Bulk:
 documents per CPU second, all queries in one call. Phases: CPU microseconds per document of the parts that
 predict consists of, on the same documents; what is left is checking, grouping and adding up."""
 
@@ -59,9 +59,9 @@ def report(fitted: Fitted, n_requests: int, command: str) -> str:
     Parameters
     ----------
     fitted : Fitted
-        The rivals and their documents.
+        The baselines and their documents.
     n_requests : int
-        Requests of each rival and size; a tenth of them for bulks.
+        Requests of each baseline and size; a tenth of them for bulks.
     command : str
         What made this.
     """
@@ -168,7 +168,7 @@ def _verdict(
 def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
     parser.add_argument("--data", choices=("mslr-sample", "synthetic"), default="mslr-sample")
-    parser.add_argument("--requests", type=int, default=200, help="requests of each rival and size")
+    parser.add_argument("--requests", type=int, default=200, help="requests of each baseline and size")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="file for the report")
     options = parser.parse_args(arguments)

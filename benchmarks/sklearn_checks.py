@@ -1,8 +1,8 @@
-"""scikit-learn's estimator checks, run on HyperDPORanker and the rankers of the field.
+"""scikit-learn's estimator checks, on HyperDPORanker and other libraries' rankers.
 
 Every estimator is checked as scikit-learn checks its own: with the defaults of its constructor, but for size
-and threads, and without query ids, which the checks know nothing of. A second line for each rival hands it
-one list of all rows, so that what it fails for want of groups alone is told from the rest.
+and threads, and without query ids, which the checks know nothing of. A second line for each baseline hands it
+one list of all rows, so that what it fails for lack of groups can be told from the rest.
 
     python -m benchmarks.sklearn_checks        the counts
     python -m benchmarks.sklearn_checks -v     and the checks failed
@@ -47,7 +47,7 @@ class Outcome:
     skipped: tuple[str, ...]
 
 
-#: Sizes that make the rivals quick and quiet.
+#: Sizes that make the baselines quick and quiet.
 TREES: dict[str, Any] = {"n_estimators": 5, "n_jobs": 1}
 CATBOOST: dict[str, Any] = {
     "iterations": 5,
@@ -83,7 +83,7 @@ def run(candidate: Candidate) -> Outcome | None:
     except ImportError:
         return None
     found: dict[str, list[str]] = {"passed": [], "failed": [], "skipped": []}
-    # Rivals print and warn at will while they fail.
+    # Baselines print and warn at will while they fail.
     quiet = io.StringIO()
     with warnings.catch_warnings(), contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
         warnings.simplefilter("ignore")

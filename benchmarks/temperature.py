@@ -1,6 +1,6 @@
-"""Temperatures after training: the linear rule beside a network that knows the temperature, fold by fold.
+"""Temperatures after training: the linear rule beside a temperature-conditioned network.
 
-Both have the same reference, trial and network budget. Of each temperature: the hypervolume of the front,
+Both have the same reference, tuning and network budget. Of each temperature: the hypervolume of the front,
 NDCG@10 of each objective with all weight on it, and how close the order stays to the reference's: the mean
 correlation of ranks within the list, over trade-offs.
 """
@@ -20,7 +20,7 @@ from scipy.stats import rankdata
 from benchmarks import machine
 from benchmarks.fronts.grid import trade_offs
 from benchmarks.fronts.sources import MslrSample, Source, Synthetic
-from benchmarks.fronts.text import markdown_table
+from benchmarks.markdown import markdown_table
 from hyperrank import HyperDPORanker
 from hyperrank.datasets import RankingData
 from hyperrank.metrics import hypervolume, ndcg

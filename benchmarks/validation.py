@@ -1,6 +1,6 @@
-"""Settings of HyperDPORanker on validation folds, where defaults are chosen: test folds stay unseen.
+"""Settings of HyperDPORanker on validation folds, for choosing defaults; test folds are not used.
 
-Of each fold's training queries two thirds train and one third judges.
+Of each fold's training queries two thirds train and one third evaluates.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmarks import machine
 from benchmarks.fronts.grid import DENSE, trade_offs
 from benchmarks.fronts.letor_sources import Mq2008
 from benchmarks.fronts.sources import MslrSample, Source, SourceError, Synthetic, SyntheticShort
-from benchmarks.fronts.text import markdown_table
+from benchmarks.markdown import markdown_table
 from hyperrank import HyperDPORanker, QueryKFold, datasets
 from hyperrank.datasets import RankingData
 from hyperrank.metrics import hypervolume, ndcg
@@ -104,8 +104,8 @@ def compare(
         fitted = [_fitted(train, given, seed) for train, _ in folds]
         for temperature in temperatures:
             found = [
-                _measured(ranker, judge, temperature)
-                for (ranker, _), (_, judge) in zip(fitted, folds, strict=True)
+                _measured(ranker, held_out, temperature)
+                for (ranker, _), (_, held_out) in zip(fitted, folds, strict=True)
             ]
             value, dense, corner = (np.array(column) for column in zip(*found, strict=True))
             first = value if first is None else first
@@ -125,7 +125,7 @@ def compare(
 
 
 def validation_fold(source: Source, number: int) -> tuple[RankingData, RankingData]:
-    """Queries to train on and to judge by, from the training queries of a fold."""
+    """Queries to train on and to evaluate on, from the training queries of a fold."""
     train = source.fold(number).train
     splits = list(QueryKFold(3, shuffle=True, random_state=number).split(train.X, qid=train.qid))
     rows, aside = splits[number % 3]
@@ -139,13 +139,15 @@ def _fitted(train: RankingData, given: Mapping[str, Any], seed: int) -> tuple[Hy
     return ranker, time.process_time() - started
 
 
-def _measured(ranker: HyperDPORanker, judge: RankingData, temperature: float) -> tuple[float, float, float]:
+def _measured(
+    ranker: HyperDPORanker, held_out: RankingData, temperature: float
+) -> tuple[float, float, float]:
     """Hypervolume, that of many trade-offs, and the first objective with all weight on it."""
-    m = judge.Y.shape[1]
+    m = held_out.Y.shape[1]
     values = []
     for weights in (trade_offs(m), lattice_near(m, DENSE), np.eye(m)[:1]):
-        scores = ranker.predict(judge.X, qid=judge.qid, weights=weights, temperature=temperature)
-        values.append(np.atleast_2d(ndcg(scores, judge.Y, qid=judge.qid, k=10)))
+        scores = ranker.predict(held_out.X, qid=held_out.qid, weights=weights, temperature=temperature)
+        values.append(np.atleast_2d(ndcg(scores, held_out.Y, qid=held_out.qid, k=10)))
     return hypervolume(values[0]), hypervolume(values[1]), float(values[2][0, 0])
 
 
@@ -156,11 +158,11 @@ def _ratio(values: NDArray[np.float64], first: NDArray[np.float64]) -> str:
 
 
 def _chosen(ranker: HyperDPORanker) -> str:
-    """What the trial chose, in short."""
+    """What tuning chose, in short."""
     trial = ranker.trial_
     if trial is None:
         return "-"
-    return f"{trial.max_epochs} epochs, dropout {trial.dropout:g}, pull {trial.pull:g}"
+    return f"{trial.max_epochs} epochs, dropout {trial.dropout:g}, reward scale {trial.pull:g}"
 
 
 if __name__ == "__main__":

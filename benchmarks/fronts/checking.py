@@ -1,4 +1,4 @@
-"""The values of a run, computed again by ir-measures."""
+"""Verification of a run's metric values by ir-measures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hyperrank.metrics import ir_measures_report
 
 __all__ = ["TOLERANCE", "compare_with_ir_measures"]
 
-#: Differences above this are no rounding.
+#: Differences above this are not rounding.
 TOLERANCE = 1e-9
 #: Seconds that a run may spend on this; beyond, the corners alone are checked.
 MAX_SECONDS = 2.0
@@ -39,7 +39,7 @@ def compare_with_ir_measures(
     weights : ndarray of shape (k, m)
         Their corners are what is compared at least.
     max_seconds : float, default 2
-        How long all points may take, judged by the first.
+        How long all points may take, estimated from the first.
 
     Returns
     -------

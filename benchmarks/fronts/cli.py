@@ -1,4 +1,4 @@
-"""The command line."""
+"""Command line of the comparison of fronts."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def compare(
     params : mapping of method to mapping, optional
         Constructor parameters on top of the methods' own.
     n_weights : int, default 21
-        Trade-offs wanted.
+        Number of trade-offs.
     jobs : int, default 1
         Runs at a time, each on its share of the cores.
     command : str, optional
@@ -112,7 +112,7 @@ def compare(
     int
         Exit status: 0, 1 if a run failed, 130 if interrupted.
     """
-    if jobs > 1:  # LightGBM and BLAS take all cores unless told before they are loaded
+    if jobs > 1:  # LightGBM and BLAS read this when they are loaded
         os.environ["OMP_NUM_THREADS"] = str(machine.share_of_cores(jobs))
     store = Store(out)
     runs = plan(source, methods, n_seeds=n_seeds, params=params, n_weights=n_weights)
@@ -129,13 +129,13 @@ def compare(
 
 
 class _UsageError(ValueError):
-    """What was asked for is not to be had."""
+    """Invalid options."""
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         COMMAND,
-        description="Fronts of HyperDPO and its rivals: run, resume, report.",
+        description="Fronts of HyperDPO and its baselines: run, resume, report.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -161,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _source(options: argparse.Namespace) -> Source:
-    """The data asked for."""
+    """The data source that the options name."""
     kind, *rest = options.data
     objectives, folds = _split(options.objectives), options.folds
     if kind in SIMPLE and not rest:

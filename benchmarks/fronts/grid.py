@@ -1,4 +1,4 @@
-"""The trade-offs at which every method is profiled."""
+"""Trade-offs at which every method is profiled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hyperrank.simplex import corners, lattice_near
 
 __all__ = ["DENSE", "N_WEIGHTS", "edges", "trade_offs"]
 
-#: Trade-offs wanted: with three objectives, the lattice of steps 1/5.
+#: Number of trade-offs: with three objectives, the lattice of steps 1/5.
 N_WEIGHTS = 21
 #: Trade-offs at which methods that hold all of them are profiled besides: what their users may choose from.
 DENSE = 231
@@ -22,7 +22,7 @@ EDGE_STEPS = 10
 
 
 def trade_offs(n_objectives: int, n_weights: int = N_WEIGHTS) -> NDArray[np.float64]:
-    """Weights for all methods: the even lattice, with points inside where it has fewer than wanted.
+    """Weights for all methods: the even lattice, with points inside where it has fewer than `n_weights`.
 
     The next finer lattice of 4 or 5 objectives has 35 points, and the one that fits (20 and 15 points) has
     none inside the simplex. The centre, and then points between it and the corners, fill it up: to 21 in
@@ -32,7 +32,7 @@ def trade_offs(n_objectives: int, n_weights: int = N_WEIGHTS) -> NDArray[np.floa
     ----------
     n_objectives : int
     n_weights : int, default 21
-        Number of weights wanted; the lattice may have more only if its corners do.
+        Number of weights; exceeded only if there are more corners.
 
     Returns
     -------

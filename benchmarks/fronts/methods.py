@@ -1,4 +1,4 @@
-"""The methods that are compared, each with the options that make it as good as it gets."""
+"""Methods that are compared, each with its best options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which runs there are, what tells them apart, and in which order they go."""
+"""Plan of the runs: identity and order."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Run:
     reference : Run or None
         The run whose scores this one starts from.
     n_weights : int
-        Trade-offs wanted, of which `trade_offs` makes the weights.
+        Number of trade-offs, for `trade_offs`.
     """
 
     source: Source
@@ -110,7 +110,7 @@ def plan(
     params : mapping of method to mapping, optional
         Constructor parameters on top of the methods' own.
     n_weights : int, default 21
-        Trade-offs wanted.
+        Number of trade-offs.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Pictures of a data set's fronts."""
+"""Figures of fronts and costs."""
 
 from __future__ import annotations
 

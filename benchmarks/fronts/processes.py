@@ -1,4 +1,4 @@
-"""Each run in a process of its own: its memory is its own, and so is its crash."""
+"""Function calls in separate processes, which isolates memory and crashes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PRELOADED = (
 )
 
 
-#: Those that run now.
+#: Running processes.
 _RUNNING: set[Any] = set()
 
 
@@ -103,7 +103,7 @@ def _call(sender: Any, function: Callable[..., Any], arguments: tuple[Any, ...])
 
 
 def _cause(exit_code: int | None) -> str:
-    """Why a process went away without a word."""
+    """Why a process ended without a result."""
     if exit_code is not None and exit_code < 0:
         name = signal.Signals(-exit_code).name
         hint = ", most likely for want of memory" if name == "SIGKILL" else ""

@@ -133,10 +133,10 @@ class _Pair:
 
     def swapped(self, statistic: Statistic, swap: NDArray[np.generic]) -> NDArray[np.float64]:
         """Leads of a over b with some queries' values swapped, shape (n,), for `swap` of shape (n, q)."""
-        moved = swap.astype(np.float64) @ (self.b - self.a)
+        shift = swap.astype(np.float64) @ (self.b - self.a)
         number = self.counts.sum(axis=0)
-        above = self._points(self.a.sum(axis=0) + moved, number)
-        below = self._points(self.b.sum(axis=0) - moved, number)
+        above = self._points(self.a.sum(axis=0) + shift, number)
+        below = self._points(self.b.sum(axis=0) - shift, number)
         return np.asarray(statistic(above) - statistic(below))
 
     def resampled(self, statistic: Statistic, rng: np.random.Generator, n: int) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""What finished runs say, data set by data set."""
+"""Results of finished runs, by data set."""
 
 from __future__ import annotations
 
@@ -78,29 +78,29 @@ class DataSet:
 
     def warnings(self) -> list[str]:
         """What a reader must know before believing the tables."""
-        told = [
+        messages = [
             f"FAILED: {f['method']}, fold {f['fold'] + 1}, seed {f['seed']}: {f['error']}"
             for f in self.failures
         ]
         for record in self.all_records:
             difference = record["ir_measures"]["largest_difference"]
             if not difference < TOLERANCE:
-                told.append(
+                messages.append(
                     f"WRONG VALUES: {record['front']}, fold {record['fold'] + 1}, seed {record['seed']} "
                     f"differs from ir-measures by {difference:.2g}."
                 )
         for name, found in self._provenance().items():
             if len(found) > 1:
-                told.append(f"Runs differ in {name}: {'; '.join(sorted(found))}.")
-        wanted = {(r["fold"], r["seed"]) for f, rs in self.records.items() if f != REFERENCE for r in rs}
+                messages.append(f"Runs differ in {name}: {'; '.join(sorted(found))}.")
+        expected = {(r["fold"], r["seed"]) for f, rs in self.records.items() if f != REFERENCE for r in rs}
         for front, records in self.records.items():
-            if front != REFERENCE and len(records) < len(wanted):
-                told.append(
-                    f"{front} has {len(records)} of {len(wanted)} runs: its means are over those; tests pair "
-                    "what both have."
+            if front != REFERENCE and len(records) < len(expected):
+                messages.append(
+                    f"{front} has {len(records)} of {len(expected)} runs: its means are over those; tests "
+                    "pair what both have."
                 )
         said = sorted({f"{r['method']}: {text}" for r in self.all_records for text in r["warnings"]})
-        return told + [f"Warned in a run of {text}" for text in said]
+        return messages + [f"Warned in a run of {text}" for text in said]
 
     def _provenance(self) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {name: set() for name in SHOULD_AGREE}

@@ -1,4 +1,4 @@
-"""The data that methods are compared on, fold by fold."""
+"""Data sources of the comparison, by fold."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 
 
 class SourceError(ValueError):
-    """Data cannot be had as asked for; the message says in one line what is wanted."""
+    """Data that are missing or do not fit the options; the message says in one line what is expected."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class Fold:
 
 
 class Source(ABC):
-    """A data set with its folds. Cheap to make and to pickle: data are read when a fold is asked for.
+    """A data set with its folds. Cheap to make and to pickle: data are read when a fold is loaded.
 
     Attributes
     ----------

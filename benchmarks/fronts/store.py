@@ -1,4 +1,4 @@
-"""What runs leave on disk: a line per front, and the values of each query beside it."""
+"""Results of runs on disk: one JSON line per front, and a file with the values of each query."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class Store:
             return
         with self.lines.open("rb+") as file:
             content = file.read()
-            kept = content.rfind(b"\n") + 1
-            if kept < len(content):
-                file.truncate(kept)
+            end = content.rfind(b"\n") + 1
+            if end < len(content):
+                file.truncate(end)
                 file.flush()
                 os.fsync(file.fileno())
 

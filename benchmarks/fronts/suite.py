@@ -1,4 +1,4 @@
-"""All runs of a plan, one or several at a time: what is finished stays, what failed is tried again."""
+"""Execution of a plan, with resuming: finished runs are skipped, failed ones repeated."""
 
 from __future__ import annotations
 

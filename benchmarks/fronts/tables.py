@@ -1,4 +1,4 @@
-"""The tables of a data set: how good the fronts are, what they cost, and whether weights are obeyed."""
+"""Tables of a data set: quality of the fronts, cost, correlation of objectives with their weights."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from scipy.stats import spearmanr
 from benchmarks.fronts.methods import HYPERDPO, REFERENCE, front_label
 from benchmarks.fronts.resampling import N_RESAMPLES, compare_fronts, compare_means
 from benchmarks.fronts.results import DataSet
-from benchmarks.fronts.text import markdown_table, mean_and_deviation, p_value
+from benchmarks.markdown import markdown_table, mean_and_deviation, p_value
 
-__all__ = ["cost_ratios", "cost_table", "main_table", "obedience_table", "quality_table"]
+__all__ = ["correlation_table", "cost_ratios", "cost_table", "main_table", "quality_table"]
 
 
 def quality_table(data: DataSet, n_resamples: int = N_RESAMPLES) -> str:
-    """Hypervolume, HyperDPO's lead over each rival with its test, and each objective at its corner."""
+    """Hypervolume, HyperDPO's lead over each baseline with its test, and each objective at its corner."""
     rows = []
     weights = np.array(next(r for f, r in data.records.items() if f != REFERENCE)[0]["weights"])
     corner = int(weights[:, 0].argmax())
@@ -77,7 +77,7 @@ def cost_table(data: DataSet) -> str:
 
 
 def cost_ratios(data: DataSet) -> str:
-    """HyperDPO's fit as a share of the rivals' that train one model per weight, their search left out."""
+    """HyperDPO's fit as a share of the baselines' that train one model per weight, their search left out."""
     if HYPERDPO not in data.records:
         return ""
     wall, cpu = _trained(data, HYPERDPO)
@@ -92,7 +92,7 @@ def cost_ratios(data: DataSet) -> str:
     return "\n".join(lines)
 
 
-def obedience_table(data: DataSet) -> str:
+def correlation_table(data: DataSet) -> str:
     """Spearman's correlation of each objective with its weight along the simplex's edges."""
     rows = []
     for front, records in data.records.items():

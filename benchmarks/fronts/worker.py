@@ -1,10 +1,11 @@
-"""One run: fit a method on a fold, profile its fronts, and say what it took."""
+"""One run: a method fitted on a fold, its fronts, time, memory and model size."""
 
 from __future__ import annotations
 
+import re
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,13 @@ from benchmarks.fronts.checking import compare_with_ir_measures
 from benchmarks.fronts.grid import DENSE, edges, trade_offs
 from benchmarks.fronts.methods import REFERENCE, find, make
 from benchmarks.fronts.plan import Run
-from benchmarks.fronts.sizes import network_and_leaves
 from benchmarks.fronts.sources import Fold
 from benchmarks.fronts.store import Store
 from hyperrank.datasets import RankingData
 from hyperrank.metrics import hypervolume, ndcg
 from hyperrank.simplex import lattice_near
 
-__all__ = ["NDCG_AT", "execute"]
+__all__ = ["NDCG_AT", "execute", "network_and_leaves"]
 
 NDCG_AT = 10
 
@@ -55,7 +55,7 @@ def execute(run: Run, folder: str | Path, jobs: int = 1) -> list[dict[str, Any]]
             records = [_reference(run, fold, store, cores)]
         else:
             records = _method(run, fold, weights, store, cores)
-    told = sorted({f"{warning.category.__name__}: {warning.message}" for warning in caught})
+    messages = sorted({f"{warning.category.__name__}: {warning.message}" for warning in caught})
     common = {
         **{name: value for name, value in run.identity.items() if name != "hyperrank"},
         "key": run.key,
@@ -65,7 +65,7 @@ def execute(run: Run, folder: str | Path, jobs: int = 1) -> list[dict[str, Any]]
         "protocol": run.source.protocol,
         "train": [len(fold.train.X), len(np.unique(fold.train.qid))],
         "test": [len(fold.test.X), len(np.unique(fold.test.qid))],
-        "warnings": told[:10],
+        "warnings": messages[:10],
         "cores": cores,
         "versions": machine.versions(),
         "commit": machine.commit(),
@@ -118,7 +118,7 @@ def _method(
 
 
 def _reference(run: Run, fold: Fold, store: Store, cores: int) -> dict[str, Any]:
-    """The reference's one point, its scores kept for those that start from it."""
+    """The reference's one point; its scores are stored for the methods that start from it."""
     assert fold.main_train is not None
     ranker = make(
         REFERENCE,
@@ -225,3 +225,48 @@ def _queries(test: RankingData) -> NDArray[Any]:
     """Query ids in the order in which they first appear, as values by query have them."""
     ids, first = np.unique(test.qid, return_index=True)
     return np.asarray(ids[np.argsort(first)])
+
+
+_LEAVES = re.compile(r"^num_leaves=(\d+)$", re.MULTILINE)
+
+
+def network_and_leaves(ranker: Any) -> tuple[int, int]:
+    """Parameters of a ranker's networks, and leaves of its boosters; shared ones count once."""
+    import torch
+
+    n_parameters = n_leaves = 0
+    for part in _parts(ranker, set()):
+        if isinstance(part, torch.nn.Parameter):
+            n_parameters += part.numel()
+        else:
+            n_leaves += sum(map(int, _LEAVES.findall(part)))
+    return n_parameters, n_leaves
+
+
+def _parts(value: Any, visited: set[int]) -> Iterator[Any]:
+    """Parameters and texts of boosters within an object, each once."""
+    import lightgbm
+    import torch
+
+    from hyperrank.boosters import BoosterSet
+
+    if id(value) in visited:
+        return
+    visited.add(id(value))
+    if isinstance(value, torch.nn.Module):
+        yield from value.parameters()
+    elif isinstance(value, torch.nn.Parameter):
+        yield value
+    elif isinstance(value, lightgbm.Booster):
+        yield value.model_to_string()
+    elif isinstance(value, BoosterSet):
+        yield from value.texts
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _parts(item, visited)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _parts(item, visited)
+    elif type(value).__module__.split(".")[0] == "hyperrank":
+        for item in vars(value).values() if hasattr(value, "__dict__") else ():
+            yield from _parts(item, visited)

@@ -25,8 +25,8 @@ def main() -> None:
     """Train, measure, print and draw."""
     data = datasets.fetch_mslr_sample(objectives=OBJECTIVES)
     one, one_seconds = measured(HyperDPORanker(objectives=OBJECTIVES, random_state=0), data, MANY)
-    rivals = LightGBMScalarizationRanker(FEW, mixing="labels", objectives=OBJECTIVES, random_state=0)
-    many, many_seconds = measured(rivals, data, FEW)
+    baselines = LightGBMScalarizationRanker(FEW, mixing="labels", objectives=OBJECTIVES, random_state=0)
+    many, many_seconds = measured(baselines, data, FEW)
     few = ParetoFront(one.points.iloc[::10], FEW, names=OBJECTIVES)
     for label, front, seconds in [("one model", few, one_seconds), ("21 models", many, many_seconds)]:
         print(f"{label}: hypervolume {front.hypervolume():.4f} at 21 trade-offs, {seconds:.1f} CPU s a fold")

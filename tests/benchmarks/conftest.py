@@ -1,4 +1,4 @@
-"""Fixtures for the benchmarks: short training, and runs that are there to be read."""
+"""Fixtures for the benchmarks: short training, few lists, LETOR text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def short_params():
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def few():
     """A few short lists of the generator."""
     return Synthetic(

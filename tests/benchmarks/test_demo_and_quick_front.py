@@ -1,9 +1,8 @@
-"""The demo and the quick comparison run, and say what they did."""
+"""The demo and the quick comparison."""
 
 import numpy as np
 import pytest
 
-from benchmarks import data as benchmark_data
 from benchmarks import demo, quick_front
 from hyperrank import datasets
 
@@ -34,8 +33,8 @@ def test_demo_prints_the_table_and_draws_the_front(tmp_path, capsys):
 
 
 def test_without_the_sample_the_demo_says_so_in_one_line(monkeypatch, capsys):
-    monkeypatch.setattr(benchmark_data.datasets, "fetch_mslr_sample", not_there)
-    made = benchmark_data.sample_or_generated(["relevance", "clicks"])
+    monkeypatch.setattr(demo.datasets, "fetch_mslr_sample", not_there)
+    made = demo.sample_or_generated(["relevance", "clicks"])
     assert made.Y.shape[1] == 2
     assert np.unique(made.qid).size == 86
     assert capsys.readouterr().out.strip().splitlines() == [

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+from functools import partial
 
 import pytest
 
@@ -9,19 +11,30 @@ from benchmarks.fronts import cli
 from benchmarks.fronts.methods import front_order
 from benchmarks.fronts.plan import plan
 from benchmarks.fronts.plots import STYLES
+from benchmarks.fronts.processes import in_own_process
 from benchmarks.fronts.report import write_report
 from benchmarks.fronts.results import read_results
 from benchmarks.fronts.store import Store, StoreError
 from benchmarks.fronts.suite import run_all
-from benchmarks.fronts.text import p_value
+from benchmarks.markdown import p_value
+
+
+def call(function, *arguments):
+    return function(*arguments)
+
+
+@pytest.fixture(scope="module")
+def finished(few, short_params, tmp_path_factory):
+    """Finished runs of two methods on two folds."""
+    folder = tmp_path_factory.mktemp("finished")
+    runs = plan(few, ["mixed-scores", "hyperdpo"], n_seeds=1, params=short_params, n_weights=3)
+    run_all(runs, Store(folder), call)
+    return folder
 
 
 @pytest.fixture
-def folder(few, short_params, tmp_path):
-    """Finished runs of two methods on two folds."""
-    runs = plan(few, ["mixed-scores", "hyperdpo"], n_seeds=1, params=short_params, n_weights=3)
-    run_all(runs, Store(tmp_path / "runs"), lambda function, *arguments: function(*arguments))
-    return tmp_path / "runs"
+def folder(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "runs")
 
 
 def test_report_from_files(folder, tmp_path):
@@ -30,8 +43,8 @@ def test_report_from_files(folder, tmp_path):
     for part in (
         "## synthetic: objective_0, objective_1 (2 folds)",
         "**HyperDPO, one network**",
-        "Best rival: boosters, scores mixed; HyperDPO is ahead in",
-        "### Weights obeyed",
+        "Best baseline: boosters, scores mixed; HyperDPO is ahead in",
+        "### Correlation with the weights",
         "- mixed-scores: booster parameters as given, not searched",
         "values computed again by ir-measures",
         "### Cost",
@@ -43,25 +56,25 @@ def test_report_from_files(folder, tmp_path):
         assert (tmp_path / "made" / picture).read_bytes().startswith(b"\x89PNG")
 
 
-def test_differences_between_runs_are_told(folder):
+def test_differences_between_runs_are_reported(folder):
     store = Store(folder)
     record = json.loads(store.lines.read_text().splitlines()[0])
     store.append([{**record, "commit": "another"}])
-    assert any(told.startswith("Runs differ in commit: ") for told in read_results([folder])[0].warnings())
+    assert any(text.startswith("Runs differ in commit: ") for text in read_results([folder])[0].warnings())
     store.append([{**record, "options": {"max_epochs": 7}}])
     assert any(
-        told.startswith("Runs differ in parameters: ") for told in read_results([folder])[0].warnings()
+        text.startswith("Runs differ in parameters: ") for text in read_results([folder])[0].warnings()
     )
 
 
-def test_missing_runs_are_told(folder):
+def test_missing_runs_are_reported(folder):
     store = Store(folder)
-    kept = [line for line in store.lines.read_text().splitlines() if '"method": "hyperdpo"' in line]
-    others = [line for line in store.lines.read_text().splitlines() if line not in kept]
-    store.lines.write_text("\n".join([kept[0], *others]) + "\n")
+    of_hyperdpo = [line for line in store.lines.read_text().splitlines() if '"method": "hyperdpo"' in line]
+    others = [line for line in store.lines.read_text().splitlines() if line not in of_hyperdpo]
+    store.lines.write_text("\n".join([of_hyperdpo[0], *others]) + "\n")
     (data,) = read_results([folder])
     assert "hyperdpo has 1 of 2 runs: its means are over those; tests pair what both have." in data.warnings()
-    assert data.places(["hyperdpo", "mixed-scores"]) == [(json.loads(kept[0])["fold"], 0)]
+    assert data.places(["hyperdpo", "mixed-scores"]) == [(json.loads(of_hyperdpo[0])["fold"], 0)]
 
 
 def test_nothing_finished(tmp_path):
@@ -83,7 +96,11 @@ def test_nothing_finished(tmp_path):
         read_results([tmp_path])
 
 
-def test_from_the_command_line(tmp_path, write_letor, capsys):
+@pytest.mark.parametrize(
+    "executor", [call, pytest.param(in_own_process, marks=pytest.mark.slow)], ids=["here", "processes"]
+)
+def test_from_the_command_line(tmp_path, write_letor, capsys, monkeypatch, executor):
+    monkeypatch.setattr(cli, "run_all", partial(run_all, executor=executor))
     write_letor(tmp_path / "data.txt", range(9), 5)
     out = tmp_path / "out"
     params = {"mixed-scores": {"booster_params": {"num_boost_round": 2}}}
@@ -128,11 +145,11 @@ def test_from_the_command_line(tmp_path, write_letor, capsys):
         (["report", "nowhere"], "There is no nowhere/runs.jsonl"),
     ],
 )
-def test_wrong_inputs_are_told_in_one_line(arguments, message, capsys):
+def test_wrong_options_are_errors_of_one_line(arguments, message, capsys):
     assert cli.main(arguments) == 2
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
 
 
 def test_p_values_as_text():

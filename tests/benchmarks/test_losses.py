@@ -1,4 +1,4 @@
-"""The benchmark of the losses: rivals compute the same thing, the command writes its table."""
+"""The benchmark of the losses: baselines compute the same thing, the command writes its table."""
 
 from functools import partial
 
@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from benchmarks import losses, losses_step
-from benchmarks.losses_fit import fit_throughput
-from benchmarks.losses_memory import peak_apart
-from benchmarks.losses_rivals import MAKERS, make_data
+from benchmarks.losses_baselines import MAKERS, make_data, peak_apart
+from benchmarks.losses_step import fit_throughput
 from benchmarks.peers_timing import Spread, unless_missing
 
 pytestmark = pytest.mark.slow
@@ -27,11 +26,11 @@ def one_call_each(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_rivals_of_listnet_agree_on_its_value():
+def test_baselines_of_listnet_agree_on_its_value():
     data = make_data(2_000, 2)
-    rivals = unless_missing([partial(make, data) for make in MAKERS])
+    baselines = unless_missing([partial(make, data) for make in MAKERS])
     # allRank's targets are a softmax of the labels.
-    values = {r.name: r.run() for r in rivals if r.loss == "ListNet" and "allRank" not in r.name}
+    values = {r.name: r.run() for r in baselines if r.loss == "ListNet" and "allRank" not in r.name}
     assert {"hyperrank", "hyperrank, nothing prepared", "padded torch", "padded torch, by batch"} <= set(
         values
     )
@@ -39,9 +38,9 @@ def test_rivals_of_listnet_agree_on_its_value():
         assert value == pytest.approx(values["hyperrank"], rel=1e-4), name
 
 
-def test_rivals_of_plackett_luce_agree_but_for_the_order_of_ties():
-    rivals = [make(make_data(20_000, 1)) for make in MAKERS[:4] + MAKERS[8:12]]
-    values = {r.name: r.run() for r in rivals if r.loss == "Plackett-Luce"}
+def test_baselines_of_plackett_luce_agree_but_for_the_order_of_ties():
+    baselines = [make(make_data(20_000, 1)) for make in MAKERS[:4] + MAKERS[8:12]]
+    values = {r.name: r.run() for r in baselines if r.loss == "Plackett-Luce"}
     assert len(values) == 4
     for name, value in values.items():
         assert value == pytest.approx(values["hyperrank"], rel=0.01), name
@@ -64,11 +63,11 @@ def test_a_fit_says_how_fast_it_was():
 )
 def test_the_verdict(seconds, memory, word):
     data = make_data(1_000, 1)
-    rivals = [MAKERS[0](data), MAKERS[2](data)]
+    baselines = [MAKERS[0](data), MAKERS[2](data)]
     figures = [(1.0, 1.0), (seconds, memory)]
     rows = [
-        {"rival": rival, "objectives": 1, "time": Spread((taken,)), "memory": peak}
-        for rival, (taken, peak) in zip(rivals, figures, strict=True)
+        {"baseline": baseline, "objectives": 1, "time": Spread((taken,)), "memory": peak}
+        for baseline, (taken, peak) in zip(baselines, figures, strict=True)
     ]
     (line,) = losses._verdict([rows])
     assert f"at least {seconds} times as fast as padded torch" in line

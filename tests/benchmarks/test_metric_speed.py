@@ -27,26 +27,26 @@ def one_call_each(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def rivals():
+def baselines():
     data = mslr_like(3_000)
-    return {rival.name: rival for rival in unless_missing([partial(make, data) for make in MAKERS])}
+    return {baseline.name: baseline for baseline in unless_missing([partial(make, data) for make in MAKERS])}
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_every_library_gives_the_same_values(rivals):
-    for name, rival in rivals.items():
+def test_every_library_gives_the_same_values(baselines):
+    for name, baseline in baselines.items():
         tolerance = 1e-5 if name in ("allRank", "pytorchltr") else 1e-9
-        assert rival.difference() <= tolerance, name
-    assert {"hyperrank, arrays", "ir-measures, dicts", "scikit-learn", "LightGBM"} <= set(rivals)
+        assert baseline.difference() <= tolerance, name
+    assert {"hyperrank, arrays", "ir-measures, dicts", "scikit-learn", "LightGBM"} <= set(baselines)
 
 
-def test_differences_are_seen(rivals, monkeypatch):
+def test_differences_are_seen(baselines, monkeypatch):
     """The comparison does not pass for want of comparing."""
     from benchmarks import peers_metrics
 
     monkeypatch.setattr(peers_metrics, "ndcg", lambda *_, **__: np.array(0.25))
     for name in ("ir-measures, dicts", "ir-measures, reused evaluator", "LightGBM"):
-        assert rivals[name].difference() > 1e-3
+        assert baselines[name].difference() > 1e-3
 
 
 def test_gains_and_empty_lists_are_those_stated():

@@ -65,7 +65,7 @@ def test_padded_slates_hold_the_rows():
     assert slates.tolist() == [[0, 1, -1], [2, 3, 4]]
 
 
-def test_rivals_take_turns():
+def test_baselines_take_turns():
     called = []
     times = interleaved({name: partial(called.append, name) for name in "ab"}, 2)  # after a call of each
     assert called == ["a", "b", "a", "b", "b", "a"]
@@ -80,8 +80,8 @@ def test_spread():
 def test_missing_peers_are_a_line_each():
     setup = Setup(mslr_like(200, 3), 4)
     lines = []
-    rivals = unless_missing([partial(make, setup) for make in MAKERS], lines.append)
-    assert {rival.name for rival in rivals} == {"hyperrank, training loop", "hyperrank, fit"}
+    baselines = unless_missing([partial(make, setup) for make in MAKERS], lines.append)
+    assert {baseline.name for baseline in baselines} == {"hyperrank, training loop", "hyperrank, fit"}
     assert all(line.startswith("skipped: ") and "\n" not in line for line in lines)
     for name in PEERS:
         assert any(f"skipped: {name} cannot be imported" in line for line in lines)
@@ -94,7 +94,7 @@ def test_a_peer_that_is_missing_names_the_requirements():
 
 
 @pytest.mark.usefixtures("without_peers")
-def test_the_table_has_every_rival_and_says_what_is_missing(tmp_path, capsys):
+def test_the_table_has_every_baseline_and_says_what_is_missing(tmp_path, capsys):
     out = tmp_path / "made"
     arguments = ["--documents", "300", "--features", "3", "--batch-lists", "2", "--repetitions", "1"]
     assert peers.main([*arguments, "--out", str(out)]) == 0
@@ -111,9 +111,9 @@ def test_the_table_has_every_rival_and_says_what_is_missing(tmp_path, capsys):
 @pytest.mark.filterwarnings("ignore")
 def test_whatever_is_here_trains():
     setup = Setup(mslr_like(400, 5), 4)
-    for rival in unless_missing([partial(make, setup) for make in MAKERS]):
-        assert rival.documents > 0
-        rival.run()
+    for baseline in unless_missing([partial(make, setup) for make in MAKERS]):
+        assert baseline.documents > 0
+        baseline.run()
 
 
 def test_the_networks_are_of_one_size():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import serving
-from benchmarks.serving_rivals import LIGHTGBM, OURS, PLAIN, WEIGHTS, Fitted, calls_of
+from benchmarks.serving_baselines import LIGHTGBM, OURS, PLAIN, WEIGHTS, Fitted, calls_of
 
 pytestmark = pytest.mark.slow
 

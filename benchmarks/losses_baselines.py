@@ -1,8 +1,13 @@
-"""Losses of several objectives, forward and backward: those of hyperrank and of its peers."""
+"""Losses of several objectives from hyperrank and other libraries, and their peak memory."""
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import multiprocessing
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks.machine import current_memory_bytes, peak_memory_bytes, reset_peak_memory
 from benchmarks.peers_data import GRADE_SHARES, mslr_like_sizes, padded, peer
 from hyperrank.losses import (
     listnet,
@@ -22,7 +28,7 @@ from hyperrank.losses import (
     weighted_loss,
 )
 
-__all__ = ["MAKERS", "Data", "Rival", "make_data"]
+__all__ = ["MAKERS", "Baseline", "Data", "make_data", "peak_apart"]
 
 #: Lists in a batch where slates are padded by batch, as in training.
 BATCH_LISTS = 32
@@ -63,7 +69,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Rival:
+class Baseline:
     """One way to compute a loss and its gradient.
 
     Attributes
@@ -92,7 +98,7 @@ def make_data(documents: int, objectives: int, *, device: str = "cpu", seed: int
     return Data(scores, labels.astype(np.float32), weights.astype(np.float32), sizes, device)
 
 
-def ours(loss: str, data: Data, *, ready: bool = True) -> Rival:
+def ours(loss: str, data: Data, *, ready: bool = True) -> Baseline:
     """hyperrank.losses.weighted_loss on flat tensors."""
     data = data.first(FEW_LISTS) if loss == "pairwise logistic" else data
     device = torch.device(data.device)
@@ -112,7 +118,7 @@ def ours(loss: str, data: Data, *, ready: bool = True) -> Rival:
     how = "targets made once, as in training" if ready else "targets made in every call"
     note = "no padding" if loss == "pairwise logistic" else f"no padding; {how}"
     name = "hyperrank" if ready else "hyperrank, nothing prepared"
-    return Rival(name, loss, len(data.labels), run, note)
+    return Baseline(name, loss, len(data.labels), run, note)
 
 
 def _slates(data: Data, n_lists: int | None) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
@@ -157,7 +163,7 @@ def _padded_plackett_luce(scores: Tensor, labels: Tensor, mask: Tensor, weights:
     return total
 
 
-def padded_torch(loss: str, by_batch: bool, data: Data) -> Rival:
+def padded_torch(loss: str, by_batch: bool, data: Data) -> Baseline:
     """Slates and masks, in the few lines that one would write."""
     n_lists = BATCH_LISTS if by_batch else None
     slates = _slates(data, n_lists)
@@ -166,7 +172,7 @@ def padded_torch(loss: str, by_batch: bool, data: Data) -> Rival:
     step = _padded_listnet if loss == "ListNet" else _padded_plackett_luce
     longest = f"the longest of {BATCH_LISTS} lists" if by_batch else f"the longest, {data.sizes.max()}"
     name = "padded torch, by batch" if by_batch else "padded torch"
-    return Rival(
+    return Baseline(
         name, loss, len(data.labels), _over(slates, step, len(data.sizes)), f"padded to {longest}, beforehand"
     )
 
@@ -177,7 +183,7 @@ def _padded_targets(labels: Tensor, mask: Tensor) -> Tensor:
     return target_distribution(flat, offsets).view_as(labels) * mask[:, :, None]
 
 
-def allrank(loss: str, by_batch: bool, data: Data) -> Rival:
+def allrank(loss: str, by_batch: bool, data: Data) -> Baseline:
     """Its listNet and listMLE, one objective after the other."""
     losses = peer("allrank.models.losses", "allRank")
     function = losses.listNet if loss == "ListNet" else losses.listMLE
@@ -190,10 +196,10 @@ def allrank(loss: str, by_batch: bool, data: Data) -> Rival:
     slates = _slates(data, BATCH_LISTS if by_batch else None)
     name = "allRank, by batch" if by_batch else "allRank"
     note = "padded beforehand; softmax of labels as targets" if loss == "ListNet" else "padded beforehand"
-    return Rival(name, loss, len(data.labels), _over(slates, step, len(data.sizes)), note)
+    return Baseline(name, loss, len(data.labels), _over(slates, step, len(data.sizes)), note)
 
 
-def pytorchltr(data: Data) -> Rival:
+def pytorchltr(data: Data) -> Baseline:
     """Its pairwise logistic loss; it has no listwise one."""
     criterion = peer("pytorchltr.loss", "pytorchltr").PairwiseLogisticLoss()
     few = data.first(FEW_LISTS)
@@ -206,10 +212,12 @@ def pytorchltr(data: Data) -> Rival:
         return torch.stack(each).sum()
 
     run = _over([(scores, weights)], step, len(few.sizes))
-    return Rival("pytorchltr", "pairwise logistic", len(few.labels), run, f"{FEW_LISTS} lists alone; a sum")
+    return Baseline(
+        "pytorchltr", "pairwise logistic", len(few.labels), run, f"{FEW_LISTS} lists alone; a sum"
+    )
 
 
-def rax(loss: str, by_batch: bool, data: Data) -> Rival:
+def rax(loss: str, by_batch: bool, data: Data) -> Baseline:
     """Compiled by JAX, on its CPU backend."""
     library, jax = peer("rax", "rax"), peer("jax", "jax")
     jnp = jax.numpy
@@ -245,18 +253,49 @@ def rax(loss: str, by_batch: bool, data: Data) -> Rival:
         return total / len(data.sizes)
 
     name = "rax, by batch" if by_batch else "rax"
-    return Rival(name, loss, len(data.labels), run, "JAX on the CPU, compiled and padded beforehand")
+    return Baseline(name, loss, len(data.labels), run, "JAX on the CPU, compiled and padded beforehand")
 
 
-def _makers() -> Iterator[Callable[[Data], Rival]]:
+def _makers() -> Iterator[Callable[[Data], Baseline]]:
     for loss in ("ListNet", "Plackett-Luce"):
         yield partial(ours, loss)
         yield partial(ours, loss, ready=False)
-        for rival in (padded_torch, allrank, rax):
+        for baseline in (padded_torch, allrank, rax):
             for by_batch in (False, True):
-                yield partial(rival, loss, by_batch)
+                yield partial(baseline, loss, by_batch)
     yield partial(ours, "pairwise logistic")
     yield pytorchltr
 
 
-MAKERS: tuple[Callable[[Data], Rival], ...] = tuple(_makers())
+MAKERS: tuple[Callable[[Data], Baseline], ...] = tuple(_makers())
+
+
+#: Documents of the first call, which loads and compiles what each process needs.
+FEW_DOCUMENTS = 1000
+
+
+def peak_apart(maker: int, documents: int, objectives: int, device: str, seed: int) -> float:
+    """Bytes of the maker of that number, from flat data to gradients, above what was there before."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["benchmarks.losses_baselines"])
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(_peak, maker, documents, objectives, device, seed).result()
+
+
+def _peak(maker: int, documents: int, objectives: int, device: str, seed: int) -> float:
+    torch.set_num_threads(1)
+    MAKERS[maker](make_data(min(documents, FEW_DOCUMENTS), objectives, device=device, seed=seed)).run()
+    data = make_data(documents, objectives, device=device, seed=seed)
+    gc.collect()
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        MAKERS[maker](data).run()
+        return float(torch.cuda.max_memory_allocated() - before)
+    # Freed memory goes back to the system, so that the peak counts every allocation.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+    reset_peak_memory()
+    before = current_memory_bytes()
+    MAKERS[maker](data).run()
+    return float(max(0, peak_memory_bytes() - before))

@@ -1,4 +1,4 @@
-"""What is timed in serving: fitted rivals, their calls, and the phases of ours."""
+"""Fitted rankers and their calls, and the phases of HyperDPO's predict."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ WEIGHTS = np.array([0.5, 0.3, 0.2])
 
 @dataclass(frozen=True)
 class Fitted:
-    """Rivals fitted on the same rows, and documents to score.
+    """Baselines fitted on the same rows, and documents to score.
 
     Attributes
     ----------
     label : str
         Of the data.
     X : ndarray of shape (n, d), float32
-        Documents, those of a query together.
+        Documents, grouped by query.
     qid : ndarray of shape (n,)
         Their queries.
     ranker : HyperDPORanker
@@ -69,11 +69,11 @@ class Fitted:
         ranker.fit(train.X, train.Y, qid=train.qid)
         order = np.argsort(train.qid, kind="stable")
         groups = np.unique(train.qid, return_counts=True)[1]
-        rival = LGBMRanker(n_estimators=N_TREES, n_jobs=1, random_state=seed, verbose=-1)
-        rival.fit(train.X[order], train.Y[order, 0], group=groups)
+        baseline = LGBMRanker(n_estimators=N_TREES, n_jobs=1, random_state=seed, verbose=-1)
+        baseline.fit(train.X[order], train.Y[order, 0], group=groups)
         grouped = np.argsort(scored.qid, kind="stable")
         rows = np.ascontiguousarray(scored.X[grouped], dtype=np.float32)
-        return cls(label, rows, scored.qid[grouped], ranker, rival)
+        return cls(label, rows, scored.qid[grouped], ranker, baseline)
 
 
 def calls_of(
@@ -81,10 +81,10 @@ def calls_of(
 ) -> dict[str, Callable[[], Any]]:
     """Calls that score the same documents, by what reports call them."""
     many = np.random.default_rng(0).dirichlet(np.ones(3), n_weights)
-    plain = fitted.ranker.specialize(WEIGHTS)
+    specialized = fitted.ranker.specialize(WEIGHTS)
     calls = {
         LIGHTGBM: lambda: fitted.lightgbm.predict(X),
-        PLAIN: lambda: plain.predict(X, qid=qid),
+        PLAIN: lambda: specialized.predict(X, qid=qid),
         OURS: lambda: fitted.ranker.predict(X, qid=qid, weights=WEIGHTS),
         f"{OURS}, {n_weights} weights": lambda: fitted.ranker.predict(X, qid=qid, weights=many),
     }
@@ -123,7 +123,7 @@ def phases_of(fitted: Fitted, n: int, repetitions: int) -> dict[str, float]:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         transformed = model.transform(rows)
-        seen = model.features(X, lists)
+        features = model.features(X, lists)
         at = torch.from_numpy(WEIGHTS[None])
         phases: dict[str, Callable[[], Any]] = {
             "features within the list, for boosters": lambda: join_standardized(X, lists),
@@ -131,7 +131,7 @@ def phases_of(fitted: Fitted, n: int, repetitions: int) -> dict[str, float]:
             "trees of regression boosters": lambda: regression.scores(X),
             "transform of features": lambda: model.transform(rows),
             "features within the list, for the network": lambda: standardize_within(transformed, offsets),
-            "network": lambda: model.scores(seen, lists, at),
+            "network": lambda: model.scores(features, lists, at),
             "all of predict": lambda: ranker.predict(X, qid=fitted.qid[:n], weights=WEIGHTS),
         }
         return {name: _median_cpu(call, repetitions) / n * 1e6 for name, call in phases.items()}
