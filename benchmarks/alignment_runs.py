@@ -1,10 +1,8 @@
-"""Methods of the alignment benchmark: one aligner for all weights, one per weight, and a soup of these."""
+"""Methods of the alignment benchmark: one conditioned run for all weights, one DPO run per weight, a soup."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,20 +13,33 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.alignment_sources import Source
-from hyperrank.alignment import HyperPromptAligner
+from hyperrank.alignment import HyperPromptAligner, register_conditioning
+from hyperrank.alignment.conditioning import Conditioning, Surroundings
 
-__all__ = ["METHODS", "Plan", "run_method"]
+__all__ = ["METHODS", "Plan", "evaluated", "run_method"]
 
-#: What is compared, and what it is called in tables.
-METHODS = {
-    "reference": "the model as it is",
-    "hyper-prompt": "hyper prompt, model frozen",
-    "hyper-prompt-lora": "hyper prompt and adapters",
-    "dpo-per-weight": "one DPO run per weight",
-    "soup": "soup of adapters",
-}
 ADAPTERS = {"r": 8, "lora_alpha": 16}
-TEXT_TOKENS = 60
+#: What is compared: its name in tables, and its options.
+METHODS: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "prompt-lora": ("hyper prompt and LoRA", {"adapters": ADAPTERS}),
+    "lora": ("LoRA with a core of the weights", {"adapters": ADAPTERS, "conditioning": "lora"}),
+    "text": ("weights as text, LoRA", {"adapters": ADAPTERS, "conditioning": "text"}),
+    "dpo-per-weight": ("one DPO run per weight, LoRA", {"adapters": ADAPTERS, "conditioning": "none"}),
+    "soup": ("soup of the two corners' adapters", {}),
+    "prompt": ("hyper prompt, model frozen", {}),
+}
+
+
+class Unconditioned(Conditioning):
+    """Adapters alone: plain DPO."""
+
+    needs_adapters = True
+
+    def __init__(self, around: Surroundings) -> None:
+        super().__init__()
+
+
+register_conditioning("none", Unconditioned)
 
 
 @dataclass(frozen=True)
@@ -40,10 +51,14 @@ class Plan:
     model : Path
     source : Source
     grid : ndarray of shape (k, m)
-        Trade-offs that are judged, corners first and last.
+        Trade-offs that are evaluated, corners first and last.
+    dpo_grid : ndarray of shape (l, m)
+        Those that get a DPO run of their own.
     seed : int
     options : mapping
         Of every aligner.
+    text_tokens : int
+        Length of sampled texts; 0 for none.
     folder : Path
         Of runs.
     """
@@ -51,162 +66,115 @@ class Plan:
     model: Path
     source: Source
     grid: NDArray[np.float64]
+    dpo_grid: NDArray[np.float64]
     seed: int
     options: Mapping[str, Any]
+    text_tokens: int
     folder: Path
 
-    def aligner(self, name: str, **options: Any) -> HyperPromptAligner:
-        """An aligner that keeps its run in a folder of its own."""
-        train = self.source.train
-        return HyperPromptAligner(
-            str(self.model),
-            objectives=train.names,
-            random_state=self.seed,
-            sample_tokens=0,
-            cache_dir=self.folder / "reference",
-            checkpoint_dir=self.folder / f"{name}-{self.seed}",
-            checkpoint_every=25,
-            **{**self.options, **options},
-        )
-
     def fitted(self, name: str, **options: Any) -> tuple[HyperPromptAligner, float]:
-        """A fitted aligner and the seconds of its fit, which are kept with the run."""
-        aligner = self.aligner(name, **options)
-        clock = self.folder / f"{name}-{self.seed}" / "seconds.json"
-        before = json.loads(clock.read_text()) if clock.exists() else 0.0
-        train, started = self.source.train, time.perf_counter()
-
-        def tick(entry: Mapping[str, Any]) -> None:
-            if entry["step"] % 25 == 0:
-                clock.write_text(json.dumps(before + time.perf_counter() - started))
-
-        n_before = _steps_done(clock.parent)
-        aligner.fit(train.prompts, train.responses, train.labels, callback=tick)
-        if len(aligner.history_) == n_before:
-            return aligner, before
-        seconds = before + time.perf_counter() - started
-        clock.write_text(json.dumps(seconds))
+        """A fitted aligner, resumed where it was stopped, and the seconds of its fit."""
+        folder = self.folder / f"{name}-{self.seed}"
+        aligner = HyperPromptAligner(
+            str(self.model),
+            objectives=self.source.train.names,
+            random_state=self.seed,
+            checkpoint_dir=folder,
+            training_args={"save_steps": 25},
+            **{**self.options, **options},
+        ).fit(self.source.train)
+        seconds = sum(entry.get("train_runtime", 0.0) for entry in aligner.history_)
         return aligner, seconds
 
 
 def run_method(name: str, plan: Plan) -> dict[str, Any]:
-    """Train and judge one method, or read what it came to; see `METHODS`.
+    """Train and evaluate one method, or read what it came to.
 
     Returns
     -------
     dict
-        ``points`` (k, m) preference accuracies on held-out lists, ``rewards`` by objective, ``seconds`` of
-        training, ``log_ratio`` at the end of it, and ``texts`` by trade-off and prompt.
+        ``weights`` (k, m); of each held-out list the pairs ordered alike, and all (n, k, m); ``log_ratio``
+        (k,); ``texts`` by weights and prompt; ``seconds`` of training.
     """
-    path = plan.folder / f"{name}-{plan.seed}-{_key(plan)}.json"
+    path = plan.folder / f"{name}-{plan.seed}.json"
     if path.exists():
         found: dict[str, Any] = json.loads(path.read_text())
         return found
-    result = {
-        "reference": _reference,
-        "hyper-prompt": lambda plan: _one_for_all(plan, "hyper-prompt", None),
-        "hyper-prompt-lora": lambda plan: _one_for_all(plan, "hyper-prompt-lora", ADAPTERS),
-        "dpo-per-weight": _per_weight,
-        "soup": _soup,
-    }[name](plan)
+    result = (
+        _per_weight(plan) if name == "dpo-per-weight" else _soup(plan) if name == "soup" else _one(name, plan)
+    )
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(result))
     partial.replace(path)
     return result
 
 
-def _one_for_all(plan: Plan, name: str, adapters: Mapping[str, Any] | None) -> dict[str, Any]:
-    aligner, seconds = plan.fitted(name, adapters=adapters)
-    judged = [_judged(aligner, plan, weights) for weights in plan.grid]
-    return _result(judged, seconds, [aligner])
-
-
-def _per_weight(plan: Plan) -> dict[str, Any]:
-    judged, spent, aligners = [], 0.0, []
-    for weights in plan.grid:
-        aligner, seconds = plan.fitted(_dpo_name(weights), adapters=ADAPTERS, weights=weights.tolist())
-        judged.append(_judged(aligner, plan, weights))
-        spent += seconds
-        aligners.append(aligner)
-    return _result(judged, spent, aligners)
-
-
-def _soup(plan: Plan) -> dict[str, Any]:
-    """Prompts and adapters of the corners' runs, averaged by the weights."""
-    corners = [
-        plan.fitted(_dpo_name(weights), adapters=ADAPTERS, weights=weights.tolist())
-        for weights in np.eye(plan.grid.shape[1])
-    ]
-    trained = [_of_corner(aligner, j) for j, (aligner, _) in enumerate(corners)]
-    mixed = corners[0][0]
-    judged = []
-    for weights in plan.grid:
-        mean = {name: _mean([part[name] for part in trained], weights) for name in trained[0]}
-        mixed.policy_.load_trained(mean)
-        judged.append(_judged(mixed, plan, weights))
-    return _result(judged, sum(seconds for _, seconds in corners), [aligner for aligner, _ in corners])
-
-
-def _reference(plan: Plan) -> dict[str, Any]:
-    """The model without prompt and adapters: by definition every reward is 0, and half of all pairs right."""
-    names = plan.source.train.names
-    return {"points": [[0.5] * len(names)], "seconds": 0.0, "log_ratio": 0.0, "texts": []}
-
-
-def _mean(values: Sequence[torch.Tensor], weights: NDArray[np.float64]) -> torch.Tensor:
-    """Parameters under weights."""
-    shares = torch.from_numpy(weights).to(values[0])
-    return torch.tensordot(shares, torch.stack(list(values)), dims=1)
-
-
-def _of_corner(aligner: HyperPromptAligner, j: int) -> dict[str, torch.Tensor]:
-    """What was trained, with the prompt of the run's own weights as its constant part."""
-    policy = aligner.policy_
-    values = {name: value.detach().clone() for name, value in policy.trained().items()}
-    own = torch.eye(len(aligner.objectives_), device=policy.model.device)[j]
-    values["prompt.base"] = policy.prompt(own).detach().clone()
-    for part in ("prompt.outer.weight", "prompt.outer.bias"):
-        values[part] = torch.zeros_like(values[part])
-    return values
-
-
-def _judged(
-    aligner: HyperPromptAligner, plan: Plan, weights: NDArray[np.float64]
-) -> tuple[list[float], list[str]]:
-    """Accuracies on held-out lists, and texts, at a trade-off."""
+def evaluated(aligner: HyperPromptAligner, plan: Plan, grid: NDArray[np.float64]) -> dict[str, Any]:
+    """What an aligner does on held-out lists at some trade-offs."""
     test = plan.source.test
-    accuracy = aligner.accuracy(test.prompts, test.responses, test.labels, weights=weights)
-    texts = aligner.generate(list(plan.source.prompts), weights=weights, max_new_tokens=TEXT_TOKENS)
-    return accuracy.tolist(), texts
-
-
-def _result(
-    judged: Sequence[tuple[list[float], list[str]]], seconds: float, aligners: Sequence[HyperPromptAligner]
-) -> dict[str, Any]:
-    ends = [np.mean([entry["log_ratio"] for entry in a.history_[-10:]]) for a in aligners]
+    rewards = aligner.score(test.prompts, test.responses, weights=grid)
+    right, total = [], []
+    for labels, of_list in zip(test.labels, rewards, strict=True):
+        better = (labels[:, None, :] > labels[None, :, :])[:, :, None, :]
+        margin = of_list[:, None, :] - of_list[None, :, :]
+        alike = (0.5 * (1 + np.sign(margin)))[:, :, :, None]
+        right.append((better * alike).sum(axis=(0, 1)).tolist())
+        total.append(np.broadcast_to(better, (*alike.shape[:3], labels.shape[1])).sum(axis=(0, 1)).tolist())
+    shown = grid[[0, len(grid) // 2, -1]] if len(grid) > 2 else grid
+    texts = []
+    if plan.text_tokens:
+        prompts = list(plan.source.prompts)
+        texts = aligner.generate(prompts, weights=shown, max_new_tokens=plan.text_tokens)
     return {
-        "points": [points for points, _ in judged],
-        "texts": [texts for _, texts in judged],
-        "seconds": seconds,
-        "log_ratio": float(np.max(ends)),
-        "collapsed": any(aligner.collapsed_ for aligner in aligners),
+        "weights": grid.tolist(),
+        "right": right,
+        "total": total,
+        "log_ratio": aligner.log_ratio(test.prompts, test.responses, weights=grid).tolist(),
+        "texts": texts,
+        "shown": shown.tolist(),
     }
 
 
-def _dpo_name(weights: NDArray[np.float64]) -> str:
+def _one(name: str, plan: Plan) -> dict[str, Any]:
+    aligner, seconds = plan.fitted(name, **METHODS[name][1])
+    return {**evaluated(aligner, plan, plan.grid), "seconds": seconds, "history": aligner.history_}
+
+
+def _per_weight(plan: Plan) -> dict[str, Any]:
+    parts, spent = [], 0.0
+    for weights in plan.dpo_grid:
+        aligner, seconds = plan.fitted(
+            _dpo_name(weights), weights=weights.tolist(), **METHODS["dpo-per-weight"][1]
+        )
+        parts.append(evaluated(aligner, plan, weights[None]))
+        spent += seconds
+    joined: dict[str, Any] = {
+        key: [row for part in parts for row in part[key]] for key in ("weights", "log_ratio", "shown")
+    }
+    for key in ("right", "total"):
+        joined[key] = np.concatenate([part[key] for part in parts], axis=1).tolist()
+    texts = zip(*(part["texts"] for part in parts), strict=True)
+    return {**joined, "texts": [[one for some in row for one in some] for row in texts], "seconds": spent}
+
+
+def _soup(plan: Plan) -> dict[str, Any]:
+    """Adapters of the corners' runs, averaged by the weights."""
+    options = METHODS["dpo-per-weight"][1]
+    corners = [plan.fitted(_dpo_name(w), weights=w.tolist(), **options) for w in np.eye(plan.grid.shape[1])]
+    trained = [{n: v.clone() for n, v in aligner.policy_.trained().items()} for aligner, _ in corners]
+    mixed, parts = corners[0][0], []
+    for weights in plan.dpo_grid:
+        shares = torch.from_numpy(weights).float()
+        mean = {n: torch.tensordot(shares, torch.stack([t[n] for t in trained]), dims=1) for n in trained[0]}
+        mixed.policy_.load_state_dict(mean)
+        parts.append(evaluated(mixed, plan, weights[None]))
+    joined: dict[str, Any] = {
+        key: [row for part in parts for row in part[key]] for key in ("weights", "log_ratio")
+    }
+    for key in ("right", "total"):
+        joined[key] = np.concatenate([part[key] for part in parts], axis=1).tolist()
+    return {**joined, "texts": [], "shown": [], "seconds": sum(seconds for _, seconds in corners)}
+
+
+def _dpo_name(weights: Sequence[float] | NDArray[np.float64]) -> str:
     return "dpo-" + "-".join(f"{weight:g}" for weight in weights)
-
-
-def _steps_done(folder: Path) -> int | None:
-    """Steps of a kept run, so that a run that is only read does not count as time."""
-    from hyperrank.files import read_model_file
-
-    path = folder / "alignment-checkpoint.safetensors"
-    return int(read_model_file(path)[0]["step"]) if path.exists() else None
-
-
-def _key(plan: Plan) -> str:
-    """Tells plans apart whose results differ."""
-    sizes = [len(plan.source.train), len(plan.source.test)]
-    shown = json.dumps([plan.model.name, sizes, plan.grid.tolist(), dict(plan.options)], sort_keys=True)
-    return hashlib.sha256(shown.encode()).hexdigest()[:12]

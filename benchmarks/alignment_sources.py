@@ -83,8 +83,10 @@ def smollm2(folder: Path) -> Path:
     return path
 
 
-def hh_rlhf(n_train: int | None, n_test: int | None, seed: int) -> Source:
+def hh_rlhf(options: Any, model: Path) -> Source:
     """Harmlessness against brevity on HH-RLHF's harmless-base test pairs, split by prompt.
+
+    Prompts are cut from the left and pairs with a longer response left out, as the options say.
 
     Raises
     ------
@@ -98,20 +100,28 @@ def hh_rlhf(n_train: int | None, n_test: int | None, seed: int) -> Source:
             f"there is no {path}: put test.jsonl.gz of HH-RLHF's harmless-base there, or let HYPERRANK_DATA "
             "name the folder above; or try --data letters."
         )
-    train, test = load_hh_rlhf(path).split(0.2, random_state=seed)
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(str(model))
+    data = load_hh_rlhf(path)
+    fits = [max(len(tokenizer(t).input_ids) for t in ts) < options.response_tokens for ts in data.responses]
+    data = data.take(np.flatnonzero(fits))
+    cut = [tokenizer.decode(tokenizer(p).input_ids[-options.prompt_tokens :]) for p in data.prompts]
+    data = Preferences(list(cut), data.responses, data.labels, data.names)
+    train, test = data.split(0.25, random_state=options.seed)
     prompts = tuple(f"\n\nHuman: {prompt}\n\nAssistant:" for prompt in PROMPTS)
-    return Source(_first(train, n_train), _first(test, n_test), prompts)
+    return Source(_first(train, options.train), _first(test, options.test), prompts)
 
 
-def letters(n_train: int | None, n_test: int | None, seed: int) -> Source:
+def letters(options: Any, _: Path) -> Source:
     """Made-up lists of four: how many of one letter, and brevity."""
-    rng = np.random.default_rng(seed)
-    parts = [_letter_lists(rng, n or default) for n, default in ((n_train, 192), (n_test, 96))]
-    return Source(parts[0], parts[1], PROMPTS)
+    rng = np.random.default_rng(options.seed)
+    train, test = (_letter_lists(rng, n or usual) for n, usual in ((options.train, 192), (options.test, 96)))
+    return Source(train, test, PROMPTS)
 
 
 MODELS: Mapping[str, Callable[[Path], Path]] = {"tiny": tiny, "smollm2": smollm2}
-DATA: Mapping[str, Callable[[int | None, int | None, int], Source]] = {"hh-rlhf": hh_rlhf, "letters": letters}
+DATA: Mapping[str, Callable[[Any, Path], Source]] = {"hh-rlhf": hh_rlhf, "letters": letters}
 
 
 def _first(data: Preferences, n: int | None) -> Preferences:

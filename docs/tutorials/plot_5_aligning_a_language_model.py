@@ -2,87 +2,119 @@
 Aligning a small language model once for all trade-offs
 =======================================================
 
-The same idea for text: one training run, and the trade-off is an argument of ``generate``. The model here
-is as small as models get, random, over bytes, and made on the spot; the preferences are made up. It shows
-*that* one prompt learns to obey weights, in seconds and without a download. It shows nothing about the
-quality of any language model.
+The day of somebody who trains with TRL: rows of prompt, chosen and rejected; a run to watch; a trade-off to
+choose; a model to serve. The trade-off between two objectives is an argument, and there is one run. The model
+here is as small as models get, random, over bytes, and made on the spot: it shows *that* one run learns to
+obey weights, in seconds and without a download, and nothing about the quality of any language model.
 """
 
 # %%
-# Preferences
-# -----------
-# A prompt has four responses, and every response two labels: how many letters "a" it has, and how short it
-# is. The two disagree: each "a" makes a text longer.
+# Data
+# ----
+# Rows as TRL has them. What was chosen is the first objective; a second one is a
+# function of prompt and response. Here the chosen answer has more letters "a", and the
+# other objective is brevity: the two disagree, since each "a" makes a text longer.
+
+import tempfile
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from hyperrank.alignment import HyperPromptAligner, tiny_model
+from hyperrank.alignment import HyperPromptAligner, tiny_model, to_preferences
 
 rng = np.random.default_rng(0)
 
 
 def made_up(n):
-    """Prompts, lists of four responses, and labels."""
-    lists = [
-        [
-            "".join(rng.choice(list("aaabcd"), int(rng.integers(2, 12))))
-            for _ in range(4)
-        ]
+    """Rows of two answers of random length; the one with more letters a is chosen."""
+    answers = [
+        ["".join(rng.choice(list("aaabcd"), rng.integers(2, 12))) for _ in range(2)]
         for _ in range(n)
     ]
-    labels = [[[text.count("a"), -len(text)] for text in texts] for texts in lists]
-    return ["Write: "] * n, lists, labels
+    ranked = [sorted(pair, key=lambda text: -text.count("a")) for pair in answers]
+    return [
+        {"prompt": "Write: ", "chosen": pair[0], "rejected": pair[1]} for pair in ranked
+    ]
 
 
-train, held_out = made_up(64), made_up(48)
-print(train[1][0], train[2][0])
+scores = {"brevity": lambda _, response: -len(response)}
+train, held_out = (to_preferences(made_up(n), scores=scores) for n in (192, 96))
+pd.DataFrame(made_up(3))
 
 # %%
-# One run
-# -------
-# The model is frozen. What is trained is four prompt vectors, and the small network that makes them of the
-# weights.
+# Train
+# -----
+# ``adapters`` are LoRA's options. ``training_args`` go to transformers' Trainer: how often to log and to
+# evaluate, loggers, accumulation, anything. The learning rates are for the tiny model; the defaults are not.
 
 model, tokenizer = tiny_model()
 aligner = HyperPromptAligner(
     model,
     tokenizer,
     objectives=["letters", "brevity"],
+    adapters={"r": 8},
     n_tokens=4,
     beta=0.5,
-    max_steps=30,
+    max_steps=50,
     batch_size=8,
     prompt_learning_rate=0.05,
     hypernetwork_learning_rate=0.05,
+    adapter_learning_rate=5e-3,
     random_state=0,
+    training_args={
+        "logging_steps": 5,
+        "eval_strategy": "steps",
+        "eval_steps": 10,
+        "eval_on_start": True,
+    },
 )
-aligner.fit(*train)
+aligner.fit(train, eval_data=held_out)
 
 # %%
-# Do the weights decide?
-# ----------------------
-# Of two responses with different labels, how often does the model prefer the one with the better label? On
-# lists that were not trained on, by objective, as all weight moves from letters to brevity.
+# Watch
+# -----
+# The log is what TensorBoard or W&B would show. The run starts at the reference: a log-ratio of zero. The
+# evaluations are at the corners of the simplex and its center.
+
+log = pd.DataFrame(aligner.history_)
+columns = ["step", "loss", "log_ratio", "letters/accuracy", "brevity/accuracy"]
+print(log.loc[log["loss"].notna(), columns].round(3).to_string(index=False))
+evaluated = log[log["eval_loss"].notna()]
+at = {
+    f"{name}, at {corner}": f"eval_{name}/accuracy_at_{corner}"
+    for name in ("letters", "brevity")
+    for corner in ("letters", "brevity")
+}
+fig, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
+for label, column in at.items():
+    ax.plot(evaluated["step"], evaluated[column], "o-", label=label)
+ax.set(xlabel="step", ylabel="held-out pairs ordered by the label", ylim=(0, 1))
+ax.legend(frameon=False, fontsize="small")
+assert aligner.history_[0].get("eval_log_ratio_at_center", 0.0) == 0.0
+
+# %%
+# Choose
+# ------
+# Of two responses with different labels, how often does the model prefer the one with
+# the better label, as all weight moves from letters to brevity? One set of parameters
+# gives all points.
 
 share = np.linspace(0, 1, 9)
-accuracy = aligner.accuracy(*held_out, weights=np.column_stack([1 - share, share]))
+grid = np.column_stack([1 - share, share])
+accuracy = aligner.accuracy(held_out, weights=grid)
 fig, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
 for column, name in enumerate(["letters", "brevity"]):
     ax.plot(share, accuracy[:, column], "o-", label=name)
 ax.axhline(0.5, color="0.6", ls=":")
 ax.set(xlabel="weight of brevity", ylabel="pairs ordered by the label", ylim=(0, 1))
 ax.legend(frameon=False)
-print(accuracy[[0, 4, 8]].round(2))
 assert accuracy[0, 0] > accuracy[-1, 0] + 0.2
 assert accuracy[-1, 1] > accuracy[0, 1] + 0.2
 
 # %%
-# With all weight on letters the model prefers the responses with more of them; with all weight on brevity,
-# the short ones; and one set of parameters does both. The two objectives cannot both be had here, so the
-# curves cross.
-#
 # Rewards of single responses say the same, one column per trade-off:
 
 texts = ["aaaa", "dddd", "b"]
@@ -94,9 +126,26 @@ assert rewards[0, 0] > rewards[1, 0]
 assert rewards[2, 2] > rewards[0, 2]
 
 # %%
-# Under "letters" four of them are worth more than four others, under "brevity" one letter is worth more
-# than four. `aligner.generate` takes the same weights; a random model knows no language, though, and what it
-# writes is noise.
-#
-# To do this with a model that can write, pass its name; :doc:`../alignment` says what is trained, what it
-# takes, and what has been measured.
+# Export and serve
+# ----------------
+# A plain model: adapters are merged, and each trade-off is a few new tokens that stand before a prompt. It is
+# loaded by ``AutoModelForCausalLM`` alone, and writes what the aligner writes.
+
+folder = Path(tempfile.mkdtemp()) / "served"
+before = aligner.export_transformers(
+    folder, weights={"letters": [1, 0], "brief": [0.2, 0.8]}
+)
+served, words = (
+    AutoModelForCausalLM.from_pretrained(folder),
+    AutoTokenizer.from_pretrained(folder),
+)
+for name, weights in [("letters", [1, 0]), ("brief", [0.2, 0.8])]:
+    ids = words(before[name] + "Write: ", return_tensors="pt")
+    made = served.generate(**ids, max_new_tokens=12, do_sample=False, pad_token_id=0)
+    text = words.decode(made[0, ids.input_ids.shape[1] :], skip_special_tokens=True)
+    assert text == aligner.generate(["Write: "], weights=weights, max_new_tokens=12)[0]
+    print(f"{name:8} {before[name][:24]}...  {text!r}")
+
+# %%
+# To do this with a model that can write, pass its name, and a GPU where there is one;
+# :doc:`../alignment` has the options, and what has been measured.

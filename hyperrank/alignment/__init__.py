@@ -1,9 +1,9 @@
 """Language models aligned once for all trade-offs (extra `llm`)."""
 
 from hyperrank.alignment.aligner import HyperPromptAligner
-from hyperrank.alignment.preferences import Preferences
-from hyperrank.alignment.readers import load_hh_rlhf, load_preferences, load_safe_rlhf
-from hyperrank.alignment.rewards import preference_accuracy
+from hyperrank.alignment.conditioning import register_conditioning
+from hyperrank.alignment.preferences import Preferences, preference_accuracy
+from hyperrank.alignment.readers import load_hh_rlhf, load_preferences, load_safe_rlhf, to_preferences
 from hyperrank.alignment.tiny import tiny_model
 from hyperrank.networks import HyperPrompt
 
@@ -15,5 +15,7 @@ __all__ = [
     "load_preferences",
     "load_safe_rlhf",
     "preference_accuracy",
+    "register_conditioning",
     "tiny_model",
+    "to_preferences",
 ]

@@ -1,135 +1,161 @@
-"""One language model for all trade-offs: a prompt made of the weights, trained once."""
+"""Aligner: one language model for all trade-offs, trained once by preference optimization."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
-from hyperrank.alignment.aligned import AlignedModel
-from hyperrank.alignment.base_models import base_model
-from hyperrank.alignment.fitting import fit_policy
-from hyperrank.alignment.inputs import Prompt, check_texts, read_labels
-from hyperrank.alignment.loop import Callback
-from hyperrank.alignment.options import check_options, objective_names, refuse_no_gains, resolved
+from hyperrank.alignment.base_model import BaseModel, isolated, load_base_model, required
+from hyperrank.alignment.config import (
+    TrainingConfig,
+    check_params,
+    draw_seed,
+    objective_names,
+    objective_scale,
+    run_params,
+)
+from hyperrank.alignment.export import export_peft, export_transformers
+from hyperrank.alignment.files import read_aligner_file, write_aligner_file
+from hyperrank.alignment.inference import Decoder, log_ratios
+from hyperrank.alignment.losses import PreferenceLoss
+from hyperrank.alignment.policy import Policy, initial_prompt
+from hyperrank.alignment.preferences import (
+    Preferences,
+    Prompt,
+    check_texts,
+    named_weights,
+    preference_accuracy,
+    read_weights,
+)
+from hyperrank.alignment.readers import to_preferences
+from hyperrank.alignment.tokens import Encoder, ListCollator, evaluation_data, length_limit, training_data
+from hyperrank.files import ModelFileError
+from hyperrank.weights import PerRow
+
+if TYPE_CHECKING:
+    from transformers import TrainerCallback, TrainingArguments
 
 __all__ = ["HyperPromptAligner"]
 
+#: What may stand as weights.
+Weights = ArrayLike | Mapping[str, float] | PerRow | None
 
-class HyperPromptAligner(AlignedModel):
-    r"""A causal language model aligned once for all trade-offs, which take effect when it is asked.
 
-    Weights w go through a small network to k prompt vectors before the text. The language model is frozen,
-    or carries LoRA adapters. All of it is trained by Plackett-Luce preference optimisation (DPO) on lists of
-    responses with several labels, over weights drawn from the whole simplex:
+class HyperPromptAligner(BaseEstimator):
+    r"""A causal language model aligned once for all trade-offs, which are an argument of `generate`.
+
+    Weights w on the objectives reach the language model as prompt vectors, as LoRA cores, or as text. It is
+    trained by Plackett-Luce preference optimization (DPO) on lists of responses with several labels, over
+    weights drawn from the whole simplex:
 
     .. math:: \min_\theta \; \mathbb{E}_{w \sim Dir(\alpha)} \sum_j w_j \, L_j(r) / c_j, \qquad
               r = \beta \, (\log \pi_\theta(y | x, w) - \log \pi_{ref}(y | x))
 
-    The reference is the same model with prompt and adapters off: there is no second one in memory.
+    The reference is the policy at step 0: the base model, under the initial prompt if there are prompt
+    vectors. Training runs on `transformers.Trainer`: several processes by ``accelerate launch``,
+    checkpoints, evaluation, loggers and callbacks are its own.
 
     Parameters
     ----------
     model : str, path or PreTrainedModel
-        What transformers loads as a causal language model, or one. The one passed is not changed.
+        What transformers loads as a causal language model, or one, which may be quantized or spread over
+        devices. The one passed is not changed.
     tokenizer : str, path or PreTrainedTokenizerBase, optional
         By default that of the model's name.
     objectives : sequence of str, optional
-        Names of the objectives; objective_0, objective_1, ... by default.
+        Names of the objectives; by default those of the data, else objective_0, objective_1, ...
+    conditioning : {"hyper_prompt", "lora", "text"} or registered name, default "hyper_prompt"
+        How weights reach the model: prompt vectors (HyperDPO), LoRA with a core that depends on w, or a line
+        of text (a baseline). The last two need `adapters`.
     n_tokens : int, default 16
-        Prompt vectors k.
+        Prompt vectors.
     prompt_text : str, optional
         The prompt starts as the embeddings of this text's tokens, repeated as needed.
     prompt_width : int, default 64
-        Hidden units of the network from weights to prompt.
+        Hidden units of the network from weights to prompt vectors or cores.
     adapters : mapping, optional
-        Arguments of `peft.LoraConfig`, such as ``{"r": 8, "lora_alpha": 16}``, for LoRA adapters in all
-        linear layers, shared by all trade-offs. None by default: the prompt alone is trained.
-    loss : {"plackett_luce", "listnet", "lambda_loss", "approx_ndcg", "pairwise_logistic"}
-        The loss of rewards within a list; see `hyperrank.losses`. For pairs, ``"plackett_luce"``, the
-        default, is DPO's own.
+        LoRA in all linear layers: options ``r``, ``lora_alpha``, ``target_modules`` (names), ``use_rslora``
+        and ``lora_dropout`` (ignored) of `peft.LoraConfig`. By default only the prompt is trained.
+    loss : str, default "plackett_luce"
+        Of rewards within a list: a name of `hyperrank.losses`, ``"sigmoid"`` (DPO's name for
+        ``"plackett_luce"``, whose loss of pairs it is) or ``"ipo"``.
     gain, top_k, ties
         Options of the losses, as of `hyperrank.HyperDPORanker`.
+    length_normalized : bool, default False
+        Whether log-ratios are means over a response's tokens rather than sums.
+    sft_weight : float, default 0.0
+        Weight of the negative log-likelihood per token of each objective's best responses.
     beta : float, default 0.1
         How closely the policy is held to the reference.
     alpha : float, default 1.0
         Concentration of the Dirichlet distribution of weights in training.
     weights : array-like of shape (m,) or mapping, optional
-        Train for this trade-off alone: plain DPO on the weighted loss. Drawn anew for each list by default.
+        Train for this trade-off alone: DPO on the weighted loss. Drawn anew for each list by default.
     normalize_objectives : bool, default True
         Whether each loss is divided by its value under the reference, so that equal weights pull equally.
     max_epochs : int, default 1
         Passes over the data.
     max_steps : int, optional
-        Optimiser steps, in place of `max_epochs`.
+        Optimizer steps, in place of `max_epochs`.
     batch_size : int, default 16
-        Prompts, each with all its responses, per optimiser step.
+        Prompts, each with all its responses, per process and pass.
     batch_tokens : int, default 8192
-        Tokens, filled up, per pass through the model. A step is made in as many passes as this asks for,
-        prompts of like length together, and their gradients are summed. One prompt's responses stay together.
-    prompt_learning_rate, hypernetwork_learning_rate : float
-        Of AdamW for the prompt's constant part and for what the weights make of it, in units of the root
-        mean square of the model's embeddings.
-    adapter_learning_rate : float, default 1e-4
-        Of AdamW for the adapters.
-    weight_decay : float, default 0.0
-        Of AdamW.
-    max_norm : float, default 1.0
-        Gradients longer than this are shortened to it.
+        Padded tokens per pass of `score` and `generate`.
+    prompt_learning_rate, hypernetwork_learning_rate : float, default 1e-2
+        For the prompt's constant part and for what the weights make of it, in units of the root mean square
+        of the model's embeddings; the latter also for LoRA cores.
+    adapter_learning_rate : float, optional
+        For adapters; 1e-4 by default, or the learning rate of a `TrainingArguments`.
     max_length : int, optional
-        Tokens of prompt vectors, prompt and response together; what the model holds by default. Prompts are
-        cut from the left to fit.
+        Tokens of prompt vectors, prompt and response together; the model's limit by default. Prompts are cut
+        from the left to fit.
     max_response_length : int, optional
         Tokens of a response; half of what is left by default. Longer ones are cut, with a warning.
     precision : {"auto", "float32", "bfloat16"}, default "auto"
-        Of policy, reference and generation alike; bfloat16 on GPUs that know it by default.
-    activation_checkpointing : bool, default False
-        Whether activations are computed again in the backward pass: less memory, a third more time.
+        Of policy, reference and generation alike; bfloat16 on GPUs that support it by default.
     max_log_ratio : float or None, default 2.0
-        Training stops when policy and reference differ by more than this, in nats per token in the mean of
-        ten steps: the text is then falling apart. The last state before is kept.
-    log_every : int, default 20
-        Steps between sampled texts, and between states to go back to.
-    sample_prompts : sequence of prompts, optional
-        Prompts that are sampled for; the first one of fit by default.
-    sample_tokens : int, default 32
-        Length of sampled texts; 0 samples none.
-    cache_dir : path, optional
-        Where log-probabilities under the reference are kept for later fits; nowhere by default.
+        Training stops with a warning when policy and reference differ by more than this, in nats per token,
+        in the mean of the steps between two logs: the text is then falling apart.
+    training_args : mapping or transformers.TrainingArguments, optional
+        A mapping is laid over the defaults, such as ``{"gradient_accumulation_steps": 4, "report_to":
+        "tensorboard", "save_steps": 50}``. A whole `TrainingArguments` replaces them, and with them
+        `max_epochs`, `max_steps`, `batch_size` and `checkpoint_dir`.
     checkpoint_dir : path, optional
-        Where the run is kept as it goes; fit with the same data and options goes on from there, to the same
-        result as without the interruption. Give each run a folder of its own.
-    checkpoint_every : int, default 100
-        Steps between checkpoints.
-    device : str, default "auto"
-        A GPU where there is one, or what torch calls it.
+        Where the Trainer keeps checkpoints, every 100 steps; fit with the same data and options goes on from
+        the last one, and with a larger `max_steps` or `max_epochs` extends the run. One folder per run.
+    device : {"auto", "cpu", "cuda"}, default "auto"
+        A GPU where there is one.
     random_state : int, RandomState or None, default None
-        Makes fit repeatable, to the bit on one CPU. The global generators are not touched.
+        Makes fit repeatable. The caller's generators are not touched.
     verbose : int, default 0
-        1 shows progress bars.
+        1 shows the Trainer's progress bar and logs.
 
     Attributes
     ----------
     objectives_ : tuple of str
         Names of the objectives.
     history_ : list of dict
-        By step: ``step``, ``epoch``, ``loss``, ``log_ratio`` (mean over responses of the absolute log-ratio
-        to the reference, nats per token), and every `log_every` steps ``samples``, texts by objective.
+        The Trainer's log: ``step``, ``loss``, ``log_ratio`` (mean absolute log-ratio to the reference, nats
+        per token), and by objective ``NAME/accuracy`` and ``NAME/margin`` of rewards; entries of an
+        evaluation begin with ``eval_`` and name the trade-off, such as ``eval_NAME/accuracy_at_center``.
     collapsed_ : bool
         Whether training was stopped by `max_log_ratio`.
     policy_ : hyperrank.alignment.policy.Policy
-        Model, prompt and adapters.
-    base_ : hyperrank.alignment.base_models.BaseModel
-        The model beneath, with its name and fingerprint.
+        Model, conditioning and adapters.
+    base_ : hyperrank.alignment.base_model.BaseModel
+        The base model, with its name and fingerprint.
 
     Notes
     -----
-    `score` gives the implicit rewards of responses, as reward models do; it is not the single figure that
-    scikit-learn's searches expect of a method of that name. That is `accuracy`.
+    `score` gives the implicit rewards of responses, as reward models do. The single figure that
+    scikit-learn's searches expect is `accuracy`.
 
     References
     ----------
@@ -153,12 +179,20 @@ class HyperPromptAligner(AlignedModel):
     2
     """
 
+    objectives_: tuple[str, ...]
+    history_: list[dict[str, Any]]
+    collapsed_: bool
+    policy_: Policy
+    base_: BaseModel
+    encoder_: Encoder
+
     def __init__(
         self,
         model: Any = None,
         tokenizer: Any = None,
         *,
         objectives: Sequence[str] | None = None,
+        conditioning: str = "hyper_prompt",
         n_tokens: int = 16,
         prompt_text: str | None = None,
         prompt_width: int = 64,
@@ -167,6 +201,8 @@ class HyperPromptAligner(AlignedModel):
         gain: str = "exp2",
         top_k: int | None = None,
         ties: str = "random",
+        length_normalized: bool = False,
+        sft_weight: float = 0.0,
         beta: float = 0.1,
         alpha: float = 1.0,
         weights: ArrayLike | Mapping[str, float] | None = None,
@@ -177,20 +213,13 @@ class HyperPromptAligner(AlignedModel):
         batch_tokens: int = 8192,
         prompt_learning_rate: float = 1e-2,
         hypernetwork_learning_rate: float = 1e-2,
-        adapter_learning_rate: float = 1e-4,
-        weight_decay: float = 0.0,
-        max_norm: float = 1.0,
+        adapter_learning_rate: float | None = None,
         max_length: int | None = None,
         max_response_length: int | None = None,
         precision: str = "auto",
-        activation_checkpointing: bool = False,
         max_log_ratio: float | None = 2.0,
-        log_every: int = 20,
-        sample_prompts: Sequence[Prompt] | None = None,
-        sample_tokens: int = 32,
-        cache_dir: str | Path | None = None,
+        training_args: Mapping[str, Any] | TrainingArguments | None = None,
         checkpoint_dir: str | Path | None = None,
-        checkpoint_every: int = 100,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -198,6 +227,7 @@ class HyperPromptAligner(AlignedModel):
         self.model = model
         self.tokenizer = tokenizer
         self.objectives = objectives
+        self.conditioning = conditioning
         self.n_tokens = n_tokens
         self.prompt_text = prompt_text
         self.prompt_width = prompt_width
@@ -206,6 +236,8 @@ class HyperPromptAligner(AlignedModel):
         self.gain = gain
         self.top_k = top_k
         self.ties = ties
+        self.length_normalized = length_normalized
+        self.sft_weight = sft_weight
         self.beta = beta
         self.alpha = alpha
         self.weights = weights
@@ -217,44 +249,42 @@ class HyperPromptAligner(AlignedModel):
         self.prompt_learning_rate = prompt_learning_rate
         self.hypernetwork_learning_rate = hypernetwork_learning_rate
         self.adapter_learning_rate = adapter_learning_rate
-        self.weight_decay = weight_decay
-        self.max_norm = max_norm
         self.max_length = max_length
         self.max_response_length = max_response_length
         self.precision = precision
-        self.activation_checkpointing = activation_checkpointing
         self.max_log_ratio = max_log_ratio
-        self.log_every = log_every
-        self.sample_prompts = sample_prompts
-        self.sample_tokens = sample_tokens
-        self.cache_dir = cache_dir
+        self.training_args = training_args
         self.checkpoint_dir = checkpoint_dir
-        self.checkpoint_every = checkpoint_every
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
 
     def fit(
         self,
-        prompts: Sequence[Prompt],
-        responses: Sequence[Sequence[str]],
-        labels: Sequence[ArrayLike],
+        prompts: Any,
+        responses: Sequence[Sequence[str]] | None = None,
+        labels: Sequence[ArrayLike] | None = None,
         *,
-        callback: Callback | None = None,
+        eval_data: Any = None,
+        callbacks: Sequence[TrainerCallback] = (),
     ) -> Self:
-        """Train the prompt, and the adapters if there are any.
+        """Train the conditioning, and the adapters if there are any.
 
         Parameters
         ----------
-        prompts : sequence of str, or of conversations
-            A conversation, a list of messages with ``role`` and ``content``, goes through the tokenizer's
-            chat template.
+        prompts : sequence of str or of conversations; or Preferences, dataset, frame or stream
+            Either prompts, with `responses` and `labels`, or everything in one, as `to_preferences` reads
+            it. A conversation, a list of messages with ``role`` and ``content``, goes through the
+            tokenizer's chat template.
         responses : sequence of sequences of str
             Two or more for each prompt.
         labels : sequence of array-like of shape (n_responses, m)
             More is better; NaN where unobserved.
-        callback : callable, optional
-            Called after each step with its entry of the history; True ends the run there.
+        eval_data : Preferences, dataset or frame, or a mapping of names to them, optional
+            Evaluated by the Trainer at the corners and the center of the simplex, after each pass or as
+            `training_args` say.
+        callbacks : sequence of transformers.TrainerCallback
+            Such as `transformers.EarlyStoppingCallback`.
 
         Returns
         -------
@@ -265,28 +295,364 @@ class HyperPromptAligner(AlignedModel):
         ImportError
             Without the extra: ``pip install "hyperrank[llm]"``.
         ValueError
-            If data or options are not what is wanted, before any model is loaded; or the model is unfit.
+            If data or options are not as described, before any model is loaded; or the model is unfit.
+        ModelFileError
+            If `checkpoint_dir` belongs to another run.
         FloatingPointError
             If gradients stay NaN or infinite.
         """
-        check_options(self)
-        check_texts(prompts, responses, least=2)
-        flat = read_labels(labels, responses)
-        names = objective_names(self.objectives, flat.shape[1])
-        settings = resolved(self, names)
-        refuse_no_gains(self.loss, flat)
-        if self.sample_prompts is not None:
-            check_texts(self.sample_prompts)
-        base = base_model(self.model, self.tokenizer, self.device, self.precision)
-        policy, encoder, state = fit_policy(self, base, prompts, responses, flat, names, settings, callback)
+        params = self.get_params(deep=False)
+        check_params(params)
+        data, known = training_data(prompts, responses, labels)
+        blocks = data.first_labels()
+        given = known if self.objectives is None else self.objectives
+        names = objective_names(given, blocks[0].shape[1])
+        config = TrainingConfig.from_params(params, names)
+        evaluation = evaluation_data(eval_data, names)
+        required("transformers")
+        with isolated(config.seed, grad=True):
+            scale = objective_scale(config, blocks, self.loss)
+            base = load_base_model(self.model, self.tokenizer, self.device, self.precision)
+            policy, encoder = self._build(base, names)
+            # Imported here, since its class derives from transformers' own.
+            from hyperrank.alignment.trainer import train_policy
+
+            collator = ListCollator(
+                encoder,
+                policy.conditioning.text,
+                len(names),
+                alpha=config.alpha,
+                weights=config.weights,
+                seed=config.seed,
+            )
+            loss = PreferenceLoss(
+                config.loss, scale, config.beta, config.length_normalized, config.sft_weight
+            )
+            models = (base.fingerprint, base.tokenizer_fingerprint, str(base.precision))
+            identity = {"params": run_params(params), "models": models, "data": data.content()}
+            trained = train_policy(
+                policy, collator, loss, config, data, evaluation, list(callbacks), identity
+            )
         self.objectives_, self.base_, self.policy_, self.encoder_ = names, base, policy, encoder
-        self.history_, self.collapsed_, self.seed_ = state.history, state.collapsed, state.seed
+        self.history_, self.collapsed_ = trained.history, trained.collapsed
         if self.collapsed_:
             warnings.warn(
-                f"training was stopped at step {state.step}: policy and reference differ by more than "
-                f"max_log_ratio={self.max_log_ratio:g} nats per token. The last state before is kept; "
-                "lower the learning rates, or raise beta.",
+                f"training was stopped at step {self.history_[-1]['step']}: policy and reference differ by "
+                f"more than max_log_ratio={self.max_log_ratio:g} nats per token. Lower the learning rates, "
+                "or raise beta.",
                 UserWarning,
                 stacklevel=2,
             )
         return self
+
+    def score(
+        self, prompts: Sequence[Prompt], responses: Sequence[Sequence[str]], *, weights: Weights = None
+    ) -> list[NDArray[np.float64]]:
+        """Implicit rewards of responses, the policy's log-ratio to the reference times beta.
+
+        Parameters
+        ----------
+        prompts : sequence of str, or of conversations
+            What is answered.
+        responses : sequence of sequences of str
+            One or more for each prompt.
+        weights : array-like of shape (m,) or (k, m), mapping or PerRow, optional
+            One or k trade-offs, by name, or with `hyperrank.PerRow` one for each prompt; equal by default.
+
+        Returns
+        -------
+        list of ndarray of shape (n_responses,) or (n_responses, k)
+            One for each prompt. Rewards compare responses to one prompt under one trade-off.
+        """
+        ratios, counts, single = self._log_ratios(prompts, responses, weights)
+        if self.length_normalized:
+            ratios = [ratio / n[:, None] for ratio, n in zip(ratios, counts, strict=True)]
+        rewards = [self.beta * ratio for ratio in ratios]
+        return [reward[:, 0] for reward in rewards] if single else rewards
+
+    def log_ratio(
+        self, prompts: Sequence[Prompt], responses: Sequence[Sequence[str]], *, weights: Weights = None
+    ) -> NDArray[np.float64]:
+        """Mean absolute log-ratio of policy to reference over responses, in nats per token.
+
+        Parameters
+        ----------
+        prompts, responses, weights
+            As for `score`.
+
+        Returns
+        -------
+        ndarray of shape () or (k,)
+        """
+        ratios, counts, single = self._log_ratios(prompts, responses, weights)
+        per_token = np.abs(np.concatenate(ratios)) / np.concatenate(counts)[:, None]
+        mean = per_token.mean(axis=0)
+        return np.asarray(mean[0] if single else mean)
+
+    def accuracy(
+        self,
+        prompts: Any,
+        responses: Sequence[Sequence[str]] | None = None,
+        labels: Sequence[ArrayLike] | None = None,
+        *,
+        weights: Weights = None,
+    ) -> NDArray[np.float64]:
+        """Of pairs of responses with different labels the share that `score` orders alike, by objective.
+
+        Parameters
+        ----------
+        prompts, responses, labels
+            As for `fit`.
+        weights
+            As for `score`.
+
+        Returns
+        -------
+        ndarray of shape (m,) or (k, m)
+            NaN for objectives without a preference.
+        """
+        if responses is None:
+            data = to_preferences(prompts)
+            if not isinstance(data, Preferences):
+                raise ValueError("accuracy takes data with a length; got a stream.")
+            prompts, responses, labels = data.prompts, data.responses, data.labels
+        assert labels is not None
+        rewards = self.score(prompts, responses, weights=weights)
+        if rewards[0].ndim == 1:
+            return preference_accuracy(labels, rewards)
+        n_points = rewards[0].shape[1]
+        return np.stack([preference_accuracy(labels, [r[:, k] for r in rewards]) for k in range(n_points)])
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        weights: Weights = None,
+        max_new_tokens: int = 128,
+        do_sample: bool | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        n_samples: int = 1,
+        stop: str | Sequence[str] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        **options: Any,
+    ) -> list[Any]:
+        """Text for each prompt.
+
+        Parameters
+        ----------
+        prompts : sequence of str, or of conversations
+            What is to be answered.
+        weights : array-like of shape (m,) or (k, m), mapping or PerRow, optional
+            As for `score`.
+        max_new_tokens : int, default 128
+            Tokens at most; prompts are cut from the left to leave room for them.
+        do_sample, temperature, top_p : optional
+            By default as the model's ``generation_config`` says, as are its end-of-text tokens.
+        n_samples : int, default 1
+            Texts for each prompt and trade-off; more than one are drawn.
+        stop : str or sequence of str, optional
+            Texts that end a response, and are not part of it.
+        random_state : int, RandomState or None
+            Makes drawing repeatable, for the same prompts in the same order.
+        **options
+            Others of transformers' generate, such as ``repetition_penalty``.
+
+        Returns
+        -------
+        list of str, of lists of k str, or of either of lists of n_samples str
+        """
+        check_is_fitted(self, "policy_")
+        check_texts(prompts)
+        if n_samples < 1:
+            raise ValueError(f"n_samples must be at least 1; got {n_samples}.")
+        if n_samples > 1 and do_sample is None:
+            do_sample = True
+        options = {"do_sample": do_sample, "temperature": temperature, "top_p": top_p, **options}
+        decoder = Decoder(self.policy_, self.encoder_, self.batch_tokens, max_new_tokens, stop, options)
+        points, single = read_weights(weights, self.objectives_, len(prompts))
+        k = points.shape[1]
+        repeated = [prompt for prompt in prompts for _ in range(k)]
+        flat = points.reshape(-1, points.shape[2])
+        texts: list[Any] = decoder.texts(repeated, flat, draw_seed(random_state), n_samples)
+        if n_samples > 1:
+            texts = [texts[n : n + n_samples] for n in range(0, len(texts), n_samples)]
+        return texts if single else [texts[n * k : (n + 1) * k] for n in range(len(prompts))]
+
+    def stream(
+        self,
+        prompt: Prompt,
+        *,
+        weights: Weights = None,
+        max_new_tokens: int = 128,
+        stop: str | Sequence[str] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        **options: Any,
+    ) -> Iterator[str]:
+        """Text for one prompt, piece by piece as it is made.
+
+        Parameters
+        ----------
+        prompt : str or conversation
+            What is to be answered.
+        weights : array-like of shape (m,) or mapping, optional
+            One trade-off; equal weights by default.
+        max_new_tokens, stop, random_state, **options
+            As for `generate`. A stop text is the last thing that is given.
+
+        Returns
+        -------
+        iterator of str
+        """
+        check_is_fitted(self, "policy_")
+        check_texts([prompt])
+        decoder = Decoder(self.policy_, self.encoder_, self.batch_tokens, max_new_tokens, stop, options)
+        points, single = read_weights(weights, self.objectives_, 1)
+        if not single:
+            raise ValueError("stream takes one trade-off; for several: generate.")
+        return decoder.stream(prompt, points[0, 0], draw_seed(random_state))
+
+    def save(self, path: str | Path) -> Path:
+        """Write what was trained, options and history to one safetensors file, without the base model.
+
+        The base model is named, with its fingerprint. Nothing is pickled, and a file is written whole or not
+        at all. `training_args` are not stored.
+
+        Parameters
+        ----------
+        path : path
+            Of the file, which is replaced if it exists.
+
+        Returns
+        -------
+        Path
+            Of the file.
+        """
+        check_is_fitted(self, "policy_")
+        fitted = {"objectives": self.objectives_, "history": self.history_, "collapsed": self.collapsed_}
+        params = self.get_params(deep=False)
+        return write_aligner_file(path, type(self).__name__, params, fitted, self.base_, self.policy_)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        model: Any = None,
+        tokenizer: Any = None,
+        load_named_model: bool = False,
+        device: str = "auto",
+    ) -> Self:
+        """Read what `save` wrote, around its base model.
+
+        Parameters
+        ----------
+        path : path
+            Of the file.
+        model : str, path or PreTrainedModel, optional
+            The base model.
+        tokenizer : str, path or PreTrainedTokenizerBase, optional
+            By default that of the model's name.
+        load_named_model : bool, default False
+            Whether transformers may look up the model that the file names, where `model` is not given: for
+            files that you trust. Code from a hub is never run.
+        device : {"auto", "cpu", "cuda"}, default "auto"
+            A GPU where there is one.
+
+        Returns
+        -------
+        HyperPromptAligner
+            Fitted.
+
+        Raises
+        ------
+        ModelFileError
+            If the file is damaged or not an aligner, the model or tokenizer is another one, or no model is
+            given.
+        """
+        try:
+            file = read_aligner_file(path, cls.__name__, cls._get_param_names())
+            aligner = cls(**file.params, device=device)
+            check_params(aligner.get_params(deep=False))
+            if model is None and not load_named_model:
+                raise ModelFileError(
+                    f"{path} names the base model {file.model_name[:200]!r}. Give it as model=..., or let "
+                    "transformers look the name up with load_named_model=True if you trust the file."
+                )
+            aligner.set_params(model=file.model_name if model is None else model, tokenizer=tokenizer)
+            with isolated(0, grad=False):
+                base = load_base_model(aligner.model, tokenizer, device, aligner.precision)
+                file.check_base(base)
+                aligner.policy_, aligner.encoder_ = aligner._build(base, file.objectives)
+                aligner.policy_.load_state_dict(file.trained)
+        except (ModelFileError, ImportError, OSError):
+            raise
+        except Exception as error:  # whatever damaged or forged content runs into
+            raise ModelFileError(f"{path} cannot be loaded: {error}.") from error
+        aligner.base_, aligner.objectives_ = base, file.objectives
+        aligner.history_, aligner.collapsed_ = file.history, file.collapsed
+        return aligner
+
+    def export_peft(self, folder: str | Path, *, weights: Mapping[str, ArrayLike] | None = None) -> Path:
+        """Write the adapters as a PEFT folder, and the prompt vectors at some trade-offs.
+
+        Parameters
+        ----------
+        folder : path
+            Gets ``adapter_config.json`` and ``adapter_model.safetensors`` for `peft.PeftModel`, if there are
+            adapters; ``prompts.safetensors``, (n_tokens, d) by trade-off; ``trade_offs.json``. Cores that
+            depend on the weights have no place in PEFT: use `export_transformers`.
+        weights : mapping of str to weights, optional
+            Trade-offs by name; each objective alone and all equally by default.
+
+        Returns
+        -------
+        Path
+            Of the folder.
+        """
+        check_is_fitted(self, "policy_")
+        if self.conditioning == "lora":
+            raise ValueError("PEFT has no cores that depend on the weights: use export_transformers.")
+        points = named_weights(weights, self.objectives_)
+        return export_peft(folder, self.base_, self.policy_, self.objectives_, self.adapters, points)
+
+    def export_transformers(
+        self, folder: str | Path, *, weights: Mapping[str, ArrayLike] | None = None
+    ) -> dict[str, str]:
+        """Write a plain model and tokenizer that `AutoModelForCausalLM` loads alone.
+
+        Adapters are merged. Each trade-off is a few new tokens whose embeddings are its prompt vectors: they
+        stand before a prompt. The chat template takes a variable ``trade_off`` and puts them there.
+
+        Parameters
+        ----------
+        folder : path
+            Made if it does not exist.
+        weights : mapping of str to weights, optional
+            Trade-offs by name; each objective alone and all equally by default. One for
+            ``conditioning="lora"``, whose trade-offs are models of their own.
+
+        Returns
+        -------
+        dict of str to str
+            By trade-off what is to stand before a prompt.
+        """
+        check_is_fitted(self, "policy_")
+        return export_transformers(folder, self.base_, self.policy_, named_weights(weights, self.objectives_))
+
+    def _build(self, base: BaseModel, names: tuple[str, ...]) -> tuple[Policy, Encoder]:
+        """A policy that nothing has been trained of, and the encoder for it."""
+        initial = initial_prompt(base.tokenizer, base.model, self.n_tokens, self.prompt_text)
+        policy = Policy(base, names, self.conditioning, initial, self.prompt_width, self.adapters)
+        n_vectors = policy.conditioning.n_vectors
+        limit = length_limit(base.model.config, base.tokenizer, self.max_length, n_vectors)
+        return policy, Encoder(base.tokenizer, limit, self.max_response_length, n_vectors)
+
+    def _log_ratios(
+        self, prompts: Sequence[Prompt], responses: Sequence[Sequence[str]], weights: Weights
+    ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.int64]], bool]:
+        check_is_fitted(self, "policy_")
+        check_texts(prompts, responses)
+        points, single = read_weights(weights, self.objectives_, len(prompts))
+        budget = self.batch_tokens
+        return *log_ratios(self.policy_, self.encoder_, prompts, responses, points, budget), single

@@ -1,85 +1,130 @@
-"""The policy: a frozen language model, a hyper prompt, and adapters; without these two, the reference."""
+"""Policy: a frozen language model, a conditioning and adapters; without these two it is the reference."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from hyperrank.alignment.batches import TokenBatch
-from hyperrank.alignment.extras import required
-from hyperrank.alignment.frozen import without_dropout
-from hyperrank.alignment.language_model import LanguageModel
-from hyperrank.networks import HyperPrompt
+from hyperrank.alignment.base_model import BaseModel, frozen_copy, required, without_dropout
+from hyperrank.alignment.conditioning import Conditioning, Surroundings, make_conditioning
 
-__all__ = ["Policy"]
+__all__ = ["ADAPTER_OPTIONS", "Policy", "initial_prompt"]
+
+#: Options of `peft.LoraConfig` that may be given, here and in files. All others can run code, name regular
+#: expressions, or train parameters that the reference shares.
+ADAPTER_OPTIONS: Mapping[str, tuple[type, ...]] = {
+    "r": (int,),
+    "lora_alpha": (int, float),
+    "target_modules": (str, list, tuple),
+    "use_rslora": (bool,),
+    "lora_dropout": (int, float),
+}
+#: Text of the initial prompt by default.
+DEFAULT_PROMPT = "Answer what follows as well as you can. "
+#: Logits that are held at a time: 128 MiB in float32.
+CHUNK_LOGITS = 1 << 25
 
 
 class Policy(nn.Module):
-    r"""Log-probabilities :math:`\log \pi(y | x, w)` of a language model that weights steer.
-
-    Parameters
-    ----------
-    model : LanguageModel
-    prompt : HyperPrompt
-        Of the model's width.
-    adapters : mapping, optional
-        Arguments of `peft.LoraConfig` for LoRA adapters; none by default.
-
-    Raises
-    ------
-    ValueError
-        If peft refuses the adapters.
-    """
+    r"""Log-probabilities :math:`\log \pi(y | x, w)` and those of the reference."""
 
     def __init__(
-        self, model: LanguageModel, prompt: HyperPrompt, adapters: Mapping[str, Any] | None = None
+        self,
+        base: BaseModel,
+        objectives: tuple[str, ...],
+        conditioning: str,
+        initial: Tensor,
+        width: int,
+        adapters: Mapping[str, Any] | None,
     ) -> None:
         super().__init__()
-        self.model, self.prompt = model, prompt.to(model.device)
-        self.has_adapters = adapters is not None
+        self.model: Any = base.model
+        self.precision = base.precision
+        self.rank = 0
         if adapters is not None:
-            peft = required("peft")
-            try:
-                config = peft.LoraConfig(**{"target_modules": "all-linear", **adapters})
-                with warnings.catch_warnings():
-                    # peft sees by itself which way round GPT-2's layers are, and warns that it did.
-                    warnings.filterwarnings(
-                        "ignore", message="fan_in_fan_out is set to", category=UserWarning
-                    )
-                    peft.inject_adapter_in_model(config, model.model)
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"adapters={dict(adapters)!r} are refused by peft: {error}") from error
-            self._adopt()
+            self.rank = int(adapters.get("r", 8))
+            _inject(self.model, adapters)
+        layers = self._adapted_layers()
+        around = Surroundings(objectives, initial.shape[1], initial, width, len(layers), self.rank)
+        self.conditioning: Conditioning = make_conditioning(conditioning, around).to(self.device)
+        self._cores: Tensor | None = None
+        for number, layer in enumerate(layers):
+            layer.lora_A["default"].register_forward_hook(partial(self._apply_core, number))
+        self.has_plain_head = _has_plain_head(self)
         self.eval()
 
-    def log_probs(self, batch: TokenBatch, weights: Tensor) -> Tensor:
-        """Log-probability of each response under weights of its own.
+    @property
+    def device(self) -> torch.device:
+        """Where tokens go."""
+        weight: Tensor = self.embedding.weight
+        return weight.device
 
-        Parameters
-        ----------
-        batch : TokenBatch of B rows
-        weights : Tensor of shape (B, m)
+    @property
+    def embedding(self) -> Any:
+        """From tokens to vectors."""
+        return self.model.get_input_embeddings()
 
-        Returns
-        -------
-        Tensor of shape (B,), float32
-        """
-        return self.model.log_probs(batch, self.prompt(weights))
+    @property
+    def embedding_scale(self) -> float:
+        """Root mean square of embeddings, over up to 4,096 tokens of the whole vocabulary."""
+        size = self.embedding.weight.shape[0]
+        ids = torch.arange(0, size, max(1, size // 4096), device=self.device)
+        with torch.no_grad():
+            return float(self.embedding(ids).float().square().mean().sqrt())
 
-    def reference_log_probs(self, batch: TokenBatch) -> Tensor:
-        """The same without prompt and adapters, shape (B,)."""
-        with self.adapters_off():
-            return self.model.log_probs(batch)
+    @property
+    def hf_device_map(self) -> Any:
+        """Of the base model, for the Trainer; no attribute where there is none."""
+        return self.model.hf_device_map
+
+    def autocast(self) -> Any:
+        """Half precision, if that is the policy's; else whatever the caller has set."""
+        half = self.precision == torch.bfloat16
+        return torch.autocast(self.device.type, dtype=torch.bfloat16) if half else nullcontext()
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        response_mask: Tensor,
+        row_weights: Tensor,
+        prompt_mask: Tensor | None = None,
+        reference: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Log-probability of each response under the policy and under the reference."""
+        rows = (input_ids, attention_mask, response_mask, prompt_mask)
+        with self.autocast():
+            if reference is None:
+                with torch.no_grad(), self.adapters_off():
+                    reference = self._log_probs(*rows, self._vectors(None, len(input_ids)))
+            # Last, since layers that are computed again in the backward pass use the cores set here.
+            self._cores = self.conditioning.cores(row_weights)
+            log_probs = self._log_probs(*rows, self._vectors(row_weights, len(input_ids)))
+        return {"log_probs": log_probs, "reference": reference, "n_tokens": response_mask.sum(dim=1)}
+
+    def generate(
+        self, input_ids: Tensor, attention_mask: Tensor, prompt_mask: Tensor, weights: Tensor, **options: Any
+    ) -> Tensor:
+        """New tokens for prompts padded on the left, by the model's own generate."""
+        with torch.no_grad(), self.autocast():
+            self._cores = self.conditioning.cores(weights)
+            embeds = self._embedded(input_ids, prompt_mask, self._vectors(weights, len(input_ids)))
+            tokens: Tensor = self.model.generate(
+                inputs_embeds=embeds, attention_mask=attention_mask, use_cache=True, **options
+            )
+            return tokens
 
     @contextmanager
     def adapters_off(self) -> Iterator[None]:
-        """The model as it was given to us."""
-        layers = self._adapter_layers()
+        """The base model as it was given."""
+        layers = self._adapted_layers()
         for layer in layers:
             layer.enable_adapters(False)
         try:
@@ -88,50 +133,200 @@ class Policy(nn.Module):
             for layer in layers:
                 layer.enable_adapters(True)
 
-    def adapter_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Names and parameters of the adapters."""
-        if self.has_adapters:
-            for name, value in self.model.model.named_parameters():
-                if "lora_" in name:
-                    yield name, value
+    def adapter_parameters(self) -> dict[str, nn.Parameter]:
+        """Parameters of the adapters, by name."""
+        found = self.model.named_parameters() if self.rank else ()
+        return {name: value for name, value in found if "lora_" in name}
 
     def trained(self) -> dict[str, Tensor]:
-        """All that training changes, by name: what is saved, and what a checkpoint holds."""
-        found: dict[str, Tensor] = {f"prompt.{name}": value for name, value in self.prompt.named_parameters()}
-        return found | {f"adapters.{name}": value for name, value in self.adapter_parameters()}
+        """Tensors of the conditioning and the adapters: what checkpoints and files hold."""
+        found: dict[str, Tensor] = {
+            f"conditioning.{name}": value for name, value in self.conditioning.state_dict().items()
+        }
+        return found | {
+            f"adapters.{name}": value.detach() for name, value in self.adapter_parameters().items()
+        }
 
-    def load_trained(self, values: Mapping[str, Tensor]) -> None:
-        """Take over what `trained` gave.
+    def state_dict(self, *, prefix: str = "", **_: Any) -> dict[str, Tensor]:  # type: ignore[override]
+        """What `trained` gives, so that the Trainer's checkpoints leave out the base model."""
+        return {prefix + name: value for name, value in self.trained().items()}
 
-        Raises
-        ------
-        ValueError
-            If names or shapes are others.
-        """
-        own = self.trained()
-        shapes = {name: tuple(value.shape) for name, value in own.items()}
-        given = {name: tuple(value.shape) for name, value in values.items()}
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Take over what `state_dict` gave."""
+        current = self.trained()
+        shapes = {name: tuple(value.shape) for name, value in current.items()}
+        given = {name: tuple(value.shape) for name, value in state_dict.items()}
         if shapes != given:
-            wrong = sorted(set(shapes.items()) ^ set(given.items()))[:2]
-            raise ValueError(f"the parameters are for another prompt or other adapters: {wrong}.")
+            differing = sorted(set(shapes.items()) ^ set(given.items()))[:2]
+            raise ValueError(f"the parameters are for another conditioning or other adapters: {differing}.")
         with torch.no_grad():
-            for name, value in own.items():
-                value.copy_(torch.as_tensor(values[name]))
+            for name, value in current.items():
+                value.copy_(torch.as_tensor(state_dict[name]))
+        return torch.nn.modules.module._IncompatibleKeys([], [])
 
-    def _adopt(self) -> None:
-        """See that adapters are all that peft added, and hold them in float32, without dropout."""
-        strange = [n for n, p in self.model.model.named_parameters() if p.requires_grad and "lora_" not in n]
-        if strange:
+    def activation_checkpointing_enable(self, **options: Any) -> None:
+        """Compute activations again in the backward pass; called by the Trainer."""
+        name = "activation_checkpointing" if hasattr(self.model, "activation_checkpointing_enable") else None
+        name = name or "gradient_checkpointing"
+        # Without reentry, frozen inputs are no obstacle to the gradients of adapters.
+        kwargs = {"use_reentrant": False, **(options.pop(f"{name}_kwargs", None) or {})}
+        getattr(self.model, f"{name}_enable")(**{f"{name}_kwargs": kwargs}, **options)
+
+    gradient_checkpointing_enable = activation_checkpointing_enable
+
+    def checkpointing_disable(self) -> None:
+        """Keep activations again."""
+        for name in ("activation_checkpointing_disable", "gradient_checkpointing_disable"):
+            if hasattr(self.model, name):
+                getattr(self.model, name)()
+                return
+
+    def adapter_changes(self, weights: Tensor | None) -> dict[str, Tensor]:
+        """What adapters add to weight matrices under weights of shape (m,), by the name of the layer."""
+        cores = None if weights is None else self.conditioning.cores(weights[None])
+        names = {id(module): name for name, module in self.model.named_modules()}
+        changes = {}
+        for number, layer in enumerate(self._adapted_layers()):
+            first, second = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+            inner = first if cores is None else cores[number, 0] @ first
+            change = layer.scaling["default"] * (second @ inner)
+            changes[names[id(layer)]] = change.T if getattr(layer, "fan_in_fan_out", False) else change
+        return changes
+
+    def merged(self, weights: Tensor) -> Any:
+        """A copy of the base model with adapters added to its parameters, under weights of shape (m,)."""
+        changes, self._cores = self.adapter_changes(weights), None
+        model: Any = frozen_copy(self.model)
+        for name, change in changes.items():
+            parent, _, child = name.rpartition(".")
+            layer = model.get_submodule(name).base_layer
+            value = (layer.weight.float() + change).to(layer.weight.dtype)
+            layer.weight = nn.Parameter(value, requires_grad=False)
+            setattr(model.get_submodule(parent), child, layer)
+        return model
+
+    def _vectors(self, weights: Tensor | None, n_rows: int) -> Tensor | None:
+        if weights is not None:
+            return self.conditioning.prompt(weights)
+        shared = self.conditioning.reference_prompt()
+        return None if shared is None else shared.expand(n_rows, -1, -1)
+
+    def _embedded(self, ids: Tensor, prompt_mask: Tensor | None, vectors: Tensor | None) -> Tensor:
+        embeds: Tensor = self.embedding(ids)
+        if vectors is None or prompt_mask is None:
+            return embeds
+        return embeds.masked_scatter(prompt_mask[:, :, None], vectors.to(embeds.dtype))
+
+    def _log_probs(
+        self, ids: Tensor, mask: Tensor, response: Tensor, prompt_mask: Tensor | None, vectors: Tensor | None
+    ) -> Tensor:
+        inputs: dict[str, Tensor] = {"attention_mask": mask}
+        if vectors is None:
+            inputs["input_ids"] = ids
+        else:
+            inputs["inputs_embeds"] = self._embedded(ids, prompt_mask, vectors)
+        # The state before a token is what the token is predicted from.
+        before, targets = response[:, 1:], ids[:, 1:][response[:, 1:]]
+        if self.has_plain_head:
+            states = self.model.base_model(**inputs, use_cache=False).last_hidden_state[:, :-1][before]
+            each = _token_log_probs(states, self.model.get_output_embeddings(), targets)
+        else:
+            logits = self.model(**inputs, use_cache=False).logits[:, :-1][before]
+            each = -_cross_entropy(logits, targets)
+        # In float64: the sums over long responses are large, and their differences small.
+        return torch.segment_reduce(each.double(), "sum", lengths=before.sum(dim=1), axis=0, initial=0)
+
+    def _apply_core(self, number: int, layer: nn.Module, inputs: Any, output: Tensor) -> Tensor | None:
+        if self._cores is None:
+            return None
+        core = self._cores[number].to(output.dtype)
+        if output.ndim != 3 or len(output) != len(core):
             raise ValueError(
-                f"adapters train {strange[:2]}, which the reference shares: "
-                "leave bias and modules_to_save out of them."
+                "conditioning='lora' needs layers that see (batch, tokens, width); an adapted layer sees "
+                f"{tuple(output.shape)}. Leave such layers out of target_modules."
             )
-        for _, value in self.adapter_parameters():
-            value.data = value.data.float()
-        without_dropout(self.model.model)
+        return torch.bmm(output, core.transpose(1, 2))
 
-    def _adapter_layers(self) -> list[Any]:
-        if not self.has_adapters:
+    def _adapted_layers(self) -> list[Any]:
+        if not self.rank:
             return []
-        kind = required("peft.tuners.tuners_utils").BaseTunerLayer
-        return [module for module in self.model.model.modules() if isinstance(module, kind)]
+        kind = required("peft.tuners.lora").LoraLayer
+        return [module for module in self.model.modules() if isinstance(module, kind) and module.lora_A]
+
+
+def initial_prompt(tokenizer: Any, model: Any, n_tokens: int, text: str | None) -> Tensor:
+    """Embeddings of a text's first tokens, the text repeated until there are enough, shape (n_tokens, d)."""
+    ids = tokenizer(DEFAULT_PROMPT if text is None else text, add_special_tokens=False).input_ids
+    if not ids:
+        raise ValueError(f"prompt_text={text!r} has no tokens; give a text of some words.")
+    embedding = model.get_input_embeddings()
+    ids = (ids * (n_tokens // len(ids) + 1))[:n_tokens]
+    # By a call: some models scale what the table holds.
+    with torch.no_grad():
+        vectors: Tensor = embedding(torch.tensor(ids, device=embedding.weight.device)).float()
+    return vectors
+
+
+def _inject(model: Any, adapters: Mapping[str, Any]) -> None:
+    """Add LoRA layers in place, in float32, without dropout."""
+    peft = required("peft")
+    try:
+        config = peft.LoraConfig(**{"target_modules": "all-linear", **adapters})
+        with warnings.catch_warnings():
+            # peft finds out by itself which way round GPT-2's layers are, and warns that it did.
+            warnings.filterwarnings("ignore", message="fan_in_fan_out is set to", category=UserWarning)
+            peft.inject_adapter_in_model(config, model)
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise ValueError(f"adapters={dict(adapters)!r} are refused by peft: {error}") from error
+    for name, value in model.named_parameters():
+        if "lora_" in name:
+            value.data = value.data.float()
+    without_dropout(model)
+
+
+def _token_log_probs(states: Tensor, head: Callable[[Tensor], Tensor], targets: Tensor) -> Tensor:
+    """Log-probability of each target, its logits made in chunks and again in the backward pass."""
+
+    def chunk(some: Tensor, wanted: Tensor) -> Tensor:
+        return -_cross_entropy(head(some), wanted)
+
+    vocabulary: int = head.weight.shape[0]  # type: ignore[attr-defined]
+    size = max(1, CHUNK_LOGITS // vocabulary)
+    if len(states) <= size:
+        return chunk(states, targets)
+    pieces = zip(states.split(size), targets.split(size), strict=True)
+    if not torch.is_grad_enabled():
+        return torch.cat([chunk(*piece) for piece in pieces])
+    return torch.cat([checkpoint(chunk, *piece, use_reentrant=False) for piece in pieces])
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    with torch.autocast(logits.device.type, enabled=False):
+        wide = logits if logits.dtype == torch.float64 else logits.float()
+        return nn.functional.cross_entropy(wide, targets, reduction="none")
+
+
+@torch.no_grad()
+def _has_plain_head(policy: Policy) -> bool:
+    """Whether logits are the output layer of the last hidden state, and nothing else (no capping)."""
+    model, head = policy.model, policy.model.get_output_embeddings()
+    if not isinstance(head, nn.Linear):
+        return False
+    calls: list[tuple[Tensor, Tensor]] = []
+    hook = head.register_forward_hook(lambda _, inputs, output: calls.append((inputs[0], output)))
+    try:
+        with policy.autocast():
+            ids = torch.arange(1, 7, device=policy.device)[None] % policy.embedding.weight.shape[0]
+            logits = model(input_ids=ids, use_cache=False).logits
+            states = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+    except (TypeError, AttributeError):  # a base model that is called or answers in a way of its own
+        return False
+    finally:
+        hook.remove()
+    if not calls or states.shape != calls[0][0].shape:
+        return False
+    # Two calls may round differently; what is done to logits after the head shows in the very same ones.
+    same_states = (states - calls[0][0]).abs().max() <= 1e-2 * states.abs().max()
+    return bool(same_states) and torch.equal(calls[0][1].to(logits), logits)

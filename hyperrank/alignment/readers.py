@@ -1,25 +1,118 @@
-"""Preference data in the layouts that they are published in."""
+"""Preference data from files, frames and datasets, in the layouts of TRL and of published collections."""
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.alignment.inputs import Prompt
-from hyperrank.alignment.jsonl import read_jsonl
-from hyperrank.alignment.preferences import Preferences
+from hyperrank.alignment.preferences import Preferences, Prompt, is_chat
 
-__all__ = ["load_hh_rlhf", "load_preferences", "load_safe_rlhf"]
+__all__ = ["PreferenceStream", "load_hh_rlhf", "load_preferences", "load_safe_rlhf", "to_preferences"]
 
 #: What an answer of HH-RLHF begins with.
 ANSWER = "\n\nAssistant:"
-#: One line: a prompt, its responses, and their labels, by objective or in rows.
-Row = tuple[Prompt, list[str], Mapping[str, Sequence[float]]]
+#: How gzip data begin.
+GZIP = b"\x1f\x8b"
+#: Functions of prompt and response that give further labels.
+Scores = Mapping[str, Callable[[Prompt, str], float]]
+
+
+class Row(NamedTuple):
+    """One prompt, its responses, and their labels by objective."""
+
+    prompt: Prompt
+    responses: list[str]
+    labels: dict[str, list[float]]
+
+
+class PreferenceStream:
+    """Lists that are read anew for each pass, for data that do not fit in memory."""
+
+    def __init__(self, rows: Iterable[Mapping[str, Any]], scores: Scores | None = None) -> None:
+        self.rows, self.scores = rows, scores
+        if iter(rows) is rows:
+            raise ValueError("a generator can be read only once: give a dataset, or a list of its rows.")
+        self.names = tuple(next(self._read()).labels)
+
+    def __iter__(self) -> Iterator[tuple[Prompt, list[str], NDArray[np.float64]]]:
+        for number, row in enumerate(self._read()):
+            yield row.prompt, row.responses, _table(row, self.names, f"row {number}")
+
+    def _read(self) -> Iterator[Row]:
+        empty = True
+        for number, row in enumerate(self.rows):
+            empty = False
+            try:
+                yield _with_scores(read_row(row), self.scores)
+            except ValueError as error:
+                raise ValueError(f"row {number}: {error}.") from error
+        if empty:
+            raise ValueError("the data have no rows.")
+
+
+def to_preferences(data: Any, *, scores: Scores | None = None) -> Preferences | PreferenceStream:
+    """Read rows in TRL's layouts.
+
+    Parameters
+    ----------
+    data : datasets.Dataset or IterableDataset, pandas or polars frame, or iterable of mappings
+        Each row has a ``prompt`` (a text, or messages with ``role`` and ``content``) and
+
+        - ``chosen`` and ``rejected``, texts or messages: objective ``preference``. Without ``prompt`` it is
+          what both begin with. Numbers in ``NAME_chosen`` and ``NAME_rejected``, such as
+          ``score_chosen``, are labels of an objective of that name;
+        - ``responses`` (or ``completions``) with ``labels``, a list of numbers by objective; ``scores`` or
+          ``ranks`` (1 is best) with a number per response;
+        - or PKU-SafeRLHF's ``response_0`` and ``response_1``.
+
+        None and NaN are unobserved labels. Rows without a length are read as a stream.
+    scores : mapping of str to callable, optional
+        Further objectives: functions of a prompt and a response, more is better.
+
+    Returns
+    -------
+    Preferences or PreferenceStream
+
+    Raises
+    ------
+    ValueError
+        With the row's number, if it has none of these layouts.
+
+    Examples
+    --------
+    >>> rows = [{"prompt": "Hi.", "chosen": "Hello!", "rejected": "Go away."}]
+    >>> data = to_preferences(rows, scores={"brevity": lambda prompt, response: -len(response)})
+    >>> data.names, data.labels[0].tolist()
+    (('preference', 'brevity'), [[1.0, -6.0], [0.0, -8.0]])
+    """
+    if isinstance(data, Preferences | PreferenceStream):
+        return data
+    if hasattr(data, "to_dicts"):  # polars
+        data = data.to_dicts()
+    elif hasattr(data, "to_dict") and hasattr(data, "columns"):
+        data = data.to_dict("records")
+    if isinstance(data, str | bytes | Mapping) or not isinstance(data, Iterable):
+        raise ValueError(
+            "data must be a dataset, a frame, or an iterable of rows such as "
+            f"{{'prompt': ..., 'chosen': ..., 'rejected': ...}}; got {type(data).__name__}."
+        )
+    if not hasattr(data, "__len__"):
+        return PreferenceStream(data, scores)
+    rows = []
+    for number, row in enumerate(data):
+        try:
+            rows.append(_with_scores(read_row(row), scores))
+        except ValueError as error:
+            raise ValueError(f"row {number}: {error}.") from error
+    return _gathered("data", rows)
 
 
 def load_hh_rlhf(path: str | Path, *, name: str = "harmlessness", brevity: bool = True) -> Preferences:
@@ -33,9 +126,9 @@ def load_hh_rlhf(path: str | Path, *, name: str = "harmlessness", brevity: bool 
     path : path
         JSONL, plain or gzip.
     name : str, default "harmlessness"
-        What the choice was made for.
+        Of the objective that the choice was made by.
     brevity : bool, default True
-        Whether a second label is derived: less the number of characters of the response.
+        Whether to add an objective, minus the number of characters of the response.
 
     Returns
     -------
@@ -63,20 +156,18 @@ def load_hh_rlhf(path: str | Path, *, name: str = "harmlessness", brevity: bool 
     ([[' Hello!', ' Go away.']], [[1.0, -7.0], [0.0, -9.0]])
     """
 
-    def read(row: dict[str, Any]) -> Row:
-        both = [_text(row, key) for key in ("chosen", "rejected")]
-        common = os.path.commonprefix(both)  # noqa: RUF071 - character by character is what is meant
-        at = common.rfind(ANSWER)
-        if at < 0:
+    def read(row: Mapping[str, Any]) -> Row:
+        chosen, rejected = _text(row, "chosen"), _text(row, "rejected")
+        end = _common_end(chosen, rejected)
+        if ANSWER not in chosen[:end]:
             raise ValueError("chosen and rejected have no turn of the assistant in common")
-        end = at + len(ANSWER)
-        responses = [text[end:] for text in both]
-        labels: dict[str, Sequence[float]] = {name: [1.0, 0.0]}
+        responses = [chosen[end:], rejected[end:]]
+        labels: dict[str, list[float]] = {name: [1.0, 0.0]}
         if brevity:
             labels["brevity"] = [-float(len(text)) for text in responses]
-        return common[:end], responses, labels
+        return Row(chosen[:end], responses, labels)
 
-    return _gathered(path, read_jsonl(path, read))
+    return _gathered(path, _read_jsonl(path, read))
 
 
 def load_safe_rlhf(path: str | Path) -> Preferences:
@@ -113,26 +204,16 @@ def load_safe_rlhf(path: str | Path) -> Preferences:
     ...     load_safe_rlhf(Path(folder, "pairs.jsonl")).labels[0].tolist()
     [[1.0, nan], [0.0, nan]]
     """
-
-    def read(row: dict[str, Any]) -> Row:
-        responses = [_text(row, "response_0"), _text(row, "response_1")]
-        labels = {
-            "helpfulness": _chosen(row, "better_response_id"),
-            "harmlessness": _chosen(row, "safer_response_id"),
-        }
-        return _text(row, "prompt"), responses, labels
-
-    return _gathered(path, read_jsonl(path, read))
+    return _gathered(path, _read_jsonl(path, _safe_rlhf))
 
 
 def load_preferences(path: str | Path) -> Preferences:
-    """Read lists of any length with any labels: ``prompt``, ``responses`` and ``labels`` by objective.
+    """Read rows in any of the layouts of `to_preferences`.
 
     Parameters
     ----------
     path : path
-        JSONL, plain or gzip. ``prompt`` is a text or a list of messages; ``labels`` has for each objective a
-        list of one number per response, null where unobserved.
+        JSONL, plain or gzip.
 
     Returns
     -------
@@ -142,7 +223,7 @@ def load_preferences(path: str | Path) -> Preferences:
     Raises
     ------
     ValueError
-        With file and line number, if a line is not of the layout.
+        With file and line number, if a line has none of the layouts.
 
     Examples
     --------
@@ -154,39 +235,92 @@ def load_preferences(path: str | Path) -> Preferences:
     ...     load_preferences(Path(folder, "lists.jsonl")).labels[0].tolist()
     [[2.0], [1.0], [nan]]
     """
-
-    def read(row: dict[str, Any]) -> Row:
-        responses, labels = row.get("responses"), row.get("labels")
-        texts = isinstance(responses, list) and all(isinstance(text, str) for text in responses)
-        if not isinstance(responses, list) or not texts or len(responses) < 2:
-            raise ValueError("'responses' must be a list of two or more texts")
-        if not isinstance(labels, dict) or not labels:
-            raise ValueError("'labels' must hold for each objective a list of numbers")
-        return _prompt(row), responses, {k: _numbers(k, v, len(responses)) for k, v in labels.items()}
-
-    return _gathered(path, read_jsonl(path, read))
+    return _gathered(path, _read_jsonl(path, read_row))
 
 
-def _gathered(path: str | Path, rows: Sequence[Row]) -> Preferences:
-    names = tuple(rows[0][2])
-    for number, (_, _, labels) in enumerate(rows, start=1):
-        unknown = set(labels) - set(names)
-        if unknown:
-            raise ValueError(
-                f"{path}, entry {number}: labels of {sorted(unknown)}, of which the first entry has none; "
-                f"its objectives are {list(names)}."
-            )
-    return Preferences(
-        [prompt for prompt, _, _ in rows],
-        [responses for _, responses, _ in rows],
-        [_table(labels, names, len(responses)) for _, responses, labels in rows],
-        names,
-    )
+def read_row(row: Mapping[str, Any]) -> Row:
+    """One row in a layout of `to_preferences`."""
+    if not isinstance(row, Mapping):
+        raise ValueError(f"expected a mapping of columns, got a {type(row).__name__}")
+    row = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in row.items()}
+    if "response_0" in row:
+        return _safe_rlhf(row)
+    if "chosen" in row or "rejected" in row:
+        return _pair(row)
+    key = "completions" if "completions" in row else "responses"
+    responses = row.get(key)
+    if not isinstance(responses, list) or len(responses) < 2:
+        raise ValueError(f"{key!r} must be a list of two or more texts")
+    texts = [_response(text, key) for text in responses]
+    labels = row.get("labels")
+    if labels is None and ("scores" in row or "ranks" in row):
+        best_first = "ranks" in row and "scores" not in row
+        values = _numbers("scores", row["ranks" if best_first else "scores"], len(texts))
+        return Row(_prompt(row), texts, {"preference": [-v for v in values] if best_first else values})
+    if not isinstance(labels, Mapping) or not labels:
+        raise ValueError("'labels' must hold for each objective a list of numbers")
+    numbers = {str(k): _numbers(k, v, len(texts)) for k, v in labels.items() if v is not None}
+    return Row(_prompt(row), texts, numbers)
 
 
-def _table(labels: Mapping[str, Sequence[float]], names: Sequence[str], n: int) -> NDArray[np.float64]:
-    unobserved = [np.nan] * n
-    return np.array([labels.get(name, unobserved) for name in names], dtype=np.float64).T
+def _pair(row: Mapping[str, Any]) -> Row:
+    chosen, rejected = row.get("chosen"), row.get("rejected")
+    prompt = _prompt(row) if row.get("prompt") is not None else None
+    if prompt is None and is_chat(chosen) and is_chat(rejected):
+        assert isinstance(chosen, list)
+        assert isinstance(rejected, list)
+        n = next((n for n, (a, b) in enumerate(zip(chosen, rejected, strict=False)) if a != b), len(chosen))
+        prompt, chosen, rejected = chosen[:n], chosen[n:], rejected[n:]
+    elif prompt is None:
+        first, second = _text(row, "chosen"), _text(row, "rejected")
+        end = _common_end(first, second)
+        prompt, chosen, rejected = first[:end], first[end:], second[end:]
+    if not prompt:
+        raise ValueError("there is no 'prompt', and 'chosen' and 'rejected' do not begin alike")
+    labels = {"preference": [1.0, 0.0]}
+    for key in row:
+        name = key.removesuffix("_chosen")
+        if name != key and f"{name}_rejected" in row:
+            labels[name] = _numbers(name, [row[key], row[f"{name}_rejected"]], 2)
+    return Row(prompt, [_response(chosen, "chosen"), _response(rejected, "rejected")], labels)
+
+
+def _safe_rlhf(row: Mapping[str, Any]) -> Row:
+    responses = [_text(row, "response_0"), _text(row, "response_1")]
+    keys = {"helpfulness": "better_response_id", "harmlessness": "safer_response_id"}
+    return Row(_text(row, "prompt"), responses, {name: _chosen(row, key) for name, key in keys.items()})
+
+
+def _common_end(first: str, second: str) -> int:
+    """Where the prompt that two dialogues share ends: after the last "Assistant:", else the last space."""
+    common = os.path.commonprefix([first, second])  # noqa: RUF071 - character by character is meant
+    answer = common.rfind(ANSWER)
+    return answer + len(ANSWER) if answer >= 0 else max(common.rfind(" "), common.rfind("\n")) + 1
+
+
+def _with_scores(row: Row, scores: Scores | None) -> Row:
+    if not scores:
+        return row
+    more = {name: [float(f(row.prompt, text)) for text in row.responses] for name, f in scores.items()}
+    return Row(row.prompt, row.responses, {**row.labels, **more})
+
+
+def _gathered(source: str | Path, rows: Sequence[Row]) -> Preferences:
+    if not rows:
+        raise ValueError(f"{source}: there are no rows.")
+    names = tuple(rows[0].labels)
+    tables = [_table(row, names, f"{source}, entry {number}") for number, row in enumerate(rows, start=1)]
+    return Preferences([row.prompt for row in rows], [row.responses for row in rows], tables, names)
+
+
+def _table(row: Row, names: Sequence[str], where: str) -> NDArray[np.float64]:
+    unknown = set(row.labels) - set(names)
+    if unknown:
+        raise ValueError(
+            f"{where}: labels of {sorted(unknown)}, which the first row lacks; it has {list(names)}."
+        )
+    unobserved = [np.nan] * len(row.responses)
+    return np.array([row.labels.get(name, unobserved) for name in names], dtype=np.float64).T
 
 
 def _text(row: Mapping[str, Any], key: str) -> str:
@@ -199,13 +333,16 @@ def _text(row: Mapping[str, Any], key: str) -> str:
 
 def _prompt(row: Mapping[str, Any]) -> Prompt:
     value = row.get("prompt")
-    if (
-        isinstance(value, list)
-        and value
-        and all(isinstance(m, dict) and {"role", "content"} <= set(m) for m in value)
-    ):
-        return value
-    return _text(row, "prompt")
+    return value if is_chat(value) else _text(row, "prompt")  # type: ignore[return-value]
+
+
+def _response(value: Any, key: str) -> str:
+    """A response as text, or as one message of the assistant."""
+    if is_chat(value):
+        if len(value) != 1 or value[0]["role"] != "assistant":
+            raise ValueError(f"{key!r} must be one message of the assistant; got {len(value)} messages")
+        value = value[0]["content"]
+    return _text({key: value}, key)
 
 
 def _chosen(row: Mapping[str, Any], key: str) -> list[float]:
@@ -218,10 +355,36 @@ def _chosen(row: Mapping[str, Any], key: str) -> list[float]:
     return [1.0, 0.0] if chosen == 0 else [0.0, 1.0]
 
 
-def _numbers(name: str, values: Any, n: int) -> list[float]:
+def _numbers(name: object, values: Any, n: int) -> list[float]:
+    values = values.tolist() if isinstance(values, np.ndarray) else values
     numbers = isinstance(values, list) and all(
-        value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values
+        value is None or (isinstance(value, int | float | np.number) and not isinstance(value, bool))
+        for value in values
     )
     if not numbers or len(values) != n:
         raise ValueError(f"labels of {name!r} must be {n} numbers, one per response, null where unobserved")
     return [np.nan if value is None else float(value) for value in values]
+
+
+def _read_jsonl(path: str | Path, read: Callable[[Mapping[str, Any]], Row]) -> list[Row]:
+    path = Path(path)
+    rows, number = [], 0
+    with open(path, "rb") as raw:
+        zipped = raw.read(2) == GZIP
+    with gzip.open(path, "rb") if zipped else open(path, "rb") as file:
+        try:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    rows.append(read(_object(line, first=number == 1)))
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ValueError(f"{path}, after line {number}: damaged gzip data ({error}).") from error
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path}, line {number}: {error}.") from error
+    return rows
+
+
+def _object(line: bytes, *, first: bool) -> dict[str, Any]:
+    row = json.loads(line.decode("utf-8-sig" if first else "utf-8"))
+    if not isinstance(row, dict):
+        raise ValueError(f"expected a JSON object, got a {type(row).__name__}")
+    return row

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from hyperrank.alignment.extras import required
+from hyperrank.alignment.base_model import required
 
 __all__ = ["tiny_model"]
 
@@ -68,5 +68,9 @@ def byte_tokenizer() -> Any:
         single="<s> $A", special_tokens=[("<s>", 256)]
     )
     return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=core, bos_token="<s>", eos_token="</s>", model_max_length=512
+        tokenizer_object=core,
+        bos_token="<s>",
+        eos_token="</s>",
+        model_max_length=512,
+        model_input_names=["input_ids", "attention_mask"],
     )

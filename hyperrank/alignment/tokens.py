@@ -1,204 +1,312 @@
-"""Texts as tokens: prompts cut from the left, responses that end."""
+"""Tokens: prompts and responses encoded, datasets of lists, and batches that carry weights."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import itertools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset
 
-from hyperrank.alignment.inputs import Prompt
+from hyperrank.alignment.preferences import Preferences, Prompt, check_labels, check_texts, evaluation_points
+from hyperrank.alignment.readers import PreferenceStream, to_preferences
+from hyperrank.simplex import dirichlet_weights
 
-__all__ = ["Encoder", "TokenLists", "length_limit"]
+__all__ = ["Encoder", "ListCollator", "ListDataset", "ListStream", "TokenRow", "length_limit", "pad_rows"]
 
 #: Tokens of a sequence at most, where neither the model nor the caller says.
 DEFAULT_LENGTH = 4096
-#: Tokenizers without a limit call this and more their limit.
+#: Lists of a stream by which losses are put on one scale.
+SCALE_LISTS = 256
+#: Tokenizers without a limit report this and more as their limit.
 NO_LIMIT = 10**9
 
 
 @dataclass(frozen=True)
-class TokenLists:
-    """Tokens of prompts and of their responses, flat over lists.
+class TokenRow:
+    """Tokens of a prompt, with `n_vectors` placeholders from `place` on, and of a response."""
 
-    Attributes
-    ----------
-    prompts : list of list of int
-        One per list.
-    responses : list of list of int
-        One per response, in the order of the lists; never empty.
-    offsets : ndarray of shape (q + 1,), int64
-        Where each list's responses begin.
-    """
-
-    prompts: list[list[int]]
-    responses: list[list[int]]
-    offsets: NDArray[np.int64]
-
-    @cached_property
-    def n_lists(self) -> int:
-        """Number of prompts."""
-        return len(self.prompts)
-
-    @cached_property
-    def list_of_row(self) -> NDArray[np.int64]:
-        """For each response the number of its prompt, shape (n,)."""
-        return np.repeat(np.arange(self.n_lists), np.diff(self.offsets))
-
-    @cached_property
-    def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each prompt with its response, shape (n,)."""
-        prompts = np.array([len(p) for p in self.prompts], dtype=np.int64)
-        return prompts[self.list_of_row] + self.n_response
-
-    @cached_property
-    def n_response(self) -> NDArray[np.int64]:
-        """Tokens of each response, shape (n,)."""
-        return np.array([len(r) for r in self.responses], dtype=np.int64)
-
-    def take(self, lists: NDArray[np.int64]) -> TokenLists:
-        """Some of the lists."""
-        responses = [self.responses[row] for q in lists for row in range(*self.offsets[q : q + 2])]
-        sizes = np.diff(self.offsets)[lists]
-        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        return TokenLists([self.prompts[q] for q in lists], responses, offsets)
-
-    def digest(self) -> str:
-        """SHA-256 of all tokens and of how they are grouped."""
-        content = json.dumps([self.prompts, self.responses, self.offsets.tolist()])
-        return hashlib.sha256(content.encode()).hexdigest()
+    prompt: list[int]
+    response: list[int]
+    place: int
 
 
 class Encoder:
-    """A tokenizer with the lengths that a model allows.
+    """A tokenizer with the lengths that a model allows."""
 
-    Prompts begin with the tokenizer's beginning-of-text token if it sets one, and never end in an
-    end-of-text token; responses always end in one if the tokenizer has one.
-
-    Parameters
-    ----------
-    tokenizer : PreTrainedTokenizerBase
-    limit : int
-        Tokens of a prompt with its response at most.
-    max_response : int, optional
-        Tokens of a response at most; half the limit by default.
-
-    Raises
-    ------
-    ValueError
-        If the lengths leave no room for a prompt.
-    """
-
-    def __init__(self, tokenizer: Any, limit: int, max_response: int | None = None) -> None:
-        self.tokenizer, self.limit = tokenizer, limit
-        self.max_response = max_response if max_response is not None else max(1, limit // 2)
-        if not 1 <= self.max_response < limit:
+    def __init__(
+        self, tokenizer: Any, limit: int, max_response: int | None = None, n_vectors: int = 0
+    ) -> None:
+        self.tokenizer, self.limit, self.n_vectors = tokenizer, limit - n_vectors, n_vectors
+        self.max_response = self.limit // 2 if max_response is None else max_response
+        if not 1 <= self.max_response < self.limit:
             raise ValueError(
-                f"max_response_length must lie between 1 and {limit - 1}, so that {limit} tokens have room "
-                f"for a prompt too; got {self.max_response}."
+                f"max_response_length must lie between 1 and {self.limit - 1}; got {max_response!r}."
             )
         self.eos: int | None = tokenizer.eos_token_id
-        with_special = tokenizer("a").input_ids
-        bos = tokenizer.bos_token_id
-        self.bos: int | None = bos if bos is not None and with_special[:1] == [bos] else None
+        start = tokenizer("").input_ids
+        # Some end even the empty text with their end-of-text token.
+        self.bos: int | None = start[0] if start and start[0] != self.eos else None
+        self._has_warned = False
 
     @property
     def pad(self) -> int:
-        """What fills up rows; masked, so that any token will do where the tokenizer has none for it."""
-        pad = self.tokenizer.pad_token_id
-        return int(pad if pad is not None else self.eos if self.eos is not None else 0)
+        """Token of masked positions; any will do."""
+        known = (self.tokenizer.pad_token_id, self.eos, 0)
+        return int(next(token for token in known if token is not None))
 
-    def prompt(self, prompt: Prompt, room: int) -> list[int]:
-        """Tokens of a prompt, cut from the left to `room` of them; the beginning-of-text token stays.
-
-        Raises
-        ------
-        ValueError
-            If there are none.
-        """
-        if isinstance(prompt, str):
-            ids = self._plain(prompt)
-        else:
-            chat = self.tokenizer.apply_chat_template(
-                list(prompt), add_generation_prompt=True, tokenize=False
-            )
-            ids = self._plain(chat)
-        if self.bos is not None and ids[:1] != [self.bos]:
-            ids = [self.bos, *ids]
-        if not ids:
+    def prompt(self, prompt: Prompt, room: int, text: str = "") -> tuple[list[int], int]:
+        """Tokens of a prompt cut from the left to `room`, and where prompt vectors stand in it."""
+        ids = self._ids(prompt if isinstance(prompt, str) else self._template(prompt))
+        head = [self.bos] if self.bos is not None else []
+        if head and ids[:1] == head:
+            ids = ids[1:]
+        line = self._ids(text) if text else []
+        if not head and not line and not ids:
             raise ValueError(
                 "a prompt is empty, and the tokenizer begins no text by itself: the first token of a "
                 "response would depend on nothing. Give it at least one character."
             )
-        if len(ids) > room:
-            head = ids[:1] if self.bos is not None and room > 1 else []
-            ids = head + ids[len(ids) - (room - len(head)) :]
-        return ids
+        if room < 2:
+            head = []
+        line = line[: max(0, room - len(head) - 1)]
+        ids = ids[max(0, len(ids) - (room - len(head) - len(line))) :]
+        return [*head, *[self.pad] * self.n_vectors, *line, *ids], len(head)
 
-    def response(self, response: str) -> tuple[list[int], bool]:
-        """Tokens of a response, and whether it had to be cut.
-
-        Raises
-        ------
-        ValueError
-            If there are none.
-        """
-        ids = self._plain(response) + ([] if self.eos is None else [self.eos])
+    def response(self, prompt: Prompt, response: str) -> list[int]:
+        """Tokens of a response, cut to the longest allowed."""
+        if isinstance(prompt, str):
+            ids = self._ids(response) + ([] if self.eos is None else [self.eos])
+        else:
+            ids = self._ids(self._turn(prompt, response))
         if not ids:
-            raise ValueError(
-                "a response is empty, and the tokenizer has no end-of-text token to stand for it."
-            )
-        return ids[: self.max_response], len(ids) > self.max_response
-
-    def encode(self, prompts: Sequence[Prompt], responses: Sequence[Sequence[str]]) -> TokenLists:
-        """Tokens of checked lists; one warning for all responses that were cut."""
-        heads, tails, n_cut = [], [], 0
-        for prompt, texts in zip(prompts, responses, strict=True):
-            encoded = [self.response(text) for text in texts]
-            n_cut += sum(cut for _, cut in encoded)
-            tails += [ids for ids, _ in encoded]
-            # Of one list all responses see the same prompt, or their probabilities could not be compared.
-            longest = max(len(ids) for ids, _ in encoded)
-            heads.append(self.prompt(prompt, self.limit - longest))
-        if n_cut:
+            raise ValueError("a response is empty, and the tokenizer has no end-of-text token for it.")
+        if len(ids) > self.max_response and not self._has_warned:
+            self._has_warned = True
             warnings.warn(
-                f"{n_cut} of {len(tails)} responses were cut to {self.max_response} tokens, without their "
-                "end: raise max_response_length, or leave them out.",
+                f"a response of {len(ids)} tokens was cut to {self.max_response}, without its end, and so "
+                "are others as long: raise max_response_length, or leave them out.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=2,
             )
-        offsets = np.cumsum([0, *(len(texts) for texts in responses)], dtype=np.int64)
-        return TokenLists(heads, tails, offsets)
+        return ids[: self.max_response]
 
-    def _plain(self, text: str) -> list[int]:
+    def rows(self, prompt: Prompt, responses: Sequence[str], text: str = "") -> list[TokenRow]:
+        """Tokens of a list; all its responses see the same of the prompt."""
+        tails = [self.response(prompt, response) for response in responses]
+        ids, place = self.prompt(prompt, self.limit - max(map(len, tails)), text)
+        return [TokenRow(ids, tail, place) for tail in tails]
+
+    def _template(self, messages: Sequence[Any], *, generation: bool = True) -> str:
+        rendered: str = self.tokenizer.apply_chat_template(
+            list(messages), add_generation_prompt=generation, tokenize=False
+        )
+        return rendered
+
+    def _turn(self, prompt: Sequence[Any], response: str) -> str:
+        """A response with what the chat template puts behind it."""
+        start = self._template(prompt)
+        whole = self._template([*prompt, {"role": "assistant", "content": response}], generation=False)
+        if whole.startswith(start):
+            # A line break after the end of the turn is the template's separator, and never generated.
+            return whole[len(start) :].rstrip("\n")
+        return response + (self.tokenizer.eos_token or "")
+
+    def _ids(self, text: str) -> list[int]:
         # Tokenizers warn of texts beyond their limit, which are cut here.
         ids: list[int] = self.tokenizer(text, add_special_tokens=False, verbose=False).input_ids
         return ids
 
 
-def length_limit(config: Any, tokenizer: Any, asked: int | None, n_tokens: int) -> int:
-    """Tokens that a prompt and its response may have together, beside the prompt vectors.
-
-    Raises
-    ------
-    ValueError
-        If more is asked than the model can hold, or nothing is left.
-    """
+def length_limit(config: Any, tokenizer: Any, max_length: int | None, n_vectors: int) -> int:
+    """Tokens that prompt vectors, prompt and response may have together."""
     known = [getattr(config, name, None) for name in ("max_position_embeddings", "n_positions")]
     model = min((limit for limit in known if isinstance(limit, int) and limit > 0), default=None)
-    if asked is not None and model is not None and asked > model:
-        raise ValueError(f"max_length={asked} is more than the model's {model} positions.")
-    said = tokenizer.model_max_length if tokenizer.model_max_length < NO_LIMIT else DEFAULT_LENGTH
-    limit = asked or min(model or NO_LIMIT, said)
-    if limit - n_tokens < 2:
+    if max_length is not None and model is not None and max_length > model:
+        raise ValueError(f"max_length={max_length} is more than the model's {model} positions.")
+    stated = tokenizer.model_max_length if tokenizer.model_max_length < NO_LIMIT else DEFAULT_LENGTH
+    limit: int = max_length or min(model or NO_LIMIT, stated)
+    if limit - n_vectors < 2:
         raise ValueError(
-            f"{limit} positions less {n_tokens} prompt vectors leave no room for a prompt and a response: "
+            f"{limit} positions less {n_vectors} prompt vectors leave no room for a prompt and a response: "
             "lower n_tokens or raise max_length."
         )
-    return limit - n_tokens
+    return limit
+
+
+@dataclass(frozen=True)
+class Example:
+    """One list, and its place in the run, which its weights are drawn by."""
+
+    prompt: Prompt
+    responses: Sequence[str]
+    labels: NDArray[np.float64]
+    epoch: int
+    number: int
+    points: NDArray[np.float64] | None
+
+
+class ListDataset(Dataset[Example]):
+    """Lists of checked data, by number."""
+
+    def __init__(
+        self,
+        prompts: Sequence[Prompt],
+        responses: Sequence[Sequence[str]],
+        labels: Sequence[NDArray[np.float64]],
+        points: NDArray[np.float64] | None = None,
+    ) -> None:
+        self.prompts, self.responses, self.labels, self.points = prompts, responses, labels, points
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by accelerate at the start of each pass."""
+        self.epoch = epoch
+
+    def first_labels(self) -> list[NDArray[np.float64]]:
+        """Labels by which losses are put on one scale."""
+        return list(self.labels)
+
+    def content(self) -> Any:
+        """What a run's checkpoints are told by."""
+        return [
+            list(self.prompts),
+            [list(some) for some in self.responses],
+            [b.tolist() for b in self.labels],
+        ]
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    def __getitem__(self, number: int) -> Example:
+        content = self.prompts[number], self.responses[number], self.labels[number]
+        return Example(*content, self.epoch, number, self.points)
+
+
+class ListStream(IterableDataset[Example]):
+    """Lists of a stream, checked one by one."""
+
+    def __init__(self, stream: PreferenceStream) -> None:
+        self.stream, self.epoch = stream, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by accelerate at the start of each pass."""
+        self.epoch = epoch
+        if hasattr(self.stream.rows, "set_epoch"):
+            self.stream.rows.set_epoch(epoch)
+
+    def first_labels(self) -> list[NDArray[np.float64]]:
+        """Labels of the first lists, by which losses are put on one scale."""
+        return [example.labels for example in itertools.islice(self, SCALE_LISTS)]
+
+    def content(self) -> Any:
+        """Nothing: a stream is not read through to tell a run by."""
+        return None
+
+    def __iter__(self) -> Iterator[Example]:
+        for number, (prompt, responses, labels) in enumerate(self.stream):
+            check_texts([prompt], [responses], least=2)
+            yield Example(prompt, responses, labels, self.epoch, number, None)
+
+
+class ListCollator:
+    """Lists to a batch: weights drawn, responses packed and padded on the right."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        text: Any,
+        n_objectives: int,
+        *,
+        alpha: float = 1.0,
+        weights: NDArray[np.float64] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.encoder, self.text, self.n_objectives = encoder, text, n_objectives
+        self.alpha, self.weights, self.seed = alpha, weights, seed
+
+    def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
+        """A batch; with `points`, one for each under ``at``."""
+        points = examples[0].points
+        if points is None:
+            return self.batch(examples, np.stack([self._draw(example) for example in examples]))
+        batches = [self.batch(examples, np.tile(point, (len(examples), 1))) for point in points]
+        # accelerate takes the length of the first tensor for the number of examples.
+        return {"weights": batches[0]["weights"], "at": batches}
+
+    def batch(self, examples: Sequence[Example], weights: NDArray[np.float64]) -> dict[str, Tensor]:
+        """A batch under weights of shape (q, m)."""
+        rows: list[TokenRow] = []
+        for example, w in zip(examples, weights, strict=True):
+            rows += self.encoder.rows(example.prompt, example.responses, self.text(w.tolist()))
+        sizes = [len(example.responses) for example in examples]
+        return {
+            "weights": torch.from_numpy(weights).float(),
+            "targets": torch.from_numpy(np.concatenate([example.labels for example in examples])).float(),
+            "offsets": torch.tensor(np.cumsum([0, *sizes])),
+            "row_weights": torch.from_numpy(np.repeat(weights, sizes, axis=0)).float(),
+            **pad_rows(rows, self.encoder.pad, self.encoder.n_vectors),
+        }
+
+    def _draw(self, example: Example) -> NDArray[np.float64]:
+        if self.weights is not None:
+            return self.weights
+        rng = np.random.default_rng([self.seed, example.epoch, example.number])
+        return dirichlet_weights(1, self.n_objectives, alpha=self.alpha, rng=rng)[0]
+
+
+def pad_rows(rows: Sequence[TokenRow], pad: int, n_vectors: int, *, left: bool = False) -> dict[str, Tensor]:
+    """What `Policy.forward` takes of some rows, padded to the longest."""
+    longest = max(len(row.prompt) + len(row.response) for row in rows)
+    shape = (len(rows), longest)
+    ids = torch.full(shape, pad)
+    mask, response, prompt = (torch.zeros(shape, dtype=torch.bool) for _ in range(3))
+    for number, row in enumerate(rows):
+        sequence = row.prompt + row.response
+        first = longest - len(sequence) if left else 0
+        end = first + len(sequence)
+        ids[number, first:end] = torch.tensor(sequence)
+        mask[number, first:end] = True
+        response[number, end - len(row.response) : end] = True
+        prompt[number, first + row.place : first + row.place + n_vectors] = True
+    return {"input_ids": ids, "attention_mask": mask.long(), "response_mask": response, "prompt_mask": prompt}
+
+
+def check_dataset(
+    prompts: Any, responses: Any, labels: Any, points: NDArray[np.float64] | None = None
+) -> ListDataset:
+    """A dataset of checked prompts, responses and labels."""
+    check_texts(prompts, responses, least=2)
+    return ListDataset(prompts, responses, check_labels(labels, responses), points)
+
+
+def training_data(
+    prompts: Any, responses: Any, labels: Any
+) -> tuple[ListDataset | ListStream, tuple[str, ...] | None]:
+    """Checked data of fit, and the names of the objectives that they come with."""
+    if responses is not None or labels is not None:
+        return check_dataset(prompts, responses, labels), None
+    if isinstance(prompts, str) or (hasattr(prompts, "__len__") and len(prompts) == 0):
+        check_texts(prompts)
+    data = to_preferences(prompts)
+    if isinstance(data, PreferenceStream):
+        return ListStream(data), data.names
+    return check_dataset(data.prompts, data.responses, data.labels), data.names
+
+
+def evaluation_data(data: Any, names: tuple[str, ...]) -> Any:
+    """A dataset for evaluations at the corners and the center of the simplex, or a mapping of them."""
+    if data is None:
+        return None
+    if isinstance(data, Mapping):
+        return {str(key): evaluation_data(value, names) for key, value in data.items()}
+    read = to_preferences(data)
+    if not isinstance(read, Preferences) or read.n_objectives != len(names):
+        raise ValueError(f"eval_data must have a length and the {len(names)} objectives {list(names)}.")
+    return check_dataset(read.prompts, read.responses, read.labels, evaluation_points(len(names)))

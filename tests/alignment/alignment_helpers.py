@@ -5,6 +5,8 @@ import torch
 
 #: What each objective is called.
 NAMES = ("letters", "brevity")
+#: Options that make a fit take half a second.
+SHORT = {"objectives": NAMES, "n_tokens": 4, "max_steps": 4, "batch_size": 6, "beta": 0.5, "random_state": 0}
 
 
 def letter_lists(n_prompts: int, seed: int = 0, size: int = 4):
@@ -25,10 +27,10 @@ def letter_lists(n_prompts: int, seed: int = 0, size: int = 4):
     return prompts, responses, labels
 
 
-def by_full_logits(model, prompt, response, vectors=None):
-    """One sequence, no padding, no chunks, all logits, float64."""
+def by_full_logits(model, prompt, response, vectors=None, place=0):
+    """One sequence, no padding, no chunks, all logits, float64; vectors after `place` tokens."""
     embeds = model.get_input_embeddings()(torch.tensor([prompt + response]))
     if vectors is not None:
-        embeds = torch.cat([vectors[None].to(embeds.dtype), embeds], dim=1)
+        embeds = torch.cat([embeds[:, :place], vectors[None].to(embeds.dtype), embeds[:, place:]], dim=1)
     logits = model(inputs_embeds=embeds).logits[0, -len(response) - 1 : -1].double()
     return torch.log_softmax(logits, dim=-1)[torch.arange(len(response)), response].sum()

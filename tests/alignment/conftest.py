@@ -7,12 +7,17 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 pytest.importorskip("transformers", reason='pip install "hyperrank[llm]"')
 pytest.importorskip("peft", reason='pip install "hyperrank[llm]"')
 
-from alignment_helpers import NAMES, letter_lists
+from alignment_helpers import SHORT, letter_lists
 
 from hyperrank.alignment import HyperPromptAligner, tiny_model
 
-#: Options that make a fit take a second.
-SHORT = {"objectives": NAMES, "n_tokens": 4, "max_steps": 4, "batch_size": 6, "beta": 0.5, "random_state": 0}
+#: Options by which a conditioning is trained in a second.
+CONDITIONINGS = {
+    "prompt": {"hypernetwork_learning_rate": 0.1, "prompt_learning_rate": 0.1},
+    "prompt-lora": {"adapters": {"r": 2, "lora_alpha": 4}, "adapter_learning_rate": 0.01},
+    "lora": {"conditioning": "lora", "adapters": {"r": 3}, "adapter_learning_rate": 0.03},
+    "text": {"conditioning": "text", "adapters": {"r": 2}, "adapter_learning_rate": 0.03},
+}
 
 
 @pytest.fixture(scope="session")
@@ -31,13 +36,18 @@ def short(tiny):
 
     def make(**options):
         both = dict(zip(("model", "tokenizer"), tiny, strict=True))
-        return HyperPromptAligner(**{**both, **SHORT, "sample_tokens": 0, **options})
+        return HyperPromptAligner(**{**both, **SHORT, **options})
 
     return make
 
 
+@pytest.fixture(scope="session", params=CONDITIONINGS)
+def conditioned(request, tiny, few):
+    """A fitted aligner of each conditioning, that nobody changes."""
+    return HyperPromptAligner(*tiny, **{**SHORT, **CONDITIONINGS[request.param]}).fit(*few)
+
+
 @pytest.fixture(scope="session")
 def fitted(tiny, few):
-    """An aligner that nobody changes."""
-    options = {**SHORT, "hypernetwork_learning_rate": 0.1, "prompt_learning_rate": 0.1}
-    return HyperPromptAligner(*tiny, **options, sample_tokens=4).fit(*few)
+    """An aligner with a prompt, that nobody changes."""
+    return HyperPromptAligner(*tiny, **{**SHORT, **CONDITIONINGS["prompt"]}).fit(*few)

@@ -9,23 +9,20 @@ FAST = {"prompt_learning_rate": 0.05, "hypernetwork_learning_rate": 0.05, "adapt
 
 
 @pytest.mark.parametrize(
-    ("seed", "adapters"),
-    [(0, None), (1, None), (2, None), (0, {"r": 8})],
-    ids=["frozen-0", "frozen-1", "frozen-2", "lora-0"],
+    ("seed", "options"),
+    [
+        (0, {}),
+        pytest.param(0, {"adapters": {"r": 8}}, marks=pytest.mark.slow),
+        (0, {"conditioning": "lora", "adapters": {"r": 8}}),
+        pytest.param(1, {}, marks=pytest.mark.slow),
+        pytest.param(2, {}, marks=pytest.mark.slow),
+    ],
+    ids=["prompt", "prompt-lora", "lora", "prompt-1", "prompt-2"],
 )
-def test_weights_decide_after_one_fit(seed, adapters):
-    aligner = HyperPromptAligner(
-        *tiny_model(random_state=seed),
-        objectives=NAMES,
-        n_tokens=8,
-        adapters=adapters,
-        beta=0.5,
-        max_steps=50,
-        sample_tokens=0,
-        random_state=seed,
-        **FAST,
-    )
-    aligner.fit(*letter_lists(192, seed=seed))
+def test_weights_decide_after_one_fit(seed, options):
+    model = tiny_model(random_state=seed)
+    options = {"n_tokens": 8, "beta": 0.5, "max_steps": 50, "random_state": seed, **FAST, **options}
+    aligner = HyperPromptAligner(*model, objectives=NAMES, **options).fit(*letter_lists(192, seed=seed))
     held_out = letter_lists(64, seed=100 + seed)
     first, middle, last = aligner.accuracy(*held_out, weights=[[1, 0], [0.5, 0.5], [0, 1]])
     assert first[0] - last[0] > 0.55

@@ -1,13 +1,14 @@
 """The alignment benchmark: every method on the tiny model, runs kept, and what is missing named."""
 
 import json
+from argparse import Namespace
 
 import pytest
 
 pytest.importorskip("transformers", reason='pip install "hyperrank[llm]"')
 pytest.importorskip("peft", reason='pip install "hyperrank[llm]"')
 
-from benchmarks import alignment, alignment_runs, alignment_sources
+from benchmarks import alignment, alignment_runs, alignment_sources, alignment_speed
 
 pytestmark = pytest.mark.slow
 
@@ -25,46 +26,45 @@ FEW = [
     "--divisions",
     "2",
 ]
-
-
-@pytest.fixture(autouse=True)
-def short_texts(monkeypatch):
-    monkeypatch.setattr(alignment_runs, "TEXT_TOKENS", 4)
+FEW += ["--text-tokens", "4", "--prompt-tokens", "64"]
 
 
 def test_all_methods_are_compared_once(tmp_path, capsys, monkeypatch):
-    given = [*FEW, "--out", str(tmp_path), "--plot", str(tmp_path / "fronts.png")]
+    given = [*FEW, "--out", str(tmp_path)]
     assert alignment.main(given) == 0
-    first = capsys.readouterr().out
-    for label in alignment_runs.METHODS.values():
+    first = capsys.readouterr().out.rpartition("## tiny")[2]
+    for label, _ in alignment_runs.METHODS.values():
         assert f"| {label} " in first
     for mix in ("1 : 0", "0.5 : 0.5", "0 : 1"):
         assert f"| {mix} " in first
-    assert "2 steps of 16 lists, 1 seed(s)" in first
-    assert (tmp_path / "fronts.png").stat().st_size > 1000
+    assert "2 steps of 4 lists, seed 0" in first
     # The same command reads what it came to.
     monkeypatch.setattr(alignment_runs, "HyperPromptAligner", None)
     assert alignment.main(given) == 0
-    assert capsys.readouterr().out.split("- Commit")[0] == first.split("- Commit")[0]
-
-
-def test_the_soup_of_one_is_that_one(tmp_path):
-    """At a corner the soup is the run of that corner."""
-    methods = ["--methods", "dpo-per-weight", "soup", "--no-texts"]
-    assert alignment.main([*FEW, "--out", str(tmp_path), *methods]) == 0
-    runs = {path.name.rsplit("-", 2)[0]: json.loads(path.read_text()) for path in tmp_path.glob("*/*.json")}
+    assert capsys.readouterr().out.rpartition("## tiny")[2].split("- Commit")[0] == first.split("- Commit")[0]
+    # At a corner the soup is the run of that corner.
+    soup, runs = (
+        json.loads((tmp_path / "tiny-letters" / f"{n}-0.json").read_text())
+        for n in ("soup", "dpo-per-weight")
+    )
     for at in (0, 2):
-        assert runs["soup"]["points"][at] == runs["dpo-per-weight"]["points"][at]
-        assert runs["soup"]["texts"][at] == runs["dpo-per-weight"]["texts"][at]
-    assert runs["soup"]["seconds"] < runs["dpo-per-weight"]["seconds"]
+        assert [row[at] for row in soup["right"]] == [row[at] for row in runs["right"]]
 
 
-def test_real_pairs_are_split_by_prompt(shared_data, monkeypatch):
+def test_real_pairs_are_short_and_split_by_prompt(shared_data, tmp_path, monkeypatch):
     monkeypatch.setenv("HYPERRANK_DATA", str(shared_data))
-    source = alignment_sources.hh_rlhf(20, 10, 0)
+    options = Namespace(train=20, test=10, seed=0, response_tokens=100, prompt_tokens=60)
+    source = alignment_sources.hh_rlhf(options, alignment_sources.tiny(tmp_path))
     assert (len(source.train), len(source.test)) == (20, 10)
     assert source.train.names == ("harmlessness", "brevity")
     assert not set(source.train.prompts) & set(source.test.prompts)
+    assert max(len(text) for texts in source.train.responses for text in texts) < 100
+
+
+def test_speed_is_measured_in_processes_of_their_own(tmp_path, capsys):
+    given = ["--model", "tiny", "--steps", "1", "--repeats", "1", "--ways", "lora", "--out", str(tmp_path)]
+    assert alignment_speed.main(given) == 0
+    assert "| hyperrank, LoRA with a core of the weights |" in capsys.readouterr().out
 
 
 def test_what_is_missing_is_named(tmp_path, monkeypatch, capsys):

@@ -1,0 +1,194 @@
+"""Base model: loaded by name or taken as passed, frozen, fingerprinted, and the torch state it runs in."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+__all__ = [
+    "PRECISIONS",
+    "BaseModel",
+    "frozen_copy",
+    "isolated",
+    "load_base_model",
+    "required",
+    "without_dropout",
+]
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+#: Entries of a configuration that do not change what the model computes.
+INERT_CONFIG = frozenset(
+    {"_name_or_path", "architectures", "bos_token_id", "dtype", "eos_token_id", "pad_token_id"}
+    | {"torch_dtype", "transformers_version", "use_cache"}
+)
+#: accelerate's state and torch's generators are global: fits and generations of one process take turns.
+_LOCK = threading.RLock()
+
+
+def required(module: str) -> Any:
+    """Import a module of the extra `llm`."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ImportError(f'{error}: pip install "hyperrank[llm]" installs what alignment needs.') from error
+
+
+@contextmanager
+def isolated(seed: int | None = None, *, grad: bool) -> Iterator[None]:
+    """Torch's defaults and seeded generators inside; the caller's modes and generators afterwards."""
+    with _LOCK:
+        python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+        dtype = torch.get_default_dtype()
+        devices = list(range(torch.cuda.device_count()))
+        try:
+            with (
+                torch.random.fork_rng(devices=devices),
+                torch.inference_mode(False),
+                torch.set_grad_enabled(grad),
+                torch.autocast("cpu", enabled=False),
+                torch.autocast("cuda", enabled=False),
+            ):
+                torch.set_default_dtype(torch.float32)
+                if seed is not None:
+                    torch.manual_seed(seed)
+                yield
+        finally:
+            torch.set_default_dtype(dtype)
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A frozen language model and its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+    name: str
+    fingerprint: str
+    precision: torch.dtype
+
+    @cached_property
+    def tokenizer_fingerprint(self) -> str:
+        """SHA-256 of vocabulary, special tokens, and the tokens of a probe text."""
+        probe = "The quick brown fox, 1 + 1 = 2.\n\nHuman: \u00e9\u4e2d \U0001f600"
+        content = {
+            "vocabulary": sorted(self.tokenizer.get_vocab().items()),
+            "special": {name: str(token) for name, token in self.tokenizer.special_tokens_map.items()},
+            "probe": self.tokenizer(probe).input_ids,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def load_base_model(model: Any, tokenizer: Any, device: str, precision: str) -> BaseModel:
+    """Load a model and its tokenizer, or take those that were passed, which stay as they are."""
+    transformers = required("transformers")
+    target = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    if target.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device={device!r}, but torch finds no CUDA device; use device='auto' or 'cpu'.")
+    dtype = _precision(precision, target)
+    if isinstance(model, str | Path):
+        name = str(model)
+        loaded = _from_pretrained(transformers.AutoModelForCausalLM, name, dtype=dtype)
+    else:
+        loaded, name = model, getattr(model, "name_or_path", "") or type(model).__name__
+    _refuse_unsupported(loaded)
+    if tokenizer is None or isinstance(tokenizer, str | Path):
+        tokenizer = _from_pretrained(transformers.AutoTokenizer, str(tokenizer or name))
+    fingerprint = model_fingerprint(loaded)
+    frozen = frozen_copy(loaded)
+    if not is_placed(loaded):
+        frozen = frozen.to(target)
+        if dtype == torch.bfloat16:
+            # Buffers, such as positions, need more digits than parameters.
+            for value in frozen.parameters():
+                value.data = value.data.to(torch.bfloat16)
+    return BaseModel(frozen, tokenizer, name, fingerprint, dtype)
+
+
+def is_placed(model: Any) -> bool:
+    """Whether a model is quantized or spread over devices, so that it must not be moved or cast."""
+    return bool(getattr(model, "is_quantized", False)) or len(getattr(model, "hf_device_map", {})) > 1
+
+
+def frozen_copy(model: nn.Module) -> nn.Module:
+    """Copy modules but share parameters, without gradients or dropout: adapters leave the original alone."""
+
+    def shared(value: nn.Parameter) -> nn.Parameter:
+        # A quantized parameter is more than its numbers, and never has a gradient.
+        plain = type(value) is nn.Parameter
+        return nn.Parameter(value.detach(), requires_grad=False) if plain else value
+
+    memo: dict[int, Any] = {id(value): shared(value) for value in model.parameters()}
+    memo |= {id(buffer): buffer for buffer in model.buffers()}
+    return without_dropout(copy.deepcopy(model, memo)).eval()
+
+
+def without_dropout(model: nn.Module) -> nn.Module:
+    """Turn off dropout in every mode, in place: policy and reference must be computed alike."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        for name, value in vars(module).items():
+            if "drop" in name and isinstance(value, float):
+                setattr(module, name, 0.0)
+    return model
+
+
+def model_fingerprint(model: Any) -> str:
+    """SHA-256 of class, configuration and parameters, rounded to bfloat16: one for every precision."""
+    config = {k: v for k, v in model.config.to_diff_dict().items() if k not in INERT_CONFIG}
+    digest = hashlib.sha256(type(model).__name__.encode())
+    digest.update(json.dumps(config, sort_keys=True, default=str).encode())
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(f"\n{name} {tuple(value.shape)}\n".encode())
+        rounded = value.detach().to("cpu", torch.bfloat16) if value.is_floating_point() else value.cpu()
+        digest.update(rounded.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _refuse_unsupported(model: Any) -> None:
+    name, config = type(model).__name__, getattr(model, "config", None)
+    if not isinstance(model, nn.Module) or config is None or not hasattr(model, "get_input_embeddings"):
+        raise ValueError(f"model must be a name or folder for transformers, or a causal model; got {name}.")
+    if getattr(config, "is_encoder_decoder", False):
+        raise ValueError(f"{name} has an encoder; expected a causal language model (decoder only).")
+    if hasattr(model, "peft_config") or getattr(model, "_hf_peft_config_loaded", False):
+        raise ValueError(
+            f"{name} carries adapters, and the reference is the model with adapters off: "
+            "merge them first, with merge_and_unload()."
+        )
+
+
+def _precision(name: str, device: torch.device) -> torch.dtype:
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+    return PRECISIONS[name]
+
+
+def _from_pretrained(kind: Any, name: str, **options: Any) -> Any:
+    logging = required("transformers").utils.logging
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        return kind.from_pretrained(name, trust_remote_code=False, **options)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{kind.__name__} finds nothing it can load under {name!r}: {reason}") from error
+    finally:
+        if shown:
+            logging.enable_progress_bar()

@@ -1,0 +1,128 @@
+"""Aligner files: what was trained, and the name and fingerprint of the base model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hyperrank._version import __version__
+from hyperrank.alignment.base_model import BaseModel
+from hyperrank.alignment.policy import Policy
+from hyperrank.files import ModelFileError, read_model_file, write_model_file
+
+__all__ = ["AlignerFile", "read_aligner_file", "write_aligner_file"]
+
+#: Parameters of a machine or a session.
+NOT_STORED = frozenset(
+    {"model", "tokenizer", "training_args", "checkpoint_dir", "device", "random_state", "verbose"}
+)
+#: Layout of the content; files of the time before the Trainer had none.
+LAYOUT = 2
+#: What a file may ask for of each at most.
+MOST = {"n_tokens": 4096, "prompt_width": 65536}
+
+
+@dataclass(frozen=True)
+class AlignerFile:
+    """The checked content of an aligner file."""
+
+    params: dict[str, Any]
+    objectives: tuple[str, ...]
+    history: list[dict[str, Any]]
+    collapsed: bool
+    trained: dict[str, NDArray[np.float32]]
+    model_name: str
+    fingerprints: tuple[str, str]
+
+    def check_base(self, base: BaseModel) -> None:
+        """Refuse another model or tokenizer, and options that ask for more memory than the file's arrays."""
+        given = (base.fingerprint, base.tokenizer_fingerprint)
+        for what, stored, found in zip(("model", "tokenizer"), self.fingerprints, given, strict=True):
+            if stored != found:
+                raise ValueError(
+                    f"it was trained on the {what} {self.model_name[:200]!r} with fingerprint {stored[:12]}; "
+                    f"{base.name!r} has {found[:12]}. Prompts and adapters mean nothing to another"
+                )
+        m, params = len(self.objectives), self.params
+        shapes = {name: value.shape for name, value in self.trained.items()}
+        expected: dict[str, tuple[int, ...]] = {}
+        first = [shape for name, shape in shapes.items() if ".lora_A." in name]
+        rank = 0 if params["adapters"] is None else params["adapters"].get("r", 8)
+        if (rank > 0) != bool(first) or any(shape[0] != rank for shape in first):
+            raise ValueError(f"its options ask for adapters of rank {rank}; its arrays have another")
+        if params["conditioning"] == "hyper_prompt":
+            size = (params["n_tokens"], base.model.get_input_embeddings().weight.shape[1])
+            expected = {
+                "initial": size,
+                "hyper.base": size,
+                "hyper.inner.weight": (params["prompt_width"], m),
+            }
+        elif params["conditioning"] == "lora":
+            expected = {"outer.weight": (len(first) * rank**2, params["prompt_width"])}
+        for name, shape in expected.items():
+            if shapes.get(f"conditioning.{name}") != shape:
+                raise ValueError(f"its options ask for {name} of shape {shape}; its arrays have another")
+
+
+def write_aligner_file(
+    path: str | Path,
+    class_name: str,
+    params: Mapping[str, Any],
+    fitted: Mapping[str, Any],
+    base: BaseModel,
+    policy: Policy,
+) -> Path:
+    """Write an aligner without its base model, whole or not at all."""
+    head = {
+        "class": class_name,
+        "layout": LAYOUT,
+        "objectives": list(fitted["objectives"]),
+        "base_model": [base.name, base.fingerprint, base.tokenizer_fingerprint],
+        "versions": {"hyperrank": __version__, "torch": torch.__version__},
+    }
+    content = {
+        "params": {name: value for name, value in params.items() if name not in NOT_STORED},
+        "history": fitted["history"],
+        "collapsed": fitted["collapsed"],
+        "trained": {name: value.cpu().numpy().copy() for name, value in policy.trained().items()},
+    }
+    return write_model_file(path, content, head=head)
+
+
+def read_aligner_file(path: str | Path, class_name: str, allowed: Sequence[str]) -> AlignerFile:
+    """Read and check a file; nothing is built of it yet. A ValueError says what is wrong with it."""
+    head, content = read_model_file(path)
+    if head.get("class") != class_name:
+        raise ModelFileError(f"{path} holds a {str(head.get('class'))[:40]}; expected a {class_name}.")
+    if head.get("layout") != LAYOUT:
+        raise ValueError("it was written by another version of hyperrank: train it again, or install that")
+    params, trained = dict(content["params"]), dict(content["trained"])
+    unknown = sorted(set(params) - (set(allowed) - NOT_STORED))
+    if unknown:
+        raise ValueError(f"it has unknown options {unknown[:3]}")
+    for name, most in MOST.items():
+        if not math.isfinite(params[name]) or params[name] > most:
+            raise ValueError(f"its option {name} is {params[name]}; expected at most {most}")
+    for name, value in trained.items():
+        if not isinstance(value, np.ndarray) or value.dtype != np.float32 or not np.isfinite(value).all():
+            raise ValueError(f"its parameter {str(name)[:60]!r} is not an array of finite float32")
+    texts = [head["objectives"], head["base_model"]]
+    if not all(isinstance(some, list) and some and all(isinstance(t, str) for t in some) for some in texts):
+        raise ValueError("its objectives or its base model are not texts")
+    name, *fingerprints = head["base_model"]
+    return AlignerFile(
+        params,
+        tuple(head["objectives"]),
+        list(content["history"]),
+        bool(content["collapsed"]),
+        trained,
+        name,
+        (fingerprints[0], fingerprints[1]),
+    )

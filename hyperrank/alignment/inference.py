@@ -1,0 +1,165 @@
+"""Inference: implicit rewards of responses, and text under each prompt's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from queue import Queue
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hyperrank.alignment.base_model import isolated, required
+from hyperrank.alignment.policy import Policy
+from hyperrank.alignment.preferences import Prompt
+from hyperrank.alignment.tokens import Encoder, TokenRow, pad_rows
+
+__all__ = ["Decoder", "log_ratios"]
+
+
+def log_ratios(
+    policy: Policy,
+    encoder: Encoder,
+    prompts: Sequence[Prompt],
+    responses: Sequence[Sequence[str]],
+    weights: NDArray[np.float64],
+    batch_tokens: int,
+) -> tuple[list[NDArray[np.float64]], list[NDArray[np.int64]]]:
+    """Log-ratio of policy to reference for each response under k trade-offs of its list."""
+    k = weights.shape[1]
+    sizes = [len(texts) for texts in responses]
+    ratios, counts = np.empty((sum(sizes), k)), np.empty(sum(sizes), dtype=np.int64)
+    seen: dict[int, torch.Tensor] = {}
+    for column in range(k):
+        text = [policy.conditioning.text(w.tolist()) for w in weights[:, column]]
+        lists = zip(prompts, responses, text, strict=True)
+        rows = [row for prompt, texts, line in lists for row in encoder.rows(prompt, texts, line)]
+        per_row = np.repeat(weights[:, column], sizes, axis=0)
+        for number, batch in enumerate(_batches(rows, 0, batch_tokens)):
+            inputs = pad_rows([rows[row] for row in batch], encoder.pad, encoder.n_vectors)
+            # Without text the rows are the same for all trade-offs, and so is the reference.
+            known = None if any(text) else seen.get(number)
+            with isolated(grad=False):
+                output = policy(
+                    **{key: value.to(policy.device) for key, value in inputs.items()},
+                    row_weights=torch.from_numpy(per_row[batch]).float().to(policy.device),
+                    reference=known,
+                )
+            seen[number] = output["reference"]
+            ratios[batch, column] = (output["log_probs"] - output["reference"]).cpu().numpy()
+            counts[batch] = output["n_tokens"].cpu().numpy()
+    bounds = np.cumsum(sizes)[:-1]
+    return list(np.split(ratios, bounds)), list(np.split(counts, bounds))
+
+
+class Decoder:
+    """Generation by the base model's own `generate` and `generation_config`."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        encoder: Encoder,
+        batch_tokens: int,
+        max_new_tokens: int,
+        stop: str | Sequence[str] | None,
+        options: dict[str, Any],
+    ) -> None:
+        self.policy, self.encoder, self.batch_tokens = policy, encoder, batch_tokens
+        self.room = encoder.limit - max_new_tokens
+        self.max_new_tokens = max_new_tokens
+        if max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens must be at least 1; got {max_new_tokens}.")
+        if self.room < 1:
+            raise ValueError(
+                f"max_new_tokens={max_new_tokens} leaves no room for a prompt; "
+                f"expected at most {encoder.limit - 1}."
+            )
+        self.options = {name: value for name, value in options.items() if value is not None}
+        if not self.options.get("temperature", 1.0) > 0:
+            raise ValueError("temperature must be above 0. For the likeliest tokens: do_sample=False.")
+        if not 0 < self.options.get("top_p", 1.0) <= 1:
+            raise ValueError(f"top_p must lie above 0 and be at most 1; got {self.options['top_p']}.")
+        ends = self.options.get("eos_token_id", policy.model.generation_config.eos_token_id)
+        if ends is None and encoder.eos is not None:
+            ends = self.options["eos_token_id"] = encoder.eos
+        self.ends = {ends} if isinstance(ends, int) else set(ends or ())
+        self.options |= {"max_new_tokens": max_new_tokens, "pad_token_id": encoder.pad}
+        if stop is not None:
+            self.options.update(stop_strings=stop, tokenizer=encoder.tokenizer)
+        self.stop = [stop] if isinstance(stop, str) else list(stop or ())
+
+    def texts(
+        self, prompts: Sequence[Prompt], weights: NDArray[np.float64], seed: int | None, n_samples: int = 1
+    ) -> list[str]:
+        """Texts for prompts under weights of shape (n_prompts, m), `n_samples` for each in a row."""
+        rows = [row for row in self._rows(prompts, weights) for _ in range(n_samples)]
+        repeated = np.repeat(weights, n_samples, axis=0)
+        texts = [""] * len(rows)
+        with isolated(seed, grad=False):
+            for batch in _batches(rows, self.max_new_tokens, self.batch_tokens):
+                made = self._generate([rows[row] for row in batch], repeated[batch])
+                for row, ids in zip(batch, made.tolist(), strict=True):
+                    texts[row] = self._text(ids)
+        return texts
+
+    def stream(self, prompt: Prompt, weights: NDArray[np.float64], seed: int | None) -> Iterator[str]:
+        """Pieces of one text as they are made, by another thread."""
+        streamer = required("transformers").TextIteratorStreamer(
+            self.encoder.tokenizer, skip_special_tokens=True
+        )
+        rows, failed = self._rows([prompt], weights[None]), Queue[BaseException]()
+
+        def generate() -> None:
+            try:
+                with isolated(seed, grad=False):
+                    self._generate(rows, weights[None], streamer=streamer)
+            except BaseException as error:
+                failed.put(error)
+                streamer.end()
+
+        worker = Thread(target=generate, daemon=True)
+        worker.start()
+        yield from (piece for piece in streamer if piece)
+        worker.join()
+        if not failed.empty():
+            raise failed.get()
+
+    def _rows(self, prompts: Sequence[Prompt], weights: NDArray[np.float64]) -> list[TokenRow]:
+        rows = []
+        for prompt, w in zip(prompts, weights, strict=True):
+            ids, place = self.encoder.prompt(prompt, self.room, self.policy.conditioning.text(w.tolist()))
+            rows.append(TokenRow(ids, [], place))
+        return rows
+
+    def _generate(self, rows: list[TokenRow], weights: NDArray[np.float64], **more: Any) -> torch.Tensor:
+        inputs = pad_rows(rows, self.encoder.pad, self.encoder.n_vectors, left=True)
+        device = self.policy.device
+        return self.policy.generate(
+            inputs["input_ids"].to(device),
+            inputs["attention_mask"].to(device),
+            inputs["prompt_mask"].to(device),
+            torch.tensor(weights, dtype=torch.float32, device=device),
+            **self.options,
+            **more,
+        )
+
+    def _text(self, ids: list[int]) -> str:
+        # What fills up a row after its end may be a token like any other.
+        n = next((n for n, token in enumerate(ids) if token in self.ends), len(ids))
+        text: str = self.encoder.tokenizer.decode(ids[:n], skip_special_tokens=True)
+        ends = [text.index(stop) for stop in self.stop if stop in text]
+        return text[: min(ends)] if ends else text
+
+
+def _batches(rows: Sequence[TokenRow], more: int, budget: int) -> list[NDArray[np.int64]]:
+    """Rows of like length together, within a budget of padded tokens; a longer row goes alone."""
+    lengths = np.array([len(row.prompt) + len(row.response) + more for row in rows])
+    order = np.argsort(-lengths, kind="stable")
+    batches, first = [], 0
+    for place in range(1, len(order) + 1):
+        if place == len(order) or (place - first + 1) * lengths[order[first]] > budget:
+            batches.append(order[first:place])
+            first = place
+    return batches

@@ -1,0 +1,77 @@
+"""Preference loss of a batch: weighted list losses of implicit rewards, IPO, and an SFT term."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hyperrank.losses import ListLoss, named_loss, weighted_loss
+
+__all__ = ["LOSS_NAMES", "PreferenceLoss", "ipo", "preference_loss"]
+
+#: Losses by the names of DPO's literature, beside those of `hyperrank.losses`.
+LOSS_NAMES = {"sigmoid": "plackett_luce"}
+
+
+def ipo(scores: Tensor, labels: Tensor, offsets: Tensor, *, reduction: str = "mean") -> Tensor:
+    r"""Squared distance of each pair's reward margin from 1/2: IPO's loss, times :math:`\beta^2`."""
+    losses = []
+    for first, last in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+        rewards, z = scores[first:last, 0], labels[first:last]
+        better = z[:, None, :] > z[None, :, :]
+        square = (rewards[:, None] - rewards[None, :] - 0.5).square()[:, :, None]
+        losses.append((better * square).sum(dim=(0, 1)) / better.sum(dim=(0, 1)).clamp(min=1))
+    stacked = torch.stack(losses)[:, None, :]
+    return stacked if reduction == "none" else stacked.mean(dim=0)
+
+
+def preference_loss(name: str, *, gain: str, top_k: int | None, ties: str) -> ListLoss:
+    """A list loss by name, with its options bound."""
+    if name == "ipo":
+        return ipo
+    return named_loss(LOSS_NAMES.get(name, name), gain=gain, top_k=top_k, ties=ties)
+
+
+@dataclass(frozen=True)
+class PreferenceLoss:
+    r"""The loss of a batch, :math:`\sum_j w_j (L_j(r) / c_j + \lambda \, NLL_j)`."""
+
+    loss: ListLoss
+    scale: Tensor
+    beta: float
+    length_normalized: bool = False
+    sft_weight: float = 0.0
+
+    def rewards(self, output: dict[str, Tensor]) -> Tensor:
+        """Implicit rewards of what `Policy.forward` gave, shape (B,)."""
+        ratio = output["log_probs"] - output["reference"]
+        return self.beta * (ratio / output["n_tokens"] if self.length_normalized else ratio)
+
+    def __call__(self, output: dict[str, Tensor], labels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
+        """Mean over lists, for labels of shape (B, m) and weights of shape (q, m)."""
+        rewards = self.rewards(output).to(labels.dtype)[:, None]
+        scale = self.scale.to(labels)
+        value = weighted_loss(rewards, labels, offsets, weights[:, None, :], loss=self.loss, scale=scale)
+        if self.sft_weight:
+            nll = (-output["log_probs"] / output["n_tokens"]).to(labels.dtype)
+            value = value + self.sft_weight * _sft(nll, labels, offsets, weights)
+        return value
+
+    def per_list(self, rewards: Tensor, labels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
+        """Preference losses of shape (q,), without the SFT term."""
+        losses = self.loss(rewards.to(labels.dtype)[:, None], labels, offsets, reduction="none")
+        return (losses[:, 0, :] / self.scale.to(labels) * weights).sum(dim=1)
+
+
+def _sft(nll: Tensor, labels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
+    """Mean over lists of the weighted NLL of each objective's best responses; unobserved ones count 0."""
+    total = []
+    for q, (first, last) in enumerate(zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)):
+        z = labels[first:last].nan_to_num(nan=-math.inf)
+        best = (z == z.max(dim=0).values) & z.isfinite()
+        per_objective = (best * nll[first:last, None]).sum(dim=0) / best.sum(dim=0).clamp(min=1)
+        total.append((weights[q] * per_objective).sum())
+    return torch.stack(total).mean()
