@@ -58,7 +58,7 @@ def slope(values: Sequence[float], costs: Sequence[float]) -> tuple[float, int]:
 
 def table(records: Sequence[dict[str, Any]], skipped: Sequence[str], command: str) -> str:
     """All points and slopes as Markdown, with what made them."""
-    parts = ["# Cost growth", "", provenance(command)]
+    parts = ["# Growth of time and memory", "", provenance(command)]
     commits = sorted({str(record["commit"]) for record in records})
     parts += [f"- Points measured at: {', '.join(commits) or 'none'}", ""]
     for axis, label in LABELS.items():

@@ -94,7 +94,7 @@ def report(
     """The tables as Markdown, with what made them and what they say of the target."""
     data: Data = tables[0][0]["data"]
     lines = [
-        "# Losses: time and memory, forward and backward",
+        f"# Losses: time and memory, {options.documents:,} documents",
         "",
         provenance(_command(options)),
         f"- Data: {len(data.scores):,} documents in {len(data.sizes):,} lists of {data.sizes.min()} to "

@@ -59,7 +59,7 @@ def report(
     """The table as Markdown, with what made it and what it says of the target."""
     ours = times[OURS].median / len(data.labels)
     lines = [
-        "# NDCG@10, time and values",
+        "# NDCG@10: time and values",
         "",
         provenance(command),
         f"- Data: {len(data.labels):,} documents in {len(data.sizes):,} lists of {data.sizes.min()} to "

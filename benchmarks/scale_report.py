@@ -29,7 +29,13 @@ NAMES = {
 def table(records: Sequence[dict[str, Any]], skipped: Sequence[str], command: str, epochs: int) -> str:
     """All measurements as Markdown, with what made them."""
     commits = sorted({str(record["commit"]) for record in records})
-    parts = ["# Scale", "", provenance(command), f"- Measured at: {', '.join(commits) or 'none'}", ""]
+    parts = [
+        "# Scale: rows per second and memory",
+        "",
+        provenance(command),
+        f"- Measured at: {', '.join(commits) or 'none'}",
+        "",
+    ]
     for size in sorted({(r["rows"], r["features"]) for r in records}):
         of_size = [r for r in records if (r["rows"], r["features"]) == size]
         parts += _section(*size, of_size)

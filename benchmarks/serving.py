@@ -70,7 +70,7 @@ def report(fitted: Fitted, n_requests: int, command: str) -> str:
     phases = {n: phases_of(fitted, n, max(3, n_requests // 10)) for n in (*REQUESTS, len(fitted.X))}
     return "\n".join(
         [
-            "# Serving",
+            "# Serving latency",
             "",
             provenance(command),
             f"- Data: {fitted.label}, {fitted.X.shape[1]} features, {len(fitted.X):,} documents in bulk",

@@ -58,7 +58,8 @@ def write_report(
     """
     sets = read_results(folders)
     out.mkdir(parents=True, exist_ok=True)
-    sections = ["# Fronts of HyperDPO and its baselines", _commands(folders)]
+    titles = [f"{data.title.split(':')[0]}, {len(data.names)} objectives" for data in sets]
+    sections = [f"# Fronts: {'; '.join(titles)}", _commands(folders)]
     for data in sets:
         sections += [render(data, n_resamples=n_resamples), _pictures(data, out)]
     text = "\n\n".join(section for section in [*sections, f"## How to read this\n\n{NOTES}"] if section)
