@@ -277,3 +277,12 @@ def test_parameters_may_go_by_any_of_their_names(monkeypatch):
     fit_booster(X, y, QueryLists.from_sizes([20, 20]), params=params)
     assert (seen["num_boost_round"], seen["learning_rate"], seen["min_data_in_leaf"]) == (3, 0.7, 2)
     assert not set(params) & set(seen)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("num_leave", "did you mean 'num_leaves'"), ("zzz", "its documentation lists them")]
+)
+def test_parameters_that_lightgbm_would_ignore_are_refused(name, near):
+    X, Y, lists = data_of()
+    with pytest.raises(ValueError, match=rf"booster_params has '{name}'.*{near}"):
+        fit_booster(X, Y[:, 0], lists, params={name: 6})

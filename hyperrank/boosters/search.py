@@ -1,4 +1,4 @@
-"""A small search for LightGBM's parameters, judged by the front that the boosters make on unseen queries."""
+"""Cross-validated search for LightGBM parameters by the hypervolume of the boosters' front."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank.boosters.scoring import booster_scores
-from hyperrank.boosters.training import BOOSTER_PARAMS, fit_boosters, in_threads
+from hyperrank.boosters.training import BOOSTER_PARAMS, check_booster_params, fit_boosters, in_threads
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviation
 from hyperrank.metrics import Metric, hypervolume
@@ -20,12 +20,12 @@ from hyperrank.simplex import lattice_near
 
 __all__ = ["BoosterSearch", "is_search", "search_booster_params", "search_mixed_scores"]
 
-#: What users write in the place of parameters to have them searched.
+#: Given instead of parameters to have them searched.
 SEARCH = "search"
-#: Parameters that are tried, on top of `hyperrank.boosters.BOOSTER_PARAMS`. Pairs of documents below
+#: Candidates, on top of `hyperrank.boosters.BOOSTER_PARAMS`. Pairs of documents below
 #: LightGBM's truncation level do not count; 30 is its default.
 CANDIDATES: tuple[Mapping[str, Any], ...] = tuple(
-    # The number of rounds found is worth nothing without the learning rate it was found at.
+    # The best number of rounds depends on the learning rate.
     {"learning_rate": BOOSTER_PARAMS["learning_rate"], **params}
     for params in (
         {"num_leaves": 7, "lambdarank_truncation_level": 30},
@@ -36,10 +36,10 @@ CANDIDATES: tuple[Mapping[str, Any], ...] = tuple(
 )
 #: Rounds at which fronts are compared; the last is the most that is trained.
 ROUNDS = (25, 50, 75, 100, 150, 200, 300)
-#: Folds of the queries; and rows from which the first of five is judged alone.
+#: Folds of the queries; and rows from which a single fold of five is held out.
 N_FOLDS = 3
 ONE_FOLD_ROWS = 200_000
-#: Trade-offs at which mixed scores are judged.
+#: Trade-offs at which mixed scores are evaluated.
 N_WEIGHTS = 21
 
 #: ``(X, Y, lists, list_weight, params) -> boosters``.
@@ -51,14 +51,14 @@ Mix = Callable[[NDArray[np.float64], QueryLists], NDArray[np.float64]]
 @storable
 @dataclass(frozen=True)
 class BoosterSearch:
-    """What a search found.
+    """Result of a search.
 
     Attributes
     ----------
     params : dict
         The best parameters, ``num_boost_round`` among them.
     hypervolume : float
-        Of the front that they reached on unseen queries, mean over folds; NaN where nothing could be judged.
+        Of their front on held-out queries, mean over folds; NaN where nothing could be measured.
     tried : list of dict
         Parameters, rounds and hypervolume of all that was compared.
     seconds : float
@@ -77,9 +77,10 @@ def is_search(booster_params: Any) -> bool:
     Raises
     ------
     ValueError
-        If they are neither None, nor a mapping, nor ``"search"``.
+        If they are neither None, nor ``"search"``, nor a mapping of parameters that LightGBM knows.
     """
     if booster_params is None or isinstance(booster_params, Mapping):
+        check_booster_params(booster_params)
         return False
     if isinstance(booster_params, str) and booster_params == SEARCH:
         return True
@@ -104,11 +105,11 @@ def search_booster_params(
 ) -> BoosterSearch:
     """Choose parameters and rounds by cross-validation over queries.
 
-    Every candidate trains the most rounds on each fold's training queries, and its front is measured on the
-    unseen ones after fewer and more of them: what early stopping looks for, by the front instead of
-    one objective. Folds are queries; from 200,000 rows on one of five is judged, and below three queries
-    nothing can be, so that the first candidate is taken as it is. Folds in which an objective has no
-    label to train on do not count.
+    Every candidate is trained for the most rounds on each fold's training queries, and its front is measured
+    on the held-out ones after several numbers of rounds: early stopping by the front instead of one
+    objective. Folds are queries; from 200,000 rows on a single one of five is held out, and below three
+    queries the first candidate is taken as it is. Folds in which an objective has no label to train on do
+    not count.
 
     Parameters
     ----------
@@ -133,17 +134,17 @@ def search_booster_params(
     if lists.n_lists < N_FOLDS:
         return BoosterSearch(dict(candidates[0]), float("nan"), [], 0.0)
 
-    def judged(params: Mapping[str, Any], kept: NDArray[Any], aside: NDArray[Any]) -> list[float]:
-        rows, part = lists.take(kept)
+    def evaluate(params: Mapping[str, Any], train: NDArray[Any], held_out: NDArray[Any]) -> list[float]:
+        rows, train_lists = lists.take(train)
         if np.isnan(Y[rows]).all(axis=0).any():
             return [np.nan] * len(ROUNDS)  # no booster can be trained for an objective without labels
-        weight = None if list_weight is None else list_weight[kept]
-        boosters = fit(X[rows], Y[rows], part, weight, {**params, "num_boost_round": ROUNDS[-1]})
-        unseen, unseen_lists = lists.take(aside)
-        return list(_fronts(boosters, mix, metric, X[unseen], Y[unseen], unseen_lists))
+        weight = None if list_weight is None else list_weight[train]
+        boosters = fit(X[rows], Y[rows], train_lists, weight, {**params, "num_boost_round": ROUNDS[-1]})
+        rows, held_out_lists = lists.take(held_out)
+        return list(_hypervolumes(boosters, mix, metric, X[rows], Y[rows], held_out_lists))
 
     folds = _folds(lists, np.random.default_rng(seed))
-    tasks = [partial(judged, params, *fold) for params in candidates for fold in folds]
+    tasks = [partial(evaluate, params, *fold) for params in candidates for fold in folds]
     values = np.array(in_threads(tasks, n_jobs, X)).reshape(len(candidates), len(folds), len(ROUNDS))
     tried = [
         {**params, "num_boost_round": rounds, "hypervolume": float(value)}
@@ -199,23 +200,23 @@ def search_mixed_scores(
 
 
 def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means over folds, the second axis, of those that could be judged; NaN where none could."""
+    """Means over folds, the second axis, of those that could be measured; NaN where none could."""
     known = ~np.isnan(values)
     total = np.where(known, values, 0.0).sum(axis=1)
     return np.asarray(np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan))
 
 
 def _folds(lists: QueryLists, rng: np.random.Generator) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Numbers of the lists to train on and of those to judge by."""
+    """Numbers of the lists to train on and of those held out."""
     order = rng.permutation(lists.n_lists)
     if lists.n_rows >= ONE_FOLD_ROWS:
         cut = max(1, lists.n_lists // 5)
         return [(np.sort(order[cut:]), np.sort(order[:cut]))]
-    parts = np.array_split(order, N_FOLDS)
-    return [(np.sort(np.setdiff1d(order, part)), np.sort(part)) for part in parts]
+    folds = np.array_split(order, N_FOLDS)
+    return [(np.sort(np.setdiff1d(order, fold)), np.sort(fold)) for fold in folds]
 
 
-def _fronts(
+def _hypervolumes(
     boosters: Sequence[Any],
     mix: Mix,
     metric: Metric,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from difflib import get_close_matches
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = [
     "MAX_LIST",
     "Cached",
     "booster_grades",
+    "check_booster_params",
     "cross_fitted_scores",
     "fit_booster",
     "fit_boosters",
@@ -57,29 +59,50 @@ BOOSTER_PARAMS: Mapping[str, Any] = {
     "lambdarank_truncation_level": 100,
 }
 
-#: Other names that LightGBM has for what is set here. Given beside the main name, they would be ignored.
-_ALIASES: Mapping[str, tuple[str, ...]] = {
-    "objective": ("objective_type", "app", "application", "loss"),
-    "num_boost_round": (
-        "n_estimators",
-        "num_iterations",
-        "num_iteration",
-        "num_trees",
-        "num_rounds",
-        "max_iter",
-    ),
-    "learning_rate": ("eta", "shrinkage_rate"),
-    "num_leaves": ("num_leaf", "max_leaves", "max_leaf", "max_leaf_nodes"),
-    "min_data_in_leaf": ("min_child_samples", "min_data", "min_data_per_leaf", "min_samples_leaf"),
-    "bagging_fraction": ("subsample", "sub_row", "bagging"),
-    "bagging_freq": ("subsample_freq",),
-    "feature_fraction": ("colsample_bytree", "sub_feature"),
-    "lambda_l2": ("reg_lambda", "lambda", "l2_regularization"),
-    "verbosity": ("verbose",),
-    "seed": ("random_state", "random_seed"),
-    "num_threads": ("n_jobs", "num_thread", "nthread", "nthreads"),
-}
-_MAIN_NAMES = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
+
+@cache
+def _main_names() -> dict[str, str]:
+    """Main name of LightGBM's parameters by each of their names; rounds go by the name that `train` uses."""
+    from lightgbm.basic import _ConfigAliases
+
+    aliases_of = _ConfigAliases._get_all_param_aliases()
+    names = {alias: main for main, aliases in aliases_of.items() for alias in aliases}
+    return {name: "num_boost_round" if main == "num_iterations" else main for name, main in names.items()}
+
+
+def check_booster_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Parameters of LightGBM's under their main names.
+
+    Given under another name beside a default under the main one, LightGBM would ignore a parameter; one that
+    it does not know, too.
+
+    Parameters
+    ----------
+    params : mapping or None
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ValueError
+        If LightGBM does not know a parameter.
+
+    Examples
+    --------
+    >>> check_booster_params({"eta": 0.1, "n_estimators": 50})
+    {'learning_rate': 0.1, 'num_boost_round': 50}
+    """
+    names = _main_names()
+    for name in params or {}:
+        if name not in names:
+            near = get_close_matches(str(name), names, n=1)
+            hint = (
+                f" did you mean {near[0]!r}?" if near else " see the list of parameters in its documentation."
+            )
+            raise ValueError(f"booster_params has {name!r}, which is not a parameter of LightGBM's:{hint}")
+    return {names[name]: value for name, value in (params or {}).items()}
 
 
 def booster_grades(labels: NDArray[Any]) -> NDArray[np.int32]:
@@ -155,8 +178,7 @@ def fit_booster(
     """
     import lightgbm
 
-    given = {_MAIN_NAMES.get(name, name): value for name, value in (params or {}).items()}
-    settings = {**BOOSTER_PARAMS, **given}
+    settings = {**BOOSTER_PARAMS, **check_booster_params(params)}
     rounds = int(settings.pop("num_boost_round"))
     settings = {"verbosity": -1, "deterministic": True, "force_row_wise": True, "seed": seed, **settings}
     rows, sizes, row_list = _booster_rows(labels, lists, np.random.default_rng(seed))

@@ -15,6 +15,7 @@ from hyperrank.boosters import (
     MAX_GRADE,
     booster_grades,
     booster_scores,
+    check_booster_params,
     fit_booster,
     in_threads,
 )
@@ -138,7 +139,7 @@ def _fit_on_gradients(
     All copies of a document fall into the same leaves, so that there their gradients add up to the mix.
     """
     used = np.flatnonzero(mix > 0)
-    settings = dict(params or {})
+    settings = check_booster_params(params)
     # Leaves and bins are to hold as many documents as they would without copies.
     for name, default in ROWS_AT_LEAST.items():
         settings[name] = int(settings.get(name, default)) * len(used)
