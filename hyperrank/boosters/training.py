@@ -98,10 +98,8 @@ def check_booster_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
     for name in params or {}:
         if name not in names:
             near = get_close_matches(str(name), names, n=1)
-            hint = (
-                f" did you mean {near[0]!r}?" if near else " see the list of parameters in its documentation."
-            )
-            raise ValueError(f"booster_params has {name!r}, which is not a parameter of LightGBM's:{hint}")
+            hint = f"did you mean {near[0]!r}?" if near else "its documentation lists them."
+            raise ValueError(f"booster_params has {name!r}, which is not a parameter of LightGBM: {hint}")
     return {names[name]: value for name, value in (params or {}).items()}
 
 
