@@ -430,8 +430,8 @@ class ParetoFront:
         level : float, default 0.9
             Of the intervals, which are those of `Selection.interval`.
         n_resamples : int, default 2000
-            How often queries are resampled for them. The page itself carries up to 1,000 of the resamples,
-            to tell how sure limits are kept.
+            How often queries are resampled for them. The page carries them, or as many as fit into a few
+            megabytes, to tell how sure limits are kept.
         random_state : int, default 0
             Seed of the resamples.
 

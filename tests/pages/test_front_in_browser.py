@@ -14,11 +14,12 @@ def chosen(page) -> int:
     return int(page.get_attribute("body", "data-trade-off"))
 
 
-def predicted(page) -> list[float]:
-    """The weights of the line of Python, as the ranker gets them."""
+def predicted(page, at: float | None = None) -> dict[str, float]:
+    """The weights of the line of Python, as the ranker gets them, at the temperature expected."""
 
     class Ranker:
-        def predict(self, X, *, qid, weights):
+        def predict(self, X, *, qid, weights, temperature=None):
+            assert temperature == at
             return weights
 
     return eval(page.inner_text("#python"), {"ranker": Ranker(), "X": 0, "qid": 0})
@@ -67,7 +68,7 @@ def test_a_moved_weight_changes_every_number(opened):
         )
     assert predicted(page) == dict(zip(front.names, front.weights.iloc[chosen(page)], strict=True))
     assert corner.index == chosen(page)
-    expect(page.locator("#said")).to_contain_text("Trade-off")
+    expect(page.locator("#said")).to_contain_text("Row 10")
     # Back again, to the mix of the others that was there before.
     page.keyboard.press("Home")
     assert front.weights.iloc[chosen(page), 1] == 0
@@ -112,7 +113,7 @@ def selected(front: ParetoFront, limits: list[float | None], maximize, sure, rel
     goal = None if maximize is None else front.names[maximize]
     sure = sure if wanted else None
     try:
-        found = front.select(wanted, maximize=goal, confidence=sure, n_resamples=1000, relative=relative)
+        found = front.select(wanted, maximize=goal, confidence=sure, relative=relative)
     except ValueError as error:
         return {"why": next(ours for python, ours in REFUSALS.items() if python in str(error))}
     return {"index": found.index}
@@ -154,15 +155,36 @@ def test_limits_are_asked_for_by_people(opened):
     page.select_option("#maximize", label="clicks")
     page.select_option("#confidence", "0.8")
     page.click("#best")
-    wanted = front.select({"relevance": 0.983}, maximize="clicks", confidence=0.8, n_resamples=1000)
+    wanted = front.select({"relevance": 0.983}, maximize="clicks", confidence=0.8)
     assert chosen(page) == wanted.index
     assert asked_for(page, front).index == wanted.index
     assert f"in about {100 * wanted.joint_confidence:.1f}" in page.inner_text("#kept")
     page.fill("#limit-0", "900")
     page.click("#best")
     assert chosen(page) == wanted.index
+    assert not page.is_visible("#select-line"), "select would raise"
     assert "relevance of 900.0\u00a0% of the reference" in page.inner_text("#kept")
     assert "is out of reach" in page.inner_text("#kept")
+
+
+def test_lines_of_python_are_what_is_shown(opened):
+    """The line of select goes where a slider moves off its choice; that of predict has the temperature."""
+    front = measured(3, 28, temperature=0.3)
+    page = opened(front)
+    page.fill("#limit-0", "98.3")
+    page.click("#best")
+    assert asked_for(page, front).index == chosen(page)
+    choice = front.weights.iloc[chosen(page)]
+    assert predicted(page, at=0.3) == choice.to_dict()
+    page.focus("#weight-2")
+    page.keyboard.press("End")
+    assert front.weights.iloc[chosen(page), 2] == 1
+    assert not page.is_visible("#select-line")
+    assert predicted(page, at=0.3) == {"relevance": 0, "clicks": 0, "dwell time": 1}
+    page.click("#best")
+    assert asked_for(page, front).index == chosen(page)
+    assert f"row {chosen(page)} of" in page.inner_text("#snapped").replace(",", "")
+    assert "at temperature 0.3" in page.inner_text(".about")
 
 
 def test_limits_grey_what_breaks_them(opened):
@@ -250,9 +272,9 @@ def test_a_click_and_the_table_choose_too(opened):
     page.click("[data-focus=dot-5]", force=True)
     assert chosen(page) == 5
     page.click("summary")
-    page.click("#table >> text=/^2$/")
+    page.click("#table >> text=/^1$/")
     assert chosen(page) == 1
-    assert page.get_attribute("#table tbody tr.now button", "aria-label") == "Take trade-off 2"
+    assert page.get_attribute("#table tbody tr.now button", "aria-label") == "Take row 1"
 
 
 @pytest.mark.parametrize("clipboard", [True, False])
@@ -324,7 +346,7 @@ def test_without_a_script_the_table_is_there(opened):
     assert not page.is_visible("#live")
     rows = page.locator("#table tbody tr").all_inner_texts()
     assert len(rows) == 1 + len(front)
-    assert rows[1].split() == ["1", *(f"{v:.4f}" for v in [*front.weights.iloc[0], *front.points.iloc[0]])]
+    assert rows[1].split() == ["0", *(f"{v:.4f}" for v in [*front.weights.iloc[0], *front.points.iloc[0]])]
 
 
 def test_what_is_shown_outlives_the_frame(opened):

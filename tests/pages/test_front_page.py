@@ -41,6 +41,8 @@ def test_numbers_are_the_fronts_own(tmp_path):
     assert data["nonDominated"] == front.non_dominated.tolist()
     assert (data["names"], data["metric"]) == (front.names, "ndcg@10")
     assert data["first"] == front.select().index
+    assert data["temperature"] is None
+    assert data_of(text_of(measured(temperature=0.3), tmp_path))["temperature"] == 0.3
 
 
 @pytest.mark.parametrize("level", [0.9, 0.5])
@@ -83,7 +85,7 @@ def test_resamples_are_those_of_select_in_two_bytes(tmp_path):
     means = np.array(packed["low"]) + steps * np.array(packed["step"])
     chosen = front.select(n_resamples=packed["number"])
     assert np.abs(means[:, chosen.index] - chosen.evidence.means).max() < 1e-5
-    assert packed["number"] == 1000
+    assert packed["number"] == 2000
 
 
 def test_parts_of_many_trade_offs_are_the_whole(tmp_path, monkeypatch):
@@ -189,7 +191,7 @@ def test_a_page_is_small(tmp_path):
     bare = ParetoFront([[0.5, 0.5]], [[1, 0]], names=NAMES[:2]).to_html(tmp_path / "bare.html")
     assert bare.stat().st_size < 100_000
     default = measured(3, 66, n_queries=30).to_html(tmp_path / "default.html")
-    assert default.stat().st_size < 1_000_000
+    assert default.stat().st_size < 1_500_000
     many = measured(5, 1000, n_queries=20).to_html(tmp_path / "many.html", n_resamples=300)
     assert many.stat().st_size < 4_000_000
 

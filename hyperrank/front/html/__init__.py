@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hyperrank.front.bootstrap import agrees, check_resampling, resampled_means
 from hyperrank.front.criteria import finite_number
-from hyperrank.front.selection import Selection
+from hyperrank.front.selection import Selection, at_temperature
 
 if TYPE_CHECKING:
     from hyperrank.front.pareto_front import ParetoFront
@@ -26,10 +26,9 @@ __all__ = ["front_evidence", "front_page"]
 
 #: Resampled means that are held at a time.
 MEANS_AT_ONCE = 8_000_000
-#: Means that a page carries, about and at most, and resamples at least and at most; none where the fewest
-#: do not fit.
-MEANS_TARGET, MEANS_AT_MOST = 200_000, 1_000_000
-FEWEST, MOST = 200, 1000
+#: Means that a page carries at most: all resamples if they fit, else some, and none where these are too few.
+MEANS_AT_MOST = 1_000_000
+FEWEST = 200
 #: Steps in which the page holds resampled means; the number above the last one stands for NaN.
 STEPS = 65_534
 
@@ -98,9 +97,8 @@ def _reference_per_query(front: ParetoFront) -> NDArray[np.float32] | None:
 
 def _n_carried(k: int, m: int) -> int:
     """How many resamples a page carries."""
-    each = (k + 1) * m
-    fitting = min(max(MEANS_TARGET // each // 100 * 100, FEWEST), MOST)
-    return fitting if fitting * each <= MEANS_AT_MOST else 0
+    fitting = MEANS_AT_MOST // ((k + 1) * m)
+    return fitting if fitting >= FEWEST else 0
 
 
 def _chunks(per_query: NDArray[np.float32], n_resamples: int) -> Iterator[NDArray[np.float32]]:
@@ -211,6 +209,7 @@ def _document(front: ParetoFront, first: int) -> dict[str, Any]:
         "names": front.names,
         "literals": [repr(name) for name in front.names],
         "metric": front.metric,
+        "temperature": front.temperature,
         "weights": front.weights.to_numpy().tolist(),
         "points": front.points.to_numpy().tolist(),
         "nonDominated": front.non_dominated.tolist(),
@@ -223,7 +222,8 @@ def _about(front: ParetoFront) -> str:
     queries = "" if front.per_query is None else f" on {front.per_query.shape[1]:,} queries"
     count = "1 trade-off" if len(front) == 1 else f"{len(front):,} trade-offs"
     label = "" if front.label is None else f"{front.label}: "
-    return f"{label}{front.metric}{queries}, measured at {count}; more is better"
+    temperature = at_temperature(front.temperature)
+    return f"{label}{front.metric}{queries}, measured at {count}{temperature}; more is better"
 
 
 def _embedded(data: Mapping[str, Any]) -> str:
@@ -242,10 +242,10 @@ def _table(front: ParetoFront) -> str:
         cells = "<td></td>" * len(names) + "".join(f"<td>{value:.4f}</td>" for value in front.reference)
         rows.append(f'<tr class="is-reference"><th scope="row">reference</th>{cells}</tr>')
     numbers = np.column_stack([front.weights.to_numpy(), front.points.to_numpy()])
-    for i, row in enumerate(numbers, start=1):
+    for i, row in enumerate(numbers):
         cells = "".join(f"<td>{value:.4f}</td>" for value in row)
         rows.append(f'<tr><th scope="row">{i}</th>{cells}</tr>')
-    head = f'<thead><tr><th scope="col">Trade-off</th>{"".join(heads)}</tr></thead>'
+    head = f'<thead><tr><th scope="col">Row</th>{"".join(heads)}</tr></thead>'
     return f"{head}\n<tbody>\n" + "\n".join(rows) + "\n</tbody>"
 
 

@@ -13,8 +13,8 @@ function buildChart() {
     byId(id).addEventListener("change", () => turn(side, Number(byId(id).value)));
   });
   byId("axes").hidden = m === 1;
-  const key = [["now", "chosen"], ["good", "no other beats it"]];
-  if (front.nonDominated.includes(false)) key.push(["beaten", "another beats it"]);
+  const key = [["now", "chosen"], ["good", "Pareto-optimal"]];
+  if (front.nonDominated.includes(false)) key.push(["beaten", "dominated"]);
   key.push(["out", "breaks a limit"]);
   if (front.reference) key.push(["star", "reference"]);
   byId("chart-key").append(...key.map(([kind, text]) => element("span", {}, sample(kind), text)));
@@ -68,7 +68,7 @@ function drawChart() {
   }
 }
 
-// Those that are beaten lie below the others.
+// Dominated ones lie below the others.
 const drawOrder = () => range(k).sort((a, b) => front.nonDominated[a] - front.nonDominated[b] || a - b);
 
 function scaleOf(j, side) {
@@ -187,7 +187,7 @@ const byAxis = (j) => range(k).sort((a, b) => front.points[a][j] - front.points[
 function showTip(i, [left, top]) {
   const lines = range(m).map((j) => element("div", {}, named(j), element("span", {},
     `${shown(front.points[i][j], j)}${front.reference ? `  ${gainOf(i, j)}` : ""}`)));
-  tip.replaceChildren(element("strong", {}, `Trade-off ${i + 1}`), ...lines);
+  tip.replaceChildren(element("strong", {}, `Row ${i}`), ...lines);
   tip.hidden = false;
   const width = chart.size[0];
   const beside = left > width / 2 ? left - tip.offsetWidth - 14 : left + 14;

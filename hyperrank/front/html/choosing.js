@@ -48,7 +48,7 @@ function whyNone(limits) {
 }
 
 function whyUnsure(sure, surest, share) {
-  return `No trade-off keeps the limits in ${percent(sure)} of the resamples. The surest, number ${surest + 1}, `
+  return `No trade-off keeps the limits in ${percent(sure)} of the resamples. The surest, row ${surest}, `
     + `does in ${percent(share, 1)}. Ask for less, or measure on more queries.`;
 }
 

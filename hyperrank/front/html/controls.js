@@ -68,7 +68,7 @@ function showWeights() {
     slider.setAttribute("aria-valuetext", output.textContent);
   });
   byId("snapped").replaceChildren("Nearest measured trade-off: ",
-    element("b", {}, `number ${state.index + 1}`), ` of ${k.toLocaleString("en")}`);
+    element("b", {}, `row ${state.index}`), ` of ${k.toLocaleString("en")}`);
 }
 
 // Ears get the last of many quick changes.
@@ -93,7 +93,7 @@ function buildTable() {
   byId("all").open = false;
   rows.forEach((row, i) => {
     const head = row.querySelector("th");
-    const button = element("button", { type: "button", "aria-label": `Take trade-off ${i + 1}` }, head.textContent);
+    const button = element("button", { type: "button", "aria-label": `Take row ${i}` }, head.textContent);
     button.addEventListener("click", () => take(i));
     head.replaceChildren(button);
   });

@@ -99,9 +99,11 @@ const asked = () => {
   return [maximize === "" ? null : Number(maximize), sure === "" ? null : Number(sure)];
 };
 
+// The line of select stands only beside what it would choose.
 function showAsked() {
-  byId("asked").hidden = !limited(state.limits).length && asked()[0] === null;
-  byId("select-line").replaceChildren(...selectLine(state.limits, ...asked()));
+  const wanted = limited(state.limits).length > 0 || asked()[0] !== null;
+  byId("asked").hidden = !wanted || choose(state.limits, ...asked()).index !== state.index;
+  byId("select-line").replaceChildren(...(byId("asked").hidden ? [] : selectLine(state.limits, ...asked())));
 }
 
 function takeBest() {

@@ -43,15 +43,17 @@ function sentence(i) {
   const values = range(m).map((j) => `${front.names[j]} ${shown(front.points[i][j], j)}`
     + (front.reference ? `, ${gainOf(i, j)}` : ""));
   const beaten = front.nonDominated[i] ? "" : " Another is at least as good in everything.";
-  return `Trade-off ${i + 1} of ${k}: ${values.join("; ")}.${beaten}`;
+  return `Row ${i}: ${values.join("; ")}.${beaten}`;
 }
 
 // Lines of Python come in parts: a name in them must not turn the writing of what stands around it.
 const literal = (j) => element("bdi", {}, front.literals[j]);
 const dictionary = (pairs) =>
   ["{", ...pairs.flatMap(([j, number], n) => [n ? ", " : "", literal(j), `: ${number}`]), "}"];
-const predictLine = (i) =>
-  ["ranker.predict(X, qid=qid, weights=", ...dictionary(range(m).map((j) => [j, front.weights[i][j]])), ")"];
+const predictLine = (i) => [
+  "ranker.predict(X, qid=qid, weights=", ...dictionary(range(m).map((j) => [j, front.weights[i][j]])),
+  ...(front.temperature === null ? [] : [`, temperature=${front.temperature}`]), ")",
+];
 
 function selectLine(limits, maximize, sure) {
   const bound = limited(limits);
