@@ -10,6 +10,7 @@ per trade-off, and labels (n,) or (n, m), one column per objective, gives the me
 :func:`precision`                   precision at k
 :func:`err`                         expected reciprocal rank
 :class:`Metric`, `parse_metric`     a metric by name: ``"ndcg@10"``
+:func:`register_metric`             a metric of your own under a name
 :data:`CONVENTIONS`                 NDCG as LightGBM, XGBoost, CatBoost, scikit-learn, ir-measures mean it
 :func:`hypervolume`                 volume dominated by a front
 :func:`non_dominated`               the points of a front that nothing dominates
@@ -22,7 +23,7 @@ from hyperrank.metrics.err import err
 from hyperrank.metrics.ir_measures import MeasureReport, ir_measures_report
 from hyperrank.metrics.ndcg import CONVENTIONS, Convention, ndcg
 from hyperrank.metrics.pareto import hypervolume, non_dominated
-from hyperrank.metrics.registry import Metric, parse_metric
+from hyperrank.metrics.registry import Metric, parse_metric, register_metric
 
 __all__ = [
     "CONVENTIONS",
@@ -38,4 +39,5 @@ __all__ = [
     "non_dominated",
     "parse_metric",
     "precision",
+    "register_metric",
 ]

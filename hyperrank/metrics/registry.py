@@ -5,20 +5,26 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise, product
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from hyperrank.lists import QueryLists
-from hyperrank.metrics._inputs import check_cutoff
+from hyperrank.metrics._inputs import Inputs, check_cutoff, check_inputs
 from hyperrank.metrics.binary import average_precision, mrr, precision
 from hyperrank.metrics.err import err
 from hyperrank.metrics.ndcg import ndcg
 
-__all__ = ["Metric", "parse_metric"]
+__all__ = ["ListMetric", "Metric", "parse_metric", "register_metric"]
 
-_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+#: A metric of one list: its scores and labels to a number, NaN where it has none.
+ListMetric = Callable[..., float]
+
+_METRICS: dict[str, Callable[..., Any]] = {
     "ndcg": ndcg,
     "map": average_precision,
     "mrr": mrr,
@@ -36,11 +42,13 @@ class Metric:
 
     Parameters
     ----------
-    name : {"ndcg", "map", "mrr", "precision", "err"}
+    name : {"ndcg", "map", "mrr", "precision", "err"} or a name of `register_metric`
     k : int, optional
         Ranks that count; all by default. Precision needs one.
     options : tuple of (str, value)
         Further arguments of the metric's function, such as ``(("convention", "lightgbm"),)``.
+    function : callable, optional
+        A metric of your own, as `register_metric` takes it; `name` is then what to call it.
 
     Raises
     ------
@@ -59,14 +67,18 @@ class Metric:
     name: str
     k: int | None = None
     options: tuple[tuple[str, Any], ...] = ()
+    function: Callable[..., Any] | None = field(default=None, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
-        if self.name not in _FUNCTIONS:
+        if self.function is None and self.name not in _METRICS:
             raise ValueError(f"unknown metric {self.name!r}; {_known()}.")
         check_cutoff(self.k)
         if self.name == "precision" and self.k is None:
             raise ValueError("precision needs a cut-off: 'precision@10', say.")
-        allowed = set(inspect.signature(_FUNCTIONS[self.name]).parameters) - _CALL_ARGUMENTS
+        parameters = inspect.signature(self._function).parameters
+        if self.k is not None and "k" not in parameters:
+            raise ValueError(f"metric {self.name!r} has no cut-off, but @{self.k} was given.")
+        allowed = set(list(parameters)[2:]) - _CALL_ARGUMENTS
         unknown = [key for key, _ in self.options if key not in allowed]
         if unknown:
             raise ValueError(f"metric {self.name!r} has no option {unknown[0]!r}; it has {sorted(allowed)}.")
@@ -80,8 +92,16 @@ class Metric:
         per_query: bool = False,
     ) -> Any:
         """Compute the metric; shapes as of :func:`ndcg`."""
-        function = _FUNCTIONS[self.name]
-        return function(scores, labels, qid=qid, k=self.k, per_query=per_query, **dict(self.options))
+        function, options = self._function, dict(self.options)
+        if "qid" in inspect.signature(function).parameters:
+            return function(scores, labels, qid=qid, k=self.k, per_query=per_query, **options)
+        if self.k is not None:
+            options["k"] = self.k
+        return _list_by_list(partial(function, **options), check_inputs(scores, labels, qid), per_query)
+
+    @property
+    def _function(self) -> Callable[..., Any]:
+        return _METRICS[self.name] if self.function is None else self.function
 
     def __str__(self) -> str:
         """Give the name from which `parse_metric` makes the same metric."""
@@ -89,14 +109,68 @@ class Metric:
         return self.name + (f"({options})" if options else "") + ("" if self.k is None else f"@{self.k}")
 
 
-def parse_metric(metric: str | Metric) -> Metric:
-    """Read a metric's name.
+def register_metric(name: str, function: Callable[..., Any]) -> None:
+    """Give a metric a name, by which rankers take it and files keep it.
 
     Parameters
     ----------
-    metric : str or Metric
-        ``"ndcg@10"``, ``"map"``, ``"mrr@10"``, ``"precision@5"`` (or ``"p@5"``), ``"err@20"``, in any case;
-        options in parentheses: ``"ndcg(convention=lightgbm)@10"``. A Metric is given back as it is.
+    name : str
+        Lower-case letters, digits and underscores, as in ``parse_metric("hits@5")``.
+    function : callable
+        ``function(scores, labels)`` of one list, both of shape (n,), gives a number, NaN where the list does
+        not count; documents without a label are left out. With a parameter `k` it has cut-offs. Or one with
+        the parameters of `ndcg`, `qid` and `per_query` among them, for all lists at once.
+
+    Raises
+    ------
+    ValueError
+        If the name is no such word, or another metric has it.
+    TypeError
+        If `function` cannot be called.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> def hits(scores, labels, k=None):
+    ...     return float(labels[np.argsort(-scores)][:k].max() > 0)
+    >>> register_metric("hits", hits)
+    >>> parse_metric("hits@1")([3.0, 1.0, 2.0], [0, 1, 1], qid=["a", "a", "b"])
+    0.5
+    """
+    if not callable(function):
+        raise TypeError(f"a metric is a function of scores and labels; got {function!r}.")
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise ValueError(f"a metric's name is a word such as 'hits' or 'hits_2'; got {name!r}.")
+    if name in _ALIASES or _METRICS.get(name, function) is not function:
+        raise ValueError(f"there is a metric {name!r} already; {_known()}.")
+    _METRICS[name] = function
+
+
+def _list_by_list(function: ListMetric, inputs: Inputs, per_query: bool) -> Any:
+    """Values of a metric of one list, or their means over lists."""
+    values = np.full(inputs.shape, np.nan)
+    for part in inputs.parts():
+        columns = np.arange(inputs.shape[2])[part.columns]
+        bounds = pairwise(part.lists.offsets.tolist())
+        for number, (first, last) in enumerate(bounds):
+            for i, (j, column) in product(range(inputs.shape[1] if last > first else 0), enumerate(columns)):
+                values[number, i, column] = function(part.scores[first:last, i], part.labels[first:last, j])
+    if per_query:
+        return inputs.squeeze(values)
+    counts = (~np.isnan(values)).sum(axis=0)
+    means = np.full(counts.shape, np.nan)
+    return inputs.squeeze(np.divide(np.nansum(values, axis=0), counts, out=means, where=counts > 0))
+
+
+def parse_metric(metric: str | Metric | Callable[..., Any]) -> Metric:
+    """Read a metric's name, or take a function for a metric.
+
+    Parameters
+    ----------
+    metric : str, Metric or callable
+        ``"ndcg@10"``, ``"map"``, ``"mrr@10"``, ``"precision@5"`` (or ``"p@5"``), ``"err@20"``, in any case,
+        or a name of `register_metric`; options in parentheses: ``"ndcg(convention=lightgbm)@10"``. A Metric
+        is given back as it is. A function of your own as `register_metric` takes it.
 
     Returns
     -------
@@ -116,6 +190,8 @@ def parse_metric(metric: str | Metric) -> Metric:
     """
     if isinstance(metric, Metric):
         return metric
+    if callable(metric):
+        return Metric(getattr(metric, "__name__", type(metric).__name__), function=metric)
     match = _PATTERN.fullmatch(metric) if isinstance(metric, str) else None
     if match is None:
         raise ValueError(
@@ -127,7 +203,7 @@ def parse_metric(metric: str | Metric) -> Metric:
 
 
 def _known() -> str:
-    return f"known are {sorted(_FUNCTIONS)}, each with a cut-off such as @10"
+    return f"known are {sorted(_METRICS)}, each with a cut-off such as @10"
 
 
 def _read_option(option: str, metric: str) -> tuple[str, Any]:

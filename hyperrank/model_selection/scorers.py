@@ -19,14 +19,12 @@ from sklearn.utils.metadata_routing import UNUSED, get_routing_for_object
 from hyperrank.front.pareto_front import ParetoFront
 from hyperrank.lists import QueryLists
 from hyperrank.metrics import Metric, parse_metric
+from hyperrank.metrics.registry import ListMetric
 from hyperrank.rankers.base import BaseRanker
 from hyperrank.rankers.inputs import read_labels, read_scores, split_qid
 from hyperrank.simplex import as_weights, lattice_near
 
 __all__ = ["make_hypervolume_scorer", "make_ranking_scorer"]
-
-#: A metric of the user's own: scores and labels of one list to a number, NaN where it has none.
-ListMetric = Callable[[NDArray[np.float64], NDArray[np.float32]], float]
 
 #: Trade-offs of a hypervolume unless told otherwise, as many as `pareto_front` profiles.
 FRONT_WEIGHTS = 66
@@ -84,7 +82,7 @@ class Evaluation:
             return lattice_near(m, FRONT_WEIGHTS if weights is None else int(weights))
         return np.atleast_2d(as_weights(weights, m, self.names))
 
-    def measure(self, metric: Metric | ListMetric, at: NDArray[np.float64]) -> NDArray[np.float64]:
+    def measure(self, metric: Metric, at: NDArray[np.float64]) -> NDArray[np.float64]:
         """Means of the metric over lists, shape (k, m); (1, m) if the ranker knows no trade-offs.
 
         NaN where no list has a value.
@@ -108,16 +106,10 @@ class Evaluation:
             raise ValueError(f"{name}.predict gave scores of shape {scores.shape}; expected {expected}.")
         return scores.reshape(expected)
 
-    def _means(self, metric: Metric | ListMetric, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        if isinstance(metric, Metric) and self.share is None:
+    def _means(self, metric: Metric, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.share is None:
             return np.asarray(metric(scores, self.labels, qid=self.lists))
-        if isinstance(metric, Metric):
-            values = metric(scores, self.labels, qid=self.lists, per_query=True)
-        else:
-            values = _list_by_list(
-                metric, self.lists.group(scores), self.lists.group(self.labels), self.lists
-            )
-        share = np.ones(self.lists.n_lists) if self.share is None else self.share
+        values, share = metric(scores, self.labels, qid=self.lists, per_query=True), self.share
         counts = np.where(np.isnan(values), 0.0, share[:, None, None])
         total = counts.sum(axis=0)
         means = np.full(total.shape, np.nan)
@@ -214,21 +206,6 @@ def _list_shares(sample_weight: Any, lists: QueryLists) -> NDArray[np.float64] |
     return np.asarray(np.add.reduceat(rows, lists.offsets[:-1]) / lists.sizes)
 
 
-def _list_by_list(
-    metric: ListMetric, scores: NDArray[np.float64], labels: NDArray[np.float32], lists: QueryLists
-) -> NDArray[np.float64]:
-    """Values of shape (n_lists, k, m) of a metric of one list; unobserved documents are left out."""
-    k, m = scores.shape[1], labels.shape[1]
-    values = np.full((lists.n_lists, k, m), np.nan)
-    for number in range(lists.n_lists):
-        rows = slice(lists.offsets[number], lists.offsets[number + 1])
-        for j in range(m):
-            observed = ~np.isnan(labels[rows, j])
-            for i in range(k if observed.any() else 0):
-                values[number, i, j] = metric(scores[rows, i][observed], labels[rows, j][observed])
-    return values
-
-
 class _QueryScorer(BaseEstimator):
     """Base of the scorers: scikit-learn's call with query ids, and metadata routing.
 
@@ -295,14 +272,14 @@ class _QueryScorer(BaseEstimator):
 
     def _measured(self, evaluation: Evaluation, at: NDArray[np.float64], needed: Any) -> NDArray[np.float64]:
         """Means of shape (k, m), all there for the objectives needed."""
-        metric = _metric(self.metric)
+        metric = parse_metric(self.metric)
         means = evaluation.measure(metric, at)
         missing = np.isnan(means).any(axis=0) & needed
         if missing.any():
             names = [evaluation.names[j] for j in np.flatnonzero(missing)]
-            why = "none has a label above 0 there" if isinstance(metric, Metric) else "it gave NaN for each"
+            why = "none has a label above 0 there" if metric.function is None else "it gave NaN for each"
             raise ValueError(
-                f"{_name(metric)} measures nothing for objectives {names} on these "
+                f"{metric} measures nothing for objectives {names} on these "
                 f"{evaluation.lists.n_lists} queries: {why}. Use fewer folds, or leave the objective out."
             )
         return means
@@ -413,7 +390,7 @@ def make_ranking_scorer(
     >>> 0 < scorer(ranker, data.X, data.Y, qid=data.qid) < 1
     True
     """
-    _metric(metric)
+    parse_metric(metric)
     if not (objective is None or isinstance(objective, str) or _is_whole(objective)):
         raise ValueError(f"objective must be a name, a position or None; got {objective!r}.")
     return RankingScorer(metric, objective=objective, weights=weights)
@@ -463,21 +440,11 @@ def make_hypervolume_scorer(
     >>> abs(scorer(ranker, data.X, data.Y, qid=data.qid) - front.hypervolume()) < 1e-6
     True
     """
-    _metric(metric)
+    parse_metric(metric)
     number: Any = weights
     if isinstance(number, bool) or (_is_whole(number) and number < 1):
         raise ValueError(f"weights must be a number of at least 1, or weights; got {weights!r}.")
     return HypervolumeScorer(metric, weights=weights, reference_point=reference_point)
-
-
-def _metric(metric: Any) -> Metric | ListMetric:
-    """A metric by its name, or a function of the user's own."""
-    named = isinstance(metric, str | Metric) or not callable(metric)
-    return parse_metric(metric) if named else metric
-
-
-def _name(metric: Any) -> str:
-    return str(metric) if isinstance(metric, Metric) else getattr(metric, "__name__", repr(metric))
 
 
 def _is_whole(value: Any) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hyperrank import metrics
-from hyperrank.metrics import Metric, parse_metric
+from hyperrank.metrics import Metric, parse_metric, registry
 
 NAMED = {
     "ndcg@10": Metric("ndcg", 10),
@@ -90,3 +90,68 @@ def test_import_brings_nothing_heavy():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
     assert not {"torch", "pandas", "sklearn", "lightgbm", "moocore", "ir_measures", "scipy"} & set(loaded)
+
+
+def hits(scores, labels, k=None):
+    return float(labels[np.argsort(-scores)][:k].max() > 0)
+
+
+@pytest.fixture
+def registered():
+    before = dict(registry._METRICS)
+    metrics.register_metric("hits", hits)
+    yield
+    registry._METRICS.clear()
+    registry._METRICS.update(before)
+
+
+def test_a_metric_of_ones_own_is_known_by_name(registered):
+    scores = np.array([[3.0, 1.0], [1.0, 2.0], [2.0, 3.0], [1.0, 0.0]])
+    labels = np.array([[0, np.nan], [1, 1], [1, 0], [np.nan, 0]])
+    metric = parse_metric("Hits@1")
+    assert str(metric) == "hits@1"
+    per_query = metric(scores, labels, qid=[0, 0, 1, 1], per_query=True)
+    np.testing.assert_array_equal(per_query, [[[0, 1], [1, 1]], [[1, 0], [1, 0]]])
+    np.testing.assert_array_equal(metric(scores, labels, qid=[0, 0, 1, 1]), [[0.5, 0.5], [1, 0.5]])
+    assert metric(scores[:, 0], labels[:, 0]) == 0.0
+    assert parse_metric(hits)(scores[:, 1], labels[:, 0]) == 1.0
+    assert str(parse_metric(hits)) == "hits"
+
+
+def test_one_call_for_all_lists_is_left_alone(registered):
+    def twice(scores, labels, *, qid=None, k=None, per_query=False, gain="linear"):
+        return 2 * metrics.ndcg(scores, labels, qid=qid, k=k, per_query=per_query, gain=gain)
+
+    metrics.register_metric("twice", twice)
+    assert parse_metric("twice(gain=exp2)@3")([2.0, 1.0], [0, 3]) == 2 * metrics.ndcg([2.0, 1.0], [0, 3])
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "message"),
+    [
+        ("ndcg", hits, "there is a metric 'ndcg' already"),
+        ("p", hits, "there is a metric 'p' already"),
+        ("hits", len, "there is a metric 'hits' already"),
+        ("hits@3", hits, "a metric's name is a word"),
+        (3, hits, "a metric's name is a word"),
+    ],
+)
+def test_names_that_cannot_be_registered(registered, name, function, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.register_metric(name, function)
+
+
+def test_what_is_no_function_and_what_has_no_cut_off(registered):
+    with pytest.raises(TypeError, match="a metric is a function"):
+        metrics.register_metric("seven", 7)
+    metrics.register_metric("flat", lambda *_: 0.0)
+    with pytest.raises(ValueError, match="'flat' has no cut-off, but @3 was given"):
+        parse_metric("flat@3")
+
+
+@pytest.mark.parametrize("metric", [metrics.ndcg, metrics.err, metrics.average_precision])
+def test_masked_labels_are_unobserved_and_masked_scores_refused(metric):
+    labels = np.ma.masked_array([2, 9, 0], mask=[False, True, False])
+    assert metric([1.0, 3.0, 2.0], labels) == metric([1.0, 3.0, 2.0], [2, np.nan, 0])
+    with pytest.raises(ValueError, match="scores must be finite"):
+        metric(np.ma.masked_array([1.0, 3.0], mask=[False, True]), [1, 0])
