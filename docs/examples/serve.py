@@ -1,4 +1,4 @@
-"""A saved ranker behind HTTP: documents and weights in, their order out.
+"""A saved ranker behind HTTP: documents and a trade-off in, their order out.
 
 ``python docs/examples/serve.py model.safetensors --port 8000``; docs/serving.md says the rest.
 """
@@ -26,11 +26,13 @@ import torch
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, create_model
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
 
 import hyperrank
+from hyperrank.front.selection import Selection, resolve_trade_off
 from hyperrank.simplex import as_weights
 
 #: Characters of a reason.
@@ -84,6 +86,7 @@ class RankRequest(BaseModel):
     documents: list[Any]
     weights: dict[str, Number] | list[Number] | None = None
     temperature: Number | None = None
+    selection: dict[str, Any] | None = None
     ref_scores: Annotated[list[Number], FIRST_ERROR] | None = None
     ids: Annotated[list[str | int], FIRST_ERROR] | None = None
     top_k: Annotated[int, Field(ge=1)] | None = None
@@ -95,6 +98,7 @@ class RankAnswer(BaseModel):
     order: list[str | int]
     scores: list[float]
     weights: dict[str, float]
+    temperature: float | None
 
 
 def request_type(
@@ -177,25 +181,36 @@ class Model:
             known = list(RankRequest.model_fields)
             raise ValueError(f"unknown fields {list(asked.model_extra)[:10]}; the fields are {known}.")
         if asked.ids is not None and len(asked.ids) != n:
-            raise ValueError(f"ids has {len(asked.ids)} entries for {n} documents; wanted one for each.")
-        m = len(objectives)
-        given = np.full(m, 1 / m) if asked.weights is None else asked.weights
-        scores = self.ranker.predict(self._table(asked.documents), weights=given, **self._options(asked))
+            raise ValueError(f"ids has {len(asked.ids)} entries for {n} documents; expected one for each.")
+        weights, temperature = self._trade_off(asked)
+        options: dict[str, Any] = {"temperature": temperature, "ref_scores": asked.ref_scores}
+        options = {name: value for name, value in options.items() if value is not None}
+        for name in options.keys() - signature(self.ranker.predict).parameters.keys():
+            raise ValueError(f"{name} means nothing to a {type(self.ranker).__name__}.")
+        scores = self.ranker.predict(self._table(asked.documents), weights=weights, **options)
         if not np.isfinite(scores).all():
             raise ValueError("the scores are not finite: a feature or the temperature is too large.")
         best = np.argsort(-scores, kind="stable")[: asked.top_k]
         return RankAnswer(
             order=[int(i) if asked.ids is None else asked.ids[i] for i in best],
             scores=scores[best].tolist(),
-            weights=dict(zip(objectives, as_weights(given, m, objectives).tolist(), strict=True)),
+            weights=dict(zip(objectives, weights.tolist(), strict=True)),
+            temperature=temperature,
         )
 
-    def _options(self, asked: RankRequest) -> dict[str, Any]:
-        given = {"temperature": asked.temperature, "ref_scores": asked.ref_scores}
-        given = {name: value for name, value in given.items() if value is not None}
-        for name in given.keys() - signature(self.ranker.predict).parameters.keys():
-            raise ValueError(f"{name} means nothing to a {type(self.ranker).__name__}.")
-        return given
+    def _trade_off(self, asked: RankRequest) -> tuple[NDArray[np.float64], float | None]:
+        """Weights in the order of the objectives, and the temperature; None where the ranker has none."""
+        objectives = self.ranker.objectives_
+        m = len(objectives)
+        given: Any = np.full(m, 1 / m) if asked.weights is None else asked.weights
+        if asked.selection is not None:
+            if asked.weights is not None:
+                raise ValueError("a selection holds weights and temperature: leave weights out beside it.")
+            given = Selection.from_dict(asked.selection)
+        weights, temperature = resolve_trade_off(given, asked.temperature, objectives)
+        if temperature is None and "temperature" in signature(self.ranker.predict).parameters:
+            temperature = 1.0
+        return as_weights(weights, m, objectives), temperature
 
     def _table(self, documents: list[Any]) -> Any:
         if self.names is None:
@@ -302,14 +317,21 @@ def stamp(path: Path) -> tuple[int, int, int]:
 
 
 async def follow(app: FastAPI, path: Path, settings: Settings) -> None:
-    """Serve whatever replaces the model's file; `save` replaces it whole, so half a file is never read."""
+    """Serve whatever replaces the model's file; `save` replaces it whole, so half a file is never read.
+
+    Whatever a file holds, it never ends this loop: the next good one is served.
+    """
+    refused = None
     while True:
         await asyncio.sleep(settings.reload_seconds)
+        found = None
         try:
-            if stamp(path) != app.state.model.stamp:
+            found = stamp(path)
+            if found not in (app.state.model.stamp, refused):
                 app.state.model = await asyncio.to_thread(Model.read, path, settings)
-                log.info("Loaded %s anew.", path)
-        except (hyperrank.ModelFileError, OSError) as error:
+                log.info("Loaded %s again.", path)
+        except Exception as error:
+            refused = found
             log.warning("The model stays as it was: %s", error)
 
 
@@ -317,10 +339,10 @@ def check_content_type(request: Request) -> None:
     """Refuse what is not plain JSON."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind != "application/json":
-        raise HTTPException(415, f"content-type is {kind or 'missing'}; wanted application/json.")
+        raise HTTPException(415, f"content-type is {kind or 'missing'}; expected application/json.")
     coding = request.headers.get("content-encoding", "identity")
     if coding != "identity":
-        raise HTTPException(415, f"content-encoding is {coding}; wanted none.")
+        raise HTTPException(415, f"content-encoding is {coding}; expected none.")
 
 
 async def read_body(request: Request, settings: Settings) -> bytes:

@@ -55,6 +55,19 @@ def test_answers_equal_predict(client, ranker, documents, weights, temperature):
     assert used["clicks"] == pytest.approx(expected)
 
 
+def test_a_selection_is_served_at_its_temperature(client, ranker, documents, data):
+    front = ranker.pareto_front(data.X, data.Y, qid=data.qid, temperature=0.3)
+    choice = front.select(at_least={"relevance": 0.9})
+    assert choice.temperature == 0.3
+    asked = {"documents": as_json(documents), "selection": choice.to_dict()}
+    answer = client.post("/rank", json=asked).json()
+    scores = ranker.predict(documents, weights=choice)
+    np.testing.assert_array_equal(answer["scores"], np.sort(scores)[::-1])
+    np.testing.assert_array_equal(scores, ranker.predict(documents, weights=choice.weights, temperature=0.3))
+    assert answer["temperature"] == 0.3
+    assert answer["weights"] == choice.named_weights.to_dict()
+
+
 def test_ids_and_top_k(client, ranker, documents):
     ids = [f"d{i}" if i % 2 else i for i in range(len(documents))]
     asked = {"documents": as_json(documents), "ids": ids, "top_k": 4}
@@ -126,6 +139,17 @@ BAD = {
     "unknown field": ({"documents": [ROW], "wieghts": [1, 0]}, 422, "unknown fields .*wieghts"),
     "sum": ({"documents": [ROW], "weights": [0.5, 0.6]}, 422, "must sum to 1; got .* with sum 1.1"),
     "negative": ({"documents": [ROW], "weights": [1.5, -0.5]}, 422, "must not be negative"),
+    "weights beside a selection": (
+        {"documents": [ROW], "weights": [1.0, 0.0], "selection": {"weights": {"clicks": 1}}},
+        422,
+        "leave weights out",
+    ),
+    "another temperature": (
+        {"documents": [ROW], "temperature": 1, "selection": {"weights": {"clicks": 1}, "temperature": 0.3}},
+        422,
+        "temperature 0.3, and temperature=1 was given beside it",
+    ),
+    "no selection": ({"documents": [ROW], "selection": {"clicks": 1}}, 422, "a selection is a mapping"),
     "one weight": ({"documents": [ROW], "weights": [1.0]}, 422, r"shape \(1,\); expected \(2,\)"),
     "three weights": ({"documents": [ROW], "weights": [0.5, 0.5, 0]}, 422, "weights: .*at most 2"),
     "a number for weights": ({"documents": [ROW], "weights": 1}, 422, "weights: .*array"),

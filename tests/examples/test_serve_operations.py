@@ -85,6 +85,39 @@ def test_a_broken_file_does_not_replace_the_model(replaced):
     assert httpx.get(f"{replaced.url}/health").json() == before
 
 
+def test_the_reload_outlives_files_of_any_kind(serve, saved, ranker, tmp_path, monkeypatch):
+    """Whatever goes wrong with a file is logged once, and the next good one is served."""
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(saved.read_bytes())
+    limits = serve.Settings(reload_seconds=0.01)
+    app = serve.create_app(path, limits)
+    before, read, seen = app.state.model, serve.Model.read, []
+
+    def read_or_fail(path, settings):
+        seen.append(path.stat().st_size)
+        if path.stat().st_size < 10:
+            raise AttributeError("a safetensors file of something else")
+        return read(path, settings)
+
+    monkeypatch.setattr(serve.Model, "read", read_or_fail)
+
+    async def replace_twice():
+        following = asyncio.create_task(serve.follow(app, path, limits))
+        path.write_bytes(b"other")
+        while not seen:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        assert (app.state.model, seen) == (before, [5])
+        ranker.save(path)
+        while app.state.model is before:
+            assert not following.done()
+            await asyncio.sleep(0.01)
+        following.cancel()
+
+    asyncio.run(asyncio.wait_for(replace_twice(), 60))
+    assert seen[0] == 5
+
+
 @pytest.fixture
 def serve(monkeypatch):
     """The example's module; what it does to the environment ends with the test."""
