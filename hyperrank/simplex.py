@@ -55,7 +55,9 @@ def as_weights(
     if isinstance(weights, Mapping):
         weights = _from_mapping(weights, n_objectives, names)
     elif isinstance(weights, list | tuple) and any(_is_named(each) for each in weights):
-        weights = [as_weights(each, n_objectives, names) for each in weights]
+        rows = [as_weights(each, n_objectives, names) for each in weights]
+        if all(row.ndim == 1 for row in rows):
+            return np.stack(rows)
     elif names is not None:
         weights = by_name(weights, names, "weights")
     weights = as_numbers(weights, "weights")

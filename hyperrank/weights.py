@@ -13,7 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 from hyperrank.lists import QueryLists
 from hyperrank.simplex import as_weights
 
-__all__ = ["MixedRows", "PerQuery", "PerRow", "assigned", "in_order", "mixed_by_row", "rows_by_mix"]
+__all__ = [
+    "MixedRows",
+    "PerQuery",
+    "PerRow",
+    "assigned",
+    "in_order",
+    "mixed_by_row",
+    "refuse_weights_of_rows",
+    "rows_by_mix",
+]
 
 #: What a frame's index or column is called where it holds query ids.
 QID = "qid"
@@ -222,6 +231,20 @@ def assigned(weights: Any, names: Sequence[str]) -> PerQuery | PerRow | None:
 
 #: Name of the index of a front's weights: a part of them still tells that it holds trade-offs.
 TRADE_OFF = "trade_off"
+
+
+def refuse_weights_of_rows(given: Any, weights: NDArray[np.float64], n_rows: int) -> None:
+    """Refuse as many trade-offs as there are rows, unless their frame says that they are trade-offs.
+
+    Meant for each row, they would give a matrix of shape (n, n). As many as objectives are the corners.
+    """
+    says_so = getattr(getattr(given, "index", None), "name", None) == TRADE_OFF
+    if weights.ndim == 2 and len(weights) == n_rows > weights.shape[1] and not says_so:
+        raise ValueError(
+            f"weights have shape {weights.shape} and X has {n_rows} rows. For weights of each row of X: "
+            f"PerRow(weights). For {n_rows} trade-offs of all rows: a frame of them whose index is named "
+            f"{TRADE_OFF!r}, as front.weights is."
+        )
 
 
 def in_order(weights: Any, names: Sequence[str], *, strict: bool = False) -> Any:

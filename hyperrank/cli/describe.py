@@ -16,6 +16,7 @@ from hyperrank.cli._options import Layout, layout_options
 from hyperrank.cli.front import profile_options, profiled
 
 if TYPE_CHECKING:
+    from hyperrank.front.pareto_front import ParetoFront
     from hyperrank.rankers import BaseRanker
 
 __all__ = ["as_markdown", "as_text", "describe", "for_people"]
@@ -71,12 +72,9 @@ def describe(
 
         shown = found = store_card(what)
     else:
-        from hyperrank.cli.front import front_document
-
         found = model_card(what)
         if data is not None:
-            front = front_document(profiled(console, what, data, layout, **options))
-            found["front"] = front_part(front, str(data))
+            found["front"] = front_part(profiled(console, what, data, layout, **options), str(data))
         elif saved is not None:
             found["front"] = front_part(read_front(saved, found["objectives"]), str(saved))
         if trade_offs:
@@ -305,59 +303,55 @@ def _kind(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-def front_part(front: Mapping[str, Any], source: str) -> dict[str, Any]:
+def front_part(front: ParetoFront, source: str) -> dict[str, Any]:
     """A front in a few numbers: how good it is, and the best of each objective, beside the reference.
 
     Parameters
     ----------
-    front : mapping
-        The document of a front.
+    front : ParetoFront
     source : str
         Where it is from.
     """
-    objectives, points = list(front["objectives"]), list(front["points"])
-    reference = front.get("reference") or {}
     best = {}
-    for name in objectives:
-        point = max(points, key=lambda point: point["values"][name])
+    for name in front.names:
+        row = int(front.points[name].to_numpy().argmax())
         best[name] = {
-            "best": point["values"][name],
-            "reference": reference.get(name),
-            "at": _spelled([point["weights"][other] for other in objectives], objectives),
+            "best": front.points[name].iloc[row],
+            "reference": None if front.reference is None else front.reference[name],
+            "at": _spelled(front.weights.iloc[row].tolist(), front.names),
         }
-    return dict(
-        plain(
-            {
-                "from": source,
-                "metric": front["metric"],
-                "trade_offs": len(points),
-                "non_dominated": sum(bool(point["non_dominated"]) for point in points),
-                "hypervolume": front["hypervolume"],
-                "objectives": best,
-            }
-        )
-    )
+    told = {
+        "from": source,
+        "metric": front.metric,
+        "temperature": front.temperature,
+        "trade_offs": len(front),
+        "non_dominated": front.non_dominated.sum(),
+        "hypervolume": front.hypervolume(),
+        "objectives": best,
+    }
+    return dict(plain({name: value for name, value in told.items() if value is not None}))
 
 
-def read_front(path: Path, objectives: Sequence[str]) -> dict[str, Any]:
-    """The document of a front of a model with these objectives.
+def read_front(path: Path, objectives: Sequence[str]) -> ParetoFront:
+    """The front, as ``hyperrank front`` wrote it, of a model with these objectives.
 
     Raises
     ------
     ValueError
         If the file holds none, or one of other objectives.
     """
+    from hyperrank.front.pareto_front import ParetoFront
+
     document = _document(path)
     try:
-        front_part(document, "")
-        found = list(document["objectives"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        found = ParetoFront.from_dict(document)
+    except ValueError as error:
         raise ValueError(f"{path} holds no front: hyperrank front --out {path.name} writes one.") from error
-    if found != list(objectives):
+    if found.names != list(objectives):
         raise ValueError(
-            f"{path} holds a front of {', '.join(map(str, found))}; the model has {', '.join(objectives)}."
+            f"{path} holds a front of {', '.join(found.names)}; the model has {', '.join(objectives)}."
         )
-    return document
+    return found
 
 
 def read_trade_off(path: Path, objectives: Sequence[str]) -> dict[str, Any]:
@@ -368,21 +362,29 @@ def read_trade_off(path: Path, objectives: Sequence[str]) -> dict[str, Any]:
     ValueError
         If the file holds none, or one of other objectives.
     """
+    from hyperrank.front.selection import Selection
+
     document = _document(path)
-    weights = document.get("weights")
-    if not isinstance(weights, dict) or not isinstance(document.get("values"), dict):
-        raise ValueError(f"{path} holds no trade-off: hyperrank select --out {path.name} writes one.")
-    if set(weights) != set(objectives):
+    try:
+        found, values = Selection.from_dict(document), dict(document["values"])
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{path} holds a trade-off of {', '.join(weights)}; the model has {', '.join(objectives)}."
+            f"{path} holds no trade-off: hyperrank select --out {path.name} writes one."
+        ) from error
+    if set(found.names) != set(objectives):
+        raise ValueError(
+            f"{path} holds a trade-off of {', '.join(found.names)}; the model has {', '.join(objectives)}."
         )
-    order = [weights[name] for name in objectives]
-    told: dict[str, Any] = {"weights": _spelled(order, objectives), "metric": document.get("metric")}
-    if "joint_confidence" in document:
-        told["joint_confidence"] = document["joint_confidence"]
+    told: dict[str, Any] = {
+        "weights": _spelled(found.named_weights[list(objectives)].tolist(), objectives),
+        "temperature": found.temperature,
+        "metric": found.metric,
+        "joint_confidence": document.get("joint_confidence"),
+    }
+    told = {name: value for name, value in told.items() if value is not None}
     by_name = {
-        "weight": weights,
-        "value": document["values"],
+        "weight": document["weights"],
+        "value": values,
         **_columns(document.get("interval") or {}, ("low", "high")),
         "limit": document.get("limits") or {},
         "confidence": document.get("confidence") or {},

@@ -16,7 +16,7 @@ from hyperrank.cli._options import Layout, check_output, layout_options, out_opt
 if TYPE_CHECKING:
     from hyperrank.front.pareto_front import ParetoFront
 
-__all__ = ["front", "front_document", "profile_options", "profiled"]
+__all__ = ["front", "profile_options", "profiled"]
 
 
 def profile_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -113,34 +113,18 @@ def front(
         if path is not None:
             write_front(path, found)
             console.note(f"{path}: {len(found)} trade-offs")
-    console.result(front_text(found), front_document(found))
-
-
-def front_document(front: ParetoFront) -> dict[str, Any]:
-    """A front as JSON knows it."""
-    points = [
-        {"weights": weights, "values": values, "non_dominated": bool(kept)}
-        for weights, values, kept in zip(
-            front.weights.to_dict("records"),
-            front.points.to_dict("records"),
-            front.non_dominated,
-            strict=True,
-        )
-    ]
-    return {
-        "metric": front.metric,
-        "objectives": front.names,
-        "hypervolume": front.hypervolume(),
-        "reference": None if front.reference is None else front.reference.to_dict(),
-        "points": points,
-    }
+    console.result(front_text(found), found.to_dict())
 
 
 def front_text(front: ParetoFront) -> str:
-    """A front for people: the trade-offs that no other beats."""
-    table = front.to_frame()[front.non_dominated].drop(columns="non_dominated")
+    """A front for people: the Pareto-optimal trade-offs."""
+    from hyperrank.front.selection import at_temperature
+
+    table = front.to_frame()[front.non_dominated]
+    table = table.drop(columns=["non_dominated", "temperature"], errors="ignore")
     lines = [
-        f"{front.metric} of {len(front)} trade-offs, {len(table)} of them non-dominated; "
+        f"{front.metric} of {len(front)} trade-offs{at_temperature(front.temperature)}, "
+        f"{len(table)} of them non-dominated; "
         f"hypervolume {front.hypervolume():.4f}"
     ]
     if front.reference is not None:
@@ -158,7 +142,7 @@ def write_front(path: Path, front: ParetoFront) -> None:
         front.to_html(path)
         return
     if kind == ".json":
-        content = json.dumps(plain(front_document(front)), indent=1, allow_nan=False).encode() + b"\n"
+        content = json.dumps(plain(front.to_dict()), indent=1, allow_nan=False).encode() + b"\n"
     elif kind == ".csv":
         content = front.to_frame().to_csv(index=False, lineterminator="\n").encode()
     else:

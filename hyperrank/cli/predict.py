@@ -58,6 +58,7 @@ def predict(
         raise click.UsageError("--top ranks by one trade-off: give --weights once.")
     from hyperrank.cli._data import read_for, scoring_options, summary
     from hyperrank.cli.select import read_weights
+    from hyperrank.front.selection import resolve_trade_off
     from hyperrank.rankers import load
 
     ranker = load(model)
@@ -65,6 +66,7 @@ def predict(
     found = read_for(ranker, data, layout, column=ref_scores)
     console.note(summary(data, found.data))
     options = scoring_options(ranker, temperature)
+    served, temperature = resolve_trade_off(at, temperature, ranker.objectives_)
     scores = _scores(console, ranker, found, weights=at, **options)
     table = score_table(found.data.qid, scores, top)
     if out is not None:
@@ -74,7 +76,16 @@ def predict(
         click.echo(table.to_csv(index=False, lineterminator="\n"), nl=False)
     if console.as_json:
         rows = {"out": str(out)} if out is not None else {name: table[name] for name in table.columns}
-        console.result("", {"model": str(model), "weights": at, "n_rows": len(table), **rows})
+        console.result(
+            "",
+            {
+                "model": str(model),
+                "weights": served,
+                "temperature": temperature,
+                "n_rows": len(table),
+                **rows,
+            },
+        )
 
 
 def _scores(console: Console, ranker: Any, found: ModelData, **options: Any) -> NDArray[np.floating[Any]]:

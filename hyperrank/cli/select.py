@@ -14,7 +14,8 @@ from hyperrank.cli._options import PAIRS, Layout, check_output, layout_options, 
 from hyperrank.cli.front import profile_options, profiled
 
 if TYPE_CHECKING:
-    from hyperrank.front.pareto_front import ParetoFront, Selection
+    from hyperrank.front.pareto_front import ParetoFront
+    from hyperrank.front.selection import Selection
 
 __all__ = ["read_weights", "select"]
 
@@ -84,18 +85,18 @@ def select(
     else:
         found = front.select(maximize=goal, **common)
 
-    document = selection_document(found, front)
+    document = dict(plain(found.to_dict()))
     if out is not None:
         write_selection(out, document)
         console.note(f"{out}: the trade-off")
     console.result(selection_text(found, front), document)
 
 
-WANTED = "wanted name=weight pairs, as in relevance=0.7,clicks=0.3, or a .json file that select wrote"
+EXPECTED = "expected name=weight pairs, as in relevance=0.7,clicks=0.3, or a .json file that select wrote"
 
 
 def read_weights(given: Sequence[str], objectives: Sequence[str]) -> Any:
-    """Weights for predict.
+    """Trade-offs for predict.
 
     Parameters
     ----------
@@ -106,8 +107,8 @@ def read_weights(given: Sequence[str], objectives: Sequence[str]) -> Any:
 
     Returns
     -------
-    ndarray of shape (m,) or (k, m), or None
-        (m,) for one, None for none.
+    Selection, list of Selection, ndarray of shape (m,), frame of shape (k, m), or None
+        Selections keep their temperature; None for no trade-off.
 
     Raises
     ------
@@ -115,18 +116,24 @@ def read_weights(given: Sequence[str], objectives: Sequence[str]) -> Any:
         If weights are off the simplex, an objective is unknown, or a file holds no trade-off.
     """
     import numpy as np
+    import pandas as pd
 
     from hyperrank.simplex import as_weights
+    from hyperrank.weights import TRADE_OFF
 
-    rows = []
+    found = []
     for text in given:
         try:
-            rows.append(as_weights(_named(text), len(objectives), objectives))
+            named = _named(text)
+            weights = as_weights(named, len(objectives), objectives)
         except ValueError as error:
             raise ValueError(f"--weights {text}: {error}") from error
-    if not rows:
-        return None
-    return rows[0] if len(rows) == 1 else np.stack(rows)
+        found.append(named if getattr(named, "temperature", None) is not None else weights)
+    if len(found) < 2:
+        return found[0] if found else None
+    if all(isinstance(each, np.ndarray) for each in found):
+        return pd.DataFrame(found).rename_axis(TRADE_OFF)
+    return found
 
 
 def spelled(weights: Sequence[float], objectives: Sequence[str]) -> str:
@@ -134,52 +141,36 @@ def spelled(weights: Sequence[float], objectives: Sequence[str]) -> str:
     return ",".join(f"{name}={float(w)!r}" for name, w in zip(objectives, weights, strict=True))
 
 
-def _named(text: str) -> dict[str, float]:
+def _named(text: str) -> Selection | dict[str, float]:
+    from hyperrank.front.selection import Selection
+
     if text.endswith(".json"):
-        return _from_file(Path(text))
+        try:
+            return Selection.from_dict(json.loads(Path(text).read_text()))
+        except ValueError as error:
+            raise ValueError(f"the file holds no trade-off ({error}); {EXPECTED}.") from error
     if "=" not in text:
-        raise ValueError(f"{WANTED}.")
-    return PAIRS(text)
-
-
-def _from_file(path: Path) -> dict[str, float]:
-    try:
-        found = json.loads(path.read_text()).get("weights")
-        return {str(name): float(weight) for name, weight in found.items()}
-    except (ValueError, AttributeError, TypeError) as error:
-        raise ValueError(f"the file holds no trade-off; {WANTED}.") from error
-
-
-def selection_document(selection: Selection, front: ParetoFront) -> dict[str, Any]:
-    """A selection as JSON knows it; ``weights`` is what predict takes."""
-    from hyperrank.front.bootstrap import Evidence
-
-    document: dict[str, Any] = {
-        "weights": dict(zip(front.names, selection.weights.tolist(), strict=True)),
-        "metric": front.metric,
-        "values": selection.values.to_dict(),
-        "limits": selection.limits.to_dict(),
-    }
-    if isinstance(selection.evidence, Evidence):
-        document["confidence"] = selection.confidence.to_dict()
-        document["joint_confidence"] = selection.joint_confidence
-        document["interval"] = selection.interval().to_dict("index")
-    return dict(plain(document))
+        raise ValueError(f"{EXPECTED}.")
+    return dict(PAIRS(text))
 
 
 def selection_text(selection: Selection, front: ParetoFront) -> str:
     """A selection for people, with what to type next, in a shell and in Python."""
+    from hyperrank.front.selection import at_temperature
+
     table = repr(selection).partition("\n")[2]
-    weights = dict(zip(front.names, selection.weights.tolist(), strict=True))
+    at = selection.temperature
+    in_shell = "" if at is None else f" --temperature {at!r}"
+    in_python = "" if at is None else f", temperature={at!r}"
     unsure = (
         f"\nHow sure this is cannot be told: {selection.evidence}"
         if isinstance(selection.evidence, str)
         else ""
     )
     return (
-        f"{front.metric}\n{table}{unsure}\n\n"
-        f"--weights {spelled(selection.weights.tolist(), front.names)}\n"
-        f"ranker.predict(X, qid=qid, weights={weights})"
+        f"{front.metric}{at_temperature(at)}\n{table}{unsure}\n\n"
+        f"--weights {spelled(selection.weights.tolist(), front.names)}{in_shell}\n"
+        f"ranker.predict(X, qid=qid, weights={selection.named_weights.to_dict()}{in_python})"
     )
 
 

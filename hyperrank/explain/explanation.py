@@ -58,6 +58,8 @@ class Explanation:
         What it was found on.
     common : float
         Share of the first 10 documents of a query (of short lists: of the first half) that both rank there.
+    temperatures : tuple of two floats or None
+        The temperatures of the two trade-offs; None for a ranker that has none.
     """
 
     features: tuple[str, ...]
@@ -73,6 +75,7 @@ class Explanation:
     n_rows: int
     n_queries: int
     common: float
+    temperatures: tuple[float | None, ...] = (None, None)
 
     @cached_property
     def importances(self) -> NDArray[np.float64]:
@@ -182,8 +185,13 @@ class Explanation:
 
     def _summary(self) -> str:
         shown = min(SHOWN, len(self.features))
+        before, after = (
+            "" if temperature is None or temperature == 1 else f" at temperature {temperature:g}"
+            for temperature in self.temperatures
+        )
         return (
-            f"Explanation: from {self._spelled(self.against)} to {self._spelled(self.weights)}, on "
+            f"Explanation: from {self._spelled(self.against)}{before} to "
+            f"{self._spelled(self.weights)}{after}, on "
             f"{self.n_queries:,} queries with {self.n_rows:,} documents; {self.common:.0%} of the first 10 "
             f"stay; {shown} of {len(self.features)} features"
         )

@@ -231,6 +231,7 @@ def explain_change(
     *,
     objectives: Sequence[str],
     weights: NDArray[np.float64],
+    temperatures: tuple[float | None, ...] = (None, None),
     n_jobs: int | None,
     verbose: int,
 ) -> Explanation:
@@ -243,6 +244,8 @@ def explain_change(
     objectives : sequence of str
     weights : ndarray of shape (2, m)
         The trade-offs that `task` scores under.
+    temperatures : tuple of two floats or None
+        Their temperatures.
     n_jobs : int or None
         Processes; one by default.
     verbose : int
@@ -292,6 +295,7 @@ def explain_change(
         n_rows=task.lists.n_rows,
         n_queries=task.lists.n_lists,
         common=common_at_top(scores[:, 0], scores[:, 1], task.lists),
+        temperatures=temperatures,
     )
 
 

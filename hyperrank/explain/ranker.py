@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,8 @@ def explain_ranker(
     Parameters, returns and raises as of `hyperrank.rankers.BaseRanker.explain`.
     """
     check_is_fitted(ranker)
-    pair = _pair(ranker, weights, against)
+    ref_scores = options.pop("ref_scores", None)
+    pair, pair_options = _pair(ranker, weights, against, options)
     check_within(within)
     repeats = int(check_number("n_repeats", n_repeats, at_least=1, whole=True))
     columns = named_columns(features, getattr(ranker, "feature_names_in_", None), ranker.n_features_in_)
@@ -56,7 +57,6 @@ def explain_ranker(
             "if all rows are of one query, pass np.zeros(len(X))."
         )
     seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max + 1))
-    ref_scores = options.pop("ref_scores", None)
     if y is None:
         data = read_features(ranker, X, qid, reset=False, ref_scores=ref_scores)
     else:
@@ -72,7 +72,7 @@ def explain_ranker(
             pair,
             lists,
             None if data.ref_scores is None else data.ref_scores[rows],
-            options,
+            pair_options,
         ),
         metric=ranker._metric() if metric is None else parse_metric(metric),
         within=within,
@@ -80,7 +80,13 @@ def explain_ranker(
         seed=seed,
     )
     return explain_change(
-        task, columns, objectives=ranker.objectives_, weights=pair, n_jobs=n_jobs, verbose=verbose
+        task,
+        columns,
+        objectives=ranker.objectives_,
+        weights=pair,
+        temperatures=tuple(ranker._front_temperature(**each) for each in pair_options),
+        n_jobs=n_jobs,
+        verbose=verbose,
     )
 
 
@@ -92,23 +98,33 @@ class _Scoring:
     weights: NDArray[np.float64]
     lists: QueryLists
     ref_scores: NDArray[np.float64] | None
-    options: dict[str, Any] = field(default_factory=dict)
+    options: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
 
     def __call__(self, X: NDArray[np.float32], frame: Any) -> NDArray[np.floating[Any]]:
         data = GroupedFeatures(X, self.lists, frame, self.ref_scores)
-        return self.ranker._scores(data, self.weights, **self.options)
+        before, after = self.options
+        if before == after:
+            return self.ranker._scores(data, self.weights, **before)
+        pairs = zip(self.weights[:, None], self.options, strict=True)
+        return np.concatenate([self.ranker._scores(data, at, **options) for at, options in pairs], axis=1)
 
 
-def _pair(ranker: Any, weights: Any, against: Any) -> NDArray[np.float64]:
-    """The two trade-offs, shape (2, m)."""
+def _pair(
+    ranker: Any, weights: Any, against: Any, options: dict[str, Any]
+) -> tuple[NDArray[np.float64], tuple[dict[str, Any], dict[str, Any]]]:
+    """The weights of the two trade-offs, shape (2, m), and with which options each is scored."""
     if len(ranker.objectives_) < 2:
         raise ValueError(
             f"the ranker has one objective, {ranker.objectives_[0]}: there are no trade-offs to explain."
         )
+    weights, options_to = ranker._trade_off(weights, options)
+    options_from = options_to
     to = np.atleast_2d(ranker._weights(weights))
     if len(to) == 2 and against is None:
         pair = to
     else:
+        if against is not None:
+            against, options_from = ranker._trade_off(against, options)
         pair = np.concatenate([np.atleast_2d(ranker._weights(against)), to])
     if len(pair) != 2:
         given = "" if against is None else f" and {len(pair) - len(to)} in against"
@@ -116,9 +132,9 @@ def _pair(ranker: Any, weights: Any, against: Any) -> NDArray[np.float64]:
             "explain takes two trade-offs: two in weights, or one there and one in against; "
             f"got {len(to)} in weights{given}."
         )
-    if np.allclose(pair[0], pair[1]):
+    if np.allclose(pair[0], pair[1]) and options_from == options_to:
         raise ValueError(f"both trade-offs are {pair[0].tolist()}: there is no change to explain.")
-    return np.asarray(pair)
+    return np.asarray(pair), (options_from, options_to)
 
 
 def _sampled_lists(lists: QueryLists, max_rows: int | None, seed: int) -> NDArray[np.int64]:

@@ -13,7 +13,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from hyperrank.front.bootstrap import Evidence, StoredEvidence
 from hyperrank.front.criteria import finite_number
-from hyperrank.simplex import as_weights
+from hyperrank.simplex import as_weights, by_name
+from hyperrank.weights import PerQuery, PerRow
 
 __all__ = ["FrontData", "Selection", "resolve_trade_off"]
 
@@ -264,8 +265,8 @@ def resolve_trade_off(
 
     Parameters
     ----------
-    weights : Selection, sequence of Selection, rows of a front's weights, or anything that stands for weights
-        Others than selections are given back as they are, for `hyperrank.simplex.as_weights` to read.
+    weights : Selection, sequence of them, rows of a front's weights, or anything that stands for weights
+        All but selections are given back as they are, for `hyperrank.simplex.as_weights` to read.
     temperature : float or None
         What the caller asked for outright, if anything.
     names : sequence of str
@@ -283,13 +284,14 @@ def resolve_trade_off(
         If a temperature is given beside a selection of another temperature, selections of several
         temperatures are given, or a selection is of other objectives.
     """
-    several = isinstance(weights, list | tuple) and any(isinstance(each, Selection) for each in weights)
-    selections = list(weights) if several else [weights]
+    table = weights.table if isinstance(weights, PerQuery | PerRow) else weights
+    several = isinstance(table, list | tuple) and any(isinstance(each, Selection) for each in table)
+    selections = list(table) if several else [table]
     if not all(isinstance(each, Selection) for each in selections):
         if several:
             raise ValueError("weights mix selections with others: give selections alone, or weights alone.")
         # Rows of a front's weights carry its temperature, unless the caller says otherwise.
-        carried = getattr(weights, "attrs", {}).get(TEMPERATURE)
+        carried = getattr(table, "attrs", {}).get(TEMPERATURE)
         return weights, carried if temperature is None else temperature
     temperatures = {each.temperature for each in selections} - {None}
     if len(temperatures) > 1:
@@ -302,8 +304,10 @@ def resolve_trade_off(
             f"the selection is of temperature {carried:g}, and temperature={temperature:g} was given beside "
             "it: leave temperature out, or pass selection.named_weights for the weights alone."
         )
-    rows = [as_weights(each, len(names), names) for each in selections]
-    return np.stack(rows) if several else rows[0], carried if temperature is None else temperature
+    if table is weights:
+        rows = [by_name(each, names, "weights").to_numpy() for each in selections]
+        weights = np.stack(rows) if several else rows[0]
+    return weights, carried if temperature is None else temperature
 
 
 #: Where a front's weights, and rows of them, carry the temperature: a key of pandas' `attrs`.

@@ -9,6 +9,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import sklearn
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
@@ -17,14 +18,19 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import UNUSED, get_routing_for_object
 
 from hyperrank.front.pareto_front import ParetoFront
+from hyperrank.front.selection import resolve_trade_off
 from hyperrank.lists import QueryLists
 from hyperrank.metrics import Metric, parse_metric
 from hyperrank.metrics.registry import ListMetric
 from hyperrank.rankers.base import BaseRanker
 from hyperrank.rankers.inputs import read_labels, read_scores, split_qid
 from hyperrank.simplex import as_weights, lattice_near
+from hyperrank.weights import TRADE_OFF
 
 __all__ = ["make_hypervolume_scorer", "make_ranking_scorer"]
+
+#: Weights of shape (k, m), and the options of predict with the temperature that they carry.
+TradeOffs = tuple[NDArray[np.float64], dict[str, Any]]
 
 #: Trade-offs of a hypervolume unless told otherwise, as many as `pareto_front` profiles.
 FRONT_WEIGHTS = 66
@@ -62,8 +68,9 @@ class Evaluation:
     share: NDArray[np.float64] | None
     metadata: dict[str, Any]
 
-    def trade_off(self, weights: ArrayLike | Mapping[str, float] | None) -> NDArray[np.float64]:
-        """The one trade-off meant, shape (m,); the ranker's default for None."""
+    def trade_off(self, weights: ArrayLike | Mapping[str, float] | None) -> TradeOffs:
+        """The one trade-off meant, weights of shape (1, m); the ranker's default for None."""
+        weights, options = self._resolved(weights)
         if isinstance(self.ranker, BaseRanker):
             at = self.ranker._weights(weights)
         else:
@@ -71,27 +78,45 @@ class Evaluation:
             at = np.full(m, 1 / m) if weights is None else as_weights(weights, m, self.names)
         if at.ndim != 1:
             raise ValueError(f"this scorer takes one trade-off; got weights of shape {at.shape}.")
-        return at
+        return at[None], options
 
-    def trade_offs(self, weights: ArrayLike | int | None) -> NDArray[np.float64]:
+    def trade_offs(self, weights: ArrayLike | int | None) -> TradeOffs:
         """The trade-offs meant, shape (k, m): a number asks for an even lattice, None for the default."""
         m = len(self.names)
         if weights is None and isinstance(self.ranker, BaseRanker):
-            return np.atleast_2d(self.ranker._default_weights())
+            return np.atleast_2d(self.ranker._default_weights()), {}
         if weights is None or isinstance(weights, Integral):
-            return lattice_near(m, FRONT_WEIGHTS if weights is None else int(weights))
-        return np.atleast_2d(as_weights(weights, m, self.names))
+            return lattice_near(m, FRONT_WEIGHTS if weights is None else int(weights)), {}
+        weights, options = self._resolved(weights)
+        return np.atleast_2d(as_weights(weights, m, self.names)), options
 
-    def measure(self, metric: Metric, at: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _resolved(self, weights: Any) -> tuple[Any, dict[str, Any]]:
+        """Weights without the temperature that they carry, and the options of predict with it."""
+        if isinstance(self.ranker, BaseRanker):
+            return self.ranker._trade_off(weights, {})
+        weights, temperature = resolve_trade_off(weights, None, self.names)
+        if temperature in (None, 1.0):
+            return weights, {}
+        if not self._takes("temperature"):
+            raise ValueError(
+                f"weights are of temperature {temperature:g}, and a {type(self.ranker).__name__} has none."
+            )
+        return weights, {"temperature": temperature}
+
+    def measure(self, metric: Metric, trade_offs: TradeOffs) -> NDArray[np.float64]:
         """Means of the metric over lists, shape (k, m); (1, m) if the ranker knows no trade-offs.
 
         NaN where no list has a value.
         """
         if not self._takes("weights"):
             return self._means(metric, self._predict())
+        at, options = trade_offs
         n_blocks = min(len(at), -(-len(at) * self.lists.n_rows // MAX_SCORES))
-        blocks = np.array_split(at, n_blocks)
-        return np.concatenate([self._means(metric, self._predict(weights=block)) for block in blocks])
+        blocks: list[Any] = np.array_split(at, n_blocks)
+        if isinstance(self.ranker, BaseRanker):  # as many trade-offs as rows are still trade-offs
+            blocks = [pd.DataFrame(block).rename_axis(TRADE_OFF) for block in blocks]
+        means = [self._means(metric, self._predict(weights=block, **options)) for block in blocks]
+        return np.concatenate(means)
 
     def _takes(self, name: str) -> bool:
         return name in inspect.signature(self.ranker.predict).parameters
@@ -270,10 +295,10 @@ class _QueryScorer(BaseEstimator):
     def _value(self, evaluation: Evaluation) -> float:
         raise NotImplementedError
 
-    def _measured(self, evaluation: Evaluation, at: NDArray[np.float64], needed: Any) -> NDArray[np.float64]:
+    def _measured(self, evaluation: Evaluation, trade_offs: TradeOffs, needed: Any) -> NDArray[np.float64]:
         """Means of shape (k, m), all there for the objectives needed."""
         metric = parse_metric(self.metric)
-        means = evaluation.measure(metric, at)
+        means = evaluation.measure(metric, trade_offs)
         missing = np.isnan(means).any(axis=0) & needed
         if missing.any():
             names = [evaluation.names[j] for j in np.flatnonzero(missing)]
@@ -304,9 +329,10 @@ class RankingScorer(_QueryScorer):
         self.weights = weights
 
     def _value(self, evaluation: Evaluation) -> float:
-        at = evaluation.trade_off(self.weights)
-        counts = at if self.objective is None else np.eye(len(at))[self._column(evaluation.names)]
-        means = self._measured(evaluation, at[None], counts > 0)[0]
+        trade_off = evaluation.trade_off(self.weights)
+        weights = trade_off[0][0]
+        counts = weights if self.objective is None else np.eye(len(weights))[self._column(evaluation.names)]
+        means = self._measured(evaluation, trade_off, counts > 0)[0]
         return float(means[counts > 0] @ counts[counts > 0])
 
     def _column(self, names: tuple[str, ...]) -> int:
@@ -336,10 +362,10 @@ class HypervolumeScorer(_QueryScorer):
         self.reference_point = reference_point
 
     def _value(self, evaluation: Evaluation) -> float:
-        at = evaluation.trade_offs(self.weights)
-        points = self._measured(evaluation, at, True)
+        trade_offs = evaluation.trade_offs(self.weights)
+        points = self._measured(evaluation, trade_offs, True)
         # A ranker without trade-offs gives one point, which stands for all of them.
-        return ParetoFront(points, at[: len(points)], names=evaluation.names).hypervolume(
+        return ParetoFront(points, trade_offs[0][: len(points)], names=evaluation.names).hypervolume(
             self.reference_point
         )
 

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from hyperrank.front.pareto_front import ParetoFront
+from hyperrank.front.selection import resolve_trade_off
 from hyperrank.metrics import Metric, parse_metric
 from hyperrank.rankers.data import GroupedFeatures, LabelledLists, score_in_chunks
 from hyperrank.rankers.inputs import (
@@ -22,7 +23,7 @@ from hyperrank.rankers.inputs import (
 )
 from hyperrank.rankers.io import load_ranker, save_ranker
 from hyperrank.simplex import as_weights, lattice_near
-from hyperrank.weights import MixedRows, PerQuery, PerRow, assigned, in_order
+from hyperrank.weights import MixedRows, PerQuery, PerRow, assigned, in_order, refuse_weights_of_rows
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -117,7 +118,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
             Features, NaN where missing; a frame may carry the query ids in a column ``qid``.
         qid : array-like of shape (n,), optional
             Query ids; one list by default.
-        weights : array-like of shape (m,) or (k, m), mapping, PerQuery or PerRow, optional
+        weights : array-like of shape (m,) or (k, m), mapping, Selection, PerQuery or PerRow, optional
             One or k trade-offs on the simplex, or one by objective name; equal weights by default. A frame
             with query ids in an index or a column of the name ``qid``, or `PerQuery`, gives each query its
             own; `PerRow` each row.
@@ -140,11 +141,14 @@ class BaseRanker(RankerMixin, BaseEstimator):
         self, X: Any, qid: Any, weights: Any, *, ref_scores: Any = None, **options: Any
     ) -> NDArray[np.floating[Any]]:
         check_is_fitted(self)
-        own = assigned(weights, self.objectives_)
+        trade_offs, options = self._trade_off(weights, options)
+        own = assigned(trade_offs, self.objectives_)
         if own is not None:
             return self._predict_by_row(X, qid, own, ref_scores, **options)
-        at = self._weights(weights)
+        at = self._weights(trade_offs)
         data = self._read_features(X, qid, ref_scores)
+        if trade_offs is weights:
+            refuse_weights_of_rows(weights, at, data.lists.n_rows)
         found = score_in_chunks(data, lambda part: self._scores(part, np.atleast_2d(at), **options))
         scores = data.lists.ungroup(found)
         return scores[:, 0] if at.ndim == 1 else scores
@@ -198,6 +202,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
             surface as a search whose results are NaN.
         """
         check_is_fitted(self)
+        weights, options = self._trade_off(weights, options)
         at = self._weights(weights)
         if at.ndim != 1:
             raise ValueError(f"score takes one trade-off; got weights of shape {at.shape}.")
@@ -256,6 +261,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         m = len(self.objectives_)
+        weights, options = self._trade_off(weights, options)
         default = self._default_weights() if weights is None else weights
         at = np.atleast_2d(as_weights(self._for_all(default), m, self.objectives_))
         data = self._read(X, Y, qid, options.pop("ref_scores", None))
@@ -283,6 +289,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
             per_query=per_query,
             reference_per_query=reference,
             label=type(self).__name__ if label is None else label,
+            temperature=self._front_temperature(**options),
         )
 
     def explain(
@@ -317,7 +324,8 @@ class BaseRanker(RankerMixin, BaseEstimator):
         weights : array-like of shape (m,) or (2, m), mapping or Selection
             The trade-off that the change is to; or two, from the first to the second.
         against : array-like of shape (m,), mapping or Selection, optional
-            The trade-off that the change is from; by default what ``predict`` takes where it is given none.
+            The trade-off that the change is from; by default the weights that ``predict`` takes where it is
+            given none, at the temperature of `weights`.
         features : sequence of str or int, or mapping of str to such, optional
             Features to permute; or groups of them, by name, each permuted as one: features that say the same
             cover for each other where they are permuted alone. By default all, one by one.
@@ -554,6 +562,25 @@ class BaseRanker(RankerMixin, BaseEstimator):
     def _default_weights(self) -> NDArray[np.float64]:
         """The trade-offs at which a front is profiled by default."""
         return lattice_near(len(self.objectives_), FRONT_WEIGHTS)
+
+    def _trade_off(self, weights: Any, options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Weights without the temperature that they carry, and the options of scoring with it."""
+        weights, temperature = resolve_trade_off(weights, options.get("temperature"), self.objectives_)
+        others = {name: value for name, value in options.items() if name != "temperature"}
+        return weights, {**others, **self._temperature_option(temperature)}
+
+    def _temperature_option(self, temperature: float | None) -> dict[str, Any]:
+        """The temperature as an option of scoring; a ranker without one is at 1."""
+        if temperature is None or temperature == 1:
+            return {}
+        raise ValueError(
+            f"a {type(self).__name__} has no temperature, and cannot serve a trade-off of temperature "
+            f"{temperature:g}. The weights alone: selection.named_weights, or front.weights.to_numpy()."
+        )
+
+    def _front_temperature(self, **options: Any) -> float | None:
+        """The temperature of a front that was scored with these options; None without one."""
+        return None
 
     def _weights(self, weights: ArrayLike | Mapping[str, float] | None) -> NDArray[np.float64]:
         m = len(self.objectives_)

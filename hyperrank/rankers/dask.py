@@ -19,7 +19,7 @@ from hyperrank.boosters import booster_threads
 from hyperrank.lists import QueryLists
 from hyperrank.rankers.dpo.reward_model import one_thread_each
 from hyperrank.rankers.inputs import QID_COLUMN
-from hyperrank.weights import PerQuery, PerRow, assigned
+from hyperrank.weights import TRADE_OFF, PerQuery, PerRow, assigned
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -68,6 +68,11 @@ def predict_dask(
             f"predict_dask takes a dask DataFrame; got {type(X).__module__}.{type(X).__name__}. "
             "For data in memory: predict. Of a dask array dask.dataframe.from_dask_array makes a frame."
         )
+    weights, options = ranker._trade_off(weights, options)
+    if weights is not None and assigned(weights, ranker.objectives_) is None:
+        trade_offs = ranker._weights(weights)
+        if trade_offs.ndim == 2:  # said outright, for partitions that have as many rows
+            weights = pd.DataFrame(trade_offs, columns=ranker.objectives_).rename_axis(TRADE_OFF)
     layout = FrameLayout.of(X._meta, qid, ref_scores)
     # Another fit sets other attributes; those that are there it leaves as they are.
     scorer = PartitionScorer(copy.copy(ranker), copy.deepcopy(weights), dict(options), layout)

@@ -530,7 +530,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         return self
 
     def specialize(
-        self, weights: ArrayLike | Mapping[str, float], *, temperature: float = 1.0
+        self, weights: ArrayLike | Mapping[str, float], *, temperature: float | None = None
     ) -> SpecializedRanker:
         """A plain, smaller ranker for one trade-off.
 
@@ -541,8 +541,9 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         ----------
         weights : array-like of shape (m,), mapping of objective to weight, or Selection
             The trade-off.
-        temperature : float, default 1.0
-            As of `predict`. It becomes the 1 of the new ranker's own `temperature`.
+        temperature : float, optional
+            As of `predict`: that of a selection, or else 1. It becomes the 1 of the new ranker's own
+            `temperature`.
 
         Returns
         -------

@@ -10,10 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from hyperrank._checks import check_number
+from hyperrank.front.selection import resolve_trade_off
 from hyperrank.rankers.data import GroupedFeatures
 from hyperrank.rankers.dpo.base import DPORanker
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.simplex import as_weights
+from hyperrank.training.temperature import TemperatureRange
 
 __all__ = ["SpecializedRanker", "specialize"]
 
@@ -38,7 +40,9 @@ class SpecializedRanker(DPORanker):
     objectives_ : tuple of str
         Names of the objectives.
     weights_ : ndarray of shape (1, m)
-        The trade-off.
+        The weights of the trade-off.
+    temperature_ : float
+        Its temperature, in units of the ranker that it was made from.
     reference_, pull_, model_
         As of `HyperDPORanker`, at this trade-off.
 
@@ -54,6 +58,8 @@ class SpecializedRanker(DPORanker):
 
     model_: RewardModel
     weights_: NDArray[np.float64]
+    temperature_: float
+    temperature_range_: TemperatureRange | None
 
     def __init__(self, metric: str = "ndcg@10") -> None:
         self.metric = metric
@@ -86,6 +92,25 @@ class SpecializedRanker(DPORanker):
     def _default_weights(self) -> NDArray[np.float64]:
         return self.weights_
 
+    def _trade_off(self, weights: Any, options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Weights, and the temperature of a selection in units of the one specialised for."""
+        weights, temperature = resolve_trade_off(weights, None, self.objectives_)
+        if temperature is None:
+            return weights, dict(options)
+        own, asked = getattr(self, "temperature_", 1.0), options.get("temperature")
+        factor = 1.0 if temperature == own else temperature / own if own > 0 else np.inf
+        is_fixed = own == 0 or getattr(self, "temperature_range_", None) is not None
+        if (is_fixed and factor != 1) or (asked is not None and not np.isclose(asked, factor)):
+            raise ValueError(
+                f"this ranker is specialised for temperature {own:g}"
+                + ("" if asked is None else f", to be multiplied by temperature={asked:g},")
+                + f" and the selection is of {temperature:g}: ask the ranker that it was made from."
+            )
+        return weights, {**options, "temperature": factor}
+
+    def _front_temperature(self, **options: Any) -> float | None:
+        return getattr(self, "temperature_", 1.0) * self._factor(options.get("temperature"))
+
     def _weights(self, weights: ArrayLike | Mapping[str, float] | None) -> NDArray[np.float64]:
         held = self.weights_[0]
         given = held if weights is None else as_weights(weights, len(held), self.objectives_)
@@ -99,18 +124,21 @@ class SpecializedRanker(DPORanker):
 
 
 def specialize(
-    ranker: DPORanker, weights: ArrayLike | Mapping[str, float], temperature: float
+    ranker: DPORanker, weights: ArrayLike | Mapping[str, float], temperature: float | None
 ) -> SpecializedRanker:
     """The ranker of one trade-off that a ranker with one model for all, ``model_``, holds.
 
     Parameters, returns and raises as of `HyperDPORanker.specialize`.
     """
     check_is_fitted(ranker)
+    weights, temperature = resolve_trade_off(weights, temperature, ranker.objectives_)
     at = as_weights(weights, len(ranker.objectives_), ranker.objectives_)
     if at.ndim != 1:
         raise ValueError(f"specialize takes one trade-off; got weights of shape {at.shape}.")
-    factor = check_number("temperature", temperature, at_least=0)
+    factor = 1.0 if temperature is None else check_number("temperature", temperature, at_least=0)
     plain = SpecializedRanker(metric=ranker.metric)
+    plain.temperature_ = factor
+    plain.temperature_range_ = getattr(ranker, "temperature_range_", None)
     plain.objectives_, plain.n_features_in_ = ranker.objectives_, ranker.n_features_in_
     if hasattr(ranker, "feature_names_in_"):
         plain.feature_names_in_ = ranker.feature_names_in_

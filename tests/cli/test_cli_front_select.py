@@ -36,7 +36,7 @@ def test_the_front_of_every_kind_of_file(hr, files, front, data):
 def test_the_front_as_text(hr, files, front):
     text = hr("front model.safetensors test.csv").stdout
     assert text.startswith(
-        f"ndcg@10 of 66 trade-offs, {front.non_dominated.sum()} of them non-dominated; hyper"
+        f"ndcg@10 of 66 trade-offs at temperature 1, {front.non_dominated.sum()} of them non-dominated; hyper"
     )
     assert f"reference: relevance {front.reference['relevance']:.4f}" in text
     assert len(text.splitlines()) == 3 + front.non_dominated.sum()

@@ -267,7 +267,7 @@ class SoupRanker(SeparateNetworksRanker):
         self.histories_ = [result.history for _, result in trained]
 
     def specialize(
-        self, weights: ArrayLike | Mapping[str, float], *, temperature: float = 1.0
+        self, weights: ArrayLike | Mapping[str, float], *, temperature: float | None = None
     ) -> SpecializedRanker:
         """A plain ranker for one trade-off, of the network that is mixed for it.
 

@@ -54,14 +54,14 @@ class DPORanker(BaseRanker):
         qid : array-like of shape (n,), optional
             Query ids, which matter where `query_standardize` is on or the network is a transformer; one list
             by default.
-        weights : array-like of shape (m,) or (k, m), mapping, PerQuery or PerRow, optional
+        weights : array-like of shape (m,) or (k, m), mapping, Selection, PerQuery or PerRow, optional
             One or k trade-offs on the simplex, or one by objective name; equal weights by default. A frame
             with query ids in an index or a column of the name ``qid``, or `PerQuery`, gives each query its
-            own; `PerRow` each row.
+            own; `PerRow` each row. Selections, and rows of a front's weights, bring their temperature.
         temperature : float, optional
             How hard the objectives pull away from the reference: 0 gives the reference itself, 1 (the
             default) what was trained, more goes further. The same as training with beta / temperature; for
-            a ranker with a `temperature_range` it must lie in that, or be 0.
+            a ranker with a `temperature_range` it must lie in that, or be 0. A selection brings its own.
         ref_scores : array-like of shape (n,), optional
             The reference's scores, for ``reference="scores"``.
 
@@ -116,6 +116,12 @@ class DPORanker(BaseRanker):
     @property
     def _needs_frame(self) -> bool:
         return self.reference_.needs_frame
+
+    def _temperature_option(self, temperature: float | None) -> dict[str, Any]:
+        return {"temperature": temperature}
+
+    def _front_temperature(self, **options: Any) -> float | None:
+        return self._factor(options.get("temperature"))
 
     @staticmethod
     def _factor(temperature: float | None) -> float:
