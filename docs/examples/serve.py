@@ -26,7 +26,6 @@ import torch
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, create_model
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
@@ -191,15 +190,16 @@ class Model:
         if not np.isfinite(scores).all():
             raise ValueError("the scores are not finite: a feature or the temperature is too large.")
         best = np.argsort(-scores, kind="stable")[: asked.top_k]
+        served = as_weights(weights, len(objectives), objectives)
         return RankAnswer(
             order=[int(i) if asked.ids is None else asked.ids[i] for i in best],
             scores=scores[best].tolist(),
-            weights=dict(zip(objectives, weights.tolist(), strict=True)),
+            weights=dict(zip(objectives, served.tolist(), strict=True)),
             temperature=temperature,
         )
 
-    def _trade_off(self, asked: RankRequest) -> tuple[NDArray[np.float64], float | None]:
-        """Weights in the order of the objectives, and the temperature; None where the ranker has none."""
+    def _trade_off(self, asked: RankRequest) -> tuple[Any, float | None]:
+        """Weights as predict takes them, and the temperature; None where the ranker has none."""
         objectives = self.ranker.objectives_
         m = len(objectives)
         given: Any = np.full(m, 1 / m) if asked.weights is None else asked.weights
@@ -210,7 +210,7 @@ class Model:
         weights, temperature = resolve_trade_off(given, asked.temperature, objectives)
         if temperature is None and "temperature" in signature(self.ranker.predict).parameters:
             temperature = 1.0
-        return as_weights(weights, m, objectives), temperature
+        return weights, temperature
 
     def _table(self, documents: list[Any]) -> Any:
         if self.names is None:
