@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
-from typing import TypeVar
 
 import torch
 
@@ -20,10 +19,9 @@ __all__ = [
     "isolated",
     "noted_interrupts",
     "own_threads",
-    "set_own_threads",
+    "single_threaded",
 ]
 
-T = TypeVar("T")
 #: Held while torch's default number of threads is another than the caller's.
 _THREADS_LOCK = threading.Lock()
 
@@ -58,34 +56,38 @@ def default_generator(device: torch.device) -> torch.Generator:
     return torch.default_generator
 
 
-def _in_new_thread(compute: Callable[[], T]) -> T:
-    """What a function gives in a thread that has torch's defaults."""
-    results: list[T] = []
-    done = _thread.allocate_lock()
-    done.acquire()
+def _set_own_threads(n: int) -> int:
+    """Set the number of threads of torch's operations in this thread; the number that threads begin with.
 
-    def run() -> None:
-        try:
-            results.append(compute())
-        finally:
-            done.release()
-
-    _thread.start_new_thread(run, ())
-    done.acquire()
-    return results[0]
-
-
-def set_own_threads(n: int) -> None:
-    """Set the number of threads that torch uses for operations of this thread alone.
-
-    `torch.set_num_threads` also sets the number that threads begin with from now on. A thread reads it at its
-    first operation.
+    `torch.set_num_threads` sets the latter too, and threads read it at their first operation. So another
+    thread, which begins with that number, puts it back.
     """
+    defaults: list[int] = []
+    has_read, is_set, is_back = (_thread.allocate_lock() for _ in range(3))
+    for lock in (has_read, is_set, is_back):
+        lock.acquire()
+
+    def put_back() -> None:
+        defaults.append(torch.get_num_threads())
+        has_read.release()
+        is_set.acquire()
+        if defaults[0] != n:
+            torch.set_num_threads(defaults[0])
+        is_back.release()
+
+    _thread.start_new_thread(put_back, ())
+    has_read.acquire()
+    torch.set_num_threads(n)
+    is_set.release()
+    is_back.acquire()
+    return defaults[0]
+
+
+def single_threaded() -> None:
+    """Let torch use one thread for operations of this thread, for as long as it lives."""
     with _THREADS_LOCK:
-        default = _in_new_thread(torch.get_num_threads)
-        torch.set_num_threads(n)
-        if n != default:
-            _in_new_thread(lambda: torch.set_num_threads(default))
+        if torch.get_num_threads() != 1:
+            _set_own_threads(1)
 
 
 @contextmanager
@@ -107,15 +109,17 @@ def own_threads(n: int) -> Iterator[int]:
     >>> torch.get_num_threads() == before
     True
     """
-    before = torch.get_num_threads()
-    if n == before:
-        yield before
-        return
-    set_own_threads(n)
+    with _THREADS_LOCK:
+        before = torch.get_num_threads()
+        default = before if n == before else _set_own_threads(n)
     try:
         yield before
     finally:
-        set_own_threads(before)
+        with _THREADS_LOCK:
+            if default != before:
+                _set_own_threads(before)
+            elif n != before:
+                torch.set_num_threads(before)
 
 
 @contextmanager

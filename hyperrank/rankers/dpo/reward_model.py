@@ -21,7 +21,7 @@ from hyperrank.memmap import FeatureRows, with_columns
 from hyperrank.networks import ConditionedScorer, ListTransformer
 from hyperrank.networks.feature_transforms import FeatureTransform
 from hyperrank.networks.query_normalization import standardize_within
-from hyperrank.training.environment import isolated, own_threads, set_own_threads
+from hyperrank.training.environment import isolated, own_threads, single_threaded
 from hyperrank.weights import MixedRows
 
 __all__ = ["ListRewardModel", "RewardModel", "one_thread_each"]
@@ -62,7 +62,7 @@ def shared(work: Callable[[Any], Any], items: Sequence[Any], n_threads: int) -> 
     """Work on items, by threads that take one operation at a time each."""
     if n_threads == 1 or len(items) < 2:
         return [work(item) for item in items]
-    with ThreadPoolExecutor(n_threads, initializer=set_own_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(n_threads, initializer=single_threaded) as pool:
         return list(pool.map(isolated()(work), items))
 
 
