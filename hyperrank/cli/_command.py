@@ -1,4 +1,4 @@
-"""What all subcommands share: how they speak, and how they fail."""
+"""Commands: their console, their errors in one line, and the processes of torchrun."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,20 +17,19 @@ from typing import Any
 
 import click
 
-__all__ = ["Console", "command", "plain", "process_group"]
+__all__ = ["Console", "as_json", "command", "process_group"]
+
+#: Exit code of an interrupted program, by the shells' custom.
+INTERRUPTED = 130
+#: Control characters, and those that turn the direction of text: a terminal obeys them.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+#: An argument of Python in a message, such as ``group=`` or ``zero_based=True``.
+_ARGUMENT = re.compile(r"\b([a-z_]+)=(?:True\b)?(?=(['\"\w]?))")
 
 
 @dataclass(frozen=True)
 class Console:
-    """The terminal, as the user wants it.
-
-    Attributes
-    ----------
-    as_json : bool
-        Whether the result is one JSON document.
-    quiet : bool
-        Whether stderr is for errors alone.
-    """
+    """The terminal: whether results are JSON, and whether stderr is for errors alone."""
 
     as_json: bool = False
     quiet: bool = False
@@ -37,95 +37,45 @@ class Console:
     @property
     def shows_progress(self) -> bool:
         """Whether someone looks: bars in a log file are noise."""
-        return not self.quiet and sys.stderr.isatty()
+        return not self.quiet and sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
 
     def note(self, text: str) -> None:
-        """Say something that is no result."""
+        """Say something that is not a result."""
         if not self.quiet:
-            click.echo(text, err=True)
+            say(text)
 
     def result(self, text: str, document: Mapping[str, Any]) -> None:
         """Print the result, in the form that was asked for; an empty text prints nothing."""
         if self.as_json:
-            click.echo(json.dumps(plain(document), allow_nan=False))
+            click.echo(json.dumps(as_json(document), allow_nan=False))
         elif text:
-            click.echo(text)
+            click.echo(printable(text))
 
 
-def plain(value: Any) -> Any:
+def say(text: str) -> None:
+    """Write a line to stderr, if there is one: without it the work goes on."""
+    try:
+        click.echo(printable(text), err=True)
+    except (OSError, ValueError):  # its reader has left, or it was closed
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (open until the process ends)
+
+
+def printable(text: str) -> str:
+    """Text with control characters spelled out: names in files may hold any."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def as_json(value: Any) -> Any:
     """A value as JSON knows it; numbers that are not finite become null."""
     if isinstance(value, Mapping):
-        return {str(name): plain(part) for name, part in value.items()}
+        return {str(name): as_json(entry) for name, entry in value.items()}
     if hasattr(value, "tolist"):  # arrays and numbers of numpy, columns of pandas
-        return plain(value.tolist())
+        return as_json(value.tolist())
     if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
+        return [as_json(entry) for entry in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if isinstance(value, str | int | None) else repr(value)
-
-
-def _n_processes() -> int:
-    """How many processes a launcher such as torchrun has started; nothing is imported to know it."""
-    return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
-
-
-def refuse_several(name: str) -> None:
-    """Refuse to run a command several times at once, on the same files.
-
-    Raises
-    ------
-    ValueError
-        In each of the processes.
-    """
-    if _n_processes() > 1:
-        raise ValueError(f"{name} runs in one process: type it without torchrun. Only fit runs in several.")
-
-
-@contextmanager
-def process_group(device: str | None) -> Iterator[bool]:
-    """The process group that torchrun has prepared, for as long as a command runs.
-
-    Yields whether this process is rank 0, which speaks for all. An error in one ends all, and rank 0 says
-    which it was.
-
-    Parameters
-    ----------
-    device : str or None
-        Where to train, as `HyperDPORanker` takes it: processes on GPUs talk by NCCL, others by gloo.
-    """
-    if _n_processes() == 1:
-        yield True
-        return
-    from torch import distributed
-
-    from hyperrank.rankers.dpo.config import resolve_device
-    from hyperrank.training import process_group as training_group
-
-    _initialise(distributed, resolve_device(device or "auto").type == "cuda")
-    try:
-        with training_group() as processes:
-            yield processes.is_rank_zero
-    except Exception:
-        if distributed.get_rank() == 0:
-            raise
-        raise click.exceptions.Exit(1) from None
-    finally:
-        distributed.destroy_process_group()
-
-
-def _initialise(distributed: Any, on_gpus: bool) -> None:
-    if not on_gpus:
-        distributed.init_process_group("gloo")
-        return
-    import torch
-
-    torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
-    distributed.init_process_group("nccl")
-
-
-#: Exit code of an interrupted program, by the shells' custom.
-INTERRUPTED = 130
 
 
 class Command(click.Command):
@@ -134,65 +84,39 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = self._show_warning(quiet=bool(ctx.params.get("quiet")))
+                return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise
         except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
+            say("Interrupted.")
             # Where it came while text was executed, as in imports of dataclasses, ``python -m`` would end by
             # the signal, handled or not, until some other text has been executed (CPython's pythonrun.c).
             exec("")
             raise click.exceptions.Exit(INTERRUPTED) from None
         except Exception as error:  # whatever it is, a shell is no place for a traceback
             if ctx.params.get("debug"):
-                click.echo(traceback.format_exc(), err=True, nl=False)
-            raise click.ClickException(_in_options(_in_one_line(error), self.params)) from error
+                say(traceback.format_exc().rstrip("\n"))
+            say(f"Error: {self._in_options(_in_one_line(error))}")
+            raise click.exceptions.Exit(1) from error
 
+    def _show_warning(self, *, quiet: bool) -> Callable[..., None]:
+        def show(message: Warning | str, *_: object, **__: object) -> None:
+            if not quiet:
+                say(f"Warning: {self._in_options(' '.join(str(message).split()))}")
 
-def command(name: str) -> Callable[[Callable[..., None]], Command]:
-    """Make a command of a function that takes a `Console` and its own options.
+        return show
 
-    Parameters
-    ----------
-    name : str
-        What is typed.
-    """
+    def _in_options(self, text: str) -> str:
+        """A message with the options of the command in the place of arguments of Python."""
+        options = {param.name: param.opts[0] for param in self.params if param.opts[0].startswith("--")}
 
-    def decorate(function: Callable[..., None]) -> Command:
-        @functools.wraps(function)
-        def run(as_json: bool, quiet: bool, **given: Any) -> None:
-            given.pop("debug")  # `Command.invoke` knows it
-            if name != "fit":
-                refuse_several(name)
-            function(Console(as_json=as_json, quiet=quiet), **given)
+        def option(found: re.Match[str]) -> str:
+            spelled = options.get(found[1])
+            return found[0] if spelled is None else spelled + " " * bool(found[2])
 
-        for option in reversed(_SHARED):
-            run = option(run)
-        return click.command(name, cls=Command)(run)
-
-    return decorate
-
-
-_SHARED = (
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout."),
-    click.option("--quiet", is_flag=True, help="No notes and no progress on stderr."),
-    click.option("--debug", is_flag=True, help="Show the traceback of an error."),
-)
-
-
-#: An argument of Python in a message, such as ``group=`` or ``zero_based=True``.
-_ARGUMENT = re.compile(r"\b([a-z_]+)=(?:True\b)?(?=(['\"\w]?))")
-
-
-def _in_options(text: str, params: Sequence[click.Parameter]) -> str:
-    """A message with the options of the command in the place of arguments of Python."""
-    options = {param.name: param.opts[0] for param in params if param.opts[0].startswith("--")}
-
-    def option(found: re.Match[str]) -> str:
-        spelled = options.get(found[1])
-        return found[0] if spelled is None else spelled + " " * bool(found[2])
-
-    return _ARGUMENT.sub(option, text)
+        return _ARGUMENT.sub(option, text)
 
 
 def _in_one_line(error: Exception) -> str:
@@ -205,3 +129,72 @@ def _in_one_line(error: Exception) -> str:
     if isinstance(error, ValueError | OSError | ImportError | TypeError) and text:
         return text
     return f"unexpected {type(error).__name__}: {text or 'no message'} (--debug shows where)"
+
+
+def command(name: str) -> Callable[[Callable[..., None]], Command]:
+    """Make a command of a function that takes a `Console` and its own options."""
+
+    def decorate(function: Callable[..., None]) -> Command:
+        @functools.wraps(function)
+        def run(as_json: bool, quiet: bool, **given: Any) -> None:
+            given.pop("debug")  # `Command.invoke` knows it
+            if name != "fit" and _n_processes() > 1:
+                raise ValueError(
+                    f"{name} runs in one process: type it without torchrun. Only fit runs in several."
+                )
+            function(Console(as_json=as_json, quiet=quiet), **given)
+
+        return click.command(name, cls=Command)(with_options(run, _SHARED))
+
+    return decorate
+
+
+def with_options(function: Callable[..., Any], options: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
+    """A function with options of click's, in their order."""
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+_SHARED = (
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout."),
+    click.option("--quiet", is_flag=True, help="No notes, warnings or progress on stderr."),
+    click.option("--debug", is_flag=True, help="Show the traceback of an error."),
+)
+
+
+def _n_processes() -> int:
+    """How many processes a launcher such as torchrun has started; nothing is imported to know it."""
+    return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
+
+
+@contextmanager
+def process_group(device: str | None) -> Iterator[bool]:
+    """The process group that torchrun has prepared, for as long as a command runs.
+
+    Yields whether this process is rank 0, which speaks for all. An error in one ends all, and rank 0 says
+    which it was. Processes on GPUs (`device` as `HyperDPORanker` takes it) talk by NCCL, others by gloo.
+    """
+    if _n_processes() == 1:
+        yield True
+        return
+    import torch
+    from torch import distributed
+
+    from hyperrank.rankers.dpo.config import resolve_device
+    from hyperrank.training import process_group as training_group
+
+    if resolve_device(device or "auto").type == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
+        distributed.init_process_group("nccl")
+    else:
+        distributed.init_process_group("gloo")
+    try:
+        with training_group() as processes:
+            yield processes.is_rank_zero
+    except Exception:
+        if distributed.get_rank() == 0:
+            raise
+        raise click.exceptions.Exit(1) from None
+    finally:
+        distributed.destroy_process_group()

@@ -1,8 +1,7 @@
-"""Options that say what is what in data files: labels, queries, features."""
+"""Options of commands: names, weights and settings, the layout of data files, outputs."""
 
 from __future__ import annotations
 
-import errno
 import functools
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+from hyperrank.cli._command import with_options
 
 __all__ = ["PAIRS", "SETTING", "Layout", "check_output", "layout_options", "numbers_by_name", "out_option"]
 
@@ -28,7 +29,7 @@ class Names(click.ParamType):
             return value
         names = tuple(name.strip() for name in value.split(","))
         if not all(names):
-            self.fail(f"{value!r} has an empty name; wanted names with commas between.", param, ctx)
+            self.fail(f"{value!r} has an empty name; expected names with commas between.", param, ctx)
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
             self.fail(f"{value!r} names {', '.join(doubled)} more than once.", param, ctx)
@@ -50,13 +51,13 @@ class Pairs(click.ParamType):
         for part in value.split(","):
             name, has_value, number = (word.strip() for word in part.rpartition("="))
             if not has_value or not name:
-                self.fail(f"{part!r} is no pair; wanted name=number, as in relevance=0.98.", param, ctx)
+                self.fail(f"{part!r} is not a pair; expected name=number, as in relevance=0.98.", param, ctx)
             if name in pairs:
                 self.fail(f"{value!r} names {name} more than once.", param, ctx)
             try:
                 pairs[name] = float(number)
             except ValueError:
-                self.fail(f"{number!r} in {part!r} is no number.", param, ctx)
+                self.fail(f"{number!r} in {part!r} is not a number.", param, ctx)
         return pairs
 
 
@@ -73,7 +74,7 @@ class Setting(click.ParamType):
             return value
         name, has_value, text = value.partition("=")
         if not has_value or not name.strip():
-            self.fail(f"{value!r} is no setting; wanted name=value, as in max_epochs=5.", param, ctx)
+            self.fail(f"{value!r} is not a setting; expected name=value, as in max_epochs=5.", param, ctx)
         try:
             return name.strip(), json.loads(text)
         except ValueError:
@@ -84,13 +85,7 @@ NAMES, PAIRS, SETTING = Names(), Pairs(), Setting()
 
 
 def numbers_by_name(given: Iterable[dict[str, float]], option: str) -> dict[str, float]:
-    """Several uses of an option as one mapping.
-
-    Raises
-    ------
-    ValueError
-        If a name is given twice.
-    """
+    """Several uses of an option as one mapping; a name must not be given twice."""
     merged: dict[str, float] = {}
     for pairs in given:
         doubled = sorted(merged.keys() & pairs.keys())
@@ -102,30 +97,7 @@ def numbers_by_name(given: Iterable[dict[str, float]], option: str) -> dict[str,
 
 @dataclass(frozen=True)
 class Layout:
-    """What is what in a data file.
-
-    Attributes
-    ----------
-    labels : tuple of str
-        Of tables the columns of the objectives, of a store some of its objectives, of LETOR text what to
-        call its label; empty where the user did not say.
-    qid : str
-        Of tables the column of the query ids.
-    features : tuple of str
-        Of tables the columns of the features; empty: all that are left.
-    drop : tuple of str
-        Columns or features to leave out.
-    label_features : tuple of str
-        Of LETOR text and stores features that are labels: ``132`` or ``quality=132``.
-    grade : tuple of str
-        Objectives whose values become grades by quantile within the query.
-    missing : float
-        Of LETOR text the value of features that a line leaves out.
-    zero_based : bool
-        Of LETOR text whether features are numbered from 0.
-    group : Path or None
-        Of LETOR text without query ids the file with the rows of each query.
-    """
+    """The options that say what is what in a data file, as `layout_options` explains them."""
 
     labels: tuple[str, ...] = ()
     qid: str = "qid"
@@ -198,10 +170,7 @@ _FEATURES = (
 def layout_options(*, labels: bool, features: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of a `Layout`, which it gets as ``layout``.
 
-    Parameters
-    ----------
-    labels, features : bool
-        Whether the command reads labels, and whether it may choose features (or a model knows them).
+    `labels`: whether the command reads labels; `features`: whether it may choose features.
     """
     options = (*(_LABELS if labels else ()), *_COLUMNS, *(_FEATURES if features else ()))
 
@@ -211,47 +180,35 @@ def layout_options(*, labels: bool, features: bool) -> Callable[[Callable[..., N
             own = {name: given.pop(name) for name in Layout.__dataclass_fields__ if name in given}
             function(*args, layout=Layout(**own), **given)
 
-        for option in reversed(options):
-            run = option(run)
-        return run
+        return with_options(run, options)
 
     return decorate
 
 
 def out_option(text: str, *, required: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command ``--out`` and ``--force``."""
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        function = click.option("--force", is_flag=True, help="Replace what is there.")(function)
-        kind = click.Path(path_type=Path)
-        return click.option("--out", type=kind, required=required, metavar="FILE", help=text)(function)
-
-    return decorate
+    kind = click.Path(path_type=Path)
+    options = (
+        click.option("--out", type=kind, required=required, metavar="FILE", help=text),
+        click.option("--force", is_flag=True, help="Replace what is there."),
+    )
+    return lambda function: with_options(function, options)
 
 
 def check_output(path: Path, *, force: bool, kinds: Sequence[str] = ()) -> None:
     """Refuse an output before the work that would be lost.
 
-    Parameters
-    ----------
-    path : Path
-    force : bool
-        Whether an existing file may be replaced.
-    kinds : sequence of str, optional
-        The ends of its name that say what to write.
-
     Raises
     ------
     ValueError
-        If the file exists and may not be replaced, is a folder, or its name says nothing.
-    FileNotFoundError
-        If its folder does not exist.
+        If the file exists and may not be replaced, or its name does not end in one of the `kinds`.
+    OSError
+        If it is a folder, a device or a pipe, or its folder does not exist.
     """
+    from hyperrank.files import check_writable
+
     if kinds and path.suffix.lower() not in kinds:
         raise ValueError(f"{path} does not say what to write: its name must end in {', '.join(kinds)}.")
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; give the name of a file.")
+    check_writable(path)
     if path.exists() and not force:
         raise ValueError(f"{path} exists already: choose another name, or --force to replace it.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))

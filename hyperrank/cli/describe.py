@@ -1,25 +1,29 @@
-"""``hyperrank describe``."""
+"""``hyperrank describe``: the card of a model or a store, as text, Markdown or JSON."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hyperrank.cli._command import Console, command, plain
+from hyperrank.cli._command import Console, as_json, command
 from hyperrank.cli._options import Layout, layout_options
-from hyperrank.cli.front import profile_options, profiled
+from hyperrank.cli.front import profile, profile_options
+from hyperrank.cli.select import read_document
 
 if TYPE_CHECKING:
-    from hyperrank.front.pareto_front import ParetoFront
+    from hyperrank.front import ParetoFront, Selection
     from hyperrank.rankers import BaseRanker
 
-__all__ = ["as_markdown", "as_text", "describe", "for_people"]
+__all__ = ["as_markdown", "as_text", "describe", "with_other_versions"]
+
+#: Names of a long list that are shown.
+SHOWN = 5
+INDENT = "  "
 
 
 @command("describe")
@@ -31,7 +35,7 @@ __all__ = ["as_markdown", "as_text", "describe", "for_people"]
     "--front",
     "saved",
     type=click.Path(path_type=Path),
-    help="Or tell the front that front --out wrote as .json.",
+    help="Or include the front that front --out wrote as .json.",
 )
 @click.option(
     "--trade-off",
@@ -60,35 +64,28 @@ def describe(
     layout: Layout,
     **options: Any,
 ) -> None:
-    """Say what a model file or a store holds: a model card.
+    """Describe a model file or a store: a model card.
 
-    With --data or --front it tells what the model reaches, with --trade-off which trade-offs were selected.
+    With --data or --front it has what the model reaches, with --trade-off which trade-offs were selected.
     """
     if data is not None and saved is not None:
         raise click.UsageError("give one of --data and --front.")
     if what.is_dir():
         if data is not None or saved is not None or trade_offs:
             raise click.UsageError("a store has neither front nor trade-offs.")
-
-        shown = found = store_card(what)
+        shown = card = store_card(what)
     else:
-        found = model_card(what)
+        card = model_card(what)
         if data is not None:
-            found["front"] = front_part(profiled(console, what, data, layout, **options), str(data))
+            card["front"] = front_section(profile(console, what, data, layout, **options), data)
         elif saved is not None:
-            found["front"] = front_part(read_front(saved, found["objectives"]), str(saved))
+            card["front"] = front_section(_read_front(saved, card["objectives"]), saved)
         if trade_offs:
-            found["trade_offs"] = {
-                path.stem: read_trade_off(path, found["objectives"]) for path in trade_offs
+            card["trade_offs"] = {
+                path.stem: _trade_off_section(path, card["objectives"]) for path in trade_offs
             }
-        shown = for_people(found)
-
-    console.result(as_text(shown) if form == "text" else as_markdown(shown), found)
-
-
-#: Names of a long list that are shown.
-SHOWN = 5
-INDENT = "  "
+        shown = with_other_versions(card)
+    console.result(as_text(shown) if form == "text" else as_markdown(shown), card)
 
 
 def as_text(card: Mapping[str, Any], indent: str = "") -> str:
@@ -106,7 +103,7 @@ def as_text(card: Mapping[str, Any], indent: str = "") -> str:
 
 
 def as_markdown(card: Mapping[str, Any]) -> str:
-    """A card for wikis: a table of what it says, and one for each group."""
+    """A card for wikis: a table of its values, and one for each group."""
     (kind, name), *_ = card.items()
     lines = [f"# {kind.capitalize()} card: {name}", ""]
     lines += _table({name: value for name, value in card.items() if not _is_group(value)})
@@ -122,7 +119,7 @@ def _section(group: Mapping[str, Any]) -> list[str]:
     deeper = {name: value for name, value in group.items() if _is_group(value, INDENT)}
     lines = _table({name: value for name, value in group.items() if name not in deeper})
     for name, rows in deeper.items():
-        if not all(isinstance(part, Mapping) for part in rows.values()):
+        if not all(isinstance(row, Mapping) for row in rows.values()):
             lines += ["" for _ in lines[:1]]
             lines += [f"### {name}", "", *_section(rows)]
             continue
@@ -148,14 +145,14 @@ def _is_group(value: Any, indent: str = "") -> bool:
     """Whether a value takes lines of its own: a mapping, but one of values alone within a group."""
     if not isinstance(value, Mapping) or not value:
         return False
-    return not indent or any(isinstance(part, Mapping) for part in value.values())
+    return not indent or any(isinstance(entry, Mapping) for entry in value.values())
 
 
 def _shown(value: Any) -> str:
     if value is None or value == {}:
         return "none"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_shown(part)}" for name, part in value.items())
+        return ", ".join(f"{name} {_shown(entry)}" for name, entry in value.items())
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
@@ -165,270 +162,197 @@ def _shown(value: Any) -> str:
     if isinstance(value, list | tuple):
         more = f", ... ({len(value):,} in all)" if len(value) > SHOWN else ""
         return ", ".join(map(_shown, value[:SHOWN])) + more
-    return str(value)
+    return str(value).replace("\n", "\\n")
 
 
 def model_card(path: Path) -> dict[str, Any]:
-    """What a model knows of its data, its objectives, parameters, reference and training, and versions.
-
-    Parameters
-    ----------
-    path : Path
-        A file that ``save`` wrote.
-
-    Returns
-    -------
-    dict
-        As JSON knows it.
-
-    Raises
-    ------
-    ModelFileError
-        If the file is none, or damaged.
-    """
+    """What a model knows of its data, its objectives, parameters, reference and training, and versions."""
     from hyperrank.files import read_model_file
     from hyperrank.rankers import load
     from hyperrank.rankers.io import versions
 
-    ranker = load(path)
+    ranker: Any = load(path)
     head, _ = read_model_file(path)
-    names = getattr(ranker, "feature_names_in_", None)
+    tuning, history = getattr(ranker, "trial_", None), getattr(ranker, "history_", None)
+    with path.open("rb") as file:
+        checksum = hashlib.file_digest(file, "sha256").hexdigest()
     card = {
         "model": str(path),
         "class": type(ranker).__name__,
         "bytes": path.stat().st_size,
-        "sha256": _checksum(path),
+        "sha256": checksum,
         "objectives": ranker.objectives_,
         "metric": ranker.metric,
         "n_features": ranker.n_features_in_,
-        "features": names,
+        "features": getattr(ranker, "feature_names_in_", None),
         "data": getattr(ranker, "training_data_", {}),
-        "parameters": _changed(ranker),
+        "parameters": _changed_parameters(ranker),
         "reference": _reference(ranker),
-        "training": _training(ranker),
-        "trial": _trial(ranker),
+        "training": {},
+        "tuning": {},
         "versions": head.get("versions", {}),
         "versions_here": versions(),
     }
+    if getattr(ranker, "graded_objectives_", ()):
+        card["graded"] = ranker.graded_objectives_
+    if history:
+        card["training"] = {
+            "epochs": len(history),
+            "best_epoch": getattr(ranker, "best_epoch_", None),
+            "best_hypervolume": getattr(ranker, "best_score_", None),
+            "loss": history[-1].get("loss"),
+        }
+    if tuning is not None:
+        card["tuning"] = {
+            "dropout": tuning.dropout,
+            "max_epochs": tuning.max_epochs,
+            "reward_scale": tuning.pull,
+            "candidates": len(tuning.tried),
+        }
     if hasattr(ranker, "weights_"):
-        card["weights"] = _weights(ranker)
-    return dict(plain(card))
+        grid = ranker.weights_
+        single = dict(zip(ranker.objectives_, grid[0].tolist(), strict=True))
+        card["weights"] = {"trade_offs": len(grid)} if len(grid) > 1 else single
+    return dict(as_json(card))
 
 
-def for_people(card: dict[str, Any]) -> dict[str, Any]:
-    """The card with versions told once, and those that are others here beside them."""
+def with_other_versions(card: dict[str, Any]) -> dict[str, Any]:
+    """The card with each version once, followed by that of this machine where it differs."""
     here = card.get("versions_here")
     if here is None:
         return card
-    told = {
+    versions = {
         name: version if here.get(name) == version else f"{version} (here {here.get(name, 'none')})"
         for name, version in card["versions"].items()
     }
-    return {**{name: value for name, value in card.items() if name != "versions_here"}, "versions": told}
+    return {**{name: value for name, value in card.items() if name != "versions_here"}, "versions": versions}
 
 
-def _checksum(path: Path) -> str:
-    """What ``sha256sum`` says of the file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _changed(ranker: BaseRanker) -> dict[str, Any]:
-    """Parameters that differ from their defaults; objectives are told elsewhere."""
+def _changed_parameters(ranker: BaseRanker) -> dict[str, Any]:
+    """Parameters that differ from their defaults, but for the objectives."""
     defaults = {name: known.default for name, known in signature(type(ranker)).parameters.items()}
     params = ranker.get_params(deep=False)
     return {
         name: value if isinstance(value, str | int | float | list | tuple | dict | None) else _kind(value)
         for name, value in params.items()
-        if name not in ("objectives", "verbose") and not _same(value, defaults[name])
+        if name not in ("objectives", "verbose") and not _is_same(value, defaults[name])
     }
 
 
-def _same(value: Any, default: Any) -> bool:
+def _is_same(value: Any, default: Any) -> bool:
     """Whether a value is a default; files hold tuples as lists."""
     if isinstance(value, list | tuple) and isinstance(default, list | tuple):
         return list(value) == list(default)
     return type(value) is type(default) and bool(value == default)
 
 
-def _reference(ranker: BaseRanker) -> dict[str, Any]:
-    """What the ranker starts from."""
+def _reference(ranker: Any) -> dict[str, Any]:
+    """The reference that the ranker improves on."""
     fitted = getattr(ranker, "reference_", None)
     if fitted is None:
         return {}
     named = getattr(ranker, "reference", None)
-    found: dict[str, Any] = {"kind": named if isinstance(named, str | None) else _kind(named)}
-    if getattr(ranker, "reference_objective", None) is not None:
-        main = ranker.reference_objective
-        found["objective"] = main if isinstance(main, str) else ranker.objectives_[main]
-    found["needs_scores"] = fitted.needs_scores
-    return found
-
-
-def _training(ranker: BaseRanker) -> dict[str, Any]:
-    """How the fit went."""
-    history = getattr(ranker, "history_", None)
-    if not history:
-        return {}
-    return {
-        "epochs": len(history),
-        "best_epoch": getattr(ranker, "best_epoch_", None),
-        "best_hypervolume": getattr(ranker, "best_score_", None),
-        "loss": history[-1].get("loss"),
-    }
-
-
-def _trial(ranker: BaseRanker) -> dict[str, Any]:
-    """What a trial on held-out queries chose."""
-    trial = getattr(ranker, "trial_", None)
-    if trial is None:
-        return {}
-    return {
-        "dropout": trial.dropout,
-        "max_epochs": trial.max_epochs,
-        "pull": trial.pull,
-        "tried": len(trial.tried),
-    }
-
-
-def _weights(ranker: Any) -> dict[str, Any]:
-    """The trade-offs of a ranker that knows some alone."""
-    held = ranker.weights_
-    if len(held) > 1:
-        return {"held": len(held)}
-    return dict(zip(ranker.objectives_, held[0].tolist(), strict=True))
+    section: dict[str, Any] = {"kind": named if isinstance(named, str | None) else _kind(named)}
+    main = getattr(ranker, "reference_objective", None)
+    if main is not None:
+        section["objective"] = main if isinstance(main, str) else ranker.objectives_[main]
+    section["needs_scores"] = fitted.needs_scores
+    return section
 
 
 def _kind(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-def front_part(front: ParetoFront, source: str) -> dict[str, Any]:
-    """A front in a few numbers: how good it is, and the best of each objective, beside the reference.
-
-    Parameters
-    ----------
-    front : ParetoFront
-    source : str
-        Where it is from.
-    """
+def front_section(front: ParetoFront, source: Path) -> dict[str, Any]:
+    """A front in a few numbers: how good it is, and the best of each objective, with the reference."""
     best = {}
     for name in front.names:
         row = int(front.points[name].to_numpy().argmax())
         best[name] = {
             "best": front.points[name].iloc[row],
             "reference": None if front.reference is None else front.reference[name],
-            "at": _spelled(front.weights.iloc[row].tolist(), front.names),
+            "at": _spelled(dict(zip(front.names, front.weights.to_numpy()[row].tolist(), strict=True))),
         }
-    told = {
-        "from": source,
+    section = {
+        "from": str(source),
         "metric": front.metric,
-        "temperature": front.temperature,
         "trade_offs": len(front),
-        "non_dominated": front.non_dominated.sum(),
+        "non_dominated": int(front.non_dominated.sum()),
         "hypervolume": front.hypervolume(),
         "objectives": best,
     }
-    return dict(plain({name: value for name, value in told.items() if value is not None}))
+    if front.temperature not in (None, 1):
+        section["temperature"] = front.temperature
+    return dict(as_json(section))
 
 
-def read_front(path: Path, objectives: Sequence[str]) -> ParetoFront:
-    """The front, as ``hyperrank front`` wrote it, of a model with these objectives.
+def _read_front(path: Path, objectives: list[str]) -> ParetoFront:
+    """The front in a file, of a model with these objectives."""
+    from hyperrank.front import ParetoFront
 
-    Raises
-    ------
-    ValueError
-        If the file holds none, or one of other objectives.
-    """
-    from hyperrank.front.pareto_front import ParetoFront
-
-    document = _document(path)
+    document = read_document(path)
     try:
-        found = ParetoFront.from_dict(document)
+        front = ParetoFront.from_dict(document)
     except ValueError as error:
-        raise ValueError(f"{path} holds no front: hyperrank front --out {path.name} writes one.") from error
-    if found.names != list(objectives):
         raise ValueError(
-            f"{path} holds a front of {', '.join(found.names)}; the model has {', '.join(objectives)}."
-        )
-    return found
-
-
-def read_trade_off(path: Path, objectives: Sequence[str]) -> dict[str, Any]:
-    """A trade-off as select wrote it, for a model with these objectives.
-
-    Raises
-    ------
-    ValueError
-        If the file holds none, or one of other objectives.
-    """
-    from hyperrank.front.selection import Selection
-
-    document = _document(path)
-    try:
-        found, values = Selection.from_dict(document), dict(document["values"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path} holds no trade-off: hyperrank select --out {path.name} writes one."
+            f"{path} does not hold a front: hyperrank front --out {path.name} writes one."
         ) from error
-    if set(found.names) != set(objectives):
+    _check_objectives(path, "front", front.names, objectives)
+    return front
+
+
+def _trade_off_section(path: Path, objectives: list[str]) -> dict[str, Any]:
+    """The trade-off in a file, of a model with these objectives."""
+    from hyperrank.front import Selection
+
+    document = read_document(path)
+    try:
+        selection: Selection = Selection.from_dict(document)
+    except ValueError as error:
         raise ValueError(
-            f"{path} holds a trade-off of {', '.join(found.names)}; the model has {', '.join(objectives)}."
-        )
-    told: dict[str, Any] = {
-        "weights": _spelled(found.named_weights[list(objectives)].tolist(), objectives),
-        "temperature": found.temperature,
-        "metric": found.metric,
-        "joint_confidence": document.get("joint_confidence"),
-    }
-    told = {name: value for name, value in told.items() if value is not None}
-    by_name = {
-        "weight": document["weights"],
-        "value": values,
-        **_columns(document.get("interval") or {}, ("low", "high")),
-        "limit": document.get("limits") or {},
-        "confidence": document.get("confidence") or {},
-    }
-    told["objectives"] = {
-        name: {what: values[name] for what, values in by_name.items() if name in values}
+            f"{path} does not hold a trade-off: hyperrank select --out {path.name} writes one."
+        ) from error
+    _check_objectives(path, "trade-off", selection.names, objectives)
+    told = selection.to_dict()
+    section = {"weights": _spelled(told["weights"]), "metric": told["metric"]}
+    if told["temperature"] is not None:
+        section["temperature"] = told["temperature"]
+    if "joint_confidence" in told:
+        section["joint_confidence"] = told["joint_confidence"]
+    section["objectives"] = {
+        name: {
+            "weight": told["weights"][name],
+            "value": told["values"][name],
+            **told.get("interval", {}).get(name, {}),
+            **{title: told[key][name] for title, key in _LIMITS.items() if name in told.get(key, {})},
+        }
         for name in objectives
     }
-    return told
+    return section
 
 
-def _spelled(weights: Sequence[float], objectives: Sequence[str]) -> str:
+_LIMITS = {"limit": "limits", "confidence": "confidence"}
+
+
+def _check_objectives(path: Path, what: str, names: list[str], objectives: list[str]) -> None:
+    if set(names) != set(objectives):
+        raise ValueError(
+            f"{path} holds a {what} of {', '.join(names)}; the model has {', '.join(objectives)}."
+        )
+
+
+def _spelled(weights: Mapping[str, float]) -> str:
     """A trade-off for reading, as ``--weights`` takes it; the files hold it to the bit."""
-    return ",".join(f"{name}={w:.6g}" for name, w in zip(objectives, weights, strict=True))
-
-
-def _columns(rows: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    return {name: {title: row.get(name) for title, row in rows.items()} for name in names}
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise ValueError(f"{path} holds no JSON object.")
-    return document
+    return ",".join(f"{name}={weight:.6g}" for name, weight in weights.items())
 
 
 def store_card(path: Path) -> dict[str, Any]:
-    """Shape and names of a store.
-
-    Raises
-    ------
-    StoreError
-        If the folder is none.
-    """
-    import numpy as np
-
+    """Shape and names of a store."""
     from hyperrank.datasets import open_store
 
     store = open_store(path)
-    sizes = np.diff(store.offsets)
+    sizes = store.lists.sizes
     return {
         "store": str(path),
         "description": store.description,

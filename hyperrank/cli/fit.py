@@ -1,4 +1,4 @@
-"""``hyperrank fit``."""
+"""``hyperrank fit``: a ranker trained on a data file, as one model file."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from hyperrank.cli._command import Console, command, process_group
 from hyperrank.cli._options import SETTING, Layout, check_output, layout_options, out_option
 
 if TYPE_CHECKING:
-    from hyperrank.datasets import RankingData
+    from hyperrank.rankers import HyperDPORanker
 
-__all__ = ["fit", "going_on"]
+__all__ = ["fit", "interruptible"]
 
 
 @command("fit")
 @click.argument("data", type=click.Path(path_type=Path))
 @out_option("The model file to write, such as model.safetensors.", required=True)
 @layout_options(labels=True, features=True)
-@click.option("--validation", type=click.Path(path_type=Path), help="Data to stop training by.")
+@click.option("--validation", type=click.Path(path_type=Path), help="Validation data for early stopping.")
 @click.option(
     "--reference",
-    help="What to start from: booster_pairs (the default), boosters, lightgbm, scores, none, or the text "
+    help="The reference ranker: booster_pairs (the default), boosters, lightgbm, scores, none, or the text "
     "file of a LightGBM model.",
 )
 @click.option(
@@ -39,13 +39,13 @@ __all__ = ["fit", "going_on"]
 @click.option("--network", help="mlp (the default) or transformer.")
 @click.option("--max-epochs", type=int, help="Passes over the data at most.")
 @click.option("--metric", help="What fronts are measured in; ndcg@10 by default.")
-@click.option("--device", help="Where to train: auto (the default), cpu, cuda.")
-@click.option("--jobs", "n_jobs", type=int, help="Boosters grown at a time; all cores by default.")
-@click.option("--seed", "random_state", type=int, help="Makes the fit repeatable.")
+@click.option("--device", help="Device to train on: auto (the default), cpu, cuda.")
+@click.option("--jobs", "n_jobs", type=int, help="Boosters trained at a time; all cores by default.")
+@click.option("--seed", "random_state", type=int, help="Seed of the fit.")
 @click.option(
-    "--checkpoint", type=click.Path(path_type=Path), metavar="FILE", help="Where to keep an unfinished fit."
+    "--checkpoint", type=click.Path(path_type=Path), metavar="FILE", help="File to keep an unfinished fit in."
 )
-@click.option("--resume", is_flag=True, help="Go on from --checkpoint, if the file is there.")
+@click.option("--resume", is_flag=True, help="Continue from --checkpoint, if the file is there.")
 @click.option(
     "--set",
     "settings",
@@ -69,100 +69,76 @@ def fit(
 
     DATA is LETOR text, a CSV, Parquet or Arrow file, or a store that convert wrote.
     """
+    from hyperrank.files import check_suffix
+
     check_output(out, force=force)
+    check_suffix(out, ".safetensors")
     with process_group(named["device"]) as is_rank_zero:
         console = console if is_rank_zero else Console(quiet=True)
-        document = _fit(
-            console, is_rank_zero, data, out, layout, validation, ref_scores, settings, named, resume
-        )
+        params = ranker_params(named, settings)
+        checkpoint = checked_checkpoint(params, out, resume=resume)
+        ranker, seconds = _fit(console, params, data, layout, validation, ref_scores, resume)
+        if is_rank_zero:
+            ranker.save(out)
+            if checkpoint is not None:
+                checkpoint.unlink(missing_ok=True)
     if is_rank_zero:
-        console.result(
-            f"{out}: a ranker of {', '.join(document['objectives'])}, {document['n_features']} features",
-            document,
-        )
+        summary = {
+            "model": str(out),
+            "objectives": ranker.objectives_,
+            "n_features": ranker.n_features_in_,
+            "n_rows": ranker.training_data_["n_rows"],
+            "seconds": seconds,
+            "epochs": len(ranker.history_),
+            "best_epoch": ranker.best_epoch_,
+            "best_score": ranker.best_score_,
+        }
+        names = ", ".join(ranker.objectives_)
+        console.result(f"{out}: a ranker of {names}, {ranker.n_features_in_} features", summary)
 
 
 def _fit(
     console: Console,
-    is_rank_zero: bool,
+    params: dict[str, Any],
     data: Path,
-    out: Path,
     layout: Layout,
     validation: Path | None,
     ref_scores: str | None,
-    settings: tuple[tuple[str, Any], ...],
-    named: dict[str, Any],
     resume: bool,
-) -> dict[str, Any]:
-    """Read, fit and save; gives what the result says."""
-    from hyperrank.cli._data import read_data, summary
+) -> tuple[HyperDPORanker, float]:
+    """Read the data and fit a ranker; with the seconds that the fit took."""
+    from hyperrank.cli._data import GRADED, as_frame, read_data, summary, with_features
     from hyperrank.rankers import HyperDPORanker
 
-    params = ranker_params(named, settings)
-    checkpoint = checked_checkpoint(params, out, resume=resume)
     if validation is not None:
-        validation.stat()  # missing files are told of before hours of reading others
+        validation.stat()  # a missing file is told of before hours of reading others
     train, scores = read_data(data, layout, extra=ref_scores)
     console.note(summary(data, train))
+    X = as_frame(train.X, train.feature_names)
+    arguments = {"X": X, "y": train.Y, "qid": train.qid, "ref_scores": scores}
+    if validation is not None:
+        held_out, scores = read_data(validation, layout, features=train.feature_names, extra=ref_scores)
+        console.note(summary(validation, held_out))
+        features = with_features(validation, held_out, train.feature_names, layout.missing, scores).features()
+        arguments |= {
+            "X_val": features,
+            "y_val": held_out.Y,
+            "qid_val": held_out.qid,
+            "ref_scores_val": scores,
+        }
     ranker = HyperDPORanker(**{"verbose": int(console.shows_progress), **params}, objectives=train.names)
     started = time.perf_counter()
-    held = {} if validation is None else _held_out(console, validation, layout, train, ref_scores)
-    with going_on(console, checkpoint if is_rank_zero else None):
-        ranker.fit(**_named(train, scores), **held, resume=resume)
+    with interruptible(console, params.get("checkpoint")):
+        ranker.fit(**arguments, resume=resume)
     seconds = time.perf_counter() - started
-    ranker.verbose, ranker.checkpoint = params.get("verbose", 0), None
-    if is_rank_zero:
-        ranker.save(out)
     console.note(f"Fitted in {seconds:.1f} s.")
-    return {
-        "model": str(out),
-        "objectives": ranker.objectives_,
-        "n_features": ranker.n_features_in_,
-        "n_rows": len(train.X),
-        "seconds": seconds,
-        "epochs": len(ranker.history_),
-        "best_epoch": ranker.best_epoch_,
-        "best_score": ranker.best_score_,
-    }
-
-
-def _named(data: RankingData, ref_scores: Any) -> dict[str, Any]:
-    """Data as arguments of fit, the features with their names."""
-    from hyperrank.cli._data import features_of
-
-    X = features_of(data.X, data.feature_names)
-    return {"X": X, "y": data.Y, "qid": data.qid, "ref_scores": ref_scores}
-
-
-def _held_out(
-    console: Console, path: Path, layout: Layout, train: RankingData, column: str | None
-) -> dict[str, Any]:
-    """Validation data as arguments of fit, with the features of the training data."""
-    from hyperrank.cli._data import read_data, summary, with_features
-
-    found, ref_scores = read_data(path, layout, features=train.feature_names, extra=column)
-    console.note(summary(path, found))
-    held = with_features(path, found, train.feature_names, layout.missing, ref_scores)
-    return {"X_val": held.features(), "y_val": found.Y, "qid_val": found.qid, "ref_scores_val": ref_scores}
+    ranker.verbose, ranker.checkpoint = params.get("verbose", 0), None
+    setattr(ranker, GRADED, layout.grade)
+    return ranker, seconds
 
 
 def checked_checkpoint(params: Mapping[str, Any], out: Path, *, resume: bool) -> Path | None:
-    """The file that a fit is kept in; None for none.
-
-    Parameters
-    ----------
-    params : mapping
-        Parameters of the ranker.
-    out : Path
-        The model file to be written.
-    resume : bool
-        Whether the fit goes on from the file.
-
-    Raises
-    ------
-    ValueError
-        If there is nothing to resume from, the file would be lost, is damaged, or is the model file.
-    """
+    """The file that a fit is kept in, None for none; refused where it is wrong before data are read."""
     from hyperrank.rankers import HyperDPORanker
     from hyperrank.rankers.dpo.resume import open_checkpoint
     from hyperrank.training import Checkpoint
@@ -176,48 +152,31 @@ def checked_checkpoint(params: Mapping[str, Any], out: Path, *, resume: bool) ->
     if path.resolve() == out.resolve():
         raise ValueError(f"--checkpoint and --out are the same file: {path}.")
     if path.exists() and not resume:
-        Checkpoint.read(path, 0.0)  # nobody is told to delete a file that is no checkpoint
-        raise ValueError(f"{path} is there already: --resume goes on from it; delete it to begin anew.")
+        Checkpoint.read(path, 0.0)  # nobody is told to delete a file that is not a checkpoint
+        raise ValueError(f"{path} is there already: --resume goes on from it; delete it to start over.")
     open_checkpoint(HyperDPORanker(**params).get_params(deep=False), resume)
     return path
 
 
 @contextmanager
-def going_on(console: Console, checkpoint: Path | None) -> Iterator[None]:
-    """Let Ctrl-C end a fit with a checkpoint as it ends any command: half a model is not written."""
+def interruptible(console: Console, checkpoint: Path | None) -> Iterator[None]:
+    """Let Ctrl-C end a fit as it ends any command, though a ranker would keep what it had learnt by then."""
     with warnings.catch_warnings():
-        if checkpoint is not None:
-            warnings.filterwarnings("ignore", message="training was interrupted", category=UserWarning)
+        warnings.filterwarnings("error", message="training was interrupted", category=UserWarning)
         try:
             yield
-        except KeyboardInterrupt:
-            _say_how(console, checkpoint)
-            raise
-    if checkpoint is not None and checkpoint.exists():
-        _say_how(console, checkpoint)
-        raise KeyboardInterrupt
-
-
-def _say_how(console: Console, checkpoint: Path | None) -> None:
-    if checkpoint is not None and checkpoint.exists():
-        console.note(f"The same command with --resume goes on from {checkpoint}.")
+        except (KeyboardInterrupt, UserWarning) as interrupt:
+            if "training was interrupted" not in str(interrupt) and not isinstance(
+                interrupt, KeyboardInterrupt
+            ):
+                raise
+            if checkpoint is not None and checkpoint.exists():
+                console.note(f"The same command with --resume goes on from {checkpoint}.")
+            raise KeyboardInterrupt from None
 
 
 def ranker_params(named: Mapping[str, Any], settings: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Parameters of `HyperDPORanker` from named options and ``--set``.
-
-    Parameters
-    ----------
-    named : mapping
-        Parameters that have options of their own; None where not given.
-    settings : sequence of (str, object)
-        What ``--set`` was given.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is unknown or given twice.
-    """
+    """Parameters of `HyperDPORanker` from named options, None where not given, and from ``--set``."""
     from hyperrank.rankers import HyperDPORanker
 
     known = list(signature(HyperDPORanker).parameters)
@@ -225,7 +184,7 @@ def ranker_params(named: Mapping[str, Any], settings: Sequence[tuple[str, Any]])
     for name, value in settings:
         if name not in known:
             near = get_close_matches(name, known, n=1)
-            hint = f"was {near[0]!r} meant?" if near else f"there are {', '.join(known)}."
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}."
             raise ValueError(f"--set: the ranker has no parameter {name!r}; {hint}")
         if name == "objectives":
             raise ValueError("--set objectives: name the objectives by --labels.")
@@ -238,13 +197,7 @@ def ranker_params(named: Mapping[str, Any], settings: Sequence[tuple[str, Any]])
 
 
 def reference_of(given: Any) -> Any:
-    """A reference as the ranker takes it: one of its names, None, or a LightGBM model from its file.
-
-    Raises
-    ------
-    ValueError
-        If it is neither a name nor a file that LightGBM reads.
-    """
+    """A reference as the ranker takes it: one of its names, None, or a LightGBM model from its file."""
     from hyperrank.reference import REFERENCES
 
     if given is None or given == "none":
@@ -254,7 +207,7 @@ def reference_of(given: Any) -> Any:
     path = Path(str(given))
     if not path.is_file():
         near = get_close_matches(str(given), [*REFERENCES, "none"], n=1)
-        hint = f" Was {near[0]!r} meant?" if near else ""
+        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
             f"the reference {str(given)!r} is neither {', '.join(REFERENCES)}, none, nor a file with a "
             f"LightGBM model.{hint}"

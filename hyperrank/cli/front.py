@@ -1,4 +1,4 @@
-"""``hyperrank front``."""
+"""``hyperrank front``: what a model reaches at each trade-off."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hyperrank.cli._command import Console, command, plain
+from hyperrank.cli._command import Console, as_json, command, with_options
 from hyperrank.cli._options import Layout, check_output, layout_options, out_option
 
 if TYPE_CHECKING:
-    from hyperrank.front.pareto_front import ParetoFront
+    from hyperrank.front import ParetoFront
 
-__all__ = ["front", "profile_options", "profiled"]
+__all__ = ["front", "profile", "profile_options"]
+
+PICTURES = (".png", ".svg", ".pdf")
+PAGES = (".html", ".htm")
+_PROFILE = (
+    click.option(
+        "--points", type=click.IntRange(min=1), help="Trade-offs to evaluate, at most; 66 by default."
+    ),
+    click.option("--metric", help="What to measure; by default the ranker's own."),
+    click.option(
+        "--temperature",
+        type=float,
+        help="How far to move from the reference: 0 is the reference, 1 as trained.",
+    ),
+    click.option("--ref-scores", metavar="COLUMN", help="Column of a table with the reference's scores."),
+)
 
 
 def profile_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of `profiled`."""
-    for option in reversed(
-        (
-            click.option(
-                "--points", type=click.IntRange(min=1), help="Trade-offs at most to look at; 66 by default."
-            ),
-            click.option("--metric", help="What to measure; by default the ranker's own."),
-            click.option(
-                "--temperature", type=float, help="How hard objectives pull: 0 the reference, 1 as trained."
-            ),
-            click.option(
-                "--ref-scores", metavar="COLUMN", help="Column of a table with the reference's scores."
-            ),
-        )
-    ):
-        function = option(function)
-    return function
+    """Give a command the options of `profile`."""
+    return with_options(function, _PROFILE)
 
 
-def profiled(
+def profile(
     console: Console,
     model: Path,
     data: Path,
@@ -49,30 +49,21 @@ def profiled(
     metric: str | None,
     temperature: float | None,
     ref_scores: str | None,
-) -> Any:
-    """Measure what a model reaches on data with labels.
-
-    Returns
-    -------
-    ParetoFront
-    """
-    from hyperrank.cli._data import labelled_for, scoring_options, summary
+) -> ParetoFront:
+    """Profile the front of a model on data with labels."""
+    from hyperrank.cli._data import read_labelled, scoring_options, summary
     from hyperrank.rankers import load
     from hyperrank.simplex import lattice_near
 
     ranker = load(model)
-    found = labelled_for(ranker, data, layout, column=ref_scores)
-    console.note(summary(data, found.data))
-    options = scoring_options(ranker, temperature)
+    labelled = read_labelled(console, ranker, data, layout, extra=ref_scores)
+    console.note(summary(data, labelled.data))
+    options: dict[str, Any] = {"metric": metric, **scoring_options(ranker, temperature)}
     if points is not None:
         options["weights"] = lattice_near(len(ranker.objectives_), points)
-    if found.ref_scores is not None:
-        options["ref_scores"] = found.ref_scores
-    return ranker.pareto_front(found.features(), found.data.Y, qid=found.data.qid, metric=metric, **options)
-
-
-PICTURES = (".png", ".svg", ".pdf")
-PAGES = (".html", ".htm")
+    if labelled.ref_scores is not None:
+        options["ref_scores"] = labelled.ref_scores
+    return ranker.pareto_front(labelled.features(), labelled.data.Y, qid=labelled.data.qid, **options)
 
 
 @command("front")
@@ -84,7 +75,7 @@ PAGES = (".html", ".htm")
     "page",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write a page on which people choose a trade-off, beside what --out writes.",
+    help="Write a page on which people choose a trade-off, besides what --out writes.",
 )
 @layout_options(labels=True, features=False)
 @profile_options
@@ -107,24 +98,19 @@ def front(
         check_output(out, force=force, kinds=(".json", ".csv", *PAGES, *PICTURES))
     if page is not None:
         check_output(page, force=force, kinds=PAGES)
-    found = profiled(console, model, data, layout, **options)
-
+    profiled = profile(console, model, data, layout, **options)
     for path in (out, page):
         if path is not None:
-            write_front(path, found)
-            console.note(f"{path}: {len(found)} trade-offs")
-    console.result(front_text(found), found.to_dict())
+            _write(path, profiled)
+            console.note(f"{path}: {len(profiled)} trade-offs")
+    console.result(_as_text(profiled), profiled.to_dict())
 
 
-def front_text(front: ParetoFront) -> str:
-    """A front for people: the Pareto-optimal trade-offs."""
-    from hyperrank.front.selection import at_temperature
-
-    table = front.to_frame()[front.non_dominated]
-    table = table.drop(columns=["non_dominated", "temperature"], errors="ignore")
+def _as_text(front: ParetoFront) -> str:
+    """The Pareto-optimal trade-offs, for people."""
+    table = front.to_frame()[front.non_dominated].drop(columns="non_dominated")
     lines = [
-        f"{front.metric} of {len(front)} trade-offs{at_temperature(front.temperature)}, "
-        f"{len(table)} of them non-dominated; "
+        f"{front.metric} of {len(front)} trade-offs, {len(table)} of them non-dominated; "
         f"hypervolume {front.hypervolume():.4f}"
     ]
     if front.reference is not None:
@@ -133,16 +119,16 @@ def front_text(front: ParetoFront) -> str:
     return "\n".join([*lines, table.to_string(index=False, float_format="{:.4f}".format)])
 
 
-def write_front(path: Path, front: ParetoFront) -> None:
+def _write(path: Path, front: ParetoFront) -> None:
     """Write a front in the form that the name of the file says, whole or not at all."""
     from hyperrank.files import write_atomically
 
     kind = path.suffix.lower()
-    if kind in (".html", ".htm"):
+    if kind in PAGES:
         front.to_html(path)
         return
     if kind == ".json":
-        content = json.dumps(plain(front.to_dict()), indent=1, allow_nan=False).encode() + b"\n"
+        content = json.dumps(as_json(front.to_dict()), indent=1, allow_nan=False).encode() + b"\n"
     elif kind == ".csv":
         content = front.to_frame().to_csv(index=False, lineterminator="\n").encode()
     else:

@@ -1,4 +1,4 @@
-"""``hyperrank predict``."""
+"""``hyperrank predict``: scores of documents, or the best of each query."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hyperrank.cli._data import ModelData
+    from hyperrank.rankers import BaseRanker
 
 __all__ = ["predict"]
 
@@ -31,7 +32,9 @@ __all__ = ["predict"]
     help="The trade-off, as relevance=0.7,clicks=0.3 or a file that select wrote; several give a column "
     "each. Equal weights by default.",
 )
-@click.option("--temperature", type=float, help="How hard objectives pull: 0 the reference, 1 as trained.")
+@click.option(
+    "--temperature", type=float, help="How far to move from the reference: 0 is the reference, 1 as trained."
+)
 @click.option("--top", type=click.IntRange(min=1), metavar="K", help="The K best of each query, in order.")
 @out_option("Where to write: .csv, .parquet or .npy (scores alone). By default CSV to stdout.")
 @layout_options(labels=False, features=False)
@@ -56,61 +59,54 @@ def predict(
         check_output(out, force=force, kinds=(".csv", ".parquet") if top else (".csv", ".parquet", ".npy"))
     if top and len(weights) > 1:
         raise click.UsageError("--top ranks by one trade-off: give --weights once.")
-    from hyperrank.cli._data import read_for, scoring_options, summary
-    from hyperrank.cli.select import read_weights
-    from hyperrank.front.selection import resolve_trade_off
+    from hyperrank.cli._data import read_features, scoring_options, summary
+    from hyperrank.cli.select import read_trade_offs
     from hyperrank.rankers import load
 
     ranker = load(model)
-    at = read_weights(weights, ranker.objectives_)
-    found = read_for(ranker, data, layout, column=ref_scores)
-    console.note(summary(data, found.data))
+    at, temperature = read_trade_offs(weights, temperature, ranker.objectives_)
+    documents = read_features(ranker, data, layout, extra=ref_scores)
+    console.note(summary(data, documents.data))
     options = scoring_options(ranker, temperature)
-    served, temperature = resolve_trade_off(at, temperature, ranker.objectives_)
-    scores = _scores(console, ranker, found, weights=at, **options)
-    table = score_table(found.data.qid, scores, top)
+    scores = _score(console, ranker, documents, weights=at, **options)
+    table = score_table(documents.data.qid, scores, top)
     if out is not None:
-        write_scores(out, table, scores)
+        _write(out, table, scores)
         console.note(f"{out}: {len(table):,} rows")
     elif not console.as_json:
         click.echo(table.to_csv(index=False, lineterminator="\n"), nl=False)
     if console.as_json:
         rows = {"out": str(out)} if out is not None else {name: table[name] for name in table.columns}
-        console.result(
-            "",
-            {
-                "model": str(model),
-                "weights": served,
-                "temperature": temperature,
-                "n_rows": len(table),
-                **rows,
-            },
-        )
+        told = {"model": str(model), "weights": at, **options, "n_rows": len(table)}
+        console.result("", {**told, **rows})
 
 
-def _scores(console: Console, ranker: Any, found: ModelData, **options: Any) -> NDArray[np.floating[Any]]:
-    """Scores of all rows, a part of a store at a time."""
+def _score(
+    console: Console, ranker: BaseRanker, documents: ModelData, **options: Any
+) -> NDArray[np.floating[Any]]:
+    """Scores of all rows, of a store chunk by chunk."""
     import numpy as np
     from tqdm import tqdm
 
-    parts = []
-    shown = tqdm(
-        total=len(found.data.X),
+    scores = []
+    progress = tqdm(
+        total=len(documents.data.X),
         desc="scoring",
         unit="doc",
         unit_scale=True,
         disable=not console.shows_progress,
     )
-    with shown:
-        for rows in found.parts():
-            own = {} if found.ref_scores is None else {"ref_scores": found.ref_scores[rows]}
-            parts.append(ranker.predict(found.features(rows), qid=found.data.qid[rows], **own, **options))
-            shown.update(len(parts[-1]))
-    return np.concatenate(parts)
+    with progress:
+        for rows in documents.chunks():
+            if documents.ref_scores is not None:
+                options["ref_scores"] = documents.ref_scores[rows]
+            scores.append(ranker.predict(documents.features(rows), qid=documents.data.qid[rows], **options))
+            progress.update(len(scores[-1]))
+    return np.concatenate(scores)
 
 
 def score_table(qid: NDArray[Any], scores: NDArray[np.floating[Any]], top: int | None) -> pd.DataFrame:
-    """Scores beside their query ids.
+    """Scores with their query ids.
 
     Parameters
     ----------
@@ -140,13 +136,13 @@ def score_table(qid: NDArray[Any], scores: NDArray[np.floating[Any]], top: int |
     order = lists.order[np.lexsort((lists.order, -lists.group(scores), lists.index))]
     rank = np.arange(lists.n_rows) - lists.offsets[:-1][lists.index] + 1
     first = np.minimum.reduceat(lists.order, lists.offsets[:-1])[lists.index]
-    kept = np.flatnonzero(rank <= top)
-    kept = kept[np.lexsort((rank[kept], first[kept]))]
-    rows = order[kept]
-    return table.iloc[rows].assign(rank=rank[kept], row=rows).reset_index(drop=True)
+    best = np.flatnonzero(rank <= top)
+    best = best[np.lexsort((rank[best], first[best]))]
+    rows = order[best]
+    return table.iloc[rows].assign(rank=rank[best], row=rows).reset_index(drop=True)
 
 
-def write_scores(path: Path, table: pd.DataFrame, scores: NDArray[np.floating[Any]]) -> None:
+def _write(path: Path, table: pd.DataFrame, scores: NDArray[np.floating[Any]]) -> None:
     """Write scores in the form that the name of the file says, whole or not at all."""
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""``hyperrank select``."""
+"""``hyperrank select``: the trade-off that keeps what must be kept; trade-offs as predict takes them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hyperrank.cli._command import Console, command, plain
+from hyperrank.cli._command import Console, as_json, command
 from hyperrank.cli._options import PAIRS, Layout, check_output, layout_options, numbers_by_name, out_option
-from hyperrank.cli.front import profile_options, profiled
+from hyperrank.cli.front import profile, profile_options
 
 if TYPE_CHECKING:
-    from hyperrank.front.pareto_front import ParetoFront
-    from hyperrank.front.selection import Selection
+    from hyperrank.front import Selection
 
-__all__ = ["read_weights", "select"]
+__all__ = ["read_document", "read_trade_offs", "select"]
 
+EXPECTED = "expected name=weight pairs, as in relevance=0.7,clicks=0.3, or a .json file that select wrote"
 Pairs = tuple[dict[str, float], ...]
 
 
@@ -35,7 +35,7 @@ Pairs = tuple[dict[str, float], ...]
 @click.option(
     "--maximize",
     metavar="NAME|NAME=SHARE,...",
-    help="What is best otherwise: an objective, or several with shares; by default those without a limit.",
+    help="What to maximize: an objective, or several with shares; by default those without a limit.",
 )
 @click.option("--knee", is_flag=True, help="Take the knee, beyond which more of one costs much of another.")
 @click.option("--nearest", type=PAIRS, multiple=True, help="Take what is nearest to these values.")
@@ -71,7 +71,7 @@ def select(
     limits = numbers_by_name(at_least, "--at-least")
     target = numbers_by_name(nearest, "--nearest")
     goal: Any = PAIRS(maximize) if maximize and "=" in maximize else maximize
-    front = profiled(console, model, data, layout, **options)
+    front = profile(console, model, data, layout, **options)
     common: dict[str, Any] = {
         "at_least": limits or None,
         "relative": not absolute,
@@ -79,103 +79,91 @@ def select(
         "random_state": seed,
     }
     if knee:
-        found = front.knee(**common)
+        selection = front.knee(**common)
     elif target:
-        found = front.nearest(target, **common)
+        selection = front.nearest(target, **common)
     else:
-        found = front.select(maximize=goal, **common)
-
-    document = dict(plain(found.to_dict()))
+        selection = front.select(maximize=goal, **common)
+    document = as_json(selection.to_dict())
     if out is not None:
-        write_selection(out, document)
+        from hyperrank.files import write_atomically
+
+        write_atomically(out, json.dumps(document, indent=1, allow_nan=False).encode() + b"\n")
         console.note(f"{out}: the trade-off")
-    console.result(selection_text(found, front), document)
+    console.result(_as_text(selection), document)
 
 
-EXPECTED = "expected name=weight pairs, as in relevance=0.7,clicks=0.3, or a .json file that select wrote"
+def _as_text(selection: Selection) -> str:
+    """A selection for people, with what to type next, in a shell and in Python."""
+    table = repr(selection).partition("\n")[2]
+    weights = dict(zip(selection.names, selection.weights.tolist(), strict=True))
+    unsure = ""
+    if isinstance(selection.evidence, str):
+        unsure = f"\nHow sure this is cannot be told: {selection.evidence}"
+    shell, python = f"--weights {spelled(weights)}", f"weights={weights}"
+    if selection.temperature not in (None, 1):
+        shell += f" --temperature {selection.temperature!r}"
+        python += f", temperature={selection.temperature!r}"
+    return f"{selection.metric}\n{table}{unsure}\n\n{shell}\nranker.predict(X, qid=qid, {python})"
 
 
-def read_weights(given: Sequence[str], objectives: Sequence[str]) -> Any:
-    """Trade-offs for predict.
+def spelled(weights: dict[str, float]) -> str:
+    """A trade-off as ``--weights`` reads it, to the bit."""
+    return ",".join(f"{name}={weight!r}" for name, weight in weights.items())
+
+
+def read_trade_offs(
+    given: Sequence[str], temperature: float | None, objectives: Sequence[str]
+) -> tuple[Any, float | None]:
+    """Weights and temperature for predict.
 
     Parameters
     ----------
     given : sequence of str
         Each ``relevance=0.7,clicks=0.3`` or the path of a file that select wrote.
+    temperature : float or None
+        What was asked for outright.
     objectives : sequence of str
         Of the ranker.
 
     Returns
     -------
-    Selection, list of Selection, ndarray of shape (m,), frame of shape (k, m), or None
-        Selections keep their temperature; None for no trade-off.
+    weights : ndarray of shape (m,) or (k, m), or None
+        (m,) for one, None for none.
+    temperature : float or None
 
     Raises
     ------
     ValueError
-        If weights are off the simplex, an objective is unknown, or a file holds no trade-off.
+        If weights are off the simplex, an objective is unknown, a file does not hold a trade-off, or
+        temperatures disagree.
     """
-    import numpy as np
-    import pandas as pd
+    from hyperrank.front.selection import Selection, resolve_trade_off
 
-    from hyperrank.simplex import as_weights
-    from hyperrank.weights import TRADE_OFF
-
-    found = []
+    if not given:
+        return None, temperature
+    selections = []
     for text in given:
         try:
-            named = _named(text)
-            weights = as_weights(named, len(objectives), objectives)
+            if text.endswith(".json"):
+                document = read_document(Path(text))
+            elif "=" in text:
+                document = {"objectives": list(objectives), "weights": PAIRS(text)}
+            else:
+                raise ValueError(f"{EXPECTED}.")
+            selections.append(Selection.from_dict(document))
         except ValueError as error:
             raise ValueError(f"--weights {text}: {error}") from error
-        found.append(named if getattr(named, "temperature", None) is not None else weights)
-    if len(found) < 2:
-        return found[0] if found else None
-    if all(isinstance(each, np.ndarray) for each in found):
-        return pd.DataFrame(found).rename_axis(TRADE_OFF)
-    return found
+    trade_offs = selections if len(selections) > 1 else selections[0]
+    return resolve_trade_off(trade_offs, temperature, objectives)
 
 
-def spelled(weights: Sequence[float], objectives: Sequence[str]) -> str:
-    """A trade-off as ``--weights`` reads it, to the bit."""
-    return ",".join(f"{name}={float(w)!r}" for name, w in zip(objectives, weights, strict=True))
-
-
-def _named(text: str) -> Selection | dict[str, float]:
-    from hyperrank.front.selection import Selection
-
-    if text.endswith(".json"):
-        try:
-            return Selection.from_dict(json.loads(Path(text).read_text()))
-        except ValueError as error:
-            raise ValueError(f"the file holds no trade-off ({error}); {EXPECTED}.") from error
-    if "=" not in text:
-        raise ValueError(f"{EXPECTED}.")
-    return dict(PAIRS(text))
-
-
-def selection_text(selection: Selection, front: ParetoFront) -> str:
-    """A selection for people, with what to type next, in a shell and in Python."""
-    from hyperrank.front.selection import at_temperature
-
-    table = repr(selection).partition("\n")[2]
-    at = selection.temperature
-    in_shell = "" if at is None else f" --temperature {at!r}"
-    in_python = "" if at is None else f", temperature={at!r}"
-    unsure = (
-        f"\nHow sure this is cannot be told: {selection.evidence}"
-        if isinstance(selection.evidence, str)
-        else ""
-    )
-    return (
-        f"{front.metric}{at_temperature(at)}\n{table}{unsure}\n\n"
-        f"--weights {spelled(selection.weights.tolist(), front.names)}{in_shell}\n"
-        f"ranker.predict(X, qid=qid, weights={selection.named_weights.to_dict()}{in_python})"
-    )
-
-
-def write_selection(path: Path, document: dict[str, Any]) -> None:
-    """Write a selection's document, whole or not at all."""
-    from hyperrank.files import write_atomically
-
-    write_atomically(path, json.dumps(document, indent=1, allow_nan=False).encode() + b"\n")
+def read_document(path: Path) -> dict[str, Any]:
+    """The object in a JSON file."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ValueError(f"{path} holds no JSON object.")
+    return document

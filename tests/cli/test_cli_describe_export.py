@@ -25,7 +25,7 @@ def test_a_model_card(hr, files):
     assert card["reference"] == {"kind": "lightgbm", "objective": "relevance", "needs_scores": False}
     assert card["training"]["epochs"] == 1
     assert card["training"]["best_hypervolume"] is None
-    assert card["trial"] == {}
+    assert card["tuning"] == {}
     assert card["versions"]["hyperrank"] == hyperrank.__version__
 
 
@@ -34,20 +34,20 @@ def test_a_model_card_as_text(hr, files):
     assert "objectives  relevance, clicks" in lines
     assert "features    feature_1, feature_2, feature_3, feature_4, feature_5, ... (6 in all)" in lines
     assert "  max_epochs      1" in lines
-    assert "trial       none" in lines
+    assert "tuning      none" in lines
 
 
-def test_a_trial_is_told(hr, tmp_path):
+def test_the_card_has_what_tuning_chose(hr, tmp_path):
     data = datasets.make_multilabel_ranking(n_queries=110, list_size=4, n_features=3, random_state=0)
     ranker = HyperDPORanker(
         "lightgbm", max_epochs=1, hidden=(8, 8), booster_params={"num_iterations": 3}, random_state=0
     )
     ranker.fit(data.X, data.Y, qid=data.qid).save(tmp_path / "m")
     card = json.loads(hr(f"describe {tmp_path / 'm'} --json").stdout)
-    assert card["trial"]["pull"] == ranker.trial_.pull
-    assert card["trial"]["tried"] == len(ranker.trial_.tried)
+    assert card["tuning"]["reward_scale"] == ranker.trial_.pull
+    assert card["tuning"]["candidates"] == len(ranker.trial_.tried)
     assert card["features"] is None
-    assert "pull" in hr(f"describe {tmp_path / 'm'}").stdout
+    assert "reward_scale" in hr(f"describe {tmp_path / 'm'}").stdout
 
 
 @pytest.mark.parametrize("kind", ["specialized", "mixed", "scalarization"])

@@ -8,7 +8,7 @@ import pytest
 from cli_files import FEATURES, LABELS
 
 import hyperrank
-from hyperrank.cli.describe import as_markdown, as_text, for_people
+from hyperrank.cli.describe import as_markdown, as_text, with_other_versions
 
 
 def test_the_card_tells_what_the_model_was_fitted_on(hr, files):
@@ -85,10 +85,10 @@ def test_the_card_as_markdown(hr, files, tmp_path):
 def test_versions_that_are_others_here_stand_beside():
     card = {"model": "m", "versions": {"torch": "2.6", "numpy": "2.0"}}
     card["versions_here"] = {"torch": "2.13", "numpy": "2.0"}
-    assert for_people(card)["versions"] == {"torch": "2.6 (here 2.13)", "numpy": "2.0"}
-    assert "versions_here" not in for_people(card)
+    assert with_other_versions(card)["versions"] == {"torch": "2.6 (here 2.13)", "numpy": "2.0"}
+    assert "versions_here" not in with_other_versions(card)
     card["versions_here"] = {"numpy": "2.0"}
-    assert for_people(card)["versions"]["torch"] == "2.6 (here none)"
+    assert with_other_versions(card)["versions"]["torch"] == "2.6 (here none)"
 
 
 def test_cards_as_text_and_markdown_by_hand():
@@ -125,10 +125,10 @@ def test_the_summary_goes_where_a_ranker_goes(files):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "is no JSON"),
+        ("{", "is not JSON"),
         ("[]", "holds no JSON object"),
-        ("{}", "holds no front: hyperrank front --out"),
-        ('{"objectives": ["a"], "points": [], "metric": "x", "hypervolume": 0}', "holds no front"),
+        ("{}", "does not hold a front: hyperrank front --out"),
+        ('{"objectives": ["a"], "points": [], "metric": "x", "hypervolume": 0}', "does not hold a front"),
     ],
 )
 def test_what_is_no_front_is_refused(hr, files, tmp_path, content, message):
@@ -144,7 +144,7 @@ def test_what_does_not_fit_the_model_is_refused(hr, files, tmp_path):
     assert "holds a trade-off of relevance, sales; the model has relevance, clicks" in error
     (tmp_path / "t.json").write_text("{}")
     error = hr(f"describe model.safetensors --trade-off {tmp_path / 't.json'}", code=1).stderr
-    assert "holds no trade-off" in error
+    assert "does not hold a trade-off" in error
     point = {"weights": {"sales": 1.0}, "values": {"sales": 0.5}, "non_dominated": True}
     front = {"objectives": ["sales"], "points": [point], "metric": "x", "hypervolume": 0.5, "reference": None}
     (tmp_path / "f.json").write_text(json.dumps(front))

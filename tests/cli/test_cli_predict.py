@@ -115,7 +115,7 @@ def test_a_store_is_scored_in_runs_of_whole_queries(hr, files, monkeypatch, n_ro
         return predict(self, X, **options)
 
     monkeypatch.setattr(HyperDPORanker, "predict", spied)
-    monkeypatch.setattr(for_model, "PART_BYTES", n_rows * 6 * 4)
+    monkeypatch.setattr(for_model, "CHUNK_BYTES", n_rows * 6 * 4)
     table = printed(hr("predict model.safetensors test.store"))
     monkeypatch.undo()
     sizes = files.test.groupby("qid", sort=False).size()

@@ -135,14 +135,14 @@ MISTAKES = {
     ),
     "features of text": ("fit train.txt --features feature_1 --out out/m", "--features is for tables"),
     "unknown grade": (FIT.format("train.csv") + " --grade dwell", "--grade names 'dwell', but train.csv has"),
-    "not a store": ("fit folder --out out/m", "folder has no store.json: this is no store"),
+    "not a store": ("fit folder --out out/m", "folder has no store.json: not a store"),
     "unknown objective of a store": (
         "fit train.store --labels dwell --out out/m",
         r"unknown objectives \['dwell'\]; there are",
     ),
     "unknown setting": (
         FIT.format("train.csv") + " --set max_epoch=5",
-        "the ranker has no parameter 'max_epoch'; was 'max_epochs' meant",
+        "the ranker has no parameter 'max_epoch'; did you mean 'max_epochs'",
     ),
     "setting given twice": (
         FIT.format("train.csv") + " --seed 1 --set random_state=2",
@@ -152,7 +152,7 @@ MISTAKES = {
     "wrong setting": (FIT.format("train.csv") + " --set dropout=3", "dropout"),
     "unknown reference": (
         FIT.format("train.csv") + " --reference booster_pair",
-        "'booster_pair' is neither booster_pairs, .*Was 'booster_pairs' meant",
+        "'booster_pair' is neither booster_pairs, .*Did you mean 'booster_pairs'",
     ),
     "no LightGBM file": (
         FIT.format("train.csv") + " --reference train.txt",
@@ -160,9 +160,9 @@ MISTAKES = {
     ),
     "no folder for the model": (
         "fit train.csv --labels relevance --out nowhere/m",
-        "nowhere: there is no such folder",
+        "nowhere: There is no such folder",
     ),
-    "model is a folder": ("fit train.csv --labels relevance --out folder", "folder is a folder"),
+    "model is a folder": ("fit train.csv --labels relevance --out folder", "folder: This is a folder"),
     "a feature is missing": (
         PREDICT.format("no_feature.csv"),
         "no_feature.csv has no column 'feature_3'. Did you mean 'feature_[0-9]'",
@@ -177,9 +177,12 @@ MISTAKES = {
         "--weights relevance=0.7,clicks=0.7: weights must sum to 1",
     ),
     "weights of nothing": (PREDICT.format("test.csv") + " --weights dwell=1", "unknown objectives"),
-    "weights without names": (PREDICT.format("test.csv") + " --weights 0.7", "wanted name=weight pairs"),
+    "weights without names": (PREDICT.format("test.csv") + " --weights 0.7", "expected name=weight pairs"),
     "no such trade-off": (PREDICT.format("test.csv") + " --weights no.json", "no.json: No such file"),
-    "no trade-off": (PREDICT.format("test.csv") + " --weights bad.json", "the file holds no trade-off"),
+    "no trade-off": (
+        PREDICT.format("test.csv") + " --weights bad.json",
+        "a selection is a mapping with 'weights'",
+    ),
     "negative temperature": (PREDICT.format("test.csv") + " --temperature -1", "temperature"),
     "unknown output": (PREDICT.format("test.csv") + " --out out/s.xlsx", "must end in .csv, .parquet, .npy"),
     "array of ranks": (PREDICT.format("test.csv") + " --top 2 --out out/s.npy", "must end in .csv, .parquet"),
