@@ -108,9 +108,11 @@ def front(
 
 def _as_text(front: ParetoFront) -> str:
     """The Pareto-optimal trade-offs, for people."""
+    from hyperrank.front.selection import at_temperature
+
     table = front.to_frame()[front.non_dominated].drop(columns="non_dominated")
     lines = [
-        f"{front.metric} of {len(front)} trade-offs, {len(table)} of them non-dominated; "
+        f"{front.metric} of {len(front)} trade-offs{at_temperature(front.temperature)}, {len(table)} of them non-dominated; "
         f"hypervolume {front.hypervolume():.4f}"
     ]
     if front.reference is not None:

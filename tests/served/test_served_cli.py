@@ -89,7 +89,6 @@ def test_text_without_query_ids_is_read_by_every_command(here):
     )
 
 
-@pytest.mark.xfail(reason="fronts do not know their temperature yet", strict=True)
 def test_a_trade_off_keeps_its_temperature(here):
     """Before, predict served it at temperature 1, and neither the JSON nor the lines to copy had another."""
     printed = hr("select m.safetensors t.csv --temperature 0.3 --knee --out k.json").stdout
