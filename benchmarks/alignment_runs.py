@@ -129,7 +129,7 @@ def evaluated(aligner: HyperPromptAligner, plan: Plan, grid: NDArray[np.float64]
         "weights": grid.tolist(),
         "right": right,
         "total": total,
-        "log_ratio": aligner.log_ratio(test.prompts, test.responses, weights=grid).tolist(),
+        "log_ratio": aligner.log_ratio(test.prompts[:32], test.responses[:32], weights=shown).tolist(),
         "texts": texts,
         "shown": shown.tolist(),
     }

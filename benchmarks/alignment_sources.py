@@ -83,7 +83,7 @@ def smollm2(folder: Path) -> Path:
     return path
 
 
-def hh_rlhf(options: Any, model: Path) -> Source:
+def hh_rlhf(options: Any, model: Path, read: Callable[[Path], Preferences] | None = None) -> Source:
     """Harmlessness against brevity on HH-RLHF's harmless-base test pairs, split by prompt.
 
     Prompts are cut from the left and pairs with a longer response left out, as the options say.
@@ -103,7 +103,7 @@ def hh_rlhf(options: Any, model: Path) -> Source:
     from transformers import AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(str(model))
-    data = load_hh_rlhf(path)
+    data = (read or load_hh_rlhf)(path)
     fits = [max(len(tokenizer(t).input_ids) for t in ts) < options.response_tokens for ts in data.responses]
     data = data.take(np.flatnonzero(fits))
     cut = [tokenizer.decode(tokenizer(p).input_ids[-options.prompt_tokens :]) for p in data.prompts]
@@ -111,6 +111,20 @@ def hh_rlhf(options: Any, model: Path) -> Source:
     train, test = data.split(0.25, random_state=options.seed)
     prompts = tuple(f"\n\nHuman: {prompt}\n\nAssistant:" for prompt in PROMPTS)
     return Source(_first(train, options.train), _first(test, options.test), prompts)
+
+
+def asking(path: Path) -> Preferences:
+    """HH-RLHF's pairs of which one response asks something back; that one, and brevity."""
+    data = load_hh_rlhf(path)
+    asks = [["?" in text for text in texts] for texts in data.responses]
+    labels = [
+        np.array(
+            [[float(question), -float(len(text))] for question, text in zip(questions, texts, strict=True)]
+        )
+        for questions, texts in zip(asks, data.responses, strict=True)
+    ]
+    data = Preferences(data.prompts, data.responses, labels, ("asking back", "brevity"))
+    return data.take([n for n, (one, other) in enumerate(asks) if one != other])
 
 
 def letters(options: Any, _: Path) -> Source:
@@ -121,7 +135,11 @@ def letters(options: Any, _: Path) -> Source:
 
 
 MODELS: Mapping[str, Callable[[Path], Path]] = {"tiny": tiny, "smollm2": smollm2}
-DATA: Mapping[str, Callable[[Any, Path], Source]] = {"hh-rlhf": hh_rlhf, "letters": letters}
+DATA: Mapping[str, Callable[[Any, Path], Source]] = {
+    "hh-rlhf": hh_rlhf,
+    "hh-asking": lambda options, model: hh_rlhf(options, model, asking),
+    "letters": letters,
+}
 
 
 def _first(data: Preferences, n: int | None) -> Preferences:

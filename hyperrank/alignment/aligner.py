@@ -330,11 +330,9 @@ class HyperPromptAligner(BaseEstimator):
             )
             models = (base.fingerprint, base.tokenizer_fingerprint, str(base.precision))
             identity = {"params": run_params(params), "models": models, "data": data.content()}
-            trained = train_policy(
-                policy, collator, loss, config, data, evaluation, list(callbacks), identity
-            )
+            more = (data, evaluation, list(callbacks), identity)
+            self.history_, self.collapsed_ = train_policy(policy, collator, loss, config, *more)
         self.objectives_, self.base_, self.policy_, self.encoder_ = names, base, policy, encoder
-        self.history_, self.collapsed_ = trained.history, trained.collapsed
         if self.collapsed_:
             warnings.warn(
                 f"training was stopped at step {self.history_[-1]['step']}: policy and reference differ by "

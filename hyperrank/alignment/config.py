@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -72,7 +73,9 @@ class TrainingConfig:
                 raise ValueError(f"weights must be one trade-off of shape ({m},); got {weights.shape}.")
         resolved = {"objectives": objectives, "loss": _list_loss(params), "weights": weights}
         shared = {field.name: params[field.name] for field in fields(cls) if field.name in params}
-        return cls(**{**shared, **resolved, "seed": draw_seed(params["random_state"])})
+        # Processes of one run draw alike.
+        together = params["random_state"] is None and int(os.environ.get("WORLD_SIZE", "1")) > 1
+        return cls(**{**shared, **resolved, "seed": 0 if together else draw_seed(params["random_state"])})
 
     @property
     def whole_arguments(self) -> bool:

@@ -59,10 +59,7 @@ def export_peft(
 
 
 def export_transformers(
-    folder: str | Path,
-    base: BaseModel,
-    policy: Policy,
-    weights: Mapping[str, NDArray[np.float64]],
+    folder: str | Path, base: BaseModel, policy: Policy, weights: Mapping[str, NDArray[np.float64]]
 ) -> dict[str, str]:
     """Write a model that `AutoModelForCausalLM` alone loads, and its tokenizer."""
     if getattr(base.model, "is_quantized", False):

@@ -11,7 +11,7 @@ import tempfile
 import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 import torch
 import transformers
 import transformers.trainer
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
@@ -31,7 +32,7 @@ from hyperrank.alignment.preferences import evaluation_points, pair_counts
 from hyperrank.alignment.tokens import ListCollator, ListDataset, ListStream
 from hyperrank.files import ModelFileError
 
-__all__ = ["AlignmentTrainer", "Trained", "train_policy"]
+__all__ = ["AlignmentTrainer", "train_policy"]
 
 if not hasattr(getattr(transformers.trainer, "datasets", None), "Dataset"):
     # A folder named datasets on the import path passes for the library, and has nothing of it.
@@ -42,14 +43,6 @@ MAX_BAD_STEPS = 10
 ADAPTER_RATE = 1e-4
 #: What a checkpoint folder says of the run that it belongs to.
 RUN_FILE = "hyperrank_run.json"
-
-
-@dataclass
-class Trained:
-    """What training leaves beside the policy."""
-
-    history: list[dict[str, Any]]
-    collapsed: bool
 
 
 class AlignmentTrainer(Trainer):
@@ -65,16 +58,17 @@ class AlignmentTrainer(Trainer):
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, **_: Any
     ) -> Any:
         """The preference loss of a batch."""
-        output, targets, offsets, weights = self._forward(model, inputs)
-        value = self.loss(output, targets, offsets, weights)
+        output, lists = self._forward(model, inputs)
+        value = self.loss(output, *lists)
         if self.is_in_train:
-            ratio = (output["log_probs"] - output["reference"]).detach() / output["n_tokens"]
-            self._sums["log_ratio"].append(ratio.abs().mean())
-            rewards = self.loss.rewards(output).detach()
-            per_list = _pair_stats(rewards, targets, offsets).sum(dim=0)
+            log_ratio, counts = self._stats({key: tensor.detach() for key, tensor in output.items()}, *lists)
+            self._sums["log_ratio"].append(
+                torch.stack([log_ratio.sum(), log_ratio.new_tensor(len(log_ratio))])
+            )
+            right, total, margin = counts.sum(dim=0)
             for j, name in enumerate(self.config.objectives):
-                self._sums[f"{name}/accuracy"].append(per_list[:2, j])
-                self._sums[f"{name}/margin"].append(per_list[[2, 1], j])
+                self._sums[f"{name}/accuracy"].append(torch.stack([right[j], total[j]]))
+                self._sums[f"{name}/margin"].append(torch.stack([margin[j], total[j]]))
         return (value, output) if return_outputs else value
 
     def prediction_step(
@@ -84,14 +78,10 @@ class AlignmentTrainer(Trainer):
         stats = []
         with torch.no_grad(), self.compute_loss_context_manager():
             for batch in self._prepare_inputs(inputs)["at"]:
-                output, targets, offsets, weights = self._forward(model, batch)
-                rewards = self.loss.rewards(output)
-                losses = self.loss.per_list(rewards, targets, offsets, weights)
-                ratio = (output["log_probs"] - output["reference"]).abs() / output["n_tokens"]
-                sizes = offsets.diff()
-                mean = torch.segment_reduce(ratio, "mean", lengths=sizes, axis=0)
-                pairs = _pair_stats(rewards, targets, offsets).flatten(1)
-                stats.append(torch.cat([losses.double()[:, None], mean[:, None], pairs], dim=1))
+                output, lists = self._forward(model, batch)
+                losses = self.loss.per_list(self.loss.rewards(output), *lists).double()
+                log_ratio, counts = self._stats(output, *lists)
+                stats.append(torch.cat([losses[:, None], log_ratio[:, None], counts.flatten(1)], dim=1))
         values = torch.stack(stats, dim=1)
         return None, values, torch.zeros(len(values), device=values.device)
 
@@ -109,13 +99,8 @@ class AlignmentTrainer(Trainer):
         """Log, with what the steps since the last log came to."""
         if "loss" in logs and self._sums:
             for name, values in self._sums.items():
-                stacked = self.accelerator.gather(torch.stack(values))
-                total = (
-                    stacked.reshape(-1, 2).sum(dim=0)
-                    if stacked.ndim > 1
-                    else stacked.new_tensor([stacked.sum().item(), len(stacked)])
-                )
-                logs[name] = float(total[0] / total[1]) if total[1] else math.nan
+                part, whole = self.accelerator.gather(torch.stack(values)).reshape(-1, 2).sum(dim=0).tolist()
+                logs[name] = part / whole if whole else math.nan
             self._sums.clear()
             limit = self.config.max_log_ratio
             if limit is not None and logs["log_ratio"] > limit:
@@ -124,10 +109,21 @@ class AlignmentTrainer(Trainer):
 
     def _forward(
         self, model: nn.Module, inputs: dict[str, Any]
-    ) -> tuple[dict[str, Tensor], Tensor, Tensor, Tensor]:
+    ) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
+        """What the policy gives, and the batch's targets, offsets and weights."""
         keys = ("input_ids", "attention_mask", "response_mask", "row_weights", "prompt_mask")
-        output = model(**{key: inputs[key] for key in keys})
-        return output, inputs["targets"], inputs["offsets"], inputs["weights"]
+        lists = (inputs["targets"], inputs["offsets"], inputs["weights"])
+        return model(**{key: inputs[key] for key in keys}), lists
+
+    def _stats(
+        self, output: dict[str, Tensor], targets: Tensor, offsets: Tensor, weights: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Of each list the mean absolute log-ratio per token, and `pair_counts` of shape (3, m)."""
+        ratio = (output["log_probs"] - output["reference"]).abs() / output["n_tokens"]
+        mean = torch.segment_reduce(ratio, "mean", lengths=offsets.diff(), axis=0)
+        r, z = self.loss.rewards(output).cpu().numpy(), targets.cpu().double().numpy()
+        counts = [pair_counts(z[a:b], r[a:b]) for a, b in itertools.pairwise(offsets.tolist())]
+        return mean, torch.from_numpy(np.stack(counts)).to(ratio.device)
 
     def _evaluation(self, prediction: Any) -> dict[str, float]:
         """Metrics at each evaluated trade-off, and their means under the weights."""
@@ -180,42 +176,40 @@ def train_policy(
     evaluation: Any,
     callbacks: Sequence[TrainerCallback],
     identity: Mapping[str, Any],
-) -> Trained:
-    """Train a policy in place, or go on from the last checkpoint of the same run."""
+) -> tuple[list[dict[str, Any]], bool]:
+    """Train a policy in place, or go on from the last checkpoint of its run; the log, and if it collapsed."""
     n_lists = None if isinstance(data, ListStream) else len(data)
-    verbosity = transformers.utils.logging.get_verbosity()
-    with tempfile.TemporaryDirectory() as scratch:
+    with ExitStack() as stack:
+        stack.callback(transformers.utils.logging.set_verbosity, transformers.utils.logging.get_verbosity())
+        scratch = stack.enter_context(tempfile.TemporaryDirectory())
+        stack.enter_context(warnings.catch_warnings())
+        # DDP looks for unused parameters by default, and says that there are none.
+        warnings.filterwarnings("ignore", message="find_unused_parameters=True", category=UserWarning)
         args = _training_arguments(config, scratch, n_lists, evaluation is not None)
-        resume = _checkpoint(args, config, identity)
-        with warnings.catch_warnings():
-            # DDP looks for unused parameters by default, and says that there are none.
-            warnings.filterwarnings("ignore", message="find_unused_parameters=True", category=UserWarning)
-            trainer = AlignmentTrainer(
-                policy,
-                loss,
-                config,
-                args=args,
-                data_collator=collator,
-                train_dataset=data,
-                eval_dataset=evaluation,
-                callbacks=[*([] if args.fp16 else [_FiniteGradients()]), *callbacks],
-            )
-            if not config.verbose:
-                trainer.remove_callback(PrinterCallback)
-            done = resume is not None and _steps(resume) >= args.max_steps > 0
-            if resume is not None and done:
-                state = trainer.state = trainer.state.load_from_json(str(resume / "trainer_state.json"))
+        with args.main_process_first(local=False):
+            resume = _checkpoint(args, config, identity)
+        callbacks = [*([] if args.fp16 else [_FiniteGradients()]), *callbacks]
+        more = {"train_dataset": data, "eval_dataset": evaluation, "data_collator": collator}
+        trainer = AlignmentTrainer(policy, loss, config, args=args, callbacks=callbacks, **more)
+        if not config.verbose:
+            trainer.remove_callback(PrinterCallback)
+        if resume is not None:
+            try:
                 policy.load_state_dict(load_file(resume / "model.safetensors"))
-            else:
-                try:
-                    trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
-                finally:
-                    trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
-                    policy.checkpointing_disable()
-                state = trainer.state
-    transformers.utils.logging.set_verbosity(verbosity)
-    policy.eval()
-    return Trained([dict(entry) for entry in state.log_history], trainer.collapsed)
+            except (OSError, ValueError, SafetensorError) as error:
+                raise ModelFileError(
+                    f"{resume} is damaged: {error}. Delete it to go on without it."
+                ) from error
+        if resume is not None and _steps(resume) >= args.max_steps > 0:
+            trainer.state = trainer.state.load_from_json(str(resume / "trainer_state.json"))
+        else:
+            try:
+                trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
+            finally:
+                trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
+                policy.checkpointing_disable()
+        policy.eval()
+        return [dict(entry) for entry in trainer.state.log_history], trainer.collapsed
 
 
 def _training_arguments(
@@ -250,10 +244,8 @@ def _training_arguments(
         if n_lists is None and options["max_steps"] <= 0:
             raise ValueError("a stream has no length: give max_steps.")
         per_step = options["per_device_train_batch_size"] * options.get("gradient_accumulation_steps", 1)
-        steps = options["max_steps"]
-        if steps <= 0:
-            assert n_lists is not None
-            steps = math.ceil(n_lists / per_step) * options["num_train_epochs"]
+        by_epochs = math.ceil((n_lists or 0) / per_step) * options["num_train_epochs"]
+        steps = options["max_steps"] if options["max_steps"] > 0 else by_epochs
         options.setdefault("warmup_steps", int(0.05 * steps))
         try:
             args = TrainingArguments(**options)
@@ -270,27 +262,17 @@ def _training_arguments(
 
 
 def _parameter_groups(policy: Policy, config: TrainingConfig, default: float) -> list[dict[str, Any]]:
-    conditioning, unit = policy.conditioning, policy.embedding_scale
-    groups: list[dict[str, Any]] = []
+    conditioning: nn.Module = policy.conditioning
+    unit = policy.embedding_scale
+    rate = config.adapter_learning_rate or (default if config.whole_arguments else ADAPTER_RATE)
+    groups = [(list(policy.adapter_parameters().values()), rate)]
     if isinstance(conditioning, PromptTuning):
         hyper = conditioning.hyper
-        groups = [
-            {"params": [hyper.base], "lr": config.prompt_learning_rate * unit},
-            {"params": list(hyper.outer.parameters()), "lr": config.hypernetwork_learning_rate * unit},
-            {"params": list(hyper.inner.parameters()), "lr": config.hypernetwork_learning_rate},
-        ]
-    else:
-        groups = [{"params": list(conditioning.parameters()), "lr": config.hypernetwork_learning_rate}]
-    rate = config.adapter_learning_rate or (default if config.whole_arguments else ADAPTER_RATE)
-    groups.append({"params": list(policy.adapter_parameters().values()), "lr": rate})
-    return [group for group in groups if group["params"]]
-
-
-def _pair_stats(rewards: Tensor, targets: Tensor, offsets: Tensor) -> Tensor:
-    """`pair_counts` of each list, shape (q, 3, m)."""
-    r, z, bounds = rewards.cpu().numpy(), targets.cpu().double().numpy(), offsets.tolist()
-    counts = [pair_counts(z[a:b], r[a:b]) for a, b in itertools.pairwise(bounds)]
-    return torch.from_numpy(np.stack(counts)).to(rewards.device)
+        groups.append(([hyper.base], config.prompt_learning_rate * unit))
+        groups.append((list(hyper.outer.parameters()), config.hypernetwork_learning_rate * unit))
+        conditioning = hyper.inner
+    groups.append((list(conditioning.parameters()), config.hypernetwork_learning_rate))
+    return [{"params": params, "lr": lr} for params, lr in groups if params]
 
 
 def _checkpoint(args: TrainingArguments, config: TrainingConfig, identity: Mapping[str, Any]) -> Path | None:
