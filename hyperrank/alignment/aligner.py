@@ -59,14 +59,14 @@ class HyperPromptAligner(BaseEstimator):
               r = \beta \, (\log \pi_\theta(y | x, w) - \log \pi_{ref}(y | x))
 
     The reference is the policy at step 0: the base model, under the initial prompt if there are prompt
-    vectors. Training runs on `transformers.Trainer`: several processes by ``accelerate launch``,
-    checkpoints, evaluation, loggers and callbacks are its own.
+    vectors. Training runs on `transformers.Trainer`, whose processes, checkpoints, evaluation, loggers and
+    callbacks are at hand.
 
     Parameters
     ----------
     model : str, path or PreTrainedModel
-        What transformers loads as a causal language model, or one, which may be quantized or spread over
-        devices. The one passed is not changed.
+        A name for transformers, or a causal language model, perhaps quantized or spread over devices. The
+        one passed is not changed.
     tokenizer : str, path or PreTrainedTokenizerBase, optional
         By default that of the model's name.
     objectives : sequence of str, optional
@@ -77,15 +77,14 @@ class HyperPromptAligner(BaseEstimator):
     n_tokens : int, default 16
         Prompt vectors.
     prompt_text : str, optional
-        The prompt starts as the embeddings of this text's tokens, repeated as needed.
+        What prompt vectors start as: the embeddings of its tokens, repeated as needed.
     prompt_width : int, default 64
         Hidden units of the network from weights to prompt vectors or cores.
     adapters : mapping, optional
-        LoRA in all linear layers: options ``r``, ``lora_alpha``, ``target_modules`` (names), ``use_rslora``
-        and ``lora_dropout`` (ignored) of `peft.LoraConfig`. By default only the prompt is trained.
+        Options of LoRA as peft names them: ``r``, ``lora_alpha``, ``target_modules`` (a list of names, by
+        default all linear layers), ``use_rslora``. By default only the prompt is trained.
     loss : str, default "plackett_luce"
-        Of rewards within a list: a name of `hyperrank.losses`, ``"sigmoid"`` (DPO's name for
-        ``"plackett_luce"``, whose loss of pairs it is) or ``"ipo"``.
+        A name of `hyperrank.losses`, ``"sigmoid"`` (DPO's name for it where lists are pairs) or ``"ipo"``.
     gain, top_k, ties
         Options of the losses, as of `hyperrank.HyperDPORanker`.
     length_normalized : bool, default False
@@ -110,7 +109,7 @@ class HyperPromptAligner(BaseEstimator):
         Padded tokens per pass of `score` and `generate`.
     prompt_learning_rate, hypernetwork_learning_rate : float, default 1e-2
         For the prompt's constant part and for what the weights make of it, in units of the root mean square
-        of the model's embeddings; the latter also for LoRA cores.
+        of the model's embeddings; the latter, as it is, also for other conditionings.
     adapter_learning_rate : float, optional
         For adapters; 1e-4 by default, or the learning rate of a `TrainingArguments`.
     max_length : int, optional
@@ -121,12 +120,12 @@ class HyperPromptAligner(BaseEstimator):
     precision : {"auto", "float32", "bfloat16"}, default "auto"
         Of policy, reference and generation alike; bfloat16 on GPUs that support it by default.
     max_log_ratio : float or None, default 2.0
-        Training stops with a warning when policy and reference differ by more than this, in nats per token,
-        in the mean of the steps between two logs: the text is then falling apart.
+        Training stops with a warning when policy and reference differ by more nats per token, in the mean
+        between two logs: the text is then falling apart.
     training_args : mapping or transformers.TrainingArguments, optional
-        A mapping is laid over the defaults, such as ``{"gradient_accumulation_steps": 4, "report_to":
-        "tensorboard", "save_steps": 50}``. A whole `TrainingArguments` replaces them, and with them
-        `max_epochs`, `max_steps`, `batch_size` and `checkpoint_dir`.
+        A mapping is laid over the defaults, such as ``{"gradient_accumulation_steps": 4, "save_steps": 50}``.
+        A whole `TrainingArguments` replaces them, and with them `max_epochs`, `max_steps`, `batch_size` and
+        `checkpoint_dir`.
     checkpoint_dir : path, optional
         Where the Trainer keeps checkpoints, every 100 steps; fit with the same data and options goes on from
         the last one, and with a larger `max_steps` or `max_epochs` extends the run. One folder per run.
@@ -147,21 +146,13 @@ class HyperPromptAligner(BaseEstimator):
         evaluation begin with ``eval_`` and name the trade-off, such as ``eval_NAME/accuracy_at_center``.
     collapsed_ : bool
         Whether training was stopped by `max_log_ratio`.
-    policy_ : hyperrank.alignment.policy.Policy
-        Model, conditioning and adapters.
-    base_ : hyperrank.alignment.base_model.BaseModel
-        The base model, with its name and fingerprint.
-
-    Notes
-    -----
-    `score` gives the implicit rewards of responses, as reward models do. The single figure that
-    scikit-learn's searches expect is `accuracy`.
+    policy_, base_, encoder_
+        The trained module, the base model with its fingerprint, and the tokenizer with its limits.
 
     References
     ----------
     Ren, Xiao, Shavlovsky, Ying, Rahmanian: HyperDPO, arXiv 2410.08316.
     Rafailov et al.: Direct Preference Optimization, arXiv 2305.18290.
-    Lester, Al-Rfou, Constant: The Power of Scale for Parameter-Efficient Prompt Tuning, EMNLP 2021.
 
     Examples
     --------
@@ -171,8 +162,7 @@ class HyperPromptAligner(BaseEstimator):
     >>> responses = [["aaaa", "b"], ["aa", "bbb"]]
     >>> labels = [[[4, -4], [0, -1]], [[2, -2], [0, -3]]]  # letters a, and brevity
     >>> aligner = HyperPromptAligner(model, tokenizer, n_tokens=4, max_steps=2, random_state=0)
-    >>> aligner = aligner.fit(prompts, responses, labels)
-    >>> rewards = aligner.score(prompts, responses, weights=[0.5, 0.5])
+    >>> rewards = aligner.fit(prompts, responses, labels).score(prompts, responses, weights=[0.5, 0.5])
     >>> [of_prompt.shape for of_prompt in rewards]
     [(2,), (2,)]
     >>> len(aligner.generate(prompts, weights=[[1, 0], [0, 1]], max_new_tokens=4)[0])

@@ -48,12 +48,9 @@ class PreferenceStream:
 
     def _read(self) -> Iterator[Row]:
         empty = True
-        for number, row in enumerate(self.rows):
+        for row in _rows(self.rows, self.scores):
             empty = False
-            try:
-                yield _with_scores(read_row(row), self.scores)
-            except ValueError as error:
-                raise ValueError(f"row {number}: {error}.") from error
+            yield row
         if empty:
             raise ValueError("the data have no rows.")
 
@@ -106,13 +103,7 @@ def to_preferences(data: Any, *, scores: Scores | None = None) -> Preferences | 
         )
     if not hasattr(data, "__len__"):
         return PreferenceStream(data, scores)
-    rows = []
-    for number, row in enumerate(data):
-        try:
-            rows.append(_with_scores(read_row(row), scores))
-        except ValueError as error:
-            raise ValueError(f"row {number}: {error}.") from error
-    return _gathered("data", rows)
+    return _gathered("data", list(_rows(data, scores)))
 
 
 def load_hh_rlhf(path: str | Path, *, name: str = "harmlessness", brevity: bool = True) -> Preferences:
@@ -265,10 +256,9 @@ def read_row(row: Mapping[str, Any]) -> Row:
 
 def _pair(row: Mapping[str, Any]) -> Row:
     chosen, rejected = row.get("chosen"), row.get("rejected")
-    prompt = _prompt(row) if row.get("prompt") is not None else None
-    if prompt is None and is_chat(chosen) and is_chat(rejected):
-        assert isinstance(chosen, list)
-        assert isinstance(rejected, list)
+    prompt = None if row.get("prompt") is None else _prompt(row)
+    if isinstance(chosen, list) and isinstance(rejected, list) and (prompt is None or len(chosen) > 1):
+        # Whole conversations: the prompt is what they share.
         n = next((n for n, (a, b) in enumerate(zip(chosen, rejected, strict=False)) if a != b), len(chosen))
         prompt, chosen, rejected = chosen[:n], chosen[n:], rejected[n:]
     elif prompt is None:
@@ -298,11 +288,16 @@ def _common_end(first: str, second: str) -> int:
     return answer + len(ANSWER) if answer >= 0 else max(common.rfind(" "), common.rfind("\n")) + 1
 
 
-def _with_scores(row: Row, scores: Scores | None) -> Row:
-    if not scores:
-        return row
-    more = {name: [float(f(row.prompt, text)) for text in row.responses] for name, f in scores.items()}
-    return Row(row.prompt, row.responses, {**row.labels, **more})
+def _rows(rows: Iterable[Mapping[str, Any]], scores: Scores | None) -> Iterator[Row]:
+    for number, columns in enumerate(rows):
+        try:
+            row = read_row(columns)
+            more = {
+                name: [float(f(row.prompt, t)) for t in row.responses] for name, f in (scores or {}).items()
+            }
+        except ValueError as error:
+            raise ValueError(f"row {number}: {error}.") from error
+        yield Row(row.prompt, row.responses, {**row.labels, **more})
 
 
 def _gathered(source: str | Path, rows: Sequence[Row]) -> Preferences:
@@ -375,16 +370,12 @@ def _read_jsonl(path: str | Path, read: Callable[[Mapping[str, Any]], Row]) -> l
         try:
             for number, line in enumerate(file, start=1):
                 if line.strip():
-                    rows.append(read(_object(line, first=number == 1)))
+                    row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+                    if not isinstance(row, dict):
+                        raise ValueError(f"expected a JSON object, got a {type(row).__name__}")
+                    rows.append(read(row))
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ValueError(f"{path}, after line {number}: damaged gzip data ({error}).") from error
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{path}, line {number}: {error}.") from error
     return rows
-
-
-def _object(line: bytes, *, first: bool) -> dict[str, Any]:
-    row = json.loads(line.decode("utf-8-sig" if first else "utf-8"))
-    if not isinstance(row, dict):
-        raise ValueError(f"expected a JSON object, got a {type(row).__name__}")
-    return row

@@ -4,9 +4,17 @@ import gzip
 import json
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 
-from hyperrank.alignment import Preferences, load_hh_rlhf, load_preferences, load_safe_rlhf
+from hyperrank.alignment import (
+    Preferences,
+    load_hh_rlhf,
+    load_preferences,
+    load_safe_rlhf,
+    to_preferences,
+)
 
 START = "\n\nHuman: Hi.\n\nAssistant: Hello.\n\nHuman: Which bird?\n\nAssistant:"
 
@@ -140,3 +148,85 @@ def test_prompts_stay_on_one_side_of_a_split():
     assert not set(train.prompts) & set(test.prompts)
     with pytest.raises(ValueError, match="leaves one side without any"):
         train.split(0.01)
+
+
+def said(text, role="assistant"):
+    return {"role": role, "content": text}
+
+
+USER = said("Which bird?", "user")
+#: Rows in TRL's layouts, and the prompt, responses and labels that they stand for.
+LAYOUTS = {
+    "explicit": (
+        {
+            "prompt": "Bird?",
+            "chosen": "Robin.",
+            "rejected": "Dog.",
+            "score_chosen": 7,
+            "score_rejected": None,
+        },
+        ("Bird?", ["Robin.", "Dog."], {"preference": [1, 0], "score": [7, np.nan]}),
+    ),
+    "implicit": (
+        {"chosen": "A bird is a robin.", "rejected": "A bird is a red dog."},
+        ("A bird is a ", ["robin.", "red dog."], {"preference": [1, 0]}),
+    ),
+    "conversation": (
+        {"prompt": [USER], "chosen": [said("Robin.")], "rejected": [said("Dog.")]},
+        ([USER], ["Robin.", "Dog."], {"preference": [1, 0]}),
+    ),
+    "whole-conversations": (
+        {"prompt": "Which bird?", "chosen": [USER, said("Robin.")], "rejected": [USER, said("Dog.")]},
+        ([USER], ["Robin.", "Dog."], {"preference": [1, 0]}),
+    ),
+    "ranked": (
+        {"prompt": "Bird?", "completions": ["Robin.", "Dog.", "Wren."], "ranks": [2, 3, 1]},
+        ("Bird?", ["Robin.", "Dog.", "Wren."], {"preference": [-2, -3, -1]}),
+    ),
+    "scored": (
+        {"prompt": "Bird?", "responses": [[said("Robin.")], [said("Dog.")]], "scores": np.array([0.5, 0.1])},
+        ("Bird?", ["Robin.", "Dog."], {"preference": [0.5, 0.1]}),
+    ),
+}
+
+
+@pytest.mark.parametrize(("row", "expected"), LAYOUTS.values(), ids=LAYOUTS)
+def test_layouts_of_trl(row, expected):
+    prompt, responses, labels = expected
+    data = to_preferences([row, row], scores={"brevity": lambda _, text: -len(text)})
+    assert data.prompts == [prompt] * 2
+    assert data.responses == [responses] * 2
+    assert data.names == (*labels, "brevity")
+    table = np.array([*labels.values(), [-len(text) for text in responses]]).T
+    assert np.array_equal(data.labels[1], table, equal_nan=True)
+
+
+def test_frames_are_rows():
+    rows = [LAYOUTS["explicit"][0], {**LAYOUTS["explicit"][0], "score_chosen": 2.5}]
+    for frame in (pd.DataFrame(rows), pl.DataFrame(rows, strict=False)):
+        data = to_preferences(frame)
+        assert data.names == ("preference", "score")
+        assert [labels[0, 1] for labels in data.labels] == [7, 2.5]
+        assert np.isnan(data.labels[0][1, 1])
+
+
+WRONG_ROWS = [
+    ({"prompt": "p", "chosen": "a"}, "row 1: 'rejected' must be a text; got a NoneType"),
+    ({"chosen": "ab", "rejected": "xy"}, "row 1: there is no 'prompt'"),
+    (
+        {"prompt": [USER], "chosen": [said("a"), USER], "rejected": [said("a"), said("b")]},
+        "row 1: 'chosen' must be",
+    ),
+    ({"prompt": "p", "responses": ["a", "b"]}, "row 1: 'labels' must hold for each objective"),
+    ({"prompt": "p", "responses": ["a", "b"], "scores": [1]}, "row 1: labels of 'scores' must be 2 numbers"),
+    (7, "row 1: expected a mapping of columns, got a int"),
+]
+
+
+@pytest.mark.parametrize(("row", "message"), WRONG_ROWS, ids=[str(n) for n in range(len(WRONG_ROWS))])
+def test_rows_of_no_layout_are_named(row, message):
+    with pytest.raises(ValueError, match=message):
+        to_preferences([LAYOUTS["explicit"][0], row])
+    for data in ("text", 7, {"prompt": "p"}):
+        with pytest.raises(ValueError, match="data must be a dataset, a frame, or an iterable of rows"):
+            to_preferences(data)
