@@ -261,12 +261,11 @@ def test_select_is_the_best_of_what_keeps_the_limits(data: st.DataObject, m: int
     assert (selection.margin >= 0).all()
 
 
-@pytest.mark.parametrize("m", [1, 2, 3, 5])
-def test_plot_draws_every_pair_without_pyplot(m: int, tmp_path: Any) -> None:
+@pytest.mark.parametrize("m", [1, 2, 4])
+def test_plot_draws_every_pair_without_pyplot(m: int) -> None:
     front = concave(m, reference=[0.2] * m, label="ours")
     kind = "auto" if m < 3 else "pairs"
     display = front.plot(others=[concave(m, shift=-0.1, label="theirs")], selection=front.select(), kind=kind)
-    display.savefig(tmp_path / "front.png")
     figure = display.figure_
     assert isinstance(figure, Figure)
     assert display.axes_ == panels(figure)

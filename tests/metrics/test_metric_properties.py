@@ -9,7 +9,7 @@ from test_metric_inputs import METRICS
 from hyperrank.metrics import ndcg
 
 every_metric = pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=12, deadline=None)
 
 
 @st.composite

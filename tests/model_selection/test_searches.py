@@ -9,7 +9,9 @@ import polars as pl
 import pytest
 import sklearn
 from distributed import Client, LocalCluster
+from joblib.externals import cloudpickle
 from lightgbm import LGBMRanker
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import (
@@ -97,10 +99,9 @@ def test_searches_give_the_numbers_of_the_front(kind, in_pipeline, given, lists)
     assert search.cv_results_["split0_test_score"][-1] == pytest.approx(front.hypervolume(), rel=1e-6)
 
 
-@pytest.mark.parametrize("in_pipeline", [False, True], ids=["alone", "pipeline"])
-def test_several_scorers_at_once(in_pipeline, given, lists):
+def test_several_scorers_at_once(given, lists):
     X, ids = given
-    model, prefix = wrapped(MixedScoresRanker(**FEW_TREES), in_pipeline, X)
+    model, prefix = wrapped(MixedScoresRanker(**FEW_TREES), True, X)
     cv = QueryShuffleSplit(2, random_state=0)
     found = cross_validate(model, X, lists.Y, cv=cv, scoring=SCORERS, params=ids, error_score="raise")
     for name, scorer in SCORERS.items():
@@ -132,6 +133,20 @@ def test_the_default_score_is_carried_too(given, lists):
     ).shape == (len(lists.X),)
 
 
+def test_what_goes_to_other_processes_is_the_same_there(given, lists):
+    """Candidates and scorers as joblib pickles them; the slow tests below start the processes."""
+    X, ids = given
+    model, _ = wrapped(HyperDPORanker(**QUICK), True, X)
+    fitted = clone(model).fit(X, lists.Y, **ids)
+    again = cloudpickle.loads(cloudpickle.dumps((model, fitted, SCORERS)))
+    refitted = again[0].fit(X, lists.Y, **ids)
+    for name, scorer in SCORERS.items():
+        expected = scorer(fitted, X, lists.Y, **ids)
+        for there in (again[1], refitted):
+            assert again[2][name](there, X, lists.Y, **ids) == expected
+
+
+@pytest.mark.slow
 def test_searches_in_several_processes(given, lists):
     X, ids = given
     model, prefix = wrapped(MixedScoresRanker(**FEW_TREES), True, X)
@@ -145,6 +160,7 @@ def test_searches_in_several_processes(given, lists):
     np.testing.assert_array_equal(one.cv_results_["mean_test_score"], two.cv_results_["mean_test_score"])
 
 
+@pytest.mark.slow
 def test_networks_are_validated_in_several_processes(given, lists):
     X, ids = given
     model, _ = wrapped(HyperDPORanker(**QUICK), True, X)
@@ -296,8 +312,9 @@ def is_same_search(here, there, X, ids):
     return True
 
 
-def test_searches_on_dask(given, lists):
-    X, ids = given
+@pytest.mark.usefixtures("routing")
+def test_searches_on_dask(lists):
+    X, ids = lists.X, {"qid": lists.qid}
     model, prefix = wrapped(MixedScoresRanker(**FEW_TREES), True, X)
     grid = {f"{prefix}booster_params": [{"num_boost_round": 1}, {"num_boost_round": 3}]}
     here, there = searched_on_dask(model, grid, X, lists.Y, ids, processes=False)

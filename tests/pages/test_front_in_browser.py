@@ -10,6 +10,11 @@ from hyperrank.front import ParetoFront
 expect = pytest.importorskip("playwright.sync_api").expect
 
 
+def quick(kinds, *names):
+    """Kinds to try, those that are not named among the slow tests."""
+    return [name if name in names else pytest.param(name, marks=pytest.mark.slow) for name in kinds]
+
+
 def chosen(page) -> int:
     return int(page.get_attribute("body", "data-trade-off"))
 
@@ -119,7 +124,7 @@ def selected(front: ParetoFront, limits: list[float | None], maximize, sure, rel
     return {"index": found.index}
 
 
-@pytest.mark.parametrize("kind", FRONTS)
+@pytest.mark.parametrize("kind", quick(FRONTS, "measured", "no-reference"))
 def test_the_page_picks_what_select_picks(opened, kind):
     front = measured(3, 21, **FRONTS[kind])
     page = opened(front)
@@ -309,7 +314,9 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize(
+    "kind", quick(ODD, "one-objective", "equal-points", "eight-objectives", "nasty-names")
+)
 def test_odd_fronts_give_sane_pages(opened, kind):
     front = ODD[kind]()
     page = opened(front, width=360)
@@ -327,6 +334,7 @@ def test_odd_fronts_give_sane_pages(opened, kind):
     assert page.evaluate("document.documentElement.scrollWidth") <= 1200
 
 
+@pytest.mark.slow
 def test_a_thousand_trade_offs_answer_at_once(opened):
     """Nothing is lost, or waited for, where there are many points."""
     rng = np.random.default_rng(0)
