@@ -112,8 +112,8 @@ def _as_text(front: ParetoFront) -> str:
 
     table = front.to_frame()[front.non_dominated].drop(columns="non_dominated")
     lines = [
-        f"{front.metric} of {len(front)} trade-offs{at_temperature(front.temperature)}, {len(table)} of them non-dominated; "
-        f"hypervolume {front.hypervolume():.4f}"
+        f"{front.metric} of {len(front)} trade-offs{at_temperature(front.temperature)}, "
+        f"{len(table)} of them non-dominated; hypervolume {front.hypervolume():.4f}"
     ]
     if front.reference is not None:
         values = ", ".join(f"{name} {value:.4f}" for name, value in front.reference.items())
