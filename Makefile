@@ -1,12 +1,12 @@
 # make demo   set up, train on real data, show the front
-# make test   set up, lint, check types, run the tests
+# make test   set up, lint, check types, run the quick tests
 # make docs   set up, build the site with its tutorials, warnings as errors
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DOCS_READY := $(VENV)/.docs-ready
-# Processes that share the tests, file by file; each wants about 1 GB.
+# Processes that share the tests, file by file; each needs about 1 GB.
 WORKERS ?= 2
 
 .PHONY: demo test test-slow test-versions test-lowest test-highest quick-tests wheel coverage fuzz lint format bench docs clean
@@ -27,17 +27,16 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy docs/examples/serve.py
 	$(BIN)/codespell hyperrank tests benchmarks docs README.md CHANGELOG.md pyproject.toml Makefile
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# At the lowest and at the highest versions of what the package needs: quick tests, each in an environment of its own.
+# Quick tests at the lowest and at the highest versions of the dependencies, each in a separate environment.
 QUICK := tests/test_*.py tests/metrics tests/losses tests/networks tests/training tests/rankers tests/model_selection tests/datasets
 NEEDED := arrow,dask,llm,plot,serve
-# Old libraries use what newer ones have deprecated.
+# Old libraries use what newer ones deprecate.
 OLD := -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning -W ignore::FutureWarning
 
 test-versions: test-lowest test-highest
@@ -54,7 +53,7 @@ quick-tests:
 	$(WITH)/bin/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e ".[$(NEEDED)]" -r tests/requirements.txt
 	$(WITH)/bin/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not network" $(OPTIONS) $(QUICK)
 
-# What is released: it installs into an empty environment, and passes quick tests there, away from the source.
+# The release: it installs into an empty environment and passes quick tests there, away from the source.
 wheel: $(READY)
 	rm -rf build dist .venv-wheel
 	$(BIN)/python -m build --quiet

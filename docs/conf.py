@@ -10,7 +10,7 @@ sys.path[:0] = [str(HERE / "extensions"), str(HERE.parent)]
 # Pictures go to files.
 os.environ["MPLBACKEND"] = "Agg"
 
-from api_names import ROOMS, public_names, shown_members
+from api_names import PACKAGES, public_names, shown_members
 
 import hyperrank
 
@@ -52,7 +52,7 @@ autosummary_generate = True
 autosummary_imported_members = True
 autosummary_ignore_module_all = False
 # What the templates ask for; plain values, which Sphinx can compare with those of the last build.
-_names = {room: public_names(room) for room in ROOMS}
+_names = {package: public_names(package) for package in PACKAGES}
 autosummary_context = {
     "names": _names,
     "shown": {name: shown_members(name) for found in _names.values() for name, _ in found},

@@ -1,4 +1,4 @@
-"""Public names are documented: each argument, what comes back, an example; and all of them are typed."""
+"""Docstrings of public names: every argument, the result, an example; and their types."""
 
 import importlib
 import inspect
@@ -9,13 +9,13 @@ import pytest
 from numpydoc.validate import validate
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "docs" / "extensions"))
-from api_names import ROOMS, public_names, shown_members
+from api_names import PACKAGES, public_names, shown_members
 
 #: Of numpydoc's checks: a docstring, its summary, sections known and in order, every argument of the
-#: signature described and no other, what comes back, an example.
+#: signature described and no other, the result, an example.
 CHECKS = {"GL06", "GL07", "GL08", "SS01", "SS02", "SS04", "SS06"}
 CHECKS |= {"PR01", "PR02", "PR05", "PR10", "RT01", "YD01", "EX01"}
-#: Rooms for those who add to hyperrank: their classes are shown at work in docs/contributing.md.
+#: Packages for contributors: their classes are used in docs/contributing.md.
 FOR_CONTRIBUTORS = ("hyperrank.reference.", "hyperrank.rankers.")
 #: `save` has the example of both; `front.select` that of what it gives; a protocol is not called.
 SHOWN_ELSEWHERE = {
@@ -27,31 +27,31 @@ SHOWN_ELSEWHERE = {
 #: A protocol's signature is that of its call; stores are made by functions, explanations by rankers.
 NOT_CALLED = {"hyperrank.Explanation", "hyperrank.losses.ListLoss", "hyperrank.datasets.Store"}
 
-NAMES = [name for room in ROOMS for name, here in public_names(room) if here]
+NAMES = [name for package in PACKAGES for name, here in public_names(package) if here]
 
 
-def found(name):
-    room, _, last = name.rpartition(".")
-    return getattr(importlib.import_module(room), last)
+def resolve(name):
+    package, _, last = name.rpartition(".")
+    return getattr(importlib.import_module(package), last)
 
 
 def documented():
     """Classes and functions, and the methods of classes."""
     for name in NAMES:
-        if callable(found(name)):
+        if callable(resolve(name)):
             yield name
             yield from (f"{name}.{member}" for member in shown_members(name))
 
 
-def owed(name):
-    value = found(name) if name in NAMES else None
+def required_checks(name):
+    value = resolve(name) if name in NAMES else None
     is_method = value is None
     if (
         is_method
         and name.startswith(FOR_CONTRIBUTORS)
         and not name.startswith("hyperrank.reference.Reference.")
     ):
-        return CHECKS - {"EX01", "PR01", "RT01"}  # what overrides is documented where it comes from
+        return CHECKS - {"EX01", "PR01", "RT01"}  # overrides are documented in their base
     raised = inspect.isclass(value) and issubclass(value, Exception)
     if is_method or raised or name.startswith(FOR_CONTRIBUTORS) or name in SHOWN_ELSEWHERE:
         return CHECKS - {"EX01"}
@@ -62,14 +62,14 @@ def test_every_public_room_has_a_page():
     import hyperrank
 
     public = {f"hyperrank.{n}" for n in hyperrank.__all__ if inspect.ismodule(getattr(hyperrank, n))}
-    assert public <= set(ROOMS)
+    assert public <= set(PACKAGES)
     listed = (Path(__file__).resolve().parents[1] / "docs" / "api" / "index.md").read_text().split()
-    assert set(ROOMS) <= set(listed)
+    assert set(PACKAGES) <= set(listed)
 
 
 @pytest.mark.parametrize("name", list(documented()))
 def test_docstring_is_whole(name):
-    wrong = [f"{code}: {text}" for code, text in validate(name)["errors"] if code in owed(name)]
+    wrong = [f"{code}: {text}" for code, text in validate(name)["errors"] if code in required_checks(name)]
     if name in NOT_CALLED:
         wrong = [text for text in wrong if not text.startswith("PR01")]
     assert not wrong
@@ -78,7 +78,7 @@ def test_docstring_is_whole(name):
 @pytest.mark.parametrize("name", list(documented()))
 def test_every_argument_has_a_type(name):
     owner, _, last = name.rpartition(".")
-    value = found(name) if name in NAMES else getattr(found(owner), last)
+    value = resolve(name) if name in NAMES else getattr(resolve(owner), last)
     if inspect.isclass(value):
         value = value.__init__
     elif isinstance(value, property) or not callable(value):

@@ -41,7 +41,7 @@ def blocks(path: Path, language: str) -> list[str]:
     ids=lambda p: str(p.relative_to(ROOT)),
 )
 def test_python_blocks_run(path, shared_data, monkeypatch, tmp_path):
-    """A document is one session: later blocks use what earlier ones made."""
+    """A document is one session: later blocks use names of earlier ones."""
     monkeypatch.setenv("HYPERRANK_DATA", str(shared_data))
     monkeypatch.chdir(tmp_path)
     mpl.use("Agg")
@@ -50,7 +50,7 @@ def test_python_blocks_run(path, shared_data, monkeypatch, tmp_path):
         exec(compile(code, f"{path.name}, block {number}", "exec"), session)
 
 
-def type_in(code: str) -> int:
+def run_console(code: str) -> int:
     """Run the lines of a console block in this process; gives their number."""
     lines = code.replace("\\\n", " ").splitlines()
     for line in lines:
@@ -62,25 +62,25 @@ def type_in(code: str) -> int:
 
 
 def test_commands_run(monkeypatch, tmp_path):
-    """The page on the command line is one session too, of Python and of what is typed."""
+    """The page on the command line is one session of Python and console blocks."""
     pytest.importorskip("onnxscript", reason="the page exports a ranker")
     monkeypatch.chdir(tmp_path)
     mpl.use("Agg")
     text = (ROOT / "docs" / "cli.md").read_text()
     session: dict[str, object] = {}
-    typed = 0
+    n_commands = 0
     for language, code in BLOCK.findall(text):
         if language == "python":
             exec(compile(code, "cli.md", "exec"), session)
         elif language == "console":
-            typed += type_in(code)
-    assert typed > 10
+            n_commands += run_console(code)
+    assert n_commands > 10
 
 
-def test_the_readmes_commands_run(monkeypatch, tmp_path):
-    """On tables with the columns that they name, of queries apart; no seed is typed, so one is set here."""
+def test_commands_of_the_readme_run(monkeypatch, tmp_path):
+    """On tables with the columns that they name; the commands set no seed, so it is set here."""
     monkeypatch.chdir(tmp_path)
-    np.random.seed(0)  # noqa: NPY002 - the generator that fit takes where it is given no seed
+    np.random.seed(0)  # noqa: NPY002 - the generator that fit uses without a seed
     data = datasets.make_multilabel_ranking(n_queries=90, n_objectives=2, n_features=4, random_state=0)
     frame = pd.DataFrame(data.X, columns=["a", "b", "c", "d"]).assign(query_id=data.qid)
     frame[["relevance", "clicks"]] = data.Y
@@ -88,7 +88,7 @@ def test_the_readmes_commands_run(monkeypatch, tmp_path):
     parts = {"train": place < 60, "valid": (place >= 60) & (place < 90), "test": place >= 75}
     for name, rows in parts.items():
         frame[rows].to_parquet(f"{name}.parquet")
-    assert sum(type_in(code) for code in blocks(ROOT / "README.md", "console")) == 3
+    assert sum(run_console(code) for code in blocks(ROOT / "README.md", "console")) == 3
     assert len(pd.read_csv("scores.csv")) == parts["test"].sum()
 
 
@@ -115,7 +115,7 @@ def test_shell_blocks_name_commands_that_exist(path):
         for line in filter(None, (line.split("#")[0].strip() for line in code.splitlines())):
             words = line.split()
             if words[0] == "make":
-                # Make is how these tests are run: here it only says what it would do.
+                # A dry run: tests may run under make.
                 outer = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
                 subprocess.run(
                     ["make", "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True, env=outer

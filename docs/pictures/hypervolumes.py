@@ -16,9 +16,9 @@ SETTINGS = {
 }
 #: Methods in the tables, as they are called here, from the bottom up.
 METHODS = {
-    "LightGBM per weight, labels mixed": "21 LightGBM rankers, labels mixed",
-    "LightGBM per weight, gradients mixed": "21 LightGBM rankers, gradients mixed",
-    "boosters, scores mixed": "one LightGBM ranker per objective, scores mixed",
+    "LightGBM per weight, labels mixed": "21 LightGBM, labels mixed",
+    "LightGBM per weight, gradients mixed": "21 LightGBM, gradients mixed",
+    "boosters, scores mixed": "LightGBM per objective, scores mixed",
     "networks, one per weight, no reference": "21 networks, no reference",
     "networks, one per weight": "21 networks over the reference",
     "HyperDPO's reference alone": "HyperDPO's reference alone",
@@ -40,7 +40,7 @@ def hypervolumes(table: str) -> dict[str, tuple[float, float]]:
 
 def main() -> None:
     """Draw docs/hypervolumes.png."""
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
     axes = figure.subplots(1, len(SETTINGS), sharey=True)
     places = np.arange(len(METHODS))
     for ax, (table, title) in zip(axes, SETTINGS.items(), strict=True):

@@ -2,13 +2,13 @@
 Auditing one query: which documents move as the weights move
 ============================================================
 
-Before a trade-off goes live somebody will ask: what does it do to *this* query? One model holds all
-trade-offs, so the answer is a table of scores: each document under each weight.
+Before a trade-off goes live: what does it do to *this* query? One model has all
+trade-offs, so the answer is a table of scores, each document under each weight.
 """
 
 # %%
-# A ranker, and a query that it has not seen
-# ------------------------------------------
+# A ranker, and a test query
+# --------------------------
 
 from itertools import pairwise
 
@@ -32,7 +32,8 @@ print(query)
 # %%
 # All weights at once
 # -------------------
-# One call gives a column of scores for each trade-off, from all weight on relevance to all on quality.
+# One call gives a column of scores for each trade-off, from all weight on relevance
+# to all on quality.
 
 share = np.linspace(0, 1, 11)
 scores = ranker.predict(
@@ -45,13 +46,13 @@ ranks = (
 )
 
 # %%
-# Documents that are among the first ten at either end. Each line is a document; its colour is how relevant
-# it was judged.
+# Documents that are among the first ten at either end. Each line is a document; its
+# colour is its relevance label.
 
-shown = ranks[(ranks[0.0] <= 10) | (ranks[1.0] <= 10)]
+in_top_ten = ranks[(ranks[0.0] <= 10) | (ranks[1.0] <= 10)]
 fig, ax = plt.subplots(figsize=(7.5, 5), layout="constrained")
 colours = plt.get_cmap("viridis_r")(np.linspace(0.05, 0.95, 5))
-for document, line in shown.iterrows():
+for document, line in in_top_ten.iterrows():
     grade = int(query.Y[document, 0])
     ax.plot(share, line, "o-", color=colours[grade], ms=4, lw=1.5)
     ax.annotate(
@@ -70,39 +71,39 @@ ax.set(
 ax.set_yticks([1, 2, 5, 10, 20, 50, 100], ["1", "2", "5", "10", "20", "50", "100"])
 ax.axhline(10.5, color="0.5", ls=":")
 for grade, colour in enumerate(colours):
-    ax.plot([], [], color=colour, label=f"judged {grade}")
+    ax.plot([], [], color=colour, label=f"relevance {grade}")
 ax.legend(frameon=False, loc="lower left", ncols=5, fontsize=8)
 
 # %%
-# The same in numbers: what enters the first ten, what leaves, and what they were judged.
+# The same in numbers: what enters the first ten, what leaves, and their
+# labels.
 
 labels = pd.DataFrame(query.Y.astype(int), columns=names)
-leaves = shown.index[(shown[0.0] <= 10) & (shown[1.0] > 10)]
-enters = shown.index[(shown[0.0] > 10) & (shown[1.0] <= 10)]
+leaves = in_top_ten.index[(in_top_ten[0.0] <= 10) & (in_top_ten[1.0] > 10)]
+enters = in_top_ten.index[(in_top_ten[0.0] > 10) & (in_top_ten[1.0] <= 10)]
 for title, which in [("leave", leaves), ("enter", enters)]:
-    moved = ranks.loc[which, [0.0, 1.0]].set_axis(
+    table = ranks.loc[which, [0.0, 1.0]].set_axis(
         ["rank at relevance", "rank at quality"], axis=1
     )
-    print(f"{title}\n{moved.join(labels).to_string()}\n")
+    print(f"{title}\n{table.join(labels).to_string()}\n")
 
 # %%
 # Where it happens
 # ----------------
-# A change of weights that nobody would see needs no meeting. How many of the first ten are replaced from
-# one step to the next?
+# How many of the first ten are replaced from one step to the next?
 
 first = [set(ranks.index[ranks[column] <= 10]) for column in ranks]
 replaced = [len(before - after) for before, after in pairwise(first)]
 print(pd.Series(replaced, index=[f"{a:.1f} to {b:.1f}" for a, b in pairwise(share)]))
-judged = pd.DataFrame(
+means = pd.DataFrame(
     {"leave": labels.loc[leaves].mean(), "enter": labels.loc[enters].mean()}
 ).T
-print(judged.round(2))
-assert judged.loc["enter", "quality"] > judged.loc["leave", "quality"]
+print(means.round(2))
+assert means.loc["enter", "quality"] > means.loc["leave", "quality"]
 
 # %%
-# What enters has the better quality, as it should. The figure says more than the means, though: which steps
-# change the first page and which do not, and which relevant document falls farthest. For this query quality
-# costs no relevance; others will differ, and one query is an audit, not a measurement. `ranker.pareto_front`
-# measures.
-assert judged.loc["enter", "relevance"] >= judged.loc["leave", "relevance"]
+# What enters has better quality, as it should. The figure shows which steps change
+# the first page and which relevant document falls farthest. For this query quality
+# costs no relevance; others will differ. One query is an audit, not a measurement:
+# for that there is `ranker.pareto_front`.
+assert means.loc["enter", "relevance"] >= means.loc["leave", "relevance"]
