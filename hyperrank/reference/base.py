@@ -21,7 +21,7 @@ __all__ = ["NoReference", "Reference", "ReferenceData", "ScoresReference"]
 class ReferenceData:
     """Training data of a reference, and how its boosters are trained.
 
-    Attributes
+    Parameters
     ----------
     X : ndarray or MappedRows of shape (n, d), float32
         Checked features of grouped rows.
