@@ -86,22 +86,10 @@ def as_weights(
 
 
 def by_name(values: Any, names: Sequence[str], what: str) -> Any:
-    """Labelled values in the order of the objectives.
+    """Labelled values (a Series, a frame by objective, or a selection) in the order of `names`.
 
-    Parameters
-    ----------
-    values : object
-        A Series labelled by objective, a frame with a column per objective, or a selection. Anything without
-        labels, and labels that only count from 0, is given back as it is.
-    names : sequence of str
-        The objectives.
-    what : str
-        What the values are, for errors.
-
-    Raises
-    ------
-    ValueError
-        If labels are unknown, missing or given twice.
+    Anything without labels, and labels that only count from 0, is given back as it is. Labels that are
+    unknown, missing or given twice are refused; `what` is what the values are, for errors.
     """
     values = getattr(values, "named_weights", values)
     if hasattr(values, "columns"):

@@ -21,14 +21,7 @@ __all__ = ["Columns", "Task", "check_within", "explain_change", "named_columns",
 
 @dataclass(frozen=True)
 class Columns:
-    """One feature, or several that are permuted together.
-
-    Attributes
-    ----------
-    name : str
-    index : tuple of int
-        Numbers of the columns.
-    """
+    """One feature, or several that are permuted together, by the numbers of their columns."""
 
     name: str
     index: tuple[int, ...]
@@ -37,27 +30,8 @@ class Columns:
 def named_columns(
     features: Sequence[Any] | Mapping[str, Any] | None, feature_names: Sequence[str] | None, n_features: int
 ) -> list[Columns]:
-    """Columns of the features asked for.
+    """Columns of the features asked for: one by one, groups by name, or all one by one for None.
 
-    Parameters
-    ----------
-    features : sequence of str or int, mapping of str to such, or None
-        Features one by one, or groups by name; all, one by one, for None.
-    feature_names : sequence of str or None
-        Names of all features; x0, x1, ... where there are none.
-    n_features : int
-
-    Returns
-    -------
-    list of Columns
-
-    Raises
-    ------
-    ValueError
-        If a feature is unknown, or named twice.
-
-    Examples
-    --------
     >>> named_columns({"text": [0, 1], "price": "x2"}, None, 3)
     [Columns(name='text', index=(0, 1)), Columns(name='price', index=(2,))]
     """
@@ -106,14 +80,7 @@ def _index(group: Any, positions: Mapping[str, int], names: Sequence[str]) -> tu
 
 
 def permuted_frame(frame: Any, index: Sequence[int], order: NDArray[np.int64]) -> Any:
-    """Features as the caller gave them, with some columns permuted.
-
-    Parameters
-    ----------
-    frame : array or frame of shape (n, d)
-    index : sequence of int
-    order : ndarray of shape (n,), int64
-    """
+    """Features as the caller gave them, the columns `index` of them in another order of rows."""
     if hasattr(frame, "isetitem"):
         changed = frame.copy(deep=False)
         for j in index:
@@ -138,28 +105,10 @@ def check_within(within: str) -> str:
 
 
 def permutations(lists: QueryLists, n_repeats: int, *, within: str, seed: int) -> Iterator[NDArray[np.int64]]:
-    """Orders of grouped rows, one per repeat.
+    """Orders of grouped rows, one per repeat: row i gets the value of row ``order[i]``.
 
-    Parameters
-    ----------
-    lists : QueryLists
-        Of grouped rows.
-    n_repeats : int
-    within : {"query", "all"}
-        Whether values stay within their query, or go to any row. ``"all"`` draws as
-        ``sklearn.inspection.permutation_importance`` does, which shuffles on from repeat to repeat.
-    seed : int
-
-    Yields
-    ------
-    ndarray of shape (n,), int64
-        Row i gets the value of row ``order[i]``.
-
-    Examples
-    --------
-    >>> lists = QueryLists.from_sizes([2, 3])
-    >>> [sorted(order[:2].tolist()) for order in permutations(lists, 2, within="query", seed=0)]
-    [[0, 1], [0, 1]]
+    Within ``"query"`` values stay in their query. ``"all"`` draws as
+    ``sklearn.inspection.permutation_importance`` does, which shuffles on from repeat to repeat.
     """
     if check_within(within) == "all":
         state = np.random.RandomState(seed)
@@ -178,24 +127,10 @@ def permutations(lists: QueryLists, n_repeats: int, *, within: str, seed: int) -
 
 @dataclass(frozen=True)
 class Task:
-    """The rows of an explanation, how they are scored under two trade-offs, and the metric.
+    """The grouped rows of an explanation, how they are scored under two trade-offs, and the metric.
 
-    Attributes
-    ----------
-    X : ndarray of shape (n, d), float32
-        Features of grouped rows.
-    frame : object
-        The same as the caller gave them, for models that want them so; in the same order.
-    lists : QueryLists
-    Y : ndarray of shape (n, m) or None
-        Labels; None without metrics.
-    score : callable
-        ``(X, frame) -> scores of shape (n, 2)``, under the first and the second trade-off.
-    metric : Metric
-    within : {"query", "all"}
-        Rows among which values are permuted.
-    n_repeats : int
-    seed : int
+    `frame` has the features as the caller gave them, for models that take them so. `score` gives scores of
+    shape (n, 2) for ``(X, frame)``. `Y` is None without metrics.
     """
 
     X: NDArray[np.float32]
@@ -236,24 +171,6 @@ def explain_change(
     verbose: int,
 ) -> Explanation:
     """Permute features, one after the other.
-
-    Parameters
-    ----------
-    task : Task
-    columns : sequence of Columns
-    objectives : sequence of str
-    weights : ndarray of shape (2, m)
-        The trade-offs that `task` scores under.
-    temperatures : tuple of two floats or None
-        Their temperatures.
-    n_jobs : int or None
-        Processes; one by default.
-    verbose : int
-        1 shows a progress bar.
-
-    Returns
-    -------
-    Explanation
 
     Raises
     ------

@@ -13,23 +13,7 @@ __all__ = ["common_at_top", "correlation", "exposure_change", "positions", "shar
 
 
 def positions(scores: NDArray[Any], lists: QueryLists) -> NDArray[np.int64]:
-    """Rank of each document in its list, from 0; of equal scores the earlier row ranks first.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n,)
-        Of grouped rows.
-    lists : QueryLists
-
-    Returns
-    -------
-    ndarray of shape (n,), int64
-
-    Examples
-    --------
-    >>> positions(np.array([0.1, 0.7, 0.7, 0.3]), QueryLists.from_sizes([3, 1])).tolist()
-    [2, 0, 1, 0]
-    """
+    """Rank of each grouped row in its list, from 0; of equal scores the earlier row ranks first."""
     order = np.lexsort((-scores, lists.index))
     ranks = np.empty(lists.n_rows, dtype=np.int64)
     ranks[order] = np.arange(lists.n_rows) - np.repeat(lists.offsets[:-1], lists.sizes)
@@ -37,18 +21,9 @@ def positions(scores: NDArray[Any], lists: QueryLists) -> NDArray[np.int64]:
 
 
 def exposure_change(before: NDArray[Any], after: NDArray[Any], lists: QueryLists) -> NDArray[np.float64]:
-    r"""What each document gains in exposure, :math:`1 / \log_2(1 + rank)`, from one ranking to another.
+    r"""Gain of each grouped row in exposure, :math:`1 / \log_2(1 + rank)`, between two rankings by score.
 
-    Parameters
-    ----------
-    before, after : ndarray of shape (n,)
-        Scores of grouped rows.
-    lists : QueryLists
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        Sums to 0 within each list.
+    Sums to 0 within each list.
     """
     return _exposure(after, lists) - _exposure(before, lists)
 
@@ -65,20 +40,10 @@ def list_sums(values: NDArray[np.float64], lists: QueryLists) -> NDArray[np.floa
 def share_gone(
     change: NDArray[np.float64], left: NDArray[np.float64], lists: QueryLists
 ) -> tuple[float, float]:
-    r"""Share of a change that is not in another, :math:`1 - \langle d, d' \rangle / \langle d, d \rangle`.
+    r"""Share of a change that another lacks, :math:`1 - \langle d, d' \rangle / \langle d, d \rangle`.
 
-    Parameters
-    ----------
-    change, left : ndarray of shape (n,) and (n,) or (n, r)
-        What changes, and what still changes once something was taken away, in r repeats.
-    lists : QueryLists
-
-    Returns
-    -------
-    share : float
-        0 where `left` is the change itself, 1 where nothing of it is left.
-    error : float
-        Standard error of it over queries, as of a ratio of sums.
+    It is 0 where `left`, of shape (n,) or (n, r) for r repeats, is the change itself, and 1 where nothing
+    of it is left. Its standard error over queries, the second value, is that of a ratio of sums.
     """
     mean = left if left.ndim == 1 else left.mean(axis=1)
     whole, kept = list_sums(change * change, lists), list_sums(change * mean, lists)
@@ -91,19 +56,9 @@ def share_gone(
 
 
 def correlation(values: NDArray[Any], change: NDArray[np.float64], lists: QueryLists) -> float:
-    """Correlation between the order of a feature's values within each list and a change there.
+    """Correlation, from -1 to 1, of the order of a feature's values within each list with a change there.
 
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-        A feature, NaN where missing: such rows do not count.
-    change : ndarray of shape (n,)
-    lists : QueryLists
-
-    Returns
-    -------
-    float
-        From -1 to 1; 0 for a feature that is constant within lists.
+    Missing values do not count; a feature that is constant within lists gives 0.
     """
     known = ~np.isnan(values)
     filled = np.where(known, values, -np.inf)

@@ -22,24 +22,12 @@ SAME_POINTS = 1e-4
 
 
 def resampled_means(*values: NDArray[np.floating], n_resamples: int, seed: int) -> list[NDArray[np.float64]]:
-    """Means over as many queries drawn with replacement, again and again.
+    """Means over as many queries drawn with replacement, again and again; one array for each of the values.
 
-    Parameters
-    ----------
-    *values : ndarray of shape (r, n_queries, m)
-        NaN where a query does not count: it then leaves sum and number.
-    n_resamples : int
-        How often queries are drawn; the same ones for all values, which pairs what is compared.
-    seed : int
-        The same seed draws the same queries.
+    Values are of shape (r, n_queries, m), NaN where a query does not count, and means of shape
+    (n_resamples, r, m), NaN where no query drawn counts. The same queries are drawn for all values, which
+    pairs what is compared.
 
-    Returns
-    -------
-    list of ndarray of shape (n_resamples, r, m), float64
-        One for each of the values; NaN where no query drawn counts.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> clicks = np.array([0.2, 0.4, np.nan, 0.6])[None, :, None]
     >>> means, = resampled_means(clicks, n_resamples=2000, seed=0)
@@ -60,16 +48,9 @@ def resampled_means(*values: NDArray[np.floating], n_resamples: int, seed: int) 
 
 @dataclass(frozen=True, eq=False)
 class ResampledLimits:
-    """Limits on l objectives: values of the metric, or shares of what moves with the queries.
+    """Limits on l objectives, `limited`: values of the metric, or shares of what moves with the queries.
 
-    Attributes
-    ----------
-    limits : ndarray of shape (l,)
-        The values or shares.
-    limited : ndarray of shape (l,), int
-        The objectives.
-    base : ndarray of shape (r, n_queries, l) or None
-        What the limits are shares of: in every resample the largest of r means.
+    With `base`, of shape (r, n_queries, l), they are shares of the largest of its r means in every resample.
     """
 
     limits: NDArray[np.float64]
@@ -79,20 +60,9 @@ class ResampledLimits:
     def kept(
         self, per_query: NDArray[np.float32], n_resamples: int, seed: int
     ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """Where resampled means keep the limits, and the means.
+        """Where resampled means of values of shape (r, n_queries, m) keep the limits, and the means.
 
-        Parameters
-        ----------
-        per_query : ndarray of shape (r, n_queries, m)
-            The values of r trade-offs.
-        n_resamples, seed : int
-            Of the bootstrap.
-
-        Returns
-        -------
-        kept : ndarray of shape (n_resamples, r, l), bool
-            False too where a mean is NaN.
-        means : ndarray of shape (n_resamples, r, m)
+        Of shapes (n_resamples, r, l), False too where a mean is NaN, and (n_resamples, r, m).
         """
         base = () if self.base is None else (self.base,)
         means, *of_base = resampled_means(per_query, *base, n_resamples=n_resamples, seed=seed)
@@ -103,17 +73,7 @@ class ResampledLimits:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What the queries tell of one trade-off; computed when it is first asked for.
-
-    Attributes
-    ----------
-    per_query : ndarray of shape (n_queries, m)
-        Its values by query.
-    limits : ResampledLimits
-        The limits.
-    n_resamples, seed : int
-        Of the bootstrap.
-    """
+    """What values by query, of shape (n_queries, m), tell of one trade-off; computed when first asked for."""
 
     per_query: NDArray[np.float32]
     limits: ResampledLimits

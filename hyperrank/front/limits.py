@@ -18,16 +18,9 @@ __all__ = ["Candidates", "Limits", "read_limits"]
 
 @dataclass(frozen=True, eq=False)
 class Limits:
-    """Smallest values allowed, by objective.
+    """Smallest values allowed, by objective, in units of the metric.
 
-    Attributes
-    ----------
-    values : Series
-        In units of the metric.
-    wording : mapping of objective to str
-        How an error spells each.
-    shares : Series or None
-        What they were given as, if as shares.
+    `wording` is how an error spells each, `shares` what they were given as, if as shares.
     """
 
     values: pd.Series
@@ -38,18 +31,7 @@ class Limits:
 def read_limits(
     at_least: Mapping[str, float] | None, base: pd.Series | None, owner: str, names: pd.Index
 ) -> Limits:
-    """Bring limits into units of the metric.
-
-    Parameters
-    ----------
-    at_least : mapping of objective to float, Series by objective, or None
-    base : Series or None
-        The values that limits are shares of; None for limits in units of the metric.
-    owner : str
-        Whose values these are, for errors.
-    names : Index
-        The objectives.
-    """
+    """Bring limits into units of the metric; with a `base`, the `owner`'s values, they are shares of it."""
     shares = numbers_by_objective(
         {} if at_least is None else at_least,
         names,
@@ -76,18 +58,13 @@ def read_limits(
 class Candidates:
     """Trade-offs to choose from: those not dominated that keep all limits, with the confidence asked for.
 
-    Parameters
-    ----------
-    front : FrontData
-    at_least, relative, confidence, n_resamples, random_state
-        As of `hyperrank.front.ParetoFront.select`.
+    Parameters are those of `hyperrank.front.ParetoFront.select`.
     """
 
     def __init__(
         self,
         front: FrontData,
         at_least: Mapping[str, float] | None,
-        *,
         relative: bool,
         confidence: float | None,
         n_resamples: int,

@@ -221,14 +221,7 @@ class ParetoFront:
         relevance     0.5   0.41    0.4    0.01
         clicks        0.5   0.38
         """
-        candidates = Candidates(
-            self,
-            at_least,
-            relative=relative,
-            confidence=confidence,
-            n_resamples=n_resamples,
-            random_state=random_state,
-        )
+        candidates = Candidates(self, at_least, relative, confidence, n_resamples, random_state)
         return candidates.best(desirability(self.points, maximize, candidates.limits.values.index))
 
     def knee(
@@ -274,14 +267,7 @@ class ParetoFront:
         >>> front.knee().index
         1
         """
-        candidates = Candidates(
-            self,
-            at_least,
-            relative=relative,
-            confidence=confidence,
-            n_resamples=n_resamples,
-            random_state=random_state,
-        )
+        candidates = Candidates(self, at_least, relative, confidence, n_resamples, random_state)
         rating = knee_distance(self.points.to_numpy(), self.non_dominated)
         return candidates.best(rating, desirability(self.points, None, self.points.columns))
 
@@ -336,14 +322,7 @@ class ParetoFront:
         >>> front.nearest({"clicks": 0.39}).index
         2
         """
-        candidates = Candidates(
-            self,
-            at_least,
-            relative=relative,
-            confidence=confidence,
-            n_resamples=n_resamples,
-            random_state=random_state,
-        )
+        candidates = Candidates(self, at_least, relative, confidence, n_resamples, random_state)
         return candidates.best(*achievement(self.points, self.non_dominated, target))
 
     def plot(
@@ -366,22 +345,12 @@ class ParetoFront:
 
         Parameters
         ----------
-        objectives : str or sequence of str, optional
-            What to draw; all objectives by default.
-        ax : matplotlib.axes.Axes, optional
-            Where to draw; several panels share its place. A new figure by default.
+        objectives, ax, color_by, kind, width, interval
+            As of `hyperrank.plots.ParetoFrontDisplay.plot`.
         others : ParetoFront, sequence of them or mapping of label to ParetoFront
             Baselines to draw beside, under their labels.
         selection : Selection, optional
             A trade-off of this front to mark, with its limits.
-        color_by : str, optional
-            The objective whose weight colours the trade-offs; the first one drawn by default.
-        kind : {"auto", "strip", "plane", "pairs", "parallel"}, default "auto"
-            What to draw in place of what the number of objectives says.
-        width : float, "column" or "page", optional
-            Inches of the figure, or those of a paper's column or page.
-        interval : float, optional
-            Marks where the selection's values lie in this middle share of resamples of the queries.
 
         Returns
         -------

@@ -263,20 +263,9 @@ def resolve_trade_off(
 ) -> tuple[Any, float | None]:
     """Weights without the temperature that they carry, and that temperature.
 
-    Parameters
-    ----------
-    weights : Selection, sequence of them, rows of a front's weights, or anything that stands for weights
-        All but selections are given back as they are, for `hyperrank.simplex.as_weights` to read.
-    temperature : float or None
-        What the caller asked for outright, if anything.
-    names : sequence of str
-        The objectives of the ranker.
-
-    Returns
-    -------
-    weights : object
-    temperature : float or None
-        The caller's or, where the caller gave none, that of the selection or of the front's rows.
+    Selections, sequences of them, and rows of a front's weights carry one; all but selections are given
+    back as they are, for `hyperrank.simplex.as_weights` to read. `temperature` is what the caller asked for
+    outright.
 
     Raises
     ------

@@ -23,24 +23,10 @@ MAX_PASSES = 16
 
 
 def top_positions(scores: NDArray[Any], k: int) -> NDArray[np.int64]:
-    """Rank each row by descending score, earlier positions first among equals, down to rank k.
+    """Positions of the first k of each row by descending score, earlier ones first among equals.
 
-    Parameters
-    ----------
-    scores : ndarray of shape (rows, width)
-        Overwritten. Minus infinity marks padding, which must stand behind the rest.
-    k : int
-        Ranks to find, at most the width.
-
-    Returns
-    -------
-    ndarray of shape (rows, k), int64
-        Ranks beyond the padding hold some position within the width.
-
-    Examples
-    --------
-    >>> top_positions(np.array([[1.0, 3.0, 3.0, 2.0]]), 3).tolist()
-    [[1, 2, 3]]
+    Minus infinity marks padding; ranks beyond it hold some position within the width. `scores` are
+    overwritten.
     """
     if k <= MAX_PASSES and k < scores.shape[1]:
         return _by_passes(scores, k)
@@ -80,18 +66,9 @@ MOST_PADDING = 2
 
 @dataclass(eq=False)
 class Block:
-    """B lists, padded to one width P.
+    """B lists, numbered `which`, padded to one width P; `depth` is the cut-off, or P if that is less.
 
-    Attributes
-    ----------
-    part : Part
-        The grouped rows.
-    which : ndarray of shape (B,), int64
-        Numbers of the lists.
-    width : int
-        P, at least the size of every list here, and every list has a document.
-    depth : int
-        Ranks that count: the cut-off, or P if that is less.
+    Every list has a document.
     """
 
     part: Part
@@ -250,20 +227,8 @@ def empty_value(empty: str | float) -> float:
 def average_over_lists(inputs: Inputs, measure: Measure, k: int | None, per_query: bool) -> Any:
     """Average a measure over lists, or give it list by list.
 
-    Parameters
-    ----------
-    inputs : Inputs
-    measure : callable
-        ``measure(block, columns)`` gives (B, K, m) for those columns of the scores, NaN for skipped lists.
-    k : int or None
-        The cut-off, passed on to the blocks.
-    per_query : bool
-        Whether to return each list's value.
-
-    Returns
-    -------
-    float or ndarray
-        Shape (K, m), or (n_lists, K, m), less the axes of 1-D inputs.
+    ``measure(block, columns)`` gives (B, K, m) for those columns of the scores, NaN for skipped lists. The
+    result has shape (K, m), or (n_lists, K, m), less the axes of 1-D inputs.
     """
     n_lists, n_scores, n_labels = inputs.shape
     by_list = np.full((n_lists, n_scores, n_labels), np.nan) if per_query else None

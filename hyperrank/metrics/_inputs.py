@@ -17,17 +17,7 @@ __all__ = ["Inputs", "Part", "check_cutoff", "check_inputs"]
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Objectives that are observed on the same documents.
-
-    Attributes
-    ----------
-    columns : slice or int array
-        Which objectives.
-    scores : ndarray of shape (n, K)
-    labels : ndarray of shape (n, number of columns), float64, without NaN
-    lists : QueryLists
-        Lists of these grouped rows; as many as before, some perhaps with no row left.
-    """
+    """Scores (n, K) and labels (n, columns) of objectives that are observed on the same grouped documents."""
 
     columns: slice | NDArray[np.int64]
     scores: NDArray[Any]
@@ -74,13 +64,7 @@ class Inputs:
 
 
 def check_inputs(scores: ArrayLike, labels: ArrayLike, qid: ArrayLike | QueryLists | None) -> Inputs:
-    """Check scores, labels and query ids against each other and group them by query.
-
-    Raises
-    ------
-    ValueError
-        If shapes or lengths disagree, a score is not finite, or a label is negative or infinite.
-    """
+    """Check scores, labels and query ids against each other and group them by query."""
     score_rows = _as_rows(scores, "scores", "(n,) or (n, K)")
     label_rows = _as_rows(labels, "labels", "(n,) or (n, m)").astype(np.float64, copy=False)
     if len(score_rows) != len(label_rows):

@@ -40,24 +40,9 @@ MAX_SCORES = 50_000_000
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Evaluation adapter: a fitted ranker of any library, and labelled rows to measure it on.
+    """Evaluation adapter: a fitted ranker of any library, unwrapped, and labelled rows to measure it on.
 
-    Attributes
-    ----------
-    ranker : estimator
-        What predicts, unwrapped from pipelines and searches.
-    X : array-like or frame of shape (n, d)
-        The rows as `ranker` takes them.
-    labels : ndarray of shape (n, m), float32
-        NaN where unobserved.
-    names : tuple of str
-        The objectives.
-    lists : QueryLists
-        The queries of the rows.
-    share : ndarray of shape (n_lists,) or None
-        How much each list counts.
-    metadata : dict
-        What the caller gave beside X: ``qid``, and ``ref_scores`` where there are some.
+    `share` is how much each list counts, None for all alike; `metadata` what the caller gave beside X.
     """
 
     ranker: Any
@@ -144,22 +129,7 @@ class Evaluation:
 def evaluation_of(
     estimator: Any, X: Any, y: Any, *, qid: Any = None, sample_weight: Any = None, ref_scores: Any = None
 ) -> Evaluation:
-    """Unwrap a fitted ranker, and check the rows to measure it on.
-
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted ranker, or a Pipeline or search around one.
-    X : array-like or frame of shape (n, d)
-        Features as `estimator` takes them; a frame may carry the query ids in a column ``qid``.
-    y : array-like or frame of shape (n,) or (n, m)
-        Labels.
-    qid, sample_weight, ref_scores : array-like of shape (n,), optional
-        Query ids, weights whose mean over a query's rows is what the query counts, scores of a reference.
-
-    Returns
-    -------
-    Evaluation
+    """Unwrap a fitted ranker, or a Pipeline or search around one, and check the rows to measure it on.
 
     Raises
     ------

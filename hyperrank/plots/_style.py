@@ -70,15 +70,7 @@ class QuietFigure(Figure):
 
 
 class Canvas:
-    """Where to draw: a figure of ours, or the place of axes that the caller gave.
-
-    Parameters
-    ----------
-    ax : Axes or None
-        The caller's.
-    size : tuple of two floats
-        Inches of a figure of ours.
-    """
+    """Where to draw: a figure of ours of a size in inches, or the place of axes that the caller gave."""
 
     def __init__(self, ax: Axes | None, size: tuple[float, float]) -> None:
         self.ax = ax
@@ -110,22 +102,8 @@ def canvas(
 ) -> Iterator[Canvas]:
     """Where to draw, with letters to its size; on the caller's axes with the caller's letters.
 
-    Parameters
-    ----------
-    ax : Axes or None
-    width : float, "column", "page" or None
-        Inches, or what is as wide.
-    default : float
-        Inches for None.
-    shape : float
-        Height over width.
-    least : float
-        Inches of height at least.
-
-    Raises
-    ------
-    ValueError
-        If the width is none, or given beside `ax`.
+    The width is in inches, or that of a paper's column or page; `shape` is height over width, `least` the
+    least height in inches.
     """
     inches = _inches(ax, width, default)
     letters = 8.0 if inches < NARROW else 9.0

@@ -36,21 +36,8 @@ STEPS = 65_534
 def front_evidence(front: ParetoFront, level: float, n_resamples: int, seed: int) -> dict[str, Any]:
     """Intervals of all values and of their differences from the reference, and the resamples themselves.
 
-    Parameters
-    ----------
-    front : ParetoFront
-    level : float
-        Of the percentile intervals.
-    n_resamples, seed : int
-        Of the bootstrap over queries. `Selection.interval` with the same ones gives the same.
-
-    Returns
-    -------
-    dict
-        ``level``, ``n_resamples``, ``seed`` and ``n_queries``; ``interval`` of shape (k, m, 2); for a front
-        whose reference has values by query ``reference`` of shape (m, 2) and ``difference`` of shape
-        (k, m, 2); and ``resamples``, or None where they would be too many. Only ``missing``, a reason, where
-        nothing can be told.
+    `Selection.interval` with the same level, number of resamples and seed gives the same intervals. Only
+    ``missing``, a reason, where nothing can be told.
     """
     if front.per_query is None:
         return {"missing": "The front holds no values by query, so that nothing is known of its uncertainty."}
