@@ -74,7 +74,8 @@ class Checkpoint:
         try:
             checkpoint.about, checkpoint.phases = dict(content["about"]), dict(content["phases"])
             checkpoint.training = content["training"]
-            int(checkpoint.about["seed"]), checkpoint.epochs_done
+            if type(checkpoint.about["seed"]) is not int or checkpoint.epochs_done < 0:
+                raise ValueError(f"its seed is {checkpoint.about['seed']!r}")
         except (KeyError, TypeError, ValueError) as error:
             raise _incomplete(path, error) from error
         return checkpoint

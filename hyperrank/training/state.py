@@ -150,43 +150,65 @@ class TrainingState:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from the state of another process; of what is not one, an error of any kind."""
-        device = self._device
+        """Go on from the state of another process.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError, ...
+            If it is not the state of such a training, before anything has changed or afterwards.
+        """
+        steps, device = self.steps, next(self.network.parameters()).device
+        self._check(state)
         self.epoch, self.batch, self.history = state["epoch"], state["batch"], list(state["history"])
         self.started = time.perf_counter() - state["seconds"]
         losses = state["losses"]
-        self.losses = [] if losses is None else self.steps.local_losses(torch.tensor(losses, device=device))
+        self.losses = [] if losses is None else steps.local_losses(torch.tensor(losses, device=device))
         self.network.load_state_dict(_tensors(state["network"]))
-        self._restore_steps(state["steps"], state["optimiser"])
-        self._restore_average(state["average"])
+        steps.taken, steps.bad, steps.skipped, steps.too_many = state["steps"]
+        moments = {number: _tensors(values) for number, values in state["optimiser"].items()}
+        groups = steps.optimiser.state_dict()["param_groups"]
+        steps.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        self.average.n_updates = state["average"]["n_updates"]
+        for averaged, value in zip(self.average.averaged, state["average"]["averaged"], strict=True):
+            averaged.copy_(torch.tensor(value))
         self.best.score, self.best.epoch = state["best"]
         if state["best_state"] is not None:
             self.best.state = {k: v.to(device) for k, v in _tensors(state["best_state"]).items()}
         self.shuffled_from = state["rng"]["before"]
         self.rng.bit_generator.state = state["rng"]["now"]
-        processes = self.steps.processes
+        processes = steps.processes
         if processes.is_rank_zero:
             self.generator.set_state(torch.tensor(state["torch"]))
         else:  # the file has the generator of rank 0, and what is dropped differs between processes
-            self.generator.manual_seed((processes.rank << 32) + self.steps.taken)
+            self.generator.manual_seed((processes.rank << 32) + steps.taken)
 
-    @property
-    def _device(self) -> torch.device:
-        return next(self.network.parameters()).device
-
-    def _restore_steps(self, counts: list[Any], moments: Mapping[int, Mapping[str, Any]]) -> None:
-        steps, optimiser = self.steps, self.steps.optimiser
-        steps.taken, steps.bad, steps.skipped, steps.too_many = counts
-        groups = optimiser.state_dict()["param_groups"]
-        optimiser.load_state_dict(
-            {"state": {k: _tensors(v) for k, v in moments.items()}, "param_groups": groups}
-        )
-
-    @torch.no_grad()
-    def _restore_average(self, stored: Mapping[str, Any]) -> None:
-        self.average.n_updates = stored["n_updates"]
-        for averaged, value in zip(self.average.averaged, stored["averaged"], strict=True):
-            averaged.copy_(torch.tensor(value))
+    def _check(self, state: Mapping[str, Any]) -> None:
+        """Refuse a state whose parts are not those of this training."""
+        parameters = [_array(p) for group in self.steps.optimiser.param_groups for p in group["params"]]
+        _check_like(state["network"], _arrays(self.network.state_dict()))
+        if state["best_state"] is not None:
+            _check_like(state["best_state"], _arrays(self.network.state_dict()))
+        _check_like(state["average"]["averaged"], [_array(p) for p in self.average.averaged])
+        for number, moments in state["optimiser"].items():
+            like = {"exp_avg": parameters[number], "exp_avg_sq": parameters[number]}
+            _check_like(moments, {"step": np.array(1, np.float32), **like})
+            _expect(moments["step"] >= 1 and (moments["exp_avg_sq"] >= 0).all())
+        taken, bad, skipped, too_many = state["steps"]
+        counts = (state["epoch"], state["batch"], taken, bad, skipped, state["average"]["n_updates"])
+        _expect(all(type(count) is int and 0 <= count < 2**53 for count in counts))
+        _expect(state["epoch"] == len(state["history"]) + 1 and isinstance(too_many, float) and too_many > 0)
+        for number, entry in enumerate(state["history"], start=1):
+            _expect(entry.keys() - {"score"} == {"epoch", "loss", "seconds"} and entry["epoch"] == number)
+            _expect(all(isinstance(value, float) for value in entry.values()))
+        score, epoch = state["best"]
+        _expect(isinstance(score, float) and type(epoch) is int and 0 <= epoch < state["epoch"])
+        _expect(isinstance(state["seconds"], float) and 0 <= state["seconds"] < np.inf)
+        losses = state["losses"]
+        _expect((losses is None) == (state["batch"] == 0))
+        _expect(losses is None or (losses.dtype.kind == "f" and losses.shape[1:] in ((), (2,))))
+        for stored in filter(None, state["rng"].values()):
+            np.random.default_rng().bit_generator.state = stored
+        _expect(state["rng"]["now"] is not None and (state["batch"] == 0 or bool(state["rng"]["before"])))
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:
@@ -199,3 +221,22 @@ def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
 
 def _tensors(arrays: Mapping[str, Any]) -> dict[str, Tensor]:
     return {name: torch.tensor(array) for name, array in arrays.items()}
+
+
+def _expect(is_so: Any) -> None:
+    if not is_so:
+        raise ValueError("what it says of the training is not a state of it")
+
+
+def _check_like(stored: Any, expected: Any) -> None:
+    """Refuse arrays of other shapes or types than expected, and those that are not finite."""
+    if isinstance(expected, np.ndarray):
+        _expect(
+            isinstance(stored, np.ndarray)
+            and (stored.shape, stored.dtype) == (expected.shape, expected.dtype)
+        )
+        _expect(stored.dtype.kind != "f" or np.isfinite(stored).all())
+        return
+    _expect(type(stored) is type(expected) and len(stored) == len(expected))
+    for name in expected if isinstance(expected, dict) else range(len(expected)):
+        _check_like(stored[name], expected[name])
