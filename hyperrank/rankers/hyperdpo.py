@@ -423,8 +423,9 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
                 config = self._continue(inputs, config, checkpoint)
                 reference = FittedReference(self.reference_, self.pull_)
             else:
-                config = tune(inputs, config, checkpoint)
-                reference = fit_reference(inputs, config, checkpoint)
+                with checkpoint.resuming():
+                    config = tune(inputs, config, checkpoint)
+                    reference = fit_reference(inputs, config, checkpoint)
                 self.trial_ = config.tuning
             return self._train(inputs, reference, config, checkpoint, start, FitCallbacks(self, X, y, qid))
 

@@ -74,8 +74,9 @@ class Checkpoint:
         try:
             checkpoint.about, checkpoint.phases = dict(content["about"]), dict(content["phases"])
             checkpoint.training = content["training"]
-            if type(checkpoint.about["seed"]) is not int or checkpoint.epochs_done < 0:
-                raise ValueError(f"its seed is {checkpoint.about['seed']!r}")
+            seed = checkpoint.about["seed"]
+            if type(seed) is not int or not 0 <= seed < 2**31 or checkpoint.epochs_done < 0:
+                raise ValueError(f"its seed is {seed!r}")
         except (KeyError, TypeError, ValueError) as error:
             raise _incomplete(path, error) from error
         return checkpoint
@@ -124,6 +125,17 @@ class Checkpoint:
     def parts_of(self, name: str) -> Callable[[str, Callable[[], Any]], Any]:
         """``(part, compute) -> result``, as `phase`, for parts of a phase."""
         return lambda part, compute: self.phase(f"{name}: {part}", compute)
+
+    @contextmanager
+    def resuming(self) -> Iterator[None]:
+        """Name the file where what it has of phases leads to an error."""
+        is_new = not self.phases
+        try:
+            yield
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            if is_new or isinstance(error, ModelFileError):
+                raise
+            raise _incomplete(self.path, error) from error
 
     def restore(self, state: TrainingState) -> None:
         """Put a training into the stored state, if there is one.

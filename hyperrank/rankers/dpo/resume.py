@@ -18,9 +18,9 @@ from hyperrank._checks import check_number
 from hyperrank.files import ModelFileError
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.data import FitInputs, LabelledLists
-from hyperrank.rankers.dpo.config import FitConfig
+from hyperrank.rankers.dpo.config import FitConfig, Phase
 from hyperrank.rankers.dpo.reward_model import RewardModel
-from hyperrank.reference import is_fitted_here
+from hyperrank.reference import Reference, is_fitted_here
 from hyperrank.training import Checkpoint, TrainingResult
 
 __all__ = ["agree_on_fit", "open_checkpoint", "warn_of_interrupt"]
@@ -151,6 +151,7 @@ def _agreed_seed(fit: dict[str, Any], checkpoint: Checkpoint, seed: int) -> int:
         checkpoint.about = {"seed": seed, **fit}
         return seed
     try:
+        _check_phases(checkpoint.phases)
         differences = _differences(checkpoint.about, fit)
         stored = int(checkpoint.about["seed"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -163,6 +164,21 @@ def _agreed_seed(fit: dict[str, Any], checkpoint: Checkpoint, seed: int) -> int:
             "Give what that fit was given, or delete the file to start over."
         )
     return stored
+
+
+def _check_phases(phases: Mapping[str, Any]) -> None:
+    """Refuse results that phases cannot have."""
+    tuning = phases.get(Phase.TUNING)
+    if tuning is not None:
+        check_number("dropout", tuning.dropout, at_least=0, below=1)
+        check_number("max_epochs", tuning.max_epochs, at_least=1, whole=True)
+    for phase in {Phase.REFERENCE, Phase.TUNING_REFERENCE} & phases.keys():
+        fitted = phases[phase]
+        if not (isinstance(fitted.reference, Reference) and 0 < fitted.reward_scale < 1e18):
+            raise ValueError(f"its {phase} is not a reference")
+    logits = phases.get(Phase.REFERENCE_LOGITS, np.empty((0, 0)))
+    if not (logits.ndim == 2 and np.isfinite(logits).all()):
+        raise ValueError("its reference logits are not finite")
 
 
 def warn_of_interrupt(result: TrainingResult, checkpoint: Path | None) -> None:

@@ -169,7 +169,10 @@ def train_reward_model(
     logits = None
     if config.temperature_range is not None and reference is not None:
         compute = partial(reference_logits, inputs, reference, config, is_unseen=is_unseen)
-        logits = checkpoint.on_rank_zero(Phase.REFERENCE_LOGITS, lambda _: compute())
+        with checkpoint.resuming():
+            logits = checkpoint.on_rank_zero(Phase.REFERENCE_LOGITS, lambda _: compute())
+            if len(logits) != len(data.X):
+                raise ValueError(f"its {Phase.REFERENCE_LOGITS} are of {len(logits)} rows")
     if start is not None and is_unseen:
         boosters, features = start.boosters, start.inputs(data.X)
     else:
