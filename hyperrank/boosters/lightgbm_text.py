@@ -225,6 +225,8 @@ def _read_head(text: str) -> _Head:
     end = text.find("\nTree=")
     if end < 0 or "\nend of trees\n" not in text:
         raise BoosterTextError("the text is not a LightGBM model, or its end is missing.")
+    if text.count("\nTree=") > MAX_TREES:
+        raise BoosterTextError(f"the text has more than {MAX_TREES} trees.")
     first, _, lines = text[:end].partition("\n")
     # A flag stands alone on its line, unlike the fields.
     lines, is_average = re.subn(r"^average_output\n", "", lines, flags=re.MULTILINE)
@@ -276,7 +278,7 @@ def _read_trees(
         block = text[start + len("\nTree=") : end if following < 0 else following]
         name, _, lines = block.partition("\n")
         where = f"tree {number}"
-        if name != str(number) or number == MAX_TREES or start > end:
+        if name != str(number) or start > end:
             raise BoosterTextError(f"{where} is called {name[:20]!r}: trees are missing or out of order.")
         fields = _fields(lines, TREE_FIELDS, where)
         made = _validated(fields, n_features, where)

@@ -75,7 +75,7 @@ def _allowed() -> int:
 #: Rows of a file that are scored at a time.
 ROWS_AT_ONCE = 1 << 14
 #: Tables take at most so many times the memory of the text, and this much: trees of one leaf take most.
-TABLE_SHARE, TABLE_BYTES = 4, 1 << 26
+TABLE_SHARE, TABLE_BYTES = 4, 1 << 25
 #: Trees of all boosters of a set: a guard against texts that would take all memory.
 MAX_TREES = 200_000
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from hyperrank._version import __version__
 from hyperrank.export.modules import BoosterKeys, ServedTransform, served_reference, standardize_one_list
 from hyperrank.export.trees import fill_in_trees
-from hyperrank.files import write_atomically
+from hyperrank.files import check_suffix, check_writable, write_atomically
 from hyperrank.networks import ConditionedScorer
 from hyperrank.rankers import BaseRanker, HyperDPORanker, MixedScoresRanker, SoupRanker
 from hyperrank.rankers.baselines.soup import RewardSoup
@@ -283,6 +283,8 @@ def to_onnx(ranker: BaseRanker, path: str | Path, *, include_reference: bool = T
     True
     """
     check_is_fitted(ranker)
+    check_suffix(path, ".onnx")
+    check_writable(path)
     onnx = _onnx()
     keys = BoosterKeys()
     # A copy on the CPU: a ranker that was trained on a GPU stays there.

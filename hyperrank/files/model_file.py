@@ -23,7 +23,7 @@ FORMAT = 1
 #: Where the header holds our JSON.
 KEY = "hyperrank"
 #: Bytes of the header: JSON takes many times as much memory.
-MAX_HEADER = 1 << 22
+MAX_HEADER = 1 << 21
 #: Bytes that hold the size of the header.
 SIZE_BYTES = 8
 

@@ -69,6 +69,8 @@ def load_ranker(path: str | Path, base: type[R]) -> R:
             f"{' or '.join(sorted(_classes(base)))}. A class of your own must be imported before."
         )
     try:
+        if set(content) != {"params", "fitted", "probe"}:
+            raise ValueError(f"it consists of {sorted(content)[:5]}")
         ranker = cls(**content["params"])
         for name, value in content["fitted"].items():
             if not _is_fitted_name(name):
