@@ -117,7 +117,8 @@ def _check_description(ranker: Any, head: Mapping[str, Any], *, n_bytes: int) ->
     names = getattr(ranker, "feature_names_in_", None)
     if names is not None and (names.dtype != object or names.shape != (n_features,)):
         raise ValueError(f"it has {n_features} features and {np.shape(names)} names for them")
-    widths = {width for value in vars(ranker).values() for width in _widths(value)}
+    fitted = [value for name, value in vars(ranker).items() if _is_fitted_name(name)]
+    widths = {width for value in fitted for width in _widths(value)}
     if widths - {n_features} or (not widths and n_features > n_bytes):
         raise ValueError(f"its parts take {sorted(widths)} features, and it says {n_features}")
     main = getattr(getattr(ranker, "reference_", None), "main", None)
