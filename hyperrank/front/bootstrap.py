@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Evidence", "ResampledLimits", "StoredEvidence", "agrees", "check_resampling", "resampled_means"]
 
-#: Counts, and values in double precision, that are held at a time.
+#: Counts, and values in double precision, in memory at a time.
 ENTRIES_AT_ONCE = 4_000_000
 #: How far below a limit a mean may lie and still be rounding: in every resample a ranker equals itself.
 ROUNDING = 1e-9

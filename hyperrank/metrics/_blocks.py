@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.metrics._inputs import Inputs, Part
+from hyperrank.metrics._inputs import Inputs, Subset
 
 __all__ = ["Block", "average_over_lists", "empty_value"]
 
@@ -71,7 +71,7 @@ class Block:
     Every list has a document.
     """
 
-    part: Part
+    subset: Subset
     which: NDArray[np.int64]
     width: int
     depth: int
@@ -79,17 +79,17 @@ class Block:
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
         """Documents of each list, shape (B,)."""
-        return self.part.lists.sizes[self.which]
+        return self.subset.lists.sizes[self.which]
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
         """First grouped row of each list, shape (B,)."""
-        return self.part.lists.offsets[:-1][self.which]
+        return self.subset.lists.offsets[:-1][self.which]
 
     @cached_property
     def labels(self) -> NDArray[np.float64]:
         """Labels of the padded lists, shape (B, m, P); 0 in the padding."""
-        return self._padded(self.part.labels, 0.0)
+        return self._padded(self.subset.labels, 0.0)
 
     @cached_property
     def highest(self) -> NDArray[np.float64]:
@@ -107,7 +107,7 @@ class Block:
 
     def scores(self, columns: slice) -> NDArray[Any]:
         """Scores of the padded lists as a fresh array, shape (B, K, P); minus infinity in the padding."""
-        return self._padded(self.part.scores[:, columns], -np.inf)
+        return self._padded(self.subset.scores[:, columns], -np.inf)
 
     def ranked_labels(self, columns: slice, ties: Literal["order", "worst"] = "order") -> NDArray[np.float64]:
         """Labels by rank, shape (B, K, m, depth); 0 beyond the end of a list."""
@@ -144,23 +144,23 @@ class Block:
 
     def column_tiles(self) -> Iterator[slice]:
         """Columns of the scores in steps that keep a tile small even for one very long list."""
-        n_columns = self.part.scores.shape[1]
+        n_columns = self.subset.scores.shape[1]
         step = max(1, TILE // (len(self.which) * self.width))
         for first in range(0, n_columns, step):
             yield slice(first, min(first + step, n_columns))
 
 
-def blocks(part: Part, k: int | None) -> Iterator[Block]:
-    """Cut the lists of a part into blocks of like size; lists without a document are left out."""
-    n_columns = max(part.scores.shape[1], part.labels.shape[1])
-    by_size = np.argsort(part.lists.sizes, kind="stable")
-    by_size = by_size[np.count_nonzero(part.lists.sizes == 0) :]
-    sizes = part.lists.sizes[by_size]
+def blocks(subset: Subset, k: int | None) -> Iterator[Block]:
+    """Cut the lists of a subset into blocks of like size; lists without a document are left out."""
+    n_columns = max(subset.scores.shape[1], subset.labels.shape[1])
+    by_size = np.argsort(subset.lists.sizes, kind="stable")
+    by_size = by_size[np.count_nonzero(subset.lists.sizes == 0) :]
+    sizes = subset.lists.sizes[by_size]
     first = 0
     while first < len(sizes):
         last = first + _fitting(sizes[first:], max(1, TILE // n_columns))
         width = int(sizes[last - 1])
-        yield Block(part, by_size[first:last], width, width if k is None else min(k, width))
+        yield Block(subset, by_size[first:last], width, width if k is None else min(k, width))
         first = last
 
 
@@ -234,16 +234,16 @@ def average_over_lists(inputs: Inputs, measure: Measure, k: int | None, per_quer
     by_list = np.full((n_lists, n_scores, n_labels), np.nan) if per_query else None
     totals = np.zeros((n_scores, n_labels))
     counts = np.zeros((n_scores, n_labels))
-    for part in inputs.parts():
-        for block in blocks(part, k):
+    for subset in inputs.subsets():
+        for block in blocks(subset, k):
             for columns in block.column_tiles():
                 values = measure(block, columns)
                 if by_list is not None:
                     _store(by_list, block, columns, values)
                     continue
                 valid = ~np.isnan(values)
-                totals[columns, part.columns] += values.sum(axis=0, where=valid)
-                counts[columns, part.columns] += valid.sum(axis=0)
+                totals[columns, subset.columns] += values.sum(axis=0, where=valid)
+                counts[columns, subset.columns] += valid.sum(axis=0)
     if by_list is not None:
         return inputs.squeeze(by_list)
     means = np.full_like(totals, np.nan)
@@ -255,5 +255,5 @@ def _store(by_list: NDArray[np.float64], block: Block, columns: slice, values: N
     """Put a block's values at their lists, columns and objectives."""
     lists = block.which[:, None, None]
     scores = np.arange(columns.start, columns.stop)[None, :, None]
-    objectives = np.arange(by_list.shape[2])[block.part.columns][None, None, :]
+    objectives = np.arange(by_list.shape[2])[block.subset.columns][None, None, :]
     by_list[lists, scores, objectives] = values

@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from hyperrank._columns import as_numbers
 from hyperrank.lists import QueryLists
 
-__all__ = ["Inputs", "Part", "check_cutoff", "check_inputs"]
+__all__ = ["Inputs", "Subset", "check_cutoff", "check_inputs"]
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Subset:
     """Scores (n, K) and labels (n, columns) of objectives that are observed on the same grouped documents."""
 
     columns: slice | NDArray[np.int64]
@@ -40,22 +40,22 @@ class Inputs:
         """Lists, columns of scores, objectives."""
         return self.lists.n_lists, self.scores.shape[1], self.labels.shape[1]
 
-    def parts(self) -> Iterator[Part]:
-        """Split the objectives by where they are observed; without NaN there is one part, and no copy."""
+    def subsets(self) -> Iterator[Subset]:
+        """Split the objectives by where they are observed; without NaN there is one subset, and no copy."""
         if not self.has_nan:
-            yield Part(slice(None), self.scores, self.labels, self.lists)
+            yield Subset(slice(None), self.scores, self.labels, self.lists)
             return
         observed = ~np.isnan(self.labels)
         complete = observed.all(axis=0)
         if complete.any():
             columns = np.flatnonzero(complete)
-            yield Part(columns, self.scores, self.labels[:, columns], self.lists)
+            yield Subset(columns, self.scores, self.labels[:, columns], self.lists)
         for column in np.flatnonzero(~complete):
             rows = np.flatnonzero(observed[:, column])
             sizes = np.bincount(self.lists.index[rows], minlength=self.lists.n_lists)
             lists = QueryLists.from_sizes(sizes, ids=self.lists.ids)
             columns = np.array([column])
-            yield Part(columns, self.scores[rows], self.labels[rows][:, columns], lists)
+            yield Subset(columns, self.scores[rows], self.labels[rows][:, columns], lists)
 
     def squeeze(self, values: NDArray[np.float64]) -> Any:
         """Drop from values (..., K, m) the axes of 1-D inputs; no axis left gives a float."""

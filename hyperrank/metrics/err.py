@@ -81,7 +81,7 @@ def err(
     cutoff = check_cutoff(k)
 
     def measure(block: Block, columns: slice) -> NDArray[np.float64]:
-        highest = top[block.part.columns][:, None]
+        highest = top[block.subset.columns][:, None]
         ranked = block.ranked_labels(columns)
         satisfied = np.exp2(ranked - highest) - np.exp2(-highest)
         still_reading = np.ones_like(satisfied)

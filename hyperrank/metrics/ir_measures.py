@@ -113,8 +113,8 @@ def ir_measures_report(
 
 def _as_dicts(inputs: Inputs) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, float]]]:
     """Labels and ranks as ir-measures takes them; queries are named by their number, which gdeval needs."""
-    (part,) = inputs.parts()
-    labels = part.labels[:, 0]
+    (subset,) = inputs.subsets()
+    labels = subset.labels[:, 0]
     broken = np.flatnonzero(labels != np.floor(labels))
     if len(broken):
         raise ValueError(
@@ -122,14 +122,14 @@ def _as_dicts(inputs: Inputs) -> tuple[dict[str, dict[str, int]], dict[str, dict
             "all). Grade the labels first, or use hyperrank.metrics.ndcg, which takes any label."
         )
     # A rank from the bottom stands for the score; 32 bits hold those of a list below 2^24 documents.
-    worst_first = np.lexsort((-np.arange(len(labels)), part.scores[:, 0], part.lists.index))
+    worst_first = np.lexsort((-np.arange(len(labels)), subset.scores[:, 0], subset.lists.index))
     ranks = np.empty(len(labels))
-    ranks[worst_first] = np.arange(len(labels)) - part.lists.offsets[part.lists.index]
+    ranks[worst_first] = np.arange(len(labels)) - subset.lists.offsets[subset.lists.index]
     qrels: dict[str, dict[str, int]] = {}
     run: dict[str, dict[str, float]] = {}
-    for number in np.flatnonzero(part.lists.sizes):
-        rows = slice(part.lists.offsets[number], part.lists.offsets[number + 1])
-        ids = [str(i) for i in range(part.lists.sizes[number])]
+    for number in np.flatnonzero(subset.lists.sizes):
+        rows = slice(subset.lists.offsets[number], subset.lists.offsets[number + 1])
+        ids = [str(i) for i in range(subset.lists.sizes[number])]
         qrels[str(number)] = dict(zip(ids, labels[rows].astype(int).tolist(), strict=True))
         run[str(number)] = dict(zip(ids, ranks[rows].tolist(), strict=True))
     return qrels, run

@@ -149,12 +149,12 @@ def register_metric(name: str, function: Callable[..., Any]) -> None:
 def _list_by_list(function: ListMetric, inputs: Inputs, per_query: bool) -> Any:
     """Values of a metric of one list, or their means over lists."""
     values = np.full(inputs.shape, np.nan)
-    for part in inputs.parts():
-        columns = np.arange(inputs.shape[2])[part.columns]
-        bounds = pairwise(part.lists.offsets.tolist())
+    for subset in inputs.subsets():
+        columns = np.arange(inputs.shape[2])[subset.columns]
+        bounds = pairwise(subset.lists.offsets.tolist())
         for number, (first, last) in enumerate(bounds):
             for i, (j, column) in product(range(inputs.shape[1] if last > first else 0), enumerate(columns)):
-                values[number, i, column] = function(part.scores[first:last, i], part.labels[first:last, j])
+                values[number, i, column] = function(subset.scores[first:last, i], subset.labels[first:last, j])
     if per_query:
         return inputs.squeeze(values)
     counts = (~np.isnan(values)).sum(axis=0)

@@ -34,7 +34,7 @@ TradeOffs = tuple[NDArray[np.float64], dict[str, Any]]
 
 #: Trade-offs of a hypervolume unless told otherwise, as many as `pareto_front` profiles.
 FRONT_WEIGHTS = 66
-#: Scores that are held at a time.
+#: Scores in memory at a time.
 MAX_SCORES = 50_000_000
 
 
@@ -54,7 +54,7 @@ class Evaluation:
     metadata: dict[str, Any]
 
     def trade_off(self, weights: ArrayLike | Mapping[str, float] | None) -> TradeOffs:
-        """The one trade-off meant, weights of shape (1, m); the ranker's default for None."""
+        """The one trade-off, weights of shape (1, m); the ranker's default for None."""
         weights, options = self._resolved(weights)
         if isinstance(self.ranker, BaseRanker):
             at = self.ranker._weights(weights)
@@ -66,7 +66,7 @@ class Evaluation:
         return at[None], options
 
     def trade_offs(self, weights: ArrayLike | int | None) -> TradeOffs:
-        """The trade-offs meant, shape (k, m): a number asks for an even lattice, None for the default."""
+        """The trade-offs, shape (k, m): a number asks for an even lattice, None for the default."""
         m = len(self.names)
         if weights is None and isinstance(self.ranker, BaseRanker):
             return np.atleast_2d(self.ranker._default_weights()), {}

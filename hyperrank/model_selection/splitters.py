@@ -149,7 +149,7 @@ class QueryKFold(_QuerySplitter):
 
 
 class QueryShuffleSplit(_QuerySplitter):
-    """Random splits of whole queries into training and test, drawn anew each time.
+    """Random splits of whole queries into training and test, drawn again each time.
 
     The splits depend on the query ids and on `random_state`, never on the order of the rows. Query ids are
     passed as for `QueryKFold`.

@@ -163,12 +163,12 @@ def _panel(ax: Axes, picture: Picture, pair: list[str], shade: Shade) -> tuple[P
     front = picture.front
     points = front.points[pair].to_numpy()
     x, y = points.T
-    kept = front.non_dominated
+    optimal = front.non_dominated
     dress(ax)
     middle = blue_to_yellow()(0.5)
     style: Style = {"marker": "o", "markerfacecolor": middle, "markeredgecolor": "white", "markersize": 6}
     handles = [Line2D([], [], color=INK, linewidth=1.0, label=name_of(front), **style)]
-    if not kept.all():
+    if not optimal.all():
         handles.append(mark("o", FAINT, 4, "dominated"))
     for number, other, color, marker in picture.baselines():
         _steps(ax, other.points[pair].to_numpy(), color, 0.55)
@@ -176,18 +176,18 @@ def _panel(ax: Axes, picture: Picture, pair: list[str], shade: Shade) -> tuple[P
         style = {"marker": marker, "markerfacecolor": "white", "markeredgecolor": color, "markersize": 4.5}
         handles.append(Line2D([], [], color=color, linewidth=1.0, label=name_of(other, number), **style))
     _steps(ax, points, INK, 0.75)
-    ax.scatter(x[~kept], y[~kept], s=10, color=FAINT, linewidths=0, zorder=2)
-    dots = _dots(ax, x[kept], y[kept], shade, kept)
+    ax.scatter(x[~optimal], y[~optimal], s=10, color=FAINT, linewidths=0, zorder=2)
+    dots = _dots(ax, x[optimal], y[optimal], shade, optimal)
     if front.reference is not None:
         handles.append(_reference(ax, *front.reference[pair]))
     handles += _selected(ax, picture, pair)
     return dots, handles
 
 
-def _dots(ax: Axes, x: Any, y: Any, shade: Shade, kept: Any = slice(None)) -> PathCollection:
+def _dots(ax: Axes, x: Any, y: Any, shade: Shade, optimal: Any = slice(None)) -> PathCollection:
     """The front's own points, coloured."""
     look: Style = {"s": 26, "edgecolors": "white", "linewidths": 0.6, "zorder": 4}
-    return ax.scatter(x, y, c=shade.values[kept], **look, **shade.options())
+    return ax.scatter(x, y, c=shade.values[optimal], **look, **shade.options())
 
 
 def _steps(ax: Axes, points: NDArray[np.float64], color: str, alpha: float) -> None:
@@ -217,7 +217,7 @@ def _reference(ax: Axes, x: float, y: float) -> Line2D:
 
 
 def _selected(ax: Axes, picture: Picture, objectives: list[str]) -> list[Line2D]:
-    """Mark the selected trade-off, its limits and, if wanted, where its values may lie."""
+    """Mark the selected trade-off, its limits and, with an interval, where its values may lie."""
     selection = picture.selection
     if selection is None:
         return []
@@ -356,9 +356,9 @@ def _lines(ax: Axes, front: FrontData, objectives: list[str], scales: Scales, sh
     heights = scales.heights(front.points[objectives])
     across = np.broadcast_to(np.arange(len(objectives), dtype=np.float64), heights.shape)
     lines = np.stack([across, heights], axis=2)
-    kept = front.non_dominated
-    ax.add_collection(LineCollection(list(lines[~kept]), colors=FAINT, linewidths=0.6, zorder=1))
-    order = np.flatnonzero(kept)[np.argsort(shade.values[kept], kind="stable")]
+    optimal = front.non_dominated
+    ax.add_collection(LineCollection(list(lines[~optimal]), colors=FAINT, linewidths=0.6, zorder=1))
+    order = np.flatnonzero(optimal)[np.argsort(shade.values[optimal], kind="stable")]
     options = shade.options()
     found = LineCollection(
         list(lines[order]),
@@ -381,7 +381,7 @@ def _parallel_reference(ax: Axes, heights: NDArray[np.float64]) -> list[Line2D]:
 
 
 def _parallel_selected(ax: Axes, picture: Picture, scales: Scales) -> list[Line2D]:
-    """The selected trade-off, its limits and, if wanted, where its values may lie."""
+    """The selected trade-off, its limits and, with an interval, where its values may lie."""
     selection, names = picture.selection, picture.objectives
     if selection is None:
         return []

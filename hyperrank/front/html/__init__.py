@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["front_evidence", "front_page"]
 
-#: Resampled means that are held at a time.
+#: Resampled means in memory at a time.
 MEANS_AT_ONCE = 8_000_000
 #: Means that a page carries at most: all resamples if they fit, else some, and none where these are too few.
 MEANS_AT_MOST = 1_000_000
@@ -156,9 +156,9 @@ def front_page(
         raise TypeError(f"title must be a text or None; got {title!r}.")
     data = _document(front, _first(front, selection))
     data["evidence"] = front_evidence(front, float(level), int(n_resamples), int(random_state))
-    style = _part("front.css")
-    script = '"use strict";\n' + "\n".join(_part(name) for name in SCRIPTS)
-    parts = {
+    style = _read("front.css")
+    script = '"use strict";\n' + "\n".join(_read(name) for name in SCRIPTS)
+    pieces = {
         "title": escape("Choose a trade-off" if title is None else title),
         "about": escape(_about(front)),
         "style": style,
@@ -168,7 +168,7 @@ def front_page(
         "data": _embedded(data),
         "table": _table(front),
     }
-    return PLACE.sub(lambda found: parts[found[1]], _part("front.html"))
+    return PLACE.sub(lambda found: pieces[found[1]], _read("front.html"))
 
 
 def _first(front: ParetoFront, selection: Selection | None) -> int:
@@ -236,7 +236,7 @@ def _table(front: ParetoFront) -> str:
     return f"{head}\n<tbody>\n" + "\n".join(rows) + "\n</tbody>"
 
 
-def _part(name: str) -> str:
+def _read(name: str) -> str:
     return files("hyperrank.front.html").joinpath(name).read_text(encoding="utf-8")
 
 
