@@ -154,7 +154,9 @@ def _list_by_list(function: ListMetric, inputs: Inputs, per_query: bool) -> Any:
         bounds = pairwise(subset.lists.offsets.tolist())
         for number, (first, last) in enumerate(bounds):
             for i, (j, column) in product(range(inputs.shape[1] if last > first else 0), enumerate(columns)):
-                values[number, i, column] = function(subset.scores[first:last, i], subset.labels[first:last, j])
+                values[number, i, column] = function(
+                    subset.scores[first:last, i], subset.labels[first:last, j]
+                )
     if per_query:
         return inputs.squeeze(values)
     counts = (~np.isnan(values)).sum(axis=0)

@@ -314,9 +314,7 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize(
-    "kind", quick(ODD, "one-objective", "equal-points", "eight-objectives")
-)
+@pytest.mark.parametrize("kind", quick(ODD, "one-objective", "equal-points", "eight-objectives"))
 def test_odd_fronts_give_sane_pages(opened, kind):
     front = ODD[kind]()
     page = opened(front, width=360)

@@ -87,6 +87,11 @@ def test_who_makes_a_trade_off_keeps_its_temperature(ranker, front, choice, make
     np.testing.assert_array_equal(scores[:, 0] if scores.ndim == 2 else scores, served)
 
 
+def partitions():
+    dask_frames = pytest.importorskip("dask.dataframe")
+    return dask_frames.from_pandas(FRAME.assign(qid=QID), npartitions=2, sort=False)
+
+
 def score_of(ranker, weights, **options):
     return ranker.score(FRAME, Y, qid=QID, weights=weights, **options)
 
@@ -116,6 +121,10 @@ TAKERS = {
             r.explain(FRAME, qid=QID, weights=w, temperature=t, n_repeats=1, random_state=0).change
         ),
     ),
+    "predict_dask": (
+        lambda r, c: r.predict_dask(partitions(), weights=c).compute(),
+        lambda r, w, t: r.predict(FRAME, qid=QID, weights=w, temperature=t),
+    ),
     "a scorer": (
         lambda r, c: make_ranking_scorer(objective="clicks", weights=c)(r, FRAME, Y, qid=QID),
         lambda r, w, t: r.pareto_front(FRAME, Y, qid=QID, weights=w, temperature=t).points["clicks"][0],
@@ -142,6 +151,7 @@ def test_explain_from_one_temperature_to_another(ranker, choice, front):
         ranker.explain(FRAME, qid=QID, weights=choice, against=front.weights.iloc[choice.index])
 
 
+@pytest.mark.slow  # seconds of torch.onnx; tests of export hold the graph
 def test_onnx_takes_the_two_as_inputs(ranker, choice, expected, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
