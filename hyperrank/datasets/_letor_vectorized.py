@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.datasets._letor_lines import LARGEST, Block, as_ids, number
+from hyperrank.datasets._letor_lines import LARGEST, Block, as_ids, number, parse_lines
 
 __all__ = ["parse_block"]
 
@@ -45,6 +45,8 @@ def parse_block(text: bytes) -> Block | None:
         text = _COMMENT.sub(b"", text)
     if text.translate(None, _TEXT):
         return None
+    if not text.strip():
+        return parse_lines(b"")
     tokens = _Tokens.cut(text)
     if tokens is None:
         return None

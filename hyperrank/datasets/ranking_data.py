@@ -1,4 +1,4 @@
-"""What every reader, fetcher and generator returns."""
+"""Ranking data: features, labels per objective and query ids, as readers and generators give them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
+
+from hyperrank._columns import as_numbers
 
 __all__ = ["RankingData"]
 
@@ -60,6 +62,8 @@ class RankingData:
     comments: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        for name in ("X", "Y"):
+            object.__setattr__(self, name, as_numbers(getattr(self, name), name))
         n_comments = len(self.X) if self.comments is None else len(self.comments)
         if not len(self.X) == len(self.Y) == len(self.qid) == n_comments:
             raise ValueError(
