@@ -48,16 +48,16 @@ class Pairs(click.ParamType):
         if isinstance(value, dict):
             return value
         pairs: dict[str, float] = {}
-        for part in value.split(","):
-            name, has_value, number = (word.strip() for word in part.rpartition("="))
+        for pair in value.split(","):
+            name, has_value, number = (word.strip() for word in pair.rpartition("="))
             if not has_value or not name:
-                self.fail(f"{part!r} is not a pair; expected name=number, as in relevance=0.98.", param, ctx)
+                self.fail(f"{pair!r} is not a pair; expected name=number, as in relevance=0.98.", param, ctx)
             if name in pairs:
                 self.fail(f"{value!r} names {name} more than once.", param, ctx)
             try:
                 pairs[name] = float(number)
             except ValueError:
-                self.fail(f"{number!r} in {part!r} is not a number.", param, ctx)
+                self.fail(f"{number!r} in {pair!r} is not a number.", param, ctx)
         return pairs
 
 

@@ -16,7 +16,7 @@ from hyperrank.cli.front import profile, profile_options
 from hyperrank.cli.select import read_document
 
 if TYPE_CHECKING:
-    from hyperrank.front import ParetoFront, Selection
+    from hyperrank.front import ParetoFront
     from hyperrank.rankers import BaseRanker
 
 __all__ = ["as_markdown", "as_text", "describe", "with_other_versions"]
@@ -306,26 +306,25 @@ def _trade_off_section(path: Path, objectives: list[str]) -> dict[str, Any]:
     """The trade-off in a file, of a model with these objectives."""
     from hyperrank.front import Selection
 
-    document = read_document(path)
     try:
-        selection: Selection = Selection.from_dict(document)
+        selection = Selection.from_dict(read_document(path))
     except ValueError as error:
         raise ValueError(
             f"{path} does not hold a trade-off: hyperrank select --out {path.name} writes one."
         ) from error
     _check_objectives(path, "trade-off", selection.names, objectives)
-    told = selection.to_dict()
-    section = {"weights": _spelled(told["weights"]), "metric": told["metric"]}
-    if told["temperature"] is not None:
-        section["temperature"] = told["temperature"]
-    if "joint_confidence" in told:
-        section["joint_confidence"] = told["joint_confidence"]
+    document = selection.to_dict()
+    section = {"weights": _spelled(document["weights"]), "metric": document["metric"]}
+    if document["temperature"] is not None:
+        section["temperature"] = document["temperature"]
+    if "joint_confidence" in document:
+        section["joint_confidence"] = document["joint_confidence"]
     section["objectives"] = {
         name: {
-            "weight": told["weights"][name],
-            "value": told["values"][name],
-            **told.get("interval", {}).get(name, {}),
-            **{title: told[key][name] for title, key in _LIMITS.items() if name in told.get(key, {})},
+            "weight": document["weights"][name],
+            "value": document["values"][name],
+            **document.get("interval", {}).get(name, {}),
+            **{title: document[key][name] for title, key in _LIMITS.items() if name in document.get(key, {})},
         }
         for name in objectives
     }

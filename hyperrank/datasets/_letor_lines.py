@@ -1,4 +1,4 @@
-"""LETOR text line by line: the definition of the format, and the finder of what is wrong with a file."""
+"""LETOR text line by line: the definition of the format, errors of lines, query ids."""
 
 from __future__ import annotations
 
@@ -36,18 +36,10 @@ SMALL = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """The documents of some lines, as compressed sparse rows.
+    """The documents of some lines as compressed sparse rows.
 
-    Attributes
-    ----------
-    labels : ndarray of shape (n,), float32
-    ids : ndarray of shape (n,), int64 or str, or None
-        Query ids; None if the lines have no ``qid:``.
-    counts : ndarray of shape (n,), int64
-        Features given per document.
-    index : ndarray of shape (counts.sum(),), int32
-        Feature numbers as written, ascending within a document.
-    values : ndarray of the shape of `index`, float32
+    Labels (n,) float32; query ids (n,) int64 or text, None if the lines have no ``qid:``; the number of
+    features of each document; feature numbers as written, ascending within a document; their values.
     """
 
     labels: NDArray[np.float32]
@@ -59,16 +51,10 @@ class Block:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the lines of a file must obey beside the format.
+    """What the lines of a file must obey besides the format.
 
-    Attributes
-    ----------
-    has_qid : bool or None
-        Whether every line must have, or must lack, a ``qid:``; None leaves it to the first line.
-    n_features : int or None
-        Columns there are room for.
-    first : int
-        The number of the first feature, 0 or 1.
+    `has_qid`: whether every line must have, or must lack, a ``qid:`` (None: as the first line); `n_features`:
+    the columns that there are; `first`: the number of the first feature, 0 or 1.
     """
 
     has_qid: bool | None = None
@@ -94,9 +80,9 @@ class Rules:
 
 
 def as_ids(ids: list[str]) -> NDArray[Any]:
-    """Query ids as integers if all are written as such, as strings else.
+    """Query ids as integers if all are written as such, as text otherwise.
 
-    Integers with leading zeros stay strings: "7" and "007" may be two queries.
+    Integers with leading zeros stay text: "7" and "007" may be two queries.
     """
     texts = text_ids(ids)
     if texts.dtype.kind != "U":
@@ -122,17 +108,17 @@ def text_ids(ids: list[str]) -> NDArray[Any]:
 
 
 def merge_ids(ids: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Query ids of all chunks: integers if all are, text else."""
-    if all(part.dtype.kind in "iu" for part in ids):
+    """Query ids of all chunks: integers if all are, text otherwise."""
+    if all(chunk.dtype.kind in "iu" for chunk in ids):
         return np.concatenate(ids)
-    ids = [part.astype(np.str_) if part.dtype.kind in "iu" else part for part in ids]
-    widths = [part.dtype.itemsize // 4 if part.dtype.kind == "U" else 0 for part in ids]
+    ids = [chunk.astype(np.str_) if chunk.dtype.kind in "iu" else chunk for chunk in ids]
+    widths = [chunk.dtype.itemsize // 4 if chunk.dtype.kind == "U" else 0 for chunk in ids]
     n_rows, total = (
         sum(map(len, ids)),
-        sum(width * len(part) for width, part in zip(widths, ids, strict=True)),
+        sum(width * len(chunk) for width, chunk in zip(widths, ids, strict=True)),
     )
     if not all(widths) or max(widths) * n_rows > WIDE * total + SMALL:
-        ids = [part.astype(object) for part in ids]
+        ids = [chunk.astype(object) for chunk in ids]
     return np.concatenate(ids)
 
 
@@ -143,12 +129,12 @@ def dense_chunks(block: Block, first: int, missing: float) -> Iterator[tuple[sli
         yield slice(0, len(block.labels)), block.values.reshape(len(block.labels), width)
         return
     ends = np.cumsum(block.counts)
-    for part in slices(len(block.labels), width):
-        given = slice(int(ends[part.start] - block.counts[part.start]), int(ends[part.stop - 1]))
-        rows = np.full((part.stop - part.start, width), missing, dtype=np.float32)
-        row = np.repeat(np.arange(len(rows)), block.counts[part])
-        rows[row, block.index[given] - first] = block.values[given]
-        yield part, rows
+    for chunk in slices(len(block.labels), width):
+        entries = slice(int(ends[chunk.start] - block.counts[chunk.start]), int(ends[chunk.stop - 1]))
+        rows = np.full((chunk.stop - chunk.start, width), missing, dtype=np.float32)
+        row = np.repeat(np.arange(len(rows)), block.counts[chunk])
+        rows[row, block.index[entries] - first] = block.values[entries]
+        yield chunk, rows
 
 
 #: The largest number that a feature in float32 can hold.
@@ -161,15 +147,7 @@ _INFINITE = re.compile(rb"[-+]?inf(?:inity)?\Z", re.IGNORECASE)
 
 
 class LineError(ValueError):
-    """What is wrong with one line.
-
-    Parameters
-    ----------
-    line : int
-        Number of the line in its file, from 1.
-    message : str
-        What was found there and what is wanted.
-    """
+    """What is wrong with a line, of this number in its file."""
 
     def __init__(self, line: int, message: str) -> None:
         super().__init__(f"line {line}: {message}")
@@ -178,20 +156,7 @@ class LineError(ValueError):
 
 
 def parse_lines(text: bytes, first_line: int = 1, rules: Rules | None = None) -> Block:
-    """Read lines of LETOR text one after the other.
-
-    Parameters
-    ----------
-    text : bytes
-        Whole lines.
-    first_line : int, default 1
-        Number of the first of them, for errors.
-    rules : Rules, optional
-        What the lines must obey.
-
-    Returns
-    -------
-    Block
+    """Read lines of LETOR text one after the other; the first is number `first_line` of its file.
 
     Raises
     ------
@@ -229,7 +194,7 @@ def parse_lines(text: bytes, first_line: int = 1, rules: Rules | None = None) ->
 
 
 def number(token: bytes) -> float | None:
-    """Read a token as a number: None if it is none, infinite if float32 cannot hold it."""
+    """Read a token as a number: None if it is not one, infinite if float32 cannot hold it."""
     if _NUMBER.match(token):
         value = float(token)
         return value if abs(value) <= LARGEST else float("inf")
@@ -240,8 +205,8 @@ def number(token: bytes) -> float | None:
 
 def comments_of(text: bytes) -> list[str]:
     """List the comments of the lines that hold a document, stripped, "" where there is none."""
-    parts = (line.partition(b"#") for line in text.split(b"\n"))
-    return [comment.decode("utf-8", "replace").strip() for body, _, comment in parts if body.strip()]
+    lines = (line.partition(b"#") for line in text.split(b"\n"))
+    return [comment.decode("utf-8", "replace").strip() for body, _, comment in lines if body.strip()]
 
 
 def _label(token: bytes, line: int) -> float:
@@ -249,12 +214,12 @@ def _label(token: bytes, line: int) -> float:
     value = number(token)
     if value is None:
         raise LineError(
-            line, f"label {_quote(token)} is not a number; wanted 'label qid:ID index:value ... # comment'."
+            line, f"label {_quote(token)} is not a number; expected 'label qid:ID index:value ... # comment'."
         )
     if value < 0:
         raise LineError(
             line,
-            f"label {_quote(token)} is negative; labels are 0 or more. Write nan for a document not judged.",
+            f"label {_quote(token)} is negative; labels are 0 or more. Write nan for an unobserved one.",
         )
     if value == float("inf"):
         raise LineError(line, f"label {_quote(token)} is infinite in float32.")
@@ -276,7 +241,7 @@ def _query_id(token: bytes, line: int) -> str:
     except UnicodeDecodeError:
         raise LineError(line, f"the query id in {_quote(token)} is not UTF-8 text.") from None
     if not name or "\0" in name:
-        raise LineError(line, f"{_quote(token)} holds no query id; wanted 'qid:ID'.")
+        raise LineError(line, f"{_quote(token)} holds no query id; expected 'qid:ID'.")
     return name
 
 
@@ -288,10 +253,10 @@ def _read_features(
     for token in tokens:
         key, colon, text = token.partition(b":")
         if not colon:
-            raise LineError(line, f"{_quote(token)} has no ':'; wanted 'index:value'.")
+            raise LineError(line, f"{_quote(token)} has no ':'; expected 'index:value'.")
         if key == b"qid":
             raise LineError(
-                line, f"{_quote(token)} stands in the wrong place; the query id follows the label, once."
+                line, f"{_quote(token)} is in the wrong place; the query id follows the label, once."
             )
         last = _feature_number(key, token, line, last, rules)
         value = number(text)
@@ -325,7 +290,7 @@ def _feature_number(key: bytes, token: bytes, line: int, last: int, rules: Rules
             line, f"{_quote(token)} follows feature {last}; feature numbers must increase in a line."
         )
     if rules.n_features is not None and found > rules.last:
-        raise LineError(line, f"{_quote(token)} lies beyond n_features={rules.n_features}.")
+        raise LineError(line, f"{_quote(token)} is beyond n_features={rules.n_features}.")
     if found > rules.last:
         raise LineError(
             line,

@@ -1,8 +1,8 @@
 """LETOR text many lines at a time, in vectorised numpy.
 
-The text is cut at blanks, colons and points, and pieces of up to eight digits are read as one 64-bit word
-each. Whatever is not plain LETOR of plain numbers is left to `letor_lines`, which reads the rare rest or says
-what is wrong.
+The text is cut at blanks, colons and points, and runs of up to eight digits are read as one 64-bit word each.
+Whatever is not LETOR of common numbers is left to `_letor_lines`, which reads the rare rest or says what is
+wrong.
 """
 
 from __future__ import annotations
@@ -29,18 +29,7 @@ Mask = NDArray[np.bool_]
 
 
 def parse_block(text: bytes) -> Block | None:
-    """Read whole lines of LETOR text at once.
-
-    Parameters
-    ----------
-    text : bytes
-        Whole lines.
-
-    Returns
-    -------
-    Block or None
-        None if the lines are not plain LETOR; `letor_lines.parse_lines` then has the last word.
-    """
+    """Read whole lines of LETOR text at once; None if `parse_lines` must have the last word."""
     if b"#" in text:
         text = _COMMENT.sub(b"", text)
     if text.translate(None, _TEXT):
@@ -63,7 +52,7 @@ def parse_block(text: bytes) -> Block | None:
 
 
 def _assemble(tokens: _Tokens, first: Ints, keys: Ints, ids: NDArray[np.generic] | None) -> Block | None:
-    """Make the block of checked tokens, if all numbers are fit."""
+    """Make the block of checked tokens, if all numbers fit."""
     index = tokens.whole_numbers(keys)
     counts = np.diff(np.searchsorted(keys, np.append(first, len(tokens.starts))))
     labels, values = tokens.numbers(first), tokens.numbers(keys + 1)
@@ -105,16 +94,10 @@ def _query_ids(tokens: _Tokens, first: Ints, keys: Mask) -> NDArray[np.generic] 
 
 @dataclass(frozen=True, eq=False)
 class _Tokens:
-    """Where the tokens of a text stand, a number with a decimal point being one token.
+    """Where the tokens of a text are, a number with a decimal point being one token.
 
-    Attributes
-    ----------
-    text : bytes
-        The text, with at least eight blanks before it and a line end after it.
-    raw : ndarray of uint8
-        The same as an array.
-    starts, points, ends : ndarray of int64
-        A token is ``text[start:end]``; ``point`` is where its decimal point stands, or its end.
+    `text` has at least eight blanks before it and a line end after it, and `raw` is the same as an array. A
+    token is ``text[start:end]``; ``point`` is where its decimal point is, or its end.
     """
 
     text: bytes
@@ -152,7 +135,7 @@ class _Tokens:
         return cls(text, raw, starts[heads], points, ends[heads + has_fraction[heads]])
 
     def rows(self) -> Ints:
-        """Numbers of the tokens that stand first in their line."""
+        """Numbers of the tokens that are first in their line."""
         ends_of_line = np.flatnonzero(self.raw == _NEWLINE)
         first = np.searchsorted(self.starts, ends_of_line)
         opens = np.ones(len(first), dtype=bool)
@@ -160,7 +143,7 @@ class _Tokens:
         return first[opens & (first < len(self.starts))]
 
     def keys(self) -> Mask | None:
-        """Mark the tokens that are followed by a colon and a value; None if a colon stands elsewhere."""
+        """Mark the tokens that are followed by a colon and a value; None if a colon is elsewhere."""
         is_key = self.raw[self.ends] == _COLON
         is_value = self.raw[self.starts - 1] == _COLON
         n_colons = np.count_nonzero(self.raw == _COLON)
@@ -208,7 +191,7 @@ class _Tokens:
         lengths = ends - starts
         words = np.ndarray((len(self.raw) - 7,), _WORD, buffer=self.text, strides=(1,))
         word = words[ends - 8].astype(np.uint64, copy=False) ^ np.uint64(0x3030303030303030)
-        # What stands before the piece in its word becomes zeros.
+        # What precedes the digits in its word becomes zeros.
         shift = ((8 - np.clip(lengths, 1, 8)) * 8).astype(np.uint64)
         word = (word >> shift) << shift
         off = ((word + np.uint64(0x7676767676767676)) | word) & np.uint64(0x8080808080808080)

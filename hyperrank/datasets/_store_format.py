@@ -239,12 +239,12 @@ def rearranged(path: Path, width: int, order: NDArray[np.int64]) -> ArrayFile:
     They are read one run of neighbours after the other: of a map, each row from somewhere else would bring
     pages around it into memory, on some systems megabytes.
     """
-    aside = path.with_name(f"grouped-{path.name}")
+    regrouped = path.with_name(f"grouped-{path.name}")
     step = max(1, chunk_rows(width) // 16)
-    with path.open("rb", buffering=0) as source, ArrayFile(aside) as file:
+    with path.open("rb", buffering=0) as source, ArrayFile(regrouped) as file:
         for start in range(0, len(order), step):
             file.append(_rows_at(source, order[start : start + step], width, dtype_of(path.name)))
-    os.replace(aside, path)
+    os.replace(regrouped, path)
     file.path = path
     return file
 

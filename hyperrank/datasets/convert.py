@@ -37,7 +37,7 @@ class Spool:
     """The growing arrays of a store, grouped by query at the end.
 
     Memory holds a chunk, the id and length of each run of rows of the same query and, if some query's rows
-    lie apart, 24 bytes per row; the rows themselves are on disk, and then twice for a while.
+    are apart, 24 bytes per row; the rows themselves are on disk, and then twice for a while.
     """
 
     def __init__(self, folder: Path, width: int | None, missing: float) -> None:
@@ -104,16 +104,16 @@ class Spool:
         """The features in one width."""
         path, width = self._features.path, self.width
         narrow = map_array(path, (path.stat().st_size // 4,))
-        aside = path.with_name(f"wide-{path.name}")
+        widened = path.with_name(f"wide-{path.name}")
         start = 0
-        with ArrayFile(aside) as file:
+        with ArrayFile(widened) as file:
             for before, n_rows in self._segments:
                 rows = narrow[start : start + n_rows * before].reshape(n_rows, before)
-                for part in slices(n_rows, width):
-                    file.append(self._padded(rows[part], width))
+                for rows_of_chunk in slices(n_rows, width):
+                    file.append(self._padded(rows[rows_of_chunk], width))
                     forget_pages(narrow)
                 start += n_rows * before
-        os.replace(aside, path)
+        os.replace(widened, path)
         file.path = path
         return file
 
@@ -140,7 +140,7 @@ def convert(
     Rows come out grouped by query, queries in the order in which they first appear and rows in their order
     within a query, whether or not the source has them together. The source is gone through once, a few MB at
     a time: memory holds a number or two per run of rows of one query, and 24 bytes per row where rows of a
-    query lie apart. The disk then holds the features twice for a while.
+    query are apart. The disk then holds the features twice for a while.
 
     Parameters
     ----------
@@ -260,9 +260,12 @@ def _query_arrays(lists: QueryLists) -> dict[str, Any]:
 def _in_memory(data: RankingData) -> Source:
     """Data in memory as a source."""
     ids = data.qid if data.qid.dtype.kind in "iuO" else data.qid.astype(np.str_)
-    parts = slices(*data.X.shape)
+    chunks = slices(*data.X.shape)
     return Source(
-        chunks=(Chunk(data.X[part], data.Y[part], ids[part]) for part in parts),
+        chunks=(
+            Chunk(data.X[rows_of_chunk], data.Y[rows_of_chunk], ids[rows_of_chunk])
+            for rows_of_chunk in chunks
+        ),
         names=data.names,
         feature_names=data.feature_names,
         description=data.description,

@@ -1,4 +1,4 @@
-"""Graded labels from real-valued signals such as clicks or dwell time."""
+"""Grades by quantile within the query, of clicks, seconds and other real-valued signals."""
 
 from __future__ import annotations
 

@@ -97,8 +97,8 @@ class QueryIds:
         if self._ends is None:
             if block.ids is not None:
                 return block.ids
-            beside = Path(f"{self._paths[0]}.query")
-            file = repr(str(beside)) if beside.exists() else " with the number of rows of each query"
+            default = Path(f"{self._paths[0]}.query")
+            file = repr(str(default)) if default.exists() else " with the number of rows of each query"
             raise ValueError(f"{self._paths[0]}: the lines have no 'qid:'; pass group={file}.")
         if block.ids is not None:
             raise ValueError(f"{self._paths[0]}: the lines have query ids already; leave group out.")
@@ -212,12 +212,12 @@ def load_letor(
 
     Each line is ``label qid:ID index:value index:value ... # comment`` with feature numbers from 1 in
     ascending order. Blank lines and lines of comment alone are passed over. Lines are parsed on
-    all cores; beside X itself a few blocks of text are in memory.
+    all cores; besides X itself a few blocks of text are in memory.
 
     Parameters
     ----------
     path : path or sequence of paths
-        One file, or several whose rows are put one after the other; a query id that stands in two of them is
+        One file, or several whose rows are put one after the other; a query id that is in two of them is
         one query. A name that ends in ``.gz`` is decompressed.
     group : path, sequence of paths or array-like of int, optional
         For files without ``qid:``: rows per query in the order of the rows, or files that list them one a
@@ -296,9 +296,9 @@ def letor_source(
     paths, blocks = _read_blocks(path, group, rules, missing)
     return Source(
         chunks=(
-            Chunk(rows, block.labels[part, None], ids[part])
+            Chunk(X, block.labels[rows, None], ids[rows])
             for block, _, ids in blocks
-            for part, rows in dense_chunks(block, rules.first, missing)
+            for rows, X in dense_chunks(block, rules.first, missing)
         ),
         names=("relevance",),
         feature_names=None,

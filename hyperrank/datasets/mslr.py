@@ -1,4 +1,4 @@
-"""The MSLR-WEB10K sample: real web search queries with five signals beside relevance."""
+"""The MSLR-WEB10K sample: real web search queries with relevance and five more signals."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ def fetch_mslr_sample(
         One of the two files; both, training rows first, by default.
     objectives : sequence of str
         Some of "relevance", "quality", "quality2", "query_clicks", "url_clicks" and "dwell", in the order of
-        the label columns wanted; all six by default.
+        the label columns; all six by default.
     labels : {"grades", "raw"}, default "grades"
-        Whether the signals beside relevance come as grades 0 to 4 by within-query quantile
+        Whether the signals besides relevance come as grades 0 to 4 by within-query quantile
         (`quantile_grades`) or as the values recorded, up to hundreds of thousands.
     data_home : path, optional
         Folder of the data; by default the environment variable ``HYPERRANK_DATA``, or else ``hyperrank`` in
-        the user's cache (``XDG_CACHE_HOME`` or ``~/.cache``). The files may lie in it or in its subfolder
+        the user's cache (``XDG_CACHE_HOME`` or ``~/.cache``). The files may be in it or in its subfolder
         ``mslr_web10k_5k``, which is where a download puts them.
     download : bool, default True
         Whether to download the files, once, if they are not there: pip fetches the source archive (2.3 MB) of
@@ -108,7 +108,7 @@ def fetch_mslr_sample(
         raise ValueError(f"split must be 'train', 'test' or None for both; got {split!r}.")
     if labels not in ("grades", "raw"):
         raise ValueError(f"labels must be 'grades' or 'raw'; got {labels!r}.")
-    wanted = check_objectives(objectives, OBJECTIVES)
+    chosen = check_objectives(objectives, OBJECTIVES)
     files = [FILES[split]] if split else list(FILES.values())
     table = load_letor(
         ARCHIVE.find(files, data_home, download=download), n_features=N_FEATURES + len(OBJECTIVES) - 1
@@ -121,7 +121,7 @@ def fetch_mslr_sample(
         feature_names=feature_names(),
         description=f"The first rows of MSLR-WEB10K, fold 1, {' and '.join(files)}; labels: {labels}.",
     )
-    return data.select(wanted)
+    return data.select(chosen)
 
 
 def feature_names() -> tuple[str, ...]:

@@ -105,9 +105,9 @@ class RankingData:
         ValueError
             If a name is unknown or doubled, or none is given.
         """
-        wanted = check_objectives(names, self.names)
-        columns = [self.names.index(name) for name in wanted]
-        return replace(self, Y=self.Y[:, columns], names=wanted)
+        chosen_names = check_objectives(names, self.names)
+        columns = [self.names.index(name) for name in chosen_names]
+        return replace(self, Y=self.Y[:, columns], names=chosen_names)
 
     def take(self, rows: ArrayLike) -> RankingData:
         """Keep some documents.
@@ -115,7 +115,7 @@ class RankingData:
         Parameters
         ----------
         rows : array-like of shape (n,), bool, or of shape (k,), int
-            A mask, or positions in the order wanted.
+            A mask, or positions in the order asked for.
 
         Returns
         -------
@@ -125,7 +125,7 @@ class RankingData:
         Raises
         ------
         ValueError
-            If a mask has another length than the data, or a position lies outside.
+            If a mask has another length than the data, or a position is out of range.
         """
         chosen = _positions(rows, len(self.X))
         comments = None if self.comments is None else tuple(self.comments[i] for i in chosen)
@@ -171,13 +171,15 @@ class RankingData:
 
 def check_objectives(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
     """Names of objectives as a tuple, each known and given once."""
-    wanted = (names,) if isinstance(names, str) else tuple(names)
-    unknown = [name for name in wanted if name not in known]
+    chosen_names = (names,) if isinstance(names, str) else tuple(names)
+    unknown = [name for name in chosen_names if name not in known]
     if unknown:
         raise ValueError(f"unknown objectives {unknown}; there are {list(known)}.")
-    if not wanted or len(set(wanted)) < len(wanted):
-        raise ValueError(f"give one or more of the objectives {list(known)}, each once; got {list(wanted)}.")
-    return wanted
+    if not chosen_names or len(set(chosen_names)) < len(chosen_names):
+        raise ValueError(
+            f"give one or more of the objectives {list(known)}, each once; got {list(chosen_names)}."
+        )
+    return chosen_names
 
 
 def _positions(rows: ArrayLike, n_rows: int) -> NDArray[np.int64]:
@@ -186,7 +188,7 @@ def _positions(rows: ArrayLike, n_rows: int) -> NDArray[np.int64]:
     if chosen.dtype == bool:
         if chosen.shape != (n_rows,):
             raise ValueError(
-                f"the mask has shape {chosen.shape}; wanted ({n_rows},), one entry per document."
+                f"the mask has shape {chosen.shape}; expected ({n_rows},), one entry per document."
             )
         return np.flatnonzero(chosen)
     if chosen.ndim != 1 or (chosen.size and not np.issubdtype(chosen.dtype, np.integer)):

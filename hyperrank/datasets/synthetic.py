@@ -1,4 +1,4 @@
-"""A generator of ranking data whose objectives conflict as much as one wishes."""
+"""Synthetic ranking data whose objectives conflict to a chosen degree."""
 
 from __future__ import annotations
 
@@ -24,13 +24,7 @@ Warp = Callable[[np.random.Generator, Column], Column]
 
 @dataclass(frozen=True, eq=False)
 class Hidden:
-    """What determines utility and is seen only through features.
-
-    Attributes
-    ----------
-    documents : ndarray of shape (n, p), float32
-    queries : ndarray of shape (n_lists, p), float32
-    """
+    """What determines utility and is seen only through features: variables of documents and of queries."""
 
     documents: NDArray[np.float32]
     queries: NDArray[np.float32]
@@ -54,26 +48,7 @@ def draw_features(
     query_share: float,
     missing: float,
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """Measure the hidden variables.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    lists : QueryLists
-    hidden : Hidden
-    n_features : int
-        Number of columns; they see the hidden variables in turn.
-    heavy_share, count_share, query_share : float
-        Shares of kinds of columns.
-    missing : float
-        Share of entries that are NaN.
-
-    Returns
-    -------
-    X : ndarray of shape (n, n_features), float32
-    names : tuple of str
-        Kind and number of each column.
-    """
+    """Measure the hidden variables in turn; features (n, n_features) float32, named by kind and number."""
     kinds = _kinds(n_features, heavy_share, count_share, query_share)
     X = np.empty((lists.n_rows, n_features), dtype=np.float32)
     for j, kind in enumerate(kinds):
@@ -138,7 +113,7 @@ _WARPS: dict[str, Warp] = {
 }
 
 
-#: How much of the label utility's variance lies between queries; real queries differ in how many good
+#: How much of the label utility's variance is between queries; real queries differ in how many good
 #: documents they have.
 QUERY_SHARE = 0.2
 #: The least number of units in the random network that makes utility of hidden variables.
@@ -210,7 +185,7 @@ def _observe(
 
 
 def _grade(values: NDArray[np.float32], shares: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Grades 0, 1, ... of the shares wanted, column by column."""
+    """Grades 0, 1, ... of these shares, column by column."""
     grades = np.empty_like(values)
     for j in range(values.shape[1]):
         cuts = np.quantile(values[:, j], np.clip(np.cumsum(shares)[:-1], 0, 1))
@@ -274,7 +249,7 @@ def make_multilabel_ranking(
     Raises
     ------
     ValueError
-        If an argument lies outside its range.
+        If an argument is out of range.
 
     Notes
     -----
@@ -357,7 +332,7 @@ def _check_shares(*, below_one: bool = False, **shares: float) -> None:
             label = {"features": "heavy_share + count_share + query_share"}.get(
                 name, f"{name}_share" if name in ("heavy", "count", "query") else name
             )
-            raise ValueError(f"{label} must lie in [0, 1{')' if below_one else ']'}; got {value:g}.")
+            raise ValueError(f"{label} must be in [0, 1{')' if below_one else ']'}; got {value:g}.")
 
 
 def as_generator(random_state: Seed) -> np.random.Generator:

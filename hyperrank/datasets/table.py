@@ -83,19 +83,17 @@ def is_table(source: Any) -> bool:
         path = Path(source)
         return is_csv(path) or path.suffix.lower() in PARQUET_FILES | ARROW_FILES
     if isinstance(source, Sequence):
-        return len(source) > 0 and all(is_table(part) for part in source)
+        return len(source) > 0 and all(map(is_table, source))
     return hasattr(source, "columns") or hasattr(source, "__arrow_c_stream__") or hasattr(source, "schema")
 
 
-def _open(source: Any, wanted: Sequence[str]) -> Table:
-    """Open a table; levels of a pandas frame's index that are wanted become columns."""
+def _open(source: Any, names: Sequence[str]) -> Table:
+    """Open a table; levels of a pandas frame's index of these names become columns."""
     is_path = isinstance(source, str | os.PathLike)
     paths = [Path(source)] if is_path else [Path(p) for p in source] if isinstance(source, Sequence) else []
     if paths and all(map(is_csv, paths)):
         return _of_csv_files(paths)
-    levels = [
-        level for level in index_levels(source) if level in wanted and level not in list(source.columns)
-    ]
+    levels = [level for level in index_levels(source) if level in names and level not in list(source.columns)]
     schema, batches = arrow_batches(source.reset_index(level=levels) if levels else source)
     name = (
         ", ".join(map(str, paths)) or f"a {type(source).__module__.partition('.')[0]} {type(source).__name__}"
@@ -134,7 +132,7 @@ def _resolve(
     Raises
     ------
     ValueError
-        If columns are not there, or wanted twice.
+        If columns are not there, or named twice.
     """
     where = f"{table.name} has" if table.is_file else "the table has"
     if len(set(table.columns)) < len(table.columns):

@@ -28,7 +28,7 @@ def make_user_item_ranking(
 ) -> RankingData:
     r"""Generate lists of recurring items with a label of affinity and a label that the item brings along.
 
-    Ranking in commerce and media is of this kind: the same items stand in the lists of many users, one
+    Ranking in commerce and media is of this kind: the same items are in the lists of many users, one
     objective depends on user and item, another is a fixed property of the item such as price, margin or age.
 
     Parameters
@@ -55,7 +55,7 @@ def make_user_item_ranking(
     Raises
     ------
     ValueError
-        If an argument lies outside its range.
+        If an argument is out of range.
 
     Notes
     -----
@@ -77,7 +77,7 @@ def make_user_item_ranking(
             f"n_users={n_users}, n_features={n_features}, list_size={list_size}, n_items={n_items}."
         )
     if not 0 <= noise <= 1:
-        raise ValueError(f"noise must lie in [0, 1]; got {noise:g}.")
+        raise ValueError(f"noise must be in [0, 1]; got {noise:g}.")
     rng = as_generator(random_state)
     n_user_features = n_features // 3
     n_hidden = max(2, n_user_features)

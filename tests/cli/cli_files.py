@@ -72,5 +72,5 @@ def same_scores(path: Path, files: Files, **weights: float) -> bool:
     X = files.test[FEATURES].set_axis(list(ranker.feature_names_in_), axis=1)
     qid = files.test["qid"].to_numpy()
     found = ranker.predict(X, qid=qid, weights=weights or None)
-    wanted = files.ranker.predict(files.test[FEATURES], qid=qid, weights=weights or None)
-    return bool(np.array_equal(found, wanted))
+    expected = files.ranker.predict(files.test[FEATURES], qid=qid, weights=weights or None)
+    return bool(np.array_equal(found, expected))

@@ -77,11 +77,11 @@ def test_the_mslr_sample_end_to_end(hr, shared_data, tmp_path, monkeypatch):
     hr(f"convert {text / 'msn1.fold1.test.5k.txt'} test.store {layout}")
     objectives = ("relevance", "quality", "dwell")
     for split in ("train", "test"):
-        wanted = datasets.fetch_mslr_sample(split, objectives=objectives, download=False)
+        expected = datasets.fetch_mslr_sample(split, objectives=objectives, download=False)
         store = datasets.open_store(f"{split}.store")
-        assert (store.X == wanted.X).all()
-        assert (store.Y == wanted.Y).all()
-        assert (store.qid == wanted.qid).all()
+        assert (store.X == expected.X).all()
+        assert (store.Y == expected.Y).all()
+        assert (store.qid == expected.qid).all()
     hr(f"fit train.store --out m.safetensors {SHORT}")
     hr("predict m.safetensors test.store --out of_store.parquet --weights relevance=0.5,dwell=0.5")
     # The text still holds the five columns that the model does not know.

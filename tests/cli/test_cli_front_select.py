@@ -111,12 +111,12 @@ def test_labels_of_other_names_go_by_their_order(hr, files, front, tmp_path):
 )
 def test_selections(hr, files, front, options, method, arguments):
     found = json.loads(hr(f"select model.safetensors test.csv {options} --json").stdout)
-    wanted = getattr(front, method)(**arguments)
-    assert list(found["weights"].values()) == wanted.weights.tolist()
-    assert found["values"] == wanted.values.to_dict()
-    assert found["limits"] == wanted.limits.to_dict()
-    assert found["joint_confidence"] == wanted.joint_confidence
-    assert found["interval"]["clicks"]["low"] == wanted.interval().loc["clicks", "low"]
+    expected = getattr(front, method)(**arguments)
+    assert list(found["weights"].values()) == expected.weights.tolist()
+    assert found["values"] == expected.values.to_dict()
+    assert found["limits"] == expected.limits.to_dict()
+    assert found["joint_confidence"] == expected.joint_confidence
+    assert found["interval"]["clicks"]["low"] == expected.interval().loc["clicks", "low"]
 
 
 def test_a_selection_goes_to_predict(hr, files, front, tmp_path):
@@ -124,13 +124,13 @@ def test_a_selection_goes_to_predict(hr, files, front, tmp_path):
     result = hr(f"select model.safetensors test.csv --at-least relevance=0.9 --out {out}")
     chosen = front.select(at_least={"relevance": 0.9})
     test = files.test
-    wanted = files.ranker.predict(test[FEATURES], qid=test["qid"].to_numpy(), weights=chosen).tolist()
+    expected = files.ranker.predict(test[FEATURES], qid=test["qid"].to_numpy(), weights=chosen).tolist()
     *_, typed, python = result.stdout.splitlines()
     for weights in (f"--weights {out}", typed):
         found = json.loads(hr(f"predict model.safetensors test.csv {weights} --json").stdout)
-        assert found["score"] == wanted
+        assert found["score"] == expected
     session = {"ranker": files.ranker, "X": test[FEATURES], "qid": test["qid"].to_numpy()}
-    assert eval(python, session).tolist() == wanted
+    assert eval(python, session).tolist() == expected
 
 
 def test_a_single_query_is_not_taken_for_certainty(hr, files, tmp_path):

@@ -20,13 +20,13 @@ def test_the_card_tells_what_the_model_was_fitted_on(hr, files):
     assert data["missing"] == pytest.approx(files.train[FEATURES].isna().to_numpy().mean())
     for name in LABELS:
         column = files.train[name].dropna()
-        wanted = {
+        expected = {
             "observed": len(column) / len(files.train),
             "mean": column.mean(),
             "max": column.max(),
             "positive": (column > 0).mean(),
         }
-        assert data["labels"][name] == pytest.approx(wanted)
+        assert data["labels"][name] == pytest.approx(expected)
     assert card["sha256"] == hashlib.sha256(files.model.read_bytes()).hexdigest()
     assert card["versions"] == card["versions_here"]
     assert {"hyperrank", "python", "numpy", "torch", "lightgbm"} <= set(card["versions"])

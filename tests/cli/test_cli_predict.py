@@ -24,30 +24,30 @@ def printed(result) -> pd.DataFrame:
 def test_scores_on_stdout(hr, files, kind):
     result = hr(f"predict model.safetensors test.{kind} --weights relevance=0.7,clicks=0.3")
     table = printed(result)
-    wanted = scores_of(files, weights=[0.7, 0.3])
+    expected = scores_of(files, weights=[0.7, 0.3])
     assert list(table.columns) == ["qid", "score"]
     assert table["qid"].astype(int).tolist() == files.test["qid"].tolist()
-    assert table["score"].astype(float).tolist() == wanted.tolist()
-    assert result.stderr.startswith(f"test.{kind}: {len(wanted)} rows of 30 queries")
+    assert table["score"].astype(float).tolist() == expected.tolist()
+    assert result.stderr.startswith(f"test.{kind}: {len(expected)} rows of 30 queries")
 
 
 def test_several_trade_offs_and_a_temperature(hr, files):
     weights = "--weights relevance=1 --weights relevance=0.5,clicks=0.5 --weights clicks=1"
     table = printed(hr(f"predict model.safetensors test.csv {weights} --temperature 2.5"))
-    wanted = scores_of(files, weights=[[1, 0], [0.5, 0.5], [0, 1]], temperature=2.5)
+    expected = scores_of(files, weights=[[1, 0], [0.5, 0.5], [0, 1]], temperature=2.5)
     assert list(table.columns) == ["qid", "score_1", "score_2", "score_3"]
-    assert (table.iloc[:, 1:].astype(float).to_numpy() == wanted).all()
+    assert (table.iloc[:, 1:].astype(float).to_numpy() == expected).all()
 
 
 def test_files_of_scores(hr, files, tmp_path):
-    wanted = scores_of(files)
+    expected = scores_of(files)
     for name in ("s.csv", "s.parquet", "s.npy"):
         result = hr(f"predict model.safetensors test.csv --out {tmp_path / name}")
         assert result.stdout == ""
-    assert (np.load(tmp_path / "s.npy") == wanted).all()
-    assert (pd.read_parquet(tmp_path / "s.parquet")["score"] == wanted).all()
+    assert (np.load(tmp_path / "s.npy") == expected).all()
+    assert (pd.read_parquet(tmp_path / "s.parquet")["score"] == expected).all()
     assert [float(line.split(",")[1]) for line in (tmp_path / "s.csv").read_text().split()[1:]] == list(
-        wanted
+        expected
     )
     before = (tmp_path / "s.csv").read_bytes()
     hr(f"predict model.safetensors test.csv --temperature 0 --out {tmp_path / 's.csv'}", code=1)
@@ -59,13 +59,15 @@ def test_files_of_scores(hr, files, tmp_path):
 def test_the_best_of_each_query(hr, files):
     table = printed(hr("predict model.safetensors test.csv --top 3 --weights clicks=1"))
     scored = files.test[["qid"]].assign(score=scores_of(files, weights=[0, 1]))
-    wanted = []
+    expected = []
     for qid in scored["qid"].unique():
         best = scored[scored["qid"] == qid].sort_values("score", ascending=False, kind="stable").head(3)
-        wanted += [
+        expected += [
             (qid, score, rank, row) for rank, (row, score) in enumerate(best["score"].items(), start=1)
         ]
-    assert [tuple(map(float, row)) for row in table.to_numpy()] == [tuple(map(float, row)) for row in wanted]
+    assert [tuple(map(float, row)) for row in table.to_numpy()] == [
+        tuple(map(float, row)) for row in expected
+    ]
     assert list(table.columns) == ["qid", "score", "rank", "row"]
 
 
@@ -106,12 +108,12 @@ def test_text_may_lack_the_last_features(hr, files, tmp_path):
 
 
 @pytest.mark.parametrize("n_rows", [1, 7, 40], ids=["1-row", "7-rows", "40-rows"])
-def test_a_store_is_scored_in_runs_of_whole_queries(hr, files, monkeypatch, n_rows):
-    parts = []
+def test_a_store_is_scored_in_chunks_of_whole_queries(hr, files, monkeypatch, n_rows):
+    chunks = []
     predict = HyperDPORanker.predict
 
     def spied(self, X, **options):
-        parts.append(len(X))
+        chunks.append(len(X))
         return predict(self, X, **options)
 
     monkeypatch.setattr(HyperDPORanker, "predict", spied)
@@ -120,9 +122,9 @@ def test_a_store_is_scored_in_runs_of_whole_queries(hr, files, monkeypatch, n_ro
     monkeypatch.undo()
     sizes = files.test.groupby("qid", sort=False).size()
     # Loading a model scores a few rows, which are not of the data.
-    assert sum(parts[2:]) == len(files.test)
-    assert len(parts) > 2
-    assert max(parts[2:]) <= max(n_rows, sizes.max())
+    assert sum(chunks[2:]) == len(files.test)
+    assert len(chunks) > 2
+    assert max(chunks[2:]) <= max(n_rows, sizes.max())
     monkeypatch.chdir(files.folder)
     assert table["score"].astype(float).tolist() == scores_of(files).tolist()
 
@@ -132,8 +134,10 @@ def test_a_model_without_names_takes_features_as_they_come(hr, files, tmp_path):
     X, qid = files.train[FEATURES].to_numpy(), files.train["qid"].to_numpy()
     ranker.fit(X, files.train[["relevance", "clicks"]], qid=qid).save(tmp_path / "m")
     table = printed(hr(f"predict {tmp_path / 'm'} test.parquet --weights relevance=1"))
-    wanted = ranker.predict(files.test[FEATURES].to_numpy(), qid=files.test["qid"].to_numpy(), weights=[1, 0])
-    assert table["score"].astype(float).tolist() == wanted.tolist()
+    expected = ranker.predict(
+        files.test[FEATURES].to_numpy(), qid=files.test["qid"].to_numpy(), weights=[1, 0]
+    )
+    assert table["score"].astype(float).tolist() == expected.tolist()
     result = hr(f"predict {tmp_path / 'm'} test.csv --temperature 2", code=1)
     assert "a MixedScoresRanker, which has no temperature" in result.stderr
     files.test.drop(columns="feature_2").to_csv(tmp_path / "t.csv", index=False)

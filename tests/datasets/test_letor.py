@@ -42,7 +42,7 @@ def test_features_numbered_from_0(write, n_features):
     assert data.feature_names == tuple(f"feature_{j}" for j in range(n_features or 3))
     with pytest.raises(ValueError, match=r"line 1: '0:5' has feature number 0; .* zero_based=True"):
         load_letor(path)
-    with pytest.raises(ValueError, match="line 1: '2:1' lies beyond n_features=2"):
+    with pytest.raises(ValueError, match="line 1: '2:1' is beyond n_features=2"):
         load_letor(path, zero_based=True, n_features=2)
     with pytest.raises(ValueError, match="'-1:5' is not a whole number from 0"):
         load_letor(write("1 qid:1 -1:5\n"), zero_based=True)
@@ -148,7 +148,7 @@ GOOD = "1 qid:1 1:1 2:2\n"
         ("1 1:1", "this line lacks a 'qid:'"),
         ("1 qid: 1:1", "'qid:' holds no query id"),
         ("1 1:1 qid:1", "lacks a 'qid:'"),
-        ("1 qid:1 qid:1 1:1", "'qid:1' stands in the wrong place"),
+        ("1 qid:1 qid:1 1:1", "'qid:1' is in the wrong place"),
         ("1 qid:1 0:1", "'0:1' has feature number 0"),
         ("1 qid:1 -3:1", "number of '-3:1' is not a whole number"),
         ("1 qid:1 1.5:1", "number of '1.5:1' is not a whole number"),
@@ -162,7 +162,7 @@ GOOD = "1 qid:1 1:1 2:2\n"
         ("1 qid:1 1:-1e39", "value of '1:-1e39' is infinite in float32"),
         ("1 qid:1 12", "'12' has no ':'"),
         ("1 qid:1 1 :2", "'1' has no ':'"),
-        ("1 qid:1 4:1", "'4:1' lies beyond n_features=3"),
+        ("1 qid:1 4:1", "'4:1' is beyond n_features=3"),
         ("\x89PNG\x1a", "label .* is not a number"),
     ],
 )

@@ -60,7 +60,7 @@ def test_take_mask(data):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([True, False], r"shape \(2,\); wanted \(4,\)"),
+        ([True, False], r"shape \(2,\); expected \(4,\)"),
         ([0, 4], "4 documents"),
         ([-5], "4 documents"),
         ([0.5], "positions"),
