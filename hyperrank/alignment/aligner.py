@@ -626,7 +626,8 @@ class HyperPromptAligner(BaseEstimator):
             By trade-off what is to stand before a prompt.
         """
         check_is_fitted(self, "policy_")
-        return export_transformers(folder, self.base_, self.policy_, named_weights(weights, self.objectives_))
+        points = named_weights(weights, self.objectives_)
+        return export_transformers(folder, self.base_, self.policy_, self.encoder_, points)
 
     def _build(self, base: BaseModel, names: tuple[str, ...]) -> tuple[Policy, Encoder]:
         """A policy that nothing has been trained of, and the encoder for it."""

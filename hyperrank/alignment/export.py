@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from hyperrank.alignment.base_model import BaseModel, isolated, required
 from hyperrank.alignment.policy import Policy
+from hyperrank.alignment.tokens import Encoder
 
 __all__ = ["export_peft", "export_transformers"]
 
 #: Logit that a new token has in the mean: it is read, never written.
-NEVER = -50.0
+NEVER = -100.0
 
 
 def export_peft(
@@ -59,7 +60,11 @@ def export_peft(
 
 
 def export_transformers(
-    folder: str | Path, base: BaseModel, policy: Policy, weights: Mapping[str, NDArray[np.float64]]
+    folder: str | Path,
+    base: BaseModel,
+    policy: Policy,
+    encoder: Encoder,
+    weights: Mapping[str, NDArray[np.float64]],
 ) -> dict[str, str]:
     """Write a model that `AutoModelForCausalLM` alone loads, and its tokenizer."""
     if getattr(base.model, "is_quantized", False):
@@ -72,11 +77,19 @@ def export_transformers(
             "with conditioning='lora' each trade-off is a model of its own: export one at a time."
         )
     with isolated(grad=False):
-        return _export(Path(folder), policy.merged(first), copy.deepcopy(base.tokenizer), policy, weights)
+        # Prompt vectors stand after the token that the tokenizer begins a text with.
+        start = "" if encoder.bos is None else base.tokenizer.decode([encoder.bos])
+        model, tokenizer = policy.merged(first), copy.deepcopy(base.tokenizer)
+        return _export(Path(folder), model, tokenizer, policy, weights, start)
 
 
 def _export(
-    folder: Path, model: Any, tokenizer: Any, policy: Policy, weights: Mapping[str, NDArray[np.float64]]
+    folder: Path,
+    model: Any,
+    tokenizer: Any,
+    policy: Policy,
+    weights: Mapping[str, NDArray[np.float64]],
+    start: str,
 ) -> dict[str, str]:
     vectors = _prompt_vectors(policy, weights)
     before = {}
@@ -93,7 +106,7 @@ def _export(
         )
         model.generation_config.suppress_tokens = ids
     if tokenizer.chat_template is not None:
-        tokenizer.chat_template = _chat_template(tokenizer.chat_template, before)
+        tokenizer.chat_template = _chat_template(tokenizer.chat_template, before, start)
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(str(folder))
     tokenizer.save_pretrained(str(folder))
@@ -140,15 +153,13 @@ def _grown(values: Tensor, size: int) -> Tensor:
     return grown
 
 
-def _chat_template(template: str, before: Mapping[str, str]) -> str:
-    """The template with a variable `trade_off`; by default the first one."""
+def _chat_template(template: str, before: Mapping[str, str], start: str) -> str:
+    """The template with a variable `trade_off`, by default the first one; its text comes after `start`."""
     table = ", ".join(f"{json.dumps(name)}: {json.dumps(text)}" for name, text in before.items())
-    default = json.dumps(next(iter(before)))
-    # Prompt vectors stand after the beginning-of-text token, where the template writes one.
     return (
         "{% set rendered %}" + template + "{% endset %}"
-        "{% set chosen = {" + table + "}[trade_off | default(" + default + ")] %}"
-        "{% if bos_token and rendered.startswith(bos_token) %}"
-        "{{ bos_token + chosen + rendered[bos_token | length:] }}"
+        "{% set chosen = {" + table + "}[trade_off | default(" + json.dumps(next(iter(before))) + ")] %}"
+        "{% set start = " + json.dumps(start) + " %}"
+        "{% if rendered.startswith(start) %}{{ start + chosen + rendered[start | length:] }}"
         "{% else %}{{ chosen + rendered }}{% endif %}"
     )

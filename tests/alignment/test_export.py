@@ -7,6 +7,7 @@ import architectures
 import numpy as np
 import peft
 import pytest
+import tokenizers
 import torch
 from alignment_helpers import SHORT
 from safetensors.torch import load_file
@@ -61,16 +62,23 @@ def test_new_tokens_are_never_written(tiny, few, tmp_path):
     assert model.generation_config.suppress_tokens == list(range(258, 270))
 
 
-def test_chat_templates_take_a_trade_off(tiny, few, tmp_path):
+@pytest.mark.parametrize("begins", [True, False])
+def test_chat_templates_take_a_trade_off(tiny, few, tmp_path, begins):
+    """Its tokens come after a beginning-of-text token that the tokenizer sets, else first of all."""
     tokenizer = copy.deepcopy(tiny[1])
     tokenizer.chat_template = TEMPLATE
+    if not begins:
+        tokenizer.backend_tokenizer.post_processor = tokenizers.processors.ByteLevel()
     aligner = HyperPromptAligner(tiny[0], tokenizer, **SHORT).fit(*few)
     before = aligner.export_transformers(tmp_path)
     chat, loaded = [{"role": "user", "content": "hi"}], AutoTokenizer.from_pretrained(tmp_path)
     for name, tokens in before.items():
         found = loaded.apply_chat_template(chat, tokenize=False, trade_off=name)
-        assert found == "<s>" + tokens + "<user>hi"
-    assert loaded.apply_chat_template(chat, tokenize=False) == "<s>" + before["letters"] + "<user>hi"
+        assert found == ("<s>" + tokens if begins else tokens + "<s>") + "<user>hi"
+        vectors = aligner.encoder_.rows(chat, ["a"])[0].place
+        assert vectors == begins
+    default = loaded.apply_chat_template(chat, tokenize=False)
+    assert default == loaded.apply_chat_template(chat, tokenize=False, trade_off="letters")
 
 
 def test_other_conditionings_are_text_or_one_model_each(tiny, few, tmp_path):
