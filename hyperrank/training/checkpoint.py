@@ -53,15 +53,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, path: Path, every: float, processes: SingleProcess | None = None) -> Checkpoint:
-        """Go on from a file; nothing in it is ever run.
-
-        Raises
-        ------
-        ModelFileError
-            If it is damaged, or no checkpoint of a fit.
-        OSError
-            If it cannot be opened.
-        """
+        """Go on from a file, of which nothing is ever run; ModelFileError if it is not a whole checkpoint."""
         head, content = read_model_file(path)
         if head.get("class") != CHECKPOINT_CLASS:
             raise ModelFileError(f"{path} is not the checkpoint of a fit: give another file as checkpoint.")
@@ -138,13 +130,7 @@ class Checkpoint:
             raise _incomplete(self.path, error) from error
 
     def restore(self, state: TrainingState) -> None:
-        """Put a training into the stored state, if there is one.
-
-        Raises
-        ------
-        ModelFileError
-            If what is stored is not a state of this training.
-        """
+        """Put a training into the stored state, if there is one; ModelFileError where it is of another."""
         if self.training is None:
             return
         try:
@@ -175,12 +161,10 @@ class Checkpoint:
             yield
 
     def remove(self) -> None:
-        """Delete the file, and what processes that were killed while they wrote it have left."""
-        if self.path is None or not self.processes.is_rank_zero:
-            return
-        for path in [self.path, *self.path.parent.glob(f".{_literal(self.path.name)}.*.partial")]:
+        """Delete the file."""
+        if self.path is not None and self.processes.is_rank_zero:
             with suppress(OSError):
-                path.unlink()
+                self.path.unlink()
 
     def _write(self, training: Mapping[str, Any] | None) -> None:
         """Write the file; where that fails the fit goes on, with a warning for the first time in a row."""
@@ -210,8 +194,3 @@ class Checkpoint:
 def _incomplete(path: Path | None, error: Exception) -> ModelFileError:
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return ModelFileError(f"{path} is not a complete checkpoint: {reason}. Delete it to start over.")
-
-
-def _literal(name: str) -> str:
-    """A name as a pattern that matches it alone."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -31,17 +31,9 @@ FeaturesOf = Callable[[NDArray[np.int64], QueryLists], Tensor]
 
 @dataclass(frozen=True)
 class Margin:
-    """What is taken off the rewards before a loss sees them, and what the rest is divided by.
+    """What is subtracted from rewards before a loss, and the weight that the rest is divided by."""
 
-    Attributes
-    ----------
-    values : Tensor of shape (n,)
-        One for each document.
-    weight : float
-        The weight of the objective that is trained on.
-    """
-
-    values: Tensor
+    values: Tensor  # (n,)
     weight: float
 
     def take(self, rows: Tensor) -> Margin:
@@ -51,75 +43,36 @@ class Margin:
 
 @dataclass(frozen=True)
 class Batch:
-    """Some whole lists.
+    """Some whole lists: q of them with n documents, d features and m objectives."""
 
-    Attributes
-    ----------
-    features : Tensor of shape (n, d)
-    labels : Tensor of shape (n, m)
-    offsets : Tensor of shape (q + 1,), int64
-    index : Tensor of shape (n,), int64
-        The list of each row.
-    query_weight : Tensor of shape (q,) or None
-    share : float or Tensor of shape ()
-        How much the batch counts beside others: its mean query weight over that of all lists.
-    margin : Margin or None
-    reference_logits : ReferenceLogits or None
-    prepared : ListNetTargets, LabelRanks or None
-        What a loss with a fused form needs of the labels.
-    places : ndarray of int64 or None
-        Where the lists of a shard stand in the batch of all processes; None where there are no others.
-    """
-
-    features: Tensor
-    labels: Tensor
-    offsets: Tensor
-    index: Tensor
-    query_weight: Tensor | None
-    share: float | Tensor = 1.0
+    features: Tensor  # (n, d)
+    labels: Tensor  # (n, m)
+    offsets: Tensor  # (q + 1,)
+    index: Tensor  # (n,), the list of each document
+    query_weight: Tensor | None  # (q,)
+    share: float | Tensor = 1.0  # mean query weight over that of all lists
     margin: Margin | None = None
     reference_logits: ReferenceLogits | None = None
-    prepared: Prepared | None = None
-    places: NDArray[np.int64] | None = None
+    prepared: Prepared | None = None  # what a loss with a fused form needs of the labels
+    places: NDArray[np.int64] | None = None  # of a shard's lists in the batch of all processes
 
 
+@dataclass(eq=False)
 class ListTensors:
-    """All lists of a data set on one device.
+    """All lists of a data set on one device; features may be made when a batch asks for them."""
 
-    Parameters
-    ----------
-    features : Tensor of shape (n, d), or callable
-        Transformed features of grouped rows; or what gives those of some rows, where all would be too many.
-    labels : Tensor of shape (n, m)
-        Labels of grouped rows.
-    lists : QueryLists
-        The lists of the rows.
-    query_weight : Tensor of shape (q,), optional
-        How much each list counts.
-    margin : Margin, optional
-        What the loss sees the rewards less of.
-    reference_logits : ReferenceLogits, optional
-        For a network that is conditioned on the temperature.
-    """
+    features: Tensor | FeaturesOf  # (n, d)
+    labels: Tensor  # (n, m)
+    lists: QueryLists
+    query_weight: Tensor | None = None  # (q,)
+    margin: Margin | None = None
+    reference_logits: ReferenceLogits | None = None
+    prepared: Prepared | None = field(default=None, init=False)
 
-    def __init__(
-        self,
-        features: Tensor | FeaturesOf,
-        labels: Tensor,
-        lists: QueryLists,
-        query_weight: Tensor | None = None,
-        margin: Margin | None = None,
-        reference_logits: ReferenceLogits | None = None,
-    ) -> None:
-        self.features = features
-        self.labels = labels
-        self.lists = lists
-        self.query_weight = query_weight
-        self.margin = margin
-        self.reference_logits = reference_logits
-        self.prepared: Prepared | None = None
-        if query_weight is not None:
-            self.mean_weight = query_weight.mean().clamp_min(torch.finfo(query_weight.dtype).tiny)
+    def __post_init__(self) -> None:
+        if self.query_weight is not None:
+            tiny = torch.finfo(self.query_weight.dtype).tiny
+            self.mean_weight = self.query_weight.mean().clamp_min(tiny)
 
     def prepare(self, loss: ListLoss) -> None:
         """Make once, for all batches from now on, what a loss needs of the labels."""
@@ -146,36 +99,19 @@ class ListTensors:
         )
 
 
+@dataclass(eq=False)
 class ShardedLists:
-    """The lists of one process, in the place of all that several train on.
+    """The lists of one process, in the place of all that several train on."""
 
-    Parameters
-    ----------
-    local : ListTensors
-        The lists of the process's shard.
-    numbers : ndarray of int64
-        What they are numbered among all.
-    lists : QueryLists
-        All lists.
-    n_processes : int
-        How many train together.
-    mean_weight : float
-        Of all lists.
-    """
+    local: ListTensors
+    numbers: NDArray[np.int64]  # of the local lists among all
+    lists: QueryLists
+    n_processes: int
+    mean_weight: float = 1.0  # of all lists
 
-    def __init__(
-        self,
-        local: ListTensors,
-        numbers: NDArray[np.int64],
-        lists: QueryLists,
-        *,
-        n_processes: int,
-        mean_weight: float = 1.0,
-    ) -> None:
-        self.local, self.lists = local, lists
-        self.n_processes, self.mean_weight = n_processes, mean_weight
-        self.place = np.full(lists.n_lists, -1, dtype=np.int64)
-        self.place[numbers] = np.arange(len(numbers))
+    def __post_init__(self) -> None:
+        self.place = np.full(self.lists.n_lists, -1, dtype=np.int64)
+        self.place[self.numbers] = np.arange(len(self.numbers))
 
     @property
     def labels(self) -> Tensor:
@@ -226,17 +162,6 @@ def shards(sizes: NDArray[np.int64], n_shards: int) -> list[NDArray[np.int64]]:
     Lists are assigned by falling size, there and back again. Batches are drawn at random from all lists: that
     each shard has its part of the long ones and of the short ones makes its parts of the batches alike.
 
-    Parameters
-    ----------
-    sizes : ndarray of shape (q,), int64
-        Documents per list.
-    n_shards : int
-
-    Returns
-    -------
-    list of ndarray of int64
-        Rising numbers; together they are all.
-
     Examples
     --------
     >>> [shard.tolist() for shard in shards(np.array([9, 8, 7, 1, 1]), 2)]
@@ -254,20 +179,6 @@ def document_batches(
     """Shuffle lists and cut them into batches of about `batch_docs` documents.
 
     A list is never cut: one that is longer than `batch_docs` is a batch of its own.
-
-    Parameters
-    ----------
-    sizes : ndarray of shape (q,), int64
-        Documents per list.
-    batch_docs : int
-        Documents per batch, about: a batch ends with the list that reaches it.
-    rng : numpy.random.Generator
-        Shuffles the lists.
-
-    Yields
-    ------
-    ndarray of int64
-        Numbers of the lists in the batch.
 
     Examples
     --------

@@ -94,11 +94,6 @@ def single_threaded() -> None:
 def own_threads(n: int) -> Iterator[int]:
     """Let torch use `n` threads for operations of this thread, and of no other, for a while.
 
-    Yields
-    ------
-    int
-        The number before.
-
     Examples
     --------
     >>> import torch

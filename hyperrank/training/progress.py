@@ -15,18 +15,7 @@ BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaini
 
 
 class ProgressBar:
-    """A bar on stderr, or nothing where stderr is closed or ends.
-
-    Parameters
-    ----------
-    total : int
-    verbose : int
-        0 shows nothing, 1 a bar.
-    unit : str
-        What is counted.
-    options
-        Of ``tqdm``.
-    """
+    """A bar on stderr, or nothing where stderr is closed or ends."""
 
     def __init__(self, total: int, *, verbose: int, unit: str, **options: Any) -> None:
         self.bar: Any = None
@@ -59,19 +48,7 @@ class ProgressBar:
 
 
 class TrainingProgress:
-    """A progress bar over epochs with loss, validation score and the time left.
-
-    Parameters
-    ----------
-    max_epochs : int
-        Length of the bar.
-    verbose : int
-        0 shows nothing, 1 a bar.
-    score_name : str, default "score"
-        What the validation score is called.
-    done : int, default 0
-        Epochs that an earlier process has trained.
-    """
+    """A progress bar over epochs with loss, validation score and the time left."""
 
     def __init__(self, max_epochs: int, *, verbose: int, score_name: str = "score", done: int = 0) -> None:
         self.max_epochs, self.verbose, self.score_name, self.done = max_epochs, verbose, score_name, done

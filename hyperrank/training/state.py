@@ -22,15 +22,7 @@ __all__ = ["BestState", "RunningAverage", "TrainingState"]
 
 
 class RunningAverage:
-    """Exponential running average of a network's parameters.
-
-    Parameters
-    ----------
-    network : Module
-        Whose parameters are averaged.
-    decay : float
-        Share of the average that a step keeps, once it is old enough; 0 for no average at all.
-    """
+    """Exponential running average of a network's parameters."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.network, self.decay, self.n_updates = network, decay, 0
@@ -81,32 +73,14 @@ class BestState:
 
 @dataclass
 class TrainingState:
-    """A training between two batches.
-
-    Attributes
-    ----------
-    network : Module
-    steps : Steps
-    average : RunningAverage
-    best : BestState
-    rng : numpy.random.Generator
-        Of the shuffling and the weights.
-    generator : torch.Generator
-        Of dropout and the orders of ties.
-    history : list of dict
-        An entry per epoch that is over.
-    epoch, batch : int
-        The epoch at hand, from 1 on, and how many of its batches are done.
-    losses : list of Tensor
-        Of the steps of the epoch at hand.
-    """
+    """A training between two batches."""
 
     network: nn.Module
     steps: Steps
     average: RunningAverage
     best: BestState
-    rng: np.random.Generator
-    generator: torch.Generator
+    rng: np.random.Generator  # of the shuffling and the weights
+    generator: torch.Generator  # of dropout and the orders of ties
     history: list[dict[str, float]] = field(default_factory=list)
     epoch: int = 1
     batch: int = 0
@@ -150,13 +124,7 @@ class TrainingState:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from the state of another process.
-
-        Raises
-        ------
-        ValueError, KeyError, TypeError, ...
-            If it is not the state of such a training, before anything has changed or afterwards.
-        """
+        """Go on from the state of another process."""
         steps, device = self.steps, next(self.network.parameters()).device
         self._check(state)
         self.epoch, self.batch, self.history = state["epoch"], state["batch"], list(state["history"])

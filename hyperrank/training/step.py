@@ -24,21 +24,6 @@ __all__ = ["Steps", "TrainingSettings", "warmup_cosine"]
 def warmup_cosine(step: int, n_steps: int, *, warmup: float = 0.05, floor: float = 0.01) -> float:
     """Factor on the peak learning rate at a step.
 
-    Parameters
-    ----------
-    step : int
-        Steps taken so far.
-    n_steps : int
-        Steps of the whole training.
-    warmup : float, default 0.05
-        Share of the steps in which the factor rises from 0 to 1.
-    floor : float, default 0.01
-        The factor at the end.
-
-    Returns
-    -------
-    float
-
     Examples
     --------
     >>> [round(warmup_cosine(step, 100), 2) for step in (0, 4, 5, 52, 100)]
@@ -53,44 +38,19 @@ def warmup_cosine(step: int, n_steps: int, *, warmup: float = 0.05, floor: float
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What the loop needs to know besides network, data and loss.
-
-    Attributes
-    ----------
-    max_epochs : int
-        Passes over the data at most; the learning rate decays over as many.
-    batch_docs : int
-        Documents per batch, about; lists stay whole.
-    learning_rate, weight_decay : float
-        Of AdamW, at the peak of the schedule.
-    max_norm : float
-        Gradients longer than this are shortened to it.
-    average_decay : float
-        Decay per step of the running average of the parameters, which is what is evaluated and kept;
-        0 keeps the last parameters themselves.
-    n_draws : int
-        Weights drawn per list and step.
-    alpha : float
-        Concentration of the Dirichlet distribution they are drawn from.
-    patience : int or None
-        Evaluations without improvement after which training stops; None never stops.
-    stopping : callable or None
-        In the place of `patience`: whether training stops after the epochs of a history.
-    eval_every : int
-        Epochs between evaluations.
-    """
+    """Epochs, batches, optimiser, weights and stopping of the loop."""
 
     max_epochs: int = 100
-    batch_docs: int = 1024
-    learning_rate: float = 2e-3
+    batch_docs: int = 1024  # about: lists stay whole
+    learning_rate: float = 2e-3  # at the peak of the schedule
     weight_decay: float = 1e-2
-    max_norm: float = 1.0
-    average_decay: float = 0.0
-    n_draws: int = 4
-    alpha: float = 1.0
-    patience: int | None = 10
-    stopping: StoppingRule | None = None
-    eval_every: int = 1
+    max_norm: float = 1.0  # longer gradients are shortened to it
+    average_decay: float = 0.0  # of the running average of parameters, per step; 0 for none
+    n_draws: int = 4  # weights per list and step
+    alpha: float = 1.0  # of the Dirichlet distribution that they are drawn from
+    patience: int | None = 10  # of the default stopping rule; None never stops
+    stopping: StoppingRule | None = None  # in the place of patience
+    eval_every: int = 1  # epochs
 
 
 #: Steps in a row whose loss may be NaN or infinite before training gives up.
@@ -100,25 +60,7 @@ NO_MEMORY = ("can't allocate memory", "not enough memory")
 
 
 class Steps:
-    """Forward, backward, clipping, schedule; in several processes on shards of the same lists.
-
-    Parameters
-    ----------
-    network : Module
-    data : ListTensors or ShardedLists
-    loss : callable
-    settings : TrainingSettings
-    scale : Tensor of shape (m,) or None
-        What each objective's loss is divided by.
-    draw : callable
-        ``n -> weights of shape (n, m)``.
-    rng : numpy.random.Generator
-        Draws temperatures.
-    n_steps : int
-        Steps of the whole training, over which the learning rate decays.
-    processes : SingleProcess
-        Those that train together.
-    """
+    """Forward, backward, clipping, schedule; in several processes on shards of the same lists."""
 
     def __init__(
         self,

@@ -50,13 +50,7 @@ def check_temperature_range(value: Any, *, loss: str, reference: Any) -> Tempera
 
 
 def check_temperature(temperature: float, trained: TemperatureRange) -> None:
-    """Refuse a temperature that the network was not trained at; 0, the reference itself, needs no network.
-
-    Raises
-    ------
-    ValueError
-        If it is outside.
-    """
+    """Refuse a temperature that the network was not trained at; 0, the reference itself, needs no network."""
     low, high = trained
     if temperature != 0 and not low <= temperature <= high:
         raise ValueError(
@@ -86,17 +80,9 @@ def log_position(temperature: float | NDArray[np.float64], low: float, high: flo
 
 @dataclass(frozen=True)
 class ReferenceLogits:
-    """Reference scores of the training rows in units of reward, and the temperatures to train at.
+    """Reference scores of the training rows in units of reward, and the temperatures to train at."""
 
-    Attributes
-    ----------
-    scores : Tensor of shape (n, 1) or (n, m)
-        What rewards are added to at temperature 1; one column per objective where weights mix them.
-    low, high : float
-        The range of temperatures.
-    """
-
-    scores: Tensor
+    scores: Tensor  # (n, m), or (n, 1) where weights do not mix them
     low: float
     high: float
 

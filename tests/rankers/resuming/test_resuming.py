@@ -230,7 +230,7 @@ def test_a_full_disk_is_survived(data, tmp_path, monkeypatch):
 
 
 def test_what_killed_writers_left_is_cleared(data, tmp_path):
-    partial, other = tmp_path / ".fit[1].abc.partial", tmp_path / ".fit1.abc.partial"
+    partial, other = tmp_path / ".fit[1].abcdefgh.partial", tmp_path / ".fit1.abcdefgh.partial"
     partial.write_bytes(b"half")
     other.write_bytes(b"another's")
     fit(HyperDPORanker(**TINY, checkpoint=tmp_path / "fit[1]"), data)
