@@ -1,4 +1,4 @@
-"""Explanation of a ranker: its data read, its scores under two trade-offs compared."""
+"""Explanation of a fitted ranker: input checks, sampled queries, and scores under two trade-offs."""
 
 from __future__ import annotations
 

@@ -300,7 +300,7 @@ def resolve_trade_off(
 
 
 #: Where a front's weights, and rows of them, carry the temperature: a key of pandas' `attrs`.
-TEMPERATURE = "temperature"
+TEMPERATURE = "hyperrank_temperature"
 
 
 def _numbers(values: pd.Series) -> dict[str, float | None]:
