@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,7 @@ from torch import distributed, nn
 
 from hyperrank import HyperDPORanker, LinearScalarizationRanker, datasets
 from hyperrank.cli._command import Console
-from hyperrank.cli.fit import going_on
+from hyperrank.cli.fit import interruptible
 from hyperrank.datasets import RankingData
 from hyperrank.networks import ConditionedScorer
 from hyperrank.rankers.dpo import train as trained
@@ -307,23 +306,12 @@ def other_validation() -> dict[str, Any]:
 
 @case
 def by_the_command() -> dict[str, Any]:
-    """The first process removes its file when others are long through."""
-    remove = Checkpoint.remove
-
-    def late(self: Checkpoint) -> None:
-        time.sleep(0.3)
-        remove(self)
-
-    Checkpoint.remove = late  # type: ignore[method-assign]
-    try:
-        with process_group() as processes:
-            path = Path(processes.on_rank_zero(tempfile.mkdtemp), "fit.checkpoint")
-            with going_on(Console(quiet=True), path if processes.is_rank_zero else None):
-                return fitted(checkpoint=path, checkpoint_every=0, max_epochs=1)
-    except KeyboardInterrupt:
-        return {"error": "KeyboardInterrupt"}
-    finally:
-        Checkpoint.remove = remove  # type: ignore[method-assign]
+    """Within the group that a command has joined; the file is gone in the end."""
+    with process_group() as processes, interruptible(Console(quiet=True), None):
+        path = Path(processes.on_rank_zero(tempfile.mkdtemp), "fit.checkpoint")
+        found = fitted(checkpoint=path, checkpoint_every=0, max_epochs=1)
+    assert not path.exists()
+    return found
 
 
 @case
