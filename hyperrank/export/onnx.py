@@ -272,8 +272,9 @@ def to_onnx(ranker: BaseRanker, path: str | Path, *, include_reference: bool = T
     >>> import numpy as np
     >>> import onnxruntime
     >>> from hyperrank import HyperDPORanker, datasets, export
-    >>> data = datasets.make_multilabel_ranking(n_queries=60, n_objectives=2, random_state=0)
-    >>> ranker = HyperDPORanker(max_epochs=1, random_state=0).fit(data.X, data.Y, qid=data.qid)
+    >>> data = datasets.make_multilabel_ranking(n_queries=20, n_objectives=2, random_state=0)
+    >>> ranker = HyperDPORanker("lightgbm", query_standardize=False, max_epochs=1, random_state=0)
+    >>> ranker = ranker.fit(data.X, data.Y, qid=data.qid)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     session = onnxruntime.InferenceSession(export.to_onnx(ranker, f"{folder}/ranker.onnx"))
     >>> X, weights = data.X[data.qid == data.qid[0]], np.array([[0.7, 0.3], [0.2, 0.8]])
