@@ -1,4 +1,4 @@
-"""Ragged query lists: rows with query ids of any kind, in any order, as contiguous lists with offsets."""
+"""Query lists of any length: rows grouped by query id as contiguous lists with offsets, without padding."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ class QueryLists:
         Parameters
         ----------
         which : array-like of shape (k,), int
-            Numbers of lists, in the order wanted.
+            Numbers of lists, in the order of the result.
 
         Returns
         -------
@@ -213,8 +213,8 @@ class QueryLists:
         """
         chosen = np.asarray(which)
         if chosen.ndim != 1 or (chosen.size and not np.issubdtype(chosen.dtype, np.integer)):
-            wanted = "a 1-D sequence of numbers of lists (for a mask, its np.flatnonzero)"
-            raise ValueError(f"which must be {wanted}; got {chosen.dtype} {chosen.shape}.")
+            expected = "a 1-D sequence of numbers of lists (for a mask, its np.flatnonzero)"
+            raise ValueError(f"which must be {expected}; got {chosen.dtype} {chosen.shape}.")
         chosen = chosen.astype(np.int64)
         sizes = self.sizes[chosen]
         lists = QueryLists.from_sizes(sizes, ids=self.ids[chosen])
@@ -222,12 +222,12 @@ class QueryLists:
         return np.arange(lists.n_rows, dtype=np.int64) + shift, lists
 
     def runs(self, n_rows: int) -> Iterator[tuple[slice, QueryLists]]:
-        """Cut grouped rows into runs of whole lists, of about as many rows each.
+        """Cut grouped rows into chunks of whole lists, of about as many rows each.
 
         Parameters
         ----------
         n_rows : int
-            A run ends before the list that begins in the next `n_rows` rows; a longer list is a run.
+            A chunk ends before the list that begins in the next `n_rows` rows; a longer list is a chunk.
 
         Yields
         ------
@@ -328,10 +328,10 @@ def _first_appearance_codes(values: NDArray[Any]) -> tuple[NDArray[np.int64], ND
 
 def _hash_codes(values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Give codes to ids that need not be comparable, only hashable."""
-    seen: dict[Hashable, int] = {}
+    code_of: dict[Hashable, int] = {}
     try:
         codes = np.fromiter(
-            (seen.setdefault(v, len(seen)) for v in values), dtype=np.int64, count=len(values)
+            (code_of.setdefault(v, len(code_of)) for v in values), dtype=np.int64, count=len(values)
         )
     except TypeError as error:
         raise ValueError(f"qid holds ids that cannot be hashed: {error}.") from error

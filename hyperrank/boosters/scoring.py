@@ -67,9 +67,9 @@ def scoring_threads() -> int:
 def _allowed() -> int:
     from joblib import cpu_count
 
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    limit = os.environ.get("OMP_NUM_THREADS", "")
     cores: int = cpu_count()
-    return min(cores, int(wanted)) if wanted.isdecimal() and int(wanted) > 0 else cores
+    return min(cores, int(limit)) if limit.isdecimal() and int(limit) > 0 else cores
 
 
 #: Rows of a file that are scored at a time.

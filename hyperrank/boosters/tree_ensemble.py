@@ -1,8 +1,8 @@
 """Fast scoring of sums of many small trees: all nodes are compared at once (QuickScorer).
 
 A tree walked from its root waits for memory at every step. Here each inner node of all trees is compared with
-its threshold, in passes that vector units like, and what a false comparison rules out is struck from a set of
-the tree's leaves, one bit each; the first leaf left is the row's (QuickScorer, Lucchese et al., SIGIR 2015).
+its threshold, in passes that vector units like, and what a false comparison rules out is removed from a set
+of the tree's leaves, one bit each; the first leaf left is the row's (QuickScorer, Lucchese et al., SIGIR 2015).
 Measured against LightGBM's own predict on one core: 4 to 5 times as fast for trees of 7 leaves, 1.4 times for
 31, and the same to the last bit.
 """
@@ -136,30 +136,30 @@ class TreeEnsemble:
         columns[:, : len(rows)] = rows.T
         has_nan = bool(np.isnan(columns).any())
         n_trees = self.feature.shape[1]
-        seen = np.empty((n_trees, n), dtype=np.float32)
+        values = np.empty((n_trees, n), dtype=np.float32)
         is_right = np.empty((n_trees, n), dtype=bool)
         out = np.zeros((n_trees, n), dtype=self.dtype)
         spare = np.empty_like(out)
         for node in range(len(self.feature)):
-            np.take(columns, self.feature[node], axis=0, out=seen, mode="clip")
-            self._compare(node, seen, is_right, has_nan)
-            _strike_out(out, is_right, self.ruled_out[node][:, None], spare)
+            np.take(columns, self.feature[node], axis=0, out=values, mode="clip")
+            self._compare(node, values, is_right, has_nan)
+            _rule_out(out, is_right, self.ruled_out[node][:, None], spare)
         leaf_values = self._leaf_values(np.invert(out, out=out))
         return leaf_values.reshape(self.n_outputs, -1, n).sum(axis=1)
 
     def _compare(
-        self, node: int, seen: NDArray[np.float32], is_right: NDArray[np.bool_], has_nan: bool
+        self, node: int, values: NDArray[np.float32], is_right: NDArray[np.bool_], has_nan: bool
     ) -> None:
         """Which rows each tree's node sends to the right."""
         threshold = self.threshold[node][:, None]
         if has_nan:
-            missing = np.isnan(seen)
-            np.copyto(seen, 0.0, where=missing & self.nan_is_zero[node][:, None])
+            missing = np.isnan(values)
+            np.copyto(values, 0.0, where=missing & self.nan_is_zero[node][:, None])
             missing &= ~self.nan_is_zero[node][:, None]
-            np.greater(seen, threshold, out=is_right)
+            np.greater(values, threshold, out=is_right)
             np.copyto(is_right, ~self.nan_left[node][:, None], where=missing)
         else:
-            np.greater(seen, threshold, out=is_right)
+            np.greater(values, threshold, out=is_right)
 
     def _leaf_values(self, left: NDArray[np.unsignedinteger]) -> NDArray[np.float64]:
         """Value of the first leaf that is left of each tree and row."""
@@ -174,7 +174,7 @@ class TreeEnsemble:
         return self.leaf_value.take(leaf + starts * self.n_leaves, mode="clip")
 
 
-def _strike_out(
+def _rule_out(
     out: NDArray[np.unsignedinteger],
     is_right: NDArray[np.bool_],
     ruled_out: NDArray[np.unsignedinteger],

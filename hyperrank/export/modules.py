@@ -1,4 +1,4 @@
-"""Features on their way to the network, in operators that ONNX has."""
+"""Feature transforms, standardisation within a list and references in operators that ONNX has."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class ServedTransform(nn.Module):
         elif fitted.kind == "none":
             out = features.clamp(-LIMIT, LIMIT)
         else:
-            seen = _signed_log(features) if fitted.kind == "log" else features
-            out = ((seen - fitted.mean) / fitted.scale).clamp(-LIMIT, LIMIT)
+            values = _signed_log(features) if fitted.kind == "log" else features
+            out = ((values - fitted.mean) / fitted.scale).clamp(-LIMIT, LIMIT)
         out = out.masked_fill(missing, 0.0)
         if len(fitted.missing_columns) == 0:
             return out
@@ -186,12 +186,12 @@ class BoosterKeys:
         return self.made[-1]
 
 
-class ServedParts(nn.Module):
-    """Sums of boosters' scores, each divided by scales, as `Reference.parts` gives them.
+class ServedScores(nn.Module):
+    """Sums of boosters' scores, each divided by scales, as `Reference.scores` gives them.
 
     Parameters
     ----------
-    members : sequence of ServedBoosters or ServedParts
+    members : sequence of ServedBoosters or ServedScores
         Their scores are added.
     scales : ndarray of shape (m,)
     query_standardize : bool, default False
@@ -213,11 +213,11 @@ class ServedParts(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Scores of shape (n, 1) or (n, m), float64."""
-        seen = join_standardized(features) if self.query_standardize else features
+        inputs = join_standardized(features) if self.query_standardize else features
         first, *others = self.members
-        total: Tensor = first(seen)
+        total: Tensor = first(inputs)
         for member in others:
-            total = total + member(seen)
+            total = total + member(inputs)
         return total / self.scales
 
 
@@ -231,14 +231,14 @@ def served_reference(reference: Reference, n_features: int, keys: BoosterKeys) -
     """
     if isinstance(reference, SummedReference):
         members = [served_reference(member, n_features, keys) for member in reference.members]
-        return ServedParts(members, reference.scales)
+        return ServedScores(members, reference.scales)
     if isinstance(reference, BoosterReference):
         boosters = keys.served(reference.boosters)
-        return ServedParts([boosters], reference.scales, query_standardize=reference.query_standardize)
+        return ServedScores([boosters], reference.scales, query_standardize=reference.query_standardize)
     if isinstance(reference, MixedModelsReference):
-        return ServedParts([_models(reference.models, n_features, keys)], reference.scales)
+        return ServedScores([_models(reference.models, n_features, keys)], reference.scales)
     if isinstance(reference, ModelReference):
-        return ServedParts([_models([reference.model], n_features, keys)], np.ones(1))
+        return ServedScores([_models([reference.model], n_features, keys)], np.ones(1))
     raise ValueError(f"a reference of the kind {type(reference).__name__} {_OUTSIDE}")
 
 

@@ -1,4 +1,4 @@
-"""A fitted ranker as an ONNX file."""
+"""ONNX export of fitted rankers."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class ServedRanker(nn.Module):
         Features and weights to rewards; None for a ranker that is its reference alone.
     reference : module or None
         Features to the reference's scores.
-    pull : float
+    reward_scale : float
         What rewards are multiplied by at temperature 1.
-    n_parts : int
+    n_scores : int
         Scores per document that the reference gives: 0 for none, 1, or one per objective.
     takes_scores : bool
         Whether the reference's scores are an input.
@@ -49,7 +49,7 @@ class ServedRanker(nn.Module):
         The range of temperatures that the rewards know.
     """
 
-    pull: Tensor
+    reward_scale: Tensor
     trained: Tensor
 
     def __init__(
@@ -57,16 +57,16 @@ class ServedRanker(nn.Module):
         rewards: nn.Module | None,
         reference: nn.Module | None,
         *,
-        pull: float,
-        n_parts: int,
+        reward_scale: float,
+        n_scores: int,
         takes_scores: bool,
         trained: tuple[float, float] | None = None,
     ) -> None:
         super().__init__()
         self.rewards, self.reference = rewards, reference
-        self.n_parts, self.takes_scores = n_parts, takes_scores
+        self.n_scores, self.takes_scores = n_scores, takes_scores
         # No plain numbers, which the exporter would round to float32.
-        self.register_buffer("pull", torch.tensor(pull, dtype=torch.float64))
+        self.register_buffer("reward_scale", torch.tensor(reward_scale, dtype=torch.float64))
         self.knows_temperature = trained is not None
         if trained is not None:
             self.register_buffer("trained", torch.tensor(trained, dtype=torch.float64))
@@ -84,18 +84,18 @@ class ServedRanker(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Scores of shape (n, k), float64."""
-        given = dict(zip(self.input_names, inputs, strict=True))
-        weights = given["weights"]
-        base = self._mixed_reference(given, weights)
+        named = dict(zip(self.input_names, inputs, strict=True))
+        weights = named["weights"]
+        base = self._mixed_reference(named, weights)
         if self.rewards is None:
             assert base is not None
             return base
-        temperature = given["temperature"].double()
-        rewards = self.rewards(given["X"], self._beside(weights, temperature)).double()
-        pulled = temperature * self.pull * rewards
-        return pulled if base is None else base + pulled
+        temperature = named["temperature"].double()
+        rewards = self.rewards(named["X"], self._condition(weights, temperature)).double()
+        change = temperature * self.reward_scale * rewards
+        return change if base is None else base + change
 
-    def _beside(self, weights: Tensor, temperature: Tensor) -> Tensor:
+    def _condition(self, weights: Tensor, temperature: Tensor) -> Tensor:
         """What conditions the rewards: as `beside_weights` puts it together."""
         if not self.knows_temperature:
             return weights
@@ -104,19 +104,19 @@ class ServedRanker(nn.Module):
         column = place.to(weights.dtype).expand(weights.shape[0])
         return torch.cat([weights, column[:, None]], dim=1)
 
-    def _mixed_reference(self, given: dict[str, Tensor], weights: Tensor) -> Tensor | None:
+    def _mixed_reference(self, named: dict[str, Tensor], weights: Tensor) -> Tensor | None:
         """Reference scores under the weights, shape (n, 1) or (n, k)."""
-        if self.n_parts == 0:
+        if self.n_scores == 0:
             return None
-        parts = given["ref_scores"] if self.reference is None else self.reference(given["X"])
-        if parts.ndim == 1:
-            parts = parts[:, None]
-        if parts.shape[1] != weights.shape[1]:
-            return parts
+        scores = named["ref_scores"] if self.reference is None else self.reference(named["X"])
+        if scores.ndim == 1:
+            scores = scores[:, None]
+        if scores.shape[1] != weights.shape[1]:
+            return scores
         # Term by term as `Reference.mix` does it; and onnxruntime 1.22 fails at products of doubles.
-        mixed = parts[:, :1] * weights[:, 0].double()
-        for number in range(1, parts.shape[1]):
-            mixed = mixed + parts[:, number : number + 1] * weights[:, number].double()
+        mixed = scores[:, :1] * weights[:, 0].double()
+        for number in range(1, scores.shape[1]):
+            mixed = mixed + scores[:, number : number + 1] * weights[:, number].double()
         return mixed
 
 
@@ -134,10 +134,10 @@ class ServedRewards(nn.Module):
         """Rewards of shape (n, k)."""
         if self.boosters is not None:
             features = torch.cat([features, self.boosters(features).to(features.dtype)], dim=1)
-        seen = self.transform(features)
+        inputs = self.transform(features)
         if self.query_standardize:
-            seen = torch.cat([seen, standardize_one_list(seen, may_miss=False)], dim=1)
-        scores: Tensor = self.network(seen, weights)
+            inputs = torch.cat([inputs, standardize_one_list(inputs, may_miss=False)], dim=1)
+        scores: Tensor = self.network(inputs, weights)
         return scores
 
 
@@ -190,17 +190,17 @@ def served_ranker(ranker: BaseRanker, keys: BoosterKeys, *, include_reference: b
         )
     reference: Reference = ranker.reference_
     rewards = None if isinstance(ranker, MixedScoresRanker) else _served_rewards(ranker.model_, keys)
-    n_parts = 0 if isinstance(reference, NoReference) else 1
+    n_scores = 0 if isinstance(reference, NoReference) else 1
     if reference.main is not None:
-        n_parts = len(ranker.objectives_)
+        n_scores = len(ranker.objectives_)
     is_outside = isinstance(reference, ScoresReference) or not include_reference
-    is_joined = n_parts > 0 and not is_outside
+    is_joined = n_scores > 0 and not is_outside
     return ServedRanker(
         rewards,
         served_reference(reference, ranker.n_features_in_, keys) if is_joined else None,
-        pull=float(getattr(ranker, "pull_", 0.0)),
-        n_parts=n_parts,
-        takes_scores=n_parts > 0 and is_outside,
+        reward_scale=float(getattr(ranker, "pull_", 0.0)),
+        n_scores=n_scores,
+        takes_scores=n_scores > 0 and is_outside,
         trained=getattr(ranker, "temperature_range_", None),
     )
 
@@ -311,7 +311,7 @@ def _exported(served: ServedRanker, ranker: BaseRanker) -> Any:
     n, k = torch.export.Dim("n"), torch.export.Dim("k")
     sizes: dict[str, Any] = {"X": {0: n}, "weights": {0: k}, "temperature": {}, "ref_scores": {0: n}}
     names = served.input_names
-    examples = _examples(ranker.n_features_in_, len(ranker.objectives_), served.n_parts)
+    examples = _examples(ranker.n_features_in_, len(ranker.objectives_), served.n_scores)
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             served,
@@ -327,14 +327,14 @@ def _exported(served: ServedRanker, ranker: BaseRanker) -> Any:
     return program.model_proto
 
 
-def _examples(n_features: int, n_objectives: int, n_parts: int) -> dict[str, Tensor]:
+def _examples(n_features: int, n_objectives: int, n_scores: int) -> dict[str, Tensor]:
     """Inputs to trace the graph with."""
-    parts = (N_TRACED,) if n_parts < 2 else (N_TRACED, n_parts)
+    shape = (N_TRACED,) if n_scores < 2 else (N_TRACED, n_scores)
     return {
         "X": torch.zeros(N_TRACED, n_features),
         "weights": torch.full((K_TRACED, n_objectives), 1 / n_objectives),
         "temperature": torch.ones(1),
-        "ref_scores": torch.zeros(parts, dtype=torch.float64),
+        "ref_scores": torch.zeros(shape, dtype=torch.float64),
     }
 
 

@@ -1,4 +1,4 @@
-"""Boosters as ONNX's operator for sums of trees, in double precision as LightGBM scores them."""
+"""Boosters as the ONNX operator TreeEnsemble, in double precision as LightGBM scores them."""
 
 from __future__ import annotations
 

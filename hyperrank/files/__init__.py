@@ -5,9 +5,7 @@ from hyperrank.files.codec import register_codec, storable
 from hyperrank.files.model_file import (
     FORMAT,
     ModelFileError,
-    packed,
     read_model_file,
-    unpacked,
     write_model_file,
 )
 
@@ -17,11 +15,9 @@ __all__ = [
     "atomic_folder",
     "check_suffix",
     "check_writable",
-    "packed",
     "read_model_file",
     "register_codec",
     "storable",
-    "unpacked",
     "write_atomically",
     "write_model_file",
 ]

@@ -16,7 +16,7 @@ import numpy as np
 from hyperrank.files.atomic import check_suffix, write_atomically
 from hyperrank.files.codec import NotStorableError, Tensors, decode, encode
 
-__all__ = ["FORMAT", "ModelFileError", "packed", "read_model_file", "unpacked", "write_model_file"]
+__all__ = ["FORMAT", "ModelFileError", "read_model_file", "write_model_file"]
 
 #: The format that is written; older ones are read.
 FORMAT = 1
@@ -171,44 +171,3 @@ def _brief(error: Exception) -> str:
     """An error in one line."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 200 else f"{text[:200]} ..."
-
-
-#: The tensor that holds the JSON; values' own names begin with "value".
-DOCUMENT = "json"
-
-
-def packed(value: Any) -> bytes:
-    """A value as bytes.
-
-    Parameters
-    ----------
-    value : object
-        Plain values, arrays, and instances of classes that are `hyperrank.files.storable`.
-
-    Returns
-    -------
-    bytes
-
-    Raises
-    ------
-    NotStorableError
-        If it holds anything that cannot be stored without pickle.
-
-    Examples
-    --------
-    >>> unpacked(packed({"share": (0.5, None), "row": np.arange(3)}))
-    {'share': (0.5, None), 'row': array([0, 1, 2])}
-    """
-    from safetensors.numpy import save
-
-    tensors: Tensors = {}
-    document = json.dumps(encode(value, tensors, "value"), allow_nan=False)
-    return save({DOCUMENT: np.frombuffer(document.encode(), dtype=np.uint8), **tensors})
-
-
-def unpacked(content: bytes) -> Any:
-    """The value that `packed` was given; nothing in the bytes is ever run."""
-    from safetensors.numpy import load
-
-    tensors = load(content)
-    return decode(json.loads(tensors.pop(DOCUMENT).tobytes()), tensors)

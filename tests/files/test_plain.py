@@ -71,7 +71,7 @@ def same(a, b):
 
 
 @given(value=VALUES)
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_everything_comes_back_as_it_was(value):
     tensors = {}
     text = json.dumps(encode(value, tensors, "here"), allow_nan=False)
@@ -79,7 +79,7 @@ def test_everything_comes_back_as_it_was(value):
 
 
 @given(value=VALUES)
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_through_a_file(value, tmp_path_factory):
     path = tmp_path_factory.mktemp("files") / "a.safetensors"
     write_model_file(path, {"value": value}, head={"class": "Sample"})
@@ -135,3 +135,16 @@ def test_a_class_of_the_same_name_is_not_taken_for_another():
     impostor = type("Sample", (), {})()
     with pytest.raises(NotStorableError):
         encode(impostor, {}, "there")
+
+
+def test_a_generator_goes_on_where_the_other_is():
+    one, other = np.random.default_rng(5), np.random.default_rng(6)
+    one.normal(size=3)
+    tensors = {}
+    other.bit_generator.state = decode(encode(one.bit_generator.state, tensors, "x"), tensors)
+    assert one.integers(1 << 60) == other.integers(1 << 60)
+
+
+def test_an_array_belongs_to_one_thing():
+    with pytest.raises(NotStorableError, match="'a' is missing, or belongs to two things"):
+        decode([{"$array": "a"}, {"$array": "a"}], {"a": np.zeros(1)})
