@@ -92,6 +92,7 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "hyperrank"
 html_static_path = ["static"]
+html_logo = html_favicon = "static/logo.svg"
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
@@ -103,6 +104,7 @@ html_sidebars = {
     "changes": [],
 }
 html_theme_options = {
+    "logo": {"text": "hyperrank"},
     "header_links_before_dropdown": 7,
     "navbar_align": "left",
     "navigation_with_keys": False,
