@@ -22,7 +22,7 @@ from hyperrank.front.selection import resolve_trade_off
 from hyperrank.lists import QueryLists
 from hyperrank.metrics import Metric, parse_metric
 from hyperrank.metrics.registry import ListMetric
-from hyperrank.rankers.base import BaseRanker
+from hyperrank.rankers.base import FRONT_WEIGHTS, MAX_SCORES, BaseRanker
 from hyperrank.rankers.inputs import read_labels, read_scores, split_qid
 from hyperrank.simplex import as_weights, lattice_near
 from hyperrank.weights import TRADE_OFF
@@ -31,11 +31,6 @@ __all__ = ["make_hypervolume_scorer", "make_ranking_scorer"]
 
 #: Weights of shape (k, m), and the options of predict with the temperature that they carry.
 TradeOffs = tuple[NDArray[np.float64], dict[str, Any]]
-
-#: Trade-offs of a hypervolume unless told otherwise, as many as `pareto_front` profiles.
-FRONT_WEIGHTS = 66
-#: Scores in memory at a time.
-MAX_SCORES = 50_000_000
 
 
 @dataclass(frozen=True)

@@ -118,12 +118,8 @@ class ExplanationDisplay(Display):
 
     Attributes
     ----------
-    figure_ : matplotlib.figure.Figure
-        What `plot` drew; not registered with pyplot unless `ax` was.
     axes_ : list of matplotlib.axes.Axes
         Shares of the change and, with labels, importances for each objective.
-    ax_ : matplotlib.axes.Axes
-        The first of them.
 
     Examples
     --------
@@ -229,12 +225,8 @@ class ParetoFrontDisplay(Display):
 
     Attributes
     ----------
-    figure_ : matplotlib.figure.Figure
-        What `plot` drew; not registered with pyplot unless `ax` was.
     axes_ : list of matplotlib.axes.Axes
         The panels: one, one for each pair of objectives, or one for each front.
-    ax_ : matplotlib.axes.Axes
-        The first of them.
 
     Examples
     --------
@@ -270,7 +262,7 @@ class ParetoFrontDisplay(Display):
         Parameters
         ----------
         front : ParetoFront
-        others : FrontData, sequence of them or mapping of label to ParetoFront
+        others : ParetoFront, sequence of them or mapping of label to ParetoFront
             Baselines, of the same objectives and metric.
         selection : Selection, optional
             A trade-off of the front to mark.
@@ -307,18 +299,10 @@ class ParetoFrontDisplay(Display):
         ----------
         estimator : ranker
             Fitted, with ``pareto_front``.
-        X : array-like of shape (n, d)
-            Features, of queries that were not trained on.
-        y : array-like of shape (n, m)
-            Labels >= 0, NaN where unobserved.
-        qid : array-like of shape (n,), optional
-            Query ids; one list of all rows by default.
+        X, y, qid, weights, metric
+            As ``pareto_front`` takes them; queries that were not trained on.
         others : mapping of label to ranker or ParetoFront, or a sequence or one of them
             Baselines: fitted rankers, profiled here at their own trade-offs, or fronts.
-        weights : array-like of shape (k, m), optional
-            Trade-offs to profile `estimator` at; an even lattice of up to 66 by default.
-        metric : str or Metric, optional
-            By default that of the ranker.
         at_least : mapping of objective to share, optional
             Marks the trade-off that ``front.select(at_least=...)`` picks.
         name : str, optional
@@ -503,12 +487,8 @@ class TrainingDisplay(Display):
 
     Attributes
     ----------
-    figure_ : matplotlib.figure.Figure
-        What `plot` drew; not registered with pyplot unless `ax` was.
     axes_ : list of matplotlib.axes.Axes
         The panels: loss; hypervolume, with validation; the tuning, if asked for.
-    ax_ : matplotlib.axes.Axes
-        The first of them.
 
     Examples
     --------
