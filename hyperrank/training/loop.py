@@ -118,58 +118,89 @@ def train(
     checkpoint = checkpoint or Checkpoint()
     processes = checkpoint.processes
     progress = progress or TrainingProgress(settings.max_epochs, verbose=0)
-    n_objectives = data.labels.shape[1]
-    draw = draw_weights or (lambda n: dirichlet_weights(n, n_objectives, alpha=settings.alpha, rng=rng))
-    sizes, batch_docs = data.lists.sizes, settings.batch_docs
     generator = generator or default_generator(next(network.parameters()).device)
+    if draw_weights is None:
+        draw_weights = partial(
+            dirichlet_weights, n_objectives=data.labels.shape[1], alpha=settings.alpha, rng=rng
+        )
     loss = with_generator(loss, generator)
     data.prepare(loss)
-    n_batches = sum(1 for _ in document_batches(sizes, batch_docs, np.random.default_rng(0)))
-    n_steps = n_batches * settings.max_epochs
     steps = Steps(
-        network, data, loss, settings, scale=scale, draw=draw, rng=rng, n_steps=n_steps, processes=processes
+        network,
+        data,
+        loss,
+        settings,
+        scale=scale,
+        draw=draw_weights,
+        rng=rng,
+        n_steps=_n_batches(data, settings) * settings.max_epochs,
+        processes=processes,
     )
-    average, best = RunningAverage(network, settings.average_decay), BestState()
-    state = TrainingState(network, steps, average, best, rng, generator)
+    average = RunningAverage(network, settings.average_decay)
+    state = TrainingState(network, steps, average, BestState(), rng, generator)
     checkpoint.restore(state)
     result = TrainingResult(state.history)
-    stops = settings.stopping or (EarlyStopping(settings.patience) if settings.patience else None)
-
-    def is_stopped() -> bool:
-        return stops is not None and bool(processes.on_rank_zero(lambda: stops(state.history)))
-
     stops_at_interrupt = _ended_by_interrupt(result, steps) if keep_on_interrupt else nullcontext()
     drawn = dropout_generator(network, generator)
     with drawn, progress, stops_at_interrupt, checkpoint.defer_interrupts():
-        while state.epoch <= settings.max_epochs and not is_stopped():
-            network.train()
-            for which in state.batches(sizes, batch_docs):
-                state.losses += steps.over(which)
-                average.update()
-                state.batch += 1
-                checkpoint.maybe_save(state)
-            epoch = state.epoch
-            entry = {"epoch": float(epoch), "loss": steps.mean_loss(state.losses)}
-            if evaluate is not None and (epoch % settings.eval_every == 0 or epoch == settings.max_epochs):
-                with average.applied():
-                    network.eval()
-                    entry["score"] = evaluate(network)
-                    best.update(entry["score"], epoch, network)
-            entry["seconds"] = time.perf_counter() - state.started
-            state.history.append(entry)
-            if processes.on_rank_zero(partial(_report, entry, progress, on_epoch)):
+        while state.epoch <= settings.max_epochs and not _is_stopped(state, settings):
+            _train_epoch(state, checkpoint)
+            state.history.append(_epoch_entry(state, settings, evaluate))
+            if processes.on_rank_zero(partial(_report, state.history[-1], progress, on_epoch)):
                 break
             state.end_epoch()
             checkpoint.maybe_save(state)
-    network.eval()
-    result.skipped_steps = steps.skipped
-    if best.state is None:
-        average.swap()
+    _take_best(state, result)
+    return result
+
+
+def _n_batches(data: ListTensors | ShardedLists, settings: TrainingSettings) -> int:
+    """Batches of an epoch, in any order of the lists."""
+    batches = document_batches(data.lists.sizes, settings.batch_docs, np.random.default_rng(0))
+    return sum(1 for _ in batches)
+
+
+def _is_stopped(state: TrainingState, settings: TrainingSettings) -> bool:
+    """Whether the stopping rule ends training before the epoch at hand."""
+    rule = settings.stopping or (EarlyStopping(settings.patience) if settings.patience else None)
+    return rule is not None and bool(state.steps.processes.on_rank_zero(lambda: rule(state.history)))
+
+
+def _train_epoch(state: TrainingState, checkpoint: Checkpoint) -> None:
+    """The steps that are left of an epoch."""
+    state.network.train()
+    for which in state.batches(state.steps.data.lists.sizes, state.steps.settings.batch_docs):
+        state.losses += state.steps.over(which)
+        state.average.update()
+        state.batch += 1
+        checkpoint.maybe_save(state)
+
+
+def _epoch_entry(
+    state: TrainingState, settings: TrainingSettings, evaluate: Callable[[nn.Module], float] | None
+) -> dict[str, float]:
+    """Entry of the history for an epoch, with the score of the averaged parameters where it is evaluated."""
+    epoch = state.epoch
+    entry = {"epoch": float(epoch), "loss": state.steps.mean_loss(state.losses)}
+    if evaluate is not None and (epoch % settings.eval_every == 0 or epoch == settings.max_epochs):
+        with state.average.applied():
+            state.network.eval()
+            entry["score"] = evaluate(state.network)
+            state.best.update(entry["score"], epoch, state.network)
+    entry["seconds"] = time.perf_counter() - state.started
+    return entry
+
+
+def _take_best(state: TrainingState, result: TrainingResult) -> None:
+    """The parameters of the best score into the network, or the averaged ones without scores."""
+    state.network.eval()
+    result.skipped_steps = state.steps.skipped
+    if state.best.state is None:
+        state.average.swap()
         result.best_epoch = len(result.history)
     else:
-        network.load_state_dict(best.state)
-        result.best_epoch, result.best_score = best.epoch, best.score
-    return result
+        state.network.load_state_dict(state.best.state)
+        result.best_epoch, result.best_score = state.best.epoch, state.best.score
 
 
 def with_generator(loss: ListLoss, generator: torch.Generator) -> ListLoss:
