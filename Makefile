@@ -26,7 +26,7 @@ fuzz: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy -n $(WORKERS)
 	$(BIN)/codespell hyperrank tests benchmarks docs README.md CHANGELOG.md pyproject.toml Makefile
 
 format: $(READY)

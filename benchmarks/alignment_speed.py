@@ -23,7 +23,7 @@ from benchmarks.markdown import markdown_table
 
 __all__ = ["WAYS", "main"]
 
-ADAPTERS = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear"}
+ADAPTERS: dict[str, Any] = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear"}
 Pairs = list[dict[str, str]]
 
 
