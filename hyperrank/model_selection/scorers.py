@@ -23,6 +23,7 @@ from hyperrank.lists import QueryLists
 from hyperrank.metrics import Metric, parse_metric
 from hyperrank.metrics.registry import ListMetric
 from hyperrank.rankers.base import FRONT_WEIGHTS, MAX_SCORES, BaseRanker
+from hyperrank.rankers.data import warn_of_other_units
 from hyperrank.rankers.inputs import read_labels, read_scores, split_qid
 from hyperrank.simplex import as_weights, lattice_near
 from hyperrank.weights import TRADE_OFF
@@ -183,6 +184,7 @@ def _labels_for(ranker: Any, y: Any, n_rows: int) -> tuple[NDArray[np.float32], 
         raise ValueError(
             f"y has {labels.shape[1]} objectives; the ranker was fitted on {len(known)}: {list(known)}."
         )
+    warn_of_other_units(ranker, labels, known, "y")
     return labels, known
 
 

@@ -14,7 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 from hyperrank.front.pareto_front import ParetoFront
 from hyperrank.front.selection import resolve_trade_off
 from hyperrank.metrics import Metric, parse_metric
-from hyperrank.rankers.data import GroupedFeatures, LabelledLists, score_in_chunks
+from hyperrank.rankers.data import (
+    GroupedFeatures,
+    LabelledLists,
+    score_in_chunks,
+    warn_of_other_units,
+)
 from hyperrank.rankers.inputs import (
     read_features,
     read_labelled,
@@ -67,6 +72,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
     __metadata_request__score = {"qid": True, "weights": True, "sample_weight": True}  # noqa: RUF012
 
     metric: str
+    training_data_: dict[str, Any]
     objectives_: tuple[str, ...]
 
     def _scores(
@@ -628,6 +634,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
                 f"y has {data.Y.shape[1]} objectives; the ranker was fitted on {len(self.objectives_)}: "
                 f"{list(self.objectives_)}."
             )
+        warn_of_other_units(self, data.Y, self.objectives_, "y")
         return data
 
     @staticmethod

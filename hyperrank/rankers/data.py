@@ -11,16 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank.lists import QueryLists
+from hyperrank.losses import ListLoss
 from hyperrank.memmap import FeatureRows, MappedRows, forget_pages, is_mapped, take_rows
+from hyperrank.metrics import CONVENTIONS, Convention, Metric
 from hyperrank.reference import Reference
 
 __all__ = [
     "FitInputs",
     "GroupedFeatures",
     "LabelledLists",
+    "refuse_forgotten_qid",
     "score_in_chunks",
     "summarize_data",
+    "warn_of_counts",
     "warn_of_one_list",
+    "warn_of_other_units",
 ]
 
 #: Bytes of features, about, that are scored before their memory is given back.
@@ -30,6 +35,12 @@ CHUNK_BYTES = 1 << 25
 SAMPLE_ENTRIES = 1 << 22
 #: Rows without query ids raise the question whose they are from so many times the longest list of fit on.
 MUCH_LONGER = 4
+#: Rows up to which fit takes rows without query ids as those of one query.
+MAX_ROWS_WITHOUT_QID = 300
+#: How many times the labels of fit others may be, on average and at most, and still be of the same unit.
+SAME_UNIT = 4
+#: Labels up to which gains of 2 to their power can be told apart, as LightGBM has it.
+MAX_GRADE = 30
 
 
 @dataclass(frozen=True)
@@ -219,6 +230,93 @@ def summarize_data(
     }
 
 
+def n_rows_of(X: Any) -> int:
+    """Rows of features of any kind; 0 of what has no length, which the checks of the features refuse."""
+    return int(X.shape[0]) if hasattr(X, "shape") and X.shape else len(X) if isinstance(X, Sized) else 0
+
+
+def refuse_forgotten_qid(X: Any, name: str) -> None:
+    """Refuse to fit many rows without query ids, which would be the list of one query.
+
+    Raises
+    ------
+    ValueError
+        If there are more than `MAX_ROWS_WITHOUT_QID`.
+    """
+    n_rows = n_rows_of(X)
+    if n_rows > MAX_ROWS_WITHOUT_QID:
+        raise ValueError(
+            f"{name} has {n_rows:,} rows and no query ids: documents are ranked within their query, so pass "
+            "qid= (one id per row; of group sizes QueryLists.from_sizes(group).qid) or a frame with a column "
+            "'qid'. If all rows are documents of one query, say so with one id for all: qid=np.zeros(len(X))."
+        )
+
+
+def warn_of_other_units(estimator: Any, Y: NDArray[np.float32], names: Sequence[str], name: str) -> None:
+    """Warn of labels that look like those of fit in other units, such as raw counts beside grades.
+
+    Parameters
+    ----------
+    estimator : object
+        With ``training_data_``, as `summarize_data` makes it; others are not looked at.
+    Y : ndarray of shape (n, m)
+        NaN where unobserved.
+    names : sequence of str
+        The objectives.
+    name : str
+        What the caller knows them by, such as ``"y"``.
+    """
+    summary = (getattr(estimator, "training_data_", None) or {}).get("labels", {})
+    others = []
+    for objective, column in zip(names, Y.T, strict=True):
+        known, labels = summary.get(objective, {}), _labels(column)
+        if not known.get("positive") or not labels.get("positive"):
+            continue
+        ratios = [
+            labels["max"] / known["max"],
+            labels["mean"] / labels["positive"] / (known["mean"] / known["positive"]),
+        ]
+        if min(ratios) > SAME_UNIT or max(ratios) < 1 / SAME_UNIT:
+            others.append(f"{objective!r} goes up to {labels['max']:,g}, and up to {known['max']:,g} in fit")
+    if others:
+        warnings.warn(
+            f"labels in {name} look like other units than in fit ({'; '.join(others)}): metrics of them would "
+            "mean something else. Bring them to the units of fit, such as grades "
+            "(hyperrank.datasets.quantile_grades; --grade).",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def warn_of_counts(summary: dict[str, Any], metric: Metric, loss: ListLoss | None = None) -> None:
+    """Warn of labels that are no grades, such as counts or seconds, where gains are 2 to their power.
+
+    Parameters
+    ----------
+    summary : dict
+        Of `summarize_data`.
+    metric : Metric
+    loss : callable, optional
+    """
+    large = {name: known["max"] for name, known in summary["labels"].items() if known["max"] > MAX_GRADE}
+    gain = getattr(loss, "gain", None) or getattr(loss, "keywords", {}).get("gain")
+    exp2_gains = ["loss"] if gain == "exp2" else []
+    if metric.name == "ndcg":
+        options = dict(metric.options)
+        convention = CONVENTIONS.get(options.get("convention", ""), Convention())
+        exp2_gains += ["metric"] if options.get("gain", convention.gain) == "exp2" else []
+    if large and exp2_gains:
+        name, highest = max(large.items(), key=lambda item: item[1])
+        warnings.warn(
+            f"labels of {sorted(large)} look like counts or amounts ({name!r} goes up to {highest:,g}), and "
+            f"gains of the {' and the '.join(exp2_gains)} are 2**label - 1: the highest labels alone would "
+            "count. Make grades of them (hyperrank.datasets.quantile_grades; --grade), or take linear gains: "
+            "gain='linear' of the loss, metric='ndcg(gain=linear)@10'.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
 def warn_of_one_list(estimator: Any, X: Any, name: str) -> None:
     """Warn where rows without query ids, one list by the rules, are too many for one of the lists of fit.
 
@@ -232,7 +330,7 @@ def warn_of_one_list(estimator: Any, X: Any, name: str) -> None:
         What the caller knows them by, such as ``"X"``.
     """
     summary = getattr(estimator, "training_data_", None)
-    n_rows = X.shape[0] if hasattr(X, "shape") and X.shape else len(X) if isinstance(X, Sized) else 0
+    n_rows = n_rows_of(X)
     if not summary or summary["n_queries"] < 2 or n_rows <= MUCH_LONGER * summary["list_size"]["max"]:
         return
     warnings.warn(

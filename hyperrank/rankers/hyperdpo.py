@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 
-from hyperrank.rankers.data import FitInputs
+from hyperrank.rankers.data import FitInputs, warn_of_counts
 from hyperrank.rankers.dpo.base import DPORanker
 from hyperrank.rankers.dpo.config import FitConfig, Trial, check_continues
 from hyperrank.rankers.dpo.data import hold_out
@@ -19,7 +19,7 @@ from hyperrank.rankers.dpo.resume import agree_on_fit, open_checkpoint, warn_of_
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.dpo.train import ValidationScores, train_reward_model
 from hyperrank.rankers.dpo.tuning import search_boosters, tune
-from hyperrank.rankers.inputs import read_fit_inputs
+from hyperrank.rankers.inputs import read_fit_inputs, takes_qid
 from hyperrank.rankers.specialized import SpecializedRanker, specialize
 from hyperrank.reference.fit import needs_frame
 from hyperrank.training import Checkpoint, process_group
@@ -343,6 +343,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         self.checkpoint_every = checkpoint_every
 
     @with_callbacks
+    @takes_qid
     def fit(
         self,
         X: Any,
@@ -416,6 +417,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
                 reset=not continues,
             )
             config = FitConfig.from_params(params, inputs)
+            warn_of_counts(self.training_data_, config.metric, config.loss)
             start = self.model_ if continues else None
             config = agree_on_fit(params, inputs, config, checkpoint, start=start)
             inputs = hold_out(inputs, config)
@@ -430,6 +432,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
             return self._train(inputs, reference, config, checkpoint, start, FitCallbacks(self, X, y, qid))
 
     @with_callbacks
+    @takes_qid
     def partial_fit(
         self,
         X: Any,

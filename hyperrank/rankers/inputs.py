@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import warnings
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,8 +22,10 @@ from hyperrank.rankers.data import (
     FitInputs,
     GroupedFeatures,
     LabelledLists,
+    refuse_forgotten_qid,
     summarize_data,
     warn_of_one_list,
+    warn_of_other_units,
 )
 
 __all__ = [
@@ -34,7 +37,26 @@ __all__ = [
     "read_scores",
     "resolve_objective",
     "split_qid",
+    "takes_qid",
 ]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def takes_qid(fit: F) -> F:
+    """Refuse ``group``, by which other libraries' rankers take queries, with a pointer to ``qid``."""
+
+    @functools.wraps(fit)
+    def wrapper(*args: Any, **options: Any) -> Any:
+        for name in ("group", "groups"):
+            if name in options:
+                raise TypeError(
+                    f"fit takes query ids, not {name!r}: of sizes of consecutive queries, "
+                    f"qid=QueryLists.from_sizes({name}).qid (from hyperrank import QueryLists)."
+                )
+        return fit(*args, **options)
+
+    return cast(F, wrapper)
 
 
 def resolve_objective(objective: int | str, names: tuple[str, ...]) -> int:
@@ -309,7 +331,9 @@ def read_features(
         or the others do not fit it.
     """
     frame, ids = split_qid(X, qid, name=f"X{suffix}")
-    if ids is None and lists_matter and not reset:
+    if ids is None and (reset or streams):
+        refuse_forgotten_qid(frame, f"X{suffix}")
+    elif ids is None and lists_matter:
         warn_of_one_list(estimator, frame, f"X{suffix}")
     if streams and stays_mapped(frame):
         return _read_mapped(estimator, frame, ids, reset=reset, ref_scores=ref_scores, suffix=suffix)
@@ -446,12 +470,8 @@ def read_labelled(
         keeps_frame=keeps_frame,
     )
     labels, names = read_labels(y, len(features.X), objectives=objectives, name=name_of_y)
-    unobserved = np.isnan(labels).all(axis=0)
-    if reset and unobserved.any():
-        missing = [names[j] for j in np.flatnonzero(unobserved)]
-        raise ValueError(
-            f"objectives {missing} have no label at all: every entry of {name_of_y} is NaN there."
-        )
+    if reset:
+        _refuse_unlearnable(labels, names, name_of_y)
     labelled = LabelledLists(**vars(features), Y=features.lists.group(labels), names=names)
     if reset:
         feature_names = getattr(estimator, "feature_names_in_", range(labelled.X.shape[1]))
@@ -459,6 +479,21 @@ def read_labelled(
         warn_of_leaks(labelled.X, feature_names, labelled.Y, names, in_place.qid, stacklevel=4)
         estimator.training_data_ = summarize_data(labelled.X, labelled.Y, labelled.lists, names)
     return labelled
+
+
+def _refuse_unlearnable(labels: NDArray[np.float32], names: tuple[str, ...], name: str) -> None:
+    """Refuse objectives without a label, or without one above 0."""
+    unobserved = np.isnan(labels).all(axis=0)
+    if unobserved.any():
+        missing = [names[j] for j in np.flatnonzero(unobserved)]
+        raise ValueError(f"objectives {missing} have no label at all: every entry of {name} is NaN there.")
+    worthless = ~(labels > 0).any(axis=0)
+    if worthless.any():
+        raise ValueError(
+            f"objectives {[names[j] for j in np.flatnonzero(worthless)]} have no label above 0 in {name}: "
+            "labels are gains, more is better, and nothing can be learnt without any. Leave these "
+            "objectives out, or look for labels that were lost or turned around."
+        )
 
 
 def read_fit_inputs(
@@ -520,8 +555,13 @@ def read_fit_inputs(
         ref_scores_val,
         names=training.names,
         n_rows=len(training.X),
+        n_lists=training.lists.n_lists,
         keeps_frame=keeps_frame,
     )
+    if not reset:
+        warn_of_other_units(ranker, training.Y, training.names, "y")
+    if validation is not None:
+        warn_of_other_units(ranker, validation.Y, training.names, "y_val")
     return FitInputs(training, validation, read_list_weight(query_weight, training.lists))
 
 
@@ -560,6 +600,7 @@ def _read_validation(
     *,
     names: tuple[str, ...],
     n_rows: int,
+    n_lists: int,
     keeps_frame: bool,
 ) -> LabelledLists | None:
     """Check validation data against the training data; None where there are none.
@@ -572,8 +613,8 @@ def _read_validation(
         As the caller gave them.
     names : tuple of str
         The objectives.
-    n_rows : int
-        Training rows.
+    n_rows, n_lists : int
+        Training rows, and queries.
     keeps_frame : bool
         As for `read_features`.
 
@@ -594,6 +635,11 @@ def _read_validation(
         return None
     if y_val is None:
         raise ValueError("X_val was given without y_val: pass both, or neither.")
+    if n_lists > 1 and split_qid(X_val, qid_val, name="X_val")[1] is None:
+        raise ValueError(
+            "X_val was given without query ids, but X has them: pass qid_val=, or a frame with a column "
+            "'qid'. If all its rows are documents of one query: qid_val=np.zeros(len(X_val))."
+        )
     data = read_labelled(
         estimator,
         X_val,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hyperrank.rankers.baselines._weight_grid import WeightGridRanker, check_off_grid, weight_grid
-from hyperrank.rankers.data import FitInputs, GroupedFeatures
+from hyperrank.rankers.data import FitInputs, GroupedFeatures, warn_of_counts
 from hyperrank.rankers.dpo.base import DPORanker
 from hyperrank.rankers.dpo.config import UNCONDITIONED, FitConfig, Trial
 from hyperrank.rankers.dpo.data import hold_out
@@ -19,7 +19,7 @@ from hyperrank.rankers.dpo.reference import FittedReference, fit_reference
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.dpo.train import TradeOffTask, ValidationScores, train_reward_model
 from hyperrank.rankers.dpo.tuning import tune
-from hyperrank.rankers.inputs import read_fit_inputs
+from hyperrank.rankers.inputs import read_fit_inputs, takes_qid
 from hyperrank.reference.fit import needs_frame
 from hyperrank.training import Checkpoint, TrainingResult
 from hyperrank.weights import MixedRows
@@ -93,6 +93,7 @@ class SeparateNetworksRanker(DPORanker):
         """Train the networks, and set the attributes that hold them."""
         raise NotImplementedError
 
+    @takes_qid
     def fit(
         self,
         X: Any,
@@ -155,6 +156,7 @@ class SeparateNetworksRanker(DPORanker):
         )
         self._check_options(inputs.training.names)
         config = FitConfig.from_params({**self.get_params(deep=False), **UNCONDITIONED}, inputs)
+        warn_of_counts(self.training_data_, config.metric, config.loss)
         inputs = hold_out(inputs, config)
         config = tune(inputs, config, Checkpoint())
         reference = fit_reference(inputs, config, Checkpoint())

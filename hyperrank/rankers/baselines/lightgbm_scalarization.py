@@ -23,8 +23,8 @@ from hyperrank.boosters.search import BoosterSearch, is_search, search_booster_p
 from hyperrank.lists import QueryLists, within_list_deviation
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.baselines._weight_grid import WeightGridRanker, check_off_grid, weight_grid
-from hyperrank.rankers.data import GroupedFeatures
-from hyperrank.rankers.inputs import read_labelled, read_list_weight
+from hyperrank.rankers.data import GroupedFeatures, warn_of_counts
+from hyperrank.rankers.inputs import read_labelled, read_list_weight, takes_qid
 from hyperrank.simplex import corners
 from hyperrank.weights import MixedRows
 
@@ -279,6 +279,7 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
+    @takes_qid
     def fit(
         self, X: Any, y: Any, *, qid: ArrayLike | None = None, query_weight: ArrayLike | None = None
     ) -> LightGBMScalarizationRanker:
@@ -307,6 +308,7 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         """
         data = read_labelled(self, X, y, qid, reset=True, objectives=self.objectives, keeps_frame=False)
         metric = parse_metric(self.metric)
+        warn_of_counts(self.training_data_, metric)
         if self.mixing not in MIXINGS:
             raise ValueError(f"mixing must be one of {MIXINGS}; got {self.mixing!r}.")
         check_off_grid(self.off_grid)

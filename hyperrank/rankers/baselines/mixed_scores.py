@@ -12,8 +12,8 @@ from sklearn.utils import check_random_state
 from hyperrank.boosters.search import BoosterSearch, is_search, search_mixed_scores
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.base import BaseRanker
-from hyperrank.rankers.data import GroupedFeatures
-from hyperrank.rankers.inputs import read_labelled, read_list_weight, resolve_objective
+from hyperrank.rankers.data import GroupedFeatures, warn_of_counts
+from hyperrank.rankers.inputs import read_labelled, read_list_weight, resolve_objective, takes_qid
 from hyperrank.reference import Reference, ReferenceData, fit_models, fit_reference
 from hyperrank.weights import MixedRows, mixed_by_row
 
@@ -91,6 +91,7 @@ class MixedScoresRanker(BaseRanker):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
+    @takes_qid
     def fit(
         self, X: Any, y: Any, *, qid: ArrayLike | None = None, query_weight: ArrayLike | None = None
     ) -> MixedScoresRanker:
@@ -127,6 +128,7 @@ class MixedScoresRanker(BaseRanker):
             keeps_frame=self.estimator is not None,
         )
         metric = parse_metric(self.metric)
+        warn_of_counts(self.training_data_, metric)
         main = resolve_objective(self.reference_objective, data.names)
         list_weight = read_list_weight(query_weight, data.lists)
         if self.estimator is not None:

@@ -472,8 +472,12 @@ def resolve_device(device: Any) -> torch.device:
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.device(device)
-    except (RuntimeError, TypeError) as error:
+        resolved = torch.device(device)
+        torch.ones(1, device=resolved).cpu()
+    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0].rstrip(".") if isinstance(device, str | torch.device) else ""
         raise ValueError(
-            f"device must be 'auto' or one that torch knows, such as 'cpu'; got {device!r}."
+            f"device must be 'auto' or one that torch can use here, such as 'cpu'; got {device!r}"
+            f"{f' ({reason})' if reason else ''}."
         ) from error
+    return resolved

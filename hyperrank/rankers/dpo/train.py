@@ -26,7 +26,7 @@ from hyperrank.rankers.dpo.config import FitConfig, Phase
 from hyperrank.rankers.dpo.reference import FittedReference, reference_logits
 from hyperrank.rankers.dpo.reward_model import ListRewardModel, RewardModel, one_thread_each
 from hyperrank.reference import Reference, take_rows
-from hyperrank.simplex import lattice_near
+from hyperrank.simplex import corners, lattice_near
 from hyperrank.training import (
     Checkpoint,
     FeaturesOf,
@@ -51,6 +51,8 @@ VALIDATION_WEIGHTS = 21
 SMALL_BATCH = 2048
 #: Rows, about, that the losses under the reference are estimated from.
 SCALE_ROWS = 200_000
+#: Training rows, about, whose rewards must be finite after training.
+PROBED_ROWS = 1000
 
 #: Called after each epoch with the model and what is known of the epoch; True stops training.
 OnEpoch = Callable[[RewardModel, dict[str, float]], bool]
@@ -213,7 +215,29 @@ def train_reward_model(
             keep_on_interrupt=keep_on_interrupt,
             checkpoint=checkpoint,
         )
+    _refuse_divergence(model, data, config)
     return model, result
+
+
+def _refuse_divergence(model: RewardModel, data: LabelledLists, config: FitConfig) -> None:
+    """Refuse to serve a network whose rewards are not finite.
+
+    Raises
+    ------
+    FloatingPointError
+        If those of some training rows are not, at a corner of the simplex or its centre.
+    """
+    m = data.Y.shape[1]
+    last = int(np.searchsorted(data.lists.offsets, PROBED_ROWS)) + 1
+    rows, lists = data.lists.take(np.arange(min(last, data.lists.n_lists)))
+    condition = np.vstack([corners(m), np.full((1, m), 1 / m)])
+    if config.temperature_range is not None:
+        condition = condition_weights(condition, 1.0, config.temperature_range)
+    if not np.isfinite(model.rewards(take_rows(data.X, rows), lists, condition)).all():
+        raise FloatingPointError(
+            "training diverged: the network's scores of training rows are not finite. Lower the learning "
+            "rate, or look for extreme labels or features."
+        )
 
 
 def _training_tensors(

@@ -1,0 +1,158 @@
+"""What fit is given that cannot be meant, a row for each kind and entry point: the answer before, an error now.
+
+================================ =================================== ==============================
+kind                             entry point                         before
+================================ =================================== ==============================
+query ids forgotten              fit, partial_fit, baselines         one list of all rows, in silence
+query ids forgotten              X_val beside X with ids             one list, stopping by noise
+``group=`` of other libraries    fit, partial_fit, baselines         Python's words for any argument
+an objective of zeros            fit, baselines                      trained on a constant
+a device that is not there       fit                                 found after the boosters
+a learning rate of 1e6           fit                                 NaN scores, saved and served
+labels in other units            score, pareto_front, scorers,       metrics of exp2 of counts
+                                 explain, partial_fit, y_val
+counts under gains of 2**label   fit, baselines                      the highest label alone counts
+================================ =================================== ==============================
+"""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from hyperrank import (
+    HyperDPORanker,
+    LightGBMScalarizationRanker,
+    LinearScalarizationRanker,
+    MixedScoresRanker,
+    QueryLists,
+    make_hypervolume_scorer,
+)
+
+RNG = np.random.default_rng(0)
+QID = np.repeat(np.arange(62), 5)  # 310 rows: more than may be one list unasked
+X = RNG.normal(size=(len(QID), 3)).astype(np.float32)
+Y = RNG.integers(0, 5, size=(len(QID), 2)).astype(np.float32)
+FEW = slice(0, 60)
+TREES = {"num_boost_round": 2, "num_leaves": 3, "min_data_in_leaf": 2}
+RANKERS = {
+    "HyperDPORanker": lambda: HyperDPORanker(None, max_epochs=1, random_state=0),
+    "LinearScalarizationRanker": lambda: LinearScalarizationRanker(2, None, max_epochs=1, random_state=0),
+    "MixedScoresRanker": lambda: MixedScoresRanker(booster_params=TREES, random_state=0),
+    "LightGBMScalarizationRanker": lambda: LightGBMScalarizationRanker(
+        2, booster_params=TREES, random_state=0
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return RANKERS["HyperDPORanker"]().fit(X[FEW], Y[FEW], qid=QID[FEW])
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    for name in ("dpo.reference.fit_reference_model", "dpo.train.train"):
+        monkeypatch.setattr(f"hyperrank.rankers.{name}", lambda *_, **__: pytest.fail("training started"))
+
+
+@pytest.mark.parametrize("name", RANKERS)
+@pytest.mark.parametrize("kind", ["array", "frame"])
+def test_many_rows_without_query_ids_are_refused(name, kind):
+    rows = X if kind == "array" else pd.DataFrame(X)
+    with pytest.raises(ValueError, match=r"X has 310 rows and no query ids.*qid=np.zeros\(len\(X\)\)"):
+        RANKERS[name]().fit(rows, Y)
+
+
+def test_partial_fit_without_query_ids_is_refused(fitted):
+    with pytest.raises(ValueError, match="X has 310 rows and no query ids"):
+        fitted.partial_fit(X, Y)
+    with pytest.raises(ValueError, match="X has 310 rows and no query ids"):
+        RANKERS["HyperDPORanker"]().partial_fit(X, Y)
+
+
+def test_one_query_of_many_rows_is_said_by_one_id():
+    ranker = RANKERS["HyperDPORanker"]().fit(X, Y, qid=np.zeros(len(X)))
+    assert ranker.training_data_["n_queries"] == 1
+    few = RANKERS["HyperDPORanker"]().fit(X[:300], Y[:300])
+    assert few.training_data_["n_queries"] == 1
+
+
+def test_validation_rows_without_query_ids_are_refused(no_training):
+    with pytest.raises(ValueError, match="X_val was given without query ids, but X has them: pass qid_val="):
+        RANKERS["HyperDPORanker"]().fit(X, Y, qid=QID, X_val=X[FEW], y_val=Y[FEW])
+
+
+@pytest.mark.parametrize("name", RANKERS)
+def test_group_sizes_point_to_query_ids(name):
+    sizes = np.unique(QID, return_counts=True)[1]
+    with pytest.raises(TypeError, match=r"qid=QueryLists.from_sizes\(group\)\.qid"):
+        RANKERS[name]().fit(X, Y, group=sizes)
+    assert np.array_equal(QueryLists.from_sizes(sizes).qid, QID)
+    with pytest.raises(TypeError, match="nonsense"):
+        RANKERS[name]().fit(X, Y, nonsense=1)
+
+
+@pytest.mark.parametrize("name", RANKERS)
+def test_objectives_without_a_label_above_0_are_refused(name):
+    nothing = np.column_stack([Y[:, 0], np.where(Y[:, 1] > 2, np.nan, 0)])
+    with pytest.raises(ValueError, match=r"\['objective_1'\] have no label above 0 in y"):
+        RANKERS[name]().fit(X, nothing, qid=QID)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps", "meta", "abacus", 3])
+def test_devices_that_are_not_there_are_refused_before_boosters(no_training, device):
+    with pytest.raises(ValueError, match="device must be 'auto' or one that torch can use here"):
+        HyperDPORanker(device=device).fit(X, Y, qid=QID)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_scores_that_are_not_numbers_are_not_served():
+    ranker = HyperDPORanker(None, max_epochs=2, learning_rate=1e6, random_state=0)
+    with pytest.raises(FloatingPointError, match="lower|Lower"):
+        ranker.fit(X, Y, qid=QID)
+    assert not hasattr(ranker, "model_")
+
+
+COUNTS = np.rint(np.expm1(Y * 2.5))
+MEASURES = {
+    "score": lambda ranker, labels: ranker.score(X[FEW], labels, qid=QID[FEW]),
+    "pareto_front": lambda ranker, labels: ranker.pareto_front(X[FEW], labels, qid=QID[FEW]),
+    "explain": lambda ranker, labels: ranker.explain(
+        X[FEW], labels, qid=QID[FEW], weights=[[1, 0], [0, 1]], n_repeats=1, random_state=0
+    ),
+    "scorer": lambda ranker, labels: make_hypervolume_scorer()(ranker, X[FEW], labels, qid=QID[FEW]),
+}
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_labels_in_other_units_are_told_of(name, fitted):
+    with pytest.warns(
+        UserWarning, match=r"labels in y .*'objective_0' goes up to 22,025, and up to 4 in fit\)"
+    ):
+        MEASURES[name](fitted, np.column_stack([COUNTS[FEW, 0], Y[FEW, 1]]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        MEASURES[name](fitted, Y[FEW])
+        MEASURES[name](fitted, (Y[FEW] > 2).astype(float))
+
+
+def test_validation_labels_and_new_queries_in_other_units_are_told_of():
+    ranker = RANKERS["HyperDPORanker"]()
+    with pytest.warns(UserWarning, match="labels in y_val .*'objective_1' goes up to 22,025"):
+        ranker.fit(X, Y, qid=QID, X_val=X[FEW], y_val=COUNTS[FEW], qid_val=QID[FEW])
+    with pytest.warns(UserWarning, match="labels in y .*'objective_0' goes up to 22,025"):
+        ranker.partial_fit(X[FEW], COUNTS[FEW], qid=QID[FEW])
+
+
+@pytest.mark.parametrize("name", RANKERS)
+def test_counts_under_exponential_gains_are_told_of(name):
+    with pytest.warns(UserWarning, match=r"'objective_0' goes up to 22,025\).*quantile_grades"):
+        RANKERS[name]().fit(X, np.column_stack([COUNTS[:, 0], Y[:, 1]]), qid=QID)
+    linear = {"metric": "ndcg(gain=linear)@10"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        MixedScoresRanker(booster_params=TREES, **linear).fit(X, COUNTS, qid=QID)
