@@ -280,8 +280,8 @@ def warn_of_other_units(estimator: Any, Y: NDArray[np.float32], names: Sequence[
             others.append(f"{objective!r} goes up to {labels['max']:,g}, and up to {known['max']:,g} in fit")
     if others:
         warnings.warn(
-            f"labels in {name} look like other units than in fit ({'; '.join(others)}): metrics of them would "
-            "mean something else. Bring them to the units of fit, such as grades "
+            f"labels in {name} look like other units than in fit ({'; '.join(others)}): metrics of them "
+            "would mean something else. Bring them to the units of fit, such as grades "
             "(hyperrank.datasets.quantile_grades; --grade).",
             UserWarning,
             stacklevel=4,

@@ -331,9 +331,8 @@ def read_features(
         or the others do not fit it.
     """
     frame, ids = split_qid(X, qid, name=f"X{suffix}")
-    if ids is None and (reset or streams):
-        refuse_forgotten_qid(frame, f"X{suffix}")
-    elif ids is None and lists_matter:
+    is_fit = reset or streams
+    if ids is None and lists_matter and not is_fit:
         warn_of_one_list(estimator, frame, f"X{suffix}")
     if streams and stays_mapped(frame):
         return _read_mapped(estimator, frame, ids, reset=reset, ref_scores=ref_scores, suffix=suffix)
@@ -355,6 +354,8 @@ def read_features(
                 ensure_all_finite="allow-nan",
             )
         _check_labels(estimator, frame, f"X{suffix}", reset=reset)
+    if ids is None and is_fit:
+        refuse_forgotten_qid(features, f"X{suffix}")
     if hasattr(features, "toarray"):
         features = features.toarray()
     with naming(f"qid{suffix}"):
@@ -404,6 +405,8 @@ def _read_mapped(
         validate_data(estimator, X[:1], reset=reset, ensure_all_finite=False)
         if _has_infinity(X):
             raise ValueError("Input X contains infinity or a value too large for dtype('float32').")
+    if ids is None:
+        refuse_forgotten_qid(X, f"X{suffix}")
     with naming(f"qid{suffix}"):
         lists = QueryLists.from_qid(ids, len(X))
     rows = MappedRows(X, lists.moved)
@@ -538,6 +541,7 @@ def read_fit_inputs(
     ValueError
         If something is not as described.
     """
+    validation_data = _one_validation(X_val, y_val, qid_val, eval_set, eval_qid)
     training = read_labelled(
         ranker,
         X,
@@ -551,7 +555,7 @@ def read_fit_inputs(
     )
     validation = _read_validation(
         ranker,
-        *_one_validation(X_val, y_val, qid_val, eval_set, eval_qid),
+        *validation_data,
         ref_scores_val,
         names=training.names,
         n_rows=len(training.X),

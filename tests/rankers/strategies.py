@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from hyperrank import QueryLists
+from hyperrank.rankers.data import MAX_ROWS_WITHOUT_QID
 
 #: One draw decides a whole case, evenly over all choices. Hypothesis would rather vary few combinations, by
 #: which one case in two of the same size found nothing new. What was chosen is printed with a failure.
@@ -79,7 +80,7 @@ FEATURE_KINDS = ("normal", "normal", "grades", "constant", "extreme", "wild", *F
 LABEL_KINDS = {
     "grades": lambda shape, rng: rng.integers(0, 5, shape).astype(float),
     "clicks": lambda shape, rng: rng.integers(0, 2, shape).astype(float),
-    "zeros": lambda shape, _: np.zeros(shape),
+    "rare": lambda shape, rng: (rng.random(shape) < 0.1).astype(float),
     "constant": lambda shape, _: np.full(shape, 2.0),
     "float": lambda shape, rng: rng.exponential(size=shape),
     "huge": lambda shape, rng: 1e30 * rng.integers(0, 3, shape),
@@ -208,15 +209,18 @@ def right_features(
 
 def right_labels(n: int, m: int, rng: np.random.Generator) -> tuple[Any, np.ndarray, str]:
     """Right labels: as handed over, as float32 of shape (n, m), and in words."""
-    kinds = [one_of(LABEL_KINDS, rng) for _ in range(m)]
-    values = np.column_stack([LABEL_KINDS[kind]((n,), rng) for kind in kinds])
-    if rng.random() < 0.5:
-        missing = rng.random(values.shape) < 0.4
-        missing[rng.integers(n, size=m), np.arange(m)] = False
-        values[missing] = np.nan
-    flat = values[:, 0] if m == 1 and rng.random() < 0.5 else values
-    made, plain, about = held_by(flat, LABEL_CONTAINERS, "label", rng)
-    return made, plain.reshape(n, m), f"y {'/'.join(kinds)} {about}"
+    while True:
+        kinds = [one_of(LABEL_KINDS, rng) for _ in range(m)]
+        values = np.column_stack([LABEL_KINDS[kind]((n,), rng) for kind in kinds])
+        if rng.random() < 0.5:
+            missing = rng.random(values.shape) < 0.4
+            missing[rng.integers(n, size=m), np.arange(m)] = False
+            values[missing] = np.nan
+        flat = values[:, 0] if m == 1 and rng.random() < 0.5 else values
+        made, plain, about = held_by(flat, LABEL_CONTAINERS, "label", rng)
+        labels = plain.reshape(n, m)
+        if (labels > 0).any(axis=0).all():
+            return made, labels, f"y {'/'.join(kinds)} {about}"
 
 
 def right_ids(n: int, rng: np.random.Generator) -> tuple[Any, str]:
@@ -300,6 +304,7 @@ LABEL_FAULTS = {
     "too long": lambda y, _: np.concatenate([y, y[:1]]),
     "deep": lambda y, _: y[:, :, None],
     "no objectives": lambda y, _: y[:, :0],
+    "zeros": lambda y, _: np.column_stack([y, np.zeros(len(y))]),
     "unobserved": lambda y, _: np.column_stack([y, np.full(len(y), np.nan)]),
     "sparse": lambda y, _: sparse.csr_matrix(np.nan_to_num(y)),
     "none": lambda *_: None,
@@ -330,6 +335,8 @@ def fit_data(rng: np.random.Generator, *, faulty: bool = False, n_rows: Any = N_
     X, plain, about_x = right_features(n, d, rng)
     y, known, about_y = right_labels(n, m, rng)
     qid, about_qid = right_ids(n, rng)
+    if qid is None and n > MAX_ROWS_WITHOUT_QID:
+        qid, about_qid = np.zeros(n), "qid of one list"
     data = Data(X, y, qid, set(), plain, known, f"{about_x}; {about_y}; {about_qid}")
     for name in rng.choice(["X", "y", "qid"], size=rng.integers(1, 3)) if faulty else ():
         make_wrong(data, str(name), rng)

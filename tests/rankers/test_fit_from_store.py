@@ -135,7 +135,9 @@ def test_what_is_wrong_is_said_as_of_arrays(store, stays, tmp_path):
     with pytest.raises(ValueError, match=r"y has .* rows, but X has"):
         ranker.fit(store.X, store.Y[:-1], qid=store.qid)
     with pytest.raises(ValueError, match="X_val: X has 19 features, but HyperDPORanker is expecting 20"):
-        ranker.fit(store.X, store.Y, qid=store.qid, X_val=np.array(store.X[:, 1:]), y_val=store.Y)
+        ranker.fit(
+            store.X, store.Y, qid=store.qid, X_val=np.array(store.X[:, 1:]), y_val=store.Y, qid_val=store.qid
+        )
 
 
 def test_boosters_of_very_many_rows_are_grown_on_some(store, monkeypatch):

@@ -13,8 +13,8 @@ QUICK = {"reference": None, "hidden": (4,), "max_epochs": 1, "device": "cpu"}
 DATA = datasets.make_multilabel_ranking(n_queries=12, list_size=5, n_objectives=2, random_state=0)
 
 
-def fitted(**held_out):
-    return HyperDPORanker(**QUICK).fit(DATA.X, DATA.Y, qid=DATA.qid, **held_out)
+def fitted():
+    return HyperDPORanker(**QUICK).fit(DATA.X, DATA.Y, qid=DATA.qid)
 
 
 @pytest.fixture(scope="module")
@@ -28,24 +28,13 @@ ASKED = {
     "predict, a weight per row": lambda r: r.predict(DATA.X, weights=PerRow(np.tile([0.25, 0.75], (60, 1)))),
     "score": lambda r: r.score(DATA.X, DATA.Y),
     "front": lambda r: r.pareto_front(DATA.X, DATA.Y),
-    "more epochs": lambda _: fitted().partial_fit(DATA.X, DATA.Y),
-    "held-out rows": lambda _: fitted(X_val=DATA.X[1:], y_val=DATA.Y[1:]),
 }
 
 
 @pytest.mark.parametrize("name", ASKED)
 def test_many_rows_without_query_ids_raise_a_question(ranker, name):
-    with pytest.warns(UserWarning, match=r"has (60|59) rows without query ids.*longest list in fit had 5\."):
+    with pytest.warns(UserWarning, match=r"has 60 rows without query ids.*longest list in fit had 5\."):
         ASKED[name](ranker)
-
-
-def test_more_epochs_on_a_store_do_too(tmp_path, monkeypatch):
-    monkeypatch.setattr("hyperrank.memmap.IN_MEMORY_BYTES", 1)
-    datasets.convert(DATA, tmp_path / "store")
-    store = datasets.open_store(tmp_path / "store")
-    ranker = HyperDPORanker(**QUICK).fit(store.X, store.Y, qid=store.qid)
-    with pytest.warns(UserWarning, match="X has 60 rows without query ids"):
-        ranker.partial_fit(store.X, store.Y)
 
 
 def test_other_rankers_and_loaded_ones_do_too(ranker, tmp_path):

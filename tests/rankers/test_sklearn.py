@@ -65,7 +65,7 @@ class _OfQueries:
             labels = np.asarray(y, dtype=float).reshape(len(y))
         except (TypeError, ValueError):
             return y
-        return np.column_stack([np.power(labels, j + 1) for j in range(self.n_objectives)])
+        return np.column_stack([np.minimum(np.power(labels, j + 1), 9 + j) for j in range(self.n_objectives)])
 
 
 class _MorePart(_OfQueries):

@@ -83,9 +83,12 @@ FIT_MISTAKES = {
     "query_weight all zero": (lambda _: {"query_weight": np.zeros(12)}, "0 for every query"),
     "X_val without y_val": (lambda d: {"X_val": d["X"]}, "X_val was given without y_val"),
     "y_val without X_val": (lambda d: {"y_val": d["y"]}, "without X_val"),
-    "X_val of other width": (lambda d: {"X_val": d["X"][:, :2], "y_val": d["y"]}, "2 features.*3 features"),
+    "X_val of other width": (
+        lambda d: {"X_val": d["X"][:, :2], "y_val": d["y"], "qid_val": d["qid"]},
+        "2 features.*3 features",
+    ),
     "y_val of other width": (
-        lambda d: {"X_val": d["X"], "y_val": d["y"][:, :1]},
+        lambda d: {"X_val": d["X"], "y_val": d["y"][:, :1], "qid_val": d["qid"]},
         "y_val has 1 objectives, but y has 2",
     ),
     "unobserved objective": (
