@@ -2,6 +2,7 @@
 
 import warnings
 
+import cloudpickle
 import joblib
 import numpy as np
 import pandas as pd
@@ -9,7 +10,6 @@ import polars as pl
 import pytest
 import sklearn
 from distributed import Client, LocalCluster
-from joblib.externals import cloudpickle
 from lightgbm import LGBMRanker
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
