@@ -91,6 +91,7 @@ def by_name(values: Any, names: Sequence[str], what: str) -> Any:
     Anything without labels, and labels that only count from 0, is given back as it is. Labels that are
     unknown, missing or given twice are refused; `what` is what the values are, for errors.
     """
+    is_selection = hasattr(values, "named_weights")
     values = getattr(values, "named_weights", values)
     if hasattr(values, "columns"):
         labels = list(values.columns)
@@ -102,6 +103,8 @@ def by_name(values: Any, names: Sequence[str], what: str) -> Any:
         return values
     unknown = [label for label in labels if label not in names]
     missing = [name for name in names if name not in labels]
+    if is_selection and not unknown:  # of a front that could not measure the others, and gave them no weight
+        return values.reindex(list(names), fill_value=0.0)
     if unknown or missing or len(labels) != len(names):
         problems = [f"unknown objectives {unknown}"] if unknown else []
         problems += [f"no value for {missing}"] if missing else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -75,11 +76,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
     training_data_: dict[str, Any]
     objectives_: tuple[str, ...]
 
-    def _scores(
-        self,
-        data: GroupedFeatures,
-        weights: NDArray[np.float64],
-    ) -> NDArray[np.floating[Any]]:
+    def _scores(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
         """Scores of grouped rows under k weights, shape (n, k)."""
         raise NotImplementedError
 
@@ -263,14 +260,17 @@ class BaseRanker(RankerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If an objective has no list with a label above 0, so that nothing can be measured.
+            If no objective has a list with a label above 0, or one that `weights` weigh has none.
+
+        Warns
+        -----
+        UserWarning
+            If an objective has none: the front is of the others, at trade-offs that give it no weight.
         """
         check_is_fitted(self)
-        m = len(self.objectives_)
         weights, options = self._trade_off(weights, options)
-        default = self._default_weights() if weights is None else weights
-        at = np.atleast_2d(as_weights(self._for_all(default), m, self.objectives_))
         data = self._read(X, Y, qid, options.pop("ref_scores", None))
+        at, measured = self._front_weights(weights, data.Y)
         measure = self._metric() if metric is None else parse_metric(metric)
         block = max(1, MAX_SCORES // len(data.X))
         values = [
@@ -279,17 +279,12 @@ class BaseRanker(RankerMixin, BaseEstimator):
         ]
         own = self._reference_scores(data)
         reference = None if own is None else self._per_query(measure, own[:, None], data)[0]
-        per_query = np.concatenate(values)
-        unmeasured = np.isnan(per_query).all(axis=(0, 1))
-        if unmeasured.any():
-            names = [self.objectives_[j] for j in np.flatnonzero(unmeasured)]
-            raise ValueError(
-                f"objectives {names} of y have no list with a label above 0: nothing to measure there."
-            )
+        per_query = np.concatenate(values)[:, :, measured]
+        reference = None if reference is None else reference[:, measured]
         return ParetoFront(
             np.nanmean(per_query, axis=1),
-            at,
-            names=self.objectives_,
+            at[:, measured],
+            names=[self.objectives_[j] for j in measured],
             metric=str(measure),
             reference=None if reference is None else np.nanmean(reference, axis=0),
             per_query=per_query,
@@ -587,6 +582,32 @@ class BaseRanker(RankerMixin, BaseEstimator):
     def _front_temperature(self, **options: Any) -> float | None:
         """The temperature of a front that was scored with these options; None without one."""
         return None
+
+    def _front_weights(
+        self, weights: Any, Y: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Trade-offs to profile, shape (k, m), and the objectives that can be measured."""
+        default = self._default_weights() if weights is None else weights
+        at = np.atleast_2d(as_weights(self._for_all(default), len(self.objectives_), self.objectives_))
+        is_measured = (Y > 0).any(axis=0)
+        measured = np.flatnonzero(is_measured)
+        if is_measured.all():
+            return at, measured
+        others = [self.objectives_[j] for j in np.flatnonzero(~is_measured)]
+        kept = at[(at[:, ~is_measured] == 0).all(axis=1)]
+        if not len(kept) or (weights is not None and len(kept) < len(at)):
+            raise ValueError(
+                f"objectives {others} of y have no list with a label above 0: nothing to measure there. "
+                "Give them no weight, or measure on more queries."
+            )
+        warnings.warn(
+            f"objectives {others} of y have no list with a label above 0, and nothing can be measured there: "
+            f"the front is of {[self.objectives_[j] for j in measured]} alone, at trade-offs that give the "
+            "others no weight.",
+            UserWarning,
+            stacklevel=3,
+        )
+        return kept, measured
 
     def _weights(self, weights: ArrayLike | Mapping[str, float] | None) -> NDArray[np.float64]:
         m = len(self.objectives_)

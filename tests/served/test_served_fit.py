@@ -156,3 +156,23 @@ def test_counts_under_exponential_gains_are_told_of(name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         MixedScoresRanker(booster_params=TREES, **linear).fit(X, COUNTS, qid=QID)
+
+
+def test_fronts_leave_out_what_cannot_be_measured(fitted):
+    """Before, one objective without a label above 0 on validation took the front of all."""
+    nothing = np.column_stack([Y[FEW, 0], np.zeros(60)])
+    with pytest.warns(
+        UserWarning, match=r"objectives \['objective_1'\] of y have no list.*\['objective_0'\]"
+    ):
+        front = fitted.pareto_front(X[FEW], nothing, qid=QID[FEW])
+    assert front.names == ["objective_0"]
+    whole = fitted.pareto_front(X[FEW], Y[FEW], qid=QID[FEW], weights=[[1, 0]])
+    assert front.points.to_numpy().tolist() == whole.points[["objective_0"]].to_numpy().tolist()
+    served = fitted.predict(X[FEW], qid=QID[FEW], weights=front.select())
+    np.testing.assert_array_equal(served, fitted.predict(X[FEW], qid=QID[FEW], weights=[1, 0]))
+    with pytest.raises(
+        ValueError, match=r"\['objective_1'\] of y have no list with a label above 0.*no weight"
+    ):
+        fitted.pareto_front(X[FEW], nothing, qid=QID[FEW], weights=[[1, 0], [0.5, 0.5]])
+    with pytest.raises(ValueError, match="no list with a label above 0"):
+        fitted.pareto_front(X[FEW], np.zeros((60, 2)), qid=QID[FEW])
