@@ -26,6 +26,7 @@ from hyperrank.rankers import BaseRanker, HyperDPORanker, MixedScoresRanker, Sou
 from hyperrank.rankers.baselines.soup import RewardSoup
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.reference import NoReference, Reference, ScoresReference
+from hyperrank.training.environment import isolated
 
 __all__ = ["to_onnx"]
 
@@ -217,6 +218,7 @@ OPSET = 20
 N_TRACED, K_TRACED = 7, 5
 
 
+@isolated()
 def to_onnx(ranker: BaseRanker, path: str | Path, *, include_reference: bool = True) -> Path:
     """Write a fitted ranker to an ONNX file, which scores as its ``predict`` does.
 

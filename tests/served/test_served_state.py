@@ -14,6 +14,7 @@ import torch
 import hyperrank
 from hyperrank import HyperDPORanker, LinearScalarizationRanker, SoupRanker, datasets
 from hyperrank.datasets import RankingData
+from hyperrank.export import to_onnx
 
 SMALL: dict[str, Any] = {
     "booster_params": {"num_iterations": 2, "num_threads": 1},
@@ -138,6 +139,16 @@ def test_what_was_made_in_one_state_serves_in_another(data, expected, kind, tmp_
     assert len(front) == 2
     again = loaded.set_params(max_epochs=1).partial_fit(data.X, data.Y, qid=data.qid)
     assert np.isfinite(scores(again, data)).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", STATES)
+def test_exports_are_the_same_in_any_state(data, kind, tmp_path):
+    pytest.importorskip("onnxruntime")
+    ranker = fit(data, "mlp")
+    expected = to_onnx(ranker, tmp_path / "expected.onnx").read_bytes()
+    with STATES[kind]():
+        assert to_onnx(ranker, tmp_path / "found.onnx").read_bytes() == expected
 
 
 @pytest.fixture
