@@ -1,4 +1,4 @@
-"""Lists dealt out to processes, and what a share of a batch counts."""
+"""Lists sharded among processes, and what a part of a batch counts."""
 
 import numpy as np
 import pytest
@@ -12,27 +12,27 @@ from hyperrank.training import ListTensors, ShardedLists, alone, process_group
 from hyperrank.training.data import EmptyShards, shards
 
 
-@given(sizes=st.lists(st.integers(1, 500), max_size=60), n_hands=st.integers(1, 9))
+@given(sizes=st.lists(st.integers(1, 500), max_size=60), n_shards=st.integers(1, 9))
 @settings(max_examples=50)
-def test_every_list_is_in_one_hand_and_hands_are_alike(sizes, n_hands):
+def test_every_list_is_in_one_shard_and_shards_are_alike(sizes, n_shards):
     sizes = np.array(sizes, dtype=np.int64)
-    hands = shards(sizes, n_hands)
-    assert len(hands) == n_hands
-    assert sorted(at for hand in hands for at in hand) == list(range(len(sizes)))
-    assert max(map(len, hands)) - min(map(len, hands)) <= 1
-    totals = [sizes[hand].sum() for hand in hands]
+    parts = shards(sizes, n_shards)
+    assert len(parts) == n_shards
+    assert sorted(at for part in parts for at in part) == list(range(len(sizes)))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    totals = [sizes[part].sum() for part in parts]
     assert max(totals) - min(totals) <= (sizes.max() if len(sizes) else 0)
 
 
-def shares_of(data: ListTensors, n_processes: int) -> list[ShardedLists]:
+def shards_of(data: ListTensors, n_processes: int) -> list[ShardedLists]:
     mean = 1.0 if data.query_weight is None else float(data.query_weight.mean())
-    shares = []
+    sharded = []
     for numbers in shards(data.lists.sizes, n_processes):
         rows, lists = data.lists.take(numbers)
         weight = None if data.query_weight is None else data.query_weight[numbers]
-        own = ListTensors(data.features[rows], data.labels[rows], lists, weight)
-        shares.append(ShardedLists(own, numbers, data.lists, n_processes=n_processes, mean_weight=mean))
-    return shares
+        local = ListTensors(data.features[rows], data.labels[rows], lists, weight)
+        sharded.append(ShardedLists(local, numbers, data.lists, n_processes=n_processes, mean_weight=mean))
+    return sharded
 
 
 @pytest.mark.parametrize("n_processes", [2, 3, 7])
@@ -54,7 +54,7 @@ def test_the_mean_of_the_processes_gradients_is_that_of_the_batch(n_processes, i
         parameters = [p for p in network.parameters() if p.requires_grad]
         return torch.cat([g.ravel() for g in torch.autograd.grad(value * batch.share, parameters)])
 
-    found = [gradient(share, EmptyShards(network)) for share in shares_of(data, n_processes)]
+    found = [gradient(shard, EmptyShards(network)) for shard in shards_of(data, n_processes)]
     torch.testing.assert_close(torch.stack(found).mean(dim=0), gradient(data), rtol=1e-4, atol=1e-7)
 
 
