@@ -57,7 +57,7 @@ def as_numbers(values: Any, name: str) -> Any:
         return _of_list(values, name)
     if type(values).__name__ == "LazyFrame":
         raise ValueError(f"{name} is a LazyFrame, which has no values yet: pass what .collect() gives.")
-    if hasattr(values, "iloc"):
+    if hasattr(values, "iloc") or type(values).__module__.partition(".")[0] == "pandas":
         return _of_pandas(values, name)
     if hasattr(values, "column_names") and hasattr(values, "schema"):
         _check_types(((field.name, field.type) for field in values.schema), name)
@@ -67,6 +67,8 @@ def as_numbers(values: Any, name: str) -> Any:
         _check_texts(((column, values[column]) for column in values.columns), name, "dtype")
     elif hasattr(values, "dtype") and hasattr(values, "to_physical"):
         _check_types([(values.name or None, values.dtype)], name)
+    elif hasattr(values, "type") and hasattr(values, "to_pylist"):  # an Arrow array
+        _check_types([(None, values.type)], name)
     return values
 
 
@@ -101,17 +103,11 @@ def _of_array(values: NDArray[Any], name: str) -> NDArray[Any]:
 def _of_list(values: Sequence[Any], name: str) -> Any:
     if any(isinstance(value, np.ma.MaskedArray) for value in values):
         return _filled(np.ma.stack([np.ma.asarray(value) for value in values]), name)
-    first = values[0] if len(values) else 0.0
-    while isinstance(first, list | tuple) and len(first):
-        first = first[0]
-    if isinstance(first, int | float | np.number):  # the usual case; what is among them fails by itself
-        return values
     try:
         array = np.asarray(values)
     except (TypeError, ValueError):
         return values  # ragged, which the checks of shape say better
-    checked = _of_array(array, name)
-    return values if checked is array else checked
+    return _of_array(array, name)
 
 
 def _of_objects(values: NDArray[Any], name: str, column: Any) -> NDArray[Any]:
@@ -131,8 +127,11 @@ def _of_objects(values: NDArray[Any], name: str, column: Any) -> NDArray[Any]:
 
 
 def _of_pandas(values: Any, name: str) -> Any:
-    """A frame or series, its odd columns as floats."""
+    """A frame or series, its odd columns as floats; an index or array as a series."""
+    import pandas as pd
+
     if not hasattr(values, "columns"):
+        values = values if hasattr(values, "iloc") else pd.Series(values, name=getattr(values, "name", None))
         made = _of_column(values, name, values.name)
         return values if made is None else made
     changed: Any = None

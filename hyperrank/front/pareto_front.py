@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from hyperrank._columns import as_numbers
 from hyperrank.files import write_atomically
 from hyperrank.front.criteria import (
     achievement,
@@ -538,7 +539,7 @@ def _checked_names(names: Sequence[str]) -> list[str]:
 
 def _table(values: Any, columns: list[str], what: str) -> pd.DataFrame:
     """Values of the metric as a table, all finite."""
-    array = np.array(by_name(values, columns, what), dtype=np.float64)
+    array = np.array(as_numbers(by_name(values, columns, what), what), dtype=np.float64)
     if array.ndim != 2 or array.shape[1] != len(columns) or len(array) == 0:
         raise ValueError(f"{what} must have one value for each of {columns}; got shape {array.shape}.")
     bad = np.argwhere(~np.isfinite(array))

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hyperrank._columns import as_numbers
+
 __all__ = ["hypervolume", "non_dominated"]
 
 
@@ -46,7 +48,7 @@ def hypervolume(points: ArrayLike, reference_point: ArrayLike = 0.0) -> float:
     0.25
     """
     values = _as_points(points)
-    corner = np.asarray(reference_point, dtype=np.float64)
+    corner = np.asarray(as_numbers(reference_point, "reference_point"), dtype=np.float64)
     if corner.shape not in ((), (values.shape[1],)):
         expected = f"one number or shape ({values.shape[1]},)"
         raise ValueError(f"reference_point has shape {corner.shape}; expected {expected}, one per objective.")
@@ -101,7 +103,7 @@ def non_dominated(points: ArrayLike) -> NDArray[np.bool_]:
 
 def _as_points(points: ArrayLike) -> NDArray[np.float64]:
     try:
-        values = np.asarray(points, dtype=np.float64)
+        values = np.asarray(as_numbers(points, "points"), dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"points must be numbers of shape (k, m): {error}.") from error
     if values.ndim != 2 or values.shape[1] == 0:

@@ -107,6 +107,27 @@ def test_labels_that_are_not_numbers_are_refused_by_name(fitted, kind):
         fitted.score(frame(), labels, qid=QID)
 
 
+COLUMNS_ALONE = {
+    "index of dates": pd.DatetimeIndex(DAYS),
+    "array of dates": pd.array(DAYS),
+    "array of text categories": pd.Categorical(["1", "2"] * (N // 2)),
+    "Arrow array of dates": pa.array(DAYS),
+    "Arrow chunks of dates": pa.chunked_array([pa.array(DAYS)]),
+    "polars dates": pl.Series(DAYS),
+    "numpy dates": DAYS,
+    "series of dates": pd.Series(DAYS),
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS_ALONE)
+def test_a_column_alone_is_refused(kind):
+    """Before, microseconds since 1970, or 1.0 and 2.0."""
+    with pytest.raises(ValueError, match=r"y.* holds .*, not numbers"):
+        ranker().fit(frame(), COLUMNS_ALONE[kind], qid=QID)
+    with pytest.raises(ValueError, match=r"labels.* holds .*, not numbers"):
+        metrics.ndcg(X[:, 0], COLUMNS_ALONE[kind], qid=QID)
+
+
 ARRAYS = {
     "array of dates": (np.column_stack([DAYS, DAYS]), "days since 1970"),
     "array of durations": (np.column_stack([DAYS, DAYS]) - DAYS[0], "days"),
@@ -121,6 +142,7 @@ ARRAYS = {
         pl.DataFrame({"a": X[:, 0], "b": pl.Series(["1"] * N, dtype=pl.Categorical)}),
         "1.0",
     ),
+    "dates among numbers": ([[1.0, DAYS[0]]] * N, "53.0"),
     "Arrow dates": (pa.table({"a": X[:, 0], "b": pa.array(DAYS)}), "days since 1970"),
 }
 
