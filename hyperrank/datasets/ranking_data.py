@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_random_state
 
 from hyperrank._columns import as_numbers
 
@@ -153,6 +152,8 @@ class RankingData:
         ValueError
             If the sizes are not shares with sum 1, or so few queries would leave a part empty.
         """
+        from sklearn.utils import check_random_state  # takes a second, which readers need not wait for
+
         shares = np.asarray(sizes, dtype=np.float64)
         if shares.ndim != 1 or not (shares > 0).all() or not np.isclose(shares.sum(), 1):
             raise ValueError(
