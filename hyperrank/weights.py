@@ -165,15 +165,7 @@ class PerRow:
 
 @dataclass(frozen=True, eq=False)
 class MixedRows:
-    """Weights of grouped rows.
-
-    Attributes
-    ----------
-    mixes : ndarray of shape (u, m)
-        Weights on the simplex, some perhaps alike.
-    index : ndarray of shape (n,), int64
-        For each row which of them are its own.
-    """
+    """Weights of grouped rows."""
 
     mixes: NDArray[np.float64]
     index: NDArray[np.int64]
@@ -202,11 +194,6 @@ def assigned(weights: Any, names: Sequence[str]) -> PerQuery | PerRow | None:
     A frame with query ids, in an index of the name ``qid`` or a column of it, is meant by query. One whose
     index has no name and counts from 0, or is the index of a front's weights, holds k trade-offs. Any other
     index may be ids or only what is left of a larger table, and is refused.
-
-    Raises
-    ------
-    ValueError
-        Of such a frame, and of arrays of three dimensions.
     """
     if isinstance(weights, PerQuery | PerRow):
         return weights
@@ -248,13 +235,7 @@ def refuse_weights_of_rows(given: Any, weights: NDArray[np.float64], n_rows: int
 
 
 def in_order(weights: Any, names: Sequence[str], *, strict: bool = False) -> Any:
-    """Weights with the columns of a frame in the order of the objectives.
-
-    Raises
-    ------
-    ValueError
-        With `strict`, if a frame's columns are not the objectives.
-    """
+    """Weights with the columns of a frame in the order of the objectives."""
     if not hasattr(weights, "columns"):
         return weights
     columns = list(weights.columns)

@@ -45,24 +45,14 @@ MAX_GRADE = 30
 
 @dataclass(frozen=True)
 class GroupedFeatures:
-    """Checked features of grouped rows.
-
-    Attributes
-    ----------
-    X : ndarray or MappedRows of shape (n, d), float32
-        NaN where missing.
-    lists : QueryLists
-        The lists of the rows, and the way back to the caller's order.
-    frame : object
-        The same rows as a reference model is to see them: of the caller's kind, without a ``qid`` column;
-        `X` itself where no model is.
-    ref_scores : ndarray of shape (n,) or None
-        The caller's reference scores of the grouped rows.
-    """
+    """Checked features of grouped rows, shape (n, d), NaN where missing, and what belongs to the rows."""
 
     X: FeatureRows
+    #: The lists of the rows, and the way back to the caller's order.
     lists: QueryLists
+    #: The same rows as a reference model is to see them, of the caller's kind; `X` itself where no model is.
     frame: Any
+    #: The caller's reference scores, shape (n,).
     ref_scores: NDArray[np.float64] | None
 
     def reference_scores(self, reference: Reference) -> NDArray[np.float64]:
@@ -82,15 +72,7 @@ class GroupedFeatures:
 
 @dataclass(frozen=True)
 class LabelledLists(GroupedFeatures):
-    """Checked features and labels of grouped rows.
-
-    Attributes
-    ----------
-    Y : ndarray of shape (n, m), float32
-        NaN where unobserved.
-    names : tuple of str
-        The objectives.
-    """
+    """Checked features and labels of grouped rows: Y of shape (n, m), NaN where unobserved."""
 
     Y: NDArray[np.float32]
     names: tuple[str, ...]
@@ -116,16 +98,7 @@ class LabelledLists(GroupedFeatures):
 
 @dataclass(frozen=True)
 class FitInputs:
-    """Lists given to fit.
-
-    Attributes
-    ----------
-    training : LabelledLists
-    validation : LabelledLists or None
-        Lists for early stopping.
-    list_weight : ndarray of shape (n_lists,) or None
-        How much each training list counts.
-    """
+    """Lists given to fit: to train on, for early stopping, and how much each training list counts."""
 
     training: LabelledLists
     validation: LabelledLists | None
@@ -154,16 +127,6 @@ def score_in_chunks(
     """Scores of grouped rows: at once, or of rows in a mapped file by chunks of whole lists.
 
     A document's score does not depend on the lists that are scored with its own, so the result is the same.
-
-    Parameters
-    ----------
-    data : GroupedFeatures
-    score : callable
-        Scores of shape (n,) or (n, k) for grouped rows.
-
-    Returns
-    -------
-    ndarray of shape (n,) or (n, k)
     """
     X = data.X
     if not isinstance(X, np.ndarray) or not is_mapped(X):
@@ -191,24 +154,9 @@ def _slice_rows(frame: Any, rows: slice) -> Any:
 def summarize_data(
     X: FeatureRows, Y: NDArray[np.float32], lists: QueryLists, names: Sequence[str]
 ) -> dict[str, Any]:
-    """Say how many rows and queries there are, how long lists are, and what labels are like.
+    """Count rows and queries, and describe list sizes, missing features and labels of each objective.
 
-    Parameters
-    ----------
-    X : ndarray or MappedRows of shape (n, d)
-        Features of grouped rows, NaN where missing.
-    Y : ndarray of shape (n, m)
-        Labels, NaN where unobserved.
-    lists : QueryLists
-    names : sequence of str
-        The objectives.
-
-    Returns
-    -------
-    dict
-        ``n_rows``, ``n_queries``, ``list_size`` (``min``, ``median``, ``max``), ``missing`` (share of the
-        features, of evenly spaced rows where there are many) and ``labels``: for each objective ``observed``
-        (share of the rows), ``mean``, ``max`` and ``positive`` (share of the observed).
+    Of the labels ``observed`` is the share of all rows, ``positive`` the share of the observed ones.
 
     Examples
     --------
@@ -236,13 +184,7 @@ def n_rows_of(X: Any) -> int:
 
 
 def refuse_forgotten_qid(X: Any, name: str) -> None:
-    """Refuse to fit many rows without query ids, which would be the list of one query.
-
-    Raises
-    ------
-    ValueError
-        If there are more than `MAX_ROWS_WITHOUT_QID`.
-    """
+    """Refuse to fit many rows without query ids, which would be the list of one query."""
     n_rows = n_rows_of(X)
     if n_rows > MAX_ROWS_WITHOUT_QID:
         raise ValueError(
@@ -253,19 +195,7 @@ def refuse_forgotten_qid(X: Any, name: str) -> None:
 
 
 def warn_of_other_units(estimator: Any, Y: NDArray[np.float32], names: Sequence[str], name: str) -> None:
-    """Warn of labels that look like those of fit in other units, such as raw counts beside grades.
-
-    Parameters
-    ----------
-    estimator : object
-        With ``training_data_``, as `summarize_data` makes it; others are not looked at.
-    Y : ndarray of shape (n, m)
-        NaN where unobserved.
-    names : sequence of str
-        The objectives.
-    name : str
-        What the caller knows them by, such as ``"y"``.
-    """
+    """Warn of labels that look like those of fit in other units, such as raw counts beside grades."""
     summary = (getattr(estimator, "training_data_", None) or {}).get("labels", {})
     others = []
     for objective, column in zip(names, Y.T, strict=True):
@@ -289,15 +219,7 @@ def warn_of_other_units(estimator: Any, Y: NDArray[np.float32], names: Sequence[
 
 
 def warn_of_counts(summary: dict[str, Any], metric: Metric, loss: ListLoss | None = None) -> None:
-    """Warn of labels that are no grades, such as counts or seconds, where gains are 2 to their power.
-
-    Parameters
-    ----------
-    summary : dict
-        Of `summarize_data`.
-    metric : Metric
-    loss : callable, optional
-    """
+    """Warn of labels that are no grades, such as counts or seconds, where gains are 2 to their power."""
     large = {name: known["max"] for name, known in summary["labels"].items() if known["max"] > MAX_GRADE}
     gain = getattr(loss, "gain", None) or getattr(loss, "keywords", {}).get("gain")
     exp2_gains = ["loss"] if gain == "exp2" else []
@@ -318,17 +240,7 @@ def warn_of_counts(summary: dict[str, Any], metric: Metric, loss: ListLoss | Non
 
 
 def warn_of_one_list(estimator: Any, X: Any, name: str) -> None:
-    """Warn where rows without query ids, one list by the rules, are too many for one of the lists of fit.
-
-    Parameters
-    ----------
-    estimator : object
-        With ``training_data_``, as `summarize_data` makes it; others are not looked at.
-    X : array-like, sparse matrix or frame
-        Rows that came without query ids; what has no length is left to the checks of the features.
-    name : str
-        What the caller knows them by, such as ``"X"``.
-    """
+    """Warn where rows without query ids, one list by the rules, are too many for one of the lists of fit."""
     summary = getattr(estimator, "training_data_", None)
     n_rows = n_rows_of(X)
     if not summary or summary["n_queries"] < 2 or n_rows <= MUCH_LONGER * summary["list_size"]["max"]:

@@ -60,13 +60,7 @@ def takes_qid(fit: F) -> F:
 
 
 def resolve_objective(objective: int | str, names: tuple[str, ...]) -> int:
-    """Position of an objective given by name or position.
-
-    Raises
-    ------
-    ValueError
-        If there is none such.
-    """
+    """Position of an objective given by name or position."""
     if isinstance(objective, str):
         if objective not in names:
             raise ValueError(f"reference_objective is {objective!r}; the objectives are {list(names)}.")
@@ -79,13 +73,7 @@ def resolve_objective(objective: int | str, names: tuple[str, ...]) -> int:
 
 
 def read_list_weight(query_weight: ArrayLike | None, lists: QueryLists) -> NDArray[np.float64] | None:
-    """One weight per list from one per row.
-
-    Raises
-    ------
-    ValueError
-        If a weight is negative, rows of one query differ, or all are 0.
-    """
+    """One weight per list from one per row."""
     if query_weight is None:
         return None
     rows = lists.group(read_scores(query_weight, lists.n_rows, name="query_weight"))
@@ -104,30 +92,7 @@ def read_list_weight(query_weight: ArrayLike | None, lists: QueryLists) -> NDArr
 def read_labels(
     y: Any, n_rows: int, *, objectives: Sequence[str] | None = None, name: str = "y"
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """Check labels and name the objectives.
-
-    Parameters
-    ----------
-    y : array-like or frame of shape (n,) or (n, m)
-        Labels >= 0, NaN where unobserved.
-    n_rows : int
-        Rows of `X`.
-    objectives : sequence of str, optional
-        Names of the objectives. By default those of the frame's columns, or objective_0, objective_1, ...
-        A frame that has all these names is read by them, in whatever order its columns are.
-    name : str, default "y"
-        What to call `y` in an error.
-
-    Returns
-    -------
-    labels : ndarray of shape (n, m), float32
-    names : tuple of str
-
-    Raises
-    ------
-    ValueError
-        If labels are missing, negative, infinite, of another length than `X`, or wrongly named.
-    """
+    """Check labels and name the objectives."""
     if y is None:
         raise ValueError(
             f"requires y to be passed, but the target {name} is None: give one column per objective."
@@ -170,13 +135,7 @@ def read_labels(
 
 
 def read_scores(values: Any, n_rows: int, *, name: str) -> NDArray[np.float64]:
-    """Check one number per row, such as reference scores or weights.
-
-    Raises
-    ------
-    ValueError
-        If there is not one finite number per row.
-    """
+    """Check one number per row, such as reference scores or weights."""
     values = as_numbers(values, name)
     with naming(name):
         scores = check_array(values, dtype=np.float64, ensure_2d=False, ensure_min_samples=0, input_name=name)
@@ -241,27 +200,7 @@ QID_COLUMN = "qid"
 
 
 def split_qid(X: Any, qid: Any, *, name: str = "X") -> tuple[Any, Any]:
-    """Take the ``qid`` column out of a frame.
-
-    Parameters
-    ----------
-    X : array-like or frame
-        Features, in a frame perhaps with a column ``qid`` or, of pandas, a level ``qid`` of its index.
-    qid : array-like or None
-        Query ids given beside it.
-    name : str, default "X"
-        What to call `X` in an error.
-
-    Returns
-    -------
-    X, qid
-        `X` without the column, and the ids to use.
-
-    Raises
-    ------
-    ValueError
-        If ids are given twice and group the rows differently, or one is missing.
-    """
+    """Take the ``qid`` column out of a frame."""
     if type(X).__name__ == "LazyFrame":
         as_numbers(X, name)
     columns = getattr(X, "columns", None)
@@ -297,39 +236,7 @@ def read_features(
     lists_matter: bool = True,
     keeps_frame: bool = True,
 ) -> GroupedFeatures:
-    """Check features, query ids and reference scores, and group them.
-
-    Parameters
-    ----------
-    estimator : BaseEstimator
-        Whose number and names of features are set (`reset`) or compared with.
-    X : array-like, sparse matrix or frame of shape (n, d)
-        NaN where missing.
-    qid : array-like of shape (n,) or None
-        Query ids, unless they are a column of `X`.
-    reset : bool
-        Whether this is fit.
-    ref_scores : array-like of shape (n,), optional
-        Reference scores.
-    suffix : str, default ""
-        ``"_val"`` for validation data, in errors.
-    streams : bool, default False
-        Whether large features in a mapped file stay there.
-    lists_matter : bool, default True
-        Whether it changes anything which rows are of one query.
-    keeps_frame : bool, default True
-        Whether a model is to see the features as they are.
-
-    Returns
-    -------
-    GroupedFeatures
-
-    Raises
-    ------
-    ValueError
-        If `X` is not a finite (or NaN) numeric table of at least one row, or not the one known from fit,
-        or the others do not fit it.
-    """
+    """Check features, query ids and reference scores, and group them."""
     frame, ids = split_qid(X, qid, name=f"X{suffix}")
     is_fit = reset or streams
     if ids is None and lists_matter and not is_fit:
@@ -369,13 +276,7 @@ def read_features(
 
 
 def _check_labels(estimator: Any, frame: Any, name: str, *, reset: bool) -> None:
-    """Compare column labels that are not strings, which scikit-learn does not look at, with those of fit.
-
-    Raises
-    ------
-    ValueError
-        If they are others, or in another order.
-    """
+    """Compare column labels that are not strings, which scikit-learn does not look at, with those of fit."""
     labels = tuple(map(str, getattr(frame, "column_names", getattr(frame, "columns", ()))))
     if reset:
         vars(estimator).pop("column_labels_in_", None)
@@ -454,10 +355,6 @@ def read_labelled(
     """Check features, labels, query ids and reference scores together, and group them.
 
     Parameters as for `read_features` and `read_labels`; `suffix` is "_val" for validation data.
-
-    Returns
-    -------
-    LabelledLists
     """
     name_of_y = f"y{suffix}"
     if y is None:
@@ -517,30 +414,7 @@ def read_fit_inputs(
     keeps_frame: bool = True,
     reset: bool = True,
 ) -> FitInputs:
-    """Check everything that fit is given, and group its rows.
-
-    Parameters
-    ----------
-    ranker : BaseEstimator
-        Whose number and names of features, and summary of the data, are set (`reset`) or compared with.
-    X, y, qid, X_val, y_val, qid_val, ref_scores, ref_scores_val, query_weight, eval_set, eval_qid
-        As for `HyperDPORanker.fit`.
-    objectives : sequence of str, optional
-        Names of the objectives.
-    keeps_frame : bool, default True
-        Whether a reference model is to see the features as they are.
-    reset : bool, default True
-        Whether the fit starts over.
-
-    Returns
-    -------
-    FitInputs
-
-    Raises
-    ------
-    ValueError
-        If something is not as described.
-    """
+    """Check everything that fit is given, and group its rows."""
     validation_data = _one_validation(X_val, y_val, qid_val, eval_set, eval_qid)
     training = read_labelled(
         ranker,
@@ -572,13 +446,7 @@ def read_fit_inputs(
 def _one_validation(
     X_val: Any, y_val: Any, qid_val: Any, eval_set: Any, eval_qid: Any
 ) -> tuple[Any, Any, Any]:
-    """Validation data under either of their names: X_val, y_val, qid_val, or eval_set and eval_qid.
-
-    Raises
-    ------
-    ValueError
-        If they are given under both, or `eval_set` is not one pair of features and labels.
-    """
+    """Validation data under either of their names: X_val, y_val, qid_val, or eval_set and eval_qid."""
     if eval_set is None and eval_qid is None:
         return X_val, y_val, qid_val
     if any(value is not None for value in (X_val, y_val, qid_val)):
@@ -607,32 +475,7 @@ def _read_validation(
     n_lists: int,
     keeps_frame: bool,
 ) -> LabelledLists | None:
-    """Check validation data against the training data; None where there are none.
-
-    Parameters
-    ----------
-    estimator : BaseEstimator
-        That knows the features.
-    X_val, y_val, qid_val, ref_scores_val
-        As the caller gave them.
-    names : tuple of str
-        The objectives.
-    n_rows, n_lists : int
-        Training rows, and queries.
-    keeps_frame : bool
-        As for `read_features`.
-
-    Raises
-    ------
-    ValueError
-        If they are given in part, or do not fit the training data.
-
-    Warns
-    -----
-    UserWarning
-        If they have as many rows as the training data, which is what a search makes of validation data
-        that were as long as the whole data set: it cuts them like training rows.
-    """
+    """Check validation data against the training data; None where there are none."""
     if X_val is None:
         if y_val is not None or qid_val is not None or ref_scores_val is not None:
             raise ValueError("y_val, qid_val or ref_scores_val were given without X_val.")

@@ -23,13 +23,7 @@ SMALL_SHARE = 1e-9
 
 
 def check_off_grid(off_grid: Any) -> str:
-    """Check the option of that name, and give it back.
-
-    Raises
-    ------
-    ValueError
-        If it is unknown.
-    """
+    """Check the option of that name, and give it back."""
     if not isinstance(off_grid, str) or off_grid not in OFF_GRID:
         raise ValueError(f"off_grid must be one of {OFF_GRID}; got {off_grid!r}.")
     return off_grid
@@ -43,18 +37,6 @@ def interpolation_shares(asked: NDArray[np.float64], held: NDArray[np.float64]) 
 
     With squared distances these are the barycentric coordinates in the cell of a Delaunay triangulation
     around w, on an even lattice in a smallest cell: scores change continuously, and linearly within a cell.
-
-    Parameters
-    ----------
-    asked : ndarray of shape (m,)
-        Weights on the simplex.
-    held : ndarray of shape (h, m)
-        Weights on the simplex.
-
-    Returns
-    -------
-    ndarray of shape (h,) or None
-        Shares of sum 1, at most m of them above 0; None outside the convex hull of the weights held.
 
     Examples
     --------
@@ -88,11 +70,6 @@ class WeightGridRanker(BaseRanker):
 
     A subclass sets ``weights_`` in fit, beside ``objectives_``, has a parameter ``off_grid``, and mixes the
     scores of its models by `_of_held`.
-
-    Attributes
-    ----------
-    weights_ : ndarray of shape (k, m)
-        The weights held.
     """
 
     weights_: NDArray[np.float64]
@@ -122,15 +99,6 @@ class WeightGridRanker(BaseRanker):
         Interpolated scores are :math:`\bar\sigma \sum_h c_h s_h / \sigma_h` with
         :math:`\bar\sigma = \sum_h c_h \sigma_h`: a model of large scores has no more say for it, and at
         weights held they are that model's very scores.
-
-        Parameters
-        ----------
-        weights : ndarray of shape (k, m)
-            The weights asked for.
-        scores_of : callable
-            ``row of weights_ -> scores of shape (n,)``; called once for each model that is needed.
-        scales : ndarray of shape (held,), optional
-            :math:`\sigma_h`, the deviation of each model's scores; 1 by default.
         """
         recipes = self._recipes(weights)
         scores: dict[int, NDArray[Any]] = {}
@@ -184,13 +152,7 @@ class WeightGridRanker(BaseRanker):
         return recipes
 
     def _nearest(self, weights: NDArray[np.float64], *, strict: bool = False) -> NDArray[np.int64]:
-        """Rows of ``weights_`` nearest to the weights asked for, shape (k,).
-
-        Raises
-        ------
-        ValueError
-            If some are not held, naming the nearest that are, unless ``off_grid="nearest"``.
-        """
+        """Rows of ``weights_`` nearest to the weights asked for, shape (k,)."""
         distances = self._distances(weights)
         rows = distances.argmin(axis=1)
         unknown = np.flatnonzero(distances.min(axis=1) > SAME_WEIGHTS)
@@ -224,22 +186,6 @@ class WeightGridRanker(BaseRanker):
 
 def weight_grid(weights: Any, names: tuple[str, ...]) -> NDArray[np.float64]:
     """Weights to train at, given as their number or one by one.
-
-    Parameters
-    ----------
-    weights : int or array-like of shape (k, m)
-        A number makes an even lattice of up to as many, and at least the corners.
-    names : tuple of str
-        The objectives.
-
-    Returns
-    -------
-    ndarray of shape (k, m)
-
-    Raises
-    ------
-    ValueError
-        If these are not weights, or some are given twice.
 
     Examples
     --------

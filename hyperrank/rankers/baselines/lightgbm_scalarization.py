@@ -50,30 +50,7 @@ def fit_mixed_boosters(
     n_jobs: int | None = None,
     **options: Any,
 ) -> list[lightgbm.Booster]:
-    """Fit one booster per weight vector, several at once.
-
-    Parameters
-    ----------
-    X, Y, lists
-        Grouped training rows; NaN labels are unobserved.
-    weights : ndarray of shape (k, m)
-        What to mix the objectives by.
-    mixing : {"gradients", "labels"}
-        What is mixed.
-    n_jobs : int, optional
-        Boosters grown at a time; all cores by default.
-    **options
-        ``params``, ``seed`` and ``list_weight`` of `hyperrank.boosters.fit_booster`.
-
-    Returns
-    -------
-    list of lightgbm.Booster
-
-    Raises
-    ------
-    ValueError
-        If an objective has no label at all.
-    """
+    """Fit one booster per weight vector, several at once."""
     unlabelled = np.flatnonzero(np.isnan(Y).all(axis=0)).tolist()
     if unlabelled:
         raise ValueError(f"objectives in columns {unlabelled} of y have no label: every entry is NaN.")
@@ -92,19 +69,7 @@ def search_mixed_boosters(
     seed: int = 0,
     **options: Any,
 ) -> BoosterSearch:
-    """Search for parameters by the front of boosters at the corners and the centre.
-
-    Parameters
-    ----------
-    X, Y, lists, mixing, seed
-        As for `fit_mixed_boosters`.
-    **options
-        Of `hyperrank.boosters.search.search_booster_params`.
-
-    Returns
-    -------
-    BoosterSearch
-    """
+    """Search for parameters by the front of boosters at the corners and the centre."""
     m = Y.shape[1]
     probes = np.vstack([corners(m), np.full((1, m), 1 / m)]) if m > 1 else corners(1)
 

@@ -12,25 +12,7 @@ __all__ = ["hold_out", "labelled_lists", "sample_rows", "some_lists"]
 
 
 def hold_out(inputs: FitInputs, config: FitConfig) -> FitInputs:
-    """Separate the lists for early stopping from those to train on.
-
-    Parameters
-    ----------
-    inputs : FitInputs
-        All lists given to fit.
-    config : FitConfig
-        Its `validation_fraction` of the training lists are held out, if any; without early stopping there
-        are no validation lists at all.
-
-    Returns
-    -------
-    FitInputs
-
-    Raises
-    ------
-    ValueError
-        If there is no list to hold out.
-    """
+    """Separate the lists for early stopping from those to train on."""
     data = inputs.training
     if config.training.patience is None:
         return FitInputs(data, None, inputs.list_weight)
@@ -64,21 +46,6 @@ def some_lists(
 ) -> NDArray[np.int64]:
     """Numbers of lists at random, in random order, that together have about `n_rows` rows.
 
-    Parameters
-    ----------
-    sizes : ndarray of shape (q,), int64
-        Rows of each list.
-    n_rows : int
-        Rows at most, unless the lists before one that does not fit have less than half as many: then it is
-        taken too, for a few short lists do not stand for it.
-    rng : numpy.random.Generator
-    n_lists : int, optional
-        Lists at most.
-
-    Returns
-    -------
-    ndarray of int64
-
     Examples
     --------
     >>> import numpy as np
@@ -100,24 +67,7 @@ def labelled_lists(
     *,
     list_weight: NDArray[np.float64] | None = None,
 ) -> NDArray[np.int64]:
-    """The same in their own order, with labels of every objective that has any.
-
-    Parameters
-    ----------
-    Y : ndarray of shape (n, m), float32
-        Labels of grouped rows, NaN where unobserved.
-    offsets : ndarray of shape (q + 1,), int64
-        Where each list begins, and the end of the last.
-    n_rows : int
-        Rows at most, about; all lists if they have no more.
-    rng : numpy.random.Generator
-    list_weight : ndarray of shape (q,), optional
-        How much each list counts; of many, those that count nothing are left out.
-
-    Returns
-    -------
-    ndarray of int64
-    """
+    """The same in their own order, with labels of every objective that has any."""
     sizes = np.diff(offsets)
     if len(Y) <= n_rows:
         return np.arange(len(sizes), dtype=np.int64)

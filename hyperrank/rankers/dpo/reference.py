@@ -38,45 +38,17 @@ FARTHEST = 1e4
 @storable
 @dataclass(frozen=True)
 class FittedReference:
-    """A reference that is ready to score, and the scale of rewards over it.
-
-    Attributes
-    ----------
-    reference : Reference
-    reward_scale : float
-        What rewards are multiplied by in scores: the reference's deviation within a list over beta.
-    """
+    """A reference that is ready to score, and the scale of rewards over it."""
 
     reference: Reference
+    #: What rewards are multiplied by in scores: the reference's deviation within a list over beta.
     reward_scale: float
 
 
 def fit_reference(
     inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint, phase: Phase = Phase.REFERENCE
 ) -> FittedReference:
-    """Fit the reference, and measure the scale of rewards over it.
-
-    Parameters
-    ----------
-    inputs : FitInputs
-    config : FitConfig
-    checkpoint : Checkpoint
-        Which stores a reference that is fitted here. A model that was fitted elsewhere is given again; that
-        its scores have the same scale tells that it is the same.
-    phase : Phase, default Phase.REFERENCE
-        What the checkpoint stores it as.
-
-    Returns
-    -------
-    FittedReference
-
-    Raises
-    ------
-    ModelFileError
-        If the model scores otherwise than in the interrupted fit.
-    ValueError
-        If several processes fit models of another library that score otherwise.
-    """
+    """Fit the reference, and measure the scale of rewards over it."""
     fit = partial(_fit_reference, inputs, config, phase)
     if config.reference is None or isinstance(config.reference, str):
         return checkpoint.on_rank_zero(phase, fit)
@@ -148,20 +120,6 @@ def reference_logits(
 
     A reference that is fitted here is fitted anew without each quarter of the queries and asked about
     them. One that came from elsewhere is asked as it is: it should not have seen these queries.
-
-    Parameters
-    ----------
-    inputs : FitInputs
-    fitted : FittedReference
-        Fitted on all training rows.
-    config : FitConfig
-    is_unseen : bool
-        Whether the training rows are new to the reference.
-
-    Returns
-    -------
-    ndarray of shape (n, 1) or (n, m)
-        The best of each list is 0; 0 too where a part of the queries lacks labels to fit a reference on.
     """
     training = inputs.training
     if is_unseen or not is_fitted_here(config.reference):
