@@ -41,7 +41,7 @@ exclude_patterns = [
     "gallery/*.py",
 ]
 
-# Every cross-reference must resolve. Nothing is asked of other projects' sites, so that the site builds
+# Every cross-reference must resolve. No other project's site is queried, so that the site builds
 # without a network: types stay text.
 nitpicky = True
 default_role = "literal"

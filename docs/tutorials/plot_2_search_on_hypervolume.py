@@ -34,7 +34,7 @@ Y = pd.DataFrame(data.Y, columns=data.names)
 # ----------------
 # ``beta``, which holds the network to the reference (here one LightGBM ranker for
 # relevance), and how the network is conditioned on the weights. Training is short.
-# Beside the hypervolume, the search reports relevance where all weight is on it.
+# Next to the hypervolume, the search reports relevance where all weight is on it.
 
 ranker = HyperDPORanker(
     "lightgbm",
