@@ -11,6 +11,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
+from hyperrank._progress import with_progress
 from hyperrank.explain.explanation import Explanation
 from hyperrank.explain.rank_change import common_at_top, correlation, exposure_change, share_gone
 from hyperrank.lists import QueryLists
@@ -196,7 +197,9 @@ def explain_change(
     jobs = (delayed(_permuted)(task, each, change, before) for each in columns)
     # As they come, for the bar; one after the other in this process by default.
     found = Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
-    results = list(_with_bar(found, len(columns)) if verbose > 0 else found)
+    results = list(
+        with_progress(found, total=len(columns), unit="feature", desc="permuting", verbose=verbose)
+    )
     drops = None if before is None else np.stack([each.drops for each in results if each.drops is not None])
     return Explanation(
         features=tuple(each.name for each in columns),
@@ -214,12 +217,6 @@ def explain_change(
         common=common_at_top(scores[:, 0], scores[:, 1], task.lists),
         temperatures=temperatures,
     )
-
-
-def _with_bar(found: Any, total: int) -> Any:
-    from tqdm.auto import tqdm
-
-    return tqdm(found, total=total, desc="permuting", unit="feature", dynamic_ncols=True)
 
 
 def _permuted(

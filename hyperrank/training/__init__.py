@@ -1,5 +1,6 @@
 """Training of networks on query lists: loop, optimiser steps, checkpoints, several processes."""
 
+from hyperrank._progress import TrainingProgress, with_progress
 from hyperrank.training.checkpoint import Checkpoint
 from hyperrank.training.data import (
     Batch,
@@ -16,7 +17,6 @@ from hyperrank.training.distributed import (
     process_group,
 )
 from hyperrank.training.loop import TrainingResult, train, with_generator
-from hyperrank.training.progress import TrainingProgress, with_progress
 from hyperrank.training.step import TrainingSettings
 from hyperrank.training.stopping import EarlyStopping, StoppingRule, resolve_stopping
 from hyperrank.training.temperature import ReferenceLogits, log_position

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hyperrank._progress import TrainingProgress
 from hyperrank.losses import ListLoss
 from hyperrank.networks.random import dropout_generator
 from hyperrank.simplex import dirichlet_weights
 from hyperrank.training.checkpoint import Checkpoint
 from hyperrank.training.data import ListTensors, ShardedLists, document_batches
 from hyperrank.training.environment import default_generator, isolated
-from hyperrank.training.progress import TrainingProgress
 from hyperrank.training.state import BestState, RunningAverage, TrainingState
 from hyperrank.training.step import Steps, TrainingSettings
 from hyperrank.training.stopping import EarlyStopping

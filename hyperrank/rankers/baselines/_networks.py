@@ -21,7 +21,7 @@ from hyperrank.rankers.dpo.train import TradeOffTask, ValidationScores, train_re
 from hyperrank.rankers.dpo.tuning import tune
 from hyperrank.rankers.inputs import read_fit_inputs, takes_qid
 from hyperrank.reference.fit import needs_frame
-from hyperrank.training import Checkpoint, TrainingResult
+from hyperrank.training import Checkpoint, TrainingResult, with_progress
 from hyperrank.weights import MixedRows
 
 __all__ = ["NetworkGridRanker", "NetworkTrainer", "SeparateNetworksRanker"]
@@ -69,11 +69,7 @@ class NetworkTrainer:
 
     def progress(self, items: Sequence[T] | NDArray[np.float64]) -> Iterable[Any]:
         """Items to train for, with a progress bar where the config is verbose."""
-        if self.config.verbose < 1:
-            return items
-        from tqdm.auto import tqdm
-
-        return tqdm(items, desc="training", unit="network", dynamic_ncols=True)
+        return with_progress(items, total=len(items), unit="network", verbose=self.config.verbose)
 
 
 class SeparateNetworksRanker(DPORanker):

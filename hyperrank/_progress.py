@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -17,14 +17,16 @@ BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaini
 class ProgressBar:
     """A bar on stderr, or nothing where stderr is closed or ends."""
 
-    def __init__(self, total: int, *, verbose: int, unit: str, **options: Any) -> None:
+    def __init__(
+        self, total: int, *, verbose: int, unit: str, desc: str = "training", **options: Any
+    ) -> None:
         self.bar: Any = None
         if verbose > 0 and sys.stderr is not None and not sys.stderr.closed:
             from tqdm.auto import tqdm
 
             with suppress(OSError, ValueError):
                 self.bar = tqdm(
-                    total=total, desc="training", unit=unit, dynamic_ncols=True, file=sys.stderr, **options
+                    total=total, desc=desc, unit=unit, dynamic_ncols=True, file=sys.stderr, **options
                 )
 
     def advance(self, shown: dict[str, str] | None = None) -> None:
@@ -75,9 +77,11 @@ class TrainingProgress:
         return False
 
 
-def with_progress(items: Sequence[T] | Iterable[T], *, total: int, unit: str, verbose: int) -> Iterator[T]:
+def with_progress(
+    items: Iterable[T], *, total: int, unit: str, verbose: int, desc: str = "training"
+) -> Iterator[T]:
     """The items one by one, with a bar over them where `verbose` is 1."""
-    bar = ProgressBar(total, verbose=verbose, unit=unit)
+    bar = ProgressBar(total, verbose=verbose, unit=unit, desc=desc)
     try:
         for item in items:
             yield item
