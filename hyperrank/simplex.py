@@ -261,8 +261,11 @@ def _from_mapping(
     unknown = [name for name in weights if name not in names]
     if unknown:
         hint = " A stored selection is read by Selection.from_dict." if "weights" in unknown else ""
+        if any(isinstance(value, Mapping) or np.ndim(value) for value in weights.values()):
+            hint = " For weights of each query, by its id: PerQuery(weights)."
+        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         raise ValueError(
-            f"weights name unknown objectives {unknown}; the objectives are {list(names)}.{hint}"
+            f"weights name unknown objectives {unknown[:5]}{more}; the objectives are {list(names)}.{hint}"
         )
     if len(names) != n_objectives:
         raise ValueError(f"{len(names)} names for {n_objectives} objectives.")

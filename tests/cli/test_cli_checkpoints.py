@@ -61,7 +61,7 @@ def test_an_unfinished_fit_is_not_lost(hr, line, tmp_path, interrupted):
         ("--checkpoint {0}/m", "--checkpoint and --out are the same file"),
         ("--checkpoint {0}/text --resume", "is not a hyperrank model, or truncated"),
         ("--checkpoint {0}/text", "is not a hyperrank model, or truncated"),
-        ("--checkpoint {0}/nowhere/fit", "there is no folder"),
+        ("--checkpoint {0}/nowhere/fit", "There is no such folder"),
         ("--checkpoint {0}/fit --set checkpoint=fit", "checkpoint is given twice"),
     ],
     ids=range(6),

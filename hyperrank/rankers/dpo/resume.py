@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank._checks import check_number
-from hyperrank.files import ModelFileError
+from hyperrank.files import ModelFileError, check_suffix, check_writable
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo.config import FitConfig, Phase
@@ -198,10 +198,13 @@ def _checked_path(given: Any) -> Path:
     if not isinstance(given, str | os.PathLike):
         raise ValueError(f"checkpoint must be None or the path of a file; got {given!r}.")
     path = Path(given)
-    if path.is_dir():
-        raise ValueError(f"checkpoint {path} is a folder: give the name of a file.")
-    if not path.parent.is_dir():
-        raise ValueError(f"checkpoint {path} cannot be written: there is no folder {path.parent}.")
+    check_suffix(path, ".safetensors")
+    try:
+        check_writable(path)
+    except OSError as error:
+        raise ValueError(
+            f"checkpoint {path} cannot be written. {error.strerror}: {error.filename}."
+        ) from error
     if not os.access(path.parent, os.W_OK):
         raise ValueError(f"checkpoint {path} cannot be written: no permission in {path.parent}.")
     return path

@@ -335,19 +335,23 @@ class RewardModel:
 
 
 #: Parameters beyond which sums within the network overflow for some rows.
-LARGEST = 1e12
+LARGEST = 1e5
 
 
 def _network(kind: Any, options: Mapping[str, Any], parameters: dict[str, Tensor]) -> Any:
     """A network of given parameters; options that do not fit them take no memory before they are refused."""
     if len(options["hidden"]) > len(parameters):
         raise ValueError(f"{len(parameters)} parameters are too few for {len(options['hidden'])} layers.")
-    if any(values.abs().max() > LARGEST for values in parameters.values() if values.numel()):
-        raise ValueError(f"a parameter is larger than {LARGEST:g}: training diverged.")
+    if not all(map(_are_finite, parameters.values())):
+        raise ValueError(f"a parameter is not a number up to {LARGEST:g}.")
     with torch.device("meta"):
         network = kind(**options)
     network.load_state_dict(parameters, assign=True)
     return network
+
+
+def _are_finite(values: Tensor) -> bool:
+    return bool((values.abs() <= LARGEST).all())
 
 
 def _as_arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
