@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -128,6 +128,32 @@ def _check_description(ranker: Any, head: Mapping[str, Any], *, n_bytes: int) ->
     if columns is not None and not set(np.asarray(columns).tolist()) <= set(range(n_features)):
         raise ValueError("its reference takes columns that it does not have")
     parse_metric(ranker.metric)
+    _check_summary(getattr(ranker, "training_data_", None), objectives)
+
+
+def _check_summary(summary: Any, objectives: Sequence[str]) -> None:
+    """Check what a ranker says of its training data, as `summarize_data` makes it.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    if summary is None:
+        return
+    sizes, labels = summary["list_size"], [summary["labels"][name] for name in objectives]
+    numbers = {name: value for name, value in summary.items() if name not in ("list_size", "labels")}
+    is_complete = (
+        {*numbers} == {"n_rows", "n_queries", "missing"}
+        and {*sizes} == {"min", "median", "max"}
+        and all({*known} in ({"observed"}, {"observed", "mean", "max", "positive"}) for known in labels)
+        and all(
+            type(value) in (int, float) for table in (numbers, sizes, *labels) for value in table.values()
+        )
+        and all(min(known["mean"], known["max"]) > 0 for known in labels if known.get("positive"))
+    )
+    if not is_complete:
+        raise ValueError("its summary of the training data is not one that fit makes")
 
 
 def _check_trade_offs(ranker: Any) -> None:

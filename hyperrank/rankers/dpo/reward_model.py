@@ -335,7 +335,7 @@ class RewardModel:
 
 
 #: Parameters beyond which sums within the network overflow for some rows.
-LARGEST = 1e5
+LARGEST = 1e12
 
 
 def _network(kind: Any, options: Mapping[str, Any], parameters: dict[str, Tensor]) -> Any:
