@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_numbers", "index_levels", "refuse_stored_index", "stored_index", "warn_of_leaks"]
+__all__ = [
+    "arrow_to_pandas",
+    "as_numbers",
+    "index_levels",
+    "refuse_stored_index",
+    "stored_index",
+    "warn_of_leaks",
+]
 
 #: What pandas calls an index without a name when it stores it, and readers of CSV a column without one.
 _STORED_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+(_level_\d+)?")
@@ -70,6 +77,12 @@ def as_numbers(values: Any, name: str) -> Any:
     elif hasattr(values, "type") and hasattr(values, "to_pylist"):  # an Arrow array
         _check_types([(None, values.type)], name)
     return values
+
+
+def arrow_to_pandas(values: Any) -> Any:
+    """An Arrow table or batch as a frame of pandas, whose stored index is its index; others as they are."""
+    is_arrow = hasattr(values, "schema") and type(values).__module__.partition(".")[0] == "pyarrow"
+    return values.to_pandas() if is_arrow and hasattr(values, "to_pandas") else values
 
 
 def _refusal(name: str, column: Any, what: Any) -> ValueError:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
-from hyperrank._columns import as_numbers, index_levels, refuse_stored_index, warn_of_leaks
+from hyperrank._columns import arrow_to_pandas, as_numbers, index_levels, refuse_stored_index, warn_of_leaks
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import MappedRows, forget_pages, stays_mapped, take_rows
 from hyperrank.rankers.data import (
@@ -97,6 +97,7 @@ def read_labels(
         raise ValueError(
             f"requires y to be passed, but the target {name} is None: give one column per objective."
         )
+    y = arrow_to_pandas(y)
     found = _column_names(y)
     if objectives is not None and found is not None and set(objectives) <= set(found):
         y, found = y[list(objectives)], list(objectives)
@@ -203,6 +204,7 @@ def split_qid(X: Any, qid: Any, *, name: str = "X") -> tuple[Any, Any]:
     """Take the ``qid`` column out of a frame."""
     if type(X).__name__ == "LazyFrame":
         as_numbers(X, name)
+    X = arrow_to_pandas(X)
     columns = getattr(X, "columns", None)
     if columns is None:
         return X, qid

@@ -205,6 +205,19 @@ def test_a_stored_index_is_not_a_feature(name):
         ranker().fit(frame(), pd.DataFrame({"relevance": Y[:, 0], name: np.arange(N)}), qid=QID)
 
 
+def test_an_arrow_table_is_read_as_a_frame(fitted):
+    """Before, a column qid and the stored index were features, and the names of labels were lost."""
+    columns = frame(qid=QID).set_index(pd.Index(RNG.permutation(N), name="row"))
+    labels = pa.table(dict(zip(OBJECTIVES, Y.T, strict=True)))
+    for table in (pa.Table.from_pandas(columns), pa.RecordBatch.from_pandas(columns)):
+        found = ranker().fit(table, labels)
+        assert found.feature_names_in_.tolist() == COLUMNS
+        assert found.objectives_ == tuple(OBJECTIVES)
+        np.testing.assert_array_equal(found.predict(table), fitted.predict(frame(), qid=QID))
+    indexed = pa.Table.from_pandas(columns.set_index("qid"))
+    assert ranker().fit(indexed, labels).training_data_["n_queries"] == 8
+
+
 def test_query_ids_are_not_labels():
     """Before, the query id was an objective."""
     with pytest.raises(ValueError, match="y has the column 'qid', which holds query ids and not labels"):
