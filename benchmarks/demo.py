@@ -58,7 +58,7 @@ def show(data: RankingData, folder: Path, network_params: Mapping[str, Any] | No
     train, test = _split(data)
     print(f"{data}\n{_count(train)} queries to train and choose on, {_count(test)} to test.\n")
     weights = lattice_near(len(data.names), 21)
-    ranker = HyperDPORanker(objectives=data.names, random_state=0, **(network_params or {}))
+    ranker = HyperDPORanker(objectives=data.names, random_state=0).set_params(**(network_params or {}))
     seconds = _fit("HyperDPO", ranker, train)
     baselines = _baselines(train, test, weights)
 

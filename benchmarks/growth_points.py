@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from benchmarks.machine import current_memory_bytes, peak_memory_bytes, reset_peak_memory
 from hyperrank import (
+    AdamW,
     HyperDPORanker,
     LightGBMScalarizationRanker,
     MixedScoresRanker,
@@ -43,7 +44,7 @@ ONE_THREAD: dict[str, Any] = {"num_threads": 1}
 NETWORK: dict[str, Any] = {
     "max_epochs": EPOCHS,
     "early_stopping": False,
-    "batch_docs": BATCH_DOCS,
+    "optimizer": AdamW(batch_docs=BATCH_DOCS),
     "n_jobs": 1,
     "device": "cpu",
     "booster_params": ONE_THREAD,

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from benchmarks.peers_data import Documents, padded, peer
-from hyperrank import LinearScalarizationRanker, QueryLists
+from hyperrank import AdamW, LinearScalarizationRanker, QueryLists
 from hyperrank.losses import listnet, plackett_luce
-from hyperrank.networks import ConditionedScorer
+from hyperrank.networks import MLP, ConditionedScorer
 from hyperrank.training import ListTensors, TrainingSettings, train
 
 __all__ = ["MAKERS", "Baseline", "Setup"]
@@ -91,14 +91,12 @@ def our_fit(loss: str, setup: Setup) -> Baseline:
         weights=[[1.0]],
         reference=None,
         loss={"ListNet": "listnet", "ListMLE": "plackett_luce"}[loss],
-        hidden=HIDDEN,
-        dropout=0.0,
+        network=MLP(hidden=HIDDEN, dropout=0.0),
         feature_transform="standard",
         query_standardize=False,
         max_epochs=1,
         early_stopping=False,
-        average_decay=0.0,
-        batch_docs=round(setup.batch_lists * float(data.sizes.mean())),
+        optimizer=AdamW(average_decay=0.0, batch_docs=round(setup.batch_lists * float(data.sizes.mean()))),
         n_jobs=1,
         device="cpu",
         random_state=0,

@@ -63,7 +63,7 @@ def params_of(point: Point) -> dict[str, Any]:
         "max_epochs": point.epochs,
         "early_stopping": False,
         "beta": 1.0,
-        "dropout": 0.0,
+        "network__dropout": 0.0,
         "booster_params": {"num_boost_round": 20},
         "random_state": 0,
     }
@@ -130,7 +130,7 @@ def _small_ranker(point: Point) -> HyperDPORanker:
     from hyperrank import HyperDPORanker
 
     X, Y, qid = made_in_memory(min(FIT_ROWS, point.rows), point.features)
-    return HyperDPORanker(**params_of(point)).fit(X, Y, qid=qid)
+    return HyperDPORanker().set_params(**params_of(point)).fit(X, Y, qid=qid)
 
 
 def _in_processes(n: int) -> Callable[[Path, Point], dict[str, float]]:

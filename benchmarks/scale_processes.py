@@ -120,7 +120,7 @@ def _started(
     resume: bool = False,
 ) -> subprocess.Popen[str]:
     """A fit in a process of its own."""
-    options = {} if checkpoint is None else {"checkpoint": str(checkpoint), "checkpoint_every": every}
+    options = {} if checkpoint is None else {"checkpoint": str(checkpoint), "checkpoint__every": every}
     task = {"store": str(store), "out": str(out), "params": {**params, **options}, "resume": resume}
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.scale_processes", json.dumps(task)]
     home = Path(__file__).resolve().parents[1]
@@ -141,7 +141,7 @@ def _fit(task: dict[str, Any]) -> dict[str, float]:
     from benchmarks.scale_points import measured
 
     store = datasets.open_store(task["store"])
-    ranker = HyperDPORanker(objectives=store.names, **task["params"])
+    ranker = HyperDPORanker(objectives=store.names).set_params(**task["params"])
     options = {"resume": True} if task["resume"] else {}
     found = measured(lambda: ranker.fit(store.X, store.Y, qid=store.qid, **options))
     ranker.save(task["out"])

@@ -25,6 +25,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import hyperrank
 from benchmarks import one_list
+from hyperrank.networks import MLP
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,9 @@ CANDIDATES = [
     Candidate(
         "HyperDPORanker",
         "hyperrank",
-        lambda hyperrank: hyperrank.HyperDPORanker(max_epochs=2, hidden=(8, 8), n_jobs=1, random_state=0),
+        lambda hyperrank: hyperrank.HyperDPORanker(
+            max_epochs=2, network=MLP(hidden=(8, 8)), n_jobs=1, random_state=0
+        ),
     ),
     Candidate(
         "MixedScoresRanker",

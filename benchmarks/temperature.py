@@ -21,7 +21,7 @@ from benchmarks import machine
 from benchmarks.fronts.grid import trade_offs
 from benchmarks.fronts.sources import MslrSample, Source, Synthetic
 from benchmarks.markdown import markdown_table
-from hyperrank import HyperDPORanker
+from hyperrank import HyperDPORanker, TradeOffs
 from hyperrank.datasets import RankingData
 from hyperrank.metrics import hypervolume, ndcg
 
@@ -71,7 +71,7 @@ def compare(
         Constructor parameters of both.
     """
     trained = (min(*temperatures, 1.0), max(*temperatures, 1.0))
-    kinds: list[dict[str, Any]] = [{}, {"temperature_range": trained}]
+    kinds: list[dict[str, Any]] = [{}, {"trade_offs": TradeOffs(temperature_range=trained)}]
     values: list[Any] = []
     seconds = []
     for number in range(n_folds):
@@ -111,7 +111,7 @@ def closeness(scores: NDArray[Any], base: NDArray[Any], qid: NDArray[Any]) -> fl
 
 
 def _fitted(train: RankingData, given: Mapping[str, Any], seed: int) -> tuple[HyperDPORanker, float]:
-    ranker = HyperDPORanker(**{"objectives": train.names, "random_state": seed, **given})
+    ranker = HyperDPORanker(objectives=train.names, random_state=seed).set_params(**given)
     started = time.process_time()
     ranker.fit(train.X, train.Y, qid=train.qid)
     return ranker, time.process_time() - started

@@ -133,7 +133,7 @@ def validation_fold(source: Source, number: int) -> tuple[RankingData, RankingDa
 
 
 def _fitted(train: RankingData, given: Mapping[str, Any], seed: int) -> tuple[HyperDPORanker, float]:
-    ranker = HyperDPORanker(**{"objectives": train.names, "random_state": seed, **given})
+    ranker = HyperDPORanker(objectives=train.names, random_state=seed).set_params(**given)
     started = time.process_time()
     ranker.fit(train.X, train.Y, qid=train.qid)
     return ranker, time.process_time() - started
@@ -159,10 +159,10 @@ def _ratio(values: NDArray[np.float64], first: NDArray[np.float64]) -> str:
 
 def _chosen(ranker: HyperDPORanker) -> str:
     """What tuning chose, in short."""
-    trial = ranker.trial_
+    trial = ranker.tuning_
     if trial is None:
         return "-"
-    return f"{trial.max_epochs} epochs, dropout {trial.dropout:g}, reward scale {trial.pull:g}"
+    return f"{trial.max_epochs} epochs, dropout {trial.dropout:g}, reward scale {trial.reward_scale_factor:g}"
 
 
 if __name__ == "__main__":

@@ -35,9 +35,13 @@ if TYPE_CHECKING:
         SpecializedRanker,
         load,
     )
+    from hyperrank.training import AdamW, CheckpointFile, EarlyStopping, TradeOffs
     from hyperrank.weights import PerQuery, PerRow
 
 __all__ = [
+    "AdamW",
+    "CheckpointFile",
+    "EarlyStopping",
     "Explanation",
     "ExplanationDisplay",
     "HyperDPORanker",
@@ -55,6 +59,7 @@ __all__ = [
     "QueryShuffleSplit",
     "SoupRanker",
     "SpecializedRanker",
+    "TradeOffs",
     "TrainingDisplay",
     "__version__",
     "alignment",
@@ -71,6 +76,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AdamW": "hyperrank.training",
+    "CheckpointFile": "hyperrank.training",
+    "EarlyStopping": "hyperrank.training",
     "Explanation": "hyperrank.explain",
     "ExplanationDisplay": "hyperrank.plots",
     "HyperDPORanker": "hyperrank.rankers",
@@ -88,6 +96,7 @@ _HOMES = {
     "QueryShuffleSplit": "hyperrank.model_selection",
     "SoupRanker": "hyperrank.rankers",
     "SpecializedRanker": "hyperrank.rankers",
+    "TradeOffs": "hyperrank.training",
     "TrainingDisplay": "hyperrank.plots",
     "load": "hyperrank.rankers",
     "make_hypervolume_scorer": "hyperrank.model_selection",

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from hyperrank import HyperDPORanker, LightGBMScalarizationRanker, MixedScoresRanker, QueryLists, datasets
 from hyperrank.boosters.search import ROUNDS, is_search, search_booster_params, search_mixed_scores
 from hyperrank.metrics import parse_metric
+from hyperrank.networks import MLP
 
 NDCG = parse_metric("ndcg@10")
 
@@ -87,8 +89,8 @@ def test_too_few_queries_or_labels_take_the_first_candidate(grouped):
     [
         MixedScoresRanker(),
         LightGBMScalarizationRanker(3, mixing="labels"),
-        HyperDPORanker(max_epochs=1, hidden=(8,)),
-        HyperDPORanker("lightgbm", max_epochs=1, hidden=(8,)),
+        HyperDPORanker(max_epochs=1, network=MLP(hidden=(8,))),
+        HyperDPORanker("lightgbm", max_epochs=1, network=MLP(hidden=(8,))),
     ],
     ids=["mixed scores", "mixed labels", "over boosters", "over a booster"],
 )
@@ -97,7 +99,7 @@ def test_rankers_take_what_is_found(ranker, grouped, monkeypatch):
     X, Y, lists = grouped
     ranker.set_params(booster_params="search", random_state=0).fit(X, Y, qid=lists.index)
     assert ranker.booster_search_.params["num_boost_round"] in (2, 4)
-    given = ranker.__class__(**ranker.get_params()).set_params(booster_params=ranker.booster_search_.params)
+    given = clone(ranker).set_params(booster_params=ranker.booster_search_.params)
     again = given.fit(X, Y, qid=lists.index).predict(X, qid=lists.index)
     np.testing.assert_array_equal(ranker.predict(X, qid=lists.index), again)
 

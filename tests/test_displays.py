@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from sklearn.exceptions import NotFittedError
 
 from hyperrank import (
+    EarlyStopping,
     Explanation,
     ExplanationDisplay,
     HyperDPORanker,
@@ -22,6 +23,7 @@ from hyperrank import (
     TrainingDisplay,
     datasets,
 )
+from hyperrank.networks import MLP
 from hyperrank.simplex import lattice_near
 
 NAMES = ["relevance", "clicks", "dwell", "quality", "margin"]
@@ -50,8 +52,13 @@ def fitted() -> tuple[Any, Any, Any]:
     """A ranker trained with validation, a rival, and the data."""
     data = datasets.make_multilabel_ranking(30, 8, 4, 2, random_state=0)
     some = {"booster_params": {"num_iterations": 5}, "n_jobs": 1, "random_state": 0}
-    options: dict[str, Any] = {"hidden": (8, 8), "max_epochs": 3, "patience": 2, **some}
-    ranker = HyperDPORanker("lightgbm", objectives=NAMES[:2], early_stopping=True, **options)
+    options: dict[str, Any] = {
+        "network": MLP(hidden=(8, 8)),
+        "max_epochs": 3,
+        "early_stopping": EarlyStopping(patience=2),
+        **some,
+    }
+    ranker = HyperDPORanker("lightgbm", objectives=NAMES[:2], **options)
     rival = MixedScoresRanker(objectives=NAMES[:2], **some)
     for each in (ranker, rival):
         each.fit(data.X, data.Y, qid=data.qid)
@@ -216,7 +223,7 @@ def test_training_is_drawn_from_the_history(fitted):
     assert loss.get_title(loc="left") == "ours"
     assert not pyplot.get_fignums()
     with pytest.raises(ValueError, match="there is no tuning to draw"):
-        display.plot(trial=True)
+        display.plot(tuning=True)
 
 
 def test_training_without_validation_is_one_panel():
@@ -225,20 +232,22 @@ def test_training_without_validation_is_one_panel():
 
 
 def test_a_trial_is_drawn_by_rungs():
-    tried = [
-        {"dropout": dropout, "epochs": epochs, "pull": pull, "utility": dropout + 1 / pull}
+    candidates = [
+        {"dropout": dropout, "epochs": epochs, "reward_scale_factor": pull, "utility": dropout + 1 / pull}
         for dropout, epochs in ((0.5, 10), (0.3, 20))
         for pull in (np.inf, 0.5, 1.0, 2.0)
     ]
     history = [{"epoch": 1.0, "loss": 0.9}]
-    display = TrainingDisplay(history, best_epoch=1, tried=tried, chosen=(0.3, 2.0)).plot(trial=True)
+    display = TrainingDisplay(history, best_epoch=1, candidates=candidates, chosen=(0.3, 2.0)).plot(
+        tuning=True
+    )
     trial = display.axes_[-1]
     assert texts(display.figure_)[-3:] == ["10 epochs, dropout 0.5", "20 epochs, dropout 0.3", "chosen"]
     assert [2.0, 0.8] in [
         line.get_xydata().tolist()[0] for line in trial.lines if len(line.get_xydata()) == 1
     ]
-    alone = [{"dropout": 0.3, "epochs": 4.0, "pull": np.inf, "utility": 0.4}]
-    TrainingDisplay(history, tried=alone, chosen=(0.3, 1.0)).plot(trial=True)
+    alone = [{"dropout": 0.3, "epochs": 4.0, "reward_scale_factor": np.inf, "utility": 0.4}]
+    TrainingDisplay(history, candidates=alone, chosen=(0.3, 1.0)).plot(tuning=True)
 
 
 def test_what_has_no_history_says_so(fitted):

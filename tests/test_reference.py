@@ -10,6 +10,7 @@ from sklearn.linear_model import LinearRegression
 from hyperrank import HyperDPORanker, MixedScoresRanker, QueryLists, datasets
 from hyperrank.boosters import booster_scores, fit_booster
 from hyperrank.lists import within_list_deviation
+from hyperrank.networks import MLP
 from hyperrank.networks.query_normalization import join_standardized
 from hyperrank.reference.boosters import PAIR_PARAMS
 
@@ -30,7 +31,7 @@ def test_a_deviation_is_that_within_lists():
 
 
 def test_booster_pairs_add_a_regression_on_the_grades_to_the_ranking_booster(data):
-    ranker = HyperDPORanker(booster_params=FEW_TREES, max_epochs=1, hidden=(4,), random_state=0)
+    ranker = HyperDPORanker(booster_params=FEW_TREES, max_epochs=1, network=MLP(hidden=(4,)), random_state=0)
     ranker.fit(data.X, data.Y, qid=data.qid)
     found = ranker.predict(data.X, qid=data.qid, weights=[[1, 0], [0, 1], [0.3, 0.7]], temperature=0)
 
@@ -52,7 +53,7 @@ def test_booster_pairs_add_a_regression_on_the_grades_to_the_ranking_booster(dat
 
 @pytest.mark.parametrize("reference", ["booster_pairs", "boosters"])
 def test_boosters_see_lists_where_queries_are_given_and_rows_alone_where_not(reference, data):
-    options = {"booster_params": FEW_TREES, "max_epochs": 1, "hidden": (4,), "random_state": 0}
+    options = {"booster_params": FEW_TREES, "max_epochs": 1, "network": MLP(hidden=(4,)), "random_state": 0}
     with_lists = HyperDPORanker(reference, **options).fit(data.X, data.Y, qid=data.qid)
     some = data.qid == data.qid[0]
     among = with_lists.predict(data.X, qid=data.qid, temperature=0)[some]

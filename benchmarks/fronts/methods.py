@@ -105,7 +105,7 @@ METHODS: Mapping[str, Method] = {
         "HyperDPORanker",
         "HyperDPO, weights concatenated (COSMOS)",
         AS_OURS,
-        {"conditioning": "concat"},
+        {"network__conditioning": "concat"},
         is_dpo=True,
     ),
     "hyperdpo-transformer": Method(
@@ -198,7 +198,7 @@ def make(
         options["weights"] = weights
     if method.is_dpo and has_reference:
         options["reference"] = "scores"
-    return getattr(hyperrank, method.ranker)(**{**options, **(params or {})})
+    return getattr(hyperrank, method.ranker)().set_params(**{**options, **(params or {})})
 
 
 def front_order() -> list[str]:

@@ -25,6 +25,7 @@ from hyperrank import (
     make_hypervolume_scorer,
     make_ranking_scorer,
 )
+from hyperrank.networks import MLP
 
 data = datasets.fetch_mslr_sample("train", objectives=("relevance", "dwell"))
 Y = pd.DataFrame(data.Y, columns=data.names)
@@ -40,10 +41,10 @@ ranker = HyperDPORanker(
     "lightgbm",
     booster_params={"num_boost_round": 60},
     max_epochs=5,
-    hidden=(64, 64),
+    network=MLP(hidden=(64, 64)),
     random_state=0,
 )
-grid = {"beta": [0.1, 1.0], "conditioning": ["film", "concat"]}
+grid = {"beta": [0.1, 1.0], "network__conditioning": ["film", "concat"]}
 scoring = {
     "front": make_hypervolume_scorer(weights=11),
     "relevance": make_ranking_scorer(objective="relevance", weights=[1, 0]),

@@ -62,7 +62,7 @@ class Pairs(click.ParamType):
 
 
 class Setting(click.ParamType):
-    """A parameter and its value, read as JSON or else taken as text: ``hidden=[64,64]``."""
+    """A parameter and its value, read as JSON or else taken as text: ``network__hidden=[64,64]``."""
 
     name = "name=value"
 

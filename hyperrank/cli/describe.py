@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hyperrank._params import Params
 from hyperrank.cli._command import Console, as_json, command
 from hyperrank.cli._options import Layout, layout_options
 from hyperrank.cli.front import profile, profile_options
@@ -173,7 +174,7 @@ def model_card(path: Path) -> dict[str, Any]:
 
     ranker: Any = load(path)
     head, _ = read_model_file(path)
-    tuning, history = getattr(ranker, "trial_", None), getattr(ranker, "history_", None)
+    tuning, history = getattr(ranker, "tuning_", None), getattr(ranker, "history_", None)
     with path.open("rb") as file:
         checksum = hashlib.file_digest(file, "sha256").hexdigest()
     card = {
@@ -185,7 +186,7 @@ def model_card(path: Path) -> dict[str, Any]:
         "metric": ranker.metric,
         "n_features": ranker.n_features_in_,
         "features": getattr(ranker, "feature_names_in_", None),
-        "data": getattr(ranker, "training_data_", {}),
+        "data": getattr(ranker, "data_summary_", {}),
         "parameters": _changed_parameters(ranker),
         "reference": _reference(ranker),
         "training": {},
@@ -206,8 +207,8 @@ def model_card(path: Path) -> dict[str, Any]:
         card["tuning"] = {
             "dropout": tuning.dropout,
             "max_epochs": tuning.max_epochs,
-            "reward_scale": tuning.pull,
-            "candidates": len(tuning.tried),
+            "reward_scale_factor": tuning.reward_scale_factor,
+            "candidates": len(tuning.candidates),
         }
     if hasattr(ranker, "weights_"):
         grid = ranker.weights_
@@ -233,10 +234,17 @@ def _changed_parameters(ranker: BaseRanker) -> dict[str, Any]:
     defaults = {name: known.default for name, known in signature(type(ranker)).parameters.items()}
     params = ranker.get_params(deep=False)
     return {
-        name: value if isinstance(value, str | int | float | list | tuple | dict | None) else _kind(value)
+        name: _as_json_or_text(value)
         for name, value in params.items()
         if name not in ("objectives", "verbose") and not _is_same(value, defaults[name])
     }
+
+
+def _as_json_or_text(value: Any) -> Any:
+    """A parameter as it is, an object such as ``MLP(hidden=(64, 64))`` as its text."""
+    if isinstance(value, Params):
+        return repr(value)
+    return value if isinstance(value, str | int | float | list | tuple | dict | None) else _kind(value)
 
 
 def _is_same(value: Any, default: Any) -> bool:

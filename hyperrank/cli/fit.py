@@ -51,7 +51,8 @@ __all__ = ["fit", "interruptible"]
     "settings",
     type=SETTING,
     multiple=True,
-    help="Any other parameter of HyperDPORanker, as JSON or text; may be repeated.",
+    help="Any other parameter of HyperDPORanker, as JSON or text, such as network__hidden=[64,64]; may be "
+    "repeated.",
 )
 def fit(
     console: Console,
@@ -87,7 +88,7 @@ def fit(
             "model": str(out),
             "objectives": ranker.objectives_,
             "n_features": ranker.n_features_in_,
-            "n_rows": ranker.training_data_["n_rows"],
+            "n_rows": ranker.data_summary_["n_rows"],
             "seconds": seconds,
             "epochs": len(ranker.history_),
             "best_epoch": ranker.best_epoch_,
@@ -108,7 +109,6 @@ def _fit(
 ) -> tuple[HyperDPORanker, float]:
     """Read the data and fit a ranker; with the seconds that the fit took."""
     from hyperrank.cli._data import GRADED, as_frame, read_data, summary, with_features
-    from hyperrank.rankers import HyperDPORanker
 
     if validation is not None:
         validation.stat()  # a missing file is told of before hours of reading others
@@ -126,7 +126,7 @@ def _fit(
             "qid_val": held_out.qid,
             "ref_scores_val": scores,
         }
-    ranker = HyperDPORanker(**{"verbose": int(console.shows_progress), **params}, objectives=train.names)
+    ranker = make_ranker({"verbose": int(console.shows_progress), **params, "objectives": train.names})
     started = time.perf_counter()
     with interruptible(console, params.get("checkpoint")):
         ranker.fit(**arguments, resume=resume)
@@ -139,7 +139,6 @@ def _fit(
 
 def checked_checkpoint(params: Mapping[str, Any], out: Path, *, resume: bool) -> Path | None:
     """The file that a fit is kept in, None for none; refused where it is wrong before data are read."""
-    from hyperrank.rankers import HyperDPORanker
     from hyperrank.rankers.dpo.resume import open_checkpoint
     from hyperrank.training import Checkpoint
 
@@ -154,7 +153,7 @@ def checked_checkpoint(params: Mapping[str, Any], out: Path, *, resume: bool) ->
     if path.exists() and not resume:
         Checkpoint.read(path, 0.0)  # nobody is told to delete a file that is not a checkpoint
         raise ValueError(f"{path} is there already: --resume goes on from it; delete it to start over.")
-    open_checkpoint(HyperDPORanker(**params).get_params(deep=False), resume)
+    open_checkpoint(make_ranker(params).get_params(deep=False), resume)
     return path
 
 
@@ -182,8 +181,8 @@ def ranker_params(named: Mapping[str, Any], settings: Sequence[tuple[str, Any]])
     known = list(signature(HyperDPORanker).parameters)
     params = {name: value for name, value in named.items() if value is not None}
     for name, value in settings:
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
+        if name.partition("__")[0] not in known:
+            near = nested_names(name) or get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}."
             raise ValueError(f"--set: the ranker has no parameter {name!r}; {hint}")
         if name == "objectives":
@@ -194,6 +193,34 @@ def ranker_params(named: Mapping[str, Any], settings: Sequence[tuple[str, Any]])
     if "reference" in params:
         params["reference"] = reference_of(params["reference"])
     return params
+
+
+def nested_names(name: str) -> list[str]:
+    """Parameters of the name that objects such as the network have: ``network__hidden`` for ``hidden``."""
+    from hyperrank.losses import LambdaLoss, PlackettLuce
+    from hyperrank.networks import MLP, Transformer
+    from hyperrank.training import AdamW, EarlyStopping, TradeOffs
+
+    objects = {
+        "loss": (LambdaLoss(), PlackettLuce()),
+        "network": (MLP(), Transformer()),
+        "trade_offs": (TradeOffs(),),
+        "optimizer": (AdamW(),),
+        "early_stopping": (EarlyStopping(),),
+    }
+    return [
+        f"{option}__{name}"
+        for option, kinds in objects.items()
+        if any(name in kind.get_params() for kind in kinds)
+    ]
+
+
+def make_ranker(params: Mapping[str, Any]) -> HyperDPORanker:
+    """The ranker of parameters, those of its loss and other objects among them, such as ``loss__top_k``."""
+    from hyperrank.rankers import HyperDPORanker
+
+    ranker = HyperDPORanker(**{name: value for name, value in params.items() if "__" not in name})
+    return ranker.set_params(**{name: value for name, value in params.items() if "__" in name})
 
 
 def reference_of(given: Any) -> Any:

@@ -97,7 +97,7 @@ class ServedRanker(nn.Module):
         return change if base is None else base + change
 
     def _condition(self, weights: Tensor, temperature: Tensor) -> Tensor:
-        """What conditions the rewards: as `beside_weights` puts it together."""
+        """What conditions the rewards: as `condition_weights` puts it together."""
         if not self.knows_temperature:
             return weights
         low, high = self.trained[:1], self.trained[1:]
@@ -124,17 +124,14 @@ class ServedRanker(nn.Module):
 class ServedRewards(nn.Module):
     """Rewards of the rows of one list under any weights, as `RewardModel.rewards` gives them."""
 
-    def __init__(self, model: RewardModel, keys: BoosterKeys) -> None:
+    def __init__(self, model: RewardModel) -> None:
         super().__init__()
-        self.boosters = keys.served(model.boosters) if model.boosters else None
         self.transform = ServedTransform(model.transform)
         self.query_standardize = model.query_standardize
         self.network = MixedNetwork(model) if isinstance(model, RewardSoup) else model.network
 
     def forward(self, features: Tensor, weights: Tensor) -> Tensor:
         """Rewards of shape (n, k)."""
-        if self.boosters is not None:
-            features = torch.cat([features, self.boosters(features).to(features.dtype)], dim=1)
         inputs = self.transform(features)
         if self.query_standardize:
             inputs = torch.cat([inputs, standardize_one_list(inputs, may_miss=False)], dim=1)
@@ -190,7 +187,7 @@ def served_ranker(ranker: BaseRanker, keys: BoosterKeys, *, include_reference: b
             "can, which hold every trade-off in one model."
         )
     reference: Reference = ranker.reference_
-    rewards = None if isinstance(ranker, MixedScoresRanker) else _served_rewards(ranker.model_, keys)
+    rewards = None if isinstance(ranker, MixedScoresRanker) else _served_rewards(ranker.model_)
     n_scores = 0 if isinstance(reference, NoReference) else 1
     if reference.main is not None:
         n_scores = len(ranker.objectives_)
@@ -199,17 +196,17 @@ def served_ranker(ranker: BaseRanker, keys: BoosterKeys, *, include_reference: b
     return ServedRanker(
         rewards,
         served_reference(reference, ranker.n_features_in_, keys) if is_joined else None,
-        reward_scale=float(getattr(ranker, "pull_", 0.0)),
+        reward_scale=float(getattr(ranker, "reward_scale_", 0.0)),
         n_scores=n_scores,
         takes_scores=n_scores > 0 and is_outside,
         trained=getattr(ranker, "temperature_range_", None),
     )
 
 
-def _served_rewards(model: Any, keys: BoosterKeys) -> ServedRewards:
+def _served_rewards(model: Any) -> ServedRewards:
     if type(model.network) is not ConditionedScorer:
         raise ValueError(f"a network of the kind {type(model.network).__name__} cannot be exported.")
-    return ServedRewards(model, keys)
+    return ServedRewards(model)
 
 
 #: Of ONNX's own operators; runtimes from the end of 2024 know it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from typing import Any
 
 import torch
@@ -102,8 +103,13 @@ def get_loss(loss: str | ListLoss) -> ListLoss:
 
 def _check_shape(loss: ListLoss) -> None:
     """Call a loss with two lists, three draws and two objectives; its own checks refuse wrong options."""
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        losses = loss(torch.zeros(4, 3), torch.eye(4, 2), torch.tensor([0, 2, 4]), reduction="none")
+    has_generator = "generator" in signature(loss).parameters
+    options: dict[str, Any] = {"generator": torch.Generator()} if has_generator else {}
+    scores, labels = (torch.zeros(4, width, dtype=torch.float32, device="cpu") for width in (3, 2))
+    labels[0, 0] = labels[3, 1] = 1.0
+    offsets = torch.tensor([0, 2, 4], device="cpu")
+    with torch.no_grad():
+        losses = loss(scores, labels, offsets, reduction="none", **options)
     if not isinstance(losses, Tensor) or losses.shape != (2, 3, 2):
         got = f"shape {tuple(losses.shape)}" if isinstance(losses, Tensor) else f"a {type(losses).__name__}"
         raise ValueError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from hyperrank._checks import _as_tuple, check_number
 from hyperrank._params import Params
@@ -92,11 +92,14 @@ class Transformer(Params):
         Prompt vectors.
     dropout : float or "auto", default "auto"
         Share of hidden units dropped in training: 0.3 by default.
+    pretrained : fitted ranker, optional
+        One with a transformer, whose features and transformer are kept as they are: prompts alone are
+        trained, and `hidden` is that of the ranker.
 
     Examples
     --------
     >>> Transformer(n_prompts=2).resolve()
-    Transformer(hidden=(128, 128), n_prompts=2, dropout=0.3)
+    Transformer(hidden=(128, 128), n_prompts=2, dropout=0.3, pretrained=None)
     """
 
     auto_dropout: ClassVar[float] = 0.3
@@ -105,6 +108,7 @@ class Transformer(Params):
     hidden: Sequence[int] = (128, 128)
     n_prompts: int = 4
     dropout: float | str = "auto"
+    pretrained: Any = None
 
     def resolve(self) -> Transformer:
         """Options checked, and those that are "auto" chosen.
@@ -137,14 +141,16 @@ class Transformer(Params):
         -------
         ListTransformer
         """
-        return ListTransformer(n_features, n_objectives, **self.resolve().get_params(), alone=alone)
+        options = self.resolve().get_params(deep=False)
+        del options["pretrained"]
+        return ListTransformer(n_features, n_objectives, **options, alone=alone)
 
 
 _NETWORKS = {"mlp": MLP, "transformer": Transformer}
 
 
 def get_network(network: str | MLP | Transformer) -> MLP | Transformer:
-    """A network by name, or given with its options; checked, and what is "auto" chosen.
+    """A network by name, with its default options, or as it is.
 
     Parameters
     ----------
@@ -157,21 +163,21 @@ def get_network(network: str | MLP | Transformer) -> MLP | Transformer:
     Raises
     ------
     ValueError
-        If the name or an option is unknown or out of range.
+        If there is none of the name.
 
     Examples
     --------
     >>> get_network("mlp")
-    MLP(hidden=(128, 128), conditioning='film', dropout=0.5)
+    MLP(hidden=(128, 128), conditioning='film', dropout='auto')
     """
     if isinstance(network, MLP | Transformer):
-        return network.resolve()
+        return network
     if not isinstance(network, str) or network not in _NETWORKS:
         raise ValueError(
-            f"network must be one of {tuple(_NETWORKS)}, or an object such as MLP(hidden=(64, 64)); "
-            f"got {network!r}."
+            f"network must be one of {tuple(_NETWORKS)}, or an object such as MLP(hidden=(64, 64)) or "
+            f"Transformer(pretrained=ranker); got {network!r}."
         )
-    return _NETWORKS[network]().resolve()
+    return _NETWORKS[network]()
 
 
 def check_hidden(hidden: Sequence[int]) -> tuple[int, ...]:

@@ -167,7 +167,7 @@ class ListTransformer(nn.Module):
             "alone": alone,
             "frozen": frozen,
         }
-        self.n_prompts, self.alone = n_prompts, alone
+        self.hidden, self.n_prompts, self.alone = tuple(hidden), n_prompts, alone
         width = hidden[0]
         self.embed = nn.Linear(n_features, width)
         self.prompt = HyperPrompt(n_objectives, n_prompts, width)

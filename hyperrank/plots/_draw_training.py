@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 __all__ = ["draw_training"]
 
 #: Inches of the curves alone, and with the tuning beside.
-WIDTH, WITH_TRIAL = 4.6, 7.0
+WIDTH, WITH_TUNING = 4.6, 7.0
 BLUE = "#0072B2"
 RING: Style = {"markerfacecolor": "none", "markeredgecolor": ACCENT, "markeredgewidth": 1.5}
 
 
 def draw_training(
-    display: TrainingDisplay, ax: Axes | None, *, trial: bool, width: float | str | None
+    display: TrainingDisplay, ax: Axes | None, *, tuning: bool, width: float | str | None
 ) -> tuple[Figure, list[Axes]]:
     """Loss above, hypervolume below it on the same epochs, the tuning at the right."""
     scored = [entry for entry in display.history if "score" in entry]
-    rows, columns = 1 + bool(scored), 1 + trial
-    shape = (0.52 if trial else 0.62) if rows == 1 else (0.6 if trial else 0.85)
-    with canvas(ax, width, WITH_TRIAL if trial else WIDTH, shape) as place:
+    rows, columns = 1 + bool(scored), 1 + tuning
+    shape = (0.52 if tuning else 0.62) if rows == 1 else (0.6 if tuning else 0.85)
+    with canvas(ax, width, WITH_TUNING if tuning else WIDTH, shape) as place:
         if rows == columns == 1:
             axes = [place.single()]
         else:
@@ -43,7 +43,7 @@ def draw_training(
         if scored:
             _curve(axes[1], display, "score", "validation hypervolume")
         _epochs(axes, display)
-        if trial:
+        if tuning:
             axes.append(place.figure.add_subplot(grid[:, 1]))
             _tuning(axes[-1], display)
         if display.name is not None:
@@ -82,9 +82,9 @@ def _tuning(ax: Axes, display: TrainingDisplay) -> None:
     """Utility on held-out queries by reward scale, a curve for each number of epochs; the network alone."""
     dress(ax)
     curves: dict[tuple[float, float], dict[float, float]] = {}
-    for entry in display.tried:
+    for entry in display.candidates:
         curve = curves.setdefault((entry["dropout"], entry["epochs"]), {})
-        curve[entry["pull"]] = entry["utility"]
+        curve[entry["reward_scale_factor"]] = entry["utility"]
     scales = sorted({scale for curve in curves.values() for scale in curve if np.isfinite(scale)})
     alone = 4 * scales[-1] if scales else 1.0
     colors = blue_to_yellow()(np.linspace(0.0, 0.9, len(curves)))

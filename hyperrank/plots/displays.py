@@ -478,10 +478,11 @@ class TrainingDisplay(Display):
         For each epoch ``epoch`` and ``loss``, and ``score`` where the validation front was looked at.
     best_epoch : int, optional
         The epoch whose parameters are used.
-    tried : sequence of mapping, optional
-        The candidates of the tuning before the fit: ``dropout``, ``epochs``, ``pull``, ``utility``.
+    candidates : sequence of mapping, optional
+        The candidates of the tuning before the fit: ``dropout``, ``epochs``, ``reward_scale_factor``,
+        ``utility``.
     chosen : tuple of two floats, optional
-        The dropout and the reward scale (``pull``) that the tuning chose.
+        The dropout and the factor of the reward scale that the tuning chose.
     name : str, optional
         A title.
 
@@ -505,13 +506,13 @@ class TrainingDisplay(Display):
         history: Sequence[Mapping[str, float]],
         *,
         best_epoch: int | None = None,
-        tried: Sequence[Mapping[str, float]] = (),
+        candidates: Sequence[Mapping[str, float]] = (),
         chosen: tuple[float, float] | None = None,
         name: str | None = None,
     ) -> None:
         self.history = list(history)
         self.best_epoch = best_epoch
-        self.tried = list(tried)
+        self.candidates = list(candidates)
         self.chosen = chosen
         self.name = name
 
@@ -521,7 +522,7 @@ class TrainingDisplay(Display):
         estimator: Any,
         *,
         ax: Axes | None = None,
-        trial: bool = False,
+        tuning: bool = False,
         width: float | str | None = None,
         name: str | None = None,
     ) -> TrainingDisplay:
@@ -531,7 +532,7 @@ class TrainingDisplay(Display):
         ----------
         estimator : ranker
             Fitted, with ``history_``: networks have one, boosters do not.
-        ax, trial, width
+        ax, tuning, width
             As `plot` takes them.
         name : str, optional
             A title; none by default.
@@ -555,17 +556,17 @@ class TrainingDisplay(Display):
             raise TypeError(
                 f"a {type(estimator).__name__} has no history of its training; HyperDPORanker has."
             )
-        found = getattr(estimator, "trial_", None)
+        found = getattr(estimator, "tuning_", None)
         return cls(
             history,
             best_epoch=getattr(estimator, "best_epoch_", None),
-            tried=() if found is None else found.tried,
-            chosen=None if found is None else (found.dropout, found.pull),
+            candidates=() if found is None else found.candidates,
+            chosen=None if found is None else (found.dropout, found.reward_scale_factor),
             name=name,
-        ).plot(ax, trial=trial, width=width)
+        ).plot(ax, tuning=tuning, width=width)
 
     def plot(
-        self, ax: Axes | None = None, *, trial: bool = False, width: float | str | None = None
+        self, ax: Axes | None = None, *, tuning: bool = False, width: float | str | None = None
     ) -> TrainingDisplay:
         """Draw.
 
@@ -573,7 +574,7 @@ class TrainingDisplay(Display):
         ----------
         ax : matplotlib.axes.Axes, optional
             Whose place to draw in; a figure of its own by default.
-        trial : bool, default False
+        tuning : bool, default False
             Whether to draw the tuning too: the utility on held-out queries of each number of epochs, by
             reward scale.
         width : float, "column" or "page", optional
@@ -589,11 +590,11 @@ class TrainingDisplay(Display):
         ImportError
             Without matplotlib.
         ValueError
-            With `trial`, if there was no tuning.
+            With `tuning`, if there was no tuning.
         """
-        if trial and not self.tried:
+        if tuning and not self.candidates:
             raise ValueError("there is no tuning to draw: fit tunes with 100 queries or more.")
         with drawing():
             from hyperrank.plots._draw_training import draw_training
-        self.figure_, self.axes_ = draw_training(self, ax, trial=trial, width=width)
+        self.figure_, self.axes_ = draw_training(self, ax, tuning=tuning, width=width)
         return self

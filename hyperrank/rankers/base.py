@@ -73,7 +73,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
     __metadata_request__score = {"qid": True, "weights": True, "sample_weight": True}  # noqa: RUF012
 
     metric: str
-    training_data_: dict[str, Any]
+    data_summary_: dict[str, Any]
     objectives_: tuple[str, ...]
 
     def _scores(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
@@ -394,7 +394,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
         self,
         ax: Axes | None = None,
         *,
-        trial: bool = False,
+        tuning: bool = False,
         width: float | str | None = None,
         name: str | None = None,
     ) -> TrainingDisplay:
@@ -404,7 +404,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
         ----------
         ax : matplotlib.axes.Axes, optional
             Whose place to draw in; a figure of its own by default.
-        trial : bool, default False
+        tuning : bool, default False
             Whether to draw the tuning before the fit too.
         width : float, "column" or "page", optional
             Inches of the figure, or those of a paper's column or page.
@@ -424,7 +424,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
         """
         from hyperrank.plots import TrainingDisplay
 
-        return TrainingDisplay.from_estimator(self, ax=ax, trial=trial, width=width, name=name)
+        return TrainingDisplay.from_estimator(self, ax=ax, tuning=tuning, width=width, name=name)
 
     def predict_dask(
         self,

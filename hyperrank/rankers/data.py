@@ -196,7 +196,7 @@ def refuse_forgotten_qid(X: Any, name: str) -> None:
 
 def warn_of_other_units(estimator: Any, Y: NDArray[np.float32], names: Sequence[str], name: str) -> None:
     """Warn of labels that look like those of fit in other units, such as raw counts beside grades."""
-    summary = (getattr(estimator, "training_data_", None) or {}).get("labels", {})
+    summary = (getattr(estimator, "data_summary_", None) or {}).get("labels", {})
     others = []
     for objective, column in zip(names, Y.T, strict=True):
         known, labels = summary.get(objective, {}), _labels(column)
@@ -241,7 +241,7 @@ def warn_of_counts(summary: dict[str, Any], metric: Metric, loss: ListLoss | Non
 
 def warn_of_one_list(estimator: Any, X: Any, name: str) -> None:
     """Warn where rows without query ids, one list by the rules, are too many for one of the lists of fit."""
-    summary = getattr(estimator, "training_data_", None)
+    summary = getattr(estimator, "data_summary_", None)
     n_rows = n_rows_of(X)
     if not summary or summary["n_queries"] < 2 or n_rows <= MUCH_LONGER * summary["list_size"]["max"]:
         return

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 
+from hyperrank.losses import ListLoss
+from hyperrank.networks import MLP, Transformer
 from hyperrank.rankers.data import FitInputs, warn_of_counts
 from hyperrank.rankers.dpo.base import DPORanker
-from hyperrank.rankers.dpo.config import FitConfig, Trial, check_continues
+from hyperrank.rankers.dpo.config import FitConfig, Tuning
 from hyperrank.rankers.dpo.data import hold_out
 from hyperrank.rankers.dpo.reference import FittedReference, fit_reference
 from hyperrank.rankers.dpo.resume import agree_on_fit, open_checkpoint, warn_of_interrupt
@@ -22,7 +24,15 @@ from hyperrank.rankers.dpo.tuning import search_boosters, tune
 from hyperrank.rankers.inputs import read_fit_inputs, takes_qid
 from hyperrank.rankers.specialized import SpecializedRanker, specialize
 from hyperrank.reference.fit import needs_frame
-from hyperrank.training import Checkpoint, process_group
+from hyperrank.training import (
+    AdamW,
+    Checkpoint,
+    CheckpointFile,
+    EarlyStopping,
+    StoppingRule,
+    TradeOffs,
+    process_group,
+)
 from hyperrank.training.temperature import TemperatureRange, check_temperature, condition_weights
 
 __all__ = ["HyperDPORanker"]
@@ -112,106 +122,72 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
     Parameters
     ----------
     reference : None, "booster_pairs", "boosters", "lightgbm", "scores" or model, default "booster_pairs"
-        The ranker to start from. ``"boosters"``: one LightGBM ranker per objective, fitted here, their
-        standardised scores mixed by the weights, so that the reference is itself a front;
+        **What is learnt.** The ranker to start from. ``"boosters"``: one LightGBM ranker per objective,
+        fitted here, their standardised scores mixed by the weights, so that the reference is itself a front;
         ``"booster_pairs"``: with a regression on the grades beside each. ``"lightgbm"``: one, fitted here on
-        `reference_objective`; all are grown on a million rows at most. ``"scores"``: scores that you pass as
-        `ref_scores` to fit and predict. A fitted model with ``predict`` is taken as it is (an unfitted
+        `reference_objective`; all are trained on a million rows at most. ``"scores"``: scores that you pass
+        as `ref_scores` to fit and predict. A fitted model with ``predict`` is taken as it is (an unfitted
         estimator is cloned and fitted here on `reference_objective`); None ranks by the network alone.
     reference_objective : int or str, default 0
         The objective that the reference ranker is for: the one it is fitted on, and that constraints
         relative to the reference are about.
     objectives : sequence of str, optional
         Names of the objectives; by default those of the columns of `y`, or objective_0, objective_1, ...
-    loss : {"listnet", "plackett_luce", "lambda_loss", "approx_ndcg", "pairwise_logistic"}, default "listnet"
-        The loss of the rewards within a list; see `hyperrank.losses`. The first two train fastest.
-    gain : {"exp2", "linear"}, default "exp2"
-        What a label is worth to ListNet, LambdaLoss and ApproxNDCG: 2^z - 1, or z.
-    top_k : int, optional
-        Ranks that count for ``"plackett_luce"`` and ``"lambda_loss"``; all by default.
-    ties : {"random", "average", "rating"}, default "random"
-        What ``"plackett_luce"`` makes of equal labels.
+    loss : str, object such as `hyperrank.losses.PlackettLuce`, or callable, default "listnet"
+        The loss of the rewards within a list: ``"listnet"``, ``"plackett_luce"`` (these two train fastest),
+        ``"lambda_loss"``, ``"approx_ndcg"``, ``"pairwise_logistic"``, or one's own; its options are those of
+        the object, as in ``PlackettLuce(top_k=10, ties="rating")``. See `hyperrank.losses`.
     beta : float or "auto", default "auto"
         How closely scores are held to the reference, whose scores count in units of their deviation within
         a list. It may be changed after training through `temperature`: an optimum at beta is one at every
         beta. By default 2 where the reference is itself a front, 1 where there is none, and 0.1 where it
         gives one score, which does not know the other objectives; with 100 queries or more, and a reference
-        that is fitted here, a trial on held-out queries may find a better one.
-    temperature_range : (float, float), optional
-        Temperatures about 1 that the network is trained at and told of, for ``loss="listnet"`` over a
-        reference: it then learns most of what the reference leaves open at each. Others are refused at
-        predict, but 0. By default it knows none, and every temperature is a factor. The reference is fitted
-        four more times for it, without some of the queries; one fitted elsewhere should not have seen them.
-    conditioning : {"film", "concat", "hypernetwork"}, default "film"
-        How the weights reach an ``"mlp"``.
-    network : {"mlp", "transformer"} or fitted ranker, default "mlp"
-        ``"mlp"`` sees each document alone (and what `query_standardize` tells it of the list);
-        ``"transformer"`` a list as a whole, its documents as tokens, and the weights as prompt vectors before
-        them. It is computed anew for each trade-off, and its cost grows with the square of a list's length.
-        Trained on one list (as where fit is given no query ids) it sees each document alone. Of a fitted
-        ranker of ``network="transformer"`` features and transformer are kept as they are, and prompts alone
-        are trained.
-    n_prompts : int, default 4
-        Prompt vectors of a transformer.
-    hidden : tuple of int, default (128, 128)
-        Widths of the hidden layers; all but the last are shared by all weights. Of a transformer those of its
-        layers, all the same.
-    dropout : float or "auto", default "auto"
-        Share of hidden units dropped in training; by default 0.5 (transformer: 0.3), or less with longer
-        training where a trial finds that better (see `max_epochs`).
+        that is fitted here, tuning on held-out queries may find a better one.
+    normalize_objectives : bool, default True
+        Whether each loss is divided by its value under the reference, so that equal weights pull equally.
+    metric : str, default "ndcg@10"
+        What fronts and scores are measured in.
+    network : {"mlp", "transformer"}, MLP or Transformer, default "mlp"
+        **The network.** ``"mlp"`` sees each document alone (and what `query_standardize` tells it of the
+        list); ``"transformer"`` a list as a whole, its documents as tokens, and the weights as prompt vectors
+        before them. Options are those of `hyperrank.networks.MLP` and `hyperrank.networks.Transformer`, as in
+        ``MLP(hidden=(64, 64), conditioning="concat", dropout=0.2)``. A transformer trained on one list (as
+        where fit is given no query ids) sees each document alone.
     feature_transform : {"quantile", "standard", "log", "none"}, default "quantile"
         What is done to features of any scale. Missing values (NaN) are handled by all of them.
     query_standardize : bool or "auto", default "auto"
         Whether features standardised within their query are added, for ranking boosters fitted here too.
         A document's score then depends on the others of its query. By default: where fit is given query ids.
-    booster_inputs : bool, default False
-        Whether the scores of one booster per objective, cross-fitted by query, are added to the features.
-    booster_params : mapping, optional
-        Native LightGBM parameters for boosters fitted here.
-    normalize_objectives : bool, default True
-        Whether each loss is divided by its value under the reference, so that equal weights pull equally.
-    alpha : float, default 1.0
-        Concentration of the Dirichlet distribution: 1 is uniform, less looks more at the corners.
-    n_draws : int, default 2
-        Weights drawn per query and step; they share the unconditioned part of the network.
+    booster_params : mapping or "search", optional
+        Native LightGBM parameters for boosters fitted here; ``"search"`` looks for them by cross-validation.
+    trade_offs : "uniform" or TradeOffs, default "uniform"
+        **Training.** The weights, and temperatures, that the network is trained at; see
+        `hyperrank.TradeOffs`.
     max_epochs : int or "auto", default "auto"
         Passes over the data at most; by default from 20 on small data to 4 on millions of rows, and up to
-        eight times as many where a trial finds that they pay: with 100 queries or more, and `dropout` too
-        left to it, networks are trained on a part of the queries and judged by others before the whole
-        fit, twice as long each time while that makes them better.
-    batch_docs : int or "auto", default "auto"
-        Documents per batch; queries stay whole.
-    learning_rate : float or "auto", default "auto"
-        Peak learning rate of AdamW, by default 8e-3 (transformer: 2e-3), after a warm-up and before a cosine
-        decay.
-    weight_decay : float, default 1e-2
-        Weight decay of AdamW.
-    average_decay : float, default 0.99
-        Decay per step of the running average of parameters that is kept; 0 keeps the last ones.
-    early_stopping : bool or "auto", default "auto"
+        eight times as many where tuning finds that they pay: with 100 queries or more, and the dropout of
+        the network too left to it, networks are trained on a part of the queries and judged by others before
+        the whole fit, twice as long each time while that makes them better.
+    optimizer : "adamw" or AdamW, default "adamw"
+        Learning rate, batches and the average of parameters; see `hyperrank.AdamW`.
+    early_stopping : bool, "auto", EarlyStopping or callable, default "auto"
         Whether training stops by the hypervolume of the validation front, whose best state is kept. Without
         `X_val` a share of the queries is held out for it. By default: with `X_val`, or from 1,000 queries on.
-    validation_fraction : float, default 0.1
-        Share of the queries to hold out.
-    patience : int, default 5
-        Epochs without a better validation front after which training stops.
+        See `hyperrank.EarlyStopping`; one's own rule is a function of the history of the epochs.
     warm_start : bool, default False
         Whether fit goes on from the network of the last fit, with its reference and transforms. Options
         of these are then without effect.
-    metric : str, default "ndcg@10"
-        What fronts and scores are measured in.
     device : str, default "auto"
-        Where to train: a GPU where there is one, or what torch calls it.
+        **The run.** Where to train: a GPU where there is one, or what torch calls it.
     n_jobs : int, optional
-        Boosters grown at a time; all cores by default.
+        Boosters trained at a time; all cores by default.
     random_state : int, RandomState or None, default None
         Makes fit repeatable, to the bit on one machine. The global generators are not touched.
     verbose : int, default 0
         1 shows a progress bar.
-    checkpoint : path, optional
-        File in which an unfinished fit is kept, for ``fit(..., resume=True)``. It is removed when fit ends.
-    checkpoint_every : float, default 60.0
-        Seconds between checkpoints in training; each phase before it ends with one.
+    checkpoint : path or CheckpointFile, optional
+        File in which an unfinished fit is kept, for ``fit(..., resume=True)``; see
+        `hyperrank.CheckpointFile`. It is removed when fit ends.
 
     Attributes
     ----------
@@ -221,17 +197,17 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         The reference ranker, ready to score.
     temperature_range_ : tuple of two floats or None
         Temperatures that the network was trained at.
-    pull_ : float
+    reward_scale_ : float
         What rewards are multiplied by in scores: the reference's deviation over beta.
     model_ : hyperrank.rankers.dpo.reward_model.RewardModel
         Transforms and network.
     history_ : list of dict
         Loss, seconds and validation hypervolume by epoch.
-    trial_ : hyperrank.rankers.dpo.tuning.Trial or None
-        What the trial tried and chose; None where there was none.
+    tuning_ : hyperrank.rankers.dpo.config.Tuning or None
+        What tuning on held-out queries tried and chose; None where there was none.
     best_epoch_, best_score_ : int, float
         The epoch whose parameters are kept, and its validation hypervolume (NaN without validation).
-    training_data_ : dict
+    data_summary_ : dict
         Rows, queries, list sizes, missing features and labels of the data that it was first fitted on.
     n_features_in_ : int
         Number of features.
@@ -258,7 +234,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
     __metadata_request__partial_fit = {"qid": True}  # noqa: RUF012 - scikit-learn reads the class attribute
 
     temperature_range_: TemperatureRange | None
-    trial_: Trial | None
+    tuning_: Tuning | None
     history_: list[dict[str, float]]
     best_epoch_: int
     best_score_: float
@@ -269,78 +245,46 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         *,
         reference_objective: int | str = 0,
         objectives: Sequence[str] | None = None,
-        loss: str = "listnet",
-        gain: str = "exp2",
-        top_k: int | None = None,
-        ties: str = "random",
+        loss: str | ListLoss = "listnet",
         beta: float | str = "auto",
-        temperature_range: tuple[float, float] | None = None,
-        conditioning: str = "film",
-        network: Any = "mlp",
-        n_prompts: int = 4,
-        hidden: Sequence[int] = (128, 128),
-        dropout: float | str = "auto",
+        normalize_objectives: bool = True,
+        metric: str = "ndcg@10",
+        network: str | MLP | Transformer = "mlp",
         feature_transform: str = "quantile",
         query_standardize: bool | str = "auto",
-        booster_inputs: bool = False,
-        booster_params: Mapping[str, Any] | None = None,
-        normalize_objectives: bool = True,
-        alpha: float = 1.0,
-        n_draws: int = 2,
+        booster_params: Mapping[str, Any] | str | None = None,
+        trade_offs: str | TradeOffs = "uniform",
         max_epochs: int | str = "auto",
-        batch_docs: int | str = "auto",
-        learning_rate: float | str = "auto",
-        weight_decay: float = 1e-2,
-        average_decay: float = 0.99,
-        early_stopping: bool | str = "auto",
-        validation_fraction: float = 0.1,
-        patience: int = 5,
+        optimizer: str | AdamW = "adamw",
+        early_stopping: bool | str | EarlyStopping | StoppingRule = "auto",
         warm_start: bool = False,
-        metric: str = "ndcg@10",
         device: str = "auto",
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
-        checkpoint: str | Path | None = None,
-        checkpoint_every: float = 60.0,
+        checkpoint: str | Path | CheckpointFile | None = None,
     ) -> None:
         self.reference = reference
         self.reference_objective = reference_objective
         self.objectives = objectives
         self.loss = loss
-        self.gain = gain
-        self.top_k = top_k
-        self.ties = ties
         self.beta = beta
-        self.temperature_range = temperature_range
-        self.conditioning = conditioning
+        self.normalize_objectives = normalize_objectives
+        self.metric = metric
         self.network = network
-        self.n_prompts = n_prompts
-        self.hidden = hidden
-        self.dropout = dropout
         self.feature_transform = feature_transform
         self.query_standardize = query_standardize
-        self.booster_inputs = booster_inputs
         self.booster_params = booster_params
-        self.normalize_objectives = normalize_objectives
-        self.alpha = alpha
-        self.n_draws = n_draws
+        self.trade_offs = trade_offs
         self.max_epochs = max_epochs
-        self.batch_docs = batch_docs
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.average_decay = average_decay
+        self.optimizer = optimizer
         self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.patience = patience
         self.warm_start = warm_start
-        self.metric = metric
         self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
         self.checkpoint = checkpoint
-        self.checkpoint_every = checkpoint_every
 
     @with_callbacks
     @takes_qid
@@ -417,18 +361,18 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
                 reset=not continues,
             )
             config = FitConfig.from_params(params, inputs)
-            warn_of_counts(self.training_data_, config.metric, config.loss)
+            warn_of_counts(self.data_summary_, config.metric, config.loss)
             start = self.model_ if continues else None
             config = agree_on_fit(params, inputs, config, checkpoint, start=start)
             inputs = hold_out(inputs, config)
             if continues:
                 config = self._continue(inputs, config, checkpoint)
-                reference = FittedReference(self.reference_, self.pull_)
+                reference = FittedReference(self.reference_, self.reward_scale_)
             else:
                 with checkpoint.resuming():
                     config = tune(inputs, config, checkpoint)
                     reference = fit_reference(inputs, config, checkpoint)
-                self.trial_ = config.tuning
+                self.tuning_ = config.tuning
             return self._train(inputs, reference, config, checkpoint, start, FitCallbacks(self, X, y, qid))
 
     @with_callbacks
@@ -475,17 +419,16 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
             config = FitConfig.from_params(params, inputs)
             config = agree_on_fit(params, inputs, config, checkpoint, start=self.model_)
             config = self._continue(inputs, config, checkpoint)
-            reference = FittedReference(self.reference_, self.pull_)
+            reference = FittedReference(self.reference_, self.reward_scale_)
             callbacks = FitCallbacks(self, X, y, qid)
             return self._train(inputs, reference, config, checkpoint, self.model_, callbacks, is_unseen=True)
 
     def _continue(self, inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint) -> FitConfig:
         """What the network of the last fit cannot do otherwise, and the booster parameters found then."""
-        check_continues(self.temperature_range_, self.loss)
+        config = config.continuing(self.temperature_range_)
         if config.tunes_boosters and hasattr(self, "booster_search_"):
             config = config.with_booster_search(self.booster_search_)
-        config = search_boosters(inputs, config, checkpoint)
-        return config.continuing(self.model_, self.temperature_range_)
+        return search_boosters(inputs, config, checkpoint)
 
     def _train(
         self,
@@ -503,7 +446,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         predicting = {
             "objectives_": inputs.training.names,
             "reference_": reference.reference,
-            "pull_": reference.reward_scale,
+            "reward_scale_": reference.reward_scale,
             "temperature_range_": config.temperature_range,
         }
         if processes.is_rank_zero:
@@ -520,7 +463,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
             on_epoch=callbacks.epoch,
         )
         self.objectives_ = inputs.training.names
-        self.reference_, self.pull_ = reference.reference, reference.reward_scale
+        self.reference_, self.reward_scale_ = reference.reference, reference.reward_scale
         self.temperature_range_ = config.temperature_range
         if config.booster_search is not None:
             self.booster_search_ = config.booster_search

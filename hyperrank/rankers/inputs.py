@@ -379,7 +379,7 @@ def read_labelled(
         feature_names = getattr(estimator, "feature_names_in_", range(labelled.X.shape[1]))
         in_place = labelled.lists.in_place
         warn_of_leaks(labelled.X, feature_names, labelled.Y, names, in_place.qid, stacklevel=4)
-        estimator.training_data_ = summarize_data(labelled.X, labelled.Y, labelled.lists, names)
+        estimator.data_summary_ = summarize_data(labelled.X, labelled.Y, labelled.lists, names)
     return labelled
 
 

@@ -6,6 +6,7 @@ import os
 import platform
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +21,10 @@ from hyperrank._version import __version__
 from hyperrank.boosters import BoosterSet
 from hyperrank.files import ModelFileError, read_model_file, write_model_file
 from hyperrank.metrics import parse_metric
+from hyperrank.networks import MLP, Transformer
+from hyperrank.networks.conditioning import conditioning_name
 from hyperrank.reference import MixedModelsReference, ModelReference, Reference
+from hyperrank.training import CheckpointFile
 
 __all__ = ["load_ranker", "save_ranker", "versions"]
 
@@ -30,6 +34,13 @@ LIBRARIES = ("numpy", "torch", "scikit-learn", "lightgbm")
 N_PROBES = 5
 #: How far scores may lie apart on another machine, as a share of their size.
 TOLERANCE = 1e-4
+
+#: What to do about parameters that are the user's own code, which files do not hold.
+OWN_CODE = {
+    "loss": "hyperrank.losses.register_loss gives a loss of your own a name: pass that.",
+    "network": "hyperrank.networks.register_conditioning gives a conditioning of your own a name: pass that.",
+    "early_stopping": "A fitted ranker does not need it: set_params(early_stopping='auto') before.",
+}
 
 R = TypeVar("R", bound=BaseEstimator)
 
@@ -51,7 +62,13 @@ def save_ranker(ranker: BaseEstimator, path: str | Path) -> Path:
         "n_features": int(fitted["n_features_in_"]),
         "versions": versions(),
     }
-    return write_model_file(path, content, head=head)
+    try:
+        return write_model_file(path, content, head=head)
+    except ModelFileError as error:
+        hints = [hint for name, hint in OWN_CODE.items() if f"params.{name}" in str(error)]
+        if not hints:
+            raise
+        raise ModelFileError(f"{error} {hints[0]}") from error
 
 
 def load_ranker(path: str | Path, base: type[R]) -> R:
@@ -128,7 +145,7 @@ def _check_description(ranker: Any, head: Mapping[str, Any], *, n_bytes: int) ->
     if columns is not None and not set(np.asarray(columns).tolist()) <= set(range(n_features)):
         raise ValueError("its reference takes columns that it does not have")
     parse_metric(ranker.metric)
-    _check_summary(getattr(ranker, "training_data_", None), objectives)
+    _check_summary(getattr(ranker, "data_summary_", None), objectives)
 
 
 def _check_summary(summary: Any, objectives: Sequence[str]) -> None:
@@ -177,8 +194,8 @@ def _widths(value: Any) -> Iterator[int]:
     elif isinstance(value, Reference | BoosterSet):
         if value.n_features is not None:
             yield value.n_features
-    elif hasattr(value, "transform") and hasattr(value, "boosters"):
-        yield value.transform.n_in - len(value.boosters)
+    elif hasattr(value, "transform") and hasattr(value, "network"):
+        yield value.transform.n_in
     elif hasattr(value, "num_feature"):
         yield value.num_feature()
 
@@ -203,10 +220,16 @@ def _params(ranker: BaseEstimator, path: str | Path) -> dict[str, Any]:
     params: dict[str, Any] = ranker.get_params(deep=False)
     if isinstance(params.get("random_state"), np.random.RandomState):
         params["random_state"] = None
-    if isinstance(params.get("checkpoint"), os.PathLike):
-        params["checkpoint"] = os.fspath(params["checkpoint"])
-    if not isinstance(params.get("network", ""), str):
-        params["network"] = "transformer"  # its copy is among the fitted attributes
+    checkpoint = params.get("checkpoint")
+    if isinstance(checkpoint, CheckpointFile):
+        params["checkpoint"] = replace(checkpoint, path=os.fspath(checkpoint.path))
+    elif isinstance(checkpoint, os.PathLike):
+        params["checkpoint"] = os.fspath(checkpoint)
+    network = params.get("network")
+    if isinstance(network, Transformer):
+        params["network"] = replace(network, pretrained=None)  # it is among what was fitted
+    if isinstance(network, MLP):
+        params["network"] = replace(network, conditioning=conditioning_name(network.conditioning))
     if "reference" in params and not isinstance(params["reference"], str | None):
         reference = ranker.reference_
         if not isinstance(reference, ModelReference):

@@ -43,7 +43,7 @@ class SpecializedRanker(DPORanker):
         The weights of the trade-off.
     temperature_ : float
         Its temperature, in units of the ranker that it was made from.
-    reference_, pull_, model_
+    reference_, reward_scale_, model_
         As of `HyperDPORanker`, at this trade-off.
 
     Examples
@@ -142,10 +142,10 @@ def specialize(
     plain.objectives_, plain.n_features_in_ = ranker.objectives_, ranker.n_features_in_
     if hasattr(ranker, "feature_names_in_"):
         plain.feature_names_in_ = ranker.feature_names_in_
-    if hasattr(ranker, "training_data_"):
-        plain.training_data_ = ranker.training_data_
+    if hasattr(ranker, "data_summary_"):
+        plain.data_summary_ = ranker.data_summary_
     plain.weights_ = at[None]
-    plain.pull_ = factor * ranker.pull_
+    plain.reward_scale_ = factor * ranker.reward_scale_
     plain.reference_ = ranker.reference_.at(at)
     plain.model_ = ranker.model_.at(ranker._condition(at[None], factor)[0])
     return plain

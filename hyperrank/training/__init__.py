@@ -17,13 +17,16 @@ from hyperrank.training.distributed import (
     process_group,
 )
 from hyperrank.training.loop import TrainingResult, train, with_generator
+from hyperrank.training.options import AdamW, CheckpointFile, TradeOffs
 from hyperrank.training.step import TrainingSettings
 from hyperrank.training.stopping import EarlyStopping, StoppingRule, resolve_stopping
 from hyperrank.training.temperature import ReferenceLogits, log_position
 
 __all__ = [
+    "AdamW",
     "Batch",
     "Checkpoint",
+    "CheckpointFile",
     "EarlyStopping",
     "FeaturesOf",
     "ListTensors",
@@ -33,6 +36,7 @@ __all__ = [
     "ShardedLists",
     "SingleProcess",
     "StoppingRule",
+    "TradeOffs",
     "TrainingProgress",
     "TrainingResult",
     "TrainingSettings",

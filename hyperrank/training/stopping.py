@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from sklearn.base import BaseEstimator
-
 from hyperrank._checks import check_number
+from hyperrank._params import Params
+from hyperrank.files import storable
 
 __all__ = ["EarlyStopping", "StoppingRule", "resolve_stopping"]
 
@@ -17,7 +18,9 @@ __all__ = ["EarlyStopping", "StoppingRule", "resolve_stopping"]
 StoppingRule: TypeAlias = Callable[[Sequence[dict[str, float]]], bool]
 
 
-class EarlyStopping(BaseEstimator):
+@storable
+@dataclass
+class EarlyStopping(Params):
     """Stop where the validation score has not improved for some evaluations.
 
     The parameters of the best score are those of the fitted network, whenever training stops.
@@ -39,13 +42,17 @@ class EarlyStopping(BaseEstimator):
     [False, False, False, True]
     """
 
-    def __init__(self, patience: int = 5, min_delta: float = 0.0, fraction: float = 0.1) -> None:
-        self.patience = patience
-        self.min_delta = min_delta
-        self.fraction = fraction
+    patience: int = 5
+    min_delta: float = 0.0
+    fraction: float = 0.1
 
     def check(self) -> EarlyStopping:
-        """Itself.
+        """Check the parameters.
+
+        Returns
+        -------
+        EarlyStopping
+            Itself.
 
         Raises
         ------

@@ -13,8 +13,8 @@ from torch import Tensor
 __all__ = [
     "ReferenceLogits",
     "TemperatureRange",
+    "check_range",
     "check_temperature",
-    "check_temperature_range",
     "condition_weights",
     "log_position",
 ]
@@ -22,13 +22,13 @@ __all__ = [
 TemperatureRange = tuple[float, float]
 
 
-def check_temperature_range(value: Any, *, loss: str, reference: Any) -> TemperatureRange | None:
-    """Check the option ``temperature_range``.
+def check_range(value: Any) -> TemperatureRange | None:
+    """Check that a range of temperatures is None or two numbers above 0 about 1.
 
     Raises
     ------
     ValueError
-        If it is not two numbers above 0 about 1, or loss or reference have no temperature to know.
+        If it is not.
     """
     if value is None:
         return None
@@ -38,13 +38,6 @@ def check_temperature_range(value: Any, *, loss: str, reference: Any) -> Tempera
         raise ValueError(
             "temperature_range must be None or two numbers (low, high) with 0 < low <= 1 <= high and "
             f"low < high; got {value!r}."
-        )
-    if loss != "listnet":
-        raise ValueError(f"temperature_range needs loss='listnet'; got loss={loss!r}.")
-    if reference is None:
-        raise ValueError(
-            "temperature_range needs a reference: without one, scores are the same at every temperature "
-            "up to a factor; got reference=None."
         )
     return float(given[0]), float(given[1])
 

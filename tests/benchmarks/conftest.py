@@ -8,7 +8,7 @@ import pytest
 from benchmarks.fronts.methods import METHODS
 from benchmarks.fronts.sources import Synthetic
 
-NETWORK = {"max_epochs": 1, "hidden": (8, 8), "reference": "lightgbm"}
+NETWORK = {"max_epochs": 1, "network__hidden": (8, 8), "reference": "lightgbm"}
 TREES = {"num_boost_round": 2}
 
 

@@ -6,7 +6,7 @@ import pytest
 from benchmarks import demo, quick_front
 from hyperrank import datasets
 
-SHORT = {"max_epochs": 1, "hidden": (8, 8)}
+SHORT = {"max_epochs": 1, "network__hidden": (8, 8)}
 
 
 def not_there(**_):

@@ -9,7 +9,11 @@ from benchmarks.fronts.sources import Synthetic
 pytestmark = pytest.mark.slow
 
 SIZES = {"n_queries": 24, "list_size": (4, 8), "n_features": 6}
-SHORT = {"max_epochs": 1, "hidden": [4], "booster_params": {"num_boost_round": 2, "min_data_in_leaf": 2}}
+SHORT = {
+    "max_epochs": 1,
+    "network__hidden": [4],
+    "booster_params": {"num_boost_round": 2, "min_data_in_leaf": 2},
+}
 
 
 @pytest.fixture

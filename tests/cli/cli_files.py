@@ -8,19 +8,20 @@ import pandas as pd
 
 import hyperrank
 from hyperrank import HyperDPORanker, datasets
+from hyperrank.networks import MLP
 
 FEATURES = [f"feature_{j}" for j in range(1, 7)]
 LABELS = ["relevance", "clicks"]
 #: A fit of a second, and the same in Python.
 SHORT = (
-    "--reference lightgbm --seed 0 --set max_epochs=1 --set hidden=[8,8] "
+    "--reference lightgbm --seed 0 --set max_epochs=1 --set network__hidden=[8,8] "
     '--set booster_params={\\"num_iterations\\":5}'
 )
 SHORT_IN_PYTHON = {
     "reference": "lightgbm",
     "random_state": 0,
     "max_epochs": 1,
-    "hidden": [8, 8],
+    "network": MLP(hidden=[8, 8]),
     "booster_params": {"num_iterations": 5},
 }
 

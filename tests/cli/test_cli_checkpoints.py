@@ -50,8 +50,8 @@ def test_an_interrupted_fit_goes_on_to_the_same_model(hr, files, line, tmp_path,
 def test_an_unfinished_fit_is_not_lost(hr, line, tmp_path, interrupted):
     found = hr(line, code=1)
     assert f"Error: {tmp_path / 'fit'} is there already: --resume goes on from it" in found.stderr
-    found = hr(f"{line} --resume --set alpha=2", code=1)
-    assert "is the checkpoint of another fit: alpha was 1 and is 2" in found.stderr
+    found = hr(f"{line} --resume --set trade_offs__alpha=2", code=1)
+    assert "is the checkpoint of another fit: trade_offs__alpha was 1 and is 2" in found.stderr
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from cli_files import FEATURES, LABELS
 
 import hyperrank
 from hyperrank import HyperDPORanker, LinearScalarizationRanker, MixedScoresRanker, datasets
+from hyperrank.networks import MLP
 
 
 def test_a_model_card(hr, files):
@@ -17,7 +18,7 @@ def test_a_model_card(hr, files):
     assert card["features"] == FEATURES
     assert card["parameters"] == {
         "booster_params": {"num_iterations": 5},
-        "hidden": [8, 8],
+        "network": "MLP(hidden=[8, 8], conditioning='film', dropout='auto')",
         "max_epochs": 1,
         "random_state": 0,
         "reference": "lightgbm",
@@ -40,12 +41,16 @@ def test_a_model_card_as_text(hr, files):
 def test_the_card_has_what_tuning_chose(hr, tmp_path):
     data = datasets.make_multilabel_ranking(n_queries=110, list_size=4, n_features=3, random_state=0)
     ranker = HyperDPORanker(
-        "lightgbm", max_epochs=1, hidden=(8, 8), booster_params={"num_iterations": 3}, random_state=0
+        "lightgbm",
+        max_epochs=1,
+        network=MLP(hidden=(8, 8)),
+        booster_params={"num_iterations": 3},
+        random_state=0,
     )
     ranker.fit(data.X, data.Y, qid=data.qid).save(tmp_path / "m")
     card = json.loads(hr(f"describe {tmp_path / 'm'} --json").stdout)
-    assert card["tuning"]["reward_scale"] == ranker.trial_.pull
-    assert card["tuning"]["candidates"] == len(ranker.trial_.tried)
+    assert card["tuning"]["reward_scale_factor"] == ranker.tuning_.reward_scale_factor
+    assert card["tuning"]["candidates"] == len(ranker.tuning_.candidates)
     assert card["features"] is None
     assert "reward_scale" in hr(f"describe {tmp_path / 'm'}").stdout
 
@@ -60,7 +65,7 @@ def test_cards_of_other_rankers(hr, files, tmp_path, kind):
         ranker = MixedScoresRanker(n_jobs=1, booster_params={"num_iterations": 3}).fit(X, Y, qid=qid)
     else:
         ranker = LinearScalarizationRanker(
-            [[1, 0], [0, 1]], None, hidden=(4, 4), max_epochs=1, random_state=0
+            [[1, 0], [0, 1]], None, network=MLP(hidden=(4, 4)), max_epochs=1, random_state=0
         )
         ranker.fit(X, Y, qid=qid)
     ranker.save(tmp_path / "m")

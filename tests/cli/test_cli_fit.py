@@ -9,7 +9,9 @@ import pytest
 from cli_files import FEATURES, LABELS, SHORT, fitted, same_scores
 
 import hyperrank
-from hyperrank import QueryLists
+from hyperrank import QueryLists, TradeOffs
+from hyperrank.losses import PlackettLuce
+from hyperrank.networks import MLP
 from hyperrank.rankers import HyperDPORanker
 
 LABELLED = "--labels relevance,clicks"
@@ -41,7 +43,7 @@ def test_validation_stops_training_as_in_python(hr, files, tmp_path):
         reference="lightgbm",
         random_state=0,
         max_epochs=1,
-        hidden=[8, 8],
+        network=MLP(hidden=[8, 8]),
         booster_params={"num_iterations": 5},
         objectives=LABELS,
     ).fit(
@@ -119,11 +121,12 @@ def test_grades_are_quantiles_within_the_query(hr, files, tmp_path):
 
 def test_settings_reach_the_ranker(hr, files, tmp_path):
     line = f"fit train.csv {LABELLED} --out {tmp_path / 'm'} {SHORT} --loss plackett_luce --metric ndcg@5"
-    hr(f"{line} --set ties=rating --set alpha=0.5 --set normalize_objectives=false")
+    hr(f"{line} --set loss__ties=rating --set trade_offs__alpha=0.5 --set normalize_objectives=false")
     params = hyperrank.load(tmp_path / "m").get_params()
-    assert (params["loss"], params["ties"], params["alpha"]) == ("plackett_luce", "rating", 0.5)
+    assert params["loss"] == PlackettLuce(ties="rating")
+    assert params["trade_offs"] == TradeOffs(alpha=0.5)
     assert (params["normalize_objectives"], params["metric"], params["verbose"]) == (False, "ndcg@5", 0)
-    assert params["hidden"] == [8, 8]
+    assert params["network"] == MLP(hidden=[8, 8])
 
 
 def test_a_model_is_replaced_only_if_asked(hr, files, tmp_path):

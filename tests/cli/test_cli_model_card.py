@@ -109,7 +109,7 @@ def test_a_store_as_markdown(hr, files):
 
 def test_files_of_older_versions_lack_what_they_did_not_keep(hr, files, tmp_path):
     ranker = hyperrank.load(files.model)
-    del ranker.training_data_
+    del ranker.data_summary_
     ranker.save(tmp_path / "old.safetensors")
     card = json.loads(hr(f"describe {tmp_path / 'old.safetensors'} --json").stdout)
     assert card["data"] == {}
@@ -117,9 +117,9 @@ def test_files_of_older_versions_lack_what_they_did_not_keep(hr, files, tmp_path
 
 
 def test_the_summary_goes_where_a_ranker_goes(files):
-    kept = files.ranker.training_data_
-    assert hyperrank.load(files.model).training_data_ == kept
-    assert files.ranker.specialize([0.5, 0.5]).training_data_ == kept
+    kept = files.ranker.data_summary_
+    assert hyperrank.load(files.model).data_summary_ == kept
+    assert files.ranker.specialize([0.5, 0.5]).data_summary_ == kept
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from cli_files import FEATURES, LABELS
 
 import hyperrank
 from hyperrank import HyperDPORanker
+from hyperrank.networks import MLP
 
-OPTIONS = "--labels relevance,clicks --reference none --seed 0 --set dropout=0 --set max_epochs=2"
+OPTIONS = "--labels relevance,clicks --reference none --seed 0 --set network__dropout=0 --set max_epochs=2"
 
 
 def torchrun(*words: str) -> subprocess.CompletedProcess[str]:
@@ -30,7 +31,7 @@ def test_the_model_is_that_of_one_process(files, tmp_path):
     assert done.stdout == f"{path}: a ranker of relevance, clicks, 6 features\n"
     assert done.stderr.count("train.csv: ") == 1
     assert [child.name for child in tmp_path.iterdir()] == [path.name]
-    single = HyperDPORanker(None, objectives=LABELS, dropout=0, max_epochs=2, random_state=0)
+    single = HyperDPORanker(None, objectives=LABELS, network=MLP(dropout=0), max_epochs=2, random_state=0)
     single.fit(files.train[FEATURES], files.train[LABELS].to_numpy(), qid=files.train["qid"].to_numpy())
     X, qid = files.test[FEATURES], files.test["qid"].to_numpy()
     found = hyperrank.load(path).predict(X, qid=qid, weights=[0.8, 0.2])

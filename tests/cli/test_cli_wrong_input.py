@@ -144,12 +144,20 @@ MISTAKES = {
         FIT.format("train.csv") + " --set max_epoch=5",
         "the ranker has no parameter 'max_epoch'; did you mean 'max_epochs'",
     ),
+    "setting of an object": (
+        FIT.format("train.csv") + " --set hidden=[8]",
+        "the ranker has no parameter 'hidden'; did you mean 'network__hidden'",
+    ),
+    "setting that no object has": (
+        FIT.format("train.csv") + " --set network__depth=2",
+        "MLP has no parameter 'depth'",
+    ),
     "setting given twice": (
         FIT.format("train.csv") + " --seed 1 --set random_state=2",
         "random_state is given",
     ),
     "objectives set": (FIT.format("train.csv") + " --set objectives=a", "name the objectives by --labels"),
-    "wrong setting": (FIT.format("train.csv") + " --set dropout=3", "dropout"),
+    "wrong setting": (FIT.format("train.csv") + " --set network__dropout=3", "dropout"),
     "unknown reference": (
         FIT.format("train.csv") + " --reference booster_pair",
         "'booster_pair' is neither booster_pairs, .*Did you mean 'booster_pairs'",

@@ -9,6 +9,7 @@ import pytest
 from served_process import MAX_BYTES, MAX_DOCUMENTS, PATIENCE, Running, serving
 
 from hyperrank import HyperDPORanker, MixedScoresRanker, datasets
+from hyperrank.networks import MLP
 from hyperrank.rankers.base import BaseRanker
 
 
@@ -24,8 +25,7 @@ def ranker(data) -> HyperDPORanker:
     ranker = HyperDPORanker(
         objectives=("relevance", "clicks"),
         max_epochs=2,
-        hidden=(16, 16),
-        dropout=0.0,
+        network=MLP(hidden=(16, 16), dropout=0.0),
         beta=1.0,
         random_state=0,
     )

@@ -16,8 +16,9 @@ from hyperrank import (
     MixedScoresRanker,
     export,
 )
+from hyperrank.networks import MLP
 
-QUICK = {"max_epochs": 1, "hidden": (4,), "feature_transform": "none", "random_state": 0}
+QUICK = {"max_epochs": 1, "network": MLP(hidden=(4,)), "feature_transform": "none", "random_state": 0}
 
 
 @pytest.fixture(scope="module")

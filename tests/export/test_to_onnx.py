@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from lightgbm import LGBMRanker, LGBMRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from hyperrank import HyperDPORanker, MixedScoresRanker, QueryLists, SoupRanker, datasets
+from hyperrank import HyperDPORanker, MixedScoresRanker, QueryLists, SoupRanker, TradeOffs, datasets
+from hyperrank.networks import MLP
 from hyperrank.networks.feature_transforms import TRANSFORMS
 from hyperrank.simplex import corners, lattice_near
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.slow
 FEW_TREES = {"num_boost_round": 10, "num_leaves": 6, "min_data_in_leaf": 5}
 #: Without features in the list, whose operators take most of the time that an export takes.
 PLAIN = {"query_standardize": False, "feature_transform": "standard"}
-QUICK = {"max_epochs": 3, "hidden": (12, 8), "booster_params": FEW_TREES, "random_state": 0}
+QUICK = {"max_epochs": 3, "network": MLP(hidden=(12, 8)), "booster_params": FEW_TREES, "random_state": 0}
 TEMPERATURES = (0.0, 0.5, 1.0, 3.0)
 
 
@@ -33,7 +34,9 @@ def test_the_front_is_the_same_on_real_data(session_of, shared_data):
         datasets.fetch_mslr_sample(split, objectives=names, data_home=shared_data)
         for split in ("train", "test")
     )
-    ranker = HyperDPORanker(max_epochs=3, dropout=0.3, random_state=0).fit(train.X, train.Y, qid=train.qid)
+    ranker = HyperDPORanker(max_epochs=3, network=MLP(dropout=0.3), random_state=0).fit(
+        train.X, train.Y, qid=train.qid
+    )
     session, weights = session_of(ranker), lattice_near(3, 15)
     clear = 0
     for query in np.unique(test.qid)[:12]:
@@ -69,7 +72,10 @@ SLOW_PAIRS = [(t, c) for t in TRANSFORMS[1:] for c in CONDITIONED[1:]]
 def test_networks_score_as_they_do_here(transform, conditioning, holed, session_of):
     within = {"film": True, "concat": "auto", "hypernetwork": False}[conditioning]
     ranker = HyperDPORanker(
-        None, conditioning=conditioning, feature_transform=transform, query_standardize=within, **QUICK
+        None,
+        feature_transform=transform,
+        query_standardize=within,
+        **{**QUICK, "network": MLP(hidden=(12, 8), conditioning=conditioning)},
     ).fit(holed.X, holed.Y, qid=holed.qid)
     session = session_of(ranker)
     for n, k in ((1, 1), (2, 3), (100, 2), (len(holed.X), 1)):
@@ -88,7 +94,7 @@ def options_of(kind, data):
     if kind == "a LightGBM booster":
         return {**PLAIN, "reference": lightgbm_model(data, LGBMRegressor).booster_}
     if kind == "no reference, boosters beside the features":
-        return {**PLAIN, "reference": None, "booster_inputs": True}
+        return {**PLAIN, "reference": None}
     return {"reference": kind, "feature_transform": "standard"}
 
 
@@ -166,7 +172,7 @@ def test_mixed_scores_need_neither_network_nor_temperature(holed, session_of):
 
 
 def test_networks_that_know_the_temperature(holed, session_of):
-    ranker = HyperDPORanker("lightgbm", temperature_range=(0.2, 4.0), **QUICK, **PLAIN)
+    ranker = HyperDPORanker("lightgbm", trade_offs=TradeOffs(temperature_range=(0.2, 4.0)), **QUICK, **PLAIN)
     session = session_of(ranker.fit(holed.X, holed.Y, qid=holed.qid))
     for temperature in (0, 0.2, 1, 3.7):
         expected = ranker.predict(holed.X, weights=SOME_WEIGHTS, temperature=temperature)

@@ -21,8 +21,10 @@ import numpy as np
 import pandas as pd
 
 import hyperrank
-from hyperrank import HyperDPORanker, SpecializedRanker, datasets
+from hyperrank import HyperDPORanker, SpecializedRanker, TradeOffs, datasets
 from hyperrank.cli import main
+from hyperrank.losses import PlackettLuce
+from hyperrank.networks import MLP, Transformer
 
 HERE = Path(__file__).parent
 NAMES = HERE / "names.json"
@@ -57,13 +59,13 @@ TINY: dict[str, Any] = {
     "n_jobs": 1,
     "random_state": 0,
 }
-SHORT: dict[str, Any] = {**TINY, "hidden": (8,), "max_epochs": 2}
+SHORT: dict[str, Any] = {**TINY, "network": MLP(hidden=(8,)), "max_epochs": 2}
 
 #: One of each ranker, whose files must keep loading.
 RANKERS: dict[str, Any] = {
     "hyperdpo_mlp": HyperDPORanker(**SHORT),
-    "hyperdpo_temperature": HyperDPORanker(**SHORT, temperature_range=(0.5, 2.0), booster_inputs=True),
-    "hyperdpo_transformer": HyperDPORanker(None, **SHORT, network="transformer"),
+    "hyperdpo_temperature": HyperDPORanker(**SHORT, trade_offs=TradeOffs(temperature_range=(0.5, 2.0))),
+    "hyperdpo_transformer": HyperDPORanker(None, **{**SHORT, "network": Transformer(hidden=(8,))}),
     "lightgbm_scalarization": hyperrank.LightGBMScalarizationRanker(AT, **TINY),
     "linear_scalarization": hyperrank.LinearScalarizationRanker(AT, **SHORT),
     "mixed_scores": hyperrank.MixedScoresRanker(**TINY),
@@ -76,18 +78,14 @@ SEEDED: dict[str, Any] = {
     "default": HyperDPORanker(max_epochs=3, booster_params=TINY["booster_params"], n_jobs=1, random_state=0),
     "plackett_luce": HyperDPORanker(
         None,
-        loss="plackett_luce",
-        ties="average",
-        conditioning="concat",
-        hidden=(16,),
+        loss=PlackettLuce(ties="average"),
+        network=MLP(conditioning="concat", hidden=(16,)),
         max_epochs=4,
         random_state=0,
     ),
     "transformer": HyperDPORanker(
         "lightgbm",
-        network="transformer",
-        n_prompts=2,
-        hidden=(16,),
+        network=Transformer(n_prompts=2, hidden=(16,)),
         max_epochs=3,
         booster_params=TINY["booster_params"],
         n_jobs=1,

@@ -9,7 +9,7 @@ import torch
 from loss_oracles import offsets_of
 from sklearn.base import clone
 
-from hyperrank.files.codec import from_plain, to_plain
+from hyperrank.files.codec import decode, encode
 from hyperrank.losses import (
     ApproxNDCG,
     LambdaLoss,
@@ -61,7 +61,7 @@ def test_params_clone_equality_and_files(name):
         clone(loss),
         type(loss)(**loss.get_params()),
         clone(default).set_params(**loss.get_params()),
-        from_plain(to_plain(loss, {}, "params.loss"), {}),
+        decode(encode(loss, {}, "params.loss"), {}),
     ]
     for copy in copies:
         assert copy == loss

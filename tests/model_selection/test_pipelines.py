@@ -14,8 +14,9 @@ from sklearn.preprocessing import StandardScaler
 
 from hyperrank import HyperDPORanker, MixedScoresRanker, QueryLists, datasets
 from hyperrank.model_selection import make_ranking_scorer
+from hyperrank.networks import MLP
 
-QUICK = {"max_epochs": 2, "hidden": (4, 4), "reference": None, "random_state": 0}
+QUICK = {"max_epochs": 2, "network": MLP(hidden=(4, 4)), "reference": None, "random_state": 0}
 AT = [0.8, 0.2]
 
 
@@ -125,7 +126,7 @@ def test_rankers_go_to_other_processes_and_back(lists, tmp_path):
     "ranker",
     [
         HyperDPORanker(**QUICK),
-        HyperDPORanker(**(QUICK | {"reference": "boosters", "booster_inputs": True})),
+        HyperDPORanker(**(QUICK | {"reference": "boosters"})),
         MixedScoresRanker(random_state=0),
     ],
     ids=["network", "boosters", "mixed"],

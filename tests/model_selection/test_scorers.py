@@ -24,8 +24,9 @@ from hyperrank import (
     QueryLists,
 )
 from hyperrank.model_selection import make_hypervolume_scorer, make_ranking_scorer
+from hyperrank.networks import MLP
 
-QUICK = {"max_epochs": 1, "hidden": (4, 4), "reference": None, "random_state": 0}
+QUICK = {"max_epochs": 1, "network": MLP(hidden=(4, 4)), "reference": None, "random_state": 0}
 FEW_TREES = {"booster_params": {"num_boost_round": 3}, "random_state": 0}
 RANKERS = [
     HyperDPORanker(**QUICK),

@@ -28,8 +28,9 @@ from sklearn.utils.fixes import parse_version
 
 from hyperrank import HyperDPORanker, MixedScoresRanker, QueryKFold, QueryShuffleSplit
 from hyperrank.model_selection import make_hypervolume_scorer, make_ranking_scorer
+from hyperrank.networks import MLP
 
-QUICK = {"max_epochs": 1, "hidden": (4, 4), "reference": None, "random_state": 0}
+QUICK = {"max_epochs": 1, "network": MLP(hidden=(4, 4)), "reference": None, "random_state": 0}
 FEW_TREES = {"booster_params": {"num_boost_round": 3}, "random_state": 0}
 SCORERS = {
     "hypervolume": make_hypervolume_scorer(weights=5),
@@ -79,7 +80,7 @@ def test_searches_give_the_numbers_of_the_front(kind, in_pipeline, given, lists)
         options = options | {"resource": prefix + options["resource"]}
     search = make(
         model,
-        {f"{prefix}alpha": [0.5, 1.0]},
+        {f"{prefix}trade_offs__alpha": [0.5, 1.0]},
         cv=QueryKFold(2),
         scoring=SCORERS["hypervolume"],
         error_score="raise",
@@ -92,7 +93,7 @@ def test_searches_give_the_numbers_of_the_front(kind, in_pipeline, given, lists)
     A, B = (scaler.transform(lists.X[r]) if in_pipeline else lists.X[r] for r in (train, test))
     params = {k.removeprefix("rank__"): v for k, v in search.cv_results_["params"][-1].items()}
     epochs = 2 if kind == "halving" else 1
-    alone = HyperDPORanker(**(QUICK | {"max_epochs": epochs} | params))
+    alone = HyperDPORanker(**(QUICK | {"max_epochs": epochs})).set_params(**params)
     front = alone.fit(A, lists.Y[train], qid=lists.qid[train]).pareto_front(
         B, lists.Y[test], qid=lists.qid[test], weights=np.linspace([1, 0], [0, 1], 5)
     )
@@ -326,6 +327,6 @@ def test_networks_searched_on_dask(given, lists):
     """In processes of their own: threads of one would share torch's generator."""
     X, ids = given
     model, prefix = wrapped(HyperDPORanker(**QUICK), True, X)
-    grid = {f"{prefix}alpha": [0.5, 1.0]}
+    grid = {f"{prefix}trade_offs__alpha": [0.5, 1.0]}
     here, there = searched_on_dask(model, grid, X, lists.Y, ids, processes=True)
     assert is_same_search(here, there, X, ids)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from hyperrank.files.codec import from_plain, to_plain
+from hyperrank.files.codec import decode, encode
 from hyperrank.networks import (
     CONDITIONINGS,
     MLP,
@@ -50,8 +50,8 @@ def trained(conditioning):
 def test_params_clone_equality_and_files(network):
     default = type(network)()
     assert network != default
-    plain = to_plain(network, {}, "params.network")
-    for copy in (clone(network), default.set_params(**network.get_params()), from_plain(plain, {})):
+    plain = encode(network, {}, "params.network")
+    for copy in (clone(network), default.set_params(**network.get_params()), decode(plain, {})):
         assert copy == network
         assert repr(copy) == repr(network)
     with pytest.raises(ValueError, match="has no parameter 'n_heads'"):
@@ -59,18 +59,18 @@ def test_params_clone_equality_and_files(network):
 
 
 def test_what_is_built():
-    mlp = get_network(MLP(hidden=[8, 4], conditioning="concat")).build(5, 3, n_more=1)
+    mlp = MLP(hidden=[8, 4], conditioning="concat").build(5, 3, n_more=1)
     assert mlp.options == {
         **{"n_features": 5, "n_objectives": 3, "hidden": [8, 4], "conditioning": "concat"},
         **{"dropout": 0.5, "n_condition": 32, "n_more": 1},
     }
-    transformer = get_network(Transformer(hidden=(8,), dropout=0.0)).build(5, 3, alone=True)
+    transformer = Transformer(hidden=(8,), dropout=0.0).build(5, 3, alone=True)
     assert transformer.options == {
         **{"n_features": 5, "n_objectives": 3, "hidden": [8], "dropout": 0.0},
         **{"n_prompts": 4, "alone": True, "frozen": False},
     }
-    assert get_network("mlp") == MLP(dropout=0.5)
-    assert get_network("transformer") == Transformer(dropout=0.3)
+    assert get_network("mlp").resolve() == MLP(dropout=0.5)
+    assert get_network("transformer").resolve() == Transformer(dropout=0.3)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_what_is_built():
 )
 def test_wrong_networks_are_refused(network, message):
     with pytest.raises(ValueError, match=message):
-        get_network(network)
+        get_network(network).resolve()
 
 
 @pytest.mark.parametrize("conditioning", [*CONDITIONINGS, GainOnly])

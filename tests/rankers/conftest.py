@@ -2,6 +2,7 @@ import pytest
 
 from hyperrank import HyperDPORanker, datasets
 from hyperrank.datasets import RankingData
+from hyperrank.networks import MLP
 
 
 @pytest.fixture(scope="session")
@@ -20,5 +21,7 @@ def unseen() -> RankingData:
 
 @pytest.fixture(scope="session")
 def fitted(small: RankingData) -> HyperDPORanker:
-    ranker = HyperDPORanker(objectives=("relevance", "clicks"), max_epochs=6, hidden=(16, 16), random_state=0)
+    ranker = HyperDPORanker(
+        objectives=("relevance", "clicks"), max_epochs=6, network=MLP(hidden=(16, 16)), random_state=0
+    )
     return ranker.fit(small.X, small.Y, qid=small.qid)

@@ -10,15 +10,15 @@ import numpy as np
 import safetensors.numpy  # noqa: F401
 import torch._dynamo  # noqa: F401
 
-from hyperrank import HyperDPORanker, datasets
+from hyperrank import AdamW, HyperDPORanker, datasets
+from hyperrank.networks import MLP
 
 #: All phases: a trial, boosters as reference and as inputs, validation; a second of work.
 SHORT: dict[str, Any] = {
-    "booster_inputs": True,
     "booster_params": {"num_iterations": 3, "num_threads": 1},
-    "hidden": (8, 8),
+    "network": MLP(hidden=(8, 8)),
     "max_epochs": 3,
-    "batch_docs": 150,
+    "optimizer": AdamW(batch_docs=150),
     "early_stopping": True,
     "n_jobs": 1,
     "random_state": 0,
@@ -37,7 +37,7 @@ def fit(folder: str, n_queries: int, options: dict[str, Any], begun: Any) -> Non
     data, path = data_of(n_queries), Path(folder) / "fit.checkpoint"
     begun.send(path.exists())
     begun.close()
-    ranker = HyperDPORanker(**{**SHORT, **options}, checkpoint=path)
+    ranker = HyperDPORanker(**SHORT, checkpoint=path).set_params(**options)
     ranker.fit(data.X, data.Y, qid=data.qid, resume=True)
     at = [[1, 0], [0.4, 0.6], [0, 1]]
     losses = [[entry["loss"], entry["score"]] for entry in ranker.history_]

@@ -17,11 +17,20 @@ import numpy as np
 import torch
 from torch import distributed, nn
 
-from hyperrank import HyperDPORanker, LinearScalarizationRanker, datasets
+from hyperrank import (
+    AdamW,
+    CheckpointFile,
+    EarlyStopping,
+    HyperDPORanker,
+    LinearScalarizationRanker,
+    TradeOffs,
+    datasets,
+)
 from hyperrank.cli._command import Console
 from hyperrank.cli.fit import interruptible
 from hyperrank.datasets import RankingData
-from hyperrank.networks import ConditionedScorer
+from hyperrank.losses import PlackettLuce
+from hyperrank.networks import MLP, ConditionedScorer, Transformer
 from hyperrank.rankers.dpo import train as trained
 from hyperrank.training import Checkpoint, alone, process_group
 from hyperrank.training.step import Steps
@@ -30,10 +39,9 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {}
 #: Enough to learn something in a second, and nothing that differs between processes by chance.
 SHORT: dict[str, Any] = {
     "reference": None,
-    "dropout": 0.0,
+    "network": MLP(dropout=0.0, hidden=(16, 16)),
     "max_epochs": 4,
-    "batch_docs": 120,
-    "hidden": (16, 16),
+    "optimizer": AdamW(batch_docs=120),
     "booster_params": {"num_iterations": 5},
     "random_state": 3,
 }
@@ -63,7 +71,7 @@ def told(ranker: HyperDPORanker, rows: RankingData) -> dict[str, Any]:
         "losses": [entry["loss"] for entry in ranker.history_],
         "fronts": [entry.get("score", 0.0) for entry in ranker.history_],
         "best_epoch": ranker.best_epoch_,
-        "pull": ranker.pull_,
+        "pull": ranker.reward_scale_,
     }
 
 
@@ -78,7 +86,12 @@ def fitted(n_val: int = 0, resume: bool = False, spoiled: float = 0.0, **options
 
 @case
 def validated() -> dict[str, Any]:
-    return fitted(n_val=13, max_epochs=8, patience=2, learning_rate=0.03, average_decay=0.0)
+    return fitted(
+        n_val=13,
+        max_epochs=8,
+        early_stopping=EarlyStopping(patience=2),
+        optimizer=AdamW(learning_rate=0.03, average_decay=0.0, batch_docs=120),
+    )
 
 
 @case
@@ -88,27 +101,29 @@ def one_validation_list() -> dict[str, Any]:
 
 @case
 def boosters() -> dict[str, Any]:
-    return fitted(reference="boosters", booster_inputs=True, max_epochs=2)
+    return fitted(reference="boosters", max_epochs=2)
 
 
 @case
 def tempered() -> dict[str, Any]:
-    return fitted(reference="boosters", temperature_range=(0.5, 2.0), max_epochs=2)
+    return fitted(reference="boosters", trade_offs=TradeOffs(temperature_range=(0.5, 2.0)), max_epochs=2)
 
 
 @case
 def transformer() -> dict[str, Any]:
-    return fitted(network="transformer", hidden=(8,), max_epochs=2)
+    return fitted(network=Transformer(hidden=(8,), dropout=0.0), max_epochs=2)
 
 
 @case
 def rating() -> dict[str, Any]:
-    return fitted(loss="plackett_luce", ties="rating", conditioning="hypernetwork", max_epochs=2)
+    return fitted(
+        loss=PlackettLuce(ties="rating"), network=MLP((16, 16), "hypernetwork", dropout=0.0), max_epochs=2
+    )
 
 
 @case
 def unconditioned() -> dict[str, Any]:
-    return fitted(conditioning="none", loss="pairwise_logistic", max_epochs=2)
+    return fitted(network=MLP((16, 16), "none", dropout=0.0), loss="pairwise_logistic", max_epochs=2)
 
 
 @case
@@ -142,14 +157,16 @@ def by_chance() -> dict[str, Any]:
     chosen = {"reference": "lightgbm", "dropout": 0.3, "max_epochs": 2, "random_state": None}
     ranker = HyperDPORanker(**{**SHORT, **chosen, "loss": "plackett_luce"})
     ranker.fit(some.X, some.Y, qid=some.qid)
-    assert ranker.trial_ is not None, "beta was to be tried"
-    return {**told(ranker, some), "tried": ranker.trial_.tried}
+    assert ranker.tuning_ is not None, "beta was to be tried"
+    return {**told(ranker, some), "tried": ranker.tuning_.candidates}
 
 
 @case
 def rival() -> dict[str, Any]:
     some = data(0)
-    ranker = LinearScalarizationRanker(weights=TRADE_OFFS, max_epochs=1, hidden=(8,), random_state=0)
+    ranker = LinearScalarizationRanker(
+        weights=TRADE_OFFS, max_epochs=1, network=MLP(hidden=(8,)), random_state=0
+    )
     ranker.fit(some.X, some.Y, qid=some.qid)
     return {"scores": ranker.predict(some.X, qid=some.qid, weights=TRADE_OFFS).tolist()}
 
@@ -204,7 +221,7 @@ def watched(at: int, act: Callable[[], None], **options: Any) -> dict[str, Any]:
 def resumed() -> dict[str, Any]:
     """Interrupted when an epoch ends, and gone on with from the file of the first process alone."""
     path = Path(tempfile.mkdtemp(), "fit.checkpoint")
-    kept = {"checkpoint": str(path), "checkpoint_every": 0.0}
+    kept = {"checkpoint": CheckpointFile(str(path), every=0.0)}
     broken = watched(2, lambda: os.kill(os.getpid(), signal.SIGINT), **kept)
     is_first = not distributed.is_initialized() or distributed.get_rank() == 0
     assert len(broken["losses"]) == 2
@@ -220,7 +237,7 @@ def resumed() -> dict[str, Any]:
 def taken_up_by_others() -> dict[str, Any]:
     """What one process began goes on in several."""
     path = Path(tempfile.mkdtemp(), "fit.checkpoint")
-    kept = {"checkpoint": str(path), "checkpoint_every": 0.0}
+    kept = {"checkpoint": CheckpointFile(str(path), every=0.0)}
     if not distributed.is_initialized() or distributed.get_rank() == 0:
         with alone():
             _ended_after(1, **kept)
@@ -231,7 +248,7 @@ def taken_up_by_others() -> dict[str, Any]:
 def kept_at_ctrl_c() -> dict[str, Any]:
     """The last process alone hears Ctrl-C, in the midst of an epoch, long before a checkpoint is due."""
     path = Path(tempfile.mkdtemp(), "fit.checkpoint")
-    kept = {"checkpoint": str(path), "checkpoint_every": 1e6}
+    kept = {"checkpoint": CheckpointFile(str(path), every=1e6)}
     is_together = distributed.is_initialized()
     rank, size = (distributed.get_rank(), distributed.get_world_size()) if is_together else (0, 1)
     _ended_after(10 if rank == size - 1 else 0, **kept)
@@ -309,7 +326,7 @@ def by_the_command() -> dict[str, Any]:
     """Within the group that a command has joined; the file is gone in the end."""
     with process_group() as processes, interruptible(Console(quiet=True), None):
         path = Path(processes.on_rank_zero(tempfile.mkdtemp), "fit.checkpoint")
-        found = fitted(checkpoint=path, checkpoint_every=0, max_epochs=1)
+        found = fitted(checkpoint=CheckpointFile(path, every=0), max_epochs=1)
     assert not path.exists()
     return found
 

@@ -21,6 +21,7 @@ from hyperrank import (
     SoupRanker,
     datasets,
 )
+from hyperrank.networks import MLP
 from hyperrank.rankers.base import BaseRanker
 from hyperrank.weights import MixedRows
 
@@ -30,7 +31,7 @@ DATA = datasets.make_multilabel_ranking(
 )
 BOOSTERS = {"num_boost_round": 4, "num_leaves": 4, "min_data_in_leaf": 3}
 SMALL = {"objectives": NAMES, "booster_params": BOOSTERS, "n_jobs": 1, "random_state": 0}
-BRIEF = {**SMALL, "max_epochs": 2, "hidden": (16, 16), "dropout": 0.0, "beta": 0.5}
+BRIEF = {**SMALL, "max_epochs": 2, "network": MLP(hidden=(16, 16), dropout=0.0), "beta": 0.5}
 GRID = np.vstack([np.eye(3), np.full(3, 1 / 3)])
 
 
@@ -49,8 +50,14 @@ class Plain(BaseRanker):
 
 RANKERS = {
     "film": HyperDPORanker(**BRIEF),
-    "concat": HyperDPORanker(None, conditioning="concat", query_standardize=True, **BRIEF),
-    "hypernetwork": HyperDPORanker("lightgbm", conditioning="hypernetwork", booster_inputs=True, **BRIEF),
+    "concat": HyperDPORanker(
+        None,
+        query_standardize=True,
+        **{**BRIEF, "network": MLP(hidden=(16, 16), dropout=0.0, conditioning="concat")},
+    ),
+    "hypernetwork": HyperDPORanker(
+        "lightgbm", **{**BRIEF, "network": MLP(hidden=(16, 16), dropout=0.0, conditioning="hypernetwork")}
+    ),
     "mixed scores": MixedScoresRanker(**SMALL),
     "mixed models": MixedScoresRanker(HistGradientBoostingRegressor(max_iter=3), objectives=NAMES),
     "soup": SoupRanker(**BRIEF),

@@ -9,8 +9,9 @@ import sklearn
 from sklearn.model_selection import GridSearchCV
 
 from hyperrank import HyperDPORanker, QueryKFold, datasets
+from hyperrank.networks import MLP
 
-QUICK = {"max_epochs": 3, "hidden": (8, 8), "random_state": 0}
+QUICK = {"max_epochs": 3, "network": MLP(hidden=(8, 8)), "random_state": 0}
 
 
 def test_warm_start_goes_on_from_the_last_fit(small, unseen):
@@ -25,16 +26,14 @@ def test_warm_start_goes_on_from_the_last_fit(small, unseen):
     assert cold.history_[0]["loss"] == first_loss
 
 
-@pytest.mark.parametrize("booster_inputs", [False, True])
-def test_partial_fit_learns_from_new_queries(small, unseen, booster_inputs):
-    ranker = HyperDPORanker(booster_inputs=booster_inputs, **QUICK)
+def test_partial_fit_learns_from_new_queries(small, unseen):
+    ranker = HyperDPORanker(**QUICK)
     ranker.partial_fit(small.X, small.Y, qid=small.qid)
     assert len(ranker.history_) == 3
-    before, transform, boosters = ranker.predict(unseen.X), ranker.model_.transform, ranker.model_.boosters
+    before, transform = ranker.predict(unseen.X), ranker.model_.transform
     ranker.partial_fit(unseen.X, unseen.Y, qid=unseen.qid)
     assert len(ranker.history_) == 1
     assert ranker.model_.transform is transform
-    assert ranker.model_.boosters == boosters
     assert not np.array_equal(ranker.predict(unseen.X), before)
     np.testing.assert_array_equal(
         ranker.predict(unseen.X, temperature=0),
@@ -58,16 +57,6 @@ def test_names_of_objectives_are_kept_by_arrays(small, method):
     getattr(ranker, method)(small.X, small.Y, qid=small.qid)
     assert ranker.objectives_ == names
     assert ranker.predict(small.X, weights={"clicks": 1.0}).shape == (len(small.X),)
-
-
-@pytest.mark.parametrize("at_first", [False, True])
-def test_warm_start_keeps_the_kind_of_inputs(small, unseen, at_first):
-    """The network of the last fit can take no others."""
-    ranker = HyperDPORanker(None, booster_inputs=at_first, warm_start=True, **QUICK)
-    ranker.fit(small.X, small.Y, qid=small.qid)
-    ranker.set_params(booster_inputs=not at_first).fit(small.X, small.Y, qid=small.qid)
-    assert np.isfinite(ranker.predict(unseen.X)).all()
-    assert bool(ranker.model_.boosters) is at_first
 
 
 def test_eval_set_is_validation_data_under_another_name(small, unseen):
@@ -95,7 +84,7 @@ def test_validation_data_that_a_search_would_cut_are_noticed():
     data = datasets.make_multilabel_ranking(n_queries=12, list_size=5, n_features=4, random_state=0)
     with sklearn.config_context(enable_metadata_routing=True):
         ranker = HyperDPORanker(**QUICK).set_fit_request(qid=True, X_val=True, y_val=True, qid_val=True)
-        search = GridSearchCV(ranker, {"alpha": [1.0]}, cv=QueryKFold(2), refit=False)
+        search = GridSearchCV(ranker, {"trade_offs__alpha": [1.0]}, cv=QueryKFold(2), refit=False)
         with pytest.warns(UserWarning, match="exactly as many rows as X .30."):
             search.fit(data.X, data.Y, qid=data.qid, X_val=data.X, y_val=data.Y, qid_val=data.qid)
 
@@ -129,7 +118,9 @@ def test_progress_bar_under_a_search(small, capsys):
     callback = pytest.importorskip("sklearn.callback")
     pytest.importorskip("rich")
     with sklearn.config_context(enable_metadata_routing=True):
-        search = GridSearchCV(HyperDPORanker(reference=None, **QUICK), {"alpha": [1.0]}, cv=QueryKFold(2))
+        search = GridSearchCV(
+            HyperDPORanker(reference=None, **QUICK), {"trade_offs__alpha": [1.0]}, cv=QueryKFold(2)
+        )
         search.set_callbacks(callback.ProgressBar())
         search.fit(small.X, small.Y, qid=small.qid)
     assert "GridSearchCV" in capsys.readouterr().out

@@ -24,12 +24,19 @@ from hyperrank import (
     datasets,
 )
 from hyperrank.boosters.scoring import requested_threads
+from hyperrank.networks import MLP
 from hyperrank.rankers.base import BaseRanker
 
 W = [[1.0, 0.0], [0.5, 0.5], [0.2, 0.8]]
 ONE = [0.7, 0.3]
 FEW_TREES = {"num_boost_round": 5}
-SHORT = {"max_epochs": 1, "hidden": (16, 16), "booster_params": FEW_TREES, "n_jobs": 1, "random_state": 0}
+SHORT = {
+    "max_epochs": 1,
+    "network": MLP(hidden=(16, 16)),
+    "booster_params": FEW_TREES,
+    "n_jobs": 1,
+    "random_state": 0,
+}
 NAMES = ("relevance", "clicks")
 
 

@@ -17,6 +17,7 @@ from sklearn.base import clone
 from strategies import SEEDS, examples, one_of
 
 from hyperrank import (
+    AdamW,
     HyperDPORanker,
     LightGBMScalarizationRanker,
     LinearScalarizationRanker,
@@ -24,7 +25,7 @@ from hyperrank import (
     QueryLists,
     datasets,
 )
-from hyperrank.networks import ConditionedScorer
+from hyperrank.networks import MLP, ConditionedScorer
 from hyperrank.networks.feature_transforms import FeatureTransform
 from hyperrank.rankers.dpo import reward_model
 from hyperrank.rankers.dpo import reward_model as tiles
@@ -32,7 +33,13 @@ from hyperrank.weights import MixedRows
 
 BOOSTERS = {"num_boost_round": 5, "num_leaves": 5, "min_data_in_leaf": 3}
 #: As wide as rankers are used: narrow networks hide that matrix products of other sizes round otherwise.
-WIDE = {"max_epochs": 1, "hidden": (128, 128), "booster_params": BOOSTERS, "n_jobs": 1, "random_state": 0}
+WIDE = {
+    "max_epochs": 1,
+    "network": MLP(hidden=(128, 128)),
+    "booster_params": BOOSTERS,
+    "n_jobs": 1,
+    "random_state": 0,
+}
 #: The corners of four objectives, and their middle.
 GRID = np.vstack([np.eye(4), np.full(4, 0.25)])
 
@@ -40,7 +47,7 @@ RANKERS = {
     "network": HyperDPORanker(reference=None, **WIDE),
     "random ties": HyperDPORanker(reference=None, loss="plackett_luce", early_stopping=True, **WIDE),
     "over boosters": HyperDPORanker(**WIDE),
-    "over a booster": HyperDPORanker(reference="lightgbm", booster_inputs=True, **WIDE),
+    "over a booster": HyperDPORanker(reference="lightgbm", **WIDE),
     "mixed scores": MixedScoresRanker(booster_params=BOOSTERS, n_jobs=1, random_state=0),
     "mixed gradients": LightGBMScalarizationRanker(GRID, booster_params=BOOSTERS, random_state=0),
     "mixed labels": LightGBMScalarizationRanker(
@@ -105,7 +112,7 @@ def test_scores_do_not_depend_on_other_queries_or_the_order_of_rows(seed):
     rng = np.random.default_rng(seed)
     ranker = fitted(
         one_of(["network", "over boosters", "over a booster"], rng),
-        conditioning=one_of(["film", "concat", "hypernetwork"], rng),
+        network__conditioning=one_of(["film", "concat", "hypernetwork"], rng),
         feature_transform=one_of(["quantile", "standard", "log", "none"], rng),
         query_standardize=one_of([True, False], rng),
     )
@@ -125,7 +132,7 @@ def test_without_query_features_a_score_depends_on_the_document_alone(seed):
     name = one_of(RANKERS, rng)
     options = {"query_standardize": False} if "query_standardize" in RANKERS[name].get_params() else {}
     if isinstance(RANKERS[name], HyperDPORanker):
-        options["conditioning"] = one_of(["film", "concat", "hypernetwork"], rng)
+        options["network__conditioning"] = one_of(["film", "concat", "hypernetwork"], rng)
         options["feature_transform"] = one_of(["quantile", "standard", "log", "none"], rng)
     ranker = fitted(name, **options)
     X, _, _ = make_data(seed, int(rng.integers(1, 700)), 1)
@@ -204,7 +211,13 @@ def test_large_batches_in_several_threads_give_the_same_bits_each_time():
     some = datasets.make_multilabel_ranking(
         n_queries=160, list_size=(1, 199), n_features=20, n_objectives=2, random_state=0
     )
-    options = {"reference": None, "max_epochs": 2, "batch_docs": 8192, "dropout": 0.0, "random_state": 0}
+    options = {
+        "reference": None,
+        "max_epochs": 2,
+        "optimizer": AdamW(batch_docs=8192),
+        "network": MLP(dropout=0.0),
+        "random_state": 0,
+    }
     found = set()
     with threads(2):
         for _ in range(4):

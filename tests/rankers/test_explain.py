@@ -19,6 +19,7 @@ from hyperrank.explain.permutation import permutations
 from hyperrank.explain.rank_change import common_at_top, correlation, exposure_change, positions, share_gone
 from hyperrank.explain.ranker import _Scoring
 from hyperrank.metrics import ndcg, parse_metric
+from hyperrank.networks import MLP
 from hyperrank.rankers import BaseRanker
 from hyperrank.rankers.inputs import read_labelled
 
@@ -76,7 +77,7 @@ def test_between_the_corners_it_names_what_either_objective_is_made_of(ranker, r
 
 def test_a_fitted_ranker_is_explained_by_what_its_labels_are_made_of(rows):
     X, Y = rows
-    fitted = HyperDPORanker(None, hidden=(32, 32), max_epochs=10, random_state=0)
+    fitted = HyperDPORanker(None, network=MLP(hidden=(32, 32)), max_epochs=10, random_state=0)
     fitted.fit(X, Y, qid=QID)
     found = fitted.explain(X, Y, qid=QID, weights=CORNERS, n_repeats=2, random_state=0)
     assert set(found.top(4)) == {"x0", "x1", "x2", "x3"}
@@ -195,7 +196,7 @@ def test_frames_of_all_kinds_reach_models_that_want_them(rows):
     names = [f"f{j}" for j in range(6)]
     frame = pd.DataFrame(X, columns=names)
     model = LinearRegression().fit(frame, Y[:, 0])
-    fitted = HyperDPORanker(model, hidden=(4, 4), max_epochs=1, random_state=0)
+    fitted = HyperDPORanker(model, network=MLP(hidden=(4, 4)), max_epochs=1, random_state=0)
     fitted.fit(frame, Y, qid=QID)
     options: dict[str, Any] = {"qid": QID, "weights": CORNERS, "n_repeats": 1, "random_state": 0}
     found = fitted.explain(frame, Y, **options)
@@ -204,7 +205,9 @@ def test_frames_of_all_kinds_reach_models_that_want_them(rows):
     assert found.importances[0].max() > 0.05
     again = fitted.explain(frame.assign(qid=QID), Y, **{**options, "qid": None})
     assert again.to_frame().equals(found.to_frame())
-    plain = HyperDPORanker(LinearRegression().fit(X, Y[:, 0]), hidden=(4, 4), max_epochs=1, random_state=0)
+    plain = HyperDPORanker(
+        LinearRegression().fit(X, Y[:, 0]), network=MLP(hidden=(4, 4)), max_epochs=1, random_state=0
+    )
     plain.fit(X, Y, qid=QID)
     wanted = plain.explain(X, Y, **options).to_frame()
     np.testing.assert_allclose(plain.explain(csr_matrix(X), Y, **options).to_frame(), wanted, atol=1e-6)
@@ -282,10 +285,10 @@ def test_what_cannot_be_explained_is_refused(ranker, rows):
     X, Y = rows
     with pytest.raises(NotFittedError):
         HyperDPORanker().explain(X, qid=QID, weights=CORNERS)
-    one = HyperDPORanker(None, hidden=(4,), max_epochs=1).fit(X, Y[:, 0], qid=QID)
+    one = HyperDPORanker(None, network=MLP(hidden=(4,)), max_epochs=1).fit(X, Y[:, 0], qid=QID)
     with pytest.raises(ValueError, match="one objective, objective_0: there are no trade-offs"):
         one.explain(X, qid=QID, weights=[1.0])
-    held = LinearScalarizationRanker(CORNERS, None, hidden=(4,), max_epochs=1).fit(X, Y, qid=QID)
+    held = LinearScalarizationRanker(CORNERS, None, network=MLP(hidden=(4,)), max_epochs=1).fit(X, Y, qid=QID)
     with pytest.raises(ValueError, match="holds no model for weights"):
         held.explain(X, qid=QID, weights=[0.3, 0.7])
     with pytest.raises(ValueError, match=r"objectives \['clicks'\] of y have no list with a label above 0"):

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 
-from hyperrank import HyperDPORanker, datasets
+from hyperrank import HyperDPORanker, TradeOffs, datasets
 from hyperrank import memmap as rows
+from hyperrank.networks import MLP, Transformer
 from hyperrank.rankers.dpo import reference as dpo
 from hyperrank.training import ListTensors
 
 FEW_TREES = {"num_boost_round": 5, "num_leaves": 5, "min_data_in_leaf": 5}
-SMALL = {"hidden": (16,), "booster_params": FEW_TREES, "random_state": 0, "max_epochs": 2}
+SMALL = {"network": MLP(hidden=(16,)), "booster_params": FEW_TREES, "random_state": 0, "max_epochs": 2}
 
 AT = [[1, 0], [0.3, 0.7]]
 
@@ -64,13 +65,13 @@ def stays(monkeypatch):
     [
         {},
         {"early_stopping": True, "max_epochs": 3},
-        {"booster_inputs": True, "reference": None},
+        {"reference": None},
         {"reference": "lightgbm", "query_standardize": False, "feature_transform": "log"},
         {"reference": Falling(), "feature_transform": "standard"},
         {"reference": Summing()},
-        {"network": "transformer", "n_prompts": 1, "max_epochs": 1},
-        {"temperature_range": (0.5, 2.0), "max_epochs": 1},
-        {"max_epochs": "auto", "hidden": (4,), "early_stopping": True},
+        {"network": Transformer(n_prompts=1), "max_epochs": 1},
+        {"trade_offs": TradeOffs(temperature_range=(0.5, 2.0)), "max_epochs": 1},
+        {"max_epochs": "auto", "network": MLP(hidden=(4,)), "early_stopping": True},
         {"booster_params": "search", "reference": "lightgbm", "max_epochs": 1},
     ],
     ids=lambda options: "-".join(options) or "default",
@@ -106,7 +107,7 @@ def test_going_on_from_a_file(store, stays):
     whole = store.load()
     fits = []
     for data in (whole, store):
-        ranker = HyperDPORanker(**SMALL, booster_inputs=True).fit(data.X, data.Y, qid=data.qid)
+        ranker = HyperDPORanker(**SMALL).fit(data.X, data.Y, qid=data.qid)
         ranker.partial_fit(data.X, data.Y, qid=data.qid)
         fits.append(ranker.set_params(warm_start=True).fit(data.X, data.Y, qid=data.qid))
     same(*fits, whole)
@@ -165,7 +166,8 @@ MEASURE = """
 import sys
 import numpy as np
 from benchmarks.machine import current_memory_bytes, peak_memory_bytes, reset_peak_memory
-from hyperrank import HyperDPORanker
+from hyperrank import AdamW, EarlyStopping, HyperDPORanker, TradeOffs
+from hyperrank.networks import MLP
 from hyperrank import memmap
 from hyperrank.networks import feature_transforms
 feature_transforms.MAX_FIT_ROWS = 5_000
@@ -173,8 +175,9 @@ memmap.IN_MEMORY_BYTES = 1 << 20
 rng = np.random.default_rng(0)
 Y, qid = rng.integers(0, 5, (150_000, 2)), np.repeat(np.arange(3000), 50)
 ranker = HyperDPORanker(
-    reference=None, hidden=(8,), max_epochs=1, n_draws=1, batch_docs=2000, feature_transform="standard",
-    query_standardize=False, validation_fraction=0.02, random_state=0,
+    reference=None, network=MLP(hidden=(8,)), max_epochs=1, trade_offs=TradeOffs(n_draws=1),
+    optimizer=AdamW(batch_docs=2000), feature_transform="standard",
+    query_standardize=False, early_stopping=EarlyStopping(fraction=0.02), random_state=0,
 )
 X = np.memmap(sys.argv[1], mode="r", dtype=np.float32, shape=(150_000, 400))
 ranker.fit(np.array(X[:5000]), Y[:5000], qid=qid[:5000])

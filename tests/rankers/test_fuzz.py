@@ -35,8 +35,11 @@ from hyperrank import (
     MixedScoresRanker,
     MODPORanker,
     SoupRanker,
+    TradeOffs,
 )
+from hyperrank.losses import ApproxNDCG, LambdaLoss, ListNet, PlackettLuce, get_loss
 from hyperrank.metrics import parse_metric
+from hyperrank.networks import MLP, Transformer
 from hyperrank.simplex import lattice
 
 #: scikit-learn's own; not every case hands over what fit was given.
@@ -47,20 +50,23 @@ pytestmark = [
 ]
 
 BOOSTERS = {"num_boost_round": 2, "num_leaves": 3, "min_data_in_leaf": 2}
-TINY = {"max_epochs": 1, "hidden": (16, 16), "booster_params": BOOSTERS, "n_jobs": 1, "random_state": 0}
+TINY = {"max_epochs": 1, "booster_params": BOOSTERS, "n_jobs": 1, "random_state": 0}
+HIDDEN = (16, 16)
 
 CHOICES = {
     "reference": [None, None, None, None, None, None, "booster_pairs", "boosters", "lightgbm"],
-    "loss": ["listnet", "plackett_luce", "lambda_loss", "approx_ndcg", "pairwise_logistic"],
-    "ties": ["random", "rating"],
-    "gain": ["exp2", "linear"],
-    "top_k": [None, 1, 10],
-    "conditioning": ["film", "concat", "hypernetwork"],
-    "network": ["mlp", "mlp", "transformer"],
+    "loss": [
+        *("listnet", ListNet("linear"), "approx_ndcg", ApproxNDCG("linear"), "pairwise_logistic"),
+        *(PlackettLuce(top_k, ties) for top_k in (None, 1, 10) for ties in ("random", "rating")),
+        *(LambdaLoss(gain, top_k) for gain in ("exp2", "linear") for top_k in (None, 1, 10)),
+    ],
+    "network": [
+        *(MLP(HIDDEN, conditioning) for conditioning in ("film", "concat", "hypernetwork")),
+        Transformer(HIDDEN),
+    ],
     "feature_transform": ["quantile", "standard", "log", "none"],
     "query_standardize": [True, False, "auto"],
     "normalize_objectives": [True, False],
-    "booster_inputs": [False] * 9 + [True],
     "early_stopping": ["auto", True],
 }
 
@@ -68,8 +74,9 @@ CHOICES = {
 def network(rng: np.random.Generator) -> HyperDPORanker:
     """A small network of any kind."""
     options = {name: one_of(choices, rng) for name, choices in CHOICES.items()}
-    if options["reference"] is not None and options["loss"] == "listnet" and options["network"] == "mlp":
-        options["temperature_range"] = one_of([None, (0.5, 2.0), (1e-6, 1e6)], rng)
+    is_listnet = isinstance(get_loss(options["loss"]), ListNet)
+    if options["reference"] is not None and is_listnet and isinstance(options["network"], MLP):
+        options["trade_offs"] = TradeOffs(temperature_range=one_of([None, (0.5, 2.0), (1e-6, 1e6)], rng))
     return HyperDPORanker(**options, **TINY)
 
 
@@ -77,7 +84,7 @@ def boosters(_: np.random.Generator) -> MixedScoresRanker:
     return MixedScoresRanker(booster_params=BOOSTERS, n_jobs=1, random_state=0)
 
 
-SHARED = ("loss", "ties", "gain", "top_k", "feature_transform", "query_standardize", "early_stopping")
+SHARED = ("loss", "feature_transform", "query_standardize", "early_stopping")
 REFERENCES = (None, None, None, "boosters", "lightgbm")
 
 
@@ -89,7 +96,7 @@ def rival(rng: np.random.Generator) -> Any:
             4, mixing=mixing, off_grid="interpolate", booster_params=BOOSTERS, n_jobs=1, random_state=0
         )
     options = {name: one_of(CHOICES[name], rng) for name in SHARED}
-    options |= {**TINY, "reference": one_of(REFERENCES, rng)}
+    options |= {**TINY, "network": MLP(HIDDEN), "reference": one_of(REFERENCES, rng)}
     if rng.random() < 0.5:
         return SoupRanker(**options)
     kind = one_of([LinearScalarizationRanker, MODPORanker], rng)

@@ -7,14 +7,15 @@ from lightgbm import LGBMRanker
 from scipy import sparse
 from sklearn.tree import DecisionTreeRegressor
 
-from hyperrank import HyperDPORanker, QueryLists, datasets
+from hyperrank import AdamW, EarlyStopping, HyperDPORanker, QueryLists, datasets
 from hyperrank.metrics import ndcg
+from hyperrank.networks import MLP
 from hyperrank.rankers.dpo.config import FitConfig
 from hyperrank.rankers.dpo.data import hold_out
 from hyperrank.rankers.inputs import read_fit_inputs, read_labelled
 from hyperrank.simplex import lattice
 
-QUICK = {"max_epochs": 2, "hidden": (8, 8), "random_state": 0}
+QUICK = {"max_epochs": 2, "network": MLP(hidden=(8, 8)), "random_state": 0}
 #: Whatever depends on the boosters' in-sample fit is checked without them.
 ALONE = {**QUICK, "reference": None}
 
@@ -30,7 +31,9 @@ def test_learns_each_objective_and_trades_between_them():
         random_state=3,
     )
     split = test.qid < 45
-    ranker = HyperDPORanker(reference=None, hidden=(32, 32), dropout=0.1, max_epochs=60, random_state=0)
+    ranker = HyperDPORanker(
+        reference=None, network=MLP(hidden=(32, 32), dropout=0.1), max_epochs=60, random_state=0
+    )
     ranker.fit(test.X[split], test.Y[split], qid=test.qid[split])
     held = ~split
     front = ranker.pareto_front(test.X[held], test.Y[held], qid=test.qid[held], weights=[[1, 0], [0, 1]])
@@ -87,7 +90,7 @@ def test_the_reference_never_enters_the_gradient(small, unseen):
         over = HyperDPORanker(reference=reference, beta=1.0, **QUICK).fit(small.X, small.Y, qid=small.qid)
         base = over.predict(unseen.X, qid=unseen.qid, weights=weights, temperature=0)
         scores = over.predict(unseen.X, qid=unseen.qid, weights=weights)
-        np.testing.assert_allclose((scores - base) / over.pull_, rewards, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose((scores - base) / over.reward_scale_, rewards, rtol=1e-5, atol=1e-6)
 
 
 def test_same_seed_same_bits_and_global_state_untouched(small, unseen):
@@ -183,7 +186,9 @@ def test_choices_work_with_missing_values(small, unseen, loss, conditioning, tra
     X[rng.random(X.shape) < 0.2] = np.nan
     Y[rng.random(Y.shape) < 0.2] = np.nan
     ranker = HyperDPORanker(
-        loss=loss, conditioning=conditioning, feature_transform=transform, booster_inputs=True, **QUICK
+        loss=loss,
+        feature_transform=transform,
+        **{**QUICK, "network": MLP(hidden=(8, 8), conditioning=conditioning)},
     )
     scores = ranker.fit(X, Y, qid=small.qid).predict(unseen.X, qid=unseen.qid, weights=lattice(2, 2))
     assert np.isfinite(scores).all()
@@ -270,7 +275,13 @@ def test_score_is_the_weighted_metric(fitted, unseen):
 
 @pytest.mark.parametrize("beta", ["auto", 0.2])
 def test_early_stopping_keeps_the_best_epoch(small, unseen, beta):
-    options = {"patience": 2, "max_epochs": 50, "learning_rate": 0.05, "hidden": (8, 8), "random_state": 0}
+    options = {
+        "early_stopping": EarlyStopping(patience=2),
+        "max_epochs": 50,
+        "optimizer": AdamW(learning_rate=0.05),
+        "network": MLP(hidden=(8, 8)),
+        "random_state": 0,
+    }
     ranker = HyperDPORanker(beta=beta, **options)
     ranker.fit(small.X, small.Y, qid=small.qid, X_val=unseen.X, y_val=unseen.Y, qid_val=unseen.qid)
     scores = [entry["score"] for entry in ranker.history_]
@@ -314,7 +325,7 @@ def test_boosters_of_a_reference_are_seeded(small, unseen):
 def test_the_last_labels_of_an_objective_are_not_held_out(small):
     rare = small.Y.copy()
     rare[small.qid != small.qid[-1], 1] = np.nan
-    ranker = HyperDPORanker(early_stopping=True, validation_fraction=0.9, **QUICK)
+    ranker = HyperDPORanker(early_stopping=EarlyStopping(fraction=0.9), **QUICK)
     inputs = read_fit_inputs(ranker, small.X, rare, small.qid)
     for seed in range(5):
         config = FitConfig.from_params({**ranker.get_params(), "random_state": seed}, inputs)
@@ -328,7 +339,12 @@ def test_the_last_labels_of_an_objective_are_not_held_out(small):
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_query_weight_zero_is_as_good_as_absent(small, unseen, early_stopping):
     kept = small.qid < 30
-    options = {**ALONE, "batch_docs": 10_000, "feature_transform": "none", "normalize_objectives": False}
+    options = {
+        **ALONE,
+        "optimizer": AdamW(batch_docs=10_000),
+        "feature_transform": "none",
+        "normalize_objectives": False,
+    }
     # After one epoch nothing has been chosen by the queries held out, whose labels are flipped as well.
     options |= {"early_stopping": early_stopping, "max_epochs": 1}
     weighted = HyperDPORanker(**options).fit(small.X, small.Y, qid=small.qid, query_weight=kept.astype(float))

@@ -12,6 +12,9 @@ import killed_fits
 import numpy as np
 import pytest
 
+from hyperrank import TradeOffs
+from hyperrank.networks import Transformer
+
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
 
@@ -79,7 +82,7 @@ def check_moments(processes, tmp_path, n_moments, n_queries, *, kills=1, **optio
     counts = np.zeros(2, dtype=int)
     for moment in range(n_moments):
         # After each batch, or at intervals.
-        every = {"checkpoint_every": 0.0 if moment % 2 else 0.02}
+        every = {"checkpoint__every": 0.0 if moment % 2 else 0.02}
         folder = tmp_path / str(moment)
         counts += killed_until_done(
             processes, folder, n_queries, rng, seconds, kills=kills, **every, **options
@@ -103,8 +106,8 @@ def test_killed_at_two_moments(processes, tmp_path):
     "options",
     [
         {},
-        {"network": "transformer", "hidden": (16, 16), "booster_inputs": False, "reference": "lightgbm"},
-        {"temperature_range": (0.25, 4.0), "random_state": 7, "max_epochs": 12},
+        {"network": Transformer(hidden=(16, 16)), "reference": "lightgbm"},
+        {"trade_offs": TradeOffs(temperature_range=(0.25, 4.0)), "random_state": 7, "max_epochs": 12},
     ],
     ids=["mlp", "transformer", "temperature"],
 )

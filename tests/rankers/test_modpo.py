@@ -7,15 +7,24 @@ from hypothesis import given
 from strategies import SEEDS, examples
 from torch import nn
 
-from hyperrank import HyperDPORanker, LinearScalarizationRanker, MODPORanker, QueryKFold, QueryLists, datasets
+from hyperrank import (
+    EarlyStopping,
+    HyperDPORanker,
+    LinearScalarizationRanker,
+    MODPORanker,
+    QueryKFold,
+    QueryLists,
+    datasets,
+)
 from hyperrank.losses import listnet, margin_reward, plackett_luce
 from hyperrank.metrics import ndcg
+from hyperrank.networks import MLP
 from hyperrank.rankers.baselines import _networks as separate_networks
 from hyperrank.simplex import corners, dirichlet_weights, lattice
 from hyperrank.training import ListTensors, Margin, TrainingSettings, document_batches, train
 
 FEW_TREES = {"num_boost_round": 8}
-QUICK = {"max_epochs": 3, "hidden": (8, 8), "booster_params": FEW_TREES, "random_state": 0}
+QUICK = {"max_epochs": 3, "network": MLP(hidden=(8, 8)), "booster_params": FEW_TREES, "random_state": 0}
 
 
 def fitted(small, weights=3, **params) -> MODPORanker:
@@ -223,7 +232,7 @@ def test_the_floor_matters_below_it_alone(small, unseen):
 
 def test_trade_offs_are_learnt_in_sequence(small):
     """What the network between two corners knows of the other objective, it has from margins alone."""
-    ranker = fitted(small, reference=None, max_epochs=25, hidden=(32, 32))
+    ranker = fitted(small, reference=None, max_epochs=25, network=MLP(hidden=(32, 32)))
     scores = ranker.predict(small.X, qid=small.qid, weights=ranker.weights_)
     points = ndcg(scores, small.Y, qid=small.qid, k=10)
     assert points[0, 0] > points[1, 0] > points[2, 0]
@@ -231,7 +240,7 @@ def test_trade_offs_are_learnt_in_sequence(small):
 
 
 def test_networks_stop_by_their_own_weights(small, unseen):
-    ranker = MODPORanker(3, **{**QUICK, "max_epochs": 6, "patience": 1}).fit(
+    ranker = MODPORanker(3, **{**QUICK, "max_epochs": 6, "early_stopping": EarlyStopping(patience=1)}).fit(
         small.X, small.Y, qid=small.qid, X_val=unseen.X, y_val=unseen.Y, qid_val=unseen.qid
     )
     for mix, history in list(zip(ranker.weights_, ranker.histories_, strict=True))[:2]:

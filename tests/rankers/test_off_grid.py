@@ -10,11 +10,17 @@ from strategies import SEEDS, examples
 from hyperrank import LightGBMScalarizationRanker, LinearScalarizationRanker, MODPORanker
 from hyperrank.boosters import booster_scores
 from hyperrank.lists import QueryLists, within_list_deviation
+from hyperrank.networks import MLP
 from hyperrank.rankers.baselines._weight_grid import OFF_GRID, SAME_WEIGHTS, interpolation_shares
 from hyperrank.simplex import dirichlet_weights, lattice
 
 FEW_TREES = {"num_boost_round": 8}
-QUICK_NETWORK = {"max_epochs": 2, "hidden": (8, 8), "booster_params": FEW_TREES, "random_state": 0}
+QUICK_NETWORK = {
+    "max_epochs": 2,
+    "network": MLP(hidden=(8, 8)),
+    "booster_params": FEW_TREES,
+    "random_state": 0,
+}
 HELD = [[1, 0], [0.4, 0.6], [0, 1]]
 
 

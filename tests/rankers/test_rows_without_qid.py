@@ -8,8 +8,9 @@ import pytest
 
 import hyperrank
 from hyperrank import HyperDPORanker, MixedScoresRanker, PerRow, datasets
+from hyperrank.networks import MLP
 
-QUICK = {"reference": None, "hidden": (4,), "max_epochs": 1, "device": "cpu"}
+QUICK = {"reference": None, "network": MLP(hidden=(4,)), "max_epochs": 1, "device": "cpu"}
 DATA = datasets.make_multilabel_ranking(n_queries=12, list_size=5, n_objectives=2, random_state=0)
 
 

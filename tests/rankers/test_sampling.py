@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from hyperrank import HyperDPORanker, datasets
+from hyperrank.networks import MLP
 from hyperrank.rankers.dpo import reference as dpo
 from hyperrank.rankers.dpo.data import labelled_lists, some_lists
 
-SMALL = {"hidden": (4,), "max_epochs": 1, "random_state": 0}
+SMALL = {"network": MLP(hidden=(4,)), "max_epochs": 1, "random_state": 0}
 FEW_TREES = {"num_boost_round": 4, "num_leaves": 4, "min_data_in_leaf": 3}
 
 

@@ -21,16 +21,19 @@ from hyperrank import (
     SoupRanker,
 )
 from hyperrank.datasets import make_multilabel_ranking
+from hyperrank.networks import MLP, Transformer
 
 DATA = make_multilabel_ranking(n_queries=25, n_objectives=2, n_features=6, random_state=0)
 SMALL = {"booster_params": {"num_boost_round": 4, "num_leaves": 4}, "random_state": 0}
-QUICK = {**SMALL, "max_epochs": 1, "hidden": (12, 8)}
+QUICK = {**SMALL, "max_epochs": 1, "network": MLP(hidden=(12, 8))}
 RANKERS = {
     "pairs": HyperDPORanker(**QUICK),
     "boosters": HyperDPORanker("boosters", **QUICK, query_standardize=False, feature_transform="log"),
-    "one booster": HyperDPORanker("lightgbm", **QUICK, conditioning="hypernetwork"),
-    "no reference": HyperDPORanker(None, **QUICK, booster_inputs=True, conditioning="concat"),
-    "transformer": HyperDPORanker(**{**QUICK, "hidden": (8,)}, network="transformer"),
+    "one booster": HyperDPORanker(
+        "lightgbm", **{**QUICK, "network": MLP(hidden=(12, 8), conditioning="hypernetwork")}
+    ),
+    "no reference": HyperDPORanker(None, **{**QUICK, "network": MLP(hidden=(12, 8), conditioning="concat")}),
+    "transformer": HyperDPORanker(**{**QUICK, "network": Transformer(hidden=(8,))}),
     "mixed scores": MixedScoresRanker(**SMALL),
     "searched": MixedScoresRanker(booster_params="search", random_state=0),
     "labels": LightGBMScalarizationRanker(weights=3, mixing="labels", **SMALL),

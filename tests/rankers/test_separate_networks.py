@@ -13,15 +13,22 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import hyperrank
-from hyperrank import HyperDPORanker, LinearScalarizationRanker, MODPORanker, SoupRanker
+from hyperrank import AdamW, EarlyStopping, HyperDPORanker, LinearScalarizationRanker, MODPORanker, SoupRanker
 from hyperrank.lists import QueryLists
+from hyperrank.networks import MLP
 from hyperrank.rankers.dpo import reward_model
 from hyperrank.rankers.dpo import reward_model as tiles
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.simplex import lattice
 
 FEW_TREES = {"num_boost_round": 8}
-QUICK = {"max_epochs": 3, "hidden": (8, 8), "booster_params": FEW_TREES, "n_jobs": 1, "random_state": 0}
+QUICK = {
+    "max_epochs": 3,
+    "network": MLP(hidden=(8, 8)),
+    "booster_params": FEW_TREES,
+    "n_jobs": 1,
+    "random_state": 0,
+}
 AT = lattice(2, 2)
 
 
@@ -60,9 +67,7 @@ def test_the_defaults_are_ours(make):
     own = {"pretraining", "weights", "min_main_weight", "off_grid"}
     assert set(theirs) - own <= set(ours)
     assert all(theirs[name] == ours[name] for name in set(theirs) - own)
-    no_part_in_it = {"conditioning", "booster_inputs", "alpha", "n_draws", "temperature_range", "warm_start"}
-    no_part_in_it |= {"network", "n_prompts", "checkpoint", "checkpoint_every"}
-    assert set(ours) - set(theirs) == no_part_in_it
+    assert set(ours) - set(theirs) == {"trade_offs", "warm_start", "checkpoint"}
     changed = make(objectives=("a", "b"), metric="map", beta=0.3)
     assert clone(changed).get_params() == changed.get_params()
 
@@ -84,7 +89,7 @@ def test_random_state_decides_all(make, small, unseen):
 @pytest.mark.parametrize("query_standardize", [True, False])
 def test_a_score_is_the_same_to_the_bit_in_any_company(make, query_standardize, small, unseen):
     """Whole queries alone or among others, or single rows where features do not depend on the query."""
-    ranker = make(query_standardize=query_standardize, hidden=(128, 128), max_epochs=1)
+    ranker = make(query_standardize=query_standardize, network=MLP(hidden=(128, 128)), max_epochs=1)
     ranker.fit(small.X, small.Y, qid=small.qid)
     scores = ranker.predict(unseen.X, qid=unseen.qid, weights=AT)
     rng = np.random.default_rng(0)
@@ -238,26 +243,29 @@ def test_wrong_data_are_refused_before_training(make, mistake, small, monkeypatc
         make().fit(**arguments)
 
 
-OPTIONS = {
-    "reference": "xgboost",
-    "reference_objective": "dwell",
-    "loss": "hinge",
-    "beta": -1.0,
-    "hidden": (0,),
-    "max_epochs": 0,
-    "early_stopping": "maybe",
-    "metric": "ndgc",
-    "device": "abacus",
-}
+OPTIONS = [
+    ("reference", "xgboost", "reference"),
+    ("reference_objective", "dwell", "reference_objective"),
+    ("loss", "hinge", "loss"),
+    ("beta", -1.0, "beta"),
+    ("network", "magic", "network"),
+    ("network", "transformer", "network must be 'mlp' or an MLP"),
+    ("network", MLP(hidden=(0,)), "hidden"),
+    ("optimizer", AdamW(learning_rate=-1), "learning_rate"),
+    ("max_epochs", 0, "max_epochs"),
+    ("early_stopping", "maybe", "early_stopping"),
+    ("metric", "ndgc", "unknown metric"),
+    ("device", "abacus", "device"),
+]
 
 
 @RANKERS
-@pytest.mark.parametrize("option", OPTIONS)
-def test_wrong_options_are_refused_before_training(make, option, small, monkeypatch):
+@pytest.mark.parametrize(("option", "value", "message"), OPTIONS)
+def test_wrong_options_are_refused_before_training(make, option, value, message, small, monkeypatch):
     for home in ("dpo.reference.fit_reference_model", "baselines._networks.train_reward_model"):
         monkeypatch.setattr(f"hyperrank.rankers.{home}", lambda *_, **__: pytest.fail("training started"))
-    with pytest.raises(ValueError, match=option.replace("metric", "unknown metric")):
-        make(**{option: OPTIONS[option]}).fit(small.X, small.Y, qid=small.qid)
+    with pytest.raises(ValueError, match=message):
+        make(**{option: value}).fit(small.X, small.Y, qid=small.qid)
 
 
 @RANKERS
@@ -282,10 +290,10 @@ def test_they_are_public():
 
 @pytest.mark.parametrize("make", [soup, modpo, linear])
 def test_eval_set_is_validation_data_under_another_name(make, small, unseen):
-    own = make(patience=1).fit(
+    own = make(early_stopping=EarlyStopping(patience=1)).fit(
         small.X, small.Y, qid=small.qid, X_val=unseen.X, y_val=unseen.Y, qid_val=unseen.qid
     )
-    other = make(patience=1).fit(
+    other = make(early_stopping=EarlyStopping(patience=1)).fit(
         small.X, small.Y, qid=small.qid, eval_set=[(unseen.X, unseen.Y)], eval_qid=[unseen.qid]
     )
     scores = [ranker.predict(unseen.X, qid=unseen.qid, weights=AT) for ranker in (own, other)]

@@ -18,6 +18,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import hyperrank
 from hyperrank import (
+    AdamW,
+    EarlyStopping,
     HyperDPORanker,
     LightGBMScalarizationRanker,
     LinearScalarizationRanker,
@@ -26,12 +28,21 @@ from hyperrank import (
     QueryKFold,
     QueryLists,
     SoupRanker,
+    TradeOffs,
 )
+from hyperrank.losses import ListNet, PlackettLuce
+from hyperrank.networks import MLP, Transformer
 
-QUICK = {"max_epochs": 2, "hidden": (8, 8), "random_state": 0}
+QUICK = {"max_epochs": 2, "network": MLP(hidden=(8, 8)), "random_state": 0}
 #: For the checks, which fit hundreds of times.
 TREES = {"num_boost_round": 2, "num_leaves": 3}
-NETWORK = {"max_epochs": 1, "hidden": (4, 4), "booster_params": TREES, "n_jobs": 1, "random_state": 0}
+NETWORK = {
+    "max_epochs": 1,
+    "network": MLP(hidden=(4, 4)),
+    "booster_params": TREES,
+    "n_jobs": 1,
+    "random_state": 0,
+}
 ALONE = {**NETWORK, "reference": None}
 FOREST = {"booster_params": TREES, "n_jobs": 1, "random_state": 0}
 
@@ -112,27 +123,65 @@ CONFIGURATIONS = [
     HyperDPORanker(**NETWORK),
     HyperDPORanker("boosters", **NETWORK),
     HyperDPORanker(**ALONE),
-    HyperDPORanker(**ALONE, conditioning="concat", feature_transform="standard", query_standardize=False),
-    HyperDPORanker(**ALONE, conditioning="hypernetwork", feature_transform="log", gain="linear"),
-    HyperDPORanker(**ALONE, feature_transform="none", normalize_objectives=False, average_decay=0.0),
-    HyperDPORanker(**ALONE, loss="plackett_luce", top_k=3),
-    HyperDPORanker(**ALONE, loss="plackett_luce", ties="average", top_k=1, conditioning="concat"),
-    HyperDPORanker(**ALONE, loss="plackett_luce", ties="rating", conditioning="hypernetwork"),
-    HyperDPORanker("lightgbm", **NETWORK, conditioning="concat", feature_transform="log"),
+    HyperDPORanker(
+        **{**ALONE, "network": MLP(hidden=(4, 4), conditioning="concat")},
+        feature_transform="standard",
+        query_standardize=False,
+    ),
+    HyperDPORanker(
+        **{**ALONE, "network": MLP(hidden=(4, 4), conditioning="hypernetwork")},
+        feature_transform="log",
+        loss=ListNet(gain="linear"),
+    ),
+    HyperDPORanker(
+        **ALONE, feature_transform="none", normalize_objectives=False, optimizer=AdamW(average_decay=0.0)
+    ),
+    HyperDPORanker(**ALONE, loss=PlackettLuce(top_k=3)),
+    HyperDPORanker(
+        **{**ALONE, "network": MLP(hidden=(4, 4), conditioning="concat")},
+        loss=PlackettLuce(ties="average", top_k=1),
+    ),
+    HyperDPORanker(
+        **{**ALONE, "network": MLP(hidden=(4, 4), conditioning="hypernetwork")},
+        loss=PlackettLuce(ties="rating"),
+    ),
+    HyperDPORanker(
+        "lightgbm",
+        **{**NETWORK, "network": MLP(hidden=(4, 4), conditioning="concat")},
+        feature_transform="log",
+    ),
     HyperDPORanker(DecisionTreeRegressor(max_depth=2, random_state=0), **NETWORK),
     HyperDPORanker(LGBMRanker(n_estimators=2, num_leaves=3, verbose=-1, n_jobs=1), **NETWORK, beta=0.5),
-    HyperDPORanker(**NETWORK, booster_inputs=True, query_standardize=False, feature_transform="standard"),
-    HyperDPORanker("lightgbm", **NETWORK, temperature_range=(0.5, 4.0)),
-    HyperDPORanker(**{**NETWORK, "hidden": (8,)}, network="transformer"),
-    HyperDPORanker(**{**ALONE, "hidden": (8, 8)}, network="transformer", loss="plackett_luce", n_prompts=1),
-    HyperDPORanker(**ALONE, warm_start=True, alpha=0.3, n_draws=2, dropout=0.0),
-    HyperDPOOfQueries(**NETWORK, early_stopping=True, validation_fraction=0.3),
-    HyperDPOOfQueries(**ALONE, query_standardize=True, loss="plackett_luce", conditioning="concat"),
+    HyperDPORanker(**NETWORK, query_standardize=False, feature_transform="standard"),
+    HyperDPORanker("lightgbm", **NETWORK, trade_offs=TradeOffs(temperature_range=(0.5, 4.0))),
+    HyperDPORanker(**{**NETWORK, "network": Transformer(hidden=(8,))}),
+    HyperDPORanker(
+        **{**ALONE, "network": Transformer(hidden=(8, 8), n_prompts=1)},
+        loss="plackett_luce",
+    ),
+    HyperDPORanker(
+        **{**ALONE, "network": MLP(hidden=(4, 4), dropout=0.0)},
+        warm_start=True,
+        trade_offs=TradeOffs(alpha=0.3, n_draws=2),
+    ),
+    HyperDPOOfQueries(**NETWORK, early_stopping=EarlyStopping(fraction=0.3)),
+    HyperDPOOfQueries(
+        **{**ALONE, "network": MLP(hidden=(4, 4), conditioning="concat")},
+        query_standardize=True,
+        loss="plackett_luce",
+    ),
     HyperDPOOfQueries("lightgbm", **NETWORK, query_standardize=True, reference_objective=1),
-    HyperDPOOfQueries(**NETWORK, temperature_range=(0.5, 4.0), conditioning="concat"),
-    HyperDPOOfQueries(**{**NETWORK, "hidden": (8,)}, network="transformer", early_stopping=True),
+    HyperDPOOfQueries(
+        **{**NETWORK, "network": MLP(hidden=(4, 4), conditioning="concat")},
+        trade_offs=TradeOffs(temperature_range=(0.5, 4.0)),
+    ),
+    HyperDPOOfQueries(**{**NETWORK, "network": Transformer(hidden=(8,))}, early_stopping=True),
     HyperDPOOfFive(**NETWORK, query_standardize=True, early_stopping=True, metric="map"),
-    HyperDPOOfFive(**ALONE, query_standardize=False, conditioning="hypernetwork", feature_transform="log"),
+    HyperDPOOfFive(
+        **{**ALONE, "network": MLP(hidden=(4, 4), conditioning="hypernetwork")},
+        query_standardize=False,
+        feature_transform="log",
+    ),
     MixedScoresRanker(**FOREST),
     MixedScoresOfQueries(**FOREST),
     LightGBMScalarizationRanker(**FOREST),
@@ -248,7 +297,7 @@ def test_grid_search_carries_qid_through_a_pipeline(small):
     with sklearn.config_context(enable_metadata_routing=True):
         pipe = make_pipeline(StandardScaler(), HyperDPORanker(**QUICK))
         search = GridSearchCV(
-            pipe, {"hyperdporanker__alpha": [0.5, 1.0]}, cv=QueryKFold(2), error_score="raise"
+            pipe, {"hyperdporanker__trade_offs__alpha": [0.5, 1.0]}, cv=QueryKFold(2), error_score="raise"
         )
         search.fit(small.X, small.Y, qid=small.qid)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()

@@ -9,8 +9,16 @@ import torch
 from hypothesis import given
 from strategies import SEEDS, examples
 
-from hyperrank import HyperDPORanker, LinearScalarizationRanker, QueryKFold, QueryLists, SoupRanker, datasets
-from hyperrank.networks import ConditionedScorer
+from hyperrank import (
+    EarlyStopping,
+    HyperDPORanker,
+    LinearScalarizationRanker,
+    QueryKFold,
+    QueryLists,
+    SoupRanker,
+    datasets,
+)
+from hyperrank.networks import MLP, ConditionedScorer
 from hyperrank.networks.feature_transforms import fit_transform_module
 from hyperrank.rankers.baselines import _networks as separate_networks
 from hyperrank.rankers.baselines.soup import RewardSoup
@@ -18,7 +26,7 @@ from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.simplex import corners, dirichlet_weights, lattice
 
 FEW_TREES = {"num_boost_round": 8}
-QUICK = {"max_epochs": 4, "hidden": (8, 8), "booster_params": FEW_TREES, "random_state": 0}
+QUICK = {"max_epochs": 4, "network": MLP(hidden=(8, 8)), "booster_params": FEW_TREES, "random_state": 0}
 
 
 def fitted(small, **params) -> SoupRanker:
@@ -175,13 +183,13 @@ def test_it_holds_the_whole_simplex(small, unseen):
 
 
 def test_corners_know_their_objective(small):
-    ranker = fitted(small, reference=None, max_epochs=20, hidden=(32, 32))
+    ranker = fitted(small, reference=None, max_epochs=20, network=MLP(hidden=(32, 32)))
     front = ranker.pareto_front(small.X, small.Y, qid=small.qid, weights=lattice(2, 4))
     assert (front.points.to_numpy().argmax(axis=0) == [0, 4]).all()
 
 
 def test_networks_stop_by_their_own_objective(small, unseen):
-    ranker = SoupRanker(**{**QUICK, "max_epochs": 8, "patience": 1}).fit(
+    ranker = SoupRanker(**{**QUICK, "max_epochs": 8, "early_stopping": EarlyStopping(patience=1)}).fit(
         small.X, small.Y, qid=small.qid, X_val=unseen.X, y_val=unseen.Y, qid_val=unseen.qid
     )
     for mix, history in zip(corners(2), ranker.histories_, strict=True):

@@ -6,25 +6,28 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import hyperrank
-from hyperrank import HyperDPORanker, SoupRanker, SpecializedRanker
+from hyperrank import HyperDPORanker, SoupRanker, SpecializedRanker, TradeOffs
 from hyperrank.datasets import make_multilabel_ranking
+from hyperrank.networks import MLP
 
 DATA = make_multilabel_ranking(n_queries=30, n_objectives=3, n_features=7, random_state=0)
 X = np.where(np.random.default_rng(0).random(DATA.X.shape) < 0.05, np.nan, DATA.X)
 QUICK = {
     "booster_params": {"num_boost_round": 5, "num_leaves": 4},
     "max_epochs": 3,
-    "hidden": (16, 12, 8),
+    "network": MLP(hidden=(16, 12, 8)),
     "random_state": 0,
 }
 RANKERS = {
     "film": HyperDPORanker(**QUICK),
-    "concat": HyperDPORanker(**QUICK, conditioning="concat", booster_inputs=True),
-    "hypernetwork": HyperDPORanker(**QUICK, conditioning="hypernetwork", feature_transform="log"),
+    "concat": HyperDPORanker(**{**QUICK, "network": MLP(hidden=(16, 12, 8), conditioning="concat")}),
+    "hypernetwork": HyperDPORanker(
+        **{**QUICK, "network": MLP(hidden=(16, 12, 8), conditioning="hypernetwork")}, feature_transform="log"
+    ),
     "boosters": HyperDPORanker("boosters", **QUICK),
     "one booster": HyperDPORanker("lightgbm", **QUICK),
-    "no reference": HyperDPORanker(None, **{**QUICK, "hidden": (9,)}),
-    "tempered": HyperDPORanker(**QUICK, temperature_range=(0.5, 4)),
+    "no reference": HyperDPORanker(None, **{**QUICK, "network": MLP(hidden=(9,))}),
+    "tempered": HyperDPORanker(**QUICK, trade_offs=TradeOffs(temperature_range=(0.5, 4))),
     "soup": SoupRanker(**QUICK),
 }
 WEIGHTS = ([0.2, 0.5, 0.3], [0.6, 0.0, 0.4], [0.0, 1.0, 0.0])

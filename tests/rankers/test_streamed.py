@@ -8,6 +8,7 @@ import pytest
 
 from hyperrank import HyperDPORanker, MixedScoresRanker, datasets
 from hyperrank.memmap import is_mapped
+from hyperrank.networks import MLP
 from hyperrank.rankers import data as streamed
 from hyperrank.rankers.dpo import reward_model
 from hyperrank.rankers.dpo.reward_model import RewardModel
@@ -102,7 +103,7 @@ def test_memory_of_predict_does_not_hold_the_features(tmp_path):
 def test_a_chunk_is_of_its_own_lists_alone(monkeypatch):
     """Millions of short lists are not gone through anew for each few thousand rows."""
     data = datasets.make_multilabel_ranking(n_queries=200, list_size=(1, 5), random_state=0)
-    ranker = HyperDPORanker(None, hidden=(4,), max_epochs=1, random_state=0)
+    ranker = HyperDPORanker(None, network=MLP(hidden=(4,)), max_epochs=1, random_state=0)
     ranker.fit(data.X, data.Y, qid=data.qid)
     expected, seen = ranker.predict(data.X, qid=data.qid), []
     inner = RewardModel.features

@@ -7,7 +7,8 @@ import pytest
 from sklearn.base import clone
 from sklearn.tree import DecisionTreeRegressor
 
-from hyperrank import HyperDPORanker, QueryLists
+from hyperrank import AdamW, HyperDPORanker, QueryLists, TradeOffs
+from hyperrank.networks import MLP
 from hyperrank.rankers.dpo.config import FitConfig
 from hyperrank.rankers.dpo.reference import fit_reference, reference_logits
 from hyperrank.rankers.inputs import read_fit_inputs
@@ -16,7 +17,7 @@ from hyperrank.training import Checkpoint
 
 QUICK = {
     "max_epochs": 3,
-    "hidden": (8, 8),
+    "network": MLP(hidden=(8, 8)),
     "booster_params": {"num_boost_round": 5},
     "n_jobs": 1,
     "random_state": 0,
@@ -26,7 +27,7 @@ WEIGHTS = [[1, 0], [0.2, 0.8]]
 
 
 def fit(data, **options):
-    return HyperDPORanker(**{**QUICK, "temperature_range": RANGE, **options}).fit(
+    return HyperDPORanker(**{**QUICK, "trade_offs": TradeOffs(temperature_range=RANGE), **options}).fit(
         data.X, data.Y, qid=data.qid
     )
 
@@ -51,8 +52,8 @@ def reference_of(ranker, data):
 
 @pytest.mark.parametrize("temperature", [0.25, 0.5, 2.0, 8.0])
 def test_training_with_another_beta_is_another_temperature_to_the_bit(small, unseen, temperature):
-    soft = fit(small, temperature_range=None, beta=1.0)
-    hard = fit(small, temperature_range=None, beta=1.0 / temperature)
+    soft = fit(small, trade_offs=TradeOffs(temperature_range=None), beta=1.0)
+    hard = fit(small, trade_offs=TradeOffs(temperature_range=None), beta=1.0 / temperature)
     np.testing.assert_array_equal(at(soft, unseen, temperature), at(hard, unseen, 1.0))
 
 
@@ -78,7 +79,12 @@ def test_zero_is_the_reference_and_one_the_default(tempered, unseen):
 @pytest.mark.parametrize("conditioning", ["film", "concat", "hypernetwork"])
 @pytest.mark.parametrize("reference", ["booster_pairs", "lightgbm"])
 def test_rewards_depend_on_the_temperature(small, unseen, reference, conditioning):
-    ranker = fit(small, reference=reference, conditioning=conditioning, learning_rate=0.05)
+    ranker = fit(
+        small,
+        reference=reference,
+        network=MLP(conditioning=conditioning),
+        optimizer=AdamW(learning_rate=0.05),
+    )
     base = at(ranker, unseen, 0)
     low, high = ((at(ranker, unseen, t) - base) / t for t in RANGE)
     assert np.abs(low - high).max() > 1e-2 * np.abs(low).max()
@@ -89,7 +95,7 @@ def test_the_reference_enters_the_gradient(small, unseen):
     found = []
     for reference in ("boosters", "lightgbm"):
         ranker = fit(small, reference=reference, beta=1.0)
-        found.append((at(ranker, unseen, 1) - at(ranker, unseen, 0)) / ranker.pull_)
+        found.append((at(ranker, unseen, 1) - at(ranker, unseen, 0)) / ranker.reward_scale_)
     assert np.abs(found[0] - found[1]).max() > 1e-3
 
 
@@ -102,15 +108,15 @@ def test_temperatures_outside_the_range_are_refused(tempered, unseen, temperatur
 
 
 MISTAKES = {
-    "one number": ({"temperature_range": 2.0}, r"\(low, high\)"),
-    "three numbers": ({"temperature_range": (0.5, 1, 2)}, r"\(low, high\)"),
-    "turned around": ({"temperature_range": (2.0, 0.5)}, "low < high"),
-    "no width": ({"temperature_range": (1.0, 1.0)}, "low < high"),
-    "zero": ({"temperature_range": (0.0, 2.0)}, "0 < low"),
-    "endless": ({"temperature_range": (0.5, np.inf)}, r"\(low, high\)"),
-    "missing": ({"temperature_range": (np.nan, 2.0)}, r"\(low, high\)"),
-    "text": ({"temperature_range": ("0.5", "2")}, r"\(low, high\)"),
-    "without 1": ({"temperature_range": (2.0, 4.0)}, "low <= 1 <= high"),
+    "one number": ({"trade_offs": TradeOffs(temperature_range=2.0)}, r"\(low, high\)"),
+    "three numbers": ({"trade_offs": TradeOffs(temperature_range=(0.5, 1, 2))}, r"\(low, high\)"),
+    "turned around": ({"trade_offs": TradeOffs(temperature_range=(2.0, 0.5))}, "low < high"),
+    "no width": ({"trade_offs": TradeOffs(temperature_range=(1.0, 1.0))}, "low < high"),
+    "zero": ({"trade_offs": TradeOffs(temperature_range=(0.0, 2.0))}, "0 < low"),
+    "endless": ({"trade_offs": TradeOffs(temperature_range=(0.5, np.inf))}, r"\(low, high\)"),
+    "missing": ({"trade_offs": TradeOffs(temperature_range=(np.nan, 2.0))}, r"\(low, high\)"),
+    "text": ({"trade_offs": TradeOffs(temperature_range=("0.5", "2"))}, r"\(low, high\)"),
+    "without 1": ({"trade_offs": TradeOffs(temperature_range=(2.0, 4.0))}, "low <= 1 <= high"),
     "no reference": ({"reference": None}, "needs a reference"),
     "another loss": ({"loss": "plackett_luce"}, "needs loss='listnet'"),
 }
@@ -161,7 +167,9 @@ def test_fronts_and_scores_take_the_temperature(tempered, unseen):
 def test_going_on_keeps_the_range(small, unseen):
     ranker = fit(small, warm_start=True)
     before = at(ranker, unseen, 2.0)
-    ranker.set_params(temperature_range=None).partial_fit(unseen.X, unseen.Y, qid=unseen.qid)
+    ranker.set_params(trade_offs=TradeOffs(temperature_range=None)).partial_fit(
+        unseen.X, unseen.Y, qid=unseen.qid
+    )
     assert ranker.temperature_range_ == RANGE
     assert not np.array_equal(at(ranker, unseen, 2.0), before)
     ranker.fit(small.X, small.Y, qid=small.qid)
@@ -170,13 +178,15 @@ def test_going_on_keeps_the_range(small, unseen):
     for method in (ranker.fit, ranker.partial_fit):
         with pytest.raises(ValueError, match="needs loss='listnet' to go on"):
             method(small.X, small.Y, qid=small.qid)
-    plain = fit(small, temperature_range=None, warm_start=True).set_params(temperature_range=RANGE)
+    plain = fit(small, trade_offs=TradeOffs(temperature_range=None), warm_start=True).set_params(
+        trade_offs=TradeOffs(temperature_range=RANGE)
+    )
     assert plain.fit(small.X, small.Y, qid=small.qid).temperature_range_ is None
 
 
 def test_scores_and_models_of_the_callers(small, unseen):
     own = unseen.X[:, 0].astype(float)
-    by_scores = HyperDPORanker("scores", **QUICK, temperature_range=RANGE)
+    by_scores = HyperDPORanker("scores", **QUICK, trade_offs=TradeOffs(temperature_range=RANGE))
     by_scores.fit(small.X, small.Y, qid=small.qid, ref_scores=small.X[:, 0])
     np.testing.assert_array_equal(at(by_scores, unseen, 0, ref_scores=own)[:, 0], own)
     assert np.isfinite(at(by_scores, unseen, 4.0, ref_scores=own)).all()
@@ -189,7 +199,7 @@ def test_scores_and_models_of_the_callers(small, unseen):
 
 
 def test_validation_stops_by_the_whole_range(small, unseen):
-    ranker = HyperDPORanker(**QUICK, temperature_range=RANGE)
+    ranker = HyperDPORanker(**QUICK, trade_offs=TradeOffs(temperature_range=RANGE))
     ranker.fit(small.X, small.Y, qid=small.qid, X_val=unseen.X, y_val=unseen.Y, qid_val=unseen.qid)
     weights = lattice(2, 20)
     found = [
@@ -205,10 +215,10 @@ def test_labels_and_weights_that_a_part_lacks(small, unseen):
     Y[small.qid != small.qid[0], 1] = np.nan
     weight[small.qid % 3 == 0] = 0
     weight[small.qid == small.qid[0]] = 1
-    ranker = HyperDPORanker(**QUICK, temperature_range=RANGE)
+    ranker = HyperDPORanker(**QUICK, trade_offs=TradeOffs(temperature_range=RANGE))
     ranker.fit(small.X, Y, qid=small.qid, query_weight=weight)
     assert np.isfinite(at(ranker, unseen, 4.0)).all()
-    one_list = HyperDPORanker(**QUICK, temperature_range=RANGE).fit(small.X, small.Y)
+    one_list = HyperDPORanker(**QUICK, trade_offs=TradeOffs(temperature_range=RANGE)).fit(small.X, small.Y)
     assert np.isfinite(at(one_list, unseen, 4.0)).all()
 
 
@@ -220,7 +230,7 @@ def test_training_sees_references_that_have_not_seen_the_query(small):
     """What a tree remembers of its training rows would tell the network to trust it."""
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=small.X.shape).astype(np.float32), small.Y
-    ranker = HyperDPORanker(Memory(random_state=0), **QUICK, temperature_range=RANGE)
+    ranker = HyperDPORanker(Memory(random_state=0), **QUICK, trade_offs=TradeOffs(temperature_range=RANGE))
     inputs = read_fit_inputs(ranker, X, Y, small.qid)
     config = FitConfig.from_params(ranker.get_params(deep=False), inputs)
     fitted = fit_reference(inputs, config, Checkpoint())
@@ -243,8 +253,10 @@ def test_the_trial_chooses_as_for_the_linear_rule():
     )
     options = {name: value for name, value in QUICK.items() if name != "max_epochs"}
     known, plain = (
-        HyperDPORanker(**options, temperature_range=r, max_epochs="auto").fit(data.X, data.Y, qid=data.qid)
+        HyperDPORanker(**options, trade_offs=TradeOffs(temperature_range=r), max_epochs="auto").fit(
+            data.X, data.Y, qid=data.qid
+        )
         for r in (RANGE, None)
     )
-    assert known.trial_ == plain.trial_
-    assert known.pull_ == plain.pull_
+    assert known.tuning_ == plain.tuning_
+    assert known.reward_scale_ == plain.reward_scale_

@@ -6,12 +6,13 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 import hyperrank
-from hyperrank import HyperDPORanker, PerQuery, PerRow
+from hyperrank import AdamW, HyperDPORanker, PerQuery, PerRow, TradeOffs
 from hyperrank.datasets import make_multilabel_ranking
+from hyperrank.networks import Transformer
 from hyperrank.rankers.dpo.reward_model import ListRewardModel
 
 DATA = make_multilabel_ranking(n_queries=40, n_objectives=2, n_features=6, random_state=0)
-OPTIONS = {"network": "transformer", "max_epochs": 2, "hidden": (16, 16), "random_state": 0}
+OPTIONS = {"network": Transformer(hidden=(16, 16)), "max_epochs": 2, "random_state": 0}
 CORNERS = np.array([[1.0, 0.0], [0.0, 1.0], [0.4, 0.6]])
 
 
@@ -74,7 +75,9 @@ def test_specialized_and_saved(fitted, tmp_path):
 
 def test_prompts_alone_are_trained_of_a_fitted_ranker(fitted, tmp_path):
     Y = np.column_stack([DATA.Y, DATA.Y.sum(axis=1)])
-    new = HyperDPORanker(None, **{**OPTIONS, "network": fitted}).fit(DATA.X, Y, qid=DATA.qid)
+    new = HyperDPORanker(None, **{**OPTIONS, "network": Transformer(pretrained=fitted)}).fit(
+        DATA.X, Y, qid=DATA.qid
+    )
     before, after = (ranker.model_.network.state_dict() for ranker in (fitted, new))
     changed = {
         name
@@ -95,16 +98,18 @@ def test_prompts_alone_are_trained_of_a_fitted_ranker(fitted, tmp_path):
 
 def test_a_trial_of_a_transformer_begins_with_its_own_dropout():
     data = make_multilabel_ranking(n_queries=110, n_objectives=2, n_features=4, list_size=4, random_state=0)
-    ranker = HyperDPORanker(None, network="transformer", hidden=(8,), random_state=0)
+    ranker = HyperDPORanker(None, network=Transformer(hidden=(8,)), random_state=0)
     ranker.fit(data.X, data.Y, qid=data.qid)
-    assert ranker.trial_.tried[0]["dropout"] == 0.3
+    assert ranker.tuning_.candidates[0]["dropout"] == 0.3
 
 
 def test_prompts_alone_learn_to_turn_to_the_objectives():
     """Of a transformer that learnt one mix, new prompts make one that knows the weights."""
-    longer = {**OPTIONS, "max_epochs": 15, "hidden": (32, 32)}
+    longer = {**OPTIONS, "max_epochs": 15, "network": Transformer(hidden=(32, 32))}
     base = HyperDPORanker(None, **longer).fit(DATA.X, DATA.Y.mean(axis=1), qid=DATA.qid)
-    prompts = HyperDPORanker(None, **{**longer, "network": base}, learning_rate=2e-2)
+    prompts = HyperDPORanker(
+        None, **{**longer, "network": Transformer(pretrained=base)}, optimizer=AdamW(learning_rate=2e-2)
+    )
     prompts.fit(DATA.X, DATA.Y, qid=DATA.qid)
     points = prompts.pareto_front(DATA.X, DATA.Y, qid=DATA.qid, weights=np.eye(2)).points.to_numpy()
     assert points[0, 0] > points[1, 0] + 0.02
@@ -112,7 +117,7 @@ def test_prompts_alone_learn_to_turn_to_the_objectives():
 
 
 def test_a_frozen_ranker_lives_through_clone(fitted):
-    ranker = HyperDPORanker(None, **{**OPTIONS, "network": FrozenEstimator(fitted)})
+    ranker = HyperDPORanker(None, **{**OPTIONS, "network": Transformer(pretrained=FrozenEstimator(fitted))})
     assert isinstance(clone(ranker).fit(DATA.X, DATA.Y, qid=DATA.qid).model_, ListRewardModel)
 
 
@@ -128,11 +133,21 @@ def test_fit_goes_on_from_a_transformer(fitted):
     ("options", "error"),
     [
         ({"network": "rnn"}, r"network must be one of \('mlp', 'transformer'\)"),
-        ({"network": HyperDPORanker()}, "not fitted: fit it, and wrap it in FrozenEstimator"),
-        ({"network": 3}, "or a fitted ranker of network='transformer'; got int"),
-        ({"hidden": (16, 8)}, r"one width for all layers of a transformer; got \(16, 8\)"),
-        ({"n_prompts": 0}, "n_prompts must be a whole number at least 1; got 0"),
-        ({"temperature_range": (0.5, 2), "reference": "lightgbm"}, "temperature_range needs network='mlp'"),
+        (
+            {"network": Transformer(pretrained=HyperDPORanker())},
+            "not fitted: fit it, and wrap it in FrozenEstimator",
+        ),
+        ({"network": 3}, r"Transformer\(pretrained=ranker\); got 3"),
+        ({"network": Transformer(pretrained=3)}, "a fitted ranker of network='transformer'; got int"),
+        (
+            {"network": Transformer(hidden=(16, 8))},
+            r"one width for all layers of a transformer; got \(16, 8\)",
+        ),
+        ({"network": Transformer(n_prompts=0)}, "n_prompts must be a whole number at least 1; got 0"),
+        (
+            {"trade_offs": TradeOffs(temperature_range=(0.5, 2)), "reference": "lightgbm"},
+            "temperature_range needs network='mlp'",
+        ),
     ],
 )
 def test_wrong_options_are_named(options, error):
@@ -141,9 +156,9 @@ def test_wrong_options_are_named(options, error):
 
 
 def test_a_frozen_ranker_must_fit_the_data(fitted):
-    ranker = HyperDPORanker(None, **{**OPTIONS, "network": fitted})
-    with pytest.raises(ValueError, match="network was fitted on 6 features; X has 5"):
+    ranker = HyperDPORanker(None, **{**OPTIONS, "network": Transformer(pretrained=fitted)})
+    with pytest.raises(ValueError, match="pretrained was fitted on 6 features; X has 5"):
         ranker.fit(DATA.X[:, :5], DATA.Y, qid=DATA.qid)
     mlp = HyperDPORanker(None, max_epochs=1).fit(DATA.X, DATA.Y, qid=DATA.qid)
-    with pytest.raises(ValueError, match="or a fitted ranker of network='transformer'"):
-        ranker.set_params(network=mlp).fit(DATA.X, DATA.Y, qid=DATA.qid)
+    with pytest.raises(ValueError, match="a fitted ranker of network='transformer'"):
+        ranker.set_params(network__pretrained=mlp).fit(DATA.X, DATA.Y, qid=DATA.qid)

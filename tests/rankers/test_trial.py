@@ -7,12 +7,13 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from hyperrank import HyperDPORanker, LinearScalarizationRanker, QueryLists, datasets
 from hyperrank.metrics import parse_metric
+from hyperrank.networks import MLP
 from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo import tuning as trials
 from hyperrank.rankers.dpo.tuning import split_for_tuning
 
 FEW_TREES = {"num_boost_round": 10, "num_leaves": 5, "min_data_in_leaf": 5}
-SMALL = {"hidden": (16,), "booster_params": FEW_TREES, "random_state": 0}
+SMALL = {"network": MLP(hidden=(16,)), "booster_params": FEW_TREES, "random_state": 0}
 
 
 def made(n_queries=120, **options):
@@ -58,7 +59,7 @@ def recorded():
 def test_few_lists_are_not_parted():
     data = made(trials.MIN_LISTS - 1)
     ranker = HyperDPORanker(**SMALL).fit(data.X, data.Y, qid=data.qid)
-    assert ranker.trial_ is None
+    assert ranker.tuning_ is None
     assert ranker.model_.network.options["dropout"] == 0.5
 
 
@@ -89,45 +90,55 @@ def test_the_reference_of_the_trial_has_not_seen_what_judges(recorded):
     assert in_fit == set(first.tolist())
     assert in_trial < in_fit
     assert 0.1 < 1 - len(in_trial) / len(in_fit) < 0.3
-    assert ranker.trial_ is not None
+    assert ranker.tuning_ is not None
 
 
 def test_a_model_that_may_have_seen_the_queries_keeps_its_pull():
     data = made()
     model = ExtraTreesRegressor(5, random_state=0).fit(data.X, data.Y[:, 0])
     ranker = HyperDPORanker(model, **SMALL).fit(data.X, data.Y, qid=data.qid)
-    assert {entry["pull"] for entry in ranker.trial_.tried} == {np.inf}
-    assert ranker.trial_.pull == 1.0
+    assert {entry["reward_scale_factor"] for entry in ranker.tuning_.candidates} == {np.inf}
+    assert ranker.tuning_.reward_scale_factor == 1.0
 
 
 @pytest.mark.parametrize("beta", [0.5, "auto"])
 def test_what_the_caller_chose_is_kept(beta):
     data = made()
-    ranker = HyperDPORanker(max_epochs=3, dropout=0.2, beta=beta, **SMALL)
+    ranker = HyperDPORanker(max_epochs=3, beta=beta, **{**SMALL, "network": MLP(hidden=(16,), dropout=0.2)})
     ranker.fit(data.X, data.Y, qid=data.qid)
     assert len(ranker.history_) == 3
     assert ranker.model_.network.options["dropout"] == 0.2
     if beta == "auto":
-        assert {entry["epochs"] for entry in ranker.trial_.tried} == {3}
+        assert {entry["epochs"] for entry in ranker.tuning_.candidates} == {3}
     else:
-        assert ranker.trial_ is None
-        assert ranker.pull_ == pytest.approx(1 / beta)  # the default reference's scores have deviation 1
+        assert ranker.tuning_ is None
+        assert ranker.reward_scale_ == pytest.approx(
+            1 / beta
+        )  # the default reference's scores have deviation 1
 
 
 def test_long_training_and_a_strong_pull_are_found_where_they_pay():
     both = made(400, n_features=10)
     data = both.take(np.flatnonzero(both.qid < np.unique(both.qid)[200]))
     test = both.take(np.flatnonzero(both.qid >= np.unique(both.qid)[200]))
-    options = {**SMALL, "hidden": (32,), "booster_params": {**FEW_TREES, "num_boost_round": 2}}
+    options = {**SMALL, "network": MLP(hidden=(32,)), "booster_params": {**FEW_TREES, "num_boost_round": 2}}
     ranker = HyperDPORanker(**options).fit(data.X, data.Y, qid=data.qid)
-    assert ranker.trial_.max_epochs > min(entry["epochs"] for entry in ranker.trial_.tried)
-    assert ranker.trial_.dropout < 0.5
-    assert ranker.trial_.pull > 1
-    assert ranker.model_.network.options["dropout"] == ranker.trial_.dropout
-    assert len(ranker.history_) == ranker.trial_.max_epochs
-    first = [entry for entry in ranker.trial_.tried if entry["dropout"] == 0.5 and entry["pull"] == 1]
-    assert max(entry["utility"] for entry in ranker.trial_.tried) > first[0]["utility"]
-    plain = HyperDPORanker(dropout=0.5, max_epochs=ranker.trial_.tried[0]["epochs"], beta=2.0, **options)
+    assert ranker.tuning_.max_epochs > min(entry["epochs"] for entry in ranker.tuning_.candidates)
+    assert ranker.tuning_.dropout < 0.5
+    assert ranker.tuning_.reward_scale_factor > 1
+    assert ranker.model_.network.options["dropout"] == ranker.tuning_.dropout
+    assert len(ranker.history_) == ranker.tuning_.max_epochs
+    first = [
+        entry
+        for entry in ranker.tuning_.candidates
+        if entry["dropout"] == 0.5 and entry["reward_scale_factor"] == 1
+    ]
+    assert max(entry["utility"] for entry in ranker.tuning_.candidates) > first[0]["utility"]
+    plain = HyperDPORanker(
+        max_epochs=ranker.tuning_.candidates[0]["epochs"],
+        beta=2.0,
+        **{**options, "network": MLP(hidden=(32,), dropout=0.5)},
+    )
     plain.fit(data.X, data.Y, qid=data.qid)
     fronts = [r.pareto_front(test.X, test.Y, qid=test.qid).hypervolume() for r in (ranker, plain)]
     assert fronts[0] > fronts[1]
@@ -137,23 +148,25 @@ def test_noise_is_not_climbed_for():
     data = made()
     noise = np.random.default_rng(0).integers(0, 3, data.Y.shape).astype(float)
     ranker = HyperDPORanker(**SMALL).fit(data.X, noise, qid=data.qid)
-    assert len({entry["epochs"] for entry in ranker.trial_.tried}) <= 2
-    assert ranker.trial_.dropout == 0.5
+    assert len({entry["epochs"] for entry in ranker.tuning_.candidates}) <= 2
+    assert ranker.tuning_.dropout == 0.5
 
 
 def test_rivals_train_as_long_as_the_same_trial_says():
     data = made()
-    ours = HyperDPORanker(**SMALL).fit(data.X, data.Y, qid=data.qid).trial_
+    ours = HyperDPORanker(**SMALL).fit(data.X, data.Y, qid=data.qid).tuning_
     rival = LinearScalarizationRanker(weights=2, n_jobs=1, **SMALL).fit(data.X, data.Y, qid=data.qid)
-    assert rival.trial_.max_epochs == len(rival.histories_[0])
-    assert {entry["epochs"] for entry in rival.trial_.tried} & {entry["epochs"] for entry in ours.tried}
+    assert rival.tuning_.max_epochs == len(rival.histories_[0])
+    assert {entry["epochs"] for entry in rival.tuning_.candidates} & {
+        entry["epochs"] for entry in ours.candidates
+    }
 
 
 def test_the_same_seed_tries_the_same():
     data = made()
     ranker = HyperDPORanker(**SMALL)
     fitted = [clone(ranker).fit(data.X, data.Y, qid=data.qid) for _ in range(2)]
-    assert fitted[0].trial_ == fitted[1].trial_
+    assert fitted[0].tuning_ == fitted[1].tuning_
     np.testing.assert_array_equal(*(one.predict(data.X, qid=data.qid) for one in fitted))
 
 
@@ -184,7 +197,7 @@ def test_better_by_less_than_its_standard_error_is_not_better():
 def test_labels_that_say_nothing_leave_the_defaults():
     data = made()
     ranker = HyperDPORanker(**SMALL).fit(data.X, np.zeros_like(data.Y), qid=data.qid)
-    assert (ranker.trial_.dropout, ranker.trial_.pull) == (0.5, 1.0)
+    assert (ranker.tuning_.dropout, ranker.tuning_.reward_scale_factor) == (0.5, 1.0)
 
 
 def test_an_objective_with_few_labels_is_not_lost_to_a_trial():

@@ -7,7 +7,9 @@ import pytest
 import torch
 from sklearn.exceptions import NotFittedError
 
-from hyperrank import HyperDPORanker
+from hyperrank import AdamW, EarlyStopping, HyperDPORanker, TradeOffs
+from hyperrank.losses import ListNet, PlackettLuce
+from hyperrank.networks import MLP
 
 
 @pytest.fixture(autouse=True)
@@ -112,22 +114,27 @@ OPTION_MISTAKES = {
     "reference_objective": ("clicks", "reference_objective is 'clicks'"),
     "objectives": (["a"], "objectives"),
     "loss": ("hinge", "loss must be"),
-    "gain": ("cubic", "gain must be one of"),
-    "ties": ("coin", "ties must be one of"),
-    "top_k": (0, "top_k must be a whole number at least 1"),
+    "loss.gain": (ListNet("cubic"), "gain must be 'exp2' or 'linear'"),
+    "loss.ties": (PlackettLuce(ties="coin"), "ties must be 'random'"),
+    "loss.top_k": (PlackettLuce(top_k=0), "top_k must be a whole number at least 1"),
     "beta": (0.0, "beta must be a number above 0"),
-    "conditioning": ("magic", "conditioning must be one of"),
-    "hidden": ((0,), "hidden must be a whole number at least 1"),
-    "dropout": (1.0, "dropout must be a number at least 0 and below 1"),
+    "network": ("magic", "network must be one of"),
+    "network.conditioning": (MLP(conditioning="magic"), "conditioning must be one of"),
+    "network.hidden": (MLP(hidden=(0,)), "hidden must be a whole number at least 1"),
+    "network.dropout": (MLP(dropout=1.0), "dropout must be a number at least 0 and below 1"),
     "feature_transform": ("pca", "feature_transform must be one of"),
-    "alpha": (-1.0, "alpha must be a number above 0"),
-    "n_draws": (0, "n_draws must be"),
+    "trade_offs": ("corners", "trade_offs must be 'uniform' or an object"),
+    "trade_offs.alpha": (TradeOffs(alpha=-1.0), "alpha must be a number above 0"),
+    "trade_offs.n_draws": (TradeOffs(n_draws=0), "n_draws must be"),
+    "trade_offs.temperature_range": (TradeOffs(temperature_range=(2, 3)), "temperature_range must be"),
     "max_epochs": ("many", "max_epochs must be"),
-    "batch_docs": (0, "batch_docs must be"),
-    "learning_rate": (float("nan"), "learning_rate must be"),
+    "optimizer": ("sgd", "optimizer must be 'adamw' or an object"),
+    "optimizer.batch_docs": (AdamW(batch_docs=0), "batch_docs must be"),
+    "optimizer.learning_rate": (AdamW(learning_rate=float("nan")), "learning_rate must be"),
+    "optimizer.average_decay": (AdamW(average_decay=1.0), "average_decay must be"),
     "early_stopping": ("maybe", "early_stopping must be"),
-    "validation_fraction": (1.5, "validation_fraction must be"),
-    "patience": (0, "patience must be"),
+    "early_stopping.fraction": (EarlyStopping(fraction=1.5), "fraction must be"),
+    "early_stopping.patience": (EarlyStopping(patience=0), "patience must be"),
     "metric": ("ndgc@10", "unknown metric 'ndgc'"),
     "device": ("abacus", "device must be"),
     "query_standardize": ("often", "query_standardize must be"),
@@ -137,7 +144,7 @@ OPTION_MISTAKES = {
 @pytest.mark.parametrize("option", OPTION_MISTAKES)
 def test_options_are_checked_before_training(data, option):
     value, message = OPTION_MISTAKES[option]
-    ranker = HyperDPORanker(**{"early_stopping": True, option: value})
+    ranker = HyperDPORanker(**{"early_stopping": True, option.partition(".")[0]: value})
     with pytest.raises(ValueError, match=message):
         ranker.fit(data["X"], data["y"], qid=data["qid"])
 

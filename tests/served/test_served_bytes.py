@@ -28,15 +28,16 @@ from hyperrank.boosters import canonical_text
 from hyperrank.datasets import make_multilabel_ranking
 from hyperrank.files import check_suffix, model_file, write_atomically
 from hyperrank.files.model_file import KEY, _checksum
+from hyperrank.networks import MLP, Transformer
 
 DATA = make_multilabel_ranking(n_queries=25, n_objectives=2, n_features=6, random_state=0)
 TREES = {"num_boost_round": 4, "num_leaves": 4, "num_threads": 1}
 MANY_LEAVES = {**TREES, "num_leaves": 40, "min_data_in_leaf": 2}
 SMALL = {"booster_params": TREES, "random_state": 0, "n_jobs": 1}
-QUICK = {**SMALL, "max_epochs": 1, "hidden": (12, 8)}
+QUICK = {**SMALL, "max_epochs": 1, "network": MLP(hidden=(12, 8))}
 RANKERS = {
     "pairs": HyperDPORanker(**QUICK),
-    "transformer": HyperDPORanker(None, **{**QUICK, "hidden": (8,)}, network="transformer"),
+    "transformer": HyperDPORanker(None, **{**QUICK, "network": Transformer(hidden=(8,))}),
     "native trees": MixedScoresRanker(
         **{**SMALL, "booster_params": {**TREES, "num_leaves": 40, "min_data_in_leaf": 2}}
     ),

@@ -28,7 +28,10 @@ TABLE = pd.DataFrame(
         "clicks": RNG.integers(0, 30, size=48),
     }
 )
-TINY = "--reference none --seed 0 --set max_epochs=1 --set hidden=[4] --set conditioning=concat --device cpu"
+TINY = (
+    "--reference none --seed 0 --device cpu --set max_epochs=1 --set network__hidden=[4] "
+    "--set network__conditioning=concat"
+)
 
 
 def letor(qid: bool) -> str:

@@ -23,6 +23,7 @@ import pytest
 import torch
 
 from hyperrank import (
+    AdamW,
     HyperDPORanker,
     LightGBMScalarizationRanker,
     LinearScalarizationRanker,
@@ -75,9 +76,9 @@ def test_partial_fit_without_query_ids_is_refused(fitted):
 
 def test_one_query_of_many_rows_is_said_by_one_id():
     ranker = RANKERS["HyperDPORanker"]().fit(X, Y, qid=np.zeros(len(X)))
-    assert ranker.training_data_["n_queries"] == 1
+    assert ranker.data_summary_["n_queries"] == 1
     few = RANKERS["HyperDPORanker"]().fit(X[:300], Y[:300])
-    assert few.training_data_["n_queries"] == 1
+    assert few.data_summary_["n_queries"] == 1
 
 
 def test_validation_rows_without_query_ids_are_refused(no_training):
@@ -111,7 +112,7 @@ def test_devices_that_are_not_there_are_refused_before_boosters(no_training, dev
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_scores_that_are_not_numbers_are_not_served():
-    ranker = HyperDPORanker(None, max_epochs=2, learning_rate=1e6, random_state=0)
+    ranker = HyperDPORanker(None, max_epochs=2, optimizer=AdamW(learning_rate=1e6), random_state=0)
     with pytest.raises(FloatingPointError, match=r"[Ll]ower"):
         ranker.fit(X, Y, qid=QID)
     assert not hasattr(ranker, "model_")

@@ -19,13 +19,14 @@ from sklearn.preprocessing import StandardScaler
 import hyperrank
 from hyperrank import HyperDPORanker, LightGBMScalarizationRanker, MixedScoresRanker, datasets
 from hyperrank.cli import main
+from hyperrank.networks import MLP
 
 DATA = datasets.make_multilabel_ranking(n_queries=20, n_objectives=2, n_features=5, random_state=0)
 NAMES = ["price", "bm25 body", "age", "clicks", "length"]
 X = pd.DataFrame(DATA.X, columns=NAMES)
 LABELS = np.ascontiguousarray(DATA.Y[:, 0])
 SHUFFLED = ["length", "age", "price", "clicks", "bm25 body"]
-QUICK = {"max_epochs": 1, "hidden": (4,), "random_state": 0, "query_standardize": False}
+QUICK = {"max_epochs": 1, "network": MLP(hidden=(4,)), "random_state": 0, "query_standardize": False}
 
 
 class Foreign:
@@ -171,7 +172,7 @@ def test_a_model_named_to_the_command(tmp_path, monkeypatch):
     MODELS["lightgbm.Booster"].save_model("model.txt")
     table = X[SHUFFLED].assign(qid=DATA.qid, relevance=LABELS, margin=DATA.Y[:, 1])
     table.to_parquet("t.parquet")
-    options = "--out m.safetensors --seed 0 --set max_epochs=1 --set hidden=[4] --device cpu"
+    options = "--out m.safetensors --seed 0 --set max_epochs=1 --set network__hidden=[4] --device cpu"
 
     def run(line):
         return CliRunner().invoke(main, line.split(), prog_name="hyperrank")

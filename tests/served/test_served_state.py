@@ -12,24 +12,29 @@ import pytest
 import torch
 
 import hyperrank
-from hyperrank import HyperDPORanker, LinearScalarizationRanker, SoupRanker, datasets
+from hyperrank import AdamW, HyperDPORanker, LinearScalarizationRanker, SoupRanker, TradeOffs, datasets
 from hyperrank.datasets import RankingData
 from hyperrank.export import to_onnx
+from hyperrank.networks import MLP, Transformer
 
 SMALL: dict[str, Any] = {
     "booster_params": {"num_iterations": 2, "num_threads": 1},
-    "hidden": (8, 8),
+    "network": MLP(hidden=(8, 8)),
     "max_epochs": 2,
-    "batch_docs": 100,
+    "optimizer": AdamW(batch_docs=100),
     "n_jobs": 1,
     "random_state": 0,
 }
 RANKERS: dict[str, Callable[[], Any]] = {
-    "mlp": lambda: HyperDPORanker(None, **{**SMALL, "dropout": 0.3}),
+    "mlp": lambda: HyperDPORanker(None, **{**SMALL, "network": MLP(hidden=(8, 8), dropout=0.3)}),
     "ties": lambda: HyperDPORanker("lightgbm", **SMALL, loss="plackett_luce", early_stopping=True),
-    "transformer": lambda: HyperDPORanker(None, **{**SMALL, "dropout": 0.1}, network="transformer"),
+    "transformer": lambda: HyperDPORanker(
+        None, **{**SMALL, "network": Transformer(hidden=(8, 8), dropout=0.1)}
+    ),
     "temperature": lambda: HyperDPORanker(
-        "lightgbm", **SMALL, temperature_range=(0.5, 2.0), conditioning="hypernetwork"
+        "lightgbm",
+        **{**SMALL, "network": MLP(hidden=(8, 8), conditioning="hypernetwork")},
+        trade_offs=TradeOffs(temperature_range=(0.5, 2.0)),
     ),
     "lambda_loss": lambda: HyperDPORanker(
         None, **SMALL, loss="lambda_loss", feature_transform="log", query_standardize=True

@@ -13,6 +13,7 @@ from hyperrank import HyperDPORanker, metrics
 from hyperrank.cli import main
 from hyperrank.datasets import convert, load_table, quantile_grades
 from hyperrank.lists import QueryLists
+from hyperrank.networks import MLP
 
 N = 48
 RNG = np.random.default_rng(0)
@@ -27,7 +28,12 @@ OBJECTIVES = ["relevance", "clicks"]
 
 
 def ranker(**options):
-    small = {"reference": None, "hidden": (4,), "max_epochs": 1, "conditioning": "concat", "device": "cpu"}
+    small = {
+        "reference": None,
+        "network": MLP(hidden=(4,), conditioning="concat"),
+        "max_epochs": 1,
+        "device": "cpu",
+    }
     return HyperDPORanker(**{**small, "random_state": 0, **options})
 
 
@@ -187,10 +193,10 @@ def test_an_index_level_named_qid_is_the_query_id(fitted):
     """Before, fit and predict took all rows as one query."""
     indexed = frame().set_index(pd.Index(QID, name="qid"))
     found = ranker().fit(indexed, Y)
-    assert found.training_data_["n_queries"] == 8
+    assert found.data_summary_["n_queries"] == 8
     np.testing.assert_array_equal(found.predict(indexed), fitted.predict(frame(), qid=QID))
     levels = frame().set_index([pd.Index(QID, name="qid"), pd.RangeIndex(N, name="doc")])
-    assert ranker().fit(levels, Y).training_data_["n_queries"] == 8
+    assert ranker().fit(levels, Y).data_summary_["n_queries"] == 8
     with pytest.raises(ValueError, match="as the index level 'qid' of X, and they differ"):
         ranker().fit(indexed, Y, qid=QID[::-1] // 2)
 
@@ -215,7 +221,7 @@ def test_an_arrow_table_is_read_as_a_frame(fitted):
         assert found.objectives_ == tuple(OBJECTIVES)
         np.testing.assert_array_equal(found.predict(table), fitted.predict(frame(), qid=QID))
     indexed = pa.Table.from_pandas(columns.set_index("qid"))
-    assert ranker().fit(indexed, labels).training_data_["n_queries"] == 8
+    assert ranker().fit(indexed, labels).data_summary_["n_queries"] == 8
 
 
 def test_query_ids_are_not_labels():

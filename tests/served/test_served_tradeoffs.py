@@ -13,6 +13,7 @@ import hyperrank
 from hyperrank import HyperDPORanker, MixedScoresRanker, PerQuery, PerRow, datasets, make_ranking_scorer
 from hyperrank.cli import main
 from hyperrank.front import ParetoFront, Selection
+from hyperrank.networks import MLP
 
 AT = 0.3
 NAMES = ["relevance", "clicks", "margin"]
@@ -27,7 +28,7 @@ FRAME = pd.DataFrame(X, columns=list("abcd"))
 @pytest.fixture(scope="module")
 def ranker():
     made = HyperDPORanker(
-        "lightgbm", objectives=NAMES, hidden=(8,), max_epochs=2, dropout=0.0, beta=0.1, random_state=0,
+        "lightgbm", objectives=NAMES, network=MLP((8,), dropout=0.0), max_epochs=2, beta=0.1, random_state=0,
         booster_params=BOOSTERS, n_jobs=1, query_standardize=False,
     )  # fmt: skip
     return made.fit(FRAME, Y, qid=QID)

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 from training_helpers import Constant, data_of, network_of, run
 
-from hyperrank import HyperDPORanker
+from hyperrank import AdamW, HyperDPORanker
 from hyperrank.datasets import make_multilabel_ranking
+from hyperrank.networks import MLP
 from hyperrank.training import TrainingProgress
 from hyperrank.training.step import Steps
 
@@ -136,7 +137,9 @@ def test_ctrl_c_leaves_a_fitted_ranker(monkeypatch) -> None:
 
     monkeypatch.setattr(Steps, "over", interrupted)
     data = make_multilabel_ranking(n_queries=10, n_objectives=2, random_state=0)
-    ranker = HyperDPORanker(None, max_epochs=9, batch_docs=10**6, hidden=(4,), random_state=0, verbose=1)
+    ranker = HyperDPORanker(
+        None, max_epochs=9, network=MLP((4,)), optimizer=AdamW(batch_docs=10**6), random_state=0, verbose=1
+    )
     with pytest.warns(UserWarning, match="interrupted after 2 whole epochs: the ranker is fitted"):
         ranker.fit(data.X, data.Y, qid=data.qid)
     assert len(ranker.history_) == 2

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from hyperrank.rankers.baselines._weight_grid import WeightGridRanker, check_off_grid, weight_grid
 from hyperrank.rankers.data import FitInputs, GroupedFeatures, warn_of_counts
 from hyperrank.rankers.dpo.base import DPORanker
-from hyperrank.rankers.dpo.config import UNCONDITIONED, FitConfig, Trial
+from hyperrank.rankers.dpo.config import FitConfig, Tuning, unconditioned
 from hyperrank.rankers.dpo.data import hold_out
 from hyperrank.rankers.dpo.reference import FittedReference, fit_reference
 from hyperrank.rankers.dpo.reward_model import RewardModel
@@ -80,7 +80,7 @@ class SeparateNetworksRanker(DPORanker):
 
     reference: Any
     objectives: Sequence[str] | None
-    trial_: Trial | None
+    tuning_: Tuning | None
 
     def _check_options(self, names: tuple[str, ...]) -> None:
         """Refuse options of the subclass's own that are wrong, before any training starts."""
@@ -151,16 +151,16 @@ class SeparateNetworksRanker(DPORanker):
             keeps_frame=needs_frame(self.reference),
         )
         self._check_options(inputs.training.names)
-        config = FitConfig.from_params({**self.get_params(deep=False), **UNCONDITIONED}, inputs)
-        warn_of_counts(self.training_data_, config.metric, config.loss)
+        config = FitConfig.from_params(unconditioned(self.get_params(deep=False)), inputs)
+        warn_of_counts(self.data_summary_, config.metric, config.loss)
         inputs = hold_out(inputs, config)
         config = tune(inputs, config, Checkpoint())
         reference = fit_reference(inputs, config, Checkpoint())
         validation = ValidationScores.of(inputs.validation, reference)
         self._train(NetworkTrainer(inputs, reference, config, validation))
         self.objectives_ = inputs.training.names
-        self.reference_, self.pull_ = reference.reference, reference.reward_scale
-        self.trial_ = config.tuning
+        self.reference_, self.reward_scale_ = reference.reference, reference.reward_scale
+        self.tuning_ = config.tuning
         if config.booster_search is not None:
             self.booster_search_ = config.booster_search
         return self

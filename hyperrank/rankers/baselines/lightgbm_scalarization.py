@@ -273,7 +273,7 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         """
         data = read_labelled(self, X, y, qid, reset=True, objectives=self.objectives, keeps_frame=False)
         metric = parse_metric(self.metric)
-        warn_of_counts(self.training_data_, metric)
+        warn_of_counts(self.data_summary_, metric)
         if self.mixing not in MIXINGS:
             raise ValueError(f"mixing must be one of {MIXINGS}; got {self.mixing!r}.")
         check_off_grid(self.off_grid)

@@ -7,9 +7,12 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from hyperrank.losses import ListLoss
+from hyperrank.networks import MLP
 from hyperrank.rankers.baselines._networks import NetworkGridRanker, NetworkTrainer
 from hyperrank.rankers.baselines._weight_grid import weight_grid
 from hyperrank.rankers.dpo.train import TradeOffTask
+from hyperrank.training import AdamW, EarlyStopping, StoppingRule
 
 __all__ = ["LinearScalarizationRanker"]
 
@@ -32,13 +35,13 @@ class LinearScalarizationRanker(NetworkGridRanker):
         ``"nearest"``: the scores of the nearest held. ``"interpolate"``: the rewards of the nearest held of
         which they are a convex combination, mixed like that, over the reference at the very weights; beyond
         all held an error. Rewards are log-odds, and all on one scale.
-    reference_objective, objectives, loss, gain, top_k, ties, beta, hidden, dropout, feature_transform
+    reference_objective, objectives, loss, beta, normalize_objectives, metric, feature_transform
         As in `HyperDPORanker`.
-    query_standardize, booster_params, normalize_objectives, max_epochs, batch_docs, learning_rate
+    query_standardize, booster_params, max_epochs, optimizer, device, n_jobs, random_state
         As in `HyperDPORanker`.
-    weight_decay, average_decay, validation_fraction, patience, metric, device, n_jobs, random_state
-        As in `HyperDPORanker`.
-    early_stopping : bool or "auto", default "auto"
+    network : "mlp" or MLP, default "mlp"
+        As there; its conditioning has no effect, since none of the networks sees the weights.
+    early_stopping : bool, "auto", EarlyStopping or callable, default "auto"
         As there, but each network is stopped by the mean of the metric under its own weights.
     verbose : int, default 0
         1 shows a progress bar over the networks, 2 another for each.
@@ -51,7 +54,7 @@ class LinearScalarizationRanker(NetworkGridRanker):
         The trade-offs held.
     reference_ : hyperrank.reference.Reference
         The reference ranker, ready to score.
-    pull_ : float
+    reward_scale_ : float
         What rewards are multiplied by in scores: the reference's deviation over beta.
     models_ : list of hyperrank.rankers.dpo.reward_model.RewardModel
         Transforms and network of each trade-off.
@@ -80,26 +83,17 @@ class LinearScalarizationRanker(NetworkGridRanker):
         off_grid: str = "refuse",
         reference_objective: int | str = 0,
         objectives: Sequence[str] | None = None,
-        loss: str = "listnet",
-        gain: str = "exp2",
-        top_k: int | None = None,
-        ties: str = "random",
+        loss: str | ListLoss = "listnet",
         beta: float | str = "auto",
-        hidden: Sequence[int] = (128, 128),
-        dropout: float | str = "auto",
+        normalize_objectives: bool = True,
+        metric: str = "ndcg@10",
+        network: str | MLP = "mlp",
         feature_transform: str = "quantile",
         query_standardize: bool | str = "auto",
         booster_params: Mapping[str, Any] | str | None = None,
-        normalize_objectives: bool = True,
         max_epochs: int | str = "auto",
-        batch_docs: int | str = "auto",
-        learning_rate: float | str = "auto",
-        weight_decay: float = 1e-2,
-        average_decay: float = 0.99,
-        early_stopping: bool | str = "auto",
-        validation_fraction: float = 0.1,
-        patience: int = 5,
-        metric: str = "ndcg@10",
+        optimizer: str | AdamW = "adamw",
+        early_stopping: bool | str | EarlyStopping | StoppingRule = "auto",
         device: str = "auto",
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -111,25 +105,16 @@ class LinearScalarizationRanker(NetworkGridRanker):
         self.reference_objective = reference_objective
         self.objectives = objectives
         self.loss = loss
-        self.gain = gain
-        self.top_k = top_k
-        self.ties = ties
         self.beta = beta
-        self.hidden = hidden
-        self.dropout = dropout
+        self.normalize_objectives = normalize_objectives
+        self.metric = metric
+        self.network = network
         self.feature_transform = feature_transform
         self.query_standardize = query_standardize
         self.booster_params = booster_params
-        self.normalize_objectives = normalize_objectives
         self.max_epochs = max_epochs
-        self.batch_docs = batch_docs
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.average_decay = average_decay
+        self.optimizer = optimizer
         self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.metric = metric
         self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state

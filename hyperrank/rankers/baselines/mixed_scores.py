@@ -128,7 +128,7 @@ class MixedScoresRanker(BaseRanker):
             keeps_frame=self.estimator is not None,
         )
         metric = parse_metric(self.metric)
-        warn_of_counts(self.training_data_, metric)
+        warn_of_counts(self.data_summary_, metric)
         main = resolve_objective(self.reference_objective, data.names)
         list_weight = read_list_weight(query_weight, data.lists)
         if self.estimator is not None:

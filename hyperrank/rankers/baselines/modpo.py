@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hyperrank._checks import check_number
+from hyperrank.losses import ListLoss
+from hyperrank.networks import MLP
 from hyperrank.rankers.baselines._networks import NetworkGridRanker, NetworkTrainer
 from hyperrank.rankers.baselines._weight_grid import SAME_WEIGHTS, weight_grid
 from hyperrank.rankers.data import GroupedFeatures
@@ -16,6 +18,7 @@ from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.dpo.train import RewardMargin, TradeOffTask
 from hyperrank.rankers.inputs import resolve_objective
 from hyperrank.simplex import corners
+from hyperrank.training import AdamW, EarlyStopping, StoppingRule
 
 __all__ = ["MODPORanker"]
 
@@ -49,13 +52,13 @@ class MODPORanker(NetworkGridRanker):
         What is made of weights that are not held, as in `LinearScalarizationRanker`.
     reference_objective : int or str, default 0
         The main objective, which the networks are trained on, and the one that the reference ranker is for.
-    objectives, loss, gain, top_k, ties, beta, hidden, dropout, feature_transform, query_standardize
+    objectives, loss, beta, normalize_objectives, metric, feature_transform, query_standardize
         As in `HyperDPORanker`.
-    booster_params, normalize_objectives, max_epochs, batch_docs, learning_rate, weight_decay
+    booster_params, max_epochs, optimizer, device, n_jobs, random_state
         As in `HyperDPORanker`.
-    average_decay, validation_fraction, patience, metric, device, n_jobs, random_state
-        As in `HyperDPORanker`.
-    early_stopping : bool or "auto", default "auto"
+    network : "mlp" or MLP, default "mlp"
+        As there; its conditioning has no effect, since none of the networks sees the weights.
+    early_stopping : bool, "auto", EarlyStopping or callable, default "auto"
         As there, but each network is stopped by the mean of the metric under its own weights.
     verbose : int, default 0
         1 shows a progress bar over the networks, 2 another for each.
@@ -68,7 +71,7 @@ class MODPORanker(NetworkGridRanker):
         The trade-offs held.
     reference_ : hyperrank.reference.Reference
         The reference ranker, ready to score.
-    pull_ : float
+    reward_scale_ : float
         What rewards are multiplied by in scores: the reference's deviation over beta.
     margin_models_ : dict of str to hyperrank.rankers.dpo.reward_model.RewardModel
         Transforms and network of each objective but the main one that some trade-off weighs.
@@ -117,26 +120,17 @@ class MODPORanker(NetworkGridRanker):
         off_grid: str = "refuse",
         reference_objective: int | str = 0,
         objectives: Sequence[str] | None = None,
-        loss: str = "listnet",
-        gain: str = "exp2",
-        top_k: int | None = None,
-        ties: str = "random",
+        loss: str | ListLoss = "listnet",
         beta: float | str = "auto",
-        hidden: Sequence[int] = (128, 128),
-        dropout: float | str = "auto",
+        normalize_objectives: bool = True,
+        metric: str = "ndcg@10",
+        network: str | MLP = "mlp",
         feature_transform: str = "quantile",
         query_standardize: bool | str = "auto",
         booster_params: Mapping[str, Any] | str | None = None,
-        normalize_objectives: bool = True,
         max_epochs: int | str = "auto",
-        batch_docs: int | str = "auto",
-        learning_rate: float | str = "auto",
-        weight_decay: float = 1e-2,
-        average_decay: float = 0.99,
-        early_stopping: bool | str = "auto",
-        validation_fraction: float = 0.1,
-        patience: int = 5,
-        metric: str = "ndcg@10",
+        optimizer: str | AdamW = "adamw",
+        early_stopping: bool | str | EarlyStopping | StoppingRule = "auto",
         device: str = "auto",
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -149,25 +143,16 @@ class MODPORanker(NetworkGridRanker):
         self.reference_objective = reference_objective
         self.objectives = objectives
         self.loss = loss
-        self.gain = gain
-        self.top_k = top_k
-        self.ties = ties
         self.beta = beta
-        self.hidden = hidden
-        self.dropout = dropout
+        self.normalize_objectives = normalize_objectives
+        self.metric = metric
+        self.network = network
         self.feature_transform = feature_transform
         self.query_standardize = query_standardize
         self.booster_params = booster_params
-        self.normalize_objectives = normalize_objectives
         self.max_epochs = max_epochs
-        self.batch_docs = batch_docs
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.average_decay = average_decay
+        self.optimizer = optimizer
         self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.metric = metric
         self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state

@@ -14,11 +14,14 @@ from torch import Tensor
 from hyperrank._checks import check_number
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists
+from hyperrank.losses import ListLoss
+from hyperrank.networks import MLP
 from hyperrank.rankers.baselines._networks import NetworkTrainer, SeparateNetworksRanker
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.dpo.train import TradeOffTask
 from hyperrank.rankers.specialized import SpecializedRanker, specialize
 from hyperrank.simplex import corners
+from hyperrank.training import AdamW, EarlyStopping, StoppingRule
 from hyperrank.weights import MixedRows, rows_by_mix
 
 __all__ = ["RewardSoup", "SoupRanker"]
@@ -40,7 +43,6 @@ class RewardSoup(RewardModel):
             first.transform,
             first.network,
             first.device,
-            boosters=first.boosters,
             query_standardize=first.query_standardize,
         )
         #: For each parameter those of all networks, shape (m, ...), on the CPU: not all devices know doubles.
@@ -79,7 +81,6 @@ class RewardSoup(RewardModel):
             self.transform,
             network,
             self.device,
-            boosters=self.boosters,
             query_standardize=self.query_standardize,
         )
 
@@ -124,13 +125,13 @@ class SoupRanker(SeparateNetworksRanker):
     pretraining : float, default 0.5
         Share of the epochs, from 0 to below 1, in which one common network is trained on equal weights; with
         0 all networks start from the same random one. At least one epoch is left to each objective.
-    reference_objective, objectives, loss, gain, top_k, ties, beta, hidden, dropout, feature_transform
+    reference_objective, objectives, loss, beta, normalize_objectives, metric, feature_transform
         As in `HyperDPORanker`.
-    query_standardize, booster_params, normalize_objectives, max_epochs, batch_docs, learning_rate
+    query_standardize, booster_params, max_epochs, optimizer, device, n_jobs, random_state
         As in `HyperDPORanker`.
-    weight_decay, average_decay, validation_fraction, patience, metric, device, n_jobs, random_state
-        As in `HyperDPORanker`.
-    early_stopping : bool or "auto", default "auto"
+    network : "mlp" or MLP, default "mlp"
+        As there; its conditioning has no effect, since none of the networks sees the weights.
+    early_stopping : bool, "auto", EarlyStopping or callable, default "auto"
         As there, but each network is stopped by the metric of its own objective, and the common one by the
         mean over objectives.
     verbose : int, default 0
@@ -142,7 +143,7 @@ class SoupRanker(SeparateNetworksRanker):
         Names of the objectives.
     reference_ : hyperrank.reference.Reference
         The reference ranker, ready to score.
-    pull_ : float
+    reward_scale_ : float
         What rewards are multiplied by in scores: the reference's deviation over beta.
     model_ : hyperrank.rankers.baselines.soup.RewardSoup
         Transform, and the networks of all objectives.
@@ -192,26 +193,17 @@ class SoupRanker(SeparateNetworksRanker):
         pretraining: float = 0.5,
         reference_objective: int | str = 0,
         objectives: Sequence[str] | None = None,
-        loss: str = "listnet",
-        gain: str = "exp2",
-        top_k: int | None = None,
-        ties: str = "random",
+        loss: str | ListLoss = "listnet",
         beta: float | str = "auto",
-        hidden: Sequence[int] = (128, 128),
-        dropout: float | str = "auto",
+        normalize_objectives: bool = True,
+        metric: str = "ndcg@10",
+        network: str | MLP = "mlp",
         feature_transform: str = "quantile",
         query_standardize: bool | str = "auto",
         booster_params: Mapping[str, Any] | str | None = None,
-        normalize_objectives: bool = True,
         max_epochs: int | str = "auto",
-        batch_docs: int | str = "auto",
-        learning_rate: float | str = "auto",
-        weight_decay: float = 1e-2,
-        average_decay: float = 0.99,
-        early_stopping: bool | str = "auto",
-        validation_fraction: float = 0.1,
-        patience: int = 5,
-        metric: str = "ndcg@10",
+        optimizer: str | AdamW = "adamw",
+        early_stopping: bool | str | EarlyStopping | StoppingRule = "auto",
         device: str = "auto",
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -222,25 +214,16 @@ class SoupRanker(SeparateNetworksRanker):
         self.reference_objective = reference_objective
         self.objectives = objectives
         self.loss = loss
-        self.gain = gain
-        self.top_k = top_k
-        self.ties = ties
         self.beta = beta
-        self.hidden = hidden
-        self.dropout = dropout
+        self.normalize_objectives = normalize_objectives
+        self.metric = metric
+        self.network = network
         self.feature_transform = feature_transform
         self.query_standardize = query_standardize
         self.booster_params = booster_params
-        self.normalize_objectives = normalize_objectives
         self.max_epochs = max_epochs
-        self.batch_docs = batch_docs
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.average_decay = average_decay
+        self.optimizer = optimizer
         self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.metric = metric
         self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state

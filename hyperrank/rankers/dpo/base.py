@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from hyperrank._checks import check_number
 from hyperrank.rankers.base import BaseRanker
 from hyperrank.rankers.data import GroupedFeatures
+from hyperrank.rankers.dpo.options import with_objects
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.reference import NoReference, Reference
 from hyperrank.weights import MixedRows, PerQuery, PerRow, mixed_by_row
@@ -21,7 +22,7 @@ __all__ = ["DPORanker"]
 class DPORanker(BaseRanker):
     """A ranker whose scores are a reference's plus rewards that were learnt over it, times their scale.
 
-    A subclass sets ``objectives_``, ``reference_``, ``pull_`` (the scale) and ``model_`` in fit, or overrides
+    A subclass sets ``objectives_``, ``reference_``, ``reward_scale_`` and ``model_`` in fit, or overrides
     `_rewards`, `_rewards_by_row` and `_models`.
     """
 
@@ -33,8 +34,35 @@ class DPORanker(BaseRanker):
     }
 
     reference_: Reference
-    pull_: float
+    reward_scale_: float
     model_: RewardModel
+
+    @property
+    def pull_(self) -> float:
+        """Alias of ``reward_scale_``."""
+        return self.reward_scale_
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters.
+
+        Parameters
+        ----------
+        **params
+            New values; ``loss__top_k`` sets an option of the loss, and so on for network, trade-offs,
+            optimiser, early stopping and checkpoint, also where these were given by name.
+
+        Returns
+        -------
+        Self
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        super().set_params(**with_objects(params, self.get_params(deep=False)))
+        return self
 
     def predict(
         self,
@@ -61,7 +89,7 @@ class DPORanker(BaseRanker):
         temperature : float, optional
             How hard the objectives pull away from the reference: 0 gives the reference itself, 1 (the
             default) what was trained, more goes further. The same as training with beta / temperature; for
-            a ranker with a `temperature_range` it must lie in that, or be 0. A selection brings its own.
+            a ranker with a ``temperature_range`` it must lie in that, or be 0. A selection brings its own.
         ref_scores : array-like of shape (n,), optional
             The reference's scores, for ``reference="scores"``.
 
@@ -102,7 +130,7 @@ class DPORanker(BaseRanker):
         base = self.reference_.mix(data.reference_scores(self.reference_), weights)
         factor = self._factor(temperature)
         rewards = self._rewards(data, self._condition(weights, factor))
-        return base + np.multiply(rewards, factor * self.pull_, dtype=np.float64)
+        return base + np.multiply(rewards, factor * self.reward_scale_, dtype=np.float64)
 
     def _scores_by_row(
         self, data: GroupedFeatures, mixes: MixedRows, *, temperature: float | None = None
@@ -111,7 +139,7 @@ class DPORanker(BaseRanker):
         factor = self._factor(temperature)
         condition = MixedRows(self._condition(mixes.mixes, factor), mixes.index)
         rewards = self._rewards_by_row(data, condition)
-        return base + np.multiply(rewards, factor * self.pull_, dtype=np.float64)
+        return base + np.multiply(rewards, factor * self.reward_scale_, dtype=np.float64)
 
     @property
     def _needs_frame(self) -> bool:

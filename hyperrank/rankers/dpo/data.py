@@ -14,7 +14,7 @@ __all__ = ["hold_out", "labelled_lists", "sample_rows", "some_lists"]
 def hold_out(inputs: FitInputs, config: FitConfig) -> FitInputs:
     """Separate the lists for early stopping from those to train on."""
     data = inputs.training
-    if config.training.patience is None:
+    if config.training.stopping is None:
         return FitInputs(data, None, inputs.list_weight)
     if config.validation_fraction is None:
         return inputs

@@ -107,7 +107,7 @@ def _reward_scale(reference: Reference, inputs: FitInputs, config: FitConfig) ->
     if config.beta is not None:
         beta = config.beta
     elif config.tuning is not None:
-        beta /= config.tuning.pull
+        beta /= config.tuning.reward_scale_factor
     sample = sample_rows(inputs, DEVIATION_ROWS, config.seed).training
     scores = reference.main_scores(sample.reference_scores(reference))
     return within_list_deviation(scores, sample.lists) / beta

@@ -15,10 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank._checks import check_number
+from hyperrank._params import Params
 from hyperrank.files import ModelFileError, check_suffix, check_writable
 from hyperrank.metrics import parse_metric
+from hyperrank.networks import get_network
 from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo.config import FitConfig, Phase
+from hyperrank.rankers.dpo.options import OBJECTS, get_checkpoint_file
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.reference import Reference, is_fitted_here
 from hyperrank.training import Checkpoint, TrainingResult
@@ -29,15 +32,15 @@ __all__ = ["agree_on_fit", "open_checkpoint", "warn_of_interrupt"]
 PASSING = frozenset(
     {
         "checkpoint",
-        "checkpoint_every",
         "device",
         "n_jobs",
-        "network",
         "objectives",
         "verbose",
         "warm_start",
     }
 )
+#: Options that are the same by name as by an object.
+COMPARED_OBJECTS = ("loss", "network", "optimizer", "trade_offs")
 #: Rows of features that are compared.
 SAMPLED_ROWS = 4096
 
@@ -75,14 +78,14 @@ def open_checkpoint(
 def _open(params: Mapping[str, Any], resume: bool, name: str) -> Checkpoint:
     if resume not in (True, False):
         raise ValueError(f"resume must be True or False; got {resume!r}.")
-    every = check_number("checkpoint_every", params["checkpoint_every"], at_least=0)
     if params["checkpoint"] is None:
         if resume:
             raise ValueError(
                 f"resume=True needs the file of the fit's checkpoint: {name}(checkpoint='fit.checkpoint')."
             )
         return Checkpoint()
-    path = _checked_path(params["checkpoint"])
+    file = get_checkpoint_file(params["checkpoint"])
+    path, every = _checked_path(file.path), check_number("checkpoint.every", file.every, at_least=0)
     _refuse_unstorable(params["reference"])
     if not path.exists():
         return Checkpoint(path, every)
@@ -224,12 +227,18 @@ def _refuse_unstorable(reference: Any) -> None:
 
 def _option_texts(params: Mapping[str, Any]) -> dict[str, str]:
     """Each parameter that matters as a text, the same for equal values of any kind."""
-    texts = {name: _text(value) for name, value in params.items() if name not in PASSING}
+    texts: dict[str, str] = {}
+    for name, value in params.items():
+        option = OBJECTS[name](value) if name in COMPARED_OBJECTS else value
+        if name in PASSING:
+            continue
+        texts[name] = _text(option)
+        if isinstance(option, Params):
+            texts |= {f"{name}__{key}": _text(inner) for key, inner in option.get_params(deep=False).items()}
     texts["metric"] = _text(str(parse_metric(params["metric"])))
-    network = params.get("network", "mlp")
-    texts["network"] = (
-        network if isinstance(network, str) else _network_digest(getattr(network, "model_", None))
-    )
+    pretrained = getattr(get_network(params["network"]), "pretrained", None)
+    if pretrained is not None:
+        texts["network__pretrained"] = _network_digest(getattr(pretrained, "model_", None))
     return texts
 
 
@@ -244,7 +253,7 @@ def _text(value: Any) -> str:
         return "{" + ", ".join(f"{key}: {_text(value[key])}" for key in sorted(value, key=str)) + "}"
     if isinstance(value, list | tuple | np.ndarray):
         return f"({', '.join(_text(item) for item in value)})"
-    return type(value).__name__
+    return str(getattr(value, "__qualname__", type(value).__name__))
 
 
 def _described_inputs(inputs: FitInputs, start: RewardModel | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""All that turns raw features into rewards: booster inputs, transforms and network, scored in fixed tiles."""
+"""Reward model: transform and network from raw features to rewards, scored in fixed tiles."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hyperrank.boosters import BoosterSet
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists
-from hyperrank.memmap import FeatureRows, with_columns
+from hyperrank.memmap import FeatureRows
 from hyperrank.networks import ConditionedScorer, ListTransformer
 from hyperrank.networks.feature_transforms import FeatureTransform
 from hyperrank.networks.query_normalization import standardize_within
@@ -103,13 +102,11 @@ class RewardModel:
     Parameters
     ----------
     transform : FeatureTransform
-        Fitted on the features, booster inputs included.
+        Fitted on the features.
     network : ConditionedScorer
         Trained on the transformed features.
     device : torch.device
         Where transform and network are.
-    boosters : BoosterSet or sequence of lightgbm.Booster, default ()
-        Their scores are appended to the features.
     query_standardize : bool, default False
         Whether the features standardised within their list are appended to the transformed ones.
     """
@@ -124,11 +121,9 @@ class RewardModel:
         network: ConditionedScorer | ListTransformer,
         device: torch.device,
         *,
-        boosters: BoosterSet | Sequence[Any] = (),
         query_standardize: bool = False,
     ) -> None:
         self.transform, self.network, self.device = transform, network, device
-        self.boosters = BoosterSet.of(boosters)
         self.query_standardize = query_standardize
 
     @property
@@ -146,7 +141,6 @@ class RewardModel:
             },
             "network": {"options": self.network.options, "parameters": _as_arrays(self.network.state_dict())},
             "device": self.device.type,
-            "boosters": list(self.boosters.texts),
             "query_standardize": self.query_standardize,
         }
 
@@ -163,7 +157,6 @@ class RewardModel:
             transform.to(device),
             network.to(device).eval(),
             device,
-            boosters=BoosterSet(state["boosters"]),
             query_standardize=state["query_standardize"],
         )
 
@@ -171,28 +164,21 @@ class RewardModel:
     def at(self, weights: NDArray[np.float64]) -> RewardModel:
         """The plain model that this one is under weights of shape (m,); it takes weights of one objective."""
         at = torch.from_numpy(weights).to(self.device)
-        return self.with_network(self.network.fold(at), self.boosters)
+        return self.with_network(self.network.fold(at))
 
     @isolated()
-    def copy(self, boosters: BoosterSet | Sequence[Any]) -> RewardModel:
+    def copy(self) -> RewardModel:
         """The same transform with a copy of the network, to be trained further."""
-        return self.with_network(copy.deepcopy(self.network), boosters)
+        return self.with_network(copy.deepcopy(self.network))
 
-    def with_network(self, network: Any, boosters: BoosterSet | Sequence[Any]) -> RewardModel:
+    def with_network(self, network: Any) -> RewardModel:
         """The same transform with another network of the kind."""
         return type(self)(
             self.transform,
             network,
             self.device,
-            boosters=boosters,
             query_standardize=self.query_standardize,
         )
-
-    def inputs(self, X: FeatureRows) -> FeatureRows:
-        """Features with the boosters' scores beside them."""
-        if not self.boosters:
-            return X
-        return with_columns(X, self.boosters.scores(X))
 
     @isolated()
     def features(self, inputs: FeatureRows, lists: QueryLists) -> Tensor:
@@ -275,7 +261,7 @@ class RewardModel:
             begins, ends = np.searchsorted(lists.offsets, [first + 1, last])
             own = lists.offsets[begins - 1 : ends + 1]
             part = QueryLists.from_sizes(np.diff(np.clip(own, first, last)))
-            seen = self.features(self.inputs(X[first:last]), part)
+            seen = self.features(X[first:last], part)
             out[first:last] = score(seen, part, slice(first, last), n_threads).cpu().numpy()
 
         chunks = self._chunks(lists)

@@ -1,4 +1,4 @@
-"""Training of a reward model: boosters as inputs, transform, network, loop, early stopping."""
+"""Training of a reward model: transform, network, loop, early stopping."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hyperrank.boosters import BoosterSet, cross_fitted_scores, fit_boosters
 from hyperrank.lists import QueryLists
 from hyperrank.losses import ListLoss
-from hyperrank.memmap import FeatureRows, MappedRows, with_columns
+from hyperrank.memmap import FeatureRows, MappedRows
 from hyperrank.metrics import Metric, hypervolume
-from hyperrank.networks import ConditionedScorer, ListTransformer
+from hyperrank.networks import ConditionedScorer, ListTransformer, Transformer
 from hyperrank.networks.feature_transforms import fit_transform_module
 from hyperrank.networks.random import NewTensors
 from hyperrank.rankers.data import FitInputs, LabelledLists
@@ -155,7 +154,7 @@ def train_reward_model(
     start : RewardModel, optional
         Whose transform is kept, and a copy of whose network is trained further.
     is_unseen : bool, default False
-        Whether the training rows are new to the boosters of `start` and to the reference.
+        Whether the training rows are new to the reference.
     keep_on_interrupt : bool, default False
         Whether Ctrl-C in training ends it, rather than raising KeyboardInterrupt.
     on_epoch : callable, optional
@@ -175,29 +174,25 @@ def train_reward_model(
             logits = checkpoint.on_rank_zero(Phase.REFERENCE_LOGITS, lambda _: compute())
             if len(logits) != len(data.X):
                 raise ValueError(f"its {Phase.REFERENCE_LOGITS} are of {len(logits)} rows")
-    if start is not None and is_unseen:
-        boosters, features = start.boosters, start.inputs(data.X)
-    else:
-        boosters, features = _booster_inputs(inputs, config, checkpoint)
     rng = np.random.default_rng(config.seed)
     generator = torch.Generator().manual_seed(config.seed)
     with own_threads(_n_threads(config, processes)):
         if start is None:
             model, rng.bit_generator.state = processes.on_rank_zero(
                 lambda: (
-                    _new_model(features, data.Y.shape[1], config, boosters, rng, generator),
+                    _new_model(data.X, data.Y.shape[1], config, rng, generator),
                     rng.bit_generator.state,
                 )
             )
         else:
-            model = start.copy(boosters)
+            model = start.copy()
         if not processes.is_rank_zero or config.device.type != "cpu":
             # What is dropped differs between processes.
             generator = torch.Generator(config.device).manual_seed(config.seed + processes.rank)
         loss = with_generator(config.loss, generator)
         result = train(
             model.network,
-            _training_tensors(model, features, inputs, config, processes, logits, task),
+            _training_tensors(model, inputs, config, processes, logits, task),
             loss=loss,
             settings=config.training,
             rng=rng,
@@ -242,7 +237,6 @@ def _refuse_divergence(model: RewardModel, data: LabelledLists, config: FitConfi
 
 def _training_tensors(
     model: RewardModel,
-    features: FeatureRows,
     inputs: FitInputs,
     config: FitConfig,
     processes: SingleProcess,
@@ -250,16 +244,17 @@ def _training_tensors(
     task: TradeOffTask | None,
 ) -> ListTensors | ShardedLists:
     """What this process trains on: all lists, or its shard of those that several train on together."""
-    data, lists, weight, device = inputs.training, inputs.training.lists, inputs.list_weight, config.device
+    data, weight, device = inputs.training, inputs.list_weight, config.device
+    X, lists = data.X, data.lists
     rows: Any = slice(None)
     if processes.size > 1:
         shard = processes.shard(data.lists.sizes)
         rows, lists = data.lists.take(shard)
         weight = None if weight is None else weight[shard]
-        features = take_rows(features, rows)
+        X = take_rows(X, rows)
     margin = None if task is None else task.margin
     tensors = ListTensors(
-        _network_inputs(model, features, lists),
+        _network_inputs(model, X, lists),
         torch.from_numpy(data.Y[rows]).to(device),
         lists,
         None if weight is None else torch.from_numpy(weight).to(device, torch.float32),
@@ -293,65 +288,35 @@ def _features(model: RewardModel, inputs: NDArray[np.float32], lists: QueryLists
     return model.features(one, QueryLists.from_sizes([1]))[:0]
 
 
-def _booster_inputs(
-    inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint
-) -> tuple[BoosterSet, FeatureRows]:
-    """Boosters for serving, and the features with scores of boosters that have not seen their query."""
-    data = inputs.training
-    if not config.booster_inputs:
-        return BoosterSet([]), data.X
-    scores, boosters = checkpoint.on_rank_zero(
-        Phase.BOOSTER_INPUTS, lambda _: _fit_input_boosters(inputs, config)
-    )
-    return boosters, with_columns(data.X, scores)
-
-
-def _fit_input_boosters(inputs: FitInputs, config: FitConfig) -> tuple[NDArray[np.float64], BoosterSet]:
-    data = inputs.training
-    X = np.asarray(data.X)
-    options: dict[str, Any] = {
-        "objectives": range(data.Y.shape[1]),
-        "params": config.booster_params,
-        "seed": config.seed,
-        "list_weight": inputs.list_weight,
-        "n_jobs": config.n_jobs,
-    }
-    scores = cross_fitted_scores(X, data.Y, data.lists, **options)
-    return scores, BoosterSet.of(fit_boosters(X, data.Y, data.lists, **options))
-
-
 def _new_model(
-    features: FeatureRows,
+    X: FeatureRows,
     n_objectives: int,
     config: FitConfig,
-    boosters: BoosterSet,
     rng: np.random.Generator,
     generator: torch.Generator,
 ) -> RewardModel:
     """A transform fitted to the features, and an untrained network with parameters by the generator."""
-    spec, device = config.network, config.device
-    if spec.frozen is not None:
-        prompts = spec.frozen.network.with_prompts(n_objectives, spec.n_prompts, spec.dropout, generator)
+    network, pretrained, device = config.network, config.pretrained, config.device
+    if pretrained is not None and isinstance(network, Transformer):
+        n_prompts, dropout = network.n_prompts, float(network.dropout)
+        prompts = pretrained.network.with_prompts(n_objectives, n_prompts, dropout, generator)
         return ListRewardModel(
-            copy.deepcopy(spec.frozen.transform).to(device),
+            copy.deepcopy(pretrained.transform).to(device),
             prompts.to(device),
             device,
-            boosters=boosters,
-            query_standardize=spec.frozen.query_standardize,
+            query_standardize=pretrained.query_standardize,
         )
-    transform = fit_transform_module(features, config.feature_transform, rng=rng).to(device)
+    transform = fit_transform_module(X, config.feature_transform, rng=rng).to(device)
     n_features = transform.n_out * (2 if config.query_standardize else 1)
-    shared: dict[str, Any] = {"hidden": spec.hidden, "dropout": spec.dropout}
-    options: dict[str, Any] = {"boosters": boosters, "query_standardize": config.query_standardize}
-    if spec.kind == "transformer":
-        shared |= {"n_prompts": spec.n_prompts, "alone": spec.alone}
-        with NewTensors(generator):
-            transformer = ListTransformer(n_features, n_objectives, **shared)
-        return ListRewardModel(transform, transformer.to(device), device, **options)
-    shared |= {"conditioning": spec.conditioning, "n_more": 0 if config.temperature_range is None else 1}
+    kind: type[RewardModel] = RewardModel
+    module: ConditionedScorer | ListTransformer
     with NewTensors(generator):
-        network = ConditionedScorer(n_features, n_objectives, **shared)
-    return RewardModel(transform, network.to(device), device, **options)
+        if isinstance(network, Transformer):
+            kind, module = ListRewardModel, network.build(n_features, n_objectives, alone=config.is_one_list)
+        else:
+            n_more = 0 if config.temperature_range is None else 1
+            module = network.build(n_features, n_objectives, n_more=n_more)
+    return kind(transform, module.to(device), device, query_standardize=config.query_standardize)
 
 
 def _objective_scale(data: LabelledLists, loss: ListLoss, device: torch.device) -> Tensor:
@@ -374,15 +339,14 @@ def _evaluation(
 ) -> FrontEvaluation:
     """Adapter of the model in training to the loop's ``evaluate``."""
     data = validation.data
-    features = model.inputs(data.X)
-    stays = isinstance(features, MappedRows) or not data.lists.n_lists
+    stays = isinstance(data.X, MappedRows) or not data.lists.n_lists
     m = data.Y.shape[1]
     weights = lattice_near(m, VALIDATION_WEIGHTS) if task is None else task.metric_weights[None]
     trained = config.temperature_range
     return FrontEvaluation(
         model=model,
         validation=validation,
-        features=None if stays else model.features(features, data.lists),
+        features=None if stays else model.features(data.X, data.lists),
         reference=Reference.mix(validation.reference, weights),
         weights=weights,
         metric=config.metric,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hyperrank.boosters.search import BoosterSearch, search_mixed_scores
 from hyperrank.metrics import Metric
 from hyperrank.rankers.data import FitInputs, LabelledLists
-from hyperrank.rankers.dpo.config import FitConfig, Phase, Trial, tuning_phase
+from hyperrank.rankers.dpo.config import FitConfig, Phase, Tuning, tuning_phase
 from hyperrank.rankers.dpo.data import sample_rows
 from hyperrank.rankers.dpo.reference import REFERENCE_ROWS, FittedReference, fit_reference
 from hyperrank.rankers.dpo.train import train_reward_model
@@ -76,7 +76,7 @@ def search_boosters(inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint
 
 
 def _search_boosters(inputs: FitInputs, config: FitConfig) -> BoosterSearch:
-    one_objective = config.reference == "lightgbm" and not config.booster_inputs
+    one_objective = config.reference == "lightgbm"
     sample = sample_rows(inputs, REFERENCE_ROWS, config.seed)
     data = sample.training
     return search_mixed_scores(
@@ -90,7 +90,7 @@ def _search_boosters(inputs: FitInputs, config: FitConfig) -> BoosterSearch:
     )
 
 
-def _tune_network(inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint) -> Trial | None:
+def _tune_network(inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint) -> Tuning | None:
     """Epochs, dropout and reward scale; None where there is too little to tune on."""
     split = split_for_tuning(inputs, np.random.default_rng([config.seed, 1]))
     if split is None:
@@ -102,10 +102,11 @@ def _tune_network(inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint) 
     if is_fitted_here(config.reference):
         fitted = fit_reference(training, short, checkpoint, Phase.TUNING_REFERENCE)
     evaluation = TuningEvaluation.of(evaluated, fitted, config)
-    candidates = [(config.network.dropout, 1)]
+    dropout = float(config.network.dropout)
+    candidates = [(dropout, 1)]
     if config.tunes_epochs:
         # As shares of the network's own dropout, where it is one that begins with less.
-        share = config.network.dropout / CANDIDATES[0][0]
+        share = dropout / CANDIDATES[0][0]
         candidates = [(dropout * share, factor) for dropout, factor in CANDIDATES]
     return tune_epochs(training, short, evaluation, candidates, config.training.max_epochs, checkpoint)
 
@@ -209,7 +210,7 @@ def tune_epochs(
     candidates: Sequence[tuple[float, int]],
     shortest: int,
     checkpoint: Checkpoint,
-) -> Trial:
+) -> Tuning:
     """Train candidates, each longer than the one before, while that surely pays.
 
     Parameters
@@ -227,9 +228,9 @@ def tune_epochs(
 
     Returns
     -------
-    Trial
+    Tuning
     """
-    tried: list[dict[str, float]] = []
+    tuned: list[dict[str, float]] = []
     best: tuple[NDArray[np.float64], float, float, int] | None = None
     for dropout, factor in candidates:
         epochs = factor * config.training.max_epochs
@@ -237,8 +238,8 @@ def tune_epochs(
         utilities = checkpoint.phase(
             tuning_phase(epochs), partial(_train_candidate, inputs, candidate, evaluation)
         )
-        tried += [
-            {"dropout": dropout, "epochs": epochs, "pull": multiple, "utility": _mean(utility)}
+        tuned += [
+            {"dropout": dropout, "epochs": epochs, "reward_scale_factor": multiple, "utility": _mean(utility)}
             for multiple, utility in utilities.items()
         ]
         multiple = np.inf if evaluation.reference is None else _best_reward_scale(utilities)
@@ -251,7 +252,7 @@ def tune_epochs(
                 break  # the reference is the better learner here: longer training would only fit its noise
     assert best is not None
     _, multiple, dropout, factor = best
-    return Trial(dropout, factor * shortest, 1.0 if np.isinf(multiple) else multiple, tried)
+    return Tuning(dropout, factor * shortest, 1.0 if np.isinf(multiple) else multiple, tuned)
 
 
 def _train_candidate(inputs: FitInputs, config: FitConfig, evaluation: TuningEvaluation) -> Utilities:

@@ -3,7 +3,7 @@
 import pytest
 from small_fits import TINY, KilledError, fit, validation
 
-from hyperrank import HyperDPORanker, datasets
+from hyperrank import CheckpointFile, HyperDPORanker, datasets
 from hyperrank.training import Checkpoint
 
 
@@ -43,6 +43,6 @@ def unfinished(data, tmp_path, dying):
     path = tmp_path / "fit"
     dying[0] = 3
     with pytest.raises(KilledError):
-        fit(HyperDPORanker(**TINY, checkpoint=path, checkpoint_every=0), data, **validation(data))
+        fit(HyperDPORanker(**TINY, checkpoint=CheckpointFile(path, every=0)), data, **validation(data))
     dying[0] = -1
     return path

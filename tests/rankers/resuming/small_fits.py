@@ -2,11 +2,14 @@
 
 import numpy as np
 
+from hyperrank import AdamW
+from hyperrank.networks import MLP
+
 TINY = {
     "booster_params": {"num_iterations": 2, "num_threads": 1},
-    "hidden": (4, 4),
+    "network": MLP(hidden=(4, 4)),
     "max_epochs": 2,
-    "batch_docs": 200,
+    "optimizer": AdamW(batch_docs=200),
     "n_jobs": 1,
     "random_state": 0,
 }
@@ -26,7 +29,7 @@ def same(one, other, data, ref_scores=None):
     histories = [[{**entry, "seconds": 0} for entry in r.history_] for r in (one, other)]
     assert np.array_equal(*scores)
     assert histories[0] == histories[1]
-    assert (one.pull_, one.best_epoch_) == (other.pull_, other.best_epoch_)
+    assert (one.reward_scale_, one.best_epoch_) == (other.reward_scale_, other.best_epoch_)
     assert np.array_equal(one.best_score_, other.best_score_, equal_nan=True)
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from small_fits import TINY, KilledError, fit
 
-from hyperrank import HyperDPORanker
+from hyperrank import CheckpointFile, HyperDPORanker, TradeOffs
 from hyperrank.files import ModelFileError, read_model_file, write_model_file
 
 OPTIONS = {
     **TINY,
     "reference": "lightgbm",
-    "temperature_range": (0.5, 2.0),
+    "trade_offs": TradeOffs(temperature_range=(0.5, 2.0)),
     "early_stopping": True,
     "max_epochs": 3,
 }
@@ -36,7 +36,7 @@ def stored(many, tmp_path_factory):
 
         patch.setattr(TrainingState, "end_epoch", ended)
         with pytest.raises(KilledError):
-            fit(HyperDPORanker(**OPTIONS, checkpoint=path, checkpoint_every=0), many)
+            fit(HyperDPORanker(**OPTIONS, checkpoint=CheckpointFile(path, every=0)), many)
     head, content = read_model_file(path)
     return {name: head[name] for name in ("class", "hyperrank")}, content
 

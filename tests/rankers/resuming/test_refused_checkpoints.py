@@ -11,8 +11,9 @@ from sklearn.linear_model import LinearRegression
 from small_fits import TINY, KilledError, fit, validation
 
 import hyperrank
-from hyperrank import HyperDPORanker
+from hyperrank import CheckpointFile, HyperDPORanker, TradeOffs
 from hyperrank.files import ModelFileError, read_model_file, write_model_file
+from hyperrank.networks import MLP
 
 
 def changed(array, at=0):
@@ -25,7 +26,11 @@ def changed(array, at=0):
     ("options", "given", "words"),
     [
         ({"max_epochs": 5}, {}, "max_epochs was 2 and is 5"),
-        ({"beta": 0.5, "hidden": (4, 8)}, {}, "beta was 'auto' and is 0.5; hidden was (4, 4) and is (4, 8)"),
+        (
+            {"beta": 0.5, "network": MLP(hidden=(4, 8))},
+            {},
+            "beta was 'auto' and is 0.5; network__hidden was (4, 4) and is (4, 8)",
+        ),
         ({"random_state": 1}, {}, "random_state was 0 and is 1"),
         ({"metric": "map"}, {}, "metric was 'ndcg@10' and is 'map'"),
         ({"objectives": ("a", "b")}, {}, "names of the objectives"),
@@ -56,12 +61,11 @@ def test_what_does_not_matter_may_differ(data, unfinished):
     options = {
         **TINY,
         "n_jobs": 2,
-        "hidden": [np.int64(4), 4.0 and 4],
+        "network": MLP(hidden=[np.int64(4), 4.0 and 4]),
         "device": "cpu",
-        "checkpoint_every": 9,
     }
     labels = data.Y.astype(np.float64)
-    ranker = HyperDPORanker(**options, alpha=1, checkpoint=unfinished)
+    ranker = HyperDPORanker(**options, trade_offs=TradeOffs(alpha=1), checkpoint=unfinished)
     ranker.fit(data.X.tolist(), labels, qid=data.qid.astype(str), **validation(data), resume=True)
     assert len(ranker.history_) == 2
 
@@ -71,7 +75,7 @@ def test_other_reference_models_are_refused(data, tmp_path, dying):
     path = tmp_path / "fit"
     dying[0] = 2
     with pytest.raises(KilledError):
-        fit(HyperDPORanker(models[0], **TINY, checkpoint=path, checkpoint_every=0), data)
+        fit(HyperDPORanker(models[0], **TINY, checkpoint=CheckpointFile(path, every=0)), data)
     with pytest.raises(
         ModelFileError, match="the model given as reference scores the training rows otherwise"
     ):
@@ -156,15 +160,19 @@ def test_checkpoints_and_rankers_are_told_apart(data, unfinished, tmp_path):
     [
         ({}, True, r"resume=True needs the file .*HyperDPORanker\(checkpoint='fit.checkpoint'\)"),
         ({"checkpoint": "here"}, "yes", "resume must be True or False; got 'yes'"),
-        ({"checkpoint": 3}, False, "checkpoint must be None or the path of a file; got 3"),
+        (
+            {"checkpoint": 3},
+            False,
+            r"checkpoint must be None, the path of a file, or .*; got 3",
+        ),
         ({"checkpoint": "."}, False, r"cannot be written\. This is a folder"),
         ({"checkpoint": "no/where"}, True, r"There is no such folder: .*no\."),
         (
-            {"checkpoint": "here", "checkpoint_every": -1},
+            {"checkpoint": CheckpointFile("here", every=-1)},
             False,
-            "checkpoint_every must be a number at least 0",
+            "checkpoint.every must be a number at least 0",
         ),
-        ({"checkpoint": "here", "checkpoint_every": "1"}, False, "checkpoint_every must be a number"),
+        ({"checkpoint": CheckpointFile("here", every="1")}, False, "checkpoint.every must be a number"),
     ],
     ids=range(7),
 )

@@ -13,7 +13,7 @@ from lightgbm import LGBMRanker
 from sklearn.linear_model import LinearRegression
 from small_fits import TINY, KilledError, fit, own_scores, same, validation, weighted
 
-from hyperrank import HyperDPORanker
+from hyperrank import AdamW, CheckpointFile, HyperDPORanker, TradeOffs
 from hyperrank.boosters import training as growing
 from hyperrank.boosters.search import BoosterSearch
 from hyperrank.files import ModelFileError
@@ -23,11 +23,20 @@ from hyperrank.training import Checkpoint
 from hyperrank.training.step import Steps
 
 CASES = {
-    "boosters": ({"booster_inputs": True}, validation),
-    "temperature": ({"temperature_range": (0.5, 2.0), "reference": "lightgbm"}, weighted),
+    "boosters": ({}, validation),
+    "temperature": (
+        {"trade_offs": TradeOffs(temperature_range=(0.5, 2.0)), "reference": "lightgbm"},
+        weighted,
+    ),
     "transformer": ({"network": "transformer", "reference": None, "early_stopping": True}, None),
-    "scores": ({"reference": "scores", "loss": "plackett_luce", "batch_docs": 60}, own_scores),
-    "given": ({"reference": "a fitted model", "average_decay": 0.0, "query_standardize": False}, None),
+    "scores": (
+        {"reference": "scores", "loss": "plackett_luce", "optimizer": AdamW(batch_docs=60)},
+        own_scores,
+    ),
+    "given": (
+        {"reference": "a fitted model", "optimizer": AdamW(average_decay=0.0), "query_standardize": False},
+        None,
+    ),
     "unfitted": ({"reference": LGBMRanker(n_estimators=2, n_jobs=1, verbose=-1)}, None),
 }
 
@@ -44,7 +53,7 @@ def test_ended_at_every_write(data, tmp_path, dying, case):
     while not done:
         starts += 1
         dying[0] = 1
-        ranker = HyperDPORanker(**options, checkpoint=path, checkpoint_every=0)
+        ranker = HyperDPORanker(**options, checkpoint=CheckpointFile(path, every=0))
         try:
             fit(ranker, data, resume=True, **more)
             done = True
@@ -61,13 +70,13 @@ def never(*_, **__):
 
 def test_a_trial_is_kept(many, tmp_path, dying, monkeypatch):
     whole = fit(HyperDPORanker(**TINY), many)
-    assert whole.trial_ is not None
+    assert whole.tuning_ is not None
     dying[0] = 3  # after the trial's reference, its only rung, and all of it
     with pytest.raises(KilledError):
         fit(HyperDPORanker(**TINY, checkpoint=tmp_path / "fit"), many)
     monkeypatch.setattr("hyperrank.rankers.dpo.tuning._tune_network", never)
     ranker = fit(HyperDPORanker(**TINY, checkpoint=str(tmp_path / "fit")), many, resume=True)
-    assert ranker.trial_ == whole.trial_
+    assert ranker.tuning_ == whole.tuning_
     same(whole, ranker, many)
 
 
@@ -90,10 +99,10 @@ def test_parts_of_a_trial_are_kept(many, tmp_path, dying, monkeypatch):
         starts, dying[0] = starts + 1, 1
         with suppress(KilledError):
             ranker = start(checkpoint=path)
-    assert len(trained) == len({entry["epochs"] for entry in whole.trial_.tried}) == 4
+    assert len(trained) == len({entry["epochs"] for entry in whole.tuning_.candidates}) == 4
     assert len(fitted) == 2  # the trial's, and that of the fit
     assert starts >= 1 + 4 + 1
-    assert ranker.trial_ == whole.trial_
+    assert ranker.tuning_ == whole.tuning_
     same(whole, ranker, many)
 
 
@@ -156,7 +165,7 @@ def test_a_drawn_seed_is_in_the_file(data, tmp_path, dying, random_state):
     options = {**TINY, "random_state": random_state, "early_stopping": True}
     dying[0] = 3
     with pytest.raises(KilledError):
-        fit(HyperDPORanker(**options, checkpoint=tmp_path / "fit", checkpoint_every=0), data)
+        fit(HyperDPORanker(**options, checkpoint=CheckpointFile(tmp_path / "fit", every=0)), data)
     content = (tmp_path / "fit").read_bytes()
     found = []
     for _ in range(2):
@@ -174,7 +183,7 @@ def test_a_fit_that_goes_on_from_an_earlier_one(data, tmp_path, dying):
     path = tmp_path / "fit"
     dying[0] = 2
     with pytest.raises(KilledError):
-        fit(warm(max_epochs=3, checkpoint=path, checkpoint_every=0), data)
+        fit(warm(max_epochs=3, checkpoint=CheckpointFile(path, every=0)), data)
     dying[0] = -1
     with pytest.raises(ModelFileError, match="the network to go on from is not given now"):
         fit(HyperDPORanker(**{**TINY, "max_epochs": 3, "checkpoint": path}), data, resume=True)
@@ -190,7 +199,8 @@ def test_without_a_file_it_begins_anew(data, tmp_path):
 
 def test_callbacks_see_the_epochs_that_are_left(data, tmp_path, dying):
     callback = pytest.importorskip("sklearn.callback")
-    options = {**TINY, "max_epochs": 5, "batch_docs": 10**6, "checkpoint": tmp_path / "fit"}
+    kept = CheckpointFile(tmp_path / "fit", every=0)
+    options = {**TINY, "max_epochs": 5, "optimizer": AdamW(batch_docs=10**6), "checkpoint": kept}
     ended = []
 
     class Counting(callback.ProgressBar):
@@ -201,7 +211,7 @@ def test_callbacks_see_the_epochs_that_are_left(data, tmp_path, dying):
     # No trial, the reference, and two epochs of a batch each: after the batch, and after the epoch.
     dying[0] = 2 + 2 * 2
     with pytest.raises(KilledError):
-        fit(HyperDPORanker(**options, checkpoint_every=0), data)
+        fit(HyperDPORanker(**options), data)
     ranker = HyperDPORanker(**options)
     ranker.set_callbacks(Counting())
     fit(ranker, data, resume=True)
@@ -222,7 +232,7 @@ def test_a_full_disk_is_survived(data, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", full_for_a_while)
     path = tmp_path / "fit"
     with pytest.warns(UserWarning, match=r"could not be written \(No space left.*the fit goes on") as warned:
-        ranker = fit(HyperDPORanker(**TINY, checkpoint=path, checkpoint_every=0), data)
+        ranker = fit(HyperDPORanker(**TINY, checkpoint=CheckpointFile(path, every=0)), data)
     assert len(warned) == 1
     assert failures[0] > 5
     assert list(tmp_path.iterdir()) == []
