@@ -164,9 +164,7 @@ def _check_summary(summary: Any, objectives: Sequence[str]) -> None:
         {*numbers} == {"n_rows", "n_queries", "missing"}
         and {*sizes} == {"min", "median", "max"}
         and all({*known} in ({"observed"}, {"observed", "mean", "max", "positive"}) for known in labels)
-        and all(
-            type(value) in (int, float) for table in (numbers, sizes, *labels) for value in table.values()
-        )
+        and all(type(x) in (int, float) for table in (numbers, sizes, *labels) for x in table.values())
         and all(min(known["mean"], known["max"]) > 0 for known in labels if known.get("positive"))
     )
     if not is_complete:

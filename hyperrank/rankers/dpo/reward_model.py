@@ -149,7 +149,10 @@ class RewardModel:
         device = torch.device("cpu" if not torch.cuda.is_available() else state["device"])
         fitted = state["transform"]
         has_missing = torch.tensor(fitted["has_missing"])
-        transform = FeatureTransform(fitted["kind"], has_missing, _as_tensors(fitted["tables"]))
+        tables = _as_tensors(fitted["tables"])
+        if not all(_are_finite(table) for name, table in tables.items() if name == "values"):
+            raise ValueError(f"a transformed feature is not a number up to {LARGEST:g}.")
+        transform = FeatureTransform(fitted["kind"], has_missing, tables)
         network = _network(
             self.network_kind, state["network"]["options"], _as_tensors(state["network"]["parameters"])
         )
