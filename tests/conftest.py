@@ -1,4 +1,4 @@
-"""Fixtures for all rooms."""
+"""Fixtures of all tests."""
 
 import os
 import signal
@@ -25,14 +25,14 @@ settings.register_profile(
 settings.register_profile("long", settings.get_profile("default"), derandomize=False, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-# A shell makes what it starts in the background deaf to Ctrl-C, which some tests send to themselves.
+# A shell lets background processes ignore Ctrl-C, which some tests send to themselves.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Real data beside the project; absent in a plain clone, but never in CI."""
+    """Real data next to the project; absent in a clone, but never in CI."""
     folder = Path(__file__).resolve().parents[1].parent / "shared" / "data"
     if not folder.is_dir():
         message = f"the real data are not at {folder}"

@@ -8,9 +8,9 @@ import tomllib
 from pathlib import Path
 
 PYPROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
-#: Extras whose floors are left out: development tools, rivals, and what needs a newer torch than the rest.
+#: Extras whose floors are left out: development tools, baselines, and what needs a newer torch than the rest.
 LEFT_OUT = ("dev", "bench", "onnx", "docs", "gpu")
-#: Of those, what old scikit-learn reads in old versions alone: column names of frames.
+#: Exceptions: old scikit-learn reads column names of frames in old versions only.
 KEPT = ("polars",)
 FLOOR = re.compile(r"([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?>=([0-9.]+)")
 
