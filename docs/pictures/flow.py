@@ -100,7 +100,7 @@ def main() -> None:
     )
     legend = [
         label(FIT + STEP / 2, 560, "dashed: stored in the fitted ranker, and in its file"),
-        label(FIT + STEP / 2, 580, "with temperature_range the network is given log t too"),
+        label(FIT + STEP / 2, 580, "with a temperature range the network is given log t too"),
     ]
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img">',
