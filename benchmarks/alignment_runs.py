@@ -18,7 +18,7 @@ from hyperrank.alignment.conditioning import Conditioning, Surroundings
 
 __all__ = ["METHODS", "Plan", "evaluated", "run_method"]
 
-ADAPTERS = {"r": 8, "lora_alpha": 16}
+ADAPTERS = {"r": 8, "lora_alpha": 16, "target_modules": ["q_proj", "v_proj"]}
 #: What is compared: its name in tables, and its options.
 METHODS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "prompt-lora": ("hyper prompt and LoRA", {"adapters": ADAPTERS}),
