@@ -46,6 +46,8 @@ LIBRARIES = (
     "triton",
     "transformers",
     "peft",
+    "accelerate",
+    "trl",
 )
 
 

@@ -154,7 +154,11 @@ def model_fingerprint(model: Any) -> str:
     config = {k: v for k, v in model.config.to_diff_dict().items() if k not in INERT_CONFIG}
     digest = hashlib.sha256(type(model).__name__.encode())
     digest.update(json.dumps(config, sort_keys=True, default=str).encode())
-    for name, value in sorted(model.state_dict().items()):
+    values: dict[str, torch.Tensor] = model.state_dict()
+    if getattr(model, "is_quantized", False):
+        # Quantized parameters are packed anew at their first use: the others tell models apart.
+        values = {name: value for name, value in model.named_parameters() if type(value) is nn.Parameter}
+    for name, value in sorted(values.items()):
         digest.update(f"\n{name} {tuple(value.shape)}\n".encode())
         rounded = value.detach().to("cpu", torch.bfloat16) if value.is_floating_point() else value.cpu()
         digest.update(rounded.contiguous().reshape(-1).view(torch.uint8).numpy().data)
