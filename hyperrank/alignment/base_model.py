@@ -59,8 +59,9 @@ def isolated(seed: int | None = None, *, grad: bool) -> Iterator[None]:
                 torch.random.fork_rng(devices=devices),
                 torch.inference_mode(False),
                 torch.set_grad_enabled(grad),
-                torch.autocast("cpu", enabled=False),
-                torch.autocast("cuda", enabled=False),
+                # Nested contexts inherit that nothing is cached: a cache would keep weights of the first step.
+                torch.autocast("cpu", enabled=False, cache_enabled=False),
+                torch.autocast("cuda", enabled=False, cache_enabled=False),
             ):
                 torch.set_default_dtype(torch.float32)
                 if seed is not None:

@@ -87,7 +87,8 @@ class Policy(nn.Module):
     def autocast(self) -> Any:
         """Half precision, if that is the policy's; else whatever the caller has set."""
         half = self.precision == torch.bfloat16
-        return torch.autocast(self.device.type, dtype=torch.bfloat16) if half else nullcontext()
+        options = {"dtype": torch.bfloat16, "cache_enabled": False}
+        return torch.autocast(self.device.type, **options) if half else nullcontext()
 
     def forward(
         self,

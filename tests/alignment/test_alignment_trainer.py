@@ -111,10 +111,16 @@ def test_activation_checkpointing_changes_nothing_but_memory(short, few):
 
 
 def test_bfloat16_is_close_to_float32(short, few):
-    wide, narrow = (short(precision=name, max_steps=2).fit(*few) for name in ("float32", "bfloat16"))
+    options = {"prompt_learning_rate": 0.02, "hypernetwork_learning_rate": 0.02, "adapters": {"r": 8}}
+    options |= {"adapter_learning_rate": 2e-3, "max_steps": 12, "training_args": EVERY_STEP}
+    wide, narrow = (short(precision=name, **options).fit(*few) for name in ("float32", "bfloat16"))
     assert narrow.policy_.embedding.weight.dtype == torch.bfloat16
     assert all(value.dtype == torch.float32 for value in narrow.policy_.trained().values())
     assert losses_of(narrow) == pytest.approx(losses_of(wide), abs=0.05)
+    # Each step sees the parameters of the last one: autocast would cache those of the first.
+    ratios = [[entry["log_ratio"] for entry in a.history_ if "loss" in entry] for a in (wide, narrow)]
+    assert ratios[0][-1] > 0.05
+    assert ratios[1] == pytest.approx(ratios[0], rel=0.1, abs=1e-3)
     rewards = [np.concatenate(a.score(*few[:2])) for a in (wide, narrow)]
     assert np.abs(rewards[0] - rewards[1]).max() < 0.2
 
