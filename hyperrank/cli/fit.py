@@ -78,7 +78,8 @@ def fit(
         console = console if is_rank_zero else Console(quiet=True)
         params = ranker_params(named, settings)
         checkpoint = checked_checkpoint(params, out, resume=resume)
-        ranker, seconds = _fit(console, params, data, layout, validation, ref_scores, resume)
+        with interruptible(console, checkpoint):
+            ranker, seconds = _fit(console, params, data, layout, validation, ref_scores, resume)
         if is_rank_zero:
             ranker.save(out)
             if checkpoint is not None:
@@ -128,8 +129,7 @@ def _fit(
         }
     ranker = make_ranker({"verbose": int(console.shows_progress), **params, "objectives": train.names})
     started = time.perf_counter()
-    with interruptible(console, params.get("checkpoint")):
-        ranker.fit(**arguments, resume=resume)
+    ranker.fit(**arguments, resume=resume)
     seconds = time.perf_counter() - started
     console.note(f"Fitted in {seconds:.1f} s.")
     ranker.verbose, ranker.checkpoint = params.get("verbose", 0), None
@@ -137,10 +137,13 @@ def _fit(
     return ranker, seconds
 
 
-def checked_checkpoint(params: Mapping[str, Any], out: Path, *, resume: bool) -> Path | None:
-    """The file that a fit is kept in, None for none; refused where it is wrong before data are read."""
+def checked_checkpoint(params: dict[str, Any], out: Path, *, resume: bool) -> Path | None:
+    """The file that a fit is kept in, None for none; refused where it is wrong before data are read.
+
+    The fit leaves it, to be deleted when the model is there.
+    """
     from hyperrank.rankers.dpo.resume import open_checkpoint
-    from hyperrank.training import Checkpoint
+    from hyperrank.training import Checkpoint, CheckpointFile
 
     given = params.get("checkpoint")
     if given is None:
@@ -153,6 +156,7 @@ def checked_checkpoint(params: Mapping[str, Any], out: Path, *, resume: bool) ->
     if path.exists() and not resume:
         Checkpoint.read(path, 0.0)  # nobody is told to delete a file that is not a checkpoint
         raise ValueError(f"{path} is there already: --resume goes on from it; delete it to start over.")
+    params["checkpoint"] = CheckpointFile(path, keep=True)
     open_checkpoint(make_ranker(params).get_params(deep=False), resume)
     return path
 

@@ -16,6 +16,7 @@ from hyperrank.rankers.data import FitInputs, warn_of_counts
 from hyperrank.rankers.dpo.base import DPORanker
 from hyperrank.rankers.dpo.config import FitConfig, Tuning
 from hyperrank.rankers.dpo.data import hold_out
+from hyperrank.rankers.dpo.options import get_checkpoint_file
 from hyperrank.rankers.dpo.reference import FittedReference, fit_reference
 from hyperrank.rankers.dpo.resume import agree_on_fit, open_checkpoint, warn_of_interrupt
 from hyperrank.rankers.dpo.reward_model import RewardModel
@@ -469,7 +470,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
             self.booster_search_ = config.booster_search
         if result.is_interrupted:
             warn_of_interrupt(result, checkpoint.path)
-        else:
+        elif checkpoint.path is not None and not get_checkpoint_file(self.checkpoint).keep:
             checkpoint.remove()
         self.history_ = result.history
         self.best_epoch_, self.best_score_ = result.best_epoch, result.best_score

@@ -131,9 +131,10 @@ class CheckpointFile(Params):
     Parameters
     ----------
     path : path
-        It is removed when the fit ends.
     every : float, default 60.0
         Seconds between checkpoints in training; each phase before it ends with one.
+    keep : bool, default False
+        Whether the file stays when the fit is complete, for who deletes it once the ranker is saved.
 
     Examples
     --------
@@ -143,3 +144,4 @@ class CheckpointFile(Params):
 
     path: str | os.PathLike[str]
     every: float = 60.0
+    keep: bool = False
