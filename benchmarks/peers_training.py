@@ -70,7 +70,6 @@ def ours(loss: str, setup: Setup) -> Baseline:
         learning_rate=LEARNING_RATE,
         max_norm=MAX_NORM,
         n_draws=1,
-        patience=None,
     )
     run = partial(
         train,

@@ -24,7 +24,6 @@ from hyperrank.training.data import ListTensors, ShardedLists, document_batches
 from hyperrank.training.environment import default_generator, isolated
 from hyperrank.training.state import BestState, RunningAverage, TrainingState
 from hyperrank.training.step import Steps, TrainingSettings
-from hyperrank.training.stopping import EarlyStopping
 
 __all__ = ["TrainingResult", "train", "with_generator"]
 
@@ -162,7 +161,7 @@ def _n_batches(data: ListTensors | ShardedLists, settings: TrainingSettings) -> 
 
 def _is_stopped(state: TrainingState, settings: TrainingSettings) -> bool:
     """Whether the stopping rule ends training before the epoch at hand."""
-    rule = settings.stopping or (EarlyStopping(settings.patience) if settings.patience else None)
+    rule = settings.stopping
     return rule is not None and bool(state.steps.processes.on_rank_zero(lambda: rule(state.history)))
 
 

@@ -48,8 +48,7 @@ class TrainingSettings:
     average_decay: float = 0.0  # of the running average of parameters, per step; 0 for none
     n_draws: int = 4  # weights per list and step
     alpha: float = 1.0  # of the Dirichlet distribution that they are drawn from
-    patience: int | None = 10  # of the default stopping rule; None never stops
-    stopping: StoppingRule | None = None  # in the place of patience
+    stopping: StoppingRule | None = None
     eval_every: int = 1  # epochs
 
 

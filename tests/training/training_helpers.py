@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from hyperrank.lists import QueryLists
 from hyperrank.losses import listnet
 from hyperrank.networks import ConditionedScorer
-from hyperrank.training import ListTensors, TrainingResult, TrainingSettings, train
+from hyperrank.training import EarlyStopping, ListTensors, TrainingResult, TrainingSettings, train
 
 
 def data_of(
@@ -47,6 +47,8 @@ def run(
         for name in ("evaluate", "progress", "draw_weights", "scale", "keep_on_interrupt", "checkpoint")
         if name in options
     }
+    if (patience := options.pop("patience", 10)) is not None:
+        options.setdefault("stopping", EarlyStopping(patience))
     settings = TrainingSettings(**{"max_epochs": 5, "batch_docs": 40, "learning_rate": 1e-2, **options})
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)

@@ -319,7 +319,6 @@ def resolve_training(
         **optimizer.get_params(),
         n_draws=trade_offs.n_draws,
         alpha=trade_offs.alpha,
-        patience=None,
         stopping=stopping,
     )
 
