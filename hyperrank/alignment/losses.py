@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hyperrank.losses import ListLoss, named_loss, weighted_loss
+from hyperrank.losses import ListLoss, weighted_loss
+from hyperrank.losses.registry import named_loss
 
 __all__ = ["LOSS_NAMES", "PreferenceLoss", "ipo", "preference_loss"]
 

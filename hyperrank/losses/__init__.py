@@ -4,11 +4,11 @@ from hyperrank.losses.approx_ndcg import ApproxNDCG, approx_ndcg
 from hyperrank.losses.base import ListLoss, Loss
 from hyperrank.losses.dpo import dpo_reward, margin_reward
 from hyperrank.losses.fused import Prepared, prepare, weighted_loss
-from hyperrank.losses.fused.objective import tempered_loss
+from hyperrank.losses.fused.objective import temperature_loss
 from hyperrank.losses.listnet import ListNet, listnet, target_distribution
 from hyperrank.losses.pairwise import LambdaLoss, PairwiseLogistic, lambda_loss, pairwise_logistic
 from hyperrank.losses.plackett_luce import PlackettLuce, plackett_luce
-from hyperrank.losses.registry import get_loss, named_loss, register_loss, takes_gains
+from hyperrank.losses.registry import get_loss, register_loss, takes_gains
 
 __all__ = [
     "ApproxNDCG",
@@ -25,13 +25,12 @@ __all__ = [
     "lambda_loss",
     "listnet",
     "margin_reward",
-    "named_loss",
     "pairwise_logistic",
     "plackett_luce",
     "prepare",
     "register_loss",
     "takes_gains",
     "target_distribution",
-    "tempered_loss",
+    "temperature_loss",
     "weighted_loss",
 ]

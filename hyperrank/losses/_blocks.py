@@ -85,9 +85,9 @@ def size_blocks(offsets: NDArray[np.int64], width: int = 1) -> Iterator[SizeBloc
     while first < len(order):
         longest = int(falling[first])
         most = min(max(1, elements // longest), len(order) - first)
-        held = documents[first + 1 : first + 1 + most] - documents[first]
-        padding = longest * np.arange(1, most + 1) - held
-        fits = np.flatnonzero(padding <= free + PADDING_SHARE * held)
+        n_documents = documents[first + 1 : first + 1 + most] - documents[first]
+        padding = longest * np.arange(1, most + 1) - n_documents
+        fits = np.flatnonzero(padding <= free + PADDING_SHARE * n_documents)
         last = first + 1 + int(fits[-1])
         yield _block(order[first:last], offsets, longest)
         first = last

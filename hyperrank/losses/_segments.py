@@ -80,7 +80,7 @@ def reverse_logcumsumexp(rows: Tensor, offsets: Tensor) -> Tensor:
 
 
 class _ReverseLogCumSumExp(torch.autograd.Function):
-    """The scan with its own gradient, so that no pass has to be kept for the backward."""
+    """The scan with its own gradient, so that no pass has to be stored for the backward."""
 
     @staticmethod
     def forward(ctx, rows: Tensor, offsets: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
@@ -135,7 +135,7 @@ class FlatLists:
         Less the highest of their list: no loss sees the shift, and differences of large scores stay exact.
     labels : Tensor of shape (n, m)
     has_draws, has_objectives : bool
-        Whether the axis k or m was given, and so is kept in the result.
+        Whether the axis k or m was given, and so is in the result.
     """
 
     scores: Tensor
@@ -155,7 +155,7 @@ def check_shapes(scores: Tensor, labels: Tensor, offsets: Tensor) -> None:
     if scores.ndim not in (1, 2) or labels.ndim not in (1, 2):
         raise ValueError(
             f"scores have shape {tuple(scores.shape)} and labels {tuple(labels.shape)}; "
-            "wanted (n,) or (n, k) and (n,) or (n, m)."
+            "expected (n,) or (n, k) and (n,) or (n, m)."
         )
     if len(scores) != len(labels):
         raise ValueError(f"{len(scores)} scores, but {len(labels)} labels: give one of each per document.")
@@ -167,7 +167,7 @@ def check_shapes(scores: Tensor, labels: Tensor, offsets: Tensor) -> None:
     first, last = offsets[[0, -1]].tolist()
     if first != 0 or last != len(scores):
         raise ValueError(
-            f"offsets run from {first} to {last}; wanted 0 to {len(scores)}, the number of documents."
+            f"offsets run from {first} to {last}; expected 0 to {len(scores)}, the number of documents."
         )
 
 

@@ -82,10 +82,10 @@ def approx_ndcg(
     check_number("temperature", temperature, above=0)
     losses = []
     for j in range(flat.labels.shape[1]):
-        rows, kept = observed_rows(flat.labels[:, j], offsets)
-        gains = target_distribution(flat.labels[rows, j, None], kept, gain=gain)[:, 0]
+        rows, observed_offsets = observed_rows(flat.labels[:, j], offsets)
+        gains = target_distribution(flat.labels[rows, j, None], observed_offsets, gain=gain)[:, 0]
         of_block = partial(_of_block, temperature=temperature)
-        losses.append(list_values(flat.scores[rows], gains, kept, of_block))
+        losses.append(list_values(flat.scores[rows], gains, observed_offsets, of_block))
     return reduce_lists(torch.stack(losses, dim=2), flat, reduction)
 
 

@@ -17,7 +17,7 @@ def dpo_reward(scores: Tensor, reference_scores: Tensor, beta: float | Tensor = 
     reference_scores : Tensor of shape (n,)
         Scores of the reference ranker.
     beta : float or Tensor, default 1
-        How closely the ranker is held to the reference; must broadcast with `scores`.
+        How closely the ranker stays to the reference; must broadcast with `scores`.
 
     Returns
     -------
@@ -36,14 +36,15 @@ def dpo_reward(scores: Tensor, reference_scores: Tensor, beta: float | Tensor = 
     """
     if reference_scores.shape != scores.shape[:1]:
         raise ValueError(
-            f"reference_scores have shape {tuple(reference_scores.shape)}; wanted {tuple(scores.shape[:1])}."
+            f"reference_scores have shape {tuple(reference_scores.shape)}; "
+            f"expected {tuple(scores.shape[:1])}."
         )
     reference = reference_scores if scores.ndim == 1 else reference_scores[:, None]
     return beta * (scores - reference)
 
 
 def margin_reward(rewards: Tensor, margins: Tensor, weight: float) -> Tensor:
-    r"""What a ranker for a mix of objectives says of one of them, the others' share taken off.
+    r"""Reward of one objective, from the reward of a mix less the share of the others.
 
     .. math:: r' = \frac{r - \sum_{j \ne main} w_j \, r_j}{w_{main}}
 
@@ -80,7 +81,7 @@ def margin_reward(rewards: Tensor, margins: Tensor, weight: float) -> Tensor:
     tensor([2., 2.])
     """
     if margins.shape != rewards.shape[:1]:
-        raise ValueError(f"margins have shape {tuple(margins.shape)}; wanted {tuple(rewards.shape[:1])}.")
+        raise ValueError(f"margins have shape {tuple(margins.shape)}; expected {tuple(rewards.shape[:1])}.")
     if not weight > 0:
         raise ValueError(f"weight must be above 0: the rewards are divided by it; got {weight!r}.")
     return (rewards - (margins if rewards.ndim == 1 else margins[:, None])) / weight

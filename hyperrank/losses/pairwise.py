@@ -53,7 +53,7 @@ def list_values(scores: Tensor, labels: Tensor, offsets: Tensor, of_block: Block
 
 
 class _ListValues(torch.autograd.Function):
-    """One value for each list and draw; slopes are kept, nothing of the pairs is."""
+    """One value for each list and draw; slopes are stored, nothing of the pairs is."""
 
     @staticmethod
     def forward(  # type: ignore[no-untyped-def]
@@ -160,11 +160,11 @@ def lambda_loss(
         check_number("top_k", top_k, at_least=1, whole=True)
     losses = []
     for j in range(flat.labels.shape[1]):
-        rows, kept = observed_rows(flat.labels[:, j], offsets)
+        rows, observed_offsets = observed_rows(flat.labels[:, j], offsets)
         # Gains come divided by their sum, which the largest DCG is divided by as well.
-        gains = target_distribution(flat.labels[rows, j, None], kept, gain=gain)[:, 0]
+        gains = target_distribution(flat.labels[rows, j, None], observed_offsets, gain=gain)[:, 0]
         of_block = partial(_lambda_block, weighting=weighting, top_k=top_k)
-        losses.append(list_values(flat.scores[rows], gains, kept, of_block))
+        losses.append(list_values(flat.scores[rows], gains, observed_offsets, of_block))
     return reduce_lists(torch.stack(losses, dim=2), flat, reduction)
 
 
@@ -199,10 +199,10 @@ class LambdaLoss(Loss):
 
 def discounts(n: int, like: Tensor, top_k: int | None = None) -> Tensor:
     """1 / log2(1 + rank) of the ranks from 1 to n, 0 behind `top_k`."""
-    found = 1 / torch.arange(2, n + 2, dtype=like.dtype, device=like.device).log2()
+    discount = 1 / torch.arange(2, n + 2, dtype=like.dtype, device=like.device).log2()
     if top_k is not None:
-        found[top_k:] = 0
-    return found
+        discount[top_k:] = 0
+    return discount
 
 
 def best_dcg(gains: Tensor, is_row: Tensor, top_k: int | None = None) -> Tensor:
@@ -305,8 +305,8 @@ def pairwise_logistic(scores: Tensor, labels: Tensor, offsets: Tensor, *, reduct
     flat = check_flat(scores, labels, offsets)
     losses = []
     for j in range(flat.labels.shape[1]):
-        rows, kept = observed_rows(flat.labels[:, j], offsets)
-        losses.append(list_values(flat.scores[rows], flat.labels[rows, j], kept, _logistic_block))
+        rows, observed_offsets = observed_rows(flat.labels[:, j], offsets)
+        losses.append(list_values(flat.scores[rows], flat.labels[rows, j], observed_offsets, _logistic_block))
     return reduce_lists(torch.stack(losses, dim=2), flat, reduction)
 
 

@@ -197,16 +197,20 @@ def plackett_luce(
         check_number("top_k", top_k, at_least=1, whole=True)
     losses = []
     for j in range(flat.labels.shape[1]):
-        rows, kept = observed_rows(flat.labels[:, j], offsets)
+        rows, observed_offsets = observed_rows(flat.labels[:, j], offsets)
         column = flat.labels[rows, j]
-        order = random_order(column, kept, generator) if ties == "random" else label_order(column, kept)
+        order = (
+            random_order(column, observed_offsets, generator)
+            if ties == "random"
+            else label_order(column, observed_offsets)
+        )
         ranked, grades = flat.scores[rows[order]], column[order]
         if ties == "random":
-            losses.append(_of_order(ranked, kept, top_k))
+            losses.append(_of_order(ranked, observed_offsets, top_k))
         elif ties == "rating":
-            losses.append(_of_ratings(ranked, grades, kept, top_k))
+            losses.append(_of_ratings(ranked, grades, observed_offsets, top_k))
         else:
-            losses.append(_of_all_orders(ranked, grades, kept, top_k))
+            losses.append(_of_all_orders(ranked, grades, observed_offsets, top_k))
     return reduce_lists(torch.stack(losses, dim=2), flat, reduction)
 
 

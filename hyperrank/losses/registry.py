@@ -139,29 +139,7 @@ def takes_gains(loss: ListLoss) -> bool:
 
 
 def named_loss(name: str, **options: Any) -> ListLoss:
-    """A loss with those of the options bound that it knows.
-
-    Parameters
-    ----------
-    name : {"listnet", "plackett_luce", "lambda_loss", "approx_ndcg", "pairwise_logistic"}
-    **options
-        gain, top_k, ties; what a loss does not know is ignored, since rankers hold options for all of them.
-
-    Returns
-    -------
-    ListLoss
-        The function with its options bound.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown.
-
-    Examples
-    --------
-    >>> named_loss("listnet", gain="linear", ties="random").keywords
-    {'gain': 'linear'}
-    """
+    """A loss by name with those of the options bound that it has; others are ignored."""
     loss: Any = get_loss(name)
     known = loss.get_params()
     return partial(type(loss).function, **{key: value for key, value in options.items() if key in known})

@@ -179,11 +179,11 @@ def fit_transform_module(
 
 def _has_missing(features: FeatureRows) -> NDArray[np.bool_]:
     """Which features are missing somewhere, looked for part by part: they may be more than memory holds."""
-    found = np.zeros(features.shape[1], dtype=bool)
+    missing = np.zeros(features.shape[1], dtype=bool)
     n_rows = max(1, ENTRIES_AT_ONCE // max(1, features.shape[1]))
     for start in range(0, len(features), n_rows):
-        found |= np.isnan(features[start : start + n_rows]).any(axis=0)
-    return found
+        missing |= np.isnan(features[start : start + n_rows]).any(axis=0)
+    return missing
 
 
 def _quantile_tables(features: NDArray[np.float32], n_knots: int) -> dict[str, Tensor]:

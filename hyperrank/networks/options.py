@@ -67,7 +67,7 @@ class MLP(Params):
         ----------
         n_features, n_objectives : int
         n_more : int, default 0
-            Numbers that condition the network beside the weights, such as a temperature.
+            Numbers that condition the network in addition to the weights, such as a temperature.
 
         Returns
         -------

@@ -50,7 +50,7 @@ def standardize_within(features: Tensor, offsets: Tensor) -> Tensor:
 
 
 def join_standardized(X: NDArray[np.float32], lists: QueryLists) -> NDArray[np.float32]:
-    """Features of grouped rows, and beside them the same standardised within their list.
+    """Features of grouped rows, followed by the same standardised within their list.
 
     Parameters
     ----------

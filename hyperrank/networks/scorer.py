@@ -46,7 +46,7 @@ class ConditionedScorer(nn.Module):
     n_condition : int, default 32
         Size of the condition vector.
     n_more : int, default 0
-        Numbers that condition the network beside the weights, such as a temperature; they stand behind
+        Further numbers that condition the network, such as a temperature; they stand behind
         the weights in the same tensor.
 
     Examples
@@ -103,7 +103,7 @@ class ConditionedScorer(nn.Module):
         features : Tensor of shape (n, d)
             Transformed features.
         weights : Tensor of shape (k, m + n_more) or (q, k, m + n_more)
-            Weights for all rows, or for each list, and what conditions the network beside them.
+            Weights for all rows, or for each list, and what else conditions the network.
         index : Tensor of shape (n,), int64, optional
             The list of each row; needed where each list has its own weights.
 

@@ -17,7 +17,7 @@ __all__ = ["AttentionBlock", "ListTransformer", "PackedSequences"]
 
 @dataclass(frozen=True)
 class PackedSequences:
-    """How sequences lie in a packed tensor: those of equal length beside each other.
+    """How sequences lie in a packed tensor: those of equal length next to each other.
 
     Attributes
     ----------

@@ -29,9 +29,9 @@ __all__ = ["predict_dask"]
 
 #: What can be said of queries that partitions may cut.
 QUERIES = ("check", "whole")
-#: Rows by which a ranker is asked what it makes of features before any are there.
+#: Made-up rows by which a ranker checks features before any are read.
 N_EXAMPLES = 2
-#: The column of query ids beside the scores that wait for the check.
+#: The column of query ids next to the scores that wait for the check.
 OF_QUERY = "__query__"
 
 Scores = pd.Series | pd.DataFrame
@@ -87,7 +87,7 @@ def predict_dask(
     if layout.qid is None:
         raise ValueError(
             f"X has neither a column nor an index {QID_COLUMN!r}, and this ranker scores a document "
-            "beside the others of its query: say by qid= where query ids are. "
+            "together with the others of its query: say by qid= where query ids are. "
             f"Columns: {list(X.columns[:10])}."
         )
     if layout.is_index and has_distinct_divisions(X):
@@ -229,7 +229,7 @@ def refuse_cut(ids: pd.DataFrame) -> pd.DataFrame:
     if len(cut):
         raise ValueError(
             f"{len(cut)} of {ids[OF_QUERY].nunique()} queries have rows in more than one partition, first "
-            f"{cut.tolist()[0]!r}, and this ranker scores a document beside the others of its query: "
+            f"{cut.tolist()[0]!r}, and this ranker scores a document together with the others of its query: "
             "X.shuffle(on='qid') or X.set_index('qid') beforehand brings queries together."
         )
     return ids.iloc[:0]

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hyperrank.losses import ListLoss, margin_reward, tempered_loss, weighted_loss
+from hyperrank.losses import ListLoss, margin_reward, temperature_loss, weighted_loss
 from hyperrank.training.data import Batch, ListTensors, ShardedLists
 from hyperrank.training.distributed import SingleProcess
 from hyperrank.training.stopping import StoppingRule
@@ -191,7 +191,7 @@ class Steps:
             return rewards.sum()  # another process has the batch's lists
         if logits is not None and temperatures is not None:
             at = logits.at(weights, temperatures, batch.index)
-            return tempered_loss(rewards, at, batch.offsets, weights, prepared=batch.prepared, **shared)
+            return temperature_loss(rewards, at, batch.offsets, weights, prepared=batch.prepared, **shared)
         if batch.margin is not None:
             rewards = margin_reward(rewards, batch.margin.values, batch.margin.weight)
         return weighted_loss(

@@ -213,7 +213,7 @@ def test_nothing_at_all_has_no_loss(name: str) -> None:
 def test_shapes_are_checked(name: str) -> None:
     arguments = case()
     for wrong, message in (
-        ({"weights": arguments["weights"][:, :, :1]}, "wanted \\(q, k, m\\)"),
+        ({"weights": arguments["weights"][:, :, :1]}, "expected \\(q, k, m\\)"),
         ({"offsets": offsets_of(3)}, "offsets run from 0 to 3"),
         ({"labels": arguments["labels"][1:]}, "961 scores, but 960 labels"),
     ):

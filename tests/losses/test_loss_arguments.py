@@ -16,7 +16,7 @@ from hyperrank.losses import dpo_reward, listnet, plackett_luce, target_distribu
         (torch.zeros(2, 1, 1), torch.zeros(2), offsets_of(2), r"scores have shape \(2, 1, 1\)"),
         (torch.zeros(2), torch.zeros(()), offsets_of(2), r"labels \(\)"),
         (torch.zeros(2), torch.zeros(3), offsets_of(2), "2 scores, but 3 labels"),
-        (torch.zeros(2), torch.zeros(2), offsets_of(3), "offsets run from 0 to 3; wanted 0 to 2"),
+        (torch.zeros(2), torch.zeros(2), offsets_of(3), "offsets run from 0 to 3; expected 0 to 2"),
         (torch.zeros(2), torch.zeros(2), torch.tensor([1, 2]), "offsets run from 1 to 2"),
         (torch.zeros(2), torch.zeros(2), torch.tensor([0.0, 2.0]), "offsets must be int64"),
         (torch.zeros(0), torch.zeros(0), torch.zeros(0, dtype=torch.int64), r"shape \(q \+ 1,\); got"),
@@ -48,10 +48,10 @@ def test_target_distribution_checks_its_gain() -> None:
 
 
 def test_reference_scores_of_another_length() -> None:
-    with pytest.raises(ValueError, match=r"reference_scores have shape \(3,\); wanted \(2,\)"):
+    with pytest.raises(ValueError, match=r"reference_scores have shape \(3,\); expected \(2,\)"):
         dpo_reward(torch.zeros(2, 4), torch.zeros(3))
 
 
 def test_weights_of_another_shape() -> None:
-    with pytest.raises(ValueError, match=r"weights have shape \(1, 1, 3\); wanted .* \(1, 1, 2\)"):
+    with pytest.raises(ValueError, match=r"weights have shape \(1, 1, 3\); expected .* \(1, 1, 2\)"):
         weighted_loss(torch.zeros(2, 1), torch.zeros(2, 2), offsets_of(2), torch.ones(1, 1, 3), loss=listnet)

@@ -139,7 +139,7 @@ def test_same_seed_same_bits_and_copies_predict_alike(tempered, small, unseen):
     np.testing.assert_array_equal(at(fit(small), unseen, 2.0), scores)
     np.testing.assert_array_equal(at(pickle.loads(pickle.dumps(tempered)), unseen, 2.0), scores)
     again = clone(tempered)
-    assert again.get_params()["temperature_range"] == RANGE
+    assert again.get_params()["trade_offs__temperature_range"] == RANGE
     assert not hasattr(again, "temperature_range_")
 
 
@@ -218,7 +218,9 @@ def test_labels_and_weights_that_a_part_lacks(small, unseen):
     ranker = HyperDPORanker(**QUICK, trade_offs=TradeOffs(temperature_range=RANGE))
     ranker.fit(small.X, Y, qid=small.qid, query_weight=weight)
     assert np.isfinite(at(ranker, unseen, 4.0)).all()
-    one_list = HyperDPORanker(**QUICK, trade_offs=TradeOffs(temperature_range=RANGE)).fit(small.X, small.Y)
+    one_list = HyperDPORanker(**QUICK, trade_offs=TradeOffs(temperature_range=RANGE)).fit(
+        small.X, small.Y, qid=np.zeros(len(small.X))
+    )
     assert np.isfinite(at(one_list, unseen, 4.0)).all()
 
 

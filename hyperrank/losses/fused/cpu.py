@@ -110,13 +110,13 @@ def _listnet_block(
         more, factor = _log_sums(left, share[j], starts)
         value += more + float((share[j] * shift).sum())
         slope += left * np.repeat(factor, sizes, axis=1)
-    wanted = np.zeros_like(rewards)
+    weighted_target = np.zeros_like(rewards)
     for j in range(len(share)):
         part = np.repeat(share[j], sizes, axis=1)
         part *= target[j]
-        wanted += part
-    slope -= wanted
-    return value - float(np.vdot(wanted, rewards)), slope
+        weighted_target += part
+    slope -= weighted_target
+    return value - float(np.vdot(weighted_target, rewards)), slope
 
 
 def _log_sums(exponentials: Floats, share: Floats, starts: NDArray[np.int64]) -> tuple[float, Floats]:

@@ -18,7 +18,7 @@ from hyperrank.losses.fused.cpu import listnet_on_cpu, plackett_luce_on_cpu
 from hyperrank.losses.fused.gpu import has_kernels, listnet_on_gpu, plackett_luce_on_gpu
 from hyperrank.losses.fused.prepared import ListNetTargets, Prepared, prepare
 
-__all__ = ["tempered_loss", "weighted_loss"]
+__all__ = ["temperature_loss", "weighted_loss"]
 
 
 def weighted_loss(
@@ -52,7 +52,7 @@ def weighted_loss(
     loss : callable
         A loss such as `listnet`.
     scale : Tensor of shape (m,), optional
-        c, what each objective's loss is divided by, so that equal weights mean equal pull.
+        c, what each objective's loss is divided by, so that equal weights have equal influence.
     query_weight : Tensor of shape (q,), optional
         How much each list counts.
     beta : float or Tensor, default 1
@@ -86,9 +86,9 @@ def weighted_loss(
         check_shapes(rewards, labels, offsets)
     if isinstance(beta, Tensor):
         rewards, beta = beta * rewards, 1.0
-    wanted = (len(offsets) - 1, rewards.shape[1], labels.shape[1])
-    if tuple(weights.shape) != wanted:
-        raise ValueError(f"weights have shape {tuple(weights.shape)}; wanted (q, k, m) = {wanted}.")
+    expected = (len(offsets) - 1, rewards.shape[1], labels.shape[1])
+    if tuple(weights.shape) != expected:
+        raise ValueError(f"weights have shape {tuple(weights.shape)}; expected (q, k, m) = {expected}.")
     constants = (weights, scale, query_weight, labels)
     if not any(c is not None and c.requires_grad for c in constants):
         if prepared is None:
@@ -156,9 +156,9 @@ class _Fused(torch.autograd.Function):
 _NEVER = -1e30
 
 
-def tempered_loss(
+def temperature_loss(
     rewards: Tensor,
-    held: Tensor,
+    reference_logits: Tensor,
     offsets: Tensor,
     weights: Tensor,
     *,
@@ -166,7 +166,7 @@ def tempered_loss(
     scale: Tensor | None = None,
     query_weight: Tensor | None = None,
 ) -> Tensor:
-    r"""Cross-entropy from the best policy at a temperature to the one that is served there.
+    r"""Cross-entropy from the best policy at a temperature to the policy that is served there.
 
     With :math:`h = \tfrac{\beta}{t \sigma} s_{ref}`, what the reference weighs against rewards at temperature
     t, documents are served by :math:`\operatorname{softmax}(h + r)`. DPO's optimum at that temperature picks
@@ -185,7 +185,7 @@ def tempered_loss(
     ----------
     rewards : Tensor of shape (n, k)
         Rewards of the documents under k draws of weights and temperature.
-    held : Tensor of shape (n, k)
+    reference_logits : Tensor of shape (n, k)
         h. It must not depend on the labels of its own list: cross-fitted by query.
     offsets : Tensor of shape (q + 1,), int64
         Where each list begins, and the end of the last.
@@ -219,16 +219,16 @@ def tempered_loss(
     >>> from hyperrank.losses import listnet, prepare
     >>> labels, offsets = torch.tensor([[1.0], [0.0]]), torch.tensor([0, 2])
     >>> ready, at = prepare(listnet, labels, offsets), torch.ones(1, 1, 1)
-    >>> tempered_loss(torch.zeros(2, 1), torch.zeros(2, 1), offsets, at, prepared=ready)
+    >>> temperature_loss(torch.zeros(2, 1), torch.zeros(2, 1), offsets, at, prepared=ready)
     tensor(0.6931)
     """
     if not isinstance(prepared, ListNetTargets):
         raise ValueError("the loss at a temperature is made of listnet: other losses have no such form.")
     index = segment_index(offsets)
     shares = (weights if scale is None else weights / scale).index_select(0, index)
-    top = torch.segment_reduce(held, "max", offsets=offsets, axis=0).index_select(0, index)
-    importance = torch.exp(held - top)
-    scores = rewards + held
+    top = torch.segment_reduce(reference_logits, "max", offsets=offsets, axis=0).index_select(0, index)
+    importance = torch.exp(reference_logits - top)
+    scores = rewards + reference_logits
     if prepared.unobserved is None:
         target = importance * (prepared.target[:, None] * shares).sum(dim=-1)
         losses = _cross_entropy(target, scores, offsets, index)

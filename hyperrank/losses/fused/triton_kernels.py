@@ -80,13 +80,13 @@ def listnet_kernel(
         x = tl.load(rewards + cells, mask=mask, other=0.0).to(tl.float32) * beta
         # Below the highest reward differences are exact, however far from 0 all of them are.
         x = tl.where(mask, x - top[None, :], 0.0)
-        wanted = tl.zeros((BLOCK, DRAWS), tl.float32)
+        weighted_target = tl.zeros((BLOCK, DRAWS), tl.float32)
         for j in range(n_objectives):
             share = tl.load(share_at + j, mask=is_draw, other=0.0)
             part = tl.load(target + rows * n_objectives + j, mask=left, other=0.0)
-            wanted += part[:, None] * share[None, :]
-        loss -= tl.sum(wanted * x, axis=0)
-        slope = -wanted
+            weighted_target += part[:, None] * share[None, :]
+        loss -= tl.sum(weighted_target * x, axis=0)
+        slope = -weighted_target
         if not HAS_HIDDEN:
             slope += weight[None, :] * tl.exp(x - log_total[None, :])
         tl.store(gradient + cells, beta * slope, mask=mask)

@@ -7,7 +7,7 @@ import torch
 from loss_oracles import offsets_of
 from torch import Tensor
 
-from hyperrank.losses import listnet, plackett_luce, prepare, tempered_loss, weighted_loss
+from hyperrank.losses import listnet, plackett_luce, prepare, temperature_loss, weighted_loss
 
 SIZES = (5, 1, 4, 2)
 
@@ -34,7 +34,7 @@ def test_without_a_reference_it_is_listnet(missing, query_weight):
     plain = weighted_loss(rewards, **given, loss=listnet, **shared)
     (wanted,) = torch.autograd.grad(plain, rewards)
     ready = prepare(listnet, given["labels"], given["offsets"])
-    loss = tempered_loss(
+    loss = temperature_loss(
         rewards, torch.zeros(12, 2), given["offsets"], given["weights"], prepared=ready, **shared
     )
     torch.testing.assert_close(loss, plain)
@@ -45,7 +45,7 @@ def gradient(rewards: Tensor, held: Tensor, labels: Tensor, weights: Tensor, sca
     rewards = rewards.clone().requires_grad_()
     offsets = offsets_of(len(rewards))
     ready = prepare(partial(listnet, gain="linear"), labels, offsets)
-    loss = tempered_loss(rewards, held, offsets, weights, prepared=ready, scale=scale)
+    loss = temperature_loss(rewards, held, offsets, weights, prepared=ready, scale=scale)
     return torch.autograd.grad(loss, rewards)[0]
 
 
@@ -80,7 +80,7 @@ def test_a_reference_far_apart_leaves_no_nan(missing):
     rewards = normal(12, 2).float().requires_grad_()
     held = -1e7 * normal(12, 2, seed=5).float().abs()
     ready = prepare(listnet, given["labels"], given["offsets"])
-    loss = tempered_loss(rewards, held, given["offsets"], given["weights"], prepared=ready)
+    loss = temperature_loss(rewards, held, given["offsets"], given["weights"], prepared=ready)
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(rewards.grad).all()
@@ -90,4 +90,4 @@ def test_other_losses_are_refused():
     given = case(False)
     ready = prepare(plackett_luce, given["labels"], given["offsets"])
     with pytest.raises(ValueError, match="made of listnet"):
-        tempered_loss(normal(12, 2), normal(12, 2), given["offsets"], given["weights"], prepared=ready)
+        temperature_loss(normal(12, 2), normal(12, 2), given["offsets"], given["weights"], prepared=ready)
