@@ -59,7 +59,7 @@ def isolated(seed: int | None = None, *, grad: bool) -> Iterator[None]:
                 torch.random.fork_rng(devices=devices),
                 torch.inference_mode(False),
                 torch.set_grad_enabled(grad),
-                # Nested contexts inherit that nothing is cached: a cache would keep weights of the first step.
+                # Nested contexts inherit that nothing is cached: else weights of the first step would stay.
                 torch.autocast("cpu", enabled=False, cache_enabled=False),
                 torch.autocast("cuda", enabled=False, cache_enabled=False),
             ):

@@ -86,9 +86,9 @@ class Policy(nn.Module):
 
     def autocast(self) -> Any:
         """Half precision, if that is the policy's; else whatever the caller has set."""
-        half = self.precision == torch.bfloat16
-        options = {"dtype": torch.bfloat16, "cache_enabled": False}
-        return torch.autocast(self.device.type, **options) if half else nullcontext()
+        if self.precision != torch.bfloat16:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, cache_enabled=False)
 
     def forward(
         self,
