@@ -25,7 +25,7 @@ QUICK = {"max_epochs": 1, "network": MLP(hidden=(4,)), "feature_transform": "non
 def ranker(holed):
     X = pd.DataFrame(holed.X, columns=[f"column {number}" for number in range(holed.X.shape[1])])
     return HyperDPORanker(None, objectives=("clicks", "margin"), query_standardize=False, **QUICK).fit(
-        X, holed.Y
+        X, holed.Y, qid=holed.qid
     )
 
 
