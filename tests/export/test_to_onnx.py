@@ -199,7 +199,7 @@ def test_any_request_is_scored_as_here(holed, session_of):
     @settings(max_examples=20)
     @given(
         st.integers(0, 2**32 - 1),
-        st.integers(1, 30),
+        st.integers(5, 30),  # as many rows as trade-offs would be ambiguous
         st.integers(1, 4),
         st.sampled_from([1e-6, 1.0, 1e4, 1e30]),
         st.floats(0, 5),
