@@ -71,7 +71,7 @@ results = pd.DataFrame(search.cv_results_)
 results.index = [
     f"beta {beta}, {kind}"
     for beta, kind in zip(
-        results["param_beta"], results["param_conditioning"], strict=True
+        results["param_beta"], results["param_network__conditioning"], strict=True
     )
 ]
 columns = [
@@ -104,7 +104,7 @@ for ax, (score, title) in zip(axes, titles.items(), strict=True):
 
 front, spread = results["mean_test_front"], results["std_test_front"].mean()
 by_beta = front.groupby(results["param_beta"]).mean()
-by_kind = front.groupby(results["param_conditioning"]).mean()
+by_kind = front.groupby(results["param_network__conditioning"]).mean()
 relevance = results["mean_test_relevance"].groupby(results["param_beta"]).mean()
 print(
     f"front: beta {by_beta[0.1] - by_beta[1.0]:+.3f}, "
