@@ -1,4 +1,4 @@
-"""Weights assigned to queries or to rows: what is meant by them, checked, and matched to the rows."""
+"""Weights per query and per row, checked and matched to the rows."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from hyperrank.lists import QueryLists
 from hyperrank.simplex import as_weights
 
 __all__ = [
-    "MixedRows",
     "PerQuery",
     "PerRow",
-    "assigned",
+    "RowWeights",
     "in_order",
-    "mixed_by_row",
+    "mix_by_row",
+    "per_query_or_row",
     "refuse_weights_of_rows",
-    "rows_by_mix",
+    "rows_by_weights",
 ]
 
 #: What a frame's index or column is called where it holds query ids.
@@ -69,7 +69,7 @@ class PerQuery:
     def __repr__(self) -> str:
         return f"PerQuery of {len(self.ids)} queries"
 
-    def rows(self, lists: QueryLists, names: Sequence[str]) -> MixedRows:
+    def rows(self, lists: QueryLists, names: Sequence[str]) -> RowWeights:
         """The weights of grouped rows.
 
         Parameters
@@ -77,11 +77,11 @@ class PerQuery:
         lists : QueryLists
             The lists of the rows.
         names : sequence of str
-            The objectives, in the order wanted.
+            The objectives, in the order expected.
 
         Returns
         -------
-        MixedRows
+        RowWeights
             The weights, and which of them each row has.
         """
         import pandas as pd
@@ -89,7 +89,7 @@ class PerQuery:
         weights = as_weights(in_order(self.table, names, strict=True), len(names), names)
         if weights.shape != (len(self.ids), len(names)):
             raise ValueError(
-                f"PerQuery was given weights of shape {weights.shape} for {len(self.ids)} queries; wanted "
+                f"PerQuery was given weights of shape {weights.shape} for {len(self.ids)} queries; expected "
                 f"{len(names)} weights for each, of the objectives {list(names)}."
             )
         ids = self.ids.to_flat_index() if isinstance(self.ids, pd.MultiIndex) else self.ids
@@ -97,8 +97,8 @@ class PerQuery:
         if not index.is_unique:
             twice = _plain(index[index.duplicated()][0])
             raise ValueError(f"weights hold query {twice!r} more than once: give one row per query.")
-        found = index.get_indexer(pd.Index(lists.ids, tupleize_cols=False))
-        missing = np.flatnonzero(found < 0)
+        positions = index.get_indexer(pd.Index(lists.ids, tupleize_cols=False))
+        missing = np.flatnonzero(positions < 0)
         if len(missing):
             unknown, known = _plain(lists.ids[missing[0]]), _plain(index[0])
             kinds = ""
@@ -110,7 +110,7 @@ class PerQuery:
                 f"weights lack {len(missing)} of {lists.n_lists} queries, first {unknown!r}: give a row for "
                 f"every query of X.{kinds}"
             )
-        return MixedRows(weights[found], lists.index)
+        return RowWeights(weights[positions], lists.index)
 
 
 class PerRow:
@@ -139,7 +139,7 @@ class PerRow:
     def __repr__(self) -> str:
         return f"PerRow of {len(self.table)} rows"
 
-    def rows(self, lists: QueryLists, names: Sequence[str]) -> MixedRows:
+    def rows(self, lists: QueryLists, names: Sequence[str]) -> RowWeights:
         """The weights of grouped rows.
 
         Parameters
@@ -147,48 +147,51 @@ class PerRow:
         lists : QueryLists
             The lists of the rows.
         names : sequence of str
-            The objectives, in the order wanted.
+            The objectives, in the order expected.
 
         Returns
         -------
-        MixedRows
+        RowWeights
             The weights, and which of them each row has.
         """
         weights = as_weights(in_order(self.table, names, strict=True), len(names), names)
         if weights.shape != (lists.n_rows, len(names)):
             raise ValueError(
-                f"PerRow was given weights of shape {weights.shape}; wanted ({lists.n_rows}, {len(names)}), "
+                f"PerRow was given weights of shape {weights.shape}; expected "
+                f"({lists.n_rows}, {len(names)}): "
                 "a row for each of X. For one trade-off, or k of them, of all rows: weights without PerRow."
             )
-        return MixedRows(lists.group(weights), np.arange(lists.n_rows, dtype=np.int64))
+        return RowWeights(lists.group(weights), np.arange(lists.n_rows, dtype=np.int64))
 
 
 @dataclass(frozen=True, eq=False)
-class MixedRows:
+class RowWeights:
     """Weights of grouped rows."""
 
-    mixes: NDArray[np.float64]
+    #: Weights on the simplex, shape (u, m), some perhaps alike.
+    weights: NDArray[np.float64]
+    #: For each row which of them it has, shape (n,).
     index: NDArray[np.int64]
 
     @cached_property
     def by_row(self) -> NDArray[np.float64]:
         """The weights of each row, shape (n, m)."""
-        return self.mixes[self.index]
+        return self.weights[self.index]
 
     @cached_property
-    def distinct(self) -> MixedRows:
-        """The same, each of the mixes different from all others and in use."""
-        used, own = np.unique(self.index, return_inverse=True)
-        order = np.lexsort(self.mixes[used].T)
-        ordered = self.mixes[used][order]
+    def distinct(self) -> RowWeights:
+        """The same, all weights different and in use."""
+        used, positions = np.unique(self.index, return_inverse=True)
+        order = np.lexsort(self.weights[used].T)
+        ordered = self.weights[used][order]
         begins = np.ones(len(order), dtype=bool)
         begins[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
         number = np.empty(len(order), dtype=np.int64)
         number[order] = np.cumsum(begins) - 1
-        return MixedRows(ordered[begins], number[own])
+        return RowWeights(ordered[begins], number[positions])
 
 
-def assigned(weights: Any, names: Sequence[str]) -> PerQuery | PerRow | None:
+def per_query_or_row(weights: Any, names: Sequence[str]) -> PerQuery | PerRow | None:
     """Weights of each query or row, where that is meant; None for trade-offs that hold for all rows.
 
     A frame with query ids, in an index of the name ``qid`` or a column of it, is meant by query. One whose
@@ -210,8 +213,8 @@ def assigned(weights: Any, names: Sequence[str]) -> PerQuery | PerRow | None:
             )
     elif getattr(weights, "ndim", 0) == 3:
         raise ValueError(
-            f"weights have shape {weights.shape}; wanted ({len(names)},) or (k, {len(names)}) for all rows. "
-            "For one per row of X: PerRow(weights) of shape (n, m); per query: PerQuery(frame by qid)."
+            f"weights have shape {weights.shape}; expected ({len(names)},) or (k, {len(names)}) for all "
+            "rows. For one per row of X: PerRow(weights) of shape (n, m); per query: PerQuery(frame by qid)."
         )
     return None
 
@@ -242,7 +245,7 @@ def in_order(weights: Any, names: Sequence[str], *, strict: bool = False) -> Any
     if len(columns) == len(names) and set(columns) == set(names):
         return weights[list(names)]
     if strict:
-        raise ValueError(f"the columns of weights are {columns}; wanted the objectives {list(names)}.")
+        raise ValueError(f"the columns of weights are {columns}; expected the objectives {list(names)}.")
     return weights
 
 
@@ -257,23 +260,23 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def mixed_by_row(parts: NDArray[np.float64], mixes: MixedRows) -> NDArray[np.float64]:
-    """A reference's parts, of shape (n, 1) or (n, m), mixed by the weights of each row, shape (n,).
+def mix_by_row(scores: NDArray[np.float64], row_weights: RowWeights) -> NDArray[np.float64]:
+    """A reference's scores, of shape (n, 1) or (n, m), mixed by the weights of each row, shape (n,).
 
     The same sums in the same order as `Reference.mix`, and so the same bits.
     """
-    if parts.shape[1] == 1:
-        return parts[:, 0]
-    mixed = np.zeros(len(parts))
-    for part, weight in zip(parts.T, mixes.by_row.T, strict=True):
-        mixed += part * weight
+    if scores.shape[1] == 1:
+        return scores[:, 0]
+    mixed = np.zeros(len(scores))
+    for column, weight in zip(scores.T, row_weights.by_row.T, strict=True):
+        mixed += column * weight
     return mixed
 
 
-def rows_by_mix(mixes: MixedRows) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
+def rows_by_weights(row_weights: RowWeights) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
     """Each of the distinct weights, shape (m,), with the rows that have them."""
-    distinct = mixes.distinct
+    distinct = row_weights.distinct
     order = np.argsort(distinct.index, kind="stable")
     bounds = np.flatnonzero(np.diff(distinct.index[order], prepend=-1))
     for rows in np.split(order, bounds[1:]):
-        yield distinct.mixes[distinct.index[rows[0]]], rows
+        yield distinct.weights[distinct.index[rows[0]]], rows

@@ -29,7 +29,7 @@ from hyperrank.rankers.inputs import (
 )
 from hyperrank.rankers.io import load_ranker, save_ranker
 from hyperrank.simplex import as_weights, lattice_near
-from hyperrank.weights import MixedRows, PerQuery, PerRow, assigned, in_order, refuse_weights_of_rows
+from hyperrank.weights import PerQuery, PerRow, RowWeights, in_order, per_query_or_row, refuse_weights_of_rows
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -90,16 +90,16 @@ class BaseRanker(RankerMixin, BaseEstimator):
         """Whether scores depend on the features as the caller has them."""
         return False
 
-    def _scores_by_row(self, data: GroupedFeatures, mixes: MixedRows) -> NDArray[np.floating[Any]]:
+    def _scores_by_row(self, data: GroupedFeatures, row_weights: RowWeights) -> NDArray[np.floating[Any]]:
         """Scores of grouped rows, each under its own weights, shape (n,).
 
         For any ranker, and slow where many weights differ: all rows are scored under each of them.
         """
-        distinct = mixes.distinct
+        distinct = row_weights.distinct
         scores: NDArray[np.floating[Any]] = np.zeros(len(data.X))
-        for number, mix in enumerate(distinct.mixes):
+        for number, weights in enumerate(distinct.weights):
             rows = distinct.index == number
-            scores[rows] = self._scores(data, mix[None])[rows, 0]
+            scores[rows] = self._scores(data, weights[None])[rows, 0]
         return scores
 
     def _reference_scores(self, data: GroupedFeatures) -> NDArray[np.floating[Any]] | None:
@@ -145,15 +145,15 @@ class BaseRanker(RankerMixin, BaseEstimator):
     ) -> NDArray[np.floating[Any]]:
         check_is_fitted(self)
         trade_offs, options = self._trade_off(weights, options)
-        own = assigned(trade_offs, self.objectives_)
-        if own is not None:
-            return self._predict_by_row(X, qid, own, ref_scores, **options)
+        by_query_or_row = per_query_or_row(trade_offs, self.objectives_)
+        if by_query_or_row is not None:
+            return self._predict_by_row(X, qid, by_query_or_row, ref_scores, **options)
         at = self._weights(trade_offs)
         data = self._read_features(X, qid, ref_scores)
         if trade_offs is weights:
             refuse_weights_of_rows(weights, at, data.lists.n_rows)
-        found = score_in_chunks(data, lambda part: self._scores(part, np.atleast_2d(at), **options))
-        scores = data.lists.ungroup(found)
+        grouped = score_in_chunks(data, lambda chunk: self._scores(chunk, np.atleast_2d(at), **options))
+        scores = data.lists.ungroup(grouped)
         return scores[:, 0] if at.ndim == 1 else scores
 
     def _predict_by_row(
@@ -164,8 +164,8 @@ class BaseRanker(RankerMixin, BaseEstimator):
                 "weights are given by query, but which rows are of which query is not: pass qid."
             )
         data = self._read_features(X, qid, ref_scores)
-        mixes = weights.rows(data.lists, self.objectives_)
-        return data.lists.ungroup(self._scores_by_row(data, mixes, **options))
+        row_weights = weights.rows(data.lists, self.objectives_)
+        return data.lists.ungroup(self._scores_by_row(data, row_weights, **options))
 
     def score(
         self,
@@ -210,7 +210,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
         if at.ndim != 1:
             raise ValueError(f"score takes one trade-off; got weights of shape {at.shape}.")
         data = self._read(X, y, qid, options.pop("ref_scores", None))
-        scores = score_in_chunks(data, lambda part: self._scores(part, at[None], **options))
+        scores = score_in_chunks(data, lambda chunk: self._scores(chunk, at[None], **options))
         values = self._per_query(self._metric(), scores, data)[0]
         share = np.ones(data.lists.n_lists)
         if sample_weight is not None:
@@ -274,11 +274,11 @@ class BaseRanker(RankerMixin, BaseEstimator):
         measure = self._metric() if metric is None else parse_metric(metric)
         block = max(1, MAX_SCORES // len(data.X))
         values = [
-            self._per_query(measure, self._scores(data, part, **options), data)
-            for part in np.array_split(at, -(-len(at) // block))
+            self._per_query(measure, self._scores(data, some, **options), data)
+            for some in np.array_split(at, -(-len(at) // block))
         ]
-        own = self._reference_scores(data)
-        reference = None if own is None else self._per_query(measure, own[:, None], data)[0]
+        scores = self._reference_scores(data)
+        reference = None if scores is None else self._per_query(measure, scores[:, None], data)[0]
         per_query = np.concatenate(values)[:, :, measured]
         reference = None if reference is None else reference[:, measured]
         return ParetoFront(
@@ -617,7 +617,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
 
     def _for_all(self, weights: Any) -> Any:
         """Weights that hold for all rows; refuses those of queries or rows."""
-        if assigned(weights, self.objectives_) is not None:
+        if per_query_or_row(weights, self.objectives_) is not None:
             raise ValueError("weights per query or row are for predict; here give trade-offs for all rows.")
         return in_order(weights, self.objectives_)
 

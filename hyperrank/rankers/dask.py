@@ -19,7 +19,7 @@ from hyperrank.boosters import booster_threads
 from hyperrank.lists import QueryLists
 from hyperrank.rankers.dpo.reward_model import one_thread_each
 from hyperrank.rankers.inputs import QID_COLUMN
-from hyperrank.weights import TRADE_OFF, PerQuery, PerRow, assigned
+from hyperrank.weights import TRADE_OFF, PerQuery, PerRow, per_query_or_row
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -69,7 +69,7 @@ def predict_dask(
             "For data in memory: predict. Of a dask array dask.dataframe.from_dask_array makes a frame."
         )
     weights, options = ranker._trade_off(weights, options)
-    if weights is not None and assigned(weights, ranker.objectives_) is None:
+    if weights is not None and per_query_or_row(weights, ranker.objectives_) is None:
         trade_offs = ranker._weights(weights)
         if trade_offs.ndim == 2:  # said outright, for partitions that have as many rows
             weights = pd.DataFrame(trade_offs, columns=ranker.objectives_).rename_axis(TRADE_OFF)
@@ -171,11 +171,11 @@ class PartitionScorer:
     def example_scores(self, meta: pd.DataFrame) -> NDArray[np.floating[Any]]:
         """Scores of a few made-up rows: all that `predict` refuses in them is refused before any work."""
         rows = example_rows(meta)
-        weights = assigned(self.weights, self.ranker.objectives_)
+        weights = per_query_or_row(self.weights, self.ranker.objectives_)
         if isinstance(weights, PerQuery) and self.layout.qid is not None:
             # Made-up ids are not among those of the weights: take the weights of one that is.
-            mixes = weights.rows(QueryLists.from_qid(weights.ids), self.ranker.objectives_).mixes
-            return replace(self, weights=mixes[0]).scores(rows)
+            row_weights = weights.rows(QueryLists.from_qid(weights.ids), self.ranker.objectives_).weights
+            return replace(self, weights=row_weights[0]).scores(rows)
         return self.scores(rows)
 
 

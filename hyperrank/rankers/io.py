@@ -119,13 +119,7 @@ def load_ranker(path: str | Path, base: type[R]) -> R:
 
 
 def _check_description(ranker: Any, head: Mapping[str, Any], *, n_bytes: int) -> None:
-    """Check that a file's header, and the numbers that rows to score are made of, fit what it holds.
-
-    Raises
-    ------
-    ValueError
-        If they do not; before anything of that size is made.
-    """
+    """Check that a file's header, and the numbers that rows to score are made of, fit what it holds."""
     n_features, objectives = ranker.n_features_in_, ranker.objectives_
     if head.get("n_features") != n_features or head.get("objectives") != list(objectives):
         raise ValueError("its header names other features or objectives")
@@ -149,13 +143,7 @@ def _check_description(ranker: Any, head: Mapping[str, Any], *, n_bytes: int) ->
 
 
 def _check_summary(summary: Any, objectives: Sequence[str]) -> None:
-    """Check what a ranker says of its training data, as `summarize_data` makes it.
-
-    Raises
-    ------
-    ValueError
-        If it is anything else.
-    """
+    """Check what a ranker says of its training data, as `summarize_data` makes it."""
     if summary is None:
         return
     sizes, labels = summary["list_size"], [summary["labels"][name] for name in objectives]
@@ -172,13 +160,7 @@ def _check_summary(summary: Any, objectives: Sequence[str]) -> None:
 
 
 def _check_trade_offs(ranker: Any) -> None:
-    """Check that a ranker scores at the ends of the simplex too, or by each of its models.
-
-    Raises
-    ------
-    ValueError
-        If scores are not finite there.
-    """
+    """Check that a ranker scores at the ends of the simplex too, or by each of its models."""
     weights = getattr(ranker, "weights_", np.eye(len(ranker.objectives_)))
     if not np.isfinite(_probe_scores(ranker, weights)).all():
         raise ValueError("its scores are not finite at all trade-offs")

@@ -23,7 +23,7 @@ from hyperrank import (
 )
 from hyperrank.networks import MLP
 from hyperrank.rankers.base import BaseRanker
-from hyperrank.weights import MixedRows
+from hyperrank.weights import RowWeights
 
 NAMES = ("relevance", "clicks", "margin")
 DATA = datasets.make_multilabel_ranking(
@@ -193,14 +193,14 @@ def test_weights_that_are_not_held_are_refused_where_one_would_be(name):
 
 @given(data=st.data(), u=st.integers(1, 6), n=st.integers(1, 20))
 def test_distinct_mixes_are_the_same_rows(data, u, n):
-    mixes = np.array(
+    row_weights = np.array(
         data.draw(st.lists(st.lists(st.integers(0, 2), min_size=2, max_size=2), min_size=u, max_size=u))
     )
     index = np.array(data.draw(st.lists(st.integers(0, u - 1), min_size=n, max_size=n)))
-    found = MixedRows(mixes.astype(float), index).distinct
-    assert (found.by_row == mixes[index]).all()
-    assert len(np.unique(found.mixes, axis=0)) == len(found.mixes)
-    assert len(found.mixes) == len(np.unique(mixes[index], axis=0))
+    found = RowWeights(row_weights.astype(float), index).distinct
+    assert (found.by_row == row_weights[index]).all()
+    assert len(np.unique(found.weights, axis=0)) == len(found.weights)
+    assert len(found.weights) == len(np.unique(row_weights[index], axis=0))
 
 
 QIDS = np.unique(DATA.qid)
@@ -235,14 +235,14 @@ def by_qid(**changes: Any) -> pd.DataFrame:
         (
             by_qid(columns=["relevance", "clicks", "sales"]),
             {},
-            r"columns of weights are \[.*'sales'\]; wanted",
+            r"columns of weights are \[.*'sales'\]; expected",
         ),
         (by_qid(data=WEIGHTS * 2), {}, "weights must sum to 1"),
         (by_qid(), {"qid": None}, "weights are given by query, but which rows .* pass qid"),
         (
             PerRow(WEIGHTS),
             {},
-            rf"PerRow was given weights of shape \({len(QIDS)}, 3\); wanted \({len(X)}, 3\)",
+            rf"PerRow was given weights of shape \({len(QIDS)}, 3\); expected \({len(X)}, 3\)",
         ),
         (PerRow([0.2, 0.3, 0.5]), {}, r"PerRow was given weights of shape \(3,\)"),
         (

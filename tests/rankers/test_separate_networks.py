@@ -100,7 +100,7 @@ def test_a_score_is_the_same_to_the_bit_in_any_company(make, query_standardize, 
     )
     rows = rng.permutation(kept)
     for chunk in (7, reward_model.CHUNK):
-        with patch.object(reward_model, "CHUNK", chunk), patch.object(tiles, "TILES_TO_SHARE", 1):
+        with patch.object(reward_model, "CHUNK", chunk), patch.object(tiles, "CHUNKS_TO_SHARE", 1):
             again = ranker.predict(unseen.X[rows], qid=unseen.qid[rows], weights=AT)
         np.testing.assert_array_equal(again, scores[rows])
     for column, mix in zip(scores.T, AT, strict=True):

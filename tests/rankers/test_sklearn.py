@@ -202,11 +202,21 @@ CONFIGURATIONS = [
 ]
 
 
-@parametrize_with_checks(
-    CONFIGURATIONS,
-    expected_failed_checks=lambda _: {"check_array_api_input": "needs SCIPY_ARRAY_API, which is off here"},
-)
+#: The first of each class; the others are for `make test-slow`.
+FIRST = list({type(ranker): ranker for ranker in reversed(CONFIGURATIONS)}.values())
+EXPECTED = {"check_array_api_input": "needs SCIPY_ARRAY_API, which is off here"}
+
+
+@parametrize_with_checks(FIRST, expected_failed_checks=lambda _: EXPECTED)
 def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    [ranker for ranker in CONFIGURATIONS if ranker not in FIRST], expected_failed_checks=lambda _: EXPECTED
+)
+def test_scikit_learns_checks_of_other_configurations(estimator, check):
     check(estimator)
 
 
@@ -225,7 +235,7 @@ def test_every_public_ranker_is_checked():
     public = [getattr(hyperrank, name) for name in hyperrank.__all__ if name.endswith("Ranker")]
     public.remove(hyperrank.SpecializedRanker)  # which is made, and cannot be fitted
     assert {type(ranker) for ranker in RANKERS} == set(public)
-    assert set(public) <= {type(ranker) for ranker in CONFIGURATIONS}
+    assert set(public) <= {type(ranker) for ranker in FIRST}
 
 
 @pytest.mark.parametrize("ranker", RANKERS, ids=lambda ranker: type(ranker).__name__)

@@ -102,9 +102,11 @@ def test_a_soup_of_linear_networks_mixes_scores(seed):
             if not name.startswith("head"):
                 parameter.data = models[0].network.state_dict()[name]
     soup = RewardSoup(models)
-    mixes = dirichlet_weights(6, m, rng=rng)
+    row_weights = dirichlet_weights(6, m, rng=rng)
     alone = soup.rewards(*rows_of(seed), corners(m))
-    np.testing.assert_allclose(soup.rewards(*rows_of(seed), mixes), alone @ mixes.T, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        soup.rewards(*rows_of(seed), row_weights), alone @ row_weights.T, rtol=1e-4, atol=1e-4
+    )
 
 
 @examples(30)
@@ -115,12 +117,12 @@ def test_trade_offs_do_not_touch_each_other(seed):
     models = models_of(seed, 3, hidden=(128, 128))
     soup = RewardSoup(models)
     before = pickle.dumps(soup)
-    mixes = dirichlet_weights(4, 3, rng=rng)
+    row_weights = dirichlet_weights(4, 3, rng=rng)
     X, lists = rows_of(seed, 300)
-    together = soup.rewards(X, lists, mixes)
-    for column, mix in zip(together.T, mixes, strict=True):
+    together = soup.rewards(X, lists, row_weights)
+    for column, mix in zip(together.T, row_weights, strict=True):
         np.testing.assert_array_equal(soup.rewards(X, lists, mix[None])[:, 0], column)
-    np.testing.assert_array_equal(soup.rewards(X, lists, mixes[::-1].copy())[:, ::-1], together)
+    np.testing.assert_array_equal(soup.rewards(X, lists, row_weights[::-1].copy())[:, ::-1], together)
     assert pickle.dumps(soup) == before
 
 

@@ -22,7 +22,7 @@ from hyperrank.rankers.dpo.tuning import tune
 from hyperrank.rankers.inputs import read_fit_inputs, takes_qid
 from hyperrank.reference.fit import needs_frame
 from hyperrank.training import Checkpoint, TrainingResult, with_progress
-from hyperrank.weights import MixedRows
+from hyperrank.weights import RowWeights
 
 __all__ = ["NetworkGridRanker", "NetworkTrainer", "SeparateNetworksRanker"]
 
@@ -31,16 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class NetworkTrainer:
-    """Training of one unconditioned network at a time, all on the same lists by the same config.
-
-    Attributes
-    ----------
-    inputs : FitInputs
-    reference : FittedReference
-    config : FitConfig
-    validation : ValidationScores or None
-        For all trade-offs; each network is stopped by its own.
-    """
+    """Training of one unconditioned network at a time, all on the same lists by the same config."""
 
     inputs: FitInputs
     reference: FittedReference
@@ -50,16 +41,7 @@ class NetworkTrainer:
     def train(
         self, task: TradeOffTask, *, start: RewardModel | None = None, max_epochs: int | None = None
     ) -> tuple[RewardModel, TrainingResult]:
-        """Train a network for one trade-off.
-
-        Parameters
-        ----------
-        task : TradeOffTask
-        start : RewardModel, optional
-            Whose transform is kept, and from whose network training starts.
-        max_epochs : int, optional
-            Those of the config by default.
-        """
+        """Train a network for one trade-off."""
         config = replace(self.config, verbose=max(0, self.config.verbose - 1))
         if max_epochs is not None:
             config = config.for_epochs(max_epochs)
@@ -189,17 +171,17 @@ class NetworkGridRanker(WeightGridRanker, SeparateNetworksRanker):
         return super()._scores(data, self._served(weights), temperature=temperature)
 
     def _scores_by_row(
-        self, data: GroupedFeatures, mixes: MixedRows, *, temperature: float | None = None
+        self, data: GroupedFeatures, row_weights: RowWeights, *, temperature: float | None = None
     ) -> NDArray[np.float64]:
-        distinct = mixes.distinct
-        served = MixedRows(self._served(distinct.mixes), distinct.index)
+        distinct = row_weights.distinct
+        served = RowWeights(self._served(distinct.weights), distinct.index)
         return super()._scores_by_row(data, served, temperature=temperature)
 
     def _rewards(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
-        return self._of_held(weights, partial(self._rewards_of, data))
+        return self._mix_models(weights, partial(self._rewards_of, data))
 
-    def _rewards_by_row(self, data: GroupedFeatures, mixes: MixedRows) -> NDArray[np.floating[Any]]:
-        return self._of_held_by_row(mixes, partial(self._rewards_of, data))
+    def _rewards_by_row(self, data: GroupedFeatures, row_weights: RowWeights) -> NDArray[np.floating[Any]]:
+        return self._mix_models_by_row(row_weights, partial(self._rewards_of, data))
 
     def _rewards_of(self, data: GroupedFeatures, row: int) -> NDArray[np.float32]:
         """Rewards by the model for one row of ``weights_``, shape (n,)."""

@@ -1,4 +1,4 @@
-"""Rankers that hold one model for each of some weights."""
+"""Base of rankers with one model for each of a grid of weights."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from scipy.optimize import linprog
 
 from hyperrank.rankers.base import BaseRanker
 from hyperrank.simplex import as_weights, lattice_near
-from hyperrank.weights import MixedRows
+from hyperrank.weights import RowWeights
 
 __all__ = ["OFF_GRID", "WeightGridRanker", "check_off_grid", "interpolation_shares", "weight_grid"]
 
-#: What can be made of weights that are not held.
+#: What can be made of weights off the grid.
 OFF_GRID = ("refuse", "nearest", "interpolate")
 #: Shares below this are rounding of the linear programme.
 SMALL_SHARE = 1e-9
@@ -29,8 +29,10 @@ def check_off_grid(off_grid: Any) -> str:
     return off_grid
 
 
-def interpolation_shares(asked: NDArray[np.float64], held: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    r"""The convex combination of held weights that equals those asked for, of the nearest of them.
+def interpolation_shares(
+    weights: NDArray[np.float64], grid: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    r"""The convex combination of weights of a grid that equals others, of the nearest of them.
 
     .. math:: \min_{c \ge 0} \; \sum_h c_h \, \lVert w_h - w \rVert^2
               \quad \text{with} \quad \sum_h c_h \, w_h = w
@@ -41,27 +43,27 @@ def interpolation_shares(asked: NDArray[np.float64], held: NDArray[np.float64]) 
     Examples
     --------
     >>> import numpy as np
-    >>> held = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
-    >>> interpolation_shares(np.array([0.7, 0.3]), held).round(6).tolist()
+    >>> grid = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+    >>> interpolation_shares(np.array([0.7, 0.3]), grid).round(6).tolist()
     [0.4, 0.6, 0.0]
-    >>> interpolation_shares(np.array([0.7, 0.3]), held[1:]) is None
+    >>> interpolation_shares(np.array([0.7, 0.3]), grid[1:]) is None
     True
     """
-    distances = ((held - asked) ** 2).sum(axis=1)
+    distances = ((grid - weights) ** 2).sum(axis=1)
     # The shares' sum needs no constraint: all weights sum to 1.
-    found = linprog(distances, A_eq=held.T, b_eq=asked, method="highs-ds")
-    if not found.success:
+    solved = linprog(distances, A_eq=grid.T, b_eq=weights, method="highs-ds")
+    if not solved.success:
         return None
-    solution = np.asarray(found.x)
+    solution = np.asarray(solved.x)
     used = np.flatnonzero(solution > SMALL_SHARE)
     # The programme is solved to about 1e-7; on the models that it chose the equations are, to rounding.
-    exact = np.linalg.lstsq(held[used].T, asked, rcond=None)[0]
-    shares = np.zeros(len(held))
+    exact = np.linalg.lstsq(grid[used].T, weights, rcond=None)[0]
+    shares = np.zeros(len(grid))
     shares[used] = exact if (exact >= 0).all() else solution[used]
     return np.asarray(shares / shares.sum())
 
 
-#: How far weights may lie from held ones and still be taken for them: as far as from the simplex.
+#: How far weights may lie from the grid's and still be taken for them: as far as from the simplex.
 SAME_WEIGHTS = 1e-3
 
 
@@ -69,7 +71,7 @@ class WeightGridRanker(BaseRanker):
     """A ranker that was trained once per weight vector, and knows the trade-offs of those alone.
 
     A subclass sets ``weights_`` in fit, beside ``objectives_``, has a parameter ``off_grid``, and mixes the
-    scores of its models by `_of_held`.
+    scores of its models by `_mix_models`.
     """
 
     weights_: NDArray[np.float64]
@@ -87,18 +89,18 @@ class WeightGridRanker(BaseRanker):
             self._nearest(np.atleast_2d(at))
         return at
 
-    def _of_held(
+    def _mix_models(
         self,
         weights: NDArray[np.float64],
         scores_of: Callable[[int], NDArray[Any]],
         *,
         scales: NDArray[np.float64] | None = None,
     ) -> NDArray[np.floating[Any]]:
-        r"""Scores under k weights from those of the models held, shape (n, k).
+        r"""Scores under k weights from those of the models, shape (n, k).
 
         Interpolated scores are :math:`\bar\sigma \sum_h c_h s_h / \sigma_h` with
         :math:`\bar\sigma = \sum_h c_h \sigma_h`: a model of large scores has no more say for it, and at
-        weights held they are that model's very scores.
+        weights of the grid they are that model's very scores.
         """
         recipes = self._recipes(weights)
         scores: dict[int, NDArray[Any]] = {}
@@ -115,26 +117,26 @@ class WeightGridRanker(BaseRanker):
             columns.append(mixed)
         return np.column_stack(columns)
 
-    def _of_held_by_row(
+    def _mix_models_by_row(
         self,
-        mixes: MixedRows,
+        row_weights: RowWeights,
         scores_of: Callable[[int], NDArray[Any]],
         *,
         scales: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float64]:
-        """The same under the weights of each row, shape (n,); each model held scores at most once."""
-        distinct = mixes.distinct
-        recipes = self._recipes(distinct.mixes)
+        """The same under the weights of each row, shape (n,); each model scores at most once."""
+        distinct = row_weights.distinct
+        recipes = self._recipes(distinct.weights)
         factors = np.zeros((len(recipes), len(self.weights_)))
         for number, recipe in enumerate(recipes):
             for row, factor in _factors(recipe, scales).items():
                 factors[number, row] = factor
         out = np.zeros(len(distinct.index))
         # By ascending rows, as in every recipe: the same sums in the same order.
-        for held in np.flatnonzero(factors.any(axis=0)).tolist():
-            factor = factors[distinct.index, held]
+        for model in np.flatnonzero(factors.any(axis=0)).tolist():
+            factor = factors[distinct.index, model]
             used = np.flatnonzero(factor)
-            out[used] += factor[used] * scores_of(held)[used]
+            out[used] += factor[used] * scores_of(model)[used]
         return out
 
     def _recipes(self, weights: NDArray[np.float64]) -> list[dict[int, float]]:
@@ -145,7 +147,7 @@ class WeightGridRanker(BaseRanker):
         recipes = []
         for asked, is_far in zip(weights, far, strict=True):
             shares = interpolation_shares(asked, self.weights_) if is_far else None
-            if shares is None:  # held, or refused here
+            if shares is None:  # on the grid, or refused here
                 recipes.append({int(self._nearest(asked[None], strict=True)[0]): 1.0})
             else:
                 recipes.append({int(row): float(shares[row]) for row in np.flatnonzero(shares)})
@@ -169,7 +171,7 @@ class WeightGridRanker(BaseRanker):
         return rows.astype(np.int64)
 
     def _served(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The weights that scores are given for: those asked for, or the nearest held where not held."""
+        """The weights that scores are given for: those asked for, or off the grid the nearest of it."""
         if check_off_grid(self.off_grid) != "nearest":
             return weights
         distances = self._distances(weights)
@@ -177,10 +179,10 @@ class WeightGridRanker(BaseRanker):
         return np.where(far, self.weights_[distances.argmin(axis=1)], weights)
 
     def _distances(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Largest differences from the weights held, shape (k, held)."""
+        """Largest differences from the weights of the grid, shape (k, grid)."""
         distances = np.zeros((len(weights), len(self.weights_)))
-        for asked, held in zip(weights.T, self.weights_.T, strict=True):
-            np.maximum(distances, np.abs(asked[:, None] - held), out=distances)
+        for column, grid in zip(weights.T, self.weights_.T, strict=True):
+            np.maximum(distances, np.abs(column[:, None] - grid), out=distances)
         return distances
 
 

@@ -26,7 +26,7 @@ from hyperrank.rankers.baselines._weight_grid import WeightGridRanker, check_off
 from hyperrank.rankers.data import GroupedFeatures, warn_of_counts
 from hyperrank.rankers.inputs import read_labelled, read_list_weight, takes_qid
 from hyperrank.simplex import corners
-from hyperrank.weights import MixedRows
+from hyperrank.weights import RowWeights
 
 if TYPE_CHECKING:
     import lightgbm
@@ -302,10 +302,10 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         return False
 
     def _scores(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(self._of_held(weights, partial(self._scores_of, data), scales=self.scales_))
+        return np.asarray(self._mix_models(weights, partial(self._scores_of, data), scales=self.scales_))
 
-    def _scores_by_row(self, data: GroupedFeatures, mixes: MixedRows) -> NDArray[np.float64]:
-        return self._of_held_by_row(mixes, partial(self._scores_of, data), scales=self.scales_)
+    def _scores_by_row(self, data: GroupedFeatures, row_weights: RowWeights) -> NDArray[np.float64]:
+        return self._mix_models_by_row(row_weights, partial(self._scores_of, data), scales=self.scales_)
 
     def _scores_of(self, data: GroupedFeatures, row: int) -> NDArray[np.float64]:
         return booster_scores(self.boosters_[row], np.asarray(data.X))

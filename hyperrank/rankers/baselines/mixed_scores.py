@@ -15,7 +15,7 @@ from hyperrank.rankers.base import BaseRanker
 from hyperrank.rankers.data import GroupedFeatures, warn_of_counts
 from hyperrank.rankers.inputs import read_labelled, read_list_weight, resolve_objective, takes_qid
 from hyperrank.reference import Reference, ReferenceData, fit_models, fit_reference
-from hyperrank.weights import MixedRows, mixed_by_row
+from hyperrank.weights import RowWeights, mix_by_row
 
 __all__ = ["MixedScoresRanker"]
 
@@ -173,8 +173,8 @@ class MixedScoresRanker(BaseRanker):
         mixed = self.reference_.mix(data.reference_scores(self.reference_), weights)
         return np.broadcast_to(mixed, (len(data.X), len(weights)))
 
-    def _scores_by_row(self, data: GroupedFeatures, mixes: MixedRows) -> NDArray[np.float64]:
-        return mixed_by_row(data.reference_scores(self.reference_), mixes)
+    def _scores_by_row(self, data: GroupedFeatures, row_weights: RowWeights) -> NDArray[np.float64]:
+        return mix_by_row(data.reference_scores(self.reference_), row_weights)
 
     def _reference_scores(self, data: GroupedFeatures) -> NDArray[np.float64]:
         return self.reference_.main_scores(data.reference_scores(self.reference_))

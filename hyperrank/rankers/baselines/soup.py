@@ -22,7 +22,7 @@ from hyperrank.rankers.dpo.train import TradeOffTask
 from hyperrank.rankers.specialized import SpecializedRanker, specialize
 from hyperrank.simplex import corners
 from hyperrank.training import AdamW, EarlyStopping, StoppingRule
-from hyperrank.weights import MixedRows, rows_by_mix
+from hyperrank.weights import RowWeights, rows_by_weights
 
 __all__ = ["RewardSoup", "SoupRanker"]
 
@@ -95,11 +95,11 @@ class RewardSoup(RewardModel):
         return torch.cat(parts, dim=1)
 
     def scores_by_row(
-        self, features: Tensor, lists: QueryLists, mixes: MixedRows, n_threads: int = 1
+        self, features: Tensor, lists: QueryLists, row_weights: RowWeights, n_threads: int = 1
     ) -> Tensor:
         """Scores of shape (n,), each row by the network that is mixed for its weights."""
         out = features.new_empty(len(features))
-        for mix, rows in rows_by_mix(mixes):
+        for mix, rows in rows_by_weights(row_weights):
             at = torch.from_numpy(mix).to(self.device, torch.float32)
             chosen = torch.from_numpy(rows).to(features.device)
             out[chosen] = self.scores(features[chosen], lists, at[None], n_threads)[:, 0]

@@ -14,7 +14,7 @@ from hyperrank.rankers.data import GroupedFeatures
 from hyperrank.rankers.dpo.options import with_objects
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.reference import NoReference, Reference
-from hyperrank.weights import MixedRows, PerQuery, PerRow, mixed_by_row
+from hyperrank.weights import PerQuery, PerRow, RowWeights, mix_by_row
 
 __all__ = ["DPORanker"]
 
@@ -112,9 +112,9 @@ class DPORanker(BaseRanker):
         """Rewards of grouped rows under k conditions, shape (n, k)."""
         return self.model_.rewards(data.X, data.lists.in_place, weights)
 
-    def _rewards_by_row(self, data: GroupedFeatures, mixes: MixedRows) -> NDArray[np.floating[Any]]:
+    def _rewards_by_row(self, data: GroupedFeatures, row_weights: RowWeights) -> NDArray[np.floating[Any]]:
         """Rewards of grouped rows, each under its own weights, shape (n,)."""
-        return self.model_.rewards_by_row(data.X, data.lists.in_place, mixes)
+        return self.model_.rewards_by_row(data.X, data.lists.in_place, row_weights)
 
     def _models(self) -> Sequence[RewardModel]:
         """All that give rewards."""
@@ -133,11 +133,11 @@ class DPORanker(BaseRanker):
         return base + np.multiply(rewards, factor * self.reward_scale_, dtype=np.float64)
 
     def _scores_by_row(
-        self, data: GroupedFeatures, mixes: MixedRows, *, temperature: float | None = None
+        self, data: GroupedFeatures, row_weights: RowWeights, *, temperature: float | None = None
     ) -> NDArray[np.float64]:
-        base = mixed_by_row(data.reference_scores(self.reference_), mixes)
+        base = mix_by_row(data.reference_scores(self.reference_), row_weights)
         factor = self._factor(temperature)
-        condition = MixedRows(self._condition(mixes.mixes, factor), mixes.index)
+        condition = RowWeights(self._condition(row_weights.weights, factor), row_weights.index)
         rewards = self._rewards_by_row(data, condition)
         return base + np.multiply(rewards, factor * self.reward_scale_, dtype=np.float64)
 

@@ -52,19 +52,7 @@ def tuning_phase(max_epochs: int) -> str:
 @storable
 @dataclass(frozen=True)
 class Tuning:
-    r"""What was chosen on held-out lists.
-
-    Attributes
-    ----------
-    dropout : float
-    max_epochs : int
-        Of the candidate chosen, for the whole fit.
-    reward_scale_factor : float
-        What the default reward scale, that of 1 / beta, is multiplied by.
-    candidates : list of dict
-        For each: ``dropout``, ``epochs`` (of tuning), ``reward_scale_factor``, and ``utility``, the mean over
-        held-out lists and trade-offs of :math:`\sum_j w_j M_j`. A factor of inf is the network alone.
-    """
+    r"""What was chosen on held-out lists."""
 
     dropout: float
     max_epochs: int
@@ -74,46 +62,7 @@ class Tuning:
 
 @dataclass(frozen=True)
 class FitConfig:
-    """What is to be fitted and how, all parameters resolved.
-
-    Attributes
-    ----------
-    reference : None, str or model
-        As `HyperDPORanker` documents it.
-    reference_objective : int
-        Position of the objective that the reference ranker is for.
-    beta : float or None
-        None for the default of the reference.
-    loss : callable
-    metric : Metric
-        What early stopping and tuning measure.
-    network : MLP or Transformer
-    pretrained : ListRewardModel or None
-        Whose transform and transformer stay as they are, under new prompts.
-    is_one_list : bool
-        Whether all documents are of one list, so that nothing can be learnt about lists.
-    training : TrainingSettings
-        Of the loop; its ``stopping`` is None where nothing stops training early.
-    feature_transform : str
-    query_standardize : bool
-    booster_params : mapping or None
-    normalize_objectives : bool
-    temperature_range : tuple of two floats or None
-        Temperatures that the network is trained at and conditioned on.
-    tunes_boosters, tunes_epochs, tunes_reward_scale : bool
-        What is left to `hyperrank.rankers.dpo.tuning.tune`: booster parameters, epochs with dropout, the
-        reward scale.
-    validation_fraction : float or None
-        Share of the lists to hold out for early stopping; None for none.
-    seed : int
-    n_jobs : int or None
-    device : torch.device
-    verbose : int
-    booster_search : BoosterSearch or None
-        What a search for booster parameters found.
-    tuning : Tuning or None
-        What tuning chose.
-    """
+    """What is to be fitted and how, all parameters resolved."""
 
     reference: Any
     reference_objective: int
@@ -142,25 +91,7 @@ class FitConfig:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any], inputs: FitInputs) -> Self:
-        """Resolve the parameters of a ranker.
-
-        Parameters
-        ----------
-        params : mapping
-            Constructor parameters of `HyperDPORanker`; those of a ranker without a conditioned network,
-            completed by `unconditioned`.
-        inputs : FitInputs
-            All lists given to fit: defaults follow from their sizes.
-
-        Returns
-        -------
-        FitConfig
-
-        Raises
-        ------
-        ValueError
-            If a parameter is unknown, out of range, or does not fit the inputs or another parameter.
-        """
+        """Resolve the parameters of a ranker."""
         data, reference = inputs.training, params["reference"]
         n_rows, n_lists = len(data.X), data.lists.n_lists
         inputs.check_ref_scores(check_reference(reference))
@@ -238,13 +169,7 @@ class FitConfig:
         return replace(self, training=replace(self.training, max_epochs=max_epochs))
 
     def continuing(self, trained: TemperatureRange | None) -> Self:
-        """The same for a network that was trained at a range of temperatures before, or at none.
-
-        Raises
-        ------
-        ValueError
-            If it was, and the loss has no temperature to know.
-        """
+        """The same for a network that was trained at a range of temperatures before, or at none."""
         if trained is not None and not isinstance(self.loss, ListNet):
             raise ValueError(
                 f"the last fit had temperature_range={trained}, which needs loss='listnet' to go on; "
@@ -254,13 +179,7 @@ class FitConfig:
 
 
 def unconditioned(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters of a ranker of several unconditioned networks, as those of `HyperDPORanker`.
-
-    Raises
-    ------
-    ValueError
-        If its network is not an MLP.
-    """
+    """Parameters of a ranker of several unconditioned networks, as those of `HyperDPORanker`."""
     network = get_network(params["network"])
     if not isinstance(network, MLP):
         raise ValueError(f"network must be 'mlp' or an MLP, which sees no weights here; got {network!r}.")
@@ -269,13 +188,7 @@ def unconditioned(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_knows_temperature(loss: ListLoss, reference: Any, network: MLP | Transformer) -> None:
-    """Refuse a range of temperatures where loss, reference or network have no temperature to know.
-
-    Raises
-    ------
-    ValueError
-        If that is so.
-    """
+    """Refuse a range of temperatures where loss, reference or network have no temperature to know."""
     if not isinstance(network, MLP):
         raise ValueError("temperature_range needs network='mlp': prompts know the weights alone.")
     if not isinstance(loss, ListNet):
@@ -303,13 +216,7 @@ def resolve_training(
     trade_offs: TradeOffs,
     stopping: StoppingRule | None,
 ) -> TrainingSettings:
-    """Settings of the training loop.
-
-    Raises
-    ------
-    ValueError
-        If one is out of range.
-    """
+    """Settings of the training loop."""
     epochs = params["max_epochs"]
     if epochs == "auto":
         epochs = automatic_epochs(n_rows)
@@ -326,13 +233,7 @@ def resolve_training(
 def resolve_early_stopping(
     early_stopping: Any, inputs: FitInputs
 ) -> tuple[StoppingRule | None, float | None]:
-    """The rule that stops training and the share of the lists to hold out for it, each None for none.
-
-    Raises
-    ------
-    ValueError
-        If an option is unknown, or there is too little to hold out.
-    """
+    """The rule that stops training and the share of the lists to hold out for it, each None for none."""
     rule, fraction = resolve_stopping(early_stopping)
     n_lists = inputs.training.lists.n_lists
     if rule is None or inputs.validation is not None:
@@ -350,13 +251,7 @@ def resolve_early_stopping(
 def resolve_network(
     network: MLP | Transformer, n_features: int
 ) -> tuple[MLP | Transformer, ListRewardModel | None]:
-    """A network with its options checked, and the model whose transformer is kept, if any.
-
-    Raises
-    ------
-    ValueError
-        If an option is wrong, or ``pretrained`` is not a fitted ranker of these features with a transformer.
-    """
+    """A network with its options checked, and the model whose transformer is kept, if any."""
     pretrained = network.pretrained if isinstance(network, Transformer) else None
     if pretrained is None:
         return network.resolve(), None
@@ -380,11 +275,6 @@ def resolve_device(device: Any) -> torch.device:
     """The device to train on: ``"auto"`` takes a GPU where there is one.
 
     Of several processes that train together each takes the GPU that `process_group` has set for it.
-
-    Raises
-    ------
-    ValueError
-        If torch knows no such device.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -48,28 +48,7 @@ SAMPLED_ROWS = 4096
 def open_checkpoint(
     params: Mapping[str, Any], resume: bool, empty: Checkpoint | None = None, *, name: str = "HyperDPORanker"
 ) -> Checkpoint:
-    """The checkpoint that parameters ask for, with its content where `resume` asks for that.
-
-    Parameters
-    ----------
-    params : mapping
-        Constructor parameters of a ranker.
-    resume : bool
-        Whether to go on from the file.
-    empty : Checkpoint, optional
-        Of the processes that fit together. The file is that of rank 0; others need not see it.
-    name : str
-        Of the ranker's class, in errors.
-
-    Returns
-    -------
-    Checkpoint
-
-    Raises
-    ------
-    ValueError
-        If the options are wrong, or a file is there that would be lost, or that is damaged.
-    """
+    """The checkpoint that parameters ask for, with its content where `resume` asks for that."""
     processes = (empty or Checkpoint()).processes
     content = processes.on_rank_zero(lambda: _open(params, resume, name).content)
     return Checkpoint.holding(content, processes)
@@ -111,29 +90,6 @@ def agree_on_fit(
     What tells fits from each other are the options that matter; the shapes of all data; a hash of all labels,
     sizes of queries, weights and scores of a reference; and one of 4,096 rows of features, evenly spaced, so
     that it takes no time on millions of rows. Features that differ in other rows alone go unseen.
-
-    Parameters
-    ----------
-    params : mapping
-        Constructor parameters of the ranker.
-    inputs : FitInputs
-        All lists given to fit.
-    config : FitConfig
-    checkpoint : Checkpoint
-    start : RewardModel, optional
-        Of the earlier fit that this one goes on from.
-
-    Returns
-    -------
-    FitConfig
-        With the seed of the first process, or of the interrupted fit.
-
-    Raises
-    ------
-    ModelFileError
-        If the checkpoint is of another fit, saying what differs.
-    ValueError
-        If processes were given different data or options.
     """
     processes = checkpoint.processes
     if checkpoint.path is None and processes.size == 1:

@@ -21,7 +21,7 @@ from hyperrank.networks import ConditionedScorer, ListTransformer
 from hyperrank.networks.feature_transforms import FeatureTransform
 from hyperrank.networks.query_normalization import standardize_within
 from hyperrank.training.environment import isolated, own_threads, single_threaded
-from hyperrank.weights import MixedRows
+from hyperrank.weights import RowWeights
 
 __all__ = ["ListRewardModel", "RewardModel", "one_thread_each"]
 
@@ -29,30 +29,16 @@ __all__ = ["ListRewardModel", "RewardModel", "one_thread_each"]
 #: whose results differ in the last bits; in tiles a document's score depends on the document alone.
 #: A multiple of 24 and of 64: kernels take rows by panels, of 24 without AVX-512, and sums by vectors; what
 #: is left over goes another way. Of 256 rows the last of a panel rounded otherwise, in narrow or odd layers.
-TILE = 192
+CHUNK_ROWS = 192
 #: Tiles from which on threads share them: each takes whole tiles.
-TILES_TO_SHARE = 8
+CHUNKS_TO_SHARE = 8
 
 
-def in_tiles(function: Callable[[Tensor], Tensor], rows: Tensor, n_threads: int = 1) -> Tensor:
-    """Apply a row-wise function to tiles of equal size; call it within `one_thread_each`.
-
-    Parameters
-    ----------
-    function : callable
-        Rows of shape (TILE, d) to results of shape (TILE, ...).
-    rows : Tensor of shape (n, d)
-        On any device.
-    n_threads : int, default 1
-        Threads that share many tiles.
-
-    Returns
-    -------
-    Tensor of shape (n, ...)
-    """
-    starts = range(0, len(rows), TILE)
-    work = partial(_tile, function, rows)
-    if rows.device.type != "cpu" or len(starts) < TILES_TO_SHARE:
+def in_fixed_chunks(function: Callable[[Tensor], Tensor], rows: Tensor, n_threads: int = 1) -> Tensor:
+    """Apply a row-wise function to tiles of equal size; call it within `one_thread_each`."""
+    starts = range(0, len(rows), CHUNK_ROWS)
+    work = partial(_fixed_chunk, function, rows)
+    if rows.device.type != "cpu" or len(starts) < CHUNKS_TO_SHARE:
         n_threads = 1
     return torch.cat(shared(work, starts, n_threads))
 
@@ -75,12 +61,12 @@ def one_thread_each() -> AbstractContextManager[int]:
 
 
 @torch.no_grad()
-def _tile(function: Callable[[Tensor], Tensor], rows: Tensor, start: int) -> Tensor:
+def _fixed_chunk(function: Callable[[Tensor], Tensor], rows: Tensor, start: int) -> Tensor:
     """Results of the tile that begins at a row; the last tile is filled up with zeros."""
-    tile = rows[start : start + TILE]
+    tile = rows[start : start + CHUNK_ROWS]
     n = len(tile)
-    if n < TILE:
-        tile = torch.cat([tile, tile.new_zeros(TILE - n, tile.shape[1])])
+    if n < CHUNK_ROWS:
+        tile = torch.cat([tile, tile.new_zeros(CHUNK_ROWS - n, tile.shape[1])])
     return function(tile)[:n]
 
 
@@ -88,7 +74,7 @@ def _tile(function: Callable[[Tensor], Tensor], rows: Tensor, start: int) -> Ten
 #: prediction at once took six times as long.
 WEIGHTS_AT_ONCE = 32
 #: Rows, about, that go from features to scores at a time: in the cache of a core, or enough to fill a GPU.
-CHUNK, CHUNK_ON_GPU = 20 * TILE, 128 * TILE
+CHUNK, CHUNK_ON_GPU = 20 * CHUNK_ROWS, 128 * CHUNK_ROWS
 #: Rows that a thread transforms at least.
 ROWS_TO_SHARE = 1 << 10
 #: Entries, about, that are transformed at a time: on the way they take several times their memory.
@@ -97,19 +83,7 @@ ENTRIES_AT_ONCE = 1 << 21
 
 @storable
 class RewardModel:
-    """Rewards of documents under any weights.
-
-    Parameters
-    ----------
-    transform : FeatureTransform
-        Fitted on the features.
-    network : ConditionedScorer
-        Trained on the transformed features.
-    device : torch.device
-        Where transform and network are.
-    query_standardize : bool, default False
-        Whether the features standardised within their list are appended to the transformed ones.
-    """
+    """Rewards of documents under any weights."""
 
     #: What `network` is an instance of.
     network_kind: type = ConditionedScorer
@@ -208,7 +182,9 @@ class RewardModel:
         with torch.no_grad():
             # Logarithms round otherwise at the end of a vector; the other transforms do not.
             transformed = (
-                in_tiles(self.transform, rows) if self.transform.kind == "log" else self.transform(rows)
+                in_fixed_chunks(self.transform, rows)
+                if self.transform.kind == "log"
+                else self.transform(rows)
             )
             if not self.query_standardize:
                 return transformed.contiguous()  # products of another layout round otherwise
@@ -217,21 +193,7 @@ class RewardModel:
 
     @isolated()
     def rewards(self, X: FeatureRows, lists: QueryLists, weights: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Rewards of grouped rows under k weights.
-
-        Parameters
-        ----------
-        X : ndarray or MappedRows of shape (n, d), float32
-            Features of grouped rows.
-        lists : QueryLists
-            The lists of the rows.
-        weights : ndarray of shape (k, m)
-            Weights on the simplex.
-
-        Returns
-        -------
-        ndarray of shape (n, k), float32
-        """
+        """Rewards of grouped rows under k weights."""
         at = torch.from_numpy(weights).to(self.device, torch.float32)
         out = np.empty((len(X), len(weights)), dtype=np.float32)
 
@@ -241,11 +203,15 @@ class RewardModel:
         return self._by_chunks(score, X, lists, out)
 
     @isolated()
-    def rewards_by_row(self, X: FeatureRows, lists: QueryLists, mixes: MixedRows) -> NDArray[np.float32]:
+    def rewards_by_row(
+        self, X: FeatureRows, lists: QueryLists, row_weights: RowWeights
+    ) -> NDArray[np.float32]:
         """Rewards of grouped rows, each under its own weights, shape (n,)."""
 
         def score(seen: Tensor, part: QueryLists, rows: slice, n_threads: int) -> Tensor:
-            return self.scores_by_row(seen, part, MixedRows(mixes.mixes, mixes.index[rows]), n_threads)
+            return self.scores_by_row(
+                seen, part, RowWeights(row_weights.weights, row_weights.index[rows]), n_threads
+            )
 
         return self._by_chunks(score, X, lists, np.empty(len(X), dtype=np.float32))
 
@@ -276,18 +242,18 @@ class RewardModel:
         return out
 
     def scores_by_row(
-        self, features: Tensor, lists: QueryLists, mixes: MixedRows, n_threads: int = 1
+        self, features: Tensor, lists: QueryLists, row_weights: RowWeights, n_threads: int = 1
     ) -> Tensor:
         """Network scores of shape (n,), each row under its own weights, in tiles."""
-        distinct = mixes.distinct
-        modulation = tuple(part[:, None] for part in self._modulation(torch.from_numpy(distinct.mixes)))
+        distinct = row_weights.distinct
+        modulation = tuple(part[:, None] for part in self._modulation(torch.from_numpy(distinct.weights)))
         # The number of its weights goes with each row: in single precision exact for 16 million of them.
         number = torch.from_numpy(distinct.index).to(self.device, torch.float32)
 
         def score(tile: Tensor) -> Tensor:
             return self.network.modulate(tile[:, :-1].contiguous(), modulation, tile[:, -1].long())[:, 0]
 
-        return in_tiles(score, torch.cat([features, number[:, None]], dim=1), n_threads)
+        return in_fixed_chunks(score, torch.cat([features, number[:, None]], dim=1), n_threads)
 
     def scores(self, features: Tensor, lists: QueryLists, weights: Tensor, n_threads: int = 1) -> Tensor:
         """Network scores of shape (n, k) for what the network sees, in tiles."""
@@ -297,7 +263,7 @@ class RewardModel:
         def score(tile: Tensor) -> Tensor:
             return torch.cat([self.network.modulate(tile, part) for part in parts], dim=1)
 
-        return in_tiles(score, features, n_threads)
+        return in_fixed_chunks(score, features, n_threads)
 
     def _modulation(self, weights: Tensor) -> tuple[Tensor, ...]:
         """What the network computes of weights (k, m), in tiles too: the same bits for one as for many."""
@@ -308,7 +274,7 @@ class RewardModel:
             return self.network.modulation(at)
         with torch.no_grad():
             widths = [part.shape[-1] for part in self.network.modulation(at[:1])]
-        together = in_tiles(lambda tile: torch.cat(self.network.modulation(tile), dim=1), at)
+        together = in_fixed_chunks(lambda tile: torch.cat(self.network.modulation(tile), dim=1), at)
         return together.split(widths, dim=1)
 
     def _chunks(self, lists: QueryLists) -> list[tuple[int, int]]:
@@ -381,37 +347,37 @@ class ListRewardModel(RewardModel):
         at = weights.to(self.device, torch.float32)
         if self.network.alone:
             under = (partial(self.network, weights=w[None]) for w in at)
-            return torch.cat([in_tiles(function, features, n_threads) for function in under], dim=1)
+            return torch.cat([in_fixed_chunks(function, features, n_threads) for function in under], dim=1)
         index = torch.from_numpy(lists.index).to(self.device)
         with torch.no_grad():
             return torch.cat([self.network(features, w[None], index) for w in at], dim=1)
 
     def scores_by_row(
-        self, features: Tensor, lists: QueryLists, mixes: MixedRows, n_threads: int = 1
+        self, features: Tensor, lists: QueryLists, row_weights: RowWeights, n_threads: int = 1
     ) -> Tensor:
         """Network scores of shape (n,), each row under its own weights."""
         self.network.eval()
         if self.network.alone:
-            return self._alone_by_row(features, mixes, n_threads)
+            return self._alone_by_row(features, row_weights, n_threads)
         out = features.new_empty(len(features))
-        distinct = mixes.distinct
+        distinct = row_weights.distinct
         for rows, of_list, own, numbers in _asked(lists, distinct.index):
-            weights = torch.from_numpy(distinct.mixes[numbers]).to(self.device, torch.float32)
+            weights = torch.from_numpy(distinct.weights[numbers]).to(self.device, torch.float32)
             index = torch.from_numpy(of_list).to(self.device)
             with torch.no_grad():
                 scores = self.network(features[torch.from_numpy(rows)], weights[:, None], index)[:, 0]
             out[torch.from_numpy(rows[own])] = scores[torch.from_numpy(own)]
         return out
 
-    def _alone_by_row(self, features: Tensor, mixes: MixedRows, n_threads: int) -> Tensor:
-        weights = torch.from_numpy(mixes.by_row).to(self.device, torch.float32)
+    def _alone_by_row(self, features: Tensor, row_weights: RowWeights, n_threads: int) -> Tensor:
+        weights = torch.from_numpy(row_weights.by_row).to(self.device, torch.float32)
         d = features.shape[1]
 
         def score(tile: Tensor) -> Tensor:
             each = torch.arange(len(tile), device=tile.device)
             return self.network(tile[:, :d].contiguous(), tile[:, None, d:], each)[:, 0]
 
-        return in_tiles(score, torch.cat([features, weights], dim=1), n_threads)
+        return in_fixed_chunks(score, torch.cat([features, weights], dim=1), n_threads)
 
 
 def _asked(

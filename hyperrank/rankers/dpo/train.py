@@ -59,15 +59,7 @@ OnEpoch = Callable[[RewardModel, dict[str, float]], bool]
 
 @dataclass(frozen=True)
 class RewardMargin:
-    """What is subtracted from rewards before the loss, and what the rest is divided by; see `margin_reward`.
-
-    Attributes
-    ----------
-    values : ndarray of shape (n,)
-        One for each training row, grouped.
-    weight : float
-        The weight of the objective that is trained on.
-    """
+    """What is subtracted from rewards before the loss, and what the rest is divided by: `margin_reward`."""
 
     values: NDArray[np.floating[Any]]
     weight: float
@@ -75,16 +67,7 @@ class RewardMargin:
 
 @dataclass(frozen=True)
 class TradeOffTask:
-    """What an unconditioned network is trained for: one trade-off.
-
-    Attributes
-    ----------
-    weights : ndarray of shape (m,)
-        Of the losses.
-    metric_weights : ndarray of shape (m,)
-        Of the metrics, by whose mean training stops early.
-    margin : RewardMargin or None
-    """
+    """What an unconditioned network is trained for: one trade-off."""
 
     weights: NDArray[np.float64]
     metric_weights: NDArray[np.float64]
@@ -97,14 +80,7 @@ class TradeOffTask:
 
 @dataclass(frozen=True)
 class ValidationScores:
-    """Validation lists of this process, with the reference's scores of them.
-
-    Attributes
-    ----------
-    data : LabelledLists
-    reference : ndarray of shape (n, 1) or (n, m)
-    reward_scale : float
-    """
+    """Validation lists of this process, with the reference's scores of them."""
 
     data: LabelledLists
     reference: NDArray[np.float64]
@@ -137,34 +113,7 @@ def train_reward_model(
     keep_on_interrupt: bool = False,
     on_epoch: OnEpoch | None = None,
 ) -> tuple[RewardModel, TrainingResult]:
-    """Train a reward model.
-
-    Parameters
-    ----------
-    inputs : FitInputs
-    reference : FittedReference or None
-        Needed where the config has a range of temperatures.
-    config : FitConfig
-    checkpoint : Checkpoint, optional
-        What was done before the interruption of this fit, and where it is stored.
-    validation : ValidationScores, optional
-        Stops training by the hypervolume of its front, or by the mean metric of the task.
-    task : TradeOffTask, optional
-        Of an unconditioned network; by default weights are drawn from the whole simplex.
-    start : RewardModel, optional
-        Whose transform is kept, and a copy of whose network is trained further.
-    is_unseen : bool, default False
-        Whether the training rows are new to the reference.
-    keep_on_interrupt : bool, default False
-        Whether Ctrl-C in training ends it, rather than raising KeyboardInterrupt.
-    on_epoch : callable, optional
-        Called after each epoch; True stops training.
-
-    Returns
-    -------
-    RewardModel
-    TrainingResult
-    """
+    """Train a reward model."""
     checkpoint = Checkpoint() if checkpoint is None else checkpoint
     processes, data = checkpoint.processes, inputs.training
     logits = None
@@ -215,13 +164,7 @@ def train_reward_model(
 
 
 def _refuse_divergence(model: RewardModel, data: LabelledLists, config: FitConfig) -> None:
-    """Refuse to serve a network whose rewards are not finite.
-
-    Raises
-    ------
-    FloatingPointError
-        If those of some training rows are not, at a corner of the simplex or its centre.
-    """
+    """Refuse to serve a network whose rewards are not finite."""
     m = data.Y.shape[1]
     last = int(np.searchsorted(data.lists.offsets, PROBED_ROWS)) + 1
     rows, lists = data.lists.take(np.arange(min(last, data.lists.n_lists)))
@@ -359,26 +302,7 @@ def _evaluation(
 
 @dataclass(frozen=True)
 class FrontEvaluation:
-    """Hypervolume of the validation front of a model in training, or its mean metric at one trade-off.
-
-    Attributes
-    ----------
-    model : RewardModel
-    validation : ValidationScores
-    features : Tensor or None
-        What the network sees of the validation rows; None for rows that stay in a file.
-    reference : ndarray of shape (n, k) or (n, 1)
-        The reference's scores under the weights.
-    weights : ndarray of shape (k, m)
-    metric : Metric
-    is_scalar : bool
-        Whether the metrics are averaged by the one trade-off, those without labels left out.
-    temperature_range : tuple of two floats or None
-    temperatures : tuple of float
-        The front is measured at each: where the network knows the temperature, at the ends and the middle
-        of its range.
-    processes : SingleProcess
-    """
+    """Hypervolume of the validation front of a model in training, or its mean metric at one trade-off."""
 
     model: RewardModel
     validation: ValidationScores

@@ -43,20 +43,7 @@ Utilities = dict[float, NDArray[np.float64]]
 
 
 def tune(inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint) -> FitConfig:
-    """Choose on held-out lists what the parameters leave open.
-
-    Parameters
-    ----------
-    inputs : FitInputs
-    config : FitConfig
-        Says what is left to tuning.
-    checkpoint : Checkpoint
-
-    Returns
-    -------
-    FitConfig
-        With booster parameters, epochs, dropout and reward scale that were found, where any were.
-    """
+    """Choose on held-out lists what the parameters leave open."""
     config = search_boosters(inputs, config, checkpoint)
     if not (config.tunes_epochs or config.tunes_reward_scale):
         return config
@@ -113,20 +100,7 @@ def _tune_network(inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint) 
 
 @dataclass(frozen=True)
 class TuningEvaluation:
-    """Evaluation of candidates on held-out lists.
-
-    Attributes
-    ----------
-    data : LabelledLists
-    metric : Metric
-    weights : ndarray of shape (k, m)
-    reference : ndarray of shape (n, k) or (n, 1), or None
-        The reference's scores, where those can be trusted.
-    reward_scale : float
-        The default one.
-    multiples : sequence of float
-        Of the default reward scale.
-    """
+    """Evaluation of candidates on held-out lists."""
 
     data: LabelledLists
     metric: Metric
@@ -170,13 +144,6 @@ def split_for_tuning(
     """Numbers of the lists to train on and the lists to evaluate on; None if nothing can be tuned.
 
     That is with too few lists, or where those to train on would lack an objective's labels.
-
-    Parameters
-    ----------
-    inputs : FitInputs
-        Its validation lists, which training does not see anyway, are those to evaluate on.
-    rng : numpy.random.Generator
-        Picks lists.
     """
     data, validation = inputs.training, inputs.validation
     n_lists = data.lists.n_lists
@@ -211,25 +178,7 @@ def tune_epochs(
     shortest: int,
     checkpoint: Checkpoint,
 ) -> Tuning:
-    """Train candidates, each longer than the one before, while that surely pays.
-
-    Parameters
-    ----------
-    inputs : FitInputs
-    config : FitConfig
-        Of the shortest training here.
-    evaluation : TuningEvaluation
-    candidates : sequence of (float, int)
-        Dropout, and how many times the shortest training.
-    shortest : int
-        Epochs of the shortest training in the whole fit.
-    checkpoint : Checkpoint
-        Where the results of finished candidates are stored.
-
-    Returns
-    -------
-    Tuning
-    """
+    """Train candidates, each longer than the one before, while that surely pays."""
     tuned: list[dict[str, float]] = []
     best: tuple[NDArray[np.float64], float, float, int] | None = None
     for dropout, factor in candidates:
