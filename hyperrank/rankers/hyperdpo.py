@@ -167,7 +167,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
     max_epochs : int or "auto", default "auto"
         Passes over the data at most; by default from 20 on small data to 4 on millions of rows, and up to
         eight times as many where tuning finds that they pay: with 100 queries or more, and the dropout of
-        the network too left to it, networks are trained on a part of the queries and judged by others before
+        the network too left to it, networks are trained on some queries and evaluated on others before
         the whole fit, twice as long each time while that makes them better.
     optimizer : "adamw" or AdamW, default "adamw"
         Learning rate, batches and the average of parameters; see `hyperrank.AdamW`.
@@ -325,7 +325,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
             Validation data as other rankers take them: ``[(X_val, y_val)]`` and ``[qid_val]``.
         resume : bool, default False
             Whether to go on from the file `checkpoint`, to the same bits as a fit that was not interrupted.
-            Where there is no such file, fit begins anew.
+            Where there is no such file, fit starts over.
 
         Returns
         -------

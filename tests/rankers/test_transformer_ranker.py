@@ -43,7 +43,7 @@ def test_other_documents_of_the_list_matter(fitted):
 
 
 def test_without_query_ids_in_fit_each_document_is_alone_to_the_bit():
-    ranker = HyperDPORanker(None, **OPTIONS).fit(DATA.X, DATA.Y)
+    ranker = HyperDPORanker(None, **OPTIONS).fit(DATA.X, DATA.Y, qid=np.zeros(len(DATA.X)))
     together = ranker.predict(DATA.X, weights=CORNERS)
     some = np.random.default_rng(0).permutation(len(DATA.X))[:50]
     np.testing.assert_array_equal(ranker.predict(DATA.X[some], weights=CORNERS), together[some])

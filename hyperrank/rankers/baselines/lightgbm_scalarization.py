@@ -176,7 +176,7 @@ class LightGBMScalarizationRanker(WeightGridRanker):
     metric : str, default "ndcg@10"
         What fronts and scores are measured in.
     n_jobs : int, optional
-        Boosters grown at a time; all cores by default. The result does not depend on it.
+        Boosters trained at a time; all cores by default. The result does not depend on it.
     random_state : int, RandomState or None, default None
         Makes fit repeatable.
 

@@ -1,4 +1,4 @@
-"""The rival that most would build: one booster per objective, scores mixed at serving time."""
+"""Mixed scores: one ranker per objective, their scores mixed by the weights at predict."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class MixedScoresRanker(BaseRanker):
     metric : str, default "ndcg@10"
         What fronts and scores are measured in.
     n_jobs : int, optional
-        Boosters grown at a time; all cores by default.
+        Boosters trained at a time; all cores by default.
     random_state : int, RandomState or None, default None
         Makes fit repeatable. With the same one, `HyperDPORanker` starts from these very boosters if it
         trains on the same lists.

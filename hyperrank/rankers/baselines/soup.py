@@ -90,7 +90,7 @@ class RewardSoup(RewardModel):
         return mixed.at(weights)
 
     def scores(self, features: Tensor, lists: QueryLists, weights: Tensor, n_threads: int = 1) -> Tensor:
-        """Scores of shape (n, k) for what the networks see, in tiles."""
+        """Scores of shape (n, k) for what the networks see, in fixed-size chunks."""
         parts = [self.mixed(mix).scores(features, lists, mix[None], n_threads) for mix in weights]
         return torch.cat(parts, dim=1)
 

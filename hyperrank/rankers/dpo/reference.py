@@ -118,7 +118,7 @@ def reference_logits(
 ) -> NDArray[np.float32]:
     """Reference scores of the training rows as training may see them, in units of reward.
 
-    A reference that is fitted here is fitted anew without each quarter of the queries and asked about
+    A reference that is fitted here is fitted again without each quarter of the queries and asked about
     them. One that came from elsewhere is asked as it is: it should not have seen these queries.
     """
     training = inputs.training

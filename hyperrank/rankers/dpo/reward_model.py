@@ -1,4 +1,4 @@
-"""Reward model: transform and network from raw features to rewards, scored in fixed tiles."""
+"""Reward model: transform and network from raw features to rewards, scored in chunks of fixed size."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from hyperrank.weights import RowWeights
 __all__ = ["ListRewardModel", "RewardModel", "one_thread_each"]
 
 #: Rows that are scored at a time, always exactly this many. Matrix products of other sizes run other kernels,
-#: whose results differ in the last bits; in tiles a document's score depends on the document alone.
+#: whose results differ in the last bits; in chunks of a fixed size a score depends on the document alone.
 #: A multiple of 24 and of 64: kernels take rows by panels, of 24 without AVX-512, and sums by vectors; what
 #: is left over goes another way. Of 256 rows the last of a panel rounded otherwise, in narrow or odd layers.
 CHUNK_ROWS = 192
-#: Tiles from which on threads share them: each takes whole tiles.
+#: Chunks from which on threads share them.
 CHUNKS_TO_SHARE = 8
 
 
 def in_fixed_chunks(function: Callable[[Tensor], Tensor], rows: Tensor, n_threads: int = 1) -> Tensor:
-    """Apply a row-wise function to tiles of equal size; call it within `one_thread_each`."""
+    """Apply a row-wise function to chunks of equal size; call it within `one_thread_each`."""
     starts = range(0, len(rows), CHUNK_ROWS)
     work = partial(_fixed_chunk, function, rows)
     if rows.device.type != "cpu" or len(starts) < CHUNKS_TO_SHARE:
@@ -62,15 +62,15 @@ def one_thread_each() -> AbstractContextManager[int]:
 
 @torch.no_grad()
 def _fixed_chunk(function: Callable[[Tensor], Tensor], rows: Tensor, start: int) -> Tensor:
-    """Results of the tile that begins at a row; the last tile is filled up with zeros."""
-    tile = rows[start : start + CHUNK_ROWS]
-    n = len(tile)
+    """Results of the chunk that begins at a row; the last is filled up with zeros."""
+    chunk = rows[start : start + CHUNK_ROWS]
+    n = len(chunk)
     if n < CHUNK_ROWS:
-        tile = torch.cat([tile, tile.new_zeros(CHUNK_ROWS - n, tile.shape[1])])
-    return function(tile)[:n]
+        chunk = torch.cat([chunk, chunk.new_zeros(CHUNK_ROWS - n, chunk.shape[1])])
+    return function(chunk)[:n]
 
 
-#: Weights that a tile is scored under at a time: hidden layers of many more leave the cache. Under 231 a
+#: Weights that a chunk is scored under at a time: hidden layers of many more leave the cache. Under 231 a
 #: prediction at once took six times as long.
 WEIGHTS_AT_ONCE = 32
 #: Rows, about, that go from features to scores at a time: in the cache of a core, or enough to fill a GPU.
@@ -167,14 +167,14 @@ class RewardModel:
             if len(inputs) <= n_rows or lists.n_lists == 1:
                 return self._features(inputs, lists)
             width = self.transform.n_out * (2 if self.query_standardize else 1)
-            seen = torch.empty(len(inputs), width, device=self.device)
+            features = torch.empty(len(inputs), width, device=self.device)
 
             def work(run: tuple[slice, QueryLists]) -> None:
                 rows, part = run
-                seen[rows] = self._features(inputs[rows], part)
+                features[rows] = self._features(inputs[rows], part)
 
             shared(work, list(lists.runs(n_rows)), n_threads if self.device.type == "cpu" else 1)
-        return seen
+        return features
 
     def _features(self, inputs: FeatureRows, lists: QueryLists) -> Tensor:
         # A copy: the caller's rows may be read-only, which torch warns of.
@@ -197,8 +197,8 @@ class RewardModel:
         at = torch.from_numpy(weights).to(self.device, torch.float32)
         out = np.empty((len(X), len(weights)), dtype=np.float32)
 
-        def score(seen: Tensor, part: QueryLists, _: slice, n_threads: int) -> Tensor:
-            return self.scores(seen, part, at, n_threads)
+        def score(features: Tensor, part: QueryLists, _: slice, n_threads: int) -> Tensor:
+            return self.scores(features, part, at, n_threads)
 
         return self._by_chunks(score, X, lists, out)
 
@@ -208,9 +208,9 @@ class RewardModel:
     ) -> NDArray[np.float32]:
         """Rewards of grouped rows, each under its own weights, shape (n,)."""
 
-        def score(seen: Tensor, part: QueryLists, rows: slice, n_threads: int) -> Tensor:
+        def score(features: Tensor, part: QueryLists, rows: slice, n_threads: int) -> Tensor:
             return self.scores_by_row(
-                seen, part, RowWeights(row_weights.weights, row_weights.index[rows]), n_threads
+                features, part, RowWeights(row_weights.weights, row_weights.index[rows]), n_threads
             )
 
         return self._by_chunks(score, X, lists, np.empty(len(X), dtype=np.float32))
@@ -230,8 +230,8 @@ class RewardModel:
             begins, ends = np.searchsorted(lists.offsets, [first + 1, last])
             own = lists.offsets[begins - 1 : ends + 1]
             part = QueryLists.from_sizes(np.diff(np.clip(own, first, last)))
-            seen = self.features(X[first:last], part)
-            out[first:last] = score(seen, part, slice(first, last), n_threads).cpu().numpy()
+            features = self.features(X[first:last], part)
+            out[first:last] = score(features, part, slice(first, last), n_threads).cpu().numpy()
 
         chunks = self._chunks(lists)
         with one_thread_each() as n_threads:
@@ -244,29 +244,29 @@ class RewardModel:
     def scores_by_row(
         self, features: Tensor, lists: QueryLists, row_weights: RowWeights, n_threads: int = 1
     ) -> Tensor:
-        """Network scores of shape (n,), each row under its own weights, in tiles."""
+        """Network scores of shape (n,), each row under its own weights, in fixed-size chunks."""
         distinct = row_weights.distinct
         modulation = tuple(part[:, None] for part in self._modulation(torch.from_numpy(distinct.weights)))
         # The number of its weights goes with each row: in single precision exact for 16 million of them.
         number = torch.from_numpy(distinct.index).to(self.device, torch.float32)
 
-        def score(tile: Tensor) -> Tensor:
-            return self.network.modulate(tile[:, :-1].contiguous(), modulation, tile[:, -1].long())[:, 0]
+        def score(chunk: Tensor) -> Tensor:
+            return self.network.modulate(chunk[:, :-1].contiguous(), modulation, chunk[:, -1].long())[:, 0]
 
         return in_fixed_chunks(score, torch.cat([features, number[:, None]], dim=1), n_threads)
 
     def scores(self, features: Tensor, lists: QueryLists, weights: Tensor, n_threads: int = 1) -> Tensor:
-        """Network scores of shape (n, k) for what the network sees, in tiles."""
+        """Network scores of shape (n, k) for what the network sees, in fixed-size chunks."""
         pieces = [part[None].split(WEIGHTS_AT_ONCE, dim=1) for part in self._modulation(weights)]
         parts = list(zip(*pieces, strict=True))
 
-        def score(tile: Tensor) -> Tensor:
-            return torch.cat([self.network.modulate(tile, part) for part in parts], dim=1)
+        def score(chunk: Tensor) -> Tensor:
+            return torch.cat([self.network.modulate(chunk, part) for part in parts], dim=1)
 
         return in_fixed_chunks(score, features, n_threads)
 
     def _modulation(self, weights: Tensor) -> tuple[Tensor, ...]:
-        """What the network computes of weights (k, m), in tiles too: the same bits for one as for many."""
+        """Modulation by weights (k, m), in fixed-size chunks too: the same bits for one as for many."""
         at = weights.to(self.device, torch.float32)
         if self.network.training:
             self.network.eval()
@@ -274,7 +274,7 @@ class RewardModel:
             return self.network.modulation(at)
         with torch.no_grad():
             widths = [part.shape[-1] for part in self.network.modulation(at[:1])]
-        together = in_fixed_chunks(lambda tile: torch.cat(self.network.modulation(tile), dim=1), at)
+        together = in_fixed_chunks(lambda chunk: torch.cat(self.network.modulation(chunk), dim=1), at)
         return together.split(widths, dim=1)
 
     def _chunks(self, lists: QueryLists) -> list[tuple[int, int]]:
@@ -373,9 +373,9 @@ class ListRewardModel(RewardModel):
         weights = torch.from_numpy(row_weights.by_row).to(self.device, torch.float32)
         d = features.shape[1]
 
-        def score(tile: Tensor) -> Tensor:
-            each = torch.arange(len(tile), device=tile.device)
-            return self.network(tile[:, :d].contiguous(), tile[:, None, d:], each)[:, 0]
+        def score(chunk: Tensor) -> Tensor:
+            each = torch.arange(len(chunk), device=chunk.device)
+            return self.network(chunk[:, :d].contiguous(), chunk[:, None, d:], each)[:, 0]
 
         return in_fixed_chunks(score, torch.cat([features, weights], dim=1), n_threads)
 
