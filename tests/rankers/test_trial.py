@@ -196,7 +196,7 @@ def test_better_by_less_than_its_standard_error_is_not_better():
 
 def test_labels_that_say_nothing_leave_the_defaults():
     data = made()
-    ranker = HyperDPORanker(**SMALL).fit(data.X, np.zeros_like(data.Y), qid=data.qid)
+    ranker = HyperDPORanker(**SMALL).fit(data.X, np.ones_like(data.Y), qid=data.qid)
     assert (ranker.tuning_.dropout, ranker.tuning_.reward_scale_factor) == (0.5, 1.0)
 
 
