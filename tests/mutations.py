@@ -118,7 +118,7 @@ FAULTS = (
         "files/model_file.py",
         'if document.pop("sha256", None) != _checksum(document, tensors):',
         'if document.pop("sha256", None) is None:',
-        ("files", "rankers/test_saving.py"),
+        ("served/test_served_bytes.py", "rankers/resuming/test_refused_checkpoints.py"),
     ),
     Fault(
         "limits relative to the front, not to the reference",
