@@ -95,7 +95,7 @@ def test_the_optimum_is_the_mix_of_rewards(seed):
 
 
 def test_wrong_margins_are_refused():
-    with pytest.raises(ValueError, match=r"margins have shape \(2,\); wanted \(3,\)"):
+    with pytest.raises(ValueError, match=r"margins have shape \(2,\); expected \(3,\)"):
         margin_reward(torch.zeros(3, 1), torch.zeros(2), 0.5)
     for weight in (0.0, -1.0, float("nan")):
         with pytest.raises(ValueError, match="weight must be above 0"):
