@@ -22,12 +22,7 @@ import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from benchmarks.machine import current_memory_bytes, peak_memory_bytes, reset_peak_memory
-from hyperrank import (
-    AdamW,
-    HyperDPORanker,
-    LightGBMScalarizationRanker,
-    MixedScoresRanker,
-)
+from hyperrank import AdamW, HyperDPORanker, LightGBMScalarizationRanker, MixedScoresRanker
 from hyperrank.datasets import make_multilabel_ranking
 
 __all__ = ["EPOCHS", "METHODS", "Point", "measure", "measured_apart"]

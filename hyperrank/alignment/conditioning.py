@@ -10,15 +10,7 @@ from torch import Tensor, nn
 
 from hyperrank.networks import HyperPrompt
 
-__all__ = [
-    "Conditioning",
-    "LoraCore",
-    "PromptTuning",
-    "Surroundings",
-    "WeightsAsText",
-    "make_conditioning",
-    "register_conditioning",
-]
+__all__ = ["Conditioning", "PromptTuning", "Surroundings", "make_conditioning", "register_conditioning"]
 
 
 @dataclass(frozen=True)

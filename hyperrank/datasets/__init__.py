@@ -9,9 +9,8 @@ from hyperrank.datasets.movielens import fetch_movielens_100k
 from hyperrank.datasets.mslr import fetch_mslr_sample
 from hyperrank.datasets.ranking_data import RankingData
 from hyperrank.datasets.store import Store, open_store
-from hyperrank.datasets.synthetic import make_multilabel_ranking
+from hyperrank.datasets.synthetic import make_multilabel_ranking, make_user_item_ranking
 from hyperrank.datasets.table import load_table
-from hyperrank.datasets.user_items import make_user_item_ranking
 
 __all__ = [
     "FetchError",

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank.datasets._chunks import whole_lines
 from hyperrank.datasets._letor_lines import as_ids, number
-from hyperrank.datasets._text import whole_lines
 
 if TYPE_CHECKING:
     import pandas as pd
     from typing_extensions import Buffer
 
-__all__ = ["CsvBatch", "csv_batches", "csv_header", "is_csv"]
+__all__ = ["csv_batches", "csv_header", "is_csv"]
 
 CSV_FILES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 #: Rows that are read at once.

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hyperrank.datasets._chunks import Chunk, GrowingRows, Source
+from hyperrank.datasets._chunks import Chunk, GrowingRows, Source, whole_lines
 from hyperrank.datasets._letor_lines import (
     Block,
     LineError,
@@ -23,7 +23,6 @@ from hyperrank.datasets._letor_lines import (
     parse_lines,
 )
 from hyperrank.datasets._letor_vectorized import parse_block
-from hyperrank.datasets._text import whole_lines
 from hyperrank.datasets.ranking_data import RankingData
 
 __all__ = ["letor_source", "load_letor"]

@@ -1,4 +1,4 @@
-"""Synthetic ranking data whose objectives conflict to a chosen degree."""
+"""Synthetic ranking data: conflicting objectives, and items that recur across lists of users."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hyperrank.datasets.ranking_data import RankingData
 from hyperrank.lists import QueryLists
 
-__all__ = ["Hidden", "Seed", "as_generator", "make_multilabel_ranking"]
+__all__ = ["Hidden", "make_multilabel_ranking", "make_user_item_ranking"]
 
 #: Share of a measured variable that is error.
 ERROR_SHARE = 0.1
@@ -357,3 +357,116 @@ def _draw_sizes(
     low, high = _bounds(list_size)
     sizes = low * ((high + 1) / low) ** rng.uniform(size=n_queries)
     return np.floor(sizes).astype(np.int64).clip(low, high)
+
+
+#: Share of a measured variable that is error.
+ITEM_ERROR_SHARE = 0.05
+#: Units of the random network that makes an item's fixed property out of its hidden variables.
+N_PROPERTY_UNITS = 16
+N_GRADES = 5
+
+
+def make_user_item_ranking(
+    n_users: int = 450,
+    n_items: int = 1000,
+    list_size: int = 60,
+    n_features: int = 24,
+    *,
+    noise: float = 0.3,
+    random_state: Seed = None,
+) -> RankingData:
+    r"""Generate lists of recurring items with a label of affinity and a label that the item brings along.
+
+    Ranking in commerce and media is of this kind: the same items are in the lists of many users, one
+    objective depends on user and item, another is a fixed property of the item such as price, margin or age.
+
+    Parameters
+    ----------
+    n_users : int, default 450
+        Number of users, each with one list.
+    n_items : int, default 1000
+        Number of items, of which each list holds `list_size` different ones.
+    list_size : int, default 60
+        Items per list.
+    n_features : int, default 24
+        Number of features d, at least 3: two thirds are of the item, the rest of the user.
+    noise : float in [0, 1], default 0.3
+        Share of the affinity's variance that the features cannot explain. The property has no noise.
+    random_state : int, Generator, RandomState or None
+        Where the draws come from; an int makes the result reproducible. numpy's global state is not touched.
+
+    Returns
+    -------
+    RankingData
+        With ``X`` (n, d) and ``Y`` (n, 2) float32, rows grouped by ``qid`` = 0, 1, ... (int64, the user), and
+        objectives ``affinity`` and ``item_property``, graded 0 to 4 by fifths of all rows and of all items.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    Notes
+    -----
+    Item i has hidden variables :math:`v_i \sim N(0, I)`, user q :math:`t_q \sim N(0, I)`. Affinity is
+    :math:`\sqrt{1-\eta}\, t_q^\top A v_i + \sqrt{\eta}\, \epsilon` for noise :math:`\eta`, an interaction
+    that no sum of functions of single features gives. The property is :math:`b^\top \tanh(W v_i)`, the same
+    in every list. Features see one hidden variable each with 5% error, drawn once for each item and user: a
+    learner can tell items apart.
+
+    Examples
+    --------
+    >>> data = make_user_item_ranking(n_users=20, n_items=50, list_size=10, random_state=0)
+    >>> data.X.shape, data.names
+    ((200, 24), ('affinity', 'item_property'))
+    """
+    if n_users < 1 or not 1 <= list_size <= n_items or n_features < 3:
+        raise ValueError(
+            "n_users must be at least 1, n_features at least 3 and list_size between 1 and n_items; got "
+            f"n_users={n_users}, n_features={n_features}, list_size={list_size}, n_items={n_items}."
+        )
+    if not 0 <= noise <= 1:
+        raise ValueError(f"noise must be in [0, 1]; got {noise:g}.")
+    rng = as_generator(random_state)
+    n_user_features = n_features // 3
+    n_hidden = max(2, n_user_features)
+    users, items = rng.standard_normal((n_users, n_hidden)), rng.standard_normal((n_items, n_hidden))
+    interaction = rng.standard_normal((n_hidden, n_hidden)) / n_hidden
+    readout = rng.standard_normal((n_hidden, N_PROPERTY_UNITS)), rng.standard_normal(N_PROPERTY_UNITS)
+    shown = np.concatenate([rng.choice(n_items, list_size, replace=False) for _ in range(n_users)])
+    qid = np.repeat(np.arange(n_users, dtype=np.int64), list_size)
+    signal = np.einsum("nd,nd->n", (users @ interaction)[qid], items[shown])
+    affinity = np.sqrt(1 - noise) * signal / max(signal.std(), 1e-12)
+    affinity += np.sqrt(noise) * rng.standard_normal(len(qid))
+    item_property = np.tanh(items @ readout[0]) @ readout[1]
+    of_items, of_users = (
+        _measure_items(rng, hidden, n)
+        for hidden, n in ((items, n_features - n_user_features), (users, n_user_features))
+    )
+    names = [f"item_{j}" for j in range(of_items.shape[1])] + [f"user_{j}" for j in range(of_users.shape[1])]
+    return RankingData(
+        X=np.column_stack([of_items[shown], of_users[qid]]).astype(np.float32),
+        Y=np.column_stack([_grade_by_fifths(affinity), _grade_by_fifths(item_property)[shown]]),
+        qid=qid,
+        names=("affinity", "item_property"),
+        feature_names=tuple(names),
+        description=f"Generated by make_user_item_ranking: {n_items} items in lists of {list_size}.",
+    )
+
+
+def _measure_items(
+    rng: np.random.Generator, hidden: NDArray[np.float64], n_features: int
+) -> NDArray[np.float64]:
+    """Columns that see the hidden variables in turn, each with error and a skew of its own."""
+    source = hidden[:, np.arange(n_features) % hidden.shape[1]]
+    measured = np.sqrt(1 - ITEM_ERROR_SHARE) * source + np.sqrt(ITEM_ERROR_SHARE) * rng.standard_normal(
+        source.shape
+    )
+    is_skewed = np.arange(n_features) % 2 == 1
+    return np.where(is_skewed, np.exp(measured), measured)
+
+
+def _grade_by_fifths(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Grades 0 to 4 by quintile."""
+    cuts = np.quantile(values, np.arange(1, N_GRADES) / N_GRADES)
+    return np.searchsorted(cuts, values, side="left").astype(np.float32)

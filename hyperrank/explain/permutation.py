@@ -9,15 +9,99 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
+from hyperrank._checks import check_number
 from hyperrank._progress import with_progress
 from hyperrank.explain.explanation import Explanation
-from hyperrank.explain.rank_change import common_at_top, correlation, exposure_change, share_gone
 from hyperrank.lists import QueryLists
-from hyperrank.metrics import Metric
+from hyperrank.metrics import Metric, parse_metric
+from hyperrank.rankers.data import GroupedFeatures, LabelledLists
+from hyperrank.rankers.inputs import read_features, split_qid
+from hyperrank.reference import take_rows
 
-__all__ = ["Columns", "Task", "check_within", "explain_change", "named_columns", "permutations"]
+__all__ = [
+    "Columns",
+    "Task",
+    "common_at_top",
+    "correlation",
+    "explain_change",
+    "explain_ranker",
+    "exposure_change",
+    "named_columns",
+    "permutations",
+    "positions",
+    "share_gone",
+]
+
+
+def positions(scores: NDArray[Any], lists: QueryLists) -> NDArray[np.int64]:
+    """Rank of each grouped row in its list, from 0; of equal scores the earlier row ranks first."""
+    order = np.lexsort((-scores, lists.index))
+    ranks = np.empty(lists.n_rows, dtype=np.int64)
+    ranks[order] = np.arange(lists.n_rows) - np.repeat(lists.offsets[:-1], lists.sizes)
+    return ranks
+
+
+def exposure_change(before: NDArray[Any], after: NDArray[Any], lists: QueryLists) -> NDArray[np.float64]:
+    r"""Gain of each grouped row in exposure, :math:`1 / \log_2(1 + rank)`, between two rankings by score.
+
+    Sums to 0 within each list.
+    """
+    return _exposure(after, lists) - _exposure(before, lists)
+
+
+def _exposure(scores: NDArray[Any], lists: QueryLists) -> NDArray[np.float64]:
+    return 1 / np.log2(2.0 + positions(scores, lists))
+
+
+def list_sums(values: NDArray[np.float64], lists: QueryLists) -> NDArray[np.float64]:
+    """Sums over the rows of each list."""
+    return np.asarray(np.add.reduceat(values, lists.offsets[:-1]))
+
+
+def share_gone(
+    change: NDArray[np.float64], left: NDArray[np.float64], lists: QueryLists
+) -> tuple[float, float]:
+    r"""Share of a change that another lacks, :math:`1 - \langle d, d' \rangle / \langle d, d \rangle`.
+
+    It is 0 where `left`, of shape (n,) or (n, r) for r repeats, is the change itself, and 1 where nothing
+    of it is left. Its standard error over queries, the second value, is that of a ratio of sums.
+    """
+    mean = left if left.ndim == 1 else left.mean(axis=1)
+    whole, kept = list_sums(change * change, lists), list_sums(change * mean, lists)
+    total = whole.sum()
+    share = 1 - kept.sum() / total
+    residual = (whole - kept) - share * whole
+    n = lists.n_lists
+    error = np.sqrt((residual**2).sum() * n / max(n - 1, 1)) / total if n > 1 else np.nan
+    return float(share), float(error)
+
+
+def correlation(values: NDArray[Any], change: NDArray[np.float64], lists: QueryLists) -> float:
+    """Correlation, from -1 to 1, of the order of a feature's values within each list with a change there.
+
+    Missing values do not count; a feature that is constant within lists gives 0.
+    """
+    known = ~np.isnan(values)
+    filled = np.where(known, values, -np.inf)
+    # Of equal values one order has the earlier row first and the other the later: the mean is the mid-rank.
+    upwards = lists.sizes[lists.index] - 1 - positions(filled, lists)
+    ranks = (upwards + positions(-filled, lists)) / 2
+    n_known = np.maximum(list_sums(known.astype(np.float64), lists), 1)
+    middle = list_sums(np.where(known, ranks, 0.0), lists) / n_known
+    shares = np.where(known, ranks - middle[lists.index], 0.0) / n_known[lists.index]
+    scale = np.sqrt((shares**2).sum() * (change[known] ** 2).sum())
+    return float((shares * change).sum() / scale) if scale > 0 else 0.0
+
+
+def common_at_top(before: NDArray[Any], after: NDArray[Any], lists: QueryLists, k: int = 10) -> float:
+    """Share of the first k documents, or of a short list's first half, that two rankings have in common."""
+    depth = np.minimum(k, np.maximum(1, lists.sizes // 2))
+    top = [positions(scores, lists) < depth[lists.index] for scores in (before, after)]
+    return float(np.mean(list_sums((top[0] & top[1]).astype(np.float64), lists) / depth))
 
 
 @dataclass(frozen=True)
@@ -246,3 +330,131 @@ def _permuted(
         direction=float(np.mean(directions)),
         drops=np.mean(drops, axis=0) if drops else None,
     )
+
+
+def explain_ranker(
+    ranker: Any,
+    X: Any,
+    y: Any,
+    *,
+    qid: ArrayLike | None,
+    weights: ArrayLike | Mapping[str, float],
+    against: ArrayLike | Mapping[str, float] | None,
+    features: Sequence[Any] | Mapping[str, Any] | None,
+    metric: str | Metric | None,
+    within: str,
+    n_repeats: int,
+    max_rows: int | None,
+    random_state: Any,
+    n_jobs: int | None,
+    verbose: int,
+    **options: Any,
+) -> Explanation:
+    """Explain the rank change between two trade-offs by permuting features.
+
+    Parameters, returns and raises as of `hyperrank.rankers.BaseRanker.explain`.
+    """
+    check_is_fitted(ranker)
+    ref_scores = options.pop("ref_scores", None)
+    pair, pair_options = _pair(ranker, weights, against, options)
+    check_within(within)
+    repeats = int(check_number("n_repeats", n_repeats, at_least=1, whole=True))
+    columns = named_columns(features, getattr(ranker, "feature_names_in_", None), ranker.n_features_in_)
+    if split_qid(X, qid)[1] is None:
+        raise ValueError(
+            "explain needs qid, one query id per row, to know which documents are ranked together; "
+            "if all rows are of one query, pass np.zeros(len(X))."
+        )
+    seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max + 1))
+    if y is None:
+        data = read_features(ranker, X, qid, reset=False, ref_scores=ref_scores)
+    else:
+        data = ranker._read(X, y, qid, ref_scores)
+    rows, lists = data.lists.take(_sampled_lists(data.lists, max_rows, seed))
+    task = Task(
+        X=data.X[rows],
+        frame=_dense(take_rows(data.frame, rows)),
+        lists=lists,
+        Y=data.Y[rows] if isinstance(data, LabelledLists) else None,
+        score=_Scoring(
+            ranker,
+            pair,
+            lists,
+            None if data.ref_scores is None else data.ref_scores[rows],
+            pair_options,
+        ),
+        metric=ranker._metric() if metric is None else parse_metric(metric),
+        within=within,
+        n_repeats=repeats,
+        seed=seed,
+    )
+    return explain_change(
+        task,
+        columns,
+        objectives=ranker.objectives_,
+        weights=pair,
+        temperatures=tuple(ranker._front_temperature(**each) for each in pair_options),
+        n_jobs=n_jobs,
+        verbose=verbose,
+    )
+
+
+@dataclass(frozen=True)
+class _Scoring:
+    """Scores of changed features under two trade-offs; goes to other processes with the ranker."""
+
+    ranker: Any
+    weights: NDArray[np.float64]
+    lists: QueryLists
+    ref_scores: NDArray[np.float64] | None
+    options: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+
+    def __call__(self, X: NDArray[np.float32], frame: Any) -> NDArray[np.floating[Any]]:
+        data = GroupedFeatures(X, self.lists, frame, self.ref_scores)
+        before, after = self.options
+        if before == after:
+            return self.ranker._scores(data, self.weights, **before)
+        pairs = zip(self.weights[:, None], self.options, strict=True)
+        return np.concatenate([self.ranker._scores(data, at, **options) for at, options in pairs], axis=1)
+
+
+def _pair(
+    ranker: Any, weights: Any, against: Any, options: dict[str, Any]
+) -> tuple[NDArray[np.float64], tuple[dict[str, Any], dict[str, Any]]]:
+    """The weights of the two trade-offs, shape (2, m), and with which options each is scored."""
+    if len(ranker.objectives_) < 2:
+        raise ValueError(
+            f"the ranker has one objective, {ranker.objectives_[0]}: there are no trade-offs to explain."
+        )
+    weights, options_to = ranker._trade_off(weights, options)
+    options_from = options_to
+    to = np.atleast_2d(ranker._weights(weights))
+    if len(to) == 2 and against is None:
+        pair = to
+    else:
+        if against is not None:
+            against, options_from = ranker._trade_off(against, options)
+        pair = np.concatenate([np.atleast_2d(ranker._weights(against)), to])
+    if len(pair) != 2:
+        given = "" if against is None else f" and {len(pair) - len(to)} in against"
+        raise ValueError(
+            "explain takes two trade-offs: two in weights, or one there and one in against; "
+            f"got {len(to)} in weights{given}."
+        )
+    if np.allclose(pair[0], pair[1]) and options_from == options_to:
+        raise ValueError(f"both trade-offs are {pair[0].tolist()}: there is no change to explain.")
+    return np.asarray(pair), (options_from, options_to)
+
+
+def _sampled_lists(lists: QueryLists, max_rows: int | None, seed: int) -> NDArray[np.int64]:
+    """Numbers of the lists to look at: all, or a random sample of at most `max_rows` rows."""
+    if max_rows is None or lists.n_rows <= check_number("max_rows", max_rows, at_least=1, whole=True):
+        return np.arange(lists.n_lists, dtype=np.int64)
+    order = np.random.default_rng(seed).permutation(lists.n_lists)
+    fits = int((np.cumsum(lists.sizes[order]) <= max_rows).sum())
+    return np.sort(order[: max(1, fits)]).astype(np.int64)
+
+
+def _dense(frame: Any) -> Any:
+    """Sparse features as an array: columns of it are replaced."""
+    return frame.toarray() if hasattr(frame, "toarray") else frame

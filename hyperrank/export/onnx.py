@@ -18,8 +18,13 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from hyperrank._version import __version__
-from hyperrank.export.modules import BoosterKeys, ServedTransform, served_reference, standardize_one_list
-from hyperrank.export.trees import fill_in_trees
+from hyperrank.export.modules import (
+    BoosterKeys,
+    ServedTransform,
+    fill_in_trees,
+    served_reference,
+    standardize_one_list,
+)
 from hyperrank.files import check_suffix, check_writable, write_atomically
 from hyperrank.networks import ConditionedScorer
 from hyperrank.rankers import BaseRanker, HyperDPORanker, MixedScoresRanker, SoupRanker

@@ -13,7 +13,7 @@ from hyperrank.front.bootstrap import Evidence, ResampledLimits, agrees, check_r
 from hyperrank.front.criteria import best_row, numbers_by_objective
 from hyperrank.front.selection import FrontData, Selection
 
-__all__ = ["Candidates", "Limits", "read_limits"]
+__all__ = ["Candidates"]
 
 
 @dataclass(frozen=True, eq=False)

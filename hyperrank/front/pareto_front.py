@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from hyperrank.plots import ParetoFrontDisplay
 
-__all__ = ["ParetoFront", "Selection"]
+__all__ = ["ParetoFront"]
 
 
 class ParetoFront:

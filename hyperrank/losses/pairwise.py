@@ -14,8 +14,7 @@ from torch.nn.functional import softplus
 
 from hyperrank._checks import check_number
 from hyperrank.files import storable
-from hyperrank.losses._blocks import size_blocks
-from hyperrank.losses._segments import check_flat, observed_rows, reduce_lists, segment_index
+from hyperrank.losses._segments import check_flat, observed_rows, reduce_lists, segment_index, size_blocks
 from hyperrank.losses.base import Loss
 from hyperrank.losses.listnet import target_distribution
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hyperrank.lists import QueryLists
-from hyperrank.metrics._inputs import Inputs, check_inputs
+from hyperrank.metrics._blocks import Inputs, check_inputs
 
 __all__ = ["MeasureReport", "ir_measures_report"]
 

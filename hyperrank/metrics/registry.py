@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hyperrank.lists import QueryLists
-from hyperrank.metrics._inputs import Inputs, check_cutoff, check_inputs
+from hyperrank.metrics._blocks import Inputs, check_cutoff, check_inputs
 from hyperrank.metrics.binary import average_precision, mrr, precision
 from hyperrank.metrics.err import err
 from hyperrank.metrics.ndcg import ndcg

@@ -6,10 +6,9 @@ from hyperrank.networks.conditioning import (
     register_conditioning,
     zero_linear,
 )
-from hyperrank.networks.hyper_prompt import HyperPrompt
 from hyperrank.networks.options import MLP, Transformer, get_network
 from hyperrank.networks.scorer import ConditionedScorer
-from hyperrank.networks.transformer import ListTransformer
+from hyperrank.networks.transformer import HyperPrompt, ListTransformer
 
 __all__ = [
     "CONDITIONINGS",

@@ -198,7 +198,7 @@ class ExplanationDisplay(Display):
         if n_features < 1:
             raise ValueError(f"n_features must be at least 1; got {n_features!r}.")
         with drawing():
-            from hyperrank.plots._draw_explanation import draw_explanation
+            from hyperrank.plots._draw import draw_explanation
         self.figure_, self.axes_ = draw_explanation(self.explanation, ax, n_features=n_features, width=width)
         return self
 
@@ -378,7 +378,7 @@ class ParetoFrontDisplay(Display):
         if interval is not None and self.selection is None:
             raise ValueError("interval is of a selection: pass selection=, or at_least= to from_estimator.")
         with drawing():
-            from hyperrank.plots._draw_front import Picture, draw_pairs, draw_parallel, draw_plane, draw_strip
+            from hyperrank.plots._draw import Picture, draw_pairs, draw_parallel, draw_plane, draw_strip
         draw = {
             "strip": draw_strip,
             "plane": draw_plane,
@@ -595,6 +595,6 @@ class TrainingDisplay(Display):
         if tuning and not self.candidates:
             raise ValueError("there is no tuning to draw: fit tunes with 100 queries or more.")
         with drawing():
-            from hyperrank.plots._draw_training import draw_training
+            from hyperrank.plots._draw import draw_training
         self.figure_, self.axes_ = draw_training(self, ax, tuning=tuning, width=width)
         return self

@@ -15,18 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from hyperrank.front.pareto_front import ParetoFront
 from hyperrank.front.selection import resolve_trade_off
 from hyperrank.metrics import Metric, parse_metric
-from hyperrank.rankers.data import (
-    GroupedFeatures,
-    LabelledLists,
-    score_in_chunks,
-    warn_of_other_units,
-)
-from hyperrank.rankers.inputs import (
-    read_features,
-    read_labelled,
-    read_scores,
-    split_qid,
-)
+from hyperrank.rankers.data import GroupedFeatures, LabelledLists, score_in_chunks, warn_of_other_units
+from hyperrank.rankers.inputs import read_features, read_labelled, read_scores, split_qid
 from hyperrank.rankers.io import load_ranker, save_ranker
 from hyperrank.simplex import as_weights, lattice_near
 from hyperrank.weights import PerQuery, PerRow, RowWeights, in_order, per_query_or_row, refuse_weights_of_rows
@@ -370,7 +360,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
         >>> sorted(found.top(4))
         ['x0', 'x1', 'x2', 'x3']
         """
-        from hyperrank.explain.ranker import explain_ranker
+        from hyperrank.explain.permutation import explain_ranker
 
         return explain_ranker(
             self,

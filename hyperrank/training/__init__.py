@@ -2,20 +2,8 @@
 
 from hyperrank._progress import TrainingProgress, with_progress
 from hyperrank.training.checkpoint import Checkpoint
-from hyperrank.training.data import (
-    Batch,
-    FeaturesOf,
-    ListTensors,
-    Margin,
-    ShardedLists,
-    document_batches,
-)
-from hyperrank.training.distributed import (
-    OtherProcessError,
-    SingleProcess,
-    alone,
-    process_group,
-)
+from hyperrank.training.data import Batch, FeaturesOf, ListTensors, Margin, ShardedLists, document_batches
+from hyperrank.training.distributed import OtherProcessError, SingleProcess, alone, process_group
 from hyperrank.training.loop import TrainingResult, train, with_generator
 from hyperrank.training.options import AdamW, CheckpointFile, TradeOffs
 from hyperrank.training.step import TrainingSettings

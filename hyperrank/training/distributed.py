@@ -26,7 +26,7 @@ from hyperrank.boosters import booster_threads
 from hyperrank.training.data import EmptyShards, shards
 from hyperrank.training.environment import interruptible, noted_interrupts, own_threads
 
-__all__ = ["Distributed", "OtherProcessError", "SingleProcess", "alone", "process_group"]
+__all__ = ["OtherProcessError", "SingleProcess", "alone", "process_group"]
 
 T = TypeVar("T")
 #: Statuses of a process, from the best to the worst.

@@ -8,13 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from hyperrank.alignment import (
-    Preferences,
-    load_hh_rlhf,
-    load_preferences,
-    load_safe_rlhf,
-    to_preferences,
-)
+from hyperrank.alignment import Preferences, load_hh_rlhf, load_preferences, load_safe_rlhf, to_preferences
 
 START = "\n\nHuman: Hi.\n\nAssistant: Hello.\n\nHuman: Which bird?\n\nAssistant:"
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_svmlight_file
 
-from hyperrank.datasets import _chunks as chunks
-from hyperrank.datasets import _text, load_letor
+from hyperrank.datasets import _chunks, load_letor
 
 
 @pytest.fixture
@@ -53,8 +52,8 @@ def test_widths_that_grow(write, monkeypatch, chunk_bytes):
     rng = np.random.default_rng(0)
     widths = [*rng.integers(1, 30, size=200), 300, 2, *rng.integers(1, 30, size=50)]
     path = write("".join(f"1 qid:1 {w}:{i + 1}\n" for i, w in enumerate(widths)))
-    monkeypatch.setattr(_text, "BLOCK_BYTES", 100)
-    monkeypatch.setattr(chunks, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(_chunks, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(_chunks, "CHUNK_BYTES", chunk_bytes)
     data = load_letor(path)
     np.testing.assert_array_equal(data.X, load_svmlight_file(path)[0].toarray())
     assert data.X.flags.c_contiguous
@@ -127,7 +126,7 @@ def test_the_size_of_blocks_does_not_matter(write, monkeypatch, block_bytes):
     )
     path = write("\n".join(rows))
     whole = load_letor(path)
-    monkeypatch.setattr(_text, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(_chunks, "BLOCK_BYTES", block_bytes)
     pieces = load_letor(path)
     np.testing.assert_array_equal(pieces.X, whole.X)
     np.testing.assert_array_equal(pieces.Y, whole.Y)
@@ -174,7 +173,7 @@ def test_errors_name_file_line_and_text(write, bad, message):
 
 
 def test_line_numbers_count_on_over_blocks(write, monkeypatch):
-    monkeypatch.setattr(_text, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(_chunks, "BLOCK_BYTES", 100)
     with pytest.raises(ValueError, match="line 1001: label 'x'"):
         load_letor(write(GOOD * 1000 + "x qid:1 1:1\n"))
     with pytest.raises(ValueError, match="line 1001: this line has a 'qid:'"):
@@ -215,8 +214,8 @@ def test_damaged_gzip(tmp_path, damage):
 
 
 def test_an_endless_line_is_no_text(write, monkeypatch):
-    monkeypatch.setattr(_text, "BLOCK_BYTES", 10)
-    monkeypatch.setattr(_text, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(_chunks, "BLOCK_BYTES", 10)
+    monkeypatch.setattr(_chunks, "MAX_LINE_BYTES", 1000)
     with pytest.raises(ValueError, match="more than 1,000 bytes"):
         load_letor(write("1 qid:1" + " " * 2000))
 

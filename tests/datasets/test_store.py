@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperrank import datasets
-from hyperrank.datasets import _chunks as chunks
-from hyperrank.datasets import convert, load_letor, open_store
+from hyperrank.datasets import _chunks, convert, load_letor, open_store
 from hyperrank.datasets._store_format import ArrayFile, Description, n_blocks, size_of
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import is_mapped
@@ -76,8 +75,8 @@ def test_scattered_queries_and_growing_widths(tmp_path_factory, rows, as_text, c
     path.write_bytes(gzip.compress(text, mtime=0) if packed else text)
     patch = pytest.MonkeyPatch()
     with patch.context() as changed:
-        changed.setattr(chunks, "CHUNK_BYTES", chunk_bytes)
-        changed.setattr(datasets._text, "BLOCK_BYTES", 50)
+        changed.setattr(_chunks, "CHUNK_BYTES", chunk_bytes)
+        changed.setattr(datasets._chunks, "BLOCK_BYTES", 50)
         store = convert(path, folder / "a.store")
     same(store, load_letor(path))
 

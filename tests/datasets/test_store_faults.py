@@ -34,7 +34,7 @@ def left_in(folder):
 
 @pytest.mark.parametrize("at", [0, 1, 500, 999])
 def test_a_broken_line_names_file_and_line_and_nothing_is_kept(tmp_path, at, monkeypatch):
-    monkeypatch.setattr(datasets._text, "BLOCK_BYTES", 300)
+    monkeypatch.setattr(datasets._chunks, "BLOCK_BYTES", 300)
     lines = [f"1 qid:{i // 7} 1:{i}" for i in range(1000)]
     lines[at] = "1 qid:7 1:one"
     path = tmp_path / "a.txt"
@@ -48,7 +48,7 @@ def test_a_broken_line_names_file_and_line_and_nothing_is_kept(tmp_path, at, mon
 def test_the_first_fault_of_a_file_is_named(tmp_path, monkeypatch):
     import gzip
 
-    monkeypatch.setattr(datasets._text, "BLOCK_BYTES", 300)
+    monkeypatch.setattr(datasets._chunks, "BLOCK_BYTES", 300)
     lines = [f"1 qid:{i // 7} 1:{i} 2:{i * i}" for i in range(20_000)]
     lines[19_970] = "x"
     packed = gzip.compress("\n".join(lines).encode(), mtime=0)
@@ -125,7 +125,7 @@ def test_a_disk_that_fills_up(tmp_path):
 KILLED = """
 import sys
 from hyperrank import datasets
-datasets._text.BLOCK_BYTES = 1 << 14
+datasets._chunks.BLOCK_BYTES = 1 << 14
 print("ready", flush=True)
 sys.stdin.readline()
 datasets.convert(sys.argv[1], sys.argv[2])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperrank.boosters import BoosterSet, Tree, TreeEnsemble, booster_text
-from hyperrank.export.trees import TREES_DOMAIN, TREES_VERSION, ServedBoosters, tree_attributes
+from hyperrank.export.modules import TREES_DOMAIN, TREES_VERSION, ServedBoosters, tree_attributes
 
 helper = pytest.importorskip("onnx.helper")
 ort = pytest.importorskip("onnxruntime")

@@ -15,7 +15,7 @@ from loss_oracles import average_loss, offsets_of
 from torch import Tensor
 
 from hyperrank.losses import listnet, plackett_luce, prepare, weighted_loss
-from hyperrank.losses._blocks import list_blocks, size_blocks
+from hyperrank.losses._segments import list_blocks, size_blocks
 from hyperrank.losses.fused.prepared import LabelRanks
 
 FUSED: dict[str, Any] = {

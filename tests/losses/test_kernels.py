@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from hyperrank.losses import listnet, plackett_luce, prepare, weighted_loss
-from hyperrank.losses.fused import gpu as on_gpu
+from hyperrank.losses.fused import objective as on_gpu
 from hyperrank.losses.fused import objective as weighted
 
 if find_spec("triton") is None and os.environ.get("CI") != "true":

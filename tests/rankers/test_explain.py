@@ -15,9 +15,15 @@ from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LinearRegression
 
 from hyperrank import Explanation, HyperDPORanker, LinearScalarizationRanker, QueryLists
-from hyperrank.explain.permutation import permutations
-from hyperrank.explain.rank_change import common_at_top, correlation, exposure_change, positions, share_gone
-from hyperrank.explain.ranker import _Scoring
+from hyperrank.explain.permutation import (
+    _Scoring,
+    common_at_top,
+    correlation,
+    exposure_change,
+    permutations,
+    positions,
+    share_gone,
+)
 from hyperrank.metrics import ndcg, parse_metric
 from hyperrank.networks import MLP
 from hyperrank.rankers import BaseRanker

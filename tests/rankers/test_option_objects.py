@@ -21,13 +21,7 @@ from hyperrank import (
     datasets,
 )
 from hyperrank.losses import ListNet, PlackettLuce, listnet, register_loss
-from hyperrank.networks import (
-    MLP,
-    ConditionedLinear,
-    Transformer,
-    register_conditioning,
-    zero_linear,
-)
+from hyperrank.networks import MLP, ConditionedLinear, Transformer, register_conditioning, zero_linear
 
 QUICK = {"network": MLP(hidden=(8,)), "max_epochs": 1, "random_state": 0}
 

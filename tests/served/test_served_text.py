@@ -111,7 +111,7 @@ BOMBS = {
 def test_a_small_gzip_file_does_not_fill_the_memory(tmp_path, kind, name, monkeypatch):
     """Before, a CSV file was decompressed for as long as its first line goes on."""
     content, times, message = BOMBS[kind]
-    monkeypatch.setattr(datasets._text, "MAX_LINE_BYTES", 1 << 22)
+    monkeypatch.setattr(datasets._chunks, "MAX_LINE_BYTES", 1 << 22)
     with gzip.open(tmp_path / name, "wb", compresslevel=1) as file:
         for _ in range(times):
             file.write(content)

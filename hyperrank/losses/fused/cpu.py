@@ -20,8 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hyperrank.losses._blocks import BLOCK_ELEMENTS, SizeBlock, list_blocks, size_blocks
-from hyperrank.losses._segments import working_dtype
+from hyperrank.losses._segments import BLOCK_ELEMENTS, SizeBlock, list_blocks, size_blocks, working_dtype
 from hyperrank.losses.fused.prepared import LabelRanks, ListNetTargets
 
 __all__ = ["listnet_on_cpu", "plackett_luce_on_cpu"]

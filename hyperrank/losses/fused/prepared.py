@@ -12,8 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hyperrank.losses._blocks import BLOCK_ELEMENTS, SizeBlock, list_blocks, size_blocks
-from hyperrank.losses._segments import segment_sum
+from hyperrank.losses._segments import BLOCK_ELEMENTS, SizeBlock, list_blocks, segment_sum, size_blocks
 from hyperrank.losses.base import Loss
 from hyperrank.losses.listnet import listnet, target_distribution
 from hyperrank.losses.plackett_luce import label_order, plackett_luce, tie_groups

@@ -26,7 +26,7 @@ from hyperrank.reference import check_reference, is_fitted_here, trains_boosters
 from hyperrank.training import StoppingRule, TradeOffs, TrainingSettings, resolve_stopping
 from hyperrank.training.temperature import TemperatureRange
 
-__all__ = ["FitConfig", "Phase", "Tuning", "automatic_epochs", "resolve_device", "unconditioned"]
+__all__ = ["FitConfig", "Phase", "Tuning", "resolve_device", "unconditioned"]
 
 #: Lists from which on some are held out for early stopping, unless told otherwise. With fewer, what they
 #: would teach is worth more than a noisy validation front: on MQ2008's 627 queries 0.6% of hypervolume.

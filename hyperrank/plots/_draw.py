@@ -1,16 +1,17 @@
-"""Pictures of fronts: a strip, a plane, every pair of objectives, or parallel coordinates."""
+"""Drawing of displays with matplotlib: fronts, training curves and explanations."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import cycle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from hyperrank.plots._style import (
     BASELINE_STYLES,
     DASHES,
     FAINT,
+    GRID,
     INK,
     Canvas,
     Style,
@@ -32,7 +34,18 @@ from hyperrank.plots._style import (
     mark,
 )
 
-__all__ = ["Picture", "draw_pairs", "draw_parallel", "draw_plane", "draw_strip"]
+if TYPE_CHECKING:
+    from hyperrank.plots.displays import ExplanationData, TrainingDisplay
+
+__all__ = [
+    "Picture",
+    "draw_explanation",
+    "draw_pairs",
+    "draw_parallel",
+    "draw_plane",
+    "draw_strip",
+    "draw_training",
+]
 
 #: Inches of a plane, of a strip, and of the triangle of pairs.
 PLANE_WIDTH, STRIP_WIDTH, PAIRS_WIDTH = 5.0, 5.0, 7.0
@@ -401,3 +414,169 @@ def _parallel_selected(ax: Axes, picture: Picture, scales: Scales) -> list[Line2
         ax.plot(range(len(names)), limits, zorder=5, **bar)
         handles.append(Line2D([], [], label="limit", **bar))
     return handles
+
+
+#: Colours of features whose documents rise, and fall, as more of them is there; blue and orange, after Okabe
+#: & Ito.
+RISE, FALL = "#0072B2", BASELINE_STYLES[0][0]
+#: Inches of the bars with their names, of each objective's panel, and of a row.
+BARS, PANEL, ROW = 4.2, 1.9, 0.2
+
+
+def draw_explanation(
+    explanation: ExplanationData, ax: Axes | None, *, n_features: int, width: float | str | None
+) -> tuple[Figure, list[Axes]]:
+    """Shares of the change at the left, a panel of importances for each objective beside it."""
+    order = explanation.order[:n_features]
+    objectives = explanation.objectives if explanation.drops is not None else ()
+    default = BARS + PANEL * len(objectives)
+    with canvas(ax, width, default, (1.1 + ROW * len(order)) / default) as place:
+        if objectives:
+            grid = place.grid(1, 1 + len(objectives), width_ratios=[1.25, *[1] * len(objectives)])
+            axes = [place.figure.add_subplot(grid[0, 0])]
+            axes += [place.figure.add_subplot(grid[0, 1 + j], sharey=axes[0]) for j in range(len(objectives))]
+        else:
+            axes = [place.single()]
+        handles = _shares(axes[0], explanation, order)
+        for j, panel in enumerate(axes[1:]):
+            _pairs(panel, explanation, order, j)
+            panel.tick_params(labelleft=False)
+        if objectives:
+            gray: Style = {"markerfacecolor": "white", "markeredgecolor": INK}
+            handles.append(mark("o", INK, 5, _spelled(explanation, explanation.against), **gray))
+            handles.append(mark("o", INK, 5, _spelled(explanation, explanation.weights)))
+        axes[0].set_yticks(range(len(order)), [explanation.features[j] for j in order])
+        axes[0].set_ylim(len(order) - 0.4, -0.6)
+        axes[0].tick_params(axis="y", length=0)
+        legend_below(place, axes[0], handles, is_full=True, is_long=bool(objectives))
+    return place.figure, axes
+
+
+def _shares(ax: Axes, explanation: ExplanationData, order: NDArray[np.int64]) -> list[Line2D | Patch]:
+    """Bars for shares of the change, coloured by which documents rise."""
+    dress(ax)
+    ax.grid(visible=False, axis="y")
+    share, error = explanation.change[order], explanation.change_error[order]
+    colors = np.where(explanation.direction[order] >= 0, RISE, FALL)
+    ax.barh(range(len(order)), share, height=0.62, color=colors, zorder=2)
+    whiskers: Style = {"fmt": "none", "ecolor": INK, "elinewidth": 0.8, "zorder": 3}
+    ax.errorbar(share, range(len(order)), xerr=np.nan_to_num(error), **whiskers)
+    ax.axvline(0, color=INK, linewidth=0.7)
+    ax.margins(x=0.02)
+    ax.set_xlabel("share of rank change explained")
+    return [Patch(color=RISE, label="more of it: rises"), Patch(color=FALL, label="more of it: falls")]
+
+
+def _pairs(ax: Axes, explanation: ExplanationData, order: NDArray[np.int64], objective: int) -> None:
+    """What a metric loses without each feature, hollow at the first trade-off and full at the second."""
+    dress(ax)
+    rows = np.arange(len(order))
+    before, after = explanation.importances[order][:, :, objective].T
+    errors = explanation.importance_errors[order][:, :, objective].T
+    ax.grid(visible=True, axis="y", color=GRID, linewidth=0.5)
+    ax.hlines(rows, before, after, color=INK, linewidth=1.1, zorder=2)
+    dot: Style = {"marker": "o", "markersize": 4.5, "markeredgecolor": INK, "linestyle": "none", "zorder": 3}
+    for values, error, face in ((before, errors[0], "white"), (after, errors[1], INK)):
+        bars: Style = {"fmt": "none", "ecolor": INK, "elinewidth": 0.6, "alpha": 0.35, "zorder": 1}
+        ax.errorbar(values, rows, xerr=np.nan_to_num(error), **bars)
+        ax.plot(values, rows, markerfacecolor=face, markeredgewidth=0.9, **dot)
+    ax.axvline(0, color=INK, linewidth=0.7, zorder=0.5)
+    ax.locator_params(axis="x", nbins=4)
+    ax.spines["left"].set_visible(False)
+    ax.set_xlabel(f"loss of {explanation.objectives[objective]}\n({explanation.metric})")
+
+
+def _spelled(explanation: ExplanationData, weights: NDArray[np.float64]) -> str:
+    """A trade-off in a legend: what weighs something."""
+    pairs = zip(explanation.objectives, weights, strict=True)
+    return "at " + ", ".join(f"{name} {weight:.2g}" for name, weight in pairs if weight > 0)
+
+
+#: Inches of the curves alone, and with the tuning beside.
+WIDTH, WITH_TUNING = 4.6, 7.0
+BLUE = "#0072B2"
+RING: Style = {"markerfacecolor": "none", "markeredgecolor": ACCENT, "markeredgewidth": 1.5}
+
+
+def draw_training(
+    display: TrainingDisplay, ax: Axes | None, *, tuning: bool, width: float | str | None
+) -> tuple[Figure, list[Axes]]:
+    """Loss above, hypervolume below it on the same epochs, the tuning at the right."""
+    scored = [entry for entry in display.history if "score" in entry]
+    rows, columns = 1 + bool(scored), 1 + tuning
+    shape = (0.52 if tuning else 0.62) if rows == 1 else (0.6 if tuning else 0.85)
+    with canvas(ax, width, WITH_TUNING if tuning else WIDTH, shape) as place:
+        if rows == columns == 1:
+            axes = [place.single()]
+        else:
+            grid = place.grid(rows, columns)
+            axes = [place.figure.add_subplot(grid[0, 0])]
+            if scored:
+                axes.append(place.figure.add_subplot(grid[1, 0], sharex=axes[0]))
+                axes[0].tick_params(labelbottom=False)
+        _curve(axes[0], display, "loss", "loss")
+        if scored:
+            _curve(axes[1], display, "score", "validation hypervolume")
+        _epochs(axes, display)
+        if tuning:
+            axes.append(place.figure.add_subplot(grid[:, 1]))
+            _tuning(axes[-1], display)
+        if display.name is not None:
+            axes[0].set_title(display.name, loc="left")
+    return place.figure, axes
+
+
+def _curve(ax: Axes, display: TrainingDisplay, key: str, label: str) -> None:
+    """One value by epoch; the score of the best epoch is ringed."""
+    entries = [entry for entry in display.history if key in entry]
+    x, y = [entry["epoch"] for entry in entries], [entry[key] for entry in entries]
+    dress(ax)
+    ax.plot(x, y, color=BLUE, linewidth=1.4, marker="o", markersize=3, markeredgewidth=0)
+    ax.set_ylabel(label)
+    best = [value for epoch, value in zip(x, y, strict=True) if epoch == display.best_epoch]
+    if key == "score" and best and display.best_epoch is not None:
+        ax.plot(display.best_epoch, best[0], "o", markersize=8, linestyle="none", zorder=4, **RING)
+
+
+def _epochs(axes: list[Axes], display: TrainingDisplay) -> None:
+    """The axis of the epochs, with the best one marked."""
+    bottom = axes[-1]
+    bottom.set_xlabel("epoch")
+    bottom.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
+    if display.best_epoch is None:
+        return
+    for ax in axes:
+        ax.axvline(display.best_epoch, color=ACCENT, linestyle=DASHES, linewidth=1.0, zorder=1)
+    handle = Line2D(
+        [], [], color=ACCENT, linestyle=DASHES, linewidth=1.0, label=f"best: {display.best_epoch}"
+    )
+    axes[0].legend(handles=[handle], loc="best", frameon=False)
+
+
+def _tuning(ax: Axes, display: TrainingDisplay) -> None:
+    """Utility on held-out queries by reward scale, a curve for each number of epochs; the network alone."""
+    dress(ax)
+    curves: dict[tuple[float, float], dict[float, float]] = {}
+    for entry in display.candidates:
+        curve = curves.setdefault((entry["dropout"], entry["epochs"]), {})
+        curve[entry["reward_scale_factor"]] = entry["utility"]
+    scales = sorted({scale for curve in curves.values() for scale in curve if np.isfinite(scale)})
+    alone = 4 * scales[-1] if scales else 1.0
+    colors = blue_to_yellow()(np.linspace(0.0, 0.9, len(curves)))
+    for ((dropout, epochs), curve), color in zip(curves.items(), colors, strict=True):
+        line = sorted((scale, utility) for scale, utility in curve.items() if np.isfinite(scale))
+        x, y = [scale for scale, _ in line], [utility for _, utility in line]
+        label = f"{epochs:.0f} epochs, dropout {dropout:.2g}"
+        ax.plot(x, y, color=color, linewidth=1.4, marker="o", markersize=3, label=label)
+        if np.inf in curve:
+            ax.plot(alone, curve[np.inf], marker="D", color=color, markersize=4, linestyle="none")
+        if display.chosen is not None and dropout == display.chosen[0]:
+            scale = display.chosen[1] if display.chosen[1] in curve else np.inf
+            ax.plot(min(scale, alone), curve[scale], "o", markersize=8, linestyle="none", zorder=4, **RING)
+    ax.set_xscale("log", base=2)
+    ax.set_xticks([*scales, alone], [*(f"{scale:g}" for scale in scales), "network\nalone"])
+    ax.minorticks_off()
+    ax.set_xlabel("reward scale, times the default")
+    ax.set_ylabel("utility on held-out queries")
+    named = ax.get_legend_handles_labels()[0]
+    ax.legend(handles=[*named, mark("o", ACCENT, 7, "chosen", **RING)], frameon=False)
