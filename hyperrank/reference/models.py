@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -149,7 +149,8 @@ class ModelReference(Reference):
     Parameters
     ----------
     model : object
-        ``model.predict(X)`` gives one score per row for the features as the caller has them.
+        ``model.predict(X)`` gives one score per row for the features as the caller has them. A model whose
+        ``predict`` has a parameter `qid`, such as a ranker of hyperrank, is given the query of each row.
     columns : ndarray of shape (k,), int64, optional
         Positions, among the features that the ranker was fitted on, of those that the model takes; all by
         default. Features with names are matched by name instead, wherever the model has names too.
@@ -173,8 +174,12 @@ class ModelReference(Reference):
         self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
     ) -> NDArray[np.float64]:
         """The model's predictions, shape (n, 1)."""
-        chunks = [np.asarray(self.model.predict(self._features(chunk))) for chunk in _chunks(frame)]
-        scores = np.concatenate(chunks, dtype=np.float64)
+        if self.knows_lists:
+            features = np.asarray(frame) if isinstance(frame, MappedRows) else _for_models(frame)
+            scores = np.asarray(self.model.predict(self._features(features), qid=lists.index), np.float64)
+        else:
+            chunks = [np.asarray(self.model.predict(self._features(chunk))) for chunk in _chunks(frame)]
+            scores = np.concatenate(chunks, dtype=np.float64)
         if scores.ndim == 2 and scores.shape[1] == 1:
             scores = scores[:, 0]
         kind = type(self.model).__name__
@@ -190,6 +195,11 @@ class ModelReference(Reference):
                 f"{len(bad)} such scores in all; expected finite ones."
             )
         return scores[:, None]
+
+    @property
+    def knows_lists(self) -> bool:
+        """Whether the model is told which rows are one query."""
+        return "qid" in _parameters(self.model.predict)
 
     def _features(self, frame: Any) -> Any:
         """The features that the model takes."""
@@ -221,6 +231,11 @@ class MixedModelsReference(Reference):
     def select(self, objectives: NDArray[np.int64]) -> MixedModelsReference:
         """The models of some objectives; the first of them stands for the reference ranker."""
         return MixedModelsReference([self.models[j] for j in objectives], self.scales[objectives], 0)
+
+    @property
+    def knows_lists(self) -> bool:
+        """Whether a model is told which rows are one query."""
+        return any(ModelReference(model).knows_lists for model in self.models)
 
     def scores(
         self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
@@ -264,6 +279,14 @@ def _chunks(frame: Any) -> Iterator[Any]:
         yield _for_models(frame)
         return
     yield from frame.chunks(ROWS_AT_ONCE)
+
+
+def _parameters(function: Callable[..., Any]) -> Iterable[str]:
+    """Names of a function's parameters; none of one written in C."""
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return ()
 
 
 def _for_models(frame: Any) -> Any:

@@ -26,6 +26,7 @@ NAMES = ["price", "bm25 body", "age", "clicks", "length"]
 X = pd.DataFrame(DATA.X, columns=NAMES)
 LABELS = np.ascontiguousarray(DATA.Y[:, 0])
 SHUFFLED = ["length", "age", "price", "clicks", "bm25 body"]
+FEW_TREES = {"num_boost_round": 5, "num_leaves": 4}
 QUICK = {"max_epochs": 1, "network": MLP(hidden=(4,)), "random_state": 0, "query_standardize": False}
 
 
@@ -237,3 +238,15 @@ def test_scores_that_are_not_numbers():
 def test_lightgbm_is_as_new_as_its_text_is_safe():
     """CVE-2024-43598: before 4.6, its parser wrote over the heap."""
     assert tuple(int(part) for part in lightgbm.__version__.split(".")[:2]) >= (4, 6)
+
+
+def test_a_ranker_as_reference_is_told_the_queries():
+    """Before, features within the query were computed over all rows as one list."""
+    options = {**QUICK, "query_standardize": True, "reference": "lightgbm", "booster_params": FEW_TREES}
+    inner = HyperDPORanker(**options).fit(DATA.X, LABELS, qid=DATA.qid)
+    shuffled = np.random.default_rng(0).permutation(len(DATA.X))
+    x, y, qid = DATA.X[shuffled], DATA.Y[shuffled], DATA.qid[shuffled]
+    outer = HyperDPORanker(**{**QUICK, "reference": inner}).fit(x, y, qid=qid)
+    expected = inner.predict(x, qid=qid)
+    np.testing.assert_array_equal(outer.predict(x, qid=qid, temperature=0), expected)
+    assert not np.array_equal(inner.predict(x, qid=np.zeros(len(x))), expected)
