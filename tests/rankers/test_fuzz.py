@@ -111,6 +111,12 @@ def torch_warns_always():
     torch.set_warn_always(False)
 
 
+def trade_offs(ranker: Any, weights: np.ndarray) -> pd.DataFrame:
+    """Trade-offs of all rows, also where there are as many as rows."""
+    index = pd.RangeIndex(len(weights), name="trade_off")
+    return pd.DataFrame(weights, columns=list(ranker.objectives_), index=index)
+
+
 def checked(ranker: Any, data: Data, *, twice: bool = False) -> None:
     """Fit, predict, score and profile right data, and check all that comes out.
 
@@ -122,17 +128,20 @@ def checked(ranker: Any, data: Data, *, twice: bool = False) -> None:
         ranker.set_params(early_stopping="auto")  # each query may be needed to learn an objective from
     ranker.fit(data.X, data.y, qid=data.qid)
     weights = lattice(m, 2)
-    scores = ranker.predict(data.X, qid=data.qid, weights=weights)
+    table = trade_offs(ranker, weights)
+    scores = ranker.predict(data.X, qid=data.qid, weights=table)
     assert scores.shape == (n, len(weights))
     assert scores.dtype == np.float64
     assert np.isfinite(scores).all()
     np.testing.assert_array_equal(
-        ranker.predict(as_fitted(ranker, data.plain), qid=data.qid, weights=weights), scores
+        ranker.predict(as_fitted(ranker, data.plain), qid=data.qid, weights=table), scores
     )
     ids = plain_ids(data.qid, n)
     if twice:
         again = clone(ranker).fit(as_fitted(ranker, data.plain), data.labels, qid=ids)
-        np.testing.assert_array_equal(again.predict(data.X, qid=data.qid, weights=weights), scores)
+        np.testing.assert_array_equal(
+            again.predict(data.X, qid=data.qid, weights=trade_offs(again, weights)), scores
+        )
     # In the caller's order, without what rankers do to group rows.
     points = np.atleast_2d(parse_metric("ndcg@10")(scores, data.labels, qid=ids))
     front = ranker.pareto_front(data.X, data.y, qid=data.qid, weights=weights)
@@ -219,11 +228,12 @@ def test_new_documents_are_scored_whatever_holds_them(seed):
     X, plain, about = right_features(n, 3, rng, containers)
     qid, _ = right_ids(n, rng)
     weights = rng.dirichlet([1.0, 1.0], size=int(rng.integers(1, 5)))
-    scores = ranker.predict(X, qid=qid, weights=weights)
+    table = trade_offs(ranker, weights)
+    scores = ranker.predict(X, qid=qid, weights=table)
     assert scores.shape == (n, len(weights)), about
     assert np.isfinite(scores).all(), about
     plain = as_fitted(ranker, plain)
-    np.testing.assert_array_equal(ranker.predict(plain, qid=qid, weights=weights), scores, err_msg=about)
+    np.testing.assert_array_equal(ranker.predict(plain, qid=qid, weights=table), scores, err_msg=about)
 
 
 @examples(700)
