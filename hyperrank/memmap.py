@@ -17,7 +17,6 @@ __all__ = [
     "is_mapped",
     "stays_mapped",
     "take_rows",
-    "with_columns",
 ]
 
 
@@ -57,7 +56,7 @@ AROUND_BYTES = 1 << 21
 
 
 class MappedRows:
-    """Some rows of a matrix that lies in a file, in any order, perhaps with extra columns.
+    """Some rows of a matrix that lies in a file, in any order.
 
     Indexing reads the rows asked for into an array of their own; what the system keeps of the file in memory
     is given back as it goes.
@@ -68,8 +67,6 @@ class MappedRows:
         A view of a mapped file.
     rows : ndarray of shape (k,), int64, optional
         Positions of the rows in it; all by default.
-    extra : ndarray of shape (k, e), optional
-        Columns that follow those of the matrix, one row for each of `rows`, in memory.
 
     Attributes
     ----------
@@ -79,16 +76,10 @@ class MappedRows:
 
     ndim = 2
 
-    def __init__(
-        self,
-        matrix: NDArray[Any],
-        rows: NDArray[np.int64] | None = None,
-        extra: NDArray[Any] | None = None,
-    ) -> None:
-        self.matrix, self.rows, self.extra = matrix, rows, extra
+    def __init__(self, matrix: NDArray[Any], rows: NDArray[np.int64] | None = None) -> None:
+        self.matrix, self.rows = matrix, rows
         self.dtype = matrix.dtype
-        more = 0 if extra is None else extra.shape[1]
-        self.shape = (len(matrix) if rows is None else len(rows), matrix.shape[1] + more)
+        self.shape = (len(matrix) if rows is None else len(rows), matrix.shape[1])
         self._n_resident = 0
 
     @property
@@ -113,9 +104,7 @@ class MappedRows:
             if self._n_resident > FORGET_BYTES:
                 self._n_resident = 0
                 forget_pages(self.matrix)
-        if self.extra is None:
-            return read
-        return np.concatenate([read, self.extra[which]], axis=1, dtype=self.dtype)
+        return read
 
     def _positions(self, which: Any) -> NDArray[np.int64]:
         """Positions in the matrix of the rows asked for."""
@@ -143,8 +132,7 @@ class MappedRows:
         """Some of the rows: in memory if they are few, or else still in the file."""
         if len(rows) * self.shape[1] * self.dtype.itemsize <= IN_MEMORY_BYTES:
             return self[rows]
-        of_matrix = rows if self.rows is None else self.rows[rows]
-        return MappedRows(self.matrix, of_matrix, None if self.extra is None else self.extra[rows])
+        return MappedRows(self.matrix, rows if self.rows is None else self.rows[rows])
 
     def chunks(self, n_rows: int) -> Iterator[NDArray[Any]]:
         """All rows, `n_rows` at a time."""
@@ -154,14 +142,6 @@ class MappedRows:
 
 #: Features of rows: in memory, or in a file.
 FeatureRows = NDArray[np.float32] | MappedRows
-
-
-def with_columns(X: FeatureRows, columns: NDArray[Any]) -> FeatureRows:
-    """Features with extra columns."""
-    if isinstance(X, MappedRows):
-        joined = columns if X.extra is None else np.concatenate([X.extra, columns], axis=1)
-        return MappedRows(X.matrix, X.rows, joined.astype(X.dtype))
-    return np.column_stack([X, columns]).astype(np.float32)
 
 
 def stays_mapped(X: Any) -> bool:

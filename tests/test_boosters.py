@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hyperrank.boosters import booster_grades, booster_scores, cross_fitted_scores, fit_booster, fit_boosters
+from hyperrank.boosters import booster_grades, booster_scores, fit_booster, fit_boosters
 from hyperrank.boosters import training as growing
 from hyperrank.lists import QueryLists
 
@@ -137,14 +137,11 @@ def test_rows_without_a_label_are_left_out(monkeypatch: pytest.MonkeyPatch) -> N
     assert (spy.seen[0]["group"] == spy.seen[1]["group"]).all()
 
 
-def test_an_objective_without_labels_is_an_error_but_scores_zero_across_folds() -> None:
+def test_an_objective_without_labels_is_an_error() -> None:
     X, Y, lists = data_of()
     Y[:, 1] = np.nan
     with pytest.raises(ValueError, match="no row has a label for this objective"):
         fit_booster(X, Y[:, 1], lists, params=FAST)
-    scores = cross_fitted_scores(X, Y, lists, objectives=[0, 1], params=FAST)
-    assert (scores[:, 1] == 0).all()
-    assert scores[:, 0].std() > 0
 
 
 @pytest.mark.parametrize("sizes", [[1], [2], [1] * 5, [3, 1], [30]])
@@ -158,9 +155,6 @@ def test_tiny_data_are_no_trouble(
     (booster,) = fit_boosters(X, Y, lists, objectives=[0])
     assert np.isfinite(booster_scores(booster, X)).all()
     assert booster_scores(booster, X[:0]).shape == (0,)
-    scores = cross_fitted_scores(X, Y, lists, objectives=[0])
-    assert scores.shape == (lists.n_rows, 1)
-    assert np.isfinite(scores).all()
     captured = capfd.readouterr()
     assert captured.out + captured.err == ""
 
@@ -168,79 +162,30 @@ def test_tiny_data_are_no_trouble(
 def test_the_same_seed_gives_the_same_bits_whatever_n_jobs() -> None:
     X, Y, lists = data_of()
 
-    def both(seed: int, n_jobs: int | None) -> tuple[NDArray[Any], NDArray[Any]]:
+    def scores(seed: int, n_jobs: int | None) -> NDArray[Any]:
         options: dict[str, Any] = {"objectives": [0, 1], "seed": seed, "n_jobs": n_jobs, "params": FAST}
-        fitted = [booster_scores(b, X) for b in fit_boosters(X, Y, lists, **options)]
-        return np.array(fitted), cross_fitted_scores(X, Y, lists, **options)
+        return np.array([booster_scores(b, X) for b in fit_boosters(X, Y, lists, **options)])
 
-    first = both(3, 1)
+    first = scores(3, 1)
     for n_jobs in (1, 2, None):
-        again = both(3, n_jobs)
-        assert all((a == b).all() for a, b in zip(first, again, strict=True))
-    other = both(4, 1)
-    assert all((a != b).any() for a, b in zip(first, other, strict=True))
+        assert (scores(3, n_jobs) == first).all()
+    assert (scores(4, 1) != first).any()
 
 
 def test_global_random_state_is_left_alone() -> None:
     X, Y, lists = data_of()
     before = np.random.get_state()[1].tolist()  # type: ignore[index, union-attr] # noqa: NPY002
-    cross_fitted_scores(X, Y, lists, objectives=[0], params=FAST)
+    fit_boosters(X, Y, lists, objectives=[0], params=FAST)
     assert np.random.get_state()[1].tolist() == before  # type: ignore[index, union-attr] # noqa: NPY002
 
 
-@pytest.mark.parametrize("query", [0, 7, 29])
-def test_a_rows_score_does_not_know_the_labels_of_its_query(query: int) -> None:
-    X, Y, lists = data_of()
-    scores = cross_fitted_scores(X, Y, lists, objectives=[0, 1], params=FAST)
-    changed, own = Y.copy(), lists.index == query
-    changed[own] = 900.5 - changed[own]
-    other = cross_fitted_scores(X, changed, lists, objectives=[0, 1], params=FAST)
-    assert (other[own] == scores[own]).all()
-    assert (other[~own] != scores[~own]).any(axis=0).all()
-
-
-def test_cross_fitted_scores_still_predict_but_less_well_than_in_sample() -> None:
-    X, Y, lists = data_of(n_lists=60)
-    Y = Y + np.random.default_rng(1).integers(0, 3, Y.shape)
-    options: dict[str, Any] = {"objectives": [1], "params": {**FAST, "num_boost_round": 60}}
-    crossed = cross_fitted_scores(X, Y, lists, **options)[:, 0]
-    (booster,) = fit_boosters(X, Y, lists, **options)
-    fair, inside = (np.corrcoef(s, Y[:, 1])[0, 1] for s in (crossed, booster_scores(booster, X)))
-    assert 0.4 < fair < inside - 0.05
-
-
-def test_rows_of_a_query_share_a_fold_and_folds_are_even(monkeypatch: pytest.MonkeyPatch) -> None:
-    X, Y, lists = data_of(n_lists=22)
-    spy = Spy(monkeypatch)
-    X[:, 0] = lists.index
-    cross_fitted_scores(X, Y, lists, objectives=[0], n_folds=4, n_jobs=1, params=FAST)
-    held_out = [set(range(22)) - set(seen["X"][:, 0].astype(int)) for seen in spy.seen]
-    assert sorted(len(fold) for fold in held_out) == [5, 5, 6, 6]
-    assert set.union(*held_out) == set(range(22))
-    for seen in spy.seen:
-        assert len(seen["X"]) == lists.sizes[np.unique(seen["X"][:, 0].astype(int))].sum()
-
-
-def test_a_single_list_is_split_by_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    X, Y, _ = data_of()
-    lists = QueryLists.from_sizes([len(X)])
-    spy = Spy(monkeypatch)
-    scores = cross_fitted_scores(X, Y, lists, objectives=[0], n_folds=4, params=FAST)
-    assert np.corrcoef(scores[:, 0], Y[:, 0])[0, 1] > 0.5
-    sizes = sorted(len(seen["X"]) for seen in spy.seen)
-    assert len(sizes) == 4
-    assert sizes[0] >= 0.74 * len(X)
-    assert sizes[-1] <= 0.76 * len(X)
-
-
-def test_list_weight_reaches_lightgbm_in_every_fold(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_list_weight_reaches_lightgbm(monkeypatch: pytest.MonkeyPatch) -> None:
     X, Y, lists = data_of()
     weight = 1.0 + np.arange(lists.n_lists)
     X[:, 4] = lists.index
     spy = Spy(monkeypatch)
     fit_boosters(X, Y, lists, objectives=[0], params=FAST, list_weight=weight)
-    cross_fitted_scores(X, Y, lists, objectives=[0], params=FAST, list_weight=weight)
-    assert len(spy.seen) == 5
+    assert len(spy.seen) == 1
     for seen in spy.seen:
         assert (seen["weight"] == weight[seen["X"][:, 4].astype(int)]).all()
 

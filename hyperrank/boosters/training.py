@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.boosters.scoring import booster_scores, requested_threads
+from hyperrank.boosters.scoring import requested_threads
 from hyperrank.lists import QueryLists
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ __all__ = [
     "Cached",
     "booster_grades",
     "check_booster_params",
-    "cross_fitted_scores",
     "fit_booster",
     "fit_boosters",
     "in_threads",
@@ -229,64 +228,6 @@ def fit_boosters(
     return in_threads(tasks, n_jobs, X)
 
 
-def cross_fitted_scores(
-    X: NDArray[np.float32],
-    Y: NDArray[Any],
-    lists: QueryLists,
-    *,
-    objectives: Sequence[int],
-    n_folds: int = 4,
-    seed: int = 0,
-    list_weight: NDArray[Any] | None = None,
-    n_jobs: int | None = None,
-    **options: Any,
-) -> NDArray[np.float64]:
-    """Scores of training rows by boosters that were not trained on their query.
-
-    In-sample scores of trees are far better than the same trees' scores on new queries; a network that
-    is trained on them learns to trust them too much.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d), float32
-        Features of grouped rows.
-    Y : ndarray of shape (n, m)
-        Labels; NaN where unobserved.
-    lists : QueryLists
-        The lists of the rows. A single list, which cannot be split by query, is split by rows.
-    objectives : sequence of int
-        Columns of `Y` to fit.
-    n_folds : int, default 4
-        Boosters per objective; each scores one share of the queries.
-    seed, list_weight, options
-        As for `fit_booster`.
-    n_jobs : int, optional
-        Boosters trained at a time; all cores by default. The result does not depend on it.
-
-    Returns
-    -------
-    ndarray of shape (n, len(objectives)), float64
-        0 where a fold has no labels to learn from.
-    """
-    fold_of_row = _fold_of_row(lists, n_folds, np.random.default_rng(seed))
-    scores = np.zeros((len(X), len(objectives)))
-
-    def fit_and_score(fold: int, at: int) -> None:
-        held_out = fold_of_row == fold
-        train = np.flatnonzero(~held_out & ~np.isnan(Y[:, objectives[at]]))
-        if len(train) == 0:
-            return
-        train_lists = QueryLists.from_qid(lists.index[train])
-        weight = None if list_weight is None else list_weight[train_lists.ids]
-        labels = Y[train, objectives[at]]
-        booster = fit_booster(X[train], labels, train_lists, seed=seed, list_weight=weight, **options)
-        scores[held_out, at] = booster_scores(booster, X[held_out])
-
-    folds = np.unique(fold_of_row).tolist()
-    in_threads([partial(fit_and_score, f, at) for f in folds for at in range(len(objectives))], n_jobs, X)
-    return scores
-
-
 def in_threads(tasks: list[Any], n_jobs: int | None, X: NDArray[np.float32]) -> list[Any]:
     """Run tasks in threads, which LightGBM leaves free; one at a time where each takes all cores itself."""
     from joblib import Parallel, delayed
@@ -327,11 +268,3 @@ def _cut(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
         sizes = np.column_stack([first, sizes - first]).ravel()
         sizes = sizes[sizes > 0]
     return sizes
-
-
-def _fold_of_row(lists: QueryLists, n_folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """A fold for every row, the same for all rows of a query."""
-    if lists.n_lists == 1:
-        return rng.permutation(lists.n_rows) % min(n_folds, max(lists.n_rows, 1))
-    fold_of_list = rng.permutation(lists.n_lists) % min(n_folds, lists.n_lists)
-    return np.asarray(fold_of_list[lists.index])
