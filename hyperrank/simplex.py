@@ -260,8 +260,10 @@ def _from_mapping(
         raise ValueError("weights given by name, but the objectives have no names here: give a sequence.")
     unknown = [name for name in weights if name not in names]
     if unknown:
-        hint = " A stored selection is read by Selection.from_dict." if "weights" in unknown else ""
-        if any(isinstance(value, Mapping) or np.ndim(value) for value in weights.values()):
+        hint = ""
+        if "weights" in unknown:
+            hint = " A stored selection is read by Selection.from_dict."
+        elif any(isinstance(value, Mapping) or np.ndim(value) for value in weights.values()):
             hint = " For weights of each query, by its id: PerQuery(weights)."
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         raise ValueError(

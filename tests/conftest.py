@@ -1,7 +1,9 @@
 """Fixtures of all tests."""
 
+import importlib
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,31 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 # A shell lets background processes ignore Ctrl-C, which some tests send to themselves.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+#: Where users' own losses, metrics and so on are known by name.
+REGISTRIES = {
+    "hyperrank.alignment.conditioning": "_REGISTRY",
+    "hyperrank.losses.registry": "_LOSSES",
+    "hyperrank.metrics.registry": "_METRICS",
+    "hyperrank.networks.conditioning": "_CONDITIONINGS",
+    "hyperrank.reference.fit": "REFERENCES",
+}
+#: Takes seconds to import, and is looked after once a test has.
+LATE = ("hyperrank.alignment.conditioning",)
+
+
+@pytest.fixture(autouse=True)
+def registries():
+    """Names that a test registers are unknown to the next one, which may use the same."""
+    modules = {name: importlib.import_module(name) for name in REGISTRIES if name not in LATE}
+    modules |= {name: sys.modules[name] for name in LATE if name in sys.modules}
+    known = {name: getattr(module, REGISTRIES[name]) for name, module in modules.items()}
+    before = {name: dict(registry) for name, registry in known.items()}
+    yield
+    for name, registry in known.items():
+        registry.clear()
+        registry.update(before[name])
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ WRONG_OPTIONS = [
     ({"beta": 0}, "beta must be a number above 0"),
     ({"prompt_learning_rate": float("nan")}, "prompt_learning_rate must be a number above 0"),
     ({"max_log_ratio": -1}, "max_log_ratio must be a number"),
-    ({"conditioning": "film"}, r"conditioning must be one of \['hyper_prompt', 'lora', 'text'"),
+    ({"conditioning": "film"}, r"conditioning must be one of \['hyper_prompt', 'lora', .*'text'"),
     ({"device": "cuda:1"}, "device must be 'auto', 'cpu' or 'cuda'.*CUDA_VISIBLE_DEVICES"),
     ({"adapters": 8}, "adapters must be a mapping such as {'r': 8}"),
     ({"adapters": {"rank": 8}}, r"adapters take the options \['lora_alpha'.*got 'rank'"),
