@@ -113,7 +113,7 @@ def test_devices_that_are_not_there_are_refused_before_boosters(no_training, dev
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_scores_that_are_not_numbers_are_not_served():
     ranker = HyperDPORanker(None, max_epochs=2, optimizer=AdamW(learning_rate=1e6), random_state=0)
-    with pytest.raises(FloatingPointError, match="(?i)lower"):
+    with pytest.raises(FloatingPointError, match=r"(?i)lower"):
         ranker.fit(X, Y, qid=QID)
     assert not hasattr(ranker, "model_")
 
