@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--n-tokens", type=int, default=8, help="prompt vectors")
     parser.add_argument("--beta", type=float, default=0.1)
     parser.add_argument("--adapter-rate", type=float, default=5e-4)
-    parser.add_argument("--prompt-rate", type=float, default=2e-2)
+    parser.add_argument("--prompt-rate", type=float, default=5e-3)
+    parser.add_argument("--hyper-rate", type=float, default=2e-2, help="of what the weights move")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
     parser.add_argument("--text-tokens", type=int, default=40, help="of sampled texts; 0 for none")
@@ -68,7 +69,7 @@ def compare(options: argparse.Namespace, command: str) -> str:
     rates: dict[str, Any] = {
         "adapter_learning_rate": options.adapter_rate,
         "prompt_learning_rate": options.prompt_rate,
-        "hypernetwork_learning_rate": options.prompt_rate,
+        "hypernetwork_learning_rate": options.hyper_rate,
     }
     plan = Plan(
         model,
