@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--beta", type=float, default=0.1)
     parser.add_argument("--adapter-rate", type=float, default=5e-4)
     parser.add_argument("--prompt-rate", type=float, default=5e-3)
-    parser.add_argument("--hyper-rate", type=float, default=2e-2, help="of what the weights move")
+    parser.add_argument("--hyper-rate", type=float, default=5e-3, help="of what the weights move")
+    parser.add_argument("--alpha", type=float, default=1.0, help="concentration of the weights in training")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
     parser.add_argument("--text-tokens", type=int, default=40, help="of sampled texts; 0 for none")
@@ -84,6 +85,7 @@ def compare(options: argparse.Namespace, command: str) -> str:
             "max_length": options.prompt_tokens + options.response_tokens + 24,
             "max_response_length": options.response_tokens,
             "beta": options.beta,
+            "alpha": options.alpha,
             "precision": options.precision,
             "verbose": 1,
             **(TINY_RATES if options.model == "tiny" else rates),
