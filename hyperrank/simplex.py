@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hyperrank._columns import as_numbers
+from hyperrank._columns import arrow_to_pandas, as_numbers
 
 __all__ = ["as_weights", "corners", "dirichlet_weights", "lattice", "lattice_near"]
 
@@ -52,6 +52,9 @@ def as_weights(
     >>> as_weights({"clicks": 1.0}, 2, names=["relevance", "clicks"]).tolist()
     [0.0, 1.0]
     """
+    weights = arrow_to_pandas(weights)
+    if names is not None and hasattr(weights, "_asdict"):  # a named tuple
+        weights = weights._asdict()
     if isinstance(weights, Mapping):
         weights = _from_mapping(weights, n_objectives, names)
     elif isinstance(weights, list | tuple) and any(_is_named(each) for each in weights):
@@ -62,6 +65,8 @@ def as_weights(
         weights = by_name(weights, names, "weights")
     weights = as_numbers(weights, "weights")
     try:
+        if np.asarray(weights).dtype.kind == "c":
+            raise TypeError("they are complex")
         values = np.asarray(weights, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"weights must be numbers of shape (m,) or (k, m): {error}.") from error
@@ -120,6 +125,7 @@ def _is_named(weights: Any) -> bool:
     return (
         isinstance(weights, Mapping)
         or hasattr(weights, "named_weights")
+        or hasattr(weights, "_asdict")
         or (hasattr(weights, "index") and hasattr(weights, "to_numpy"))
     )
 
@@ -252,9 +258,7 @@ def lattice_near(n_objectives: int, n_points: int) -> NDArray[np.float64]:
     return lattice(n_objectives, divisions)
 
 
-def _from_mapping(
-    weights: Mapping[str, float], n_objectives: int, names: Sequence[str] | None
-) -> list[float]:
+def _from_mapping(weights: Mapping[str, float], n_objectives: int, names: Sequence[str] | None) -> list[Any]:
     """Weights by objective name as a vector."""
     if names is None:
         raise ValueError("weights given by name, but the objectives have no names here: give a sequence.")
@@ -271,7 +275,7 @@ def _from_mapping(
         )
     if len(names) != n_objectives:
         raise ValueError(f"{len(names)} names for {n_objectives} objectives.")
-    return [float(weights.get(name, 0.0)) for name in names]
+    return [weights.get(name, 0.0) for name in names]
 
 
 def _first_bad(values: NDArray[Any], bad: NDArray[np.bool_]) -> str:

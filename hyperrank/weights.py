@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hyperrank._columns import arrow_to_pandas
 from hyperrank.lists import QueryLists
 from hyperrank.simplex import as_weights
 
@@ -47,6 +48,7 @@ class PerQuery:
     """
 
     def __init__(self, table: Any) -> None:
+        table = arrow_to_pandas(table)
         if isinstance(table, Mapping):
             # By hand: numpy would make one table of ids that are tuples.
             self.ids: Any = np.empty(len(table), dtype=object)
@@ -129,7 +131,7 @@ class PerRow:
     """
 
     def __init__(self, weights: ArrayLike) -> None:
-        self.table: Any = weights
+        self.table: Any = arrow_to_pandas(weights)
         if not hasattr(weights, "__len__") or isinstance(weights, Mapping):
             raise ValueError(
                 "PerRow takes weights of shape (n, m), a row for each of X; got "
@@ -200,6 +202,7 @@ def per_query_or_row(weights: Any, names: Sequence[str]) -> PerQuery | PerRow | 
     """
     if isinstance(weights, PerQuery | PerRow):
         return weights
+    weights = arrow_to_pandas(weights)
     if hasattr(weights, "columns"):
         index = getattr(weights, "index", None)
         if QID in list(weights.columns) or getattr(index, "name", None) == QID:
@@ -239,6 +242,7 @@ def refuse_weights_of_rows(given: Any, weights: NDArray[np.float64], n_rows: int
 
 def in_order(weights: Any, names: Sequence[str], *, strict: bool = False) -> Any:
     """Weights with the columns of a frame in the order of the objectives."""
+    weights = arrow_to_pandas(weights)
     if not hasattr(weights, "columns"):
         return weights
     columns = list(weights.columns)

@@ -194,7 +194,10 @@ def fit_booster(
         weight=None if list_weight is None else list_weight[row_list],
         free_raw_data=True,
     )
-    return lightgbm.train(settings, data, num_boost_round=rounds)
+    try:
+        return lightgbm.train(settings, data, num_boost_round=rounds)
+    except lightgbm.basic.LightGBMError as error:
+        raise ValueError(f"LightGBM cannot train by these booster_params: {str(error).strip()}") from error
 
 
 def fit_boosters(

@@ -215,7 +215,7 @@ class Selection:
                     np.array(bounds, dtype=np.float64),
                 )
             index = int(document.get("index", 0))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise ValueError(f"not a complete selection: {error!r}.") from error
         return cls(
             as_weights(document["weights"], len(names), names),
@@ -274,13 +274,22 @@ def resolve_trade_off(
         temperatures are given, or a selection is of other objectives.
     """
     table = weights.table if isinstance(weights, PerQuery | PerRow) else weights
+    if isinstance(table, np.ndarray) and table.dtype == object:
+        table = table.tolist()
+        weights = table if isinstance(weights, np.ndarray) else weights
     several = isinstance(table, list | tuple) and any(isinstance(each, Selection) for each in table)
     selections = list(table) if several else [table]
     if not all(isinstance(each, Selection) for each in selections):
         if several:
             raise ValueError("weights mix selections with others: give selections alone, or weights alone.")
         # Rows of a front's weights carry its temperature, unless the caller says otherwise.
-        carried = getattr(table, "attrs", {}).get(TEMPERATURE)
+        rows = table if isinstance(table, list | tuple) else [table]
+        held: set[Any] = {getattr(row, "attrs", {}).get(TEMPERATURE) for row in rows} - {None}
+        if len(held) > 1 and temperature is None:
+            raise ValueError(
+                f"the weights are of the temperatures {sorted(held)}: predict under one at a time."
+            )
+        carried = held.pop() if held else None
         return weights, carried if temperature is None else temperature
     temperatures = {each.temperature for each in selections} - {None}
     if len(temperatures) > 1:

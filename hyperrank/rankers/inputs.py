@@ -99,6 +99,12 @@ def read_labels(
         )
     y = arrow_to_pandas(y)
     found = _column_names(y)
+    numbers = [] if found is not None else list(getattr(y, "columns", ()))
+    if all(isinstance(number, Integral) for number in numbers) and numbers != sorted(numbers):
+        raise ValueError(
+            f"{name} has the columns {numbers}: numbers name no objective, and columns go by position. "
+            "Name them by text, or put them in ascending order."
+        )
     if objectives is not None and found is not None and set(objectives) <= set(found):
         y, found = y[list(objectives)], list(objectives)
     if found is not None and objectives is None:

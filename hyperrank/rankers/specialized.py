@@ -135,7 +135,9 @@ def specialize(
     at = as_weights(weights, len(ranker.objectives_), ranker.objectives_)
     if at.ndim != 1:
         raise ValueError(f"specialize takes one trade-off; got weights of shape {at.shape}.")
-    factor = 1.0 if temperature is None else check_number("temperature", temperature, at_least=0)
+    factor = (
+        1.0 if temperature is None else check_number("temperature", temperature, at_least=0, below=np.inf)
+    )
     plain = SpecializedRanker(metric=ranker.metric)
     plain.temperature_ = factor
     plain.temperature_range_ = getattr(ranker, "temperature_range_", None)

@@ -103,6 +103,13 @@ def test_objectives_without_a_label_above_0_are_refused(name):
         RANKERS[name]().fit(X, nothing, qid=QID)
 
 
+@pytest.mark.parametrize("params", [{"num_leaves": "x"}, {"num_leaves": 1}, {"objective": "lambdarnk"}])
+def test_values_that_lightgbm_refuses_are_told_apart(params):
+    """Before, LightGBM's own error was raised."""
+    with pytest.raises(ValueError, match=r"LightGBM cannot train by these booster_params: \w"):
+        HyperDPORanker(booster_params=params, max_epochs=1).fit(X, Y, qid=QID)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps", "meta", "abacus", 3])
 def test_devices_that_are_not_there_are_refused_before_boosters(no_training, device):

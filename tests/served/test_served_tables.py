@@ -224,6 +224,15 @@ def test_an_arrow_table_is_read_as_a_frame(fitted):
     assert ranker().fit(indexed, labels).data_summary_["n_queries"] == 8
 
 
+def test_labels_named_by_numbers_come_in_their_order(fitted):
+    """Before, they were taken by position in any order."""
+    labels = pd.DataFrame(Y)
+    with pytest.raises(ValueError, match=r"y has the columns .*: numbers name no objective"):
+        fitted.score(frame(), labels[labels.columns[::-1]], qid=QID)
+    with pytest.raises(ValueError, match=r"y has the columns .*: numbers name no objective"):
+        ranker().fit(frame(), labels[labels.columns[::-1]], qid=QID)
+
+
 def test_query_ids_are_not_labels():
     """Before, the query id was an objective."""
     with pytest.raises(ValueError, match="y has the column 'qid', which holds query ids and not labels"):

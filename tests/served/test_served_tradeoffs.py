@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
@@ -72,6 +73,10 @@ MAKERS = {
     ).select(at_least={"relevance": 0.9}, maximize="clicks"),
     "a row of front.weights": lambda front, choice: front.weights.iloc[choice.index],
     "rows of front.weights": lambda front, choice: front.weights.iloc[[choice.index, 0]],
+    "a list of rows of front.weights": lambda front, choice: [front.weights.iloc[choice.index]],
+    "PerQuery of rows": lambda front, choice: PerQuery(
+        dict.fromkeys(np.unique(QID), front.weights.iloc[choice.index])
+    ),
     "selections": lambda front, choice: [choice, front.knee()],
     "PerQuery": lambda _, choice: PerQuery(dict.fromkeys(np.unique(QID), choice)),
     "PerRow": lambda _, choice: PerRow([choice] * len(X)),
@@ -268,6 +273,29 @@ def test_selections_of_several_temperatures_are_refused(ranker, choice):
         ranker.predict(FRAME, weights=[choice, [0.2, 0.3, 0.5]])
 
 
+def test_an_array_of_selections_keeps_their_temperature(ranker, choice):
+    """Before, it lost it."""
+    array = np.array([choice, None], dtype=object)[:1]
+    np.testing.assert_array_equal(
+        ranker.predict(FRAME, qid=QID, weights=array), ranker.predict(FRAME, qid=QID, weights=[choice])
+    )
+
+
+def test_rows_of_several_temperatures_are_refused(ranker, front):
+    """Before, rows in a list lost their temperatures."""
+    warm, cold = front.weights.iloc[0].copy(), front.weights.iloc[1]
+    warm.attrs = dict.fromkeys(warm.attrs, 2.0)
+    with pytest.raises(ValueError, match="the weights are of the temperatures"):
+        ranker.predict(FRAME, qid=QID, weights=[warm, cold])
+
+
+def test_an_infinite_temperature_is_refused(ranker, choice):
+    """Before, all scores were infinite."""
+    for each in (ranker, ranker.specialize(choice)):
+        with pytest.raises(ValueError, match=r"temperature must be a number .* below inf"):
+            each.predict(FRAME, qid=QID, temperature=np.inf)
+
+
 # ------------------------------------------------------------------------------------------------- names
 
 SWAPPED = pd.Series({"margin": 0.1, "relevance": 0.7, "clicks": 0.2})
@@ -279,6 +307,9 @@ NAMED = {
     "list of Series": [SWAPPED, SWAPPED],
     "list of mappings": [SWAPPED.to_dict(), {"relevance": 1.0}],
     "PerQuery of Series": PerQuery(dict.fromkeys(np.unique(QID), SWAPPED)),
+    "named tuple": next(SWAPPED.to_frame().T.itertuples(index=False)),
+    "list of named tuples": list(SWAPPED.to_frame().T.itertuples(index=False)),
+    "Arrow table": pa.Table.from_pandas(SWAPPED.to_frame().T.reset_index(drop=True)),
     "default index": pd.Series([0.7, 0.2, 0.1]),
 }
 
@@ -306,6 +337,8 @@ def test_labelled_weights_are_matched_by_name(ranker, baseline, kind):
         ({"weights": {"relevance": 1.0}, "temperature": 1.0}, "read by Selection.from_dict"),
         (pd.Series([0.7, 0.2, 0.1], index=[2, 1, 0]), r"unknown objectives \[2, 1, 0\]"),
         (np.ma.masked_array([0.7, 0.2, 0.1], mask=[0, 0, 1]), "weights must be finite"),
+        ({"relevance": 1.0, "clicks": None}, "weights must be finite"),
+        ([0.7 + 1j, 0.2, 0.1], "they are complex"),
         (np.full((len(X), 3), 1 / 3), r"weights of each row of X: PerRow\(weights\)"),
     ],
 )
