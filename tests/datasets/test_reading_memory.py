@@ -13,20 +13,18 @@ from hyperrank.datasets._chunks import GrowingRows
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
 
-SIZES, WIDTH = {"small": 10_000, "large": 40_000}, 200
+SIZES, WIDTH = {"small": 20_000, "large": 60_000}, 200
 
 MEASURE = """
 import sys
 from benchmarks.machine import current_memory_bytes, peak_memory_bytes, reset_peak_memory
 from hyperrank import datasets
-what, folder, *texts = sys.argv[1:]
+what, folder, text = sys.argv[1:]
 datasets.load_letor(folder + "/warm.txt")
-for text in texts:
-    before = current_memory_bytes()
-    reset_peak_memory()
-    found = datasets.load_letor(text) if what == "load" else datasets.convert(text, text + ".store")
-    print(peak_memory_bytes() - before, found.X.nbytes)
-    del found
+before = current_memory_bytes()
+reset_peak_memory()
+found = datasets.load_letor(text) if what == "load" else datasets.convert(text, text + ".store")
+print(peak_memory_bytes() - before, found.X.nbytes)
 """
 
 
@@ -46,10 +44,12 @@ def texts(tmp_path_factory):
 
 def slope(what, name, folder):
     """Bytes of memory per byte of features, from the smaller file to the larger."""
-    texts = [str(folder / f"{name}-{size}.txt") for size in SIZES]
-    command = [sys.executable, "-c", MEASURE, what, str(folder), *texts]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    memory, features, more_memory, more_features = map(int, done.stdout.split())
+    measured = []
+    for size in SIZES:  # a process each: what one run leaves to the allocator would serve the next
+        command = [sys.executable, "-c", MEASURE, what, str(folder), str(folder / f"{name}-{size}.txt")]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        measured.append([int(number) for number in done.stdout.split()])
+    (memory, features), (more_memory, more_features) = measured
     return (more_memory - memory) / (more_features - features)
 
 
