@@ -33,9 +33,9 @@ def check_number(
     fits = fits and (below is None or value < below)
     if not fits:
         bounds = [("at least", at_least), ("above", above), ("below", below)]
-        wanted = " and ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
-        wanted += " or 'auto'" if or_auto else ""
-        raise ValueError(f"{name} must be a {'whole ' if whole else ''}number {wanted}; got {value!r}.")
+        expected = " and ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
+        expected += " or 'auto'" if or_auto else ""
+        raise ValueError(f"{name} must be a {'whole ' if whole else ''}number {expected}; got {value!r}.")
     return float(value)
 
 

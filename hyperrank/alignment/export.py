@@ -148,9 +148,9 @@ def _add_tokens(model: Any, ids: list[int], vectors: Tensor, size: int) -> None:
 
 
 def _grown(values: Tensor, size: int) -> Tensor:
-    grown = values.new_zeros((size, *values.shape[1:]))
-    grown[: len(values)] = values.detach()
-    return grown
+    enlarged = values.new_zeros((size, *values.shape[1:]))
+    enlarged[: len(values)] = values.detach()
+    return enlarged
 
 
 def _chat_template(template: str, before: Mapping[str, str], start: str) -> str:

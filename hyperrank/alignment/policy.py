@@ -290,8 +290,8 @@ def _inject(model: Any, adapters: Mapping[str, Any]) -> None:
 def _token_log_probs(states: Tensor, head: Callable[[Tensor], Tensor], targets: Tensor) -> Tensor:
     """Log-probability of each target, its logits made in chunks and again in the backward pass."""
 
-    def chunk(some: Tensor, wanted: Tensor) -> Tensor:
-        return -_cross_entropy(head(some), wanted)
+    def chunk(some: Tensor, targets: Tensor) -> Tensor:
+        return -_cross_entropy(head(some), targets)
 
     vocabulary: int = head.weight.shape[0]  # type: ignore[attr-defined]
     size = max(1, CHUNK_LOGITS // vocabulary)
