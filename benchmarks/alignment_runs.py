@@ -23,6 +23,7 @@ ADAPTERS = {"r": 8, "lora_alpha": 16, "target_modules": ["q_proj", "v_proj"]}
 METHODS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "prompt-lora": ("hyper prompt and LoRA", {"adapters": ADAPTERS}),
     "lora": ("LoRA with a core of the weights", {"adapters": ADAPTERS, "conditioning": "lora"}),
+    "mixture": ("LoRA shared out and mixed", {"adapters": ADAPTERS, "conditioning": "mixture"}),
     "text": ("weights as text, LoRA", {"adapters": ADAPTERS, "conditioning": "text"}),
     "dpo-per-weight": ("one DPO run per weight, LoRA", {"adapters": ADAPTERS, "conditioning": "none"}),
     "soup": ("soup of the two corners' adapters", {}),

@@ -71,9 +71,10 @@ class HyperPromptAligner(BaseEstimator):
         By default that of the model's name.
     objectives : sequence of str, optional
         Names of the objectives; by default those of the data, else objective_0, objective_1, ...
-    conditioning : {"hyper_prompt", "lora", "text"} or registered name, default "hyper_prompt"
-        How weights reach the model: prompt vectors (HyperDPO), LoRA with a core that depends on w, or a line
-        of text (a baseline). The last two need `adapters`.
+    conditioning : {"hyper_prompt", "lora", "mixture", "text"} or registered name, default "hyper_prompt"
+        How weights reach the model: prompt vectors (HyperDPO), LoRA with a core that depends on w, LoRA whose
+        rank is shared out among the objectives and mixed by w, or a line of text (a baseline). All but the
+        first need `adapters`.
     n_tokens : int, default 16
         Prompt vectors.
     prompt_text : str, optional
@@ -600,7 +601,7 @@ class HyperPromptAligner(BaseEstimator):
             Of the folder.
         """
         check_is_fitted(self, "policy_")
-        if self.conditioning == "lora":
+        if self.policy_.has_cores:
             raise ValueError("PEFT has no cores that depend on the weights: use export_transformers.")
         points = named_weights(weights, self.objectives_)
         return export_peft(folder, self.base_, self.policy_, self.objectives_, self.adapters, points)
@@ -619,7 +620,7 @@ class HyperPromptAligner(BaseEstimator):
             Made if it does not exist.
         weights : mapping of str to weights, optional
             Trade-offs by name; each objective alone and all equally by default. One for
-            ``conditioning="lora"``, whose trade-offs are models of their own.
+            ``conditioning="lora"`` or ``"mixture"``, whose trade-offs are models of their own.
 
         Returns
         -------

@@ -107,10 +107,34 @@ class LoraCore(Conditioning):
         return moved.transpose(0, 1) + torch.eye(self.shape[1], device=moved.device)
 
 
+class LoraMixture(Conditioning):
+    r"""One LoRA adapter per objective, mixed by the weights: :math:`\Delta W = \sum_j m w_j B_j A_j`."""
+
+    needs_adapters = True
+
+    def __init__(self, around: Surroundings) -> None:
+        super().__init__()
+        self.n_objectives, self.n_layers = len(around.objectives), around.n_layers
+        if around.n_layers and around.rank < self.n_objectives:
+            raise ValueError(
+                f"conditioning='mixture' shares the adapters' rank among the {self.n_objectives} objectives: "
+                f"r must be at least that; got r={around.rank}."
+            )
+        self.objective_of_rank: Tensor
+        shared_out = torch.arange(around.rank) * self.n_objectives // max(around.rank, 1)
+        self.register_buffer("objective_of_rank", shared_out, persistent=False)
+
+    def cores(self, weights: Tensor) -> Tensor:
+        """Diagonal cores of shape (n_layers, B, rank, rank)."""
+        scales = self.n_objectives * weights.float()[:, self.objective_of_rank]
+        return torch.diag_embed(scales).expand(self.n_layers, -1, -1, -1)
+
+
 _REGISTRY: dict[str, Callable[[Surroundings], Conditioning]] = {
     "hyper_prompt": PromptTuning,
     "text": WeightsAsText,
     "lora": LoraCore,
+    "mixture": LoraMixture,
 }
 
 

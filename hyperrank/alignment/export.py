@@ -72,9 +72,10 @@ def export_transformers(
             "a quantized model cannot take adapters in: load it in bfloat16, and the aligner on it."
         )
     first = torch.from_numpy(next(iter(weights.values()))).float().to(policy.device)
-    if len(weights) != 1 and policy.conditioning.cores(first[None]) is not None:
+    if len(weights) != 1 and policy.has_cores:
         raise ValueError(
-            "with conditioning='lora' each trade-off is a model of its own: export one at a time."
+            "adapters depend on the weights here, and each trade-off is a model of its own: "
+            "export one at a time."
         )
     with isolated(grad=False):
         # Prompt vectors stand after the token that the tokenizer begins a text with.

@@ -84,6 +84,11 @@ class Policy(nn.Module):
         """Of the base model, for the Trainer; no attribute where there is none."""
         return self.model.hf_device_map
 
+    @property
+    def has_cores(self) -> bool:
+        """Whether adapters depend on the weights, so that each trade-off is a model of its own."""
+        return type(self.conditioning).cores is not Conditioning.cores
+
     def autocast(self) -> Any:
         """Half precision, if that is the policy's; else whatever the caller has set."""
         if self.precision != torch.bfloat16:
@@ -245,8 +250,8 @@ class Policy(nn.Module):
         core = self._cores[number].to(output.dtype)
         if output.ndim != 3 or len(output) != len(core):
             raise ValueError(
-                "conditioning='lora' needs layers that see (batch, tokens, width); an adapted layer sees "
-                f"{tuple(output.shape)}. Leave such layers out of target_modules."
+                "adapters that depend on the weights need layers that see (batch, tokens, width); "
+                f"an adapted layer sees {tuple(output.shape)}. Leave such layers out of target_modules."
             )
         return torch.bmm(output, core.transpose(1, 2))
 

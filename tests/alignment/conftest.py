@@ -16,6 +16,7 @@ CONDITIONINGS = {
     "prompt": {"hypernetwork_learning_rate": 0.1, "prompt_learning_rate": 0.1},
     "prompt-lora": {"adapters": {"r": 2, "lora_alpha": 4}, "adapter_learning_rate": 0.01},
     "lora": {"conditioning": "lora", "adapters": {"r": 3}, "adapter_learning_rate": 0.03},
+    "mixture": {"conditioning": "mixture", "adapters": {"r": 2}, "adapter_learning_rate": 0.03},
     "text": {"conditioning": "text", "adapters": {"r": 2}, "adapter_learning_rate": 0.03},
 }
 

@@ -83,7 +83,7 @@ def test_chat_templates_take_a_trade_off(tiny, few, tmp_path, begins):
 
 def test_other_conditionings_are_text_or_one_model_each(tiny, few, tmp_path):
     options = {**SHORT, "adapters": {"r": 3}, "adapter_learning_rate": 0.1}
-    for conditioning in ("text", "lora"):
+    for conditioning in ("text", "lora", "mixture"):
         aligner = HyperPromptAligner(*tiny, **options, conditioning=conditioning).fit(*few)
         before = aligner.export_transformers(tmp_path / conditioning, weights={"mixed": [0.3, 0.7]})
         assert before["mixed"] == ("[letters: 30%, brevity: 70%]\n" if conditioning == "text" else "")

@@ -60,7 +60,7 @@ def test_log_probs_are_those_of_full_logits(tiny, family):
     assert found["n_tokens"].tolist() == [4, 1, 8]
 
 
-@pytest.mark.parametrize("conditioning", ["hyper_prompt", "lora", "text"])
+@pytest.mark.parametrize("conditioning", ["hyper_prompt", "lora", "mixture", "text"])
 def test_the_reference_stays_where_it_was(tiny, conditioning):
     made = policy_of(architectures.tiny_of("gpt2"), tiny[1], conditioning, {"r": 4})
     before = outputs(made)
