@@ -42,8 +42,6 @@ from hyperrank.weights import PerRow
 if TYPE_CHECKING:
     from transformers import TrainerCallback, TrainingArguments
 
-__all__ = ["HyperPromptAligner"]
-
 #: What may stand as weights.
 Weights = ArrayLike | Mapping[str, float] | PerRow | None
 

@@ -19,16 +19,6 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = [
-    "PRECISIONS",
-    "BaseModel",
-    "frozen_copy",
-    "isolated",
-    "load_base_model",
-    "required",
-    "without_dropout",
-]
-
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 #: Entries of a configuration that do not change what the model computes.
 INERT_CONFIG = frozenset(

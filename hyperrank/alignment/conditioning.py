@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from hyperrank.networks import HyperPrompt
 
-__all__ = ["Conditioning", "PromptTuning", "Surroundings", "make_conditioning", "register_conditioning"]
-
 
 @dataclass(frozen=True)
 class Surroundings:

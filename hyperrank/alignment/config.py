@@ -21,8 +21,6 @@ from hyperrank.alignment.policy import ADAPTER_OPTIONS
 from hyperrank.losses import ListLoss
 from hyperrank.simplex import as_weights
 
-__all__ = ["TrainingConfig", "check_params", "draw_seed", "objective_names", "objective_scale", "run_params"]
-
 #: Losses of gains, for which a label cannot be negative.
 GAIN_LOSSES = ("listnet", "lambda_loss", "approx_ndcg")
 #: Options that count something, and their least value; and those that may be None.

@@ -18,8 +18,6 @@ from hyperrank.alignment.base_model import BaseModel, isolated, required
 from hyperrank.alignment.policy import Policy
 from hyperrank.alignment.tokens import Encoder
 
-__all__ = ["export_peft", "export_transformers"]
-
 #: Logit that a new token has in the mean: it is read, never written.
 NEVER = -100.0
 

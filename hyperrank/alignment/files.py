@@ -17,8 +17,6 @@ from hyperrank.alignment.base_model import BaseModel
 from hyperrank.alignment.policy import Policy
 from hyperrank.files import ModelFileError, read_model_file, write_model_file
 
-__all__ = ["read_aligner_file", "write_aligner_file"]
-
 #: Parameters of a machine or a session.
 NOT_STORED = frozenset(
     {"model", "tokenizer", "training_args", "checkpoint_dir", "device", "random_state", "verbose"}

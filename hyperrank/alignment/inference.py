@@ -16,8 +16,6 @@ from hyperrank.alignment.policy import Policy
 from hyperrank.alignment.preferences import Prompt
 from hyperrank.alignment.tokens import Encoder, TokenRow, pad_rows
 
-__all__ = ["Decoder", "log_ratios"]
-
 
 def log_ratios(
     policy: Policy,

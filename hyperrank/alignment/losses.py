@@ -11,8 +11,6 @@ from torch import Tensor
 from hyperrank.losses import ListLoss, weighted_loss
 from hyperrank.losses.registry import named_loss
 
-__all__ = ["PreferenceLoss", "preference_loss"]
-
 #: Losses by the names of DPO's literature, beside those of `hyperrank.losses`.
 LOSS_NAMES = {"sigmoid": "plackett_luce"}
 

@@ -15,8 +15,6 @@ from torch.utils.checkpoint import checkpoint
 from hyperrank.alignment.base_model import BaseModel, frozen_copy, required, without_dropout
 from hyperrank.alignment.conditioning import Conditioning, Surroundings, make_conditioning
 
-__all__ = ["ADAPTER_OPTIONS", "Policy", "initial_prompt"]
-
 #: Options of `peft.LoraConfig` that may be given, here and in files. All others can run code, name regular
 #: expressions, or train parameters that the reference shares.
 ADAPTER_OPTIONS: Mapping[str, tuple[type, ...]] = {

@@ -12,8 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from hyperrank.simplex import as_weights
 from hyperrank.weights import PerRow, in_order
 
-__all__ = ["Preferences", "Prompt", "check_labels", "check_texts", "preference_accuracy", "read_weights"]
-
 #: A text, or a conversation for the tokenizer's chat template.
 Prompt = str | Sequence[Mapping[str, str]]
 

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from hyperrank.alignment.preferences import Preferences, Prompt, is_chat
 
-__all__ = ["PreferenceStream", "load_hh_rlhf", "load_preferences", "load_safe_rlhf", "to_preferences"]
-
 #: What an answer of HH-RLHF begins with.
 ANSWER = "\n\nAssistant:"
 #: How gzip data begin.

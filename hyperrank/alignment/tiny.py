@@ -8,8 +8,6 @@ import torch
 
 from hyperrank.alignment.base_model import required
 
-__all__ = ["tiny_model"]
-
 
 def tiny_model(*, random_state: int = 0, hidden_size: int = 64, n_layers: int = 2) -> tuple[Any, Any]:
     r"""A random Llama of two layers over bytes, and its tokenizer.

@@ -18,8 +18,6 @@ from hyperrank.alignment.preferences import Preferences, Prompt, check_labels, c
 from hyperrank.alignment.readers import PreferenceStream, to_preferences
 from hyperrank.simplex import dirichlet_weights
 
-__all__ = ["Encoder", "ListCollator", "ListDataset", "ListStream", "TokenRow", "length_limit", "pad_rows"]
-
 #: Tokens of a sequence at most, where neither the model nor the caller says.
 DEFAULT_LENGTH = 4096
 #: Lists of a stream by which losses are put on one scale.

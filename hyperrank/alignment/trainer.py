@@ -32,8 +32,6 @@ from hyperrank.alignment.preferences import evaluation_points, pair_counts
 from hyperrank.alignment.tokens import ListCollator, ListDataset, ListStream
 from hyperrank.files import ModelFileError
 
-__all__ = ["train_policy"]
-
 if not hasattr(getattr(transformers.trainer, "datasets", None), "Dataset"):
     # A folder named datasets on the import path passes for the library, and has nothing of it.
     vars(transformers.trainer)["is_datasets_available"] = lambda: False

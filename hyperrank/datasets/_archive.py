@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Archive", "FetchError", "data_home", "digest_of"]
-
 #: pip needs about 15 s in an empty environment, most of it for the metadata of a source archive.
 PIP_SECONDS = 300
 
@@ -40,22 +38,10 @@ def digest_of(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Archive:
-    """Some files of one pinned archive of the package registry.
+    """Some files of one pinned archive of the package registry, each with its sha256.
 
-    Attributes
-    ----------
-    title : str
-        Name of the data set in messages.
-    requirements : Path
-        pip requirements with the one pinned package and its hash, which pip verifies before it runs anything.
-    prefix : str
-        Folder of the files in the archive, with a slash at the end.
-    digests : mapping of str to str
-        The sha256 of each file, by name.
-    folder : str
-        Subfolder of the data home that downloads go to.
-    is_wheel : bool
-        Whether the pinned archive is a wheel rather than a source archive.
+    `requirements` pins the package and its hash, which pip verifies before it runs anything; `prefix` is the
+    files' folder in the archive, `folder` the subfolder of the data home that downloads go to.
     """
 
     title: str
@@ -68,26 +54,7 @@ class Archive:
     def find(
         self, names: Sequence[str], home: str | os.PathLike[str] | None = None, *, download: bool = True
     ) -> list[Path]:
-        """Find intact files, downloaded if need be.
-
-        Parameters
-        ----------
-        names : sequence of str
-            Some of the files.
-        home : path, optional
-            Folder of data sets; see `data_home`. The files may be in it or in its subfolder `folder`.
-        download : bool, default True
-            Whether files that are not there may be downloaded.
-
-        Returns
-        -------
-        list of Path
-
-        Raises
-        ------
-        FetchError
-            If they are not there and cannot be downloaded, or a file found is damaged.
-        """
+        """Find intact files in the data home or its subfolder `folder`, downloaded if need be."""
         root = data_home(home)
         found = [self._intact(root, name) for name in names]
         if None in found:
@@ -101,17 +68,7 @@ class Archive:
         return [path for path in found if path is not None]
 
     def download(self, folder: Path) -> None:
-        """Download the archive and keep its files in a folder, which is made if need be.
-
-        Parameters
-        ----------
-        folder : Path
-
-        Raises
-        ------
-        FetchError
-            If pip fails, the archive lacks a file or holds another one, or `folder` cannot be written.
-        """
+        """Download the archive and keep its files in a folder, which is made if need be; or a FetchError."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:

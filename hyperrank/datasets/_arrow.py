@@ -19,8 +19,6 @@ from hyperrank.datasets._letor_lines import text_ids
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ARROW_FILES", "PARQUET_FILES", "ArrowBatch", "arrow_batches"]
-
 PARQUET_FILES = frozenset({".parquet", ".pq"})
 ARROW_FILES = frozenset({".arrow", ".feather", ".ipc"})
 #: Rows that are asked of a Parquet file at once.
@@ -28,28 +26,10 @@ BATCH_ROWS = 16_384
 
 
 def arrow_batches(source: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """Open a table.
+    """Open a table: Parquet or Arrow IPC files, or anything that gives an Arrow stream, such as frames.
 
-    Parameters
-    ----------
-    source : path, sequence of paths, Arrow table, reader or batch, or frame
-        Parquet or Arrow IPC files, or anything that gives an Arrow stream, such as frames of polars and
-        pandas.
-
-    Returns
-    -------
-    schema : pyarrow.Schema
-        The columns; of several files those of the first.
-    batches : iterator of pyarrow.RecordBatch
-
-    Raises
-    ------
-    ImportError
-        Without pyarrow.
-    TypeError
-        If it is not a table.
-    ValueError
-        If a file is damaged or cut off, files have different columns, or a frame's column is not numbers.
+    Gives the columns, of several files those of the first, and the batches of rows. A ValueError says which
+    file is damaged or has other columns, or that a frame's column is of several types.
     """
     arrow = _pyarrow()
     if isinstance(source, str | os.PathLike):

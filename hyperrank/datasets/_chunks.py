@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Chunk", "GrowingRows", "Source", "chunk_rows", "slices", "whole_lines"]
-
 #: Bytes of features that are worked on at a time.
 CHUNK_BYTES = 1 << 24
 
@@ -68,9 +66,8 @@ def slices(n_rows: int, width: int) -> Iterator[slice]:
 class GrowingRows:
     """Rows appended to one matrix, as wide as the widest of them; `fill` stands where a row is narrower.
 
-    Room is made by an eighth of what there is, and given back at the end. Linux moves no content for that;
-    new room is filled with zeros and so takes memory at once. Lists of chunks that are joined at the end
-    take twice the matrix: an allocator keeps the small chunks' memory for itself.
+    Room grows by an eighth and is given back at the end, which moves nothing on Linux. Chunks that are joined
+    at the end take twice the matrix: an allocator keeps the small chunks' memory for itself.
     """
 
     def __init__(self, width: int, fill: float) -> None:
@@ -134,13 +131,7 @@ _SIGNATURES = {
 
 
 def whole_lines(path: Path) -> Iterator[bytes]:
-    """Pieces of a file that end where a line ends, without a byte order mark.
-
-    Raises
-    ------
-    ValueError
-        If it is not text, has a line beyond all measure, or is cut off.
-    """
+    """Pieces of a file that end where a line ends; a ValueError if it is not text or cut off."""
     zipped = path.suffix.lower() == ".gz"
     with gzip.open(path, "rb") if zipped else open(path, "rb") as file:
         open_line: list[bytes] = []

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from typing_extensions import Buffer
 
-__all__ = ["csv_batches", "csv_header", "is_csv"]
-
 CSV_FILES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 #: Rows that are read at once.
 BATCH_ROWS = 20_000
@@ -36,13 +34,7 @@ def is_csv(path: Path) -> bool:
 
 
 def csv_header(path: Path) -> list[str]:
-    """The names of the columns.
-
-    Raises
-    ------
-    ValueError
-        If the first line has none, or some twice.
-    """
+    """The names of the columns; a ValueError if the first line has none, or some twice."""
     lines = next(whole_lines(path), b"").splitlines(keepends=True)
     try:
         columns = next(csv.reader(map(bytes.decode, lines), delimiter=_delimiter(path)), [])
@@ -67,20 +59,9 @@ def csv_header(path: Path) -> list[str]:
 
 
 def csv_batches(path: Path, columns: Sequence[str], numbers: Sequence[str]) -> Iterator[CsvBatch]:
-    """Read a file batch by batch.
+    """Read a file batch by batch; a ValueError if a line has more or fewer values than the header, `columns`.
 
-    Parameters
-    ----------
-    path : Path
-    columns : sequence of str
-        Its header.
-    numbers : sequence of str
-        Columns to read as numbers; all others are text, so that neither 007 nor NA is taken for a number.
-
-    Raises
-    ------
-    ValueError
-        If a line has more or fewer values than the header has names, or the file is not text or cut off.
+    Columns in `numbers` are read as numbers, all others as text: neither 007 nor NA is taken for a number.
     """
     import pandas as pd
 
@@ -185,10 +166,7 @@ class CsvBatch:
 class _Lines(io.RawIOBase):
     """The lines of a file, decompressed and checked, as a file that pandas reads.
 
-    Attributes
-    ----------
-    fault : Exception or None
-        What was wrong with the file: pandas raises an error of its own in its place.
+    `fault` is what was wrong with the file: pandas raises an error of its own in its place.
     """
 
     def __init__(self, path: Path) -> None:

@@ -12,20 +12,6 @@ from numpy.typing import NDArray
 
 from hyperrank.datasets._chunks import slices
 
-__all__ = [
-    "LARGEST",
-    "Block",
-    "LineError",
-    "Rules",
-    "as_ids",
-    "comments_of",
-    "dense_chunks",
-    "merge_ids",
-    "number",
-    "parse_lines",
-    "text_ids",
-]
-
 #: Features are stored densely, so a wild number in a damaged line must not ask for all memory.
 MAX_FEATURES = 1_000_000
 #: How many times the characters that there are a text column of equal width may have, ...
@@ -97,7 +83,7 @@ def as_ids(ids: list[str]) -> NDArray[Any]:
 def text_ids(ids: list[str]) -> NDArray[Any]:
     """Query ids as text: as objects where numpy's strings, all as wide as the longest, would take far more.
 
-    As objects, too, where some end in NUL, which numpy's strings do not keep.
+    Also where some end in NUL, which numpy's strings do not keep.
     """
     longest, total = max(map(len, ids), default=0), sum(map(len, ids))
     if longest * len(ids) <= WIDE * total + SMALL and not any(text.endswith("\0") for text in ids):
@@ -156,13 +142,7 @@ class LineError(ValueError):
 
 
 def parse_lines(text: bytes, first_line: int = 1, rules: Rules | None = None) -> Block:
-    """Read lines of LETOR text one after the other; the first is number `first_line` of its file.
-
-    Raises
-    ------
-    LineError
-        At the first line that is not LETOR or breaks the rules.
-    """
+    """Read lines of LETOR text, of which the first is `first_line` of its file, or a LineError."""
     rules = rules or Rules()
     has_qid = rules.has_qid
     labels: list[float] = []

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from hyperrank.datasets._letor_lines import LARGEST, Block, as_ids, number, parse_lines
 
-__all__ = ["parse_block"]
-
 _COMMENT = re.compile(rb"#[^\n]*")
 _NOT_TEXT = bytes(b for b in range(32) if b not in b"\t\r\n")
 _TEXT = bytes(b for b in range(256) if b not in _NOT_TEXT)

@@ -32,16 +32,6 @@ from numpy.typing import NDArray
 
 from hyperrank.datasets._chunks import chunk_rows
 
-__all__ = [
-    "BLOCK_BYTES",
-    "ArrayFile",
-    "Description",
-    "StoreError",
-    "map_array",
-    "read_description",
-    "rearranged",
-]
-
 FORMAT = 1
 KIND = "hyperrank store"
 DESCRIPTION = "store.json"
@@ -95,13 +85,7 @@ def size_of(file: str, shape: tuple[int, ...]) -> int:
 
 
 def read_description(folder: Path) -> Description:
-    """Read and check ``store.json``.
-
-    Raises
-    ------
-    StoreError
-        If it is not there, unfinished, damaged, of another kind or of a newer format.
-    """
+    """Read ``store.json``; a StoreError if it is absent, unfinished, damaged or of a newer format."""
     path = folder / DESCRIPTION
     if folder.name.endswith(PARTIAL):
         raise StoreError(
@@ -234,10 +218,9 @@ def map_array(path: Path, shape: tuple[int, ...]) -> NDArray[Any]:
 
 
 def rearranged(path: Path, width: int, order: NDArray[np.int64]) -> ArrayFile:
-    """Bring the rows of a file into another order, chunk by chunk.
+    """Bring the rows of a file into another order, chunk by chunk and one run of neighbours after the other.
 
-    They are read one run of neighbours after the other: of a map, each row from somewhere else would bring
-    pages around it into memory, on some systems megabytes.
+    Of a map, each row from somewhere else would bring pages around it into memory, on some systems megabytes.
     """
     regrouped = path.with_name(f"grouped-{path.name}")
     step = max(1, chunk_rows(width) // 16)

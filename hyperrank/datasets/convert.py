@@ -30,8 +30,6 @@ from hyperrank.files import atomic_folder
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import forget_pages
 
-__all__ = ["convert"]
-
 
 class Spool:
     """The growing arrays of a store, grouped by query at the end.

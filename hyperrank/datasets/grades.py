@@ -10,8 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 from hyperrank._columns import as_numbers
 from hyperrank.lists import QueryLists
 
-__all__ = ["quantile_grades"]
-
 
 def quantile_grades(
     values: ArrayLike, qid: ArrayLike | Sequence[Hashable] | None, n_grades: int = 5

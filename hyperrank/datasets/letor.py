@@ -25,8 +25,6 @@ from hyperrank.datasets._letor_lines import (
 from hyperrank.datasets._letor_vectorized import parse_block
 from hyperrank.datasets.ranking_data import RankingData
 
-__all__ = ["letor_source", "load_letor"]
-
 PathLike = str | os.PathLike[str]
 Group = PathLike | Sequence[PathLike] | ArrayLike
 Given = TypeVar("Given")
@@ -142,13 +140,7 @@ def _read_blocks(
 
 
 def stream_blocks(paths: Sequence[Path], rules: Rules) -> Iterator[tuple[Block, bytes]]:
-    """Blocks of one document at least, with the lines that they were read from, file after file.
-
-    Raises
-    ------
-    ValueError
-        If a line is not in the format, naming file and line; if a file holds no document or is cut off.
-    """
+    """Blocks of one document at least, with their lines, file after file; errors name file and line."""
     for path in paths:
         line, n_rows = 1, 0
         for text, parsed in _in_order(whole_lines(path), lambda text: (text, parse_block(text))):
@@ -168,11 +160,7 @@ def stream_blocks(paths: Sequence[Path], rules: Rules) -> Iterator[tuple[Block, 
 
 
 def _in_order(pieces: Iterable[Given], work: Callable[[Given], Made]) -> Iterator[Made]:
-    """Work on pieces in threads, a few at a time; results come in the order of the pieces.
-
-    An error of `pieces` is raised after the results of the pieces before it: of several things that are wrong
-    with a file, the first is named.
-    """
+    """Work on pieces in threads; results, and an error of `pieces`, come in the order of the pieces."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     n_threads = min(cores, MAX_THREADS)
     pending: deque[Future[Made]] = deque()

@@ -14,8 +14,6 @@ from hyperrank.datasets._archive import Archive
 from hyperrank.datasets.grades import quantile_grades
 from hyperrank.datasets.ranking_data import RankingData, check_objectives
 
-__all__ = ["fetch_movielens_100k"]
-
 INTERACTIONS, ITEMS, USERS = "ml-100k.inter", "ml-100k.item", "ml-100k.user"
 ARCHIVE = Archive(
     title="MovieLens 100k",

@@ -14,8 +14,6 @@ from hyperrank.datasets.grades import quantile_grades
 from hyperrank.datasets.letor import load_letor
 from hyperrank.datasets.ranking_data import RankingData, check_objectives
 
-__all__ = ["fetch_mslr_sample"]
-
 FILES = {"train": "msn1.fold1.train.5k.txt", "test": "msn1.fold1.test.5k.txt"}
 DIGESTS = {
     "msn1.fold1.train.5k.txt": "6d1721de961a35fbaef7085dc5b41e2940f0ddb04bab5f7a8566cf7db4158fa6",

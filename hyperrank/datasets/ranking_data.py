@@ -11,8 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from hyperrank._columns import as_numbers
 
-__all__ = ["RankingData"]
-
 RandomState = int | np.random.RandomState | None
 
 

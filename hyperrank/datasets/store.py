@@ -28,8 +28,6 @@ from hyperrank.datasets.ranking_data import RankingData
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import forget_pages
 
-__all__ = ["Store", "open_store"]
-
 
 class Store:
     """Documents on disk, grouped by query, as arrays that are read when they are used.

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from hyperrank.datasets.ranking_data import RankingData
 from hyperrank.lists import QueryLists
 
-__all__ = ["Hidden", "make_multilabel_ranking", "make_user_item_ranking"]
-
 #: Share of a measured variable that is error.
 ERROR_SHARE = 0.1
 #: Share of rows in which a count is zero whatever the document is like.

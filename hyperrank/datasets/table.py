@@ -19,8 +19,6 @@ from hyperrank.datasets._csv import csv_batches, csv_header, is_csv
 from hyperrank.datasets._letor_lines import merge_ids
 from hyperrank.datasets.ranking_data import RankingData
 
-__all__ = ["absent_columns", "is_table", "load_table", "read_table", "table_source"]
-
 LARGEST = float(np.finfo(np.float32).max)
 #: What columns of query ids are often called, without underscores and spaces.
 USUAL_IDS = ("qid", "queryid", "query", "searchid", "sessionid")
@@ -47,17 +45,8 @@ class Batch(Protocol):
 class Table:
     """A table that can be gone through once.
 
-    Attributes
-    ----------
-    columns : list of str
-    index : list of str
-        Those of them that hold the index of a frame.
-    batches : callable
-        Gives the batches; the columns that are to be numbers are its argument.
-    name : str
-        What to call the table.
-    is_file : bool
-        Whether it is a file, whose name errors begin with.
+    `index` are those columns that hold the index of a frame; `batches` takes the columns that are to be
+    numbers; `is_file` says whether errors begin with `name`.
     """
 
     columns: list[str]
@@ -127,13 +116,7 @@ def _resolve(
     extra: str | None,
     not_features: Sequence[str],
 ) -> Columns:
-    """Find the columns.
-
-    Raises
-    ------
-    ValueError
-        If columns are not there, or named twice.
-    """
+    """Find the columns; a ValueError if some are not there, or named twice."""
     where = f"{table.name} has" if table.is_file else "the table has"
     if len(set(table.columns)) < len(table.columns):
         raise ValueError(f"{where} several columns of the same name; rename them.")
@@ -242,22 +225,10 @@ def read_table(
     extra: str | None = None,
     not_features: Sequence[str] = (),
 ) -> tuple[RankingData, NDArray[np.float64] | None]:
-    """Read a table, perhaps without labels and with one further column.
+    """Read a table as `load_table` does, perhaps without labels and with one further column of numbers.
 
-    Parameters
-    ----------
-    source, labels, qid, features, drop
-        As for `load_table`; `labels` may be empty.
-    extra : str, optional
-        A further column of numbers, such as the reference's scores.
-    not_features : sequence of str
-        Columns that are not features where all that are left are; they need not be there.
-
-    Returns
-    -------
-    data : RankingData
-    values : ndarray of shape (n,) or None
-        Of the further column.
+    `extra` is that column, such as the reference's scores, whose values are given beside the data;
+    `not_features` are columns that are not features where all that are left are, and need not be there.
     """
     table = _open(source, [*labels, qid])
     columns = _resolve(table, labels, qid, features, drop, extra, not_features)

@@ -23,18 +23,6 @@ from hyperrank.reference import (
     SummedReference,
 )
 
-__all__ = [
-    "TREES_DOMAIN",
-    "BoosterKeys",
-    "ServedBoosters",
-    "ServedTransform",
-    "fill_in_trees",
-    "last_knot_passed",
-    "served_reference",
-    "standardize_one_list",
-    "tree_attributes",
-]
-
 #: The domain of operators for trees, and the version of it that knows doubles.
 TREES_DOMAIN, TREES_VERSION = "ai.onnx.ml", 5
 #: How ONNX numbers the comparison "at most", and adding up.
@@ -42,20 +30,9 @@ AT_MOST, SUM, NO_TRANSFORM = 0, 1, 0
 
 
 class ServedBoosters(nn.Module):
-    """Scores of boosters over the same features.
+    """Scores of boosters over the same features, which must be plain trees; `key` tells operators apart.
 
     torch's exporter knows no trees: it leaves an operator without them, which `fill_in_trees` completes.
-
-    Parameters
-    ----------
-    boosters : BoosterSet
-    key : int
-        Tells the operators of one graph from each other.
-
-    Raises
-    ------
-    ValueError
-        If the boosters hold anything but plain trees.
     """
 
     def __init__(self, boosters: BoosterSet, key: int) -> None:
@@ -166,12 +143,7 @@ GUARD = 1e-3
 
 
 class ServedTransform(nn.Module):
-    """What a fitted `FeatureTransform` gives, without the search and the logarithm that ONNX lacks.
-
-    Parameters
-    ----------
-    transform : FeatureTransform
-    """
+    """What a fitted `FeatureTransform` gives, without the search and the logarithm that ONNX lacks."""
 
     search: Tensor
     scaled_knots: Tensor
@@ -211,18 +183,9 @@ class ServedTransform(nn.Module):
 
 
 def last_knot_passed(search: Tensor, columns: Tensor) -> Tensor:
-    """Place of the last knot that is not above each value, by a binary search without branches.
+    """Places (d, n) of the last knots not above values (d, n), by a binary search without branches.
 
-    Parameters
-    ----------
-    search : Tensor of shape (d, 2 ** p - 1)
-        Knots but the first, in ascending order, filled up with infinity.
-    columns : Tensor of shape (d, n)
-        Values of each feature, none of them below its first knot.
-
-    Returns
-    -------
-    Tensor of shape (d, n), int64
+    `search`, of shape (d, 2 ** p - 1), has the knots but the first, ascending, filled up with infinity.
     """
     at = torch.zeros_like(columns, dtype=torch.int64)
     step = (search.shape[1] + 1) // 2
@@ -252,16 +215,9 @@ def _signed_log(features: Tensor) -> Tensor:
 
 
 def standardize_one_list(features: Tensor, *, may_miss: bool) -> Tensor:
-    """Features minus their mean over all rows, divided by their deviation.
+    """Features (n, d) minus their mean over all rows, divided by their deviation; NaN stays NaN.
 
-    The same to the bit as `standardize_within` gives for one list, since
-    trees that look at them would else part rows otherwise.
-
-    Parameters
-    ----------
-    features : Tensor of shape (n, d), float32
-    may_miss : bool
-        Whether there may be NaN, which stays NaN and does not count.
+    The same to the bit as `standardize_within` gives for one list: trees would part rows otherwise.
     """
     missing = torch.isnan(features)
     wide = features.double()
@@ -324,15 +280,9 @@ class BoosterKeys:
 
 
 class ServedScores(nn.Module):
-    """Sums of boosters' scores, each divided by scales, as `Reference.scores` gives them.
+    """Sums of boosters' scores, each divided by scales (m,), as `Reference.scores` gives them.
 
-    Parameters
-    ----------
-    members : sequence of ServedBoosters or ServedScores
-        Their scores are added.
-    scales : ndarray of shape (m,)
-    query_standardize : bool, default False
-        Whether the members see the features standardised over all rows beside the features.
+    With `query_standardize` members see the features standardised over all rows beside the features.
     """
 
     scales: Tensor
@@ -359,13 +309,7 @@ class ServedScores(nn.Module):
 
 
 def served_reference(reference: Reference, n_features: int, keys: BoosterKeys) -> nn.Module:
-    """The module of a reference.
-
-    Raises
-    ------
-    ValueError
-        If it holds models that cannot be joined to the graph.
-    """
+    """The module of a reference; a ValueError if it holds models that cannot be joined to the graph."""
     if isinstance(reference, SummedReference):
         members = [served_reference(member, n_features, keys) for member in reference.members]
         return ServedScores(members, reference.scales)

@@ -33,26 +33,12 @@ from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.reference import NoReference, Reference, ScoresReference
 from hyperrank.training.environment import isolated
 
-__all__ = ["to_onnx"]
-
 
 class ServedRanker(nn.Module):
-    """Scores of the rows of one list.
+    """Scores of the rows of one list: reference, and rewards times `reward_scale` and temperature.
 
-    Parameters
-    ----------
-    rewards : module or None
-        Features and weights to rewards; None for a ranker that is its reference alone.
-    reference : module or None
-        Features to the reference's scores.
-    reward_scale : float
-        What rewards are multiplied by at temperature 1.
-    n_scores : int
-        Scores per document that the reference gives: 0 for none, 1, or one per objective.
-    takes_scores : bool
-        Whether the reference's scores are an input.
-    trained : tuple of two floats or None, default None
-        The range of temperatures that the rewards know.
+    The reference gives `n_scores` per document: 0 for none, 1, or one per objective; `takes_scores` says
+    whether they are an input, `trained` is the range of temperatures that the rewards know.
     """
 
     reward_scale: Tensor
@@ -145,13 +131,7 @@ class ServedRewards(nn.Module):
 
 
 class MixedNetwork(nn.Module):
-    """The network whose parameters are the mean of several networks', for each row of weights.
-
-    Parameters
-    ----------
-    soup : RewardSoup
-        Of networks that do not know the weights.
-    """
+    """The network whose parameters are the mean of several networks', for each row of weights."""
 
     def __init__(self, soup: RewardSoup) -> None:
         super().__init__()
@@ -179,13 +159,7 @@ class MixedNetwork(nn.Module):
 
 
 def served_ranker(ranker: BaseRanker, keys: BoosterKeys, *, include_reference: bool) -> ServedRanker:
-    """The module of a fitted ranker.
-
-    Raises
-    ------
-    ValueError
-        If it is none of the kinds that hold every trade-off in one graph, or its reference cannot be joined.
-    """
+    """The module of a fitted ranker, or a ValueError if it does not hold all trade-offs in one graph."""
     if not isinstance(ranker, HyperDPORanker | SoupRanker | MixedScoresRanker):
         raise ValueError(
             f"{type(ranker).__name__} cannot be exported: HyperDPORanker, SoupRanker and MixedScoresRanker "

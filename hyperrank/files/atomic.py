@@ -18,8 +18,6 @@ try:
 except ImportError:  # Windows does not delete files that are open, so that it needs no locks
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["atomic_folder", "check_suffix", "check_writable", "write_atomically"]
-
 #: Suffixes of well-known formats. A file that has one is opened by what cannot read it.
 KNOWN_SUFFIXES = frozenset(
     f".{suffix}"
@@ -32,19 +30,7 @@ KNOWN_SUFFIXES = frozenset(
 
 
 def check_suffix(path: str | Path, expected: str) -> None:
-    """Refuse a name that says another format.
-
-    Parameters
-    ----------
-    path : path
-    expected : str
-        The suffix of the format, such as ``".onnx"``. None, or one that is not known, will do as well.
-
-    Raises
-    ------
-    ValueError
-        If the suffix is that of another format.
-    """
+    """Refuse a name that says another format than the suffix `expected`; none, or an unknown one, will do."""
     suffix = Path(path).suffix.lower()
     if suffix in KNOWN_SUFFIXES and suffix != expected:
         raise ValueError(
@@ -54,21 +40,7 @@ def check_suffix(path: str | Path, expected: str) -> None:
 
 
 def check_writable(path: str | Path) -> Path:
-    """The regular file that writing to a path would replace: behind a symbolic link its target.
-
-    Parameters
-    ----------
-    path : path
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    OSError
-        If the path is a folder, a device, a pipe or a socket, or its folder does not exist.
-    """
+    """The regular file that writing to a path would replace, behind a link its target; or an OSError."""
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(target.parent))
@@ -90,24 +62,7 @@ def write_atomically(path: str | Path, content: bytes) -> Path:
     """Write a file so that whoever reads it, at whatever moment, finds the old content or the new.
 
     The new content goes to a file next to it, is forced to disk and takes the old one's name. A process that
-    is killed on the way leaves the old file as it was, and perhaps a file that ends in ``.partial``: the next
-    write of that name deletes it.
-
-    Parameters
-    ----------
-    path : path
-        Its folder must exist. Of a symbolic link the target is written.
-    content : bytes
-
-    Returns
-    -------
-    Path
-        As given.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written, or is not a regular file; then nothing has changed.
+    is killed on the way leaves a file that ends in ``.partial``: the next write of that name deletes it.
     """
     path = Path(path)
     target = check_writable(path)
@@ -136,18 +91,8 @@ def write_atomically(path: str | Path, content: bytes) -> Path:
 def atomic_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     """A folder that gets its name when the block ends, and is deleted when the block fails.
 
-    Parameters
-    ----------
-    path : path
-        What it is to be called; the folder that it is in must exist. Until then it has a name that ends in
-        ``.partial``: that of a killed process is deleted by the next one that writes this name.
-    overwrite : bool, default False
-        Whether a folder of this name is replaced.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written, or there is something already; then nothing has changed.
+    Until then its name ends in ``.partial``: that of a killed process is deleted by the next one that writes
+    this name. An OSError if something is there already, unless it is to be overwritten.
     """
     target = Path(path)
     if not overwrite and (target.exists() or target.is_symlink()):

@@ -21,8 +21,6 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NotStorableError", "decode", "encode", "register_codec", "storable"]
-
 #: Texts of more characters go among the tensors.
 LONG_TEXT = 1000
 #: Array types that files may hold.
@@ -61,28 +59,15 @@ def storable(cls: C) -> C:
 def register_codec(
     name: str, encode: Callable[[Any], object | None], decode: Callable[[Any], object]
 ) -> None:
-    """Let files hold objects of a library that has a format of its own.
+    """Let files hold objects of a library that has a format of its own, called `name` in files.
 
-    Parameters
-    ----------
-    name : str
-        What they are called in files.
-    encode : callable
-        ``(object) -> value``: plain values and arrays; None for objects of any other kind.
-    decode : callable
-        ``(value) -> object``. The value may come from anywhere: it must be checked.
+    `encode` gives plain values and arrays, None for other objects; `decode` must check what it is given.
     """
     _CODECS[f"${name}"] = Codec(encode, decode)
 
 
 def encode(value: Any, tensors: Tensors, where: str) -> Any:
-    """A value for JSON; its arrays and long texts go to `tensors`, named after where they belong.
-
-    Raises
-    ------
-    NotStorableError
-        If it is, or holds, anything that cannot be stored.
-    """
+    """A value for JSON, or a NotStorableError; arrays and long texts go to `tensors`, named by place."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, str):

@@ -16,8 +16,6 @@ import numpy as np
 from hyperrank.files.atomic import check_suffix, write_atomically
 from hyperrank.files.codec import NotStorableError, Tensors, decode, encode
 
-__all__ = ["FORMAT", "ModelFileError", "read_model_file", "write_model_file"]
-
 #: The format that is written; older ones are read.
 FORMAT = 1
 #: Where the header holds our JSON.
@@ -33,27 +31,10 @@ class ModelFileError(ValueError):
 
 
 def write_model_file(path: str | Path, content: Mapping[str, Any], *, head: Mapping[str, Any]) -> Path:
-    """Write values to a file, whole or not at all.
+    """Write values, arrays and instances of storable classes to a file, whole or not at all.
 
-    Parameters
-    ----------
-    path : path
-        Replaced if it exists; of a symbolic link the target.
-    content : mapping of str to object
-        Plain values, arrays, and instances of classes that are `hyperrank.files.storable`.
-    head : mapping of str to object
-        What JSON knows, to be read without the rest.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    ModelFileError
-        If the content holds anything that cannot be stored without pickle, or the name says another format.
-    OSError
-        If the file cannot be written; an old one is then as it was.
+    `head` holds what JSON knows, to be read without the rest. A ModelFileError says what cannot be stored,
+    or that the name says another format.
     """
     from safetensors.numpy import save
 
@@ -75,18 +56,9 @@ def write_model_file(path: str | Path, content: Mapping[str, Any], *, head: Mapp
 
 
 def read_model_file(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read what `write_model_file` wrote; nothing in the file is ever run.
+    """Read head and content as `write_model_file` wrote them; nothing in the file is ever run.
 
-    Returns
-    -------
-    head, content : dict
-
-    Raises
-    ------
-    ModelFileError
-        If the file is not such a file, damaged, truncated, or of a newer format.
-    OSError
-        If it cannot be opened.
+    A ModelFileError if it is not such a file, damaged, truncated, or of a newer format.
     """
     document, tensors = _parsed(Path(path))
     version = document.get("format")

@@ -14,39 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = [
-    "BLOCK_ELEMENTS",
-    "SizeBlock",
-    "check_flat",
-    "check_shapes",
-    "list_blocks",
-    "observed_rows",
-    "reduce_lists",
-    "reverse_logcumsumexp",
-    "segment_index",
-    "segment_logsumexp",
-    "segment_sum",
-    "size_blocks",
-    "working_dtype",
-]
-
 
 def observed_rows(labels: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows with a label, and the offsets of the lists that they make.
-
-    Parameters
-    ----------
-    labels : Tensor of shape (n,)
-        Labels; NaN where unobserved.
-    offsets : Tensor of shape (q + 1,), int64
-        Where each list begins, and the end of the last.
-
-    Examples
-    --------
-    >>> import torch
-    >>> observed_rows(torch.tensor([1.0, torch.nan, 0.0]), torch.tensor([0, 2, 3]))
-    (tensor([0, 2]), tensor([0, 1, 2]))
-    """
+    """Rows whose label in (n,) is not NaN, and the offsets of the lists that they make."""
     known = ~torch.isnan(labels)
     before = torch.cat([offsets.new_zeros(1), known.cumsum(0)])
     return known.nonzero()[:, 0], before[offsets]
@@ -79,8 +49,7 @@ def segment_logsumexp(rows: Tensor, offsets: Tensor, index: Tensor | None = None
 def reverse_logcumsumexp(rows: Tensor, offsets: Tensor) -> Tensor:
     """For each row the log of the summed exponentials from it to the end of its segment, shape (n, ...).
 
-    The scan doubles its reach in each pass, so a segment of length L costs log2(L) passes, and every
-    sum is taken in log space: tails far below the segment's maximum keep full relative precision.
+    The scan doubles its reach in each pass, in log space: far tails keep full relative precision.
     """
     result: Tensor = _ReverseLogCumSumExp.apply(rows, offsets)
     return result
@@ -134,15 +103,9 @@ def _scan(rows: Tensor, bounds: Tensor, *, reverse: bool, offsets: Tensor) -> Te
 
 @dataclass(frozen=True)
 class FlatLists:
-    """Scores and labels with all axes present, and which of them the caller gave.
+    """Scores (n, k) and labels (n, m), and which of the axes k and m the caller gave.
 
-    Attributes
-    ----------
-    scores : Tensor of shape (n, k)
-        Less the highest of their list: no loss sees the shift, and differences of large scores stay exact.
-    labels : Tensor of shape (n, m)
-    has_draws, has_objectives : bool
-        Whether the axis k or m was given, and so is in the result.
+    Scores are less the highest of their list: no loss sees the shift, and differences stay exact.
     """
 
     scores: Tensor
@@ -152,13 +115,7 @@ class FlatLists:
 
 
 def check_shapes(scores: Tensor, labels: Tensor, offsets: Tensor) -> None:
-    """Check that scores, labels and offsets describe the same documents.
-
-    Raises
-    ------
-    ValueError
-        If a shape does not fit the others, or offsets do not cover the documents.
-    """
+    """Raise a ValueError unless scores, labels and offsets describe the same documents."""
     if scores.ndim not in (1, 2) or labels.ndim not in (1, 2):
         raise ValueError(
             f"scores have shape {tuple(scores.shape)} and labels {tuple(labels.shape)}; "
@@ -222,18 +179,9 @@ PADDING_SHARE = 0.1
 
 @dataclass(frozen=True)
 class SizeBlock:
-    """Some lists of about the same size, side by side.
+    """Some lists of about the same size, side by side: their numbers, first rows and sizes, shape (b,).
 
-    Attributes
-    ----------
-    lists : ndarray of shape (b,), int64
-        Their numbers.
-    starts, sizes : ndarray of shape (b,), int64
-        Where each begins, and its documents.
-    rows : ndarray of shape (b, longest), int64
-        Row numbers of each list; its last row again and again where it is shorter than the longest.
-    is_row : ndarray of shape (b, longest), bool
-        False for those repetitions.
+    `rows`, shape (b, longest), repeats the last row of a shorter list, where `is_row` is False.
     """
 
     lists: NDArray[np.int64]
@@ -244,19 +192,7 @@ class SizeBlock:
 
 
 def list_blocks(offsets: NDArray[np.int64], elements: int) -> Iterator[tuple[int, int]]:
-    """Runs of whole lists with about `elements` rows each; a longer list is a run of its own.
-
-    Yields
-    ------
-    first, last : int
-        Numbers of the first list of a run, and of the one behind its last.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> list(list_blocks(np.array([0, 2, 4, 6, 16]), 4))
-    [(0, 2), (2, 3), (3, 4)]
-    """
+    """Runs of whole lists with about `elements` rows each, as (first, last + 1); a longer list is alone."""
     first, n_lists = 0, len(offsets) - 1
     while first < n_lists:
         fits = int(np.searchsorted(offsets, offsets[first] + elements, side="right")) - 1
@@ -269,13 +205,6 @@ def size_blocks(offsets: NDArray[np.int64], width: int = 1) -> Iterator[SizeBloc
     """Lists by falling size, cut where padding to the longest of a block would cost more than a cut.
 
     `width` is how many numbers each document has. Empty lists are in no block.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> block = next(size_blocks(np.array([0, 1, 4])))
-    >>> block.rows.tolist(), block.is_row.sum().item()
-    ([[1, 2, 3], [0, 0, 0]], 4)
     """
     sizes = np.diff(offsets)
     order = np.argsort(-sizes, kind="stable")

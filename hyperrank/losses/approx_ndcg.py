@@ -17,8 +17,6 @@ from hyperrank.losses.base import Loss
 from hyperrank.losses.listnet import target_distribution
 from hyperrank.losses.pairwise import anchor_chunks, best_dcg, list_values
 
-__all__ = ["ApproxNDCG", "approx_ndcg"]
-
 
 def approx_ndcg(
     scores: Tensor,
@@ -39,23 +37,15 @@ def approx_ndcg(
 
     Parameters
     ----------
-    scores : Tensor of shape (n,) or (n, k)
-        Scores, or DPO rewards, of the documents, for k draws of weights at once.
-    labels : Tensor of shape (n,) or (n, m)
-        Labels >= 0 for m objectives; NaN where unobserved.
-    offsets : Tensor of shape (q + 1,), int64
-        Where each list begins, and the end of the last.
+    scores, labels, offsets, gain, reduction
+        As for `listnet`.
     temperature : float, default 0.1
         T: the lower, the nearer to NDCG itself, and the less is there to learn from.
-    gain : {"exp2", "linear"}
-        g(z) = 2^z - 1, or z.
-    reduction : {"mean", "sum", "none"}
-        Over lists; "none" keeps one loss per list.
 
     Returns
     -------
     Tensor of shape ([q,] [k,] [m])
-        The axes of lists (unless reduced), draws and objectives that the arguments have.
+        As for `listnet`.
 
     Raises
     ------

@@ -9,8 +9,6 @@ from torch import Tensor
 
 from hyperrank._params import Params
 
-__all__ = ["ListLoss", "Loss"]
-
 
 class ListLoss(Protocol):
     """A loss of flat, ragged lists with everything but the data bound.
@@ -50,21 +48,5 @@ class Loss(Params):
     takes_gains: ClassVar[bool] = False
 
     def __call__(self, scores: Tensor, labels: Tensor, offsets: Tensor, *, reduction: str = "mean") -> Tensor:
-        """Losses of lists.
-
-        Parameters
-        ----------
-        scores : Tensor of shape (n,) or (n, k)
-            Scores, or DPO rewards, of the documents, for k draws of weights at once.
-        labels : Tensor of shape (n,) or (n, m)
-            Labels for m objectives; NaN where unobserved.
-        offsets : Tensor of shape (q + 1,), int64
-            Where each list begins, and the end of the last.
-        reduction : {"mean", "sum", "none"}
-            Over lists; "none" keeps one loss per list.
-
-        Returns
-        -------
-        Tensor of shape ([q,] [k,] [m])
-        """
+        """Losses of lists; arguments and result as of `hyperrank.losses.listnet`."""
         return type(self).function(scores, labels, offsets, **self.get_params(), reduction=reduction)

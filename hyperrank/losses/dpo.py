@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-__all__ = ["dpo_reward", "margin_reward"]
-
 
 def dpo_reward(scores: Tensor, reference_scores: Tensor, beta: float | Tensor = 1.0) -> Tensor:
     r"""DPO's implicit reward :math:`r = \beta (s - s_{ref})`.

@@ -12,8 +12,6 @@ from hyperrank.files import storable
 from hyperrank.losses._segments import check_flat, reduce_lists, segment_index, segment_logsumexp, segment_sum
 from hyperrank.losses.base import Loss
 
-__all__ = ["ListNet", "listnet", "target_distribution"]
-
 
 def listnet(
     scores: Tensor,

@@ -18,16 +18,6 @@ from hyperrank.losses._segments import check_flat, observed_rows, reduce_lists, 
 from hyperrank.losses.base import Loss
 from hyperrank.losses.listnet import target_distribution
 
-__all__ = [
-    "LambdaLoss",
-    "PairwiseLogistic",
-    "anchor_chunks",
-    "best_dcg",
-    "lambda_loss",
-    "list_values",
-    "pairwise_logistic",
-]
-
 #: Pairs looked at together, over lists and draws: what is made of them stays within tens of MiB.
 CHUNK_PAIRS = 2**20
 
@@ -36,16 +26,9 @@ BlockLoss = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def list_values(scores: Tensor, labels: Tensor, offsets: Tensor, of_block: BlockLoss) -> Tensor:
-    """Values of lists, shape (q, k), with a gradient that is made in the same pass.
+    """Values of lists, shape (q, k), for scores (n, k) and labels or gains (n,) without NaN.
 
-    Parameters
-    ----------
-    scores : Tensor of shape (n, k)
-    labels : Tensor of shape (n,)
-        Labels, or gains, without NaN.
-    offsets : Tensor of shape (q + 1,), int64
-    of_block : callable
-        The loss of lists side by side; see `BlockLoss`. Places that only fill up are to be ignored.
+    `of_block` gives values and gradients of lists side by side; places that only fill up are to be ignored.
     """
     values: Tensor = _ListValues.apply(scores, labels, offsets, of_block)
     return values
@@ -112,25 +95,17 @@ def lambda_loss(
 
     Parameters
     ----------
-    scores : Tensor of shape (n,) or (n, k)
-        Scores, or DPO rewards, of the documents, for k draws of weights at once.
-    labels : Tensor of shape (n,) or (n, m)
-        Labels >= 0 for m objectives; NaN where unobserved.
-    offsets : Tensor of shape (q + 1,), int64
-        Where each list begins, and the end of the last.
+    scores, labels, offsets, gain, reduction
+        As for `listnet`.
     weighting : {"lambdarank", "ndcg_loss2"}
         d, as above.
     top_k : int, optional
         K of NDCG@K: only pairs of which one is among the first K count, and D is 0 behind; all by default.
-    gain : {"exp2", "linear"}
-        g(z) = 2^z - 1, or z.
-    reduction : {"mean", "sum", "none"}
-        Over lists; "none" keeps one loss per list.
 
     Returns
     -------
     Tensor of shape ([q,] [k,] [m])
-        The axes of lists (unless reduced), draws and objectives that the arguments have.
+        As for `listnet`.
 
     Raises
     ------
@@ -270,19 +245,13 @@ def pairwise_logistic(scores: Tensor, labels: Tensor, offsets: Tensor, *, reduct
 
     Parameters
     ----------
-    scores : Tensor of shape (n,) or (n, k)
-        Scores, or DPO rewards, of the documents, for k draws of weights at once.
-    labels : Tensor of shape (n,) or (n, m)
-        Labels for m objectives; NaN where unobserved.
-    offsets : Tensor of shape (q + 1,), int64
-        Where each list begins, and the end of the last.
-    reduction : {"mean", "sum", "none"}
-        Over lists; "none" keeps one loss per list.
+    scores, labels, offsets, reduction
+        As for `listnet`; labels may be negative.
 
     Returns
     -------
     Tensor of shape ([q,] [k,] [m])
-        The axes of lists (unless reduced), draws and objectives that the arguments have.
+        As for `listnet`.
 
     Raises
     ------

@@ -21,70 +21,25 @@ from hyperrank.losses._segments import (
 )
 from hyperrank.losses.base import Loss
 
-__all__ = ["EXACT_TIES", "PlackettLuce", "label_order", "plackett_luce", "tie_groups"]
-
 #: Tied groups up to this size are averaged over all their orders; each costs 2**size sums.
 EXACT_TIES = 10
 
 
 def label_order(labels: Tensor, offsets: Tensor) -> Tensor:
-    """Rows of each list by falling label, documents of equal label as they stand.
-
-    Parameters
-    ----------
-    labels : Tensor of shape (n,)
-        Labels without NaN.
-    offsets : Tensor of shape (q + 1,), int64
-        Where each list begins, and the end of the last.
-
-    Returns
-    -------
-    Tensor of shape (n,), int64
-        Row numbers, list after list.
-    """
+    """Row numbers of each list by falling label, shape (n,), documents of equal label as they stand."""
     by_label = torch.argsort(labels, descending=True, stable=True)
     return by_label[torch.argsort(segment_index(offsets)[by_label], stable=True)]
 
 
 def random_order(labels: Tensor, offsets: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Rows of each list by falling label, documents of equal label in a fresh random order.
-
-    Parameters
-    ----------
-    labels : Tensor of shape (n,)
-        Labels without NaN.
-    offsets : Tensor of shape (q + 1,), int64
-        Where each list begins, and the end of the last.
-    generator : torch.Generator, optional
-        Where the random order comes from.
-
-    Returns
-    -------
-    Tensor of shape (n,), int64
-        Row numbers, list after list.
-    """
+    """Row numbers of each list by falling label, shape (n,), equal labels in a fresh random order."""
     shuffled = torch.randperm(len(labels), generator=generator, device=labels.device)
     by_label = shuffled[torch.argsort(labels[shuffled], descending=True, stable=True)]
     return by_label[torch.argsort(segment_index(offsets)[by_label], stable=True)]
 
 
 def tie_groups(sorted_labels: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
-    """Runs of equal label within each list.
-
-    Parameters
-    ----------
-    sorted_labels : Tensor of shape (n,)
-        Labels, falling within each list.
-    offsets : Tensor of shape (q + 1,), int64
-        Where each list begins, and the end of the last.
-
-    Returns
-    -------
-    group_offsets : Tensor of shape (g + 1,), int64
-        Where each group begins among the documents, and the end of the last.
-    list_offsets : Tensor of shape (q + 1,), int64
-        Where each list begins among the groups, and the end of the last.
-    """
+    """Offsets (g + 1,) of the runs of equal label, and (q + 1,) of the lists among the runs."""
     n = len(sorted_labels)
     begins = torch.ones(n, dtype=torch.bool, device=sorted_labels.device)
     begins[1:] = sorted_labels[1:] != sorted_labels[:-1]
@@ -96,25 +51,13 @@ def tie_groups(sorted_labels: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def average_tail_sums(members: Tensor, below: Tensor, n_ranks: Tensor) -> Tensor:
-    r"""Expected sum of the Plackett-Luce normalisers of one tied group over all its orders.
+    r"""Expected sum of the Plackett-Luce normalisers of tied groups over all their orders, shape (G, k).
 
-    The documents left when the group's (s+1)-th place is filled are a uniformly random subset S of size
-    g - s of the group, and everything below it; so the expectation is, exactly,
+    Of G groups of the same size g, with scores `members` (G, g, k), of which K = `n_ranks` (G,) places count.
+    The documents left when a group's (s+1)-th place is filled are a uniformly random subset S of size g - s
+    and everything below, whose log-sum-exp is b = `below` (G, k); so the expectation is, exactly,
 
     .. math:: \sum_{s < K} \binom{g}{g-s}^{-1} \sum_{|S| = g - s} \log(e^b + \sum_{i \in S} e^{r_i})
-
-    Parameters
-    ----------
-    members : Tensor of shape (G, g, k)
-        Scores of G groups of the same size g.
-    below : Tensor of shape (G, k)
-        b, the log-sum-exp of what ranks below each group; -inf where nothing does.
-    n_ranks : Tensor of shape (G,), int64
-        K, how many of the group's places count.
-
-    Returns
-    -------
-    Tensor of shape (G, k)
     """
     size = members.shape[1]
     # Each member doubles the subsets: all those before, and all those with it.
@@ -147,12 +90,8 @@ def plackett_luce(
 
     Parameters
     ----------
-    scores : Tensor of shape (n,) or (n, k)
-        Scores, or DPO rewards, of the documents, for k draws of weights at once.
-    labels : Tensor of shape (n,) or (n, m)
-        Labels for m objectives; NaN where unobserved.
-    offsets : Tensor of shape (q + 1,), int64
-        Where each list begins, and the end of the last.
+    scores, labels, offsets, reduction
+        As for `listnet`; labels may be negative.
     top_k : int, optional
         K: only the first K ranks count; all by default.
     ties : {"random", "average", "rating"}
@@ -163,13 +102,11 @@ def plackett_luce(
         a grade counts when its first document is among the first K ranks.
     generator : torch.Generator, optional
         Where random orders come from; torch's global one by default.
-    reduction : {"mean", "sum", "none"}
-        Over lists; "none" keeps one loss per list.
 
     Returns
     -------
     Tensor of shape ([q,] [k,] [m])
-        The axes of lists (unless reduced), draws and objectives that the arguments have.
+        As for `listnet`.
 
     Raises
     ------

@@ -16,8 +16,6 @@ from hyperrank.losses.listnet import ListNet
 from hyperrank.losses.pairwise import LambdaLoss, PairwiseLogistic
 from hyperrank.losses.plackett_luce import PlackettLuce
 
-__all__ = ["get_loss", "named_loss", "register_loss", "takes_gains"]
-
 _LOSSES: dict[str, Callable[[], ListLoss]] = {
     "listnet": ListNet,
     "plackett_luce": PlackettLuce,

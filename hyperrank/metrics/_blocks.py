@@ -17,8 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 from hyperrank._columns import as_numbers
 from hyperrank.lists import QueryLists
 
-__all__ = ["Block", "Inputs", "average_over_lists", "check_cutoff", "check_inputs", "empty_value"]
-
 
 @dataclass(frozen=True, eq=False)
 class Subset:
@@ -325,8 +323,7 @@ def _pick(values: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[Any]:
 def _windows(values: NDArray[Any], starts: NDArray[np.int64], width: int) -> NDArray[Any]:
     """Rows of values (n, C) from each start on as a fresh array, shape (B, C, P).
 
-    Windows are copied whole, several times as fast as row by row. One that would run off the end is copied as
-    far as there are rows, and what follows is any other value.
+    Windows are copied whole, several times as fast as row by row; beyond the last row stands any value.
     """
     last = len(values) - width
     inside = np.minimum(starts, last)

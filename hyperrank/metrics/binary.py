@@ -18,8 +18,6 @@ from hyperrank.lists import QueryLists
 from hyperrank.metrics._blocks import Block, average_over_lists, check_cutoff, check_inputs, empty_value
 from hyperrank.metrics.ndcg import Empty
 
-__all__ = ["average_precision", "mrr", "precision"]
-
 
 def mrr(
     scores: ArrayLike,
@@ -35,26 +33,17 @@ def mrr(
 
     Parameters
     ----------
-    scores : array-like of shape (n,) or (n, K)
-        Scores of the documents, finite; one column per trade-off.
-    labels : array-like of shape (n,) or (n, m)
-        Labels of the documents, at least 0, NaN where unobserved; one column per objective.
-    qid : array-like of shape (n,), QueryLists or None
-        Query ids in any order; None makes one list of all documents.
-    k : int, optional
-        Ranks that count; all by default.
+    scores, labels, qid, k, per_query
+        As for `ndcg`.
     relevant_from : float, default 1
         The lowest label that is relevant.
     empty : {"skip", "zero", "one", 0, 1}, default "zero"
         What a list without any relevant document scores; "skip" leaves it out of the mean.
-    per_query : bool, default False
-        Return the value of each list, in the order in which queries first appear.
 
     Returns
     -------
     float or ndarray
-        Shape (K, m), or (n_lists, K, m) with `per_query`, less the axes of 1-D inputs. NaN where a list, or
-        every list, is skipped.
+        Of the shape that `ndcg` gives.
 
     Raises
     ------
@@ -97,26 +86,15 @@ def average_precision(
 
     Parameters
     ----------
-    scores : array-like of shape (n,) or (n, K)
-        Scores of the documents, finite; one column per trade-off.
-    labels : array-like of shape (n,) or (n, m)
-        Labels of the documents, at least 0, NaN where unobserved; one column per objective.
-    qid : array-like of shape (n,), QueryLists or None
-        Query ids in any order; None makes one list of all documents.
-    k : int, optional
-        Ranks that count; all by default.
-    relevant_from : float, default 1
-        The lowest label that is relevant.
-    empty : {"skip", "zero", "one", 0, 1}, default "zero"
-        What a list without any relevant document scores; "skip" leaves it out of the mean.
-    per_query : bool, default False
-        Return the value of each list, in the order in which queries first appear.
+    scores, labels, qid, k, per_query
+        As for `ndcg`.
+    relevant_from, empty
+        As for `mrr`.
 
     Returns
     -------
     float or ndarray
-        Shape (K, m), or (n_lists, K, m) with `per_query`, less the axes of 1-D inputs. NaN where a list, or
-        every list, is skipped.
+        Of the shape that `ndcg` gives.
 
     Raises
     ------
@@ -158,26 +136,17 @@ def precision(
 
     Parameters
     ----------
-    scores : array-like of shape (n,) or (n, K)
-        Scores of the documents, finite; one column per trade-off.
-    labels : array-like of shape (n,) or (n, m)
-        Labels of the documents, at least 0, NaN where unobserved; one column per objective.
+    scores, labels, qid, per_query
+        As for `ndcg`.
     k : int
         Ranks that count.
-    qid : array-like of shape (n,), QueryLists or None
-        Query ids in any order; None makes one list of all documents.
-    relevant_from : float, default 1
-        The lowest label that is relevant.
-    empty : {"skip", "zero", "one", 0, 1}, default "zero"
-        What a list without any relevant document scores; "skip" leaves it out of the mean.
-    per_query : bool, default False
-        Return the value of each list, in the order in which queries first appear.
+    relevant_from, empty
+        As for `mrr`.
 
     Returns
     -------
     float or ndarray
-        Shape (K, m), or (n_lists, K, m) with `per_query`, less the axes of 1-D inputs. NaN where a list, or
-        every list, is skipped.
+        Of the shape that `ndcg` gives.
 
     Raises
     ------

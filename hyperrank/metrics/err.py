@@ -11,8 +11,6 @@ from hyperrank.lists import QueryLists
 from hyperrank.metrics._blocks import Block, average_over_lists, check_cutoff, check_inputs, empty_value
 from hyperrank.metrics.ndcg import Empty
 
-__all__ = ["err"]
-
 
 def err(
     scores: ArrayLike,
@@ -35,27 +33,18 @@ def err(
 
     Parameters
     ----------
-    scores : array-like of shape (n,) or (n, K)
-        Scores of the documents, finite; one column per trade-off.
-    labels : array-like of shape (n,) or (n, m)
-        Labels of the documents, at least 0, NaN where unobserved; one column per objective.
-    qid : array-like of shape (n,), QueryLists or None
-        Query ids in any order; None makes one list of all documents.
-    k : int, optional
-        Ranks that count; all by default.
+    scores, labels, qid, k, per_query
+        As for `ndcg`.
     max_label : float, optional
         The top grade of the scale; by default each objective's highest label in `labels`. Give it to compare
         across data sets: gdeval, and ir-measures with it, fixes 4.
     empty : {"skip", "zero", "one", 0, 1}, default "zero"
         What a list without any positive label scores; "skip" leaves it out of the mean.
-    per_query : bool, default False
-        Return the value of each list, in the order in which queries first appear.
 
     Returns
     -------
     float or ndarray
-        Shape (K, m), or (n_lists, K, m) with `per_query`, less the axes of 1-D inputs. NaN where a list, or
-        every list, is skipped.
+        Of the shape that `ndcg` gives.
 
     Raises
     ------

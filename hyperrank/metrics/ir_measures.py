@@ -14,8 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 from hyperrank.lists import QueryLists
 from hyperrank.metrics._blocks import Inputs, check_inputs
 
-__all__ = ["MeasureReport", "ir_measures_report"]
-
 
 @dataclass(frozen=True, eq=False)
 class MeasureReport:

@@ -14,8 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 from hyperrank.lists import QueryLists
 from hyperrank.metrics._blocks import Block, average_over_lists, check_cutoff, check_inputs, empty_value
 
-__all__ = ["CONVENTIONS", "Convention", "ndcg"]
-
 Gain = Literal["exp2", "linear"]
 Ties = Literal["order", "average", "worst"]
 Empty = Literal["skip", "zero", "one"] | int
@@ -66,13 +64,7 @@ CONVENTIONS: Mapping[str, Convention] = MappingProxyType(
 
 
 def resolve_convention(gain: Gain, empty: Empty, ties: Ties, convention: str | None) -> Convention:
-    """Check the choices and let a named convention make them.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown, or the convention contradicts a choice made beside it.
-    """
+    """Check the choices and let a named convention make them; a ValueError if they contradict it."""
     if gain not in GAINS:
         raise ValueError(f"gain must be one of {list(GAINS)}; got {gain!r}.")
     if ties not in TIES:

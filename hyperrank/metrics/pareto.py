@@ -9,8 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from hyperrank._columns import as_numbers
 
-__all__ = ["hypervolume", "non_dominated"]
-
 
 def hypervolume(points: ArrayLike, reference_point: ArrayLike = 0.0) -> float:
     """Volume that the points dominate above a reference point; every objective is maximised.

@@ -19,8 +19,6 @@ from hyperrank.metrics.binary import average_precision, mrr, precision
 from hyperrank.metrics.err import err
 from hyperrank.metrics.ndcg import ndcg
 
-__all__ = ["ListMetric", "Metric", "parse_metric", "register_metric"]
-
 #: A metric of one list: its scores and labels to a number, NaN where it has none.
 ListMetric = Callable[..., float]
 

@@ -28,8 +28,6 @@ from hyperrank.rankers.inputs import read_labels, read_scores, split_qid
 from hyperrank.simplex import as_weights, lattice_near
 from hyperrank.weights import TRADE_OFF
 
-__all__ = ["make_hypervolume_scorer", "make_ranking_scorer"]
-
 #: Weights of shape (k, m), and the options of predict with the temperature that they carry.
 TradeOffs = tuple[NDArray[np.float64], dict[str, Any]]
 
@@ -85,10 +83,7 @@ class Evaluation:
         return weights, {"temperature": temperature}
 
     def measure(self, metric: Metric, trade_offs: TradeOffs) -> NDArray[np.float64]:
-        """Means of the metric over lists, shape (k, m); (1, m) if the ranker knows no trade-offs.
-
-        NaN where no list has a value.
-        """
+        """Means of the metric over lists, shape (k, m), or (1, m) of a ranker without trade-offs."""
         if not self._takes("weights"):
             return self._means(metric, self._predict())
         at, options = trade_offs
@@ -125,13 +120,7 @@ class Evaluation:
 def evaluation_of(
     estimator: Any, X: Any, y: Any, *, qid: Any = None, sample_weight: Any = None, ref_scores: Any = None
 ) -> Evaluation:
-    """Unwrap a fitted ranker, or a Pipeline or search around one, and check the rows to measure it on.
-
-    Raises
-    ------
-    ValueError
-        If there are no query ids, or labels do not fit the rows or the ranker.
-    """
+    """Unwrap a fitted ranker, or a Pipeline or search around one, and check the rows to measure it on."""
     ids = split_qid(X, qid)[1]
     if ids is None:
         raise ValueError(
@@ -149,8 +138,7 @@ def evaluation_of(
 def _unwrap(estimator: Any, X: Any, qid: Any) -> tuple[Any, Any]:
     """What predicts in the end, and the rows as it takes them.
 
-    Pipelines and searches pass on what was requested of them, and a search passes nothing; the ranker itself
-    takes all it knows, whether requested or not.
+    Pipelines and searches pass on what was requested of them; the ranker itself takes all it knows.
     """
     while True:
         if hasattr(estimator, "best_estimator_"):
@@ -228,32 +216,9 @@ class _QueryScorer(BaseEstimator):
         sample_weight: ArrayLike | None = None,
         ref_scores: ArrayLike | None = None,
     ) -> float:
-        """Score a fitted ranker.
+        """Score a fitted ranker, or a Pipeline or search around one; never NaN, rather a ValueError.
 
-        Parameters
-        ----------
-        estimator : estimator
-            A fitted ranker, or a Pipeline or search around one.
-        X : array-like, sparse matrix or frame of shape (n, d)
-            Features.
-        y : array-like or frame of shape (n,) or (n, m)
-            Labels >= 0, NaN where unobserved.
-        qid : array-like of shape (n,), optional
-            Query ids; needed unless `X` has a column ``qid``.
-        sample_weight : array-like of shape (n,), optional
-            A query counts as the mean of its rows' weights.
-        ref_scores : array-like of shape (n,), optional
-            The reference's scores, for rankers with ``reference="scores"``.
-
-        Returns
-        -------
-        float
-            Never NaN.
-
-        Raises
-        ------
-        ValueError
-            If there are no query ids, an objective is unknown, or there is nothing to measure.
+        Query ids are needed unless `X` has a column ``qid``; a query counts as the mean of its rows' weights.
         """
         return self._value(
             evaluation_of(estimator, X, y, qid=qid, sample_weight=sample_weight, ref_scores=ref_scores)

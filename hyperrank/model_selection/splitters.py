@@ -15,8 +15,6 @@ from sklearn.utils import check_random_state
 
 from hyperrank.lists import QueryLists
 
-__all__ = ["QueryKFold", "QueryShuffleSplit"]
-
 RandomState = int | np.random.RandomState | None
 
 

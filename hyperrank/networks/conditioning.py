@@ -8,18 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = [
-    "CONDITIONINGS",
-    "BatchInvariantLinear",
-    "ConditionedLinear",
-    "WeightEmbedding",
-    "conditioning_name",
-    "get_conditioning",
-    "per_row",
-    "register_conditioning",
-    "zero_linear",
-]
-
 #: Outputs from which on kernels were seen to treat all rows of a tile alike. With 2 to 11, those for AVX2 on
 #: AMD's processors round the last rows of a panel otherwise.
 INVARIANT_WIDTH = 16
@@ -32,14 +20,6 @@ class BatchInvariantLinear(nn.Linear):
 
     A few outputs are computed as some of more. Nothing changes in training, nor in its parameters. One
     output alone is a product of another kind, which does not depend on the batch anyway.
-
-    Examples
-    --------
-    >>> import torch
-    >>> layer = BatchInvariantLinear(3, 5).eval()
-    >>> with torch.no_grad():
-    ...     layer(torch.ones(2, 3)).shape
-    torch.Size([2, 5])
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - its name in torch
@@ -53,17 +33,7 @@ class BatchInvariantLinear(nn.Linear):
 
 
 class WeightEmbedding(nn.Module):
-    """Weights on the simplex to a condition vector, by a small MLP shared by all conditioned layers.
-
-    Parameters
-    ----------
-    n_objectives : int
-        Number of objectives m.
-    width : int
-        Size of the condition vector.
-    n_more : int, default 0
-        Further numbers that stand behind the weights, centred and scaled by whoever gives them.
-    """
+    """Weights on the simplex, and `n_more` further numbers, to a condition vector by a small MLP."""
 
     def __init__(self, n_objectives: int, width: int, n_more: int = 0) -> None:
         super().__init__()
@@ -240,15 +210,7 @@ class FiLM(Concat):
 
 
 class Hypernetwork(Concat):
-    r"""Conditioning "hypernetwork": :math:`A h + a + U (D c \odot V h) + B c`, of low rank.
-
-    Parameters
-    ----------
-    n_in, n_out, n_condition : int
-        Sizes of h, of the output and of c.
-    rank : int, default 16
-        Rank of the family.
-    """
+    r"""Conditioning "hypernetwork": :math:`A h + a + U (D c \odot V h) + B c`, with V of `rank` rows."""
 
     def __init__(self, n_in: int, n_out: int, n_condition: int, rank: int = 16) -> None:
         super().__init__(n_in, n_out, n_condition)
@@ -323,13 +285,7 @@ def register_conditioning(name: str, conditioning: Conditioning) -> None:
 
 
 def get_conditioning(conditioning: str | Conditioning) -> Conditioning:
-    """A conditioning by name, or one's own as it is.
-
-    Raises
-    ------
-    ValueError
-        If there is none of the name.
-    """
+    """A conditioning by name, or one's own as it is; a ValueError if there is none of the name."""
     if callable(conditioning):
         return conditioning
     if conditioning not in _CONDITIONINGS:

@@ -9,8 +9,6 @@ from torch import Tensor, nn
 
 from hyperrank.memmap import FeatureRows, MappedRows
 
-__all__ = ["TRANSFORMS", "FeatureTransform", "fit_transform_module"]
-
 #: The named transforms.
 TRANSFORMS = ("quantile", "standard", "log", "none")
 
@@ -39,16 +37,7 @@ class FeatureTransform(nn.Module):
     - ``"log"``: the same of sign(x) log(1 + |x|).
     - ``"none"``: the value itself, cut at a million.
 
-    Use `fit_transform_module` to make one.
-
-    Parameters
-    ----------
-    kind : {"quantile", "standard", "log", "none"}
-        The transform.
-    has_missing : Tensor of shape (d,), bool
-        Features that were missing somewhere in training.
-    tables : dict of str to Tensor
-        ``knots`` and ``values`` of shape (d, n_knots), or ``mean`` and ``scale`` of shape (d,).
+    `tables` are ``knots`` and ``values`` of shape (d, n_knots), or ``mean`` and ``scale`` of shape (d,).
     """
 
     missing_columns: Tensor
@@ -137,33 +126,15 @@ class FeatureTransform(nn.Module):
 def fit_transform_module(
     features: FeatureRows, kind: str, *, n_knots: int = 256, rng: np.random.Generator
 ) -> FeatureTransform:
-    """Fit a `FeatureTransform` to training features.
-
-    Parameters
-    ----------
-    features : ndarray or MappedRows of shape (n, d), float32
-        NaN where missing.
-    kind : {"quantile", "standard", "log", "none"}
-        The transform.
-    n_knots : int, default 256
-        Resolution of ``"quantile"``.
-    rng : numpy.random.Generator
-        Picks the rows that are looked at when there are more than 200,000.
-
-    Returns
-    -------
-    FeatureTransform
+    """Fit a `FeatureTransform` to features (n, d) float32; `rng` picks the rows of more than 200,000.
 
     Examples
     --------
     >>> import numpy as np, torch
     >>> x = np.array([[1.0], [10.0], [1000.0], [np.nan]], dtype=np.float32)
-    >>> transform = fit_transform_module(x, "quantile", rng=np.random.default_rng(0))
-    >>> transform(torch.from_numpy(x))
-    tensor([[-1.2247,  0.0000],
-            [ 0.0000,  0.0000],
-            [ 1.2247,  0.0000],
-            [ 0.0000,  1.0000]])
+    >>> fit_transform_module(x, "quantile", rng=np.random.default_rng(0))(torch.from_numpy(x)).T
+    tensor([[-1.2247,  0.0000,  1.2247,  0.0000],
+            [ 0.0000,  0.0000,  0.0000,  1.0000]])
     """
     has_missing = torch.from_numpy(_has_missing(features))
     if len(features) > MAX_FIT_ROWS:
@@ -235,23 +206,11 @@ def _signed_log(features: Tensor) -> Tensor:
 
 
 def last_knots(search: Tensor, columns: Tensor, first: Tensor) -> Tensor:
-    """Where in a flat table the last knot stands that is not above each value.
+    """Places (d * n,) in a flat table of the last knots not above values (d, n); any place for NaN.
 
+    `search` holds the knots of one feature after the other, filled up with infinity to a power of two each.
     On a processor by halves, all values at a time and without branches: `torch.searchsorted` guesses each
     branch wrong half of the time, and took four times as long.
-
-    Parameters
-    ----------
-    search : Tensor of shape (d * 2 ** p,)
-        Knots of one feature after the other, in ascending order and filled up with infinity.
-    columns : Tensor of shape (d, n)
-        Values of each feature, none of them below its first knot; any place of it is right for NaN.
-    first : Tensor of shape (d, 1), int32
-        Where each feature's first knot stands.
-
-    Returns
-    -------
-    Tensor of shape (d * n,), int32
     """
     if columns.device.type != "cpu" or columns.numel() < FEW:
         table = search.view(len(first), -1)
@@ -290,10 +249,9 @@ def _searched(knots: Tensor, values: Tensor) -> dict[str, Tensor]:
 
 
 def _slopes(knots: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """A power of two for each feature, and the slope from each scaled knot to the next.
+    """A power of two for each feature, and the slope from each scaled knot to the next, 0 from the last.
 
     Scaled knots lie between -1 and 1, so that no difference of two overflows, however large they are.
-    The slope is 0 from the last knot and between knots that coincide.
     """
     exponent = torch.frexp(knots.abs().amax(dim=1, keepdim=True)).exponent.clamp(-125, 126)
     scale = torch.ldexp(torch.ones_like(knots[:, :1]), -exponent)

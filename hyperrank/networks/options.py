@@ -13,8 +13,6 @@ from hyperrank.networks.conditioning import Conditioning, get_conditioning
 from hyperrank.networks.scorer import ConditionedScorer
 from hyperrank.networks.transformer import ListTransformer
 
-__all__ = ["MLP", "Transformer", "get_network"]
-
 
 @storable
 @dataclass

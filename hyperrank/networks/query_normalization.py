@@ -12,8 +12,6 @@ from torch import Tensor
 from hyperrank.lists import QueryLists
 from hyperrank.losses._segments import segment_index
 
-__all__ = ["join_standardized", "standardize_within"]
-
 #: Lists of fewer rows are standardised together, in runs of about as many entries as a core's cache holds.
 LONG, ENTRIES_AT_ONCE = 32, 1 << 16
 #: Float64 adds whole numbers of up to 53 bits without rounding; one is left for the rounding of bounds.
@@ -21,28 +19,11 @@ BITS = 52
 
 
 def standardize_within(features: Tensor, offsets: Tensor) -> Tensor:
-    """Features minus their mean over the list, divided by their deviation over the list.
+    """Features (n, d) minus their mean over the list, divided by their deviation over the list.
 
-    Sums are exact, so that the result of a row is the same to the bit whatever the order of the others:
-    they are taken in fixed point, in steps that are a power of two, of bounds on the list's entries.
-
-    Parameters
-    ----------
-    features : Tensor of shape (n, d)
-        NaN where missing: it stays NaN, and does not count.
-    offsets : Tensor of shape (q + 1,), int64
-        Where each list begins, and the end of the last.
-
-    Returns
-    -------
-    Tensor of shape (n, d)
-        0 where a feature is the same, up to rounding, in the whole list.
-
-    Examples
-    --------
-    >>> import torch
-    >>> standardize_within(torch.tensor([[1.0], [3.0], [5.0]]), torch.tensor([0, 2, 3])).T
-    tensor([[-1.,  1.,  0.]])
+    NaN stays NaN and does not count; a feature that is the same, up to rounding, in the whole list becomes 0.
+    Sums are exact, so that a row's result is the same to the bit whatever the order of the others: they are
+    taken in fixed point, in steps that are a power of two, of bounds on the list's entries.
     """
     if features.device.type == "cpu":
         return torch.from_numpy(_on_cpu(features.numpy(), offsets.numpy()))
@@ -50,28 +31,7 @@ def standardize_within(features: Tensor, offsets: Tensor) -> Tensor:
 
 
 def join_standardized(X: NDArray[np.float32], lists: QueryLists) -> NDArray[np.float32]:
-    """Features of grouped rows, followed by the same standardised within their list.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d), float32
-        NaN where missing.
-    lists : QueryLists
-        The lists of the rows.
-
-    Returns
-    -------
-    ndarray of shape (n, 2 d), float32
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from hyperrank.lists import QueryLists
-    >>> lists = QueryLists.from_sizes([2, 1])
-    >>> join_standardized(np.array([[1.0], [3.0], [5.0]], dtype=np.float32), lists).T
-    array([[ 1.,  3.,  5.],
-           [-1.,  1.,  0.]], dtype=float32)
-    """
+    """Features of grouped rows, followed by the same standardised within their list, shape (n, 2 d)."""
     return np.concatenate([X, _on_cpu(X, lists.offsets)], axis=1)
 
 

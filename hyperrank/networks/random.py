@@ -10,8 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["Dropout", "NewTensors", "dropout_generator", "forked"]
-
 #: Functions that draw where they are given no generator.
 _RANDOM = frozenset(
     {
@@ -41,20 +39,7 @@ _OF_NUMBERS = frozenset({torch.tensor, torch.as_tensor, torch.full, torch.arange
 class NewTensors(TorchFunctionMode):
     """New tensors in single precision on the CPU, whatever torch's defaults are, for a while.
 
-    Parameters
-    ----------
-    generator : torch.Generator, optional
-        Draws random numbers, such as the initial parameters of networks; torch's own by default.
-
-    Examples
-    --------
-    >>> import torch
-    >>> with NewTensors(torch.Generator().manual_seed(0)):
-    ...     first = torch.nn.Linear(2, 1)
-    >>> with NewTensors(torch.Generator().manual_seed(0)):
-    ...     second = torch.nn.Linear(2, 1)
-    >>> torch.equal(first.weight, second.weight), first.weight.dtype
-    (True, torch.float32)
+    `generator` draws random numbers, such as the initial parameters of networks; torch's own by default.
     """
 
     def __init__(self, generator: torch.Generator | None = None) -> None:
@@ -97,19 +82,6 @@ class Dropout(nn.Module):
     """Dropout whose masks a generator of its own draws, where it has one.
 
     They are the bits of `torch.nn.functional.dropout` on a CPU whose generator has the same state.
-
-    Parameters
-    ----------
-    p : float
-        Share of the elements that become 0 in training.
-
-    Examples
-    --------
-    >>> import torch
-    >>> dropout = Dropout(0.5)
-    >>> dropout.generator = torch.Generator().manual_seed(0)
-    >>> sorted(dropout(torch.ones(100)).unique().tolist())
-    [0.0, 2.0]
     """
 
     generator: torch.Generator | None = None

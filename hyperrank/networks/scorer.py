@@ -20,8 +20,6 @@ from hyperrank.networks.conditioning import (
 )
 from hyperrank.networks.random import Dropout, NewTensors
 
-__all__ = ["ConditionedScorer"]
-
 
 class ConditionedScorer(nn.Module):
     """A multi-layer perceptron from features and weights to one score per trade-off.

@@ -11,8 +11,6 @@ from torch import Tensor, nn
 
 from hyperrank.networks.random import Dropout, NewTensors, forked
 
-__all__ = ["AttentionBlock", "HyperPrompt", "ListTransformer", "PackedSequences"]
-
 
 class HyperPrompt(nn.Module):
     r"""Weights on the simplex to a few prompt vectors, by a small MLP.
@@ -108,29 +106,14 @@ class HyperPrompt(nn.Module):
 
 @dataclass(frozen=True)
 class PackedSequences:
-    """How sequences lie in a packed tensor: those of equal length next to each other.
-
-    Attributes
-    ----------
-    groups : tuple of (int, int)
-        For each length that occurs: how many sequences have it, and the length.
-    """
+    """How sequences lie in a packed tensor: those of equal length next to each other, as (count, length)."""
 
     groups: tuple[tuple[int, int], ...]
 
     def attend(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """Attention of each token over those of its own sequence.
+        """Attention of each token over those of its own sequence; tensors of shape (tokens, heads, width).
 
-        One call for each length: sequences of one length are a batch without padding, however many there
-        are, and memory grows with the length of the longest, not with its square.
-
-        Parameters
-        ----------
-        queries, keys, values : Tensor of shape (tokens, heads, width)
-
-        Returns
-        -------
-        Tensor of the same shape
+        Sequences of one length are a batch without padding: memory grows with the longest, not its square.
         """
         parts, start = [], 0
         for count, length in self.groups:
@@ -148,17 +131,6 @@ class PackedSequences:
 class AttentionBlock(nn.Module):
     """One layer of a transformer on packed sequences: attention, then two linear layers, each added.
 
-    Parameters
-    ----------
-    width : int
-        Of the tokens.
-    n_heads : int
-        Divides the width.
-    dropout : float, default 0
-        Share of what either half adds that is dropped in training.
-
-    References
-    ----------
     Vaswani et al., NeurIPS 2017; layers normalised before, not after: Xiong et al., ICML 2020.
     """
 

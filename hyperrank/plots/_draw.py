@@ -37,16 +37,6 @@ from hyperrank.plots._style import (
 if TYPE_CHECKING:
     from hyperrank.plots.displays import ExplanationData, TrainingDisplay
 
-__all__ = [
-    "Picture",
-    "draw_explanation",
-    "draw_pairs",
-    "draw_parallel",
-    "draw_plane",
-    "draw_strip",
-    "draw_training",
-]
-
 #: Inches of a plane, of a strip, and of the triangle of pairs.
 PLANE_WIDTH, STRIP_WIDTH, PAIRS_WIDTH = 5.0, 5.0, 7.0
 DOTTED = (0, (1, 2))

@@ -14,22 +14,6 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
 from matplotlib.lines import Line2D
 
-__all__ = [
-    "ACCENT",
-    "BASELINE_STYLES",
-    "DASHES",
-    "FAINT",
-    "GRID",
-    "INK",
-    "Canvas",
-    "Style",
-    "blue_to_yellow",
-    "canvas",
-    "dress",
-    "legend_below",
-    "mark",
-]
-
 Style = dict[str, Any]
 
 INK = "#222222"
@@ -102,8 +86,7 @@ def canvas(
 ) -> Iterator[Canvas]:
     """Where to draw, with letters to its size; on the caller's axes with the caller's letters.
 
-    The width is in inches, or that of a paper's column or page; `shape` is height over width, `least` the
-    least height in inches.
+    `shape` is height over width, `least` the least height in inches.
     """
     inches = _inches(ax, width, default)
     letters = 8.0 if inches < NARROW else 9.0

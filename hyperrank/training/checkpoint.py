@@ -15,8 +15,6 @@ from hyperrank.files import ModelFileError, read_model_file, write_model_file
 from hyperrank.training.distributed import SingleProcess
 from hyperrank.training.state import TrainingState
 
-__all__ = ["Checkpoint"]
-
 #: What the head of the file says it is.
 CHECKPOINT_CLASS = "fit checkpoint"
 #: At most this share of the time is spent on writing.
@@ -28,15 +26,8 @@ T = TypeVar("T")
 class Checkpoint:
     """What a fit has done, stored in a file so that another process can go on from there.
 
-    Parameters
-    ----------
-    path : Path, optional
-        Written whole or not at all, at intervals and after each phase, by rank 0. None stores nothing: then
-        phases are computed, and that is all.
-    every : float, default 60.0
-        Seconds between two writings in training, more where the file is large; 0 writes after each batch.
-    processes : SingleProcess, optional
-        Those that fit together; this one by default.
+    Rank 0 writes it, whole or not at all, after each phase and every `every` seconds of training (more where
+    the file is large; 0: after each batch). Without `path` phases are computed, and that is all.
     """
 
     def __init__(

@@ -14,17 +14,6 @@ from hyperrank.lists import QueryLists
 from hyperrank.losses import ListLoss, Prepared, prepare
 from hyperrank.training.temperature import ReferenceLogits
 
-__all__ = [
-    "Batch",
-    "EmptyShards",
-    "FeaturesOf",
-    "ListTensors",
-    "Margin",
-    "ShardedLists",
-    "document_batches",
-    "shards",
-]
-
 #: What a network sees of some grouped rows, which make whole lists: made when it is asked for.
 FeaturesOf = Callable[[NDArray[np.int64], QueryLists], Tensor]
 
@@ -159,13 +148,8 @@ class EmptyShards(nn.Module):
 def shards(sizes: NDArray[np.int64], n_shards: int) -> list[NDArray[np.int64]]:
     """Numbers of the lists of each shard, which gets as many lists of each size as the others.
 
-    Lists are assigned by falling size, there and back again. Batches are drawn at random from all lists: that
-    each shard has its part of the long ones and of the short ones makes its parts of the batches alike.
-
-    Examples
-    --------
-    >>> [shard.tolist() for shard in shards(np.array([9, 8, 7, 1, 1]), 2)]
-    [[0, 3, 4], [1, 2]]
+    Lists are assigned by falling size, there and back again, so that each shard's parts of random batches
+    are alike.
     """
     order = np.argsort(-sizes, kind="stable")
     place = np.arange(len(sizes)) % (2 * n_shards)
@@ -176,17 +160,7 @@ def shards(sizes: NDArray[np.int64], n_shards: int) -> list[NDArray[np.int64]]:
 def document_batches(
     sizes: NDArray[np.int64], batch_docs: int, rng: np.random.Generator
 ) -> Iterator[NDArray[np.int64]]:
-    """Shuffle lists and cut them into batches of about `batch_docs` documents.
-
-    A list is never cut: one that is longer than `batch_docs` is a batch of its own.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> batches = document_batches(np.array([3, 3, 3, 3]), 6, np.random.default_rng(0))
-    >>> [len(batch) for batch in batches]
-    [2, 2]
-    """
+    """Shuffle lists and cut them into batches of about `batch_docs` documents; longer lists are alone."""
     order = rng.permutation(len(sizes)).astype(np.int64)
     is_long = sizes[order] > batch_docs
     batches = _cut(order[~is_long], sizes, batch_docs)

@@ -26,8 +26,6 @@ from hyperrank.boosters import booster_threads
 from hyperrank.training.data import EmptyShards, shards
 from hyperrank.training.environment import interruptible, noted_interrupts, own_threads
 
-__all__ = ["OtherProcessError", "SingleProcess", "alone", "process_group"]
-
 T = TypeVar("T")
 #: Statuses of a process, from the best to the worst.
 WELL, OUT_OF_MEMORY, INTERRUPTED, FAILED = range(4)
@@ -134,12 +132,8 @@ class Distributed(SingleProcess):
     def sync_status(self, status: int = WELL, error: str = "") -> int:
         """Report this process's status; the worst of all.
 
-        Raises
-        ------
-        OtherProcessError
-            If another process has failed.
-        KeyboardInterrupt
-            In all processes, at the same place, if one was interrupted.
+        An OtherProcessError if another has failed; a KeyboardInterrupt in all, at the same place, if one was
+        interrupted.
         """
         if self.is_interrupted and status < INTERRUPTED and not self.defers_interrupts:
             status = INTERRUPTED

@@ -13,30 +13,13 @@ import torch
 
 from hyperrank.networks.random import NewTensors
 
-__all__ = [
-    "default_generator",
-    "interruptible",
-    "isolated",
-    "noted_interrupts",
-    "own_threads",
-    "single_threaded",
-]
-
 #: Held while torch's default number of threads is another than the caller's.
 _THREADS_LOCK = threading.Lock()
 
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Torch as it is by default, for a while: gradients, no inference mode or autocast, single precision.
-
-    Examples
-    --------
-    >>> import torch
-    >>> with torch.inference_mode(), isolated():
-    ...     torch.ones(1, requires_grad=True).is_inference()
-    False
-    """
+    """Torch as it is by default, for a while: gradients, no inference mode or autocast, single precision."""
     with ExitStack() as stack:
         if torch.is_inference_mode_enabled():
             stack.enter_context(torch.inference_mode(False))
@@ -92,18 +75,7 @@ def single_threaded() -> None:
 
 @contextmanager
 def own_threads(n: int) -> Iterator[int]:
-    """Let torch use `n` threads for operations of this thread, and of no other, for a while.
-
-    Examples
-    --------
-    >>> import torch
-    >>> before = torch.get_num_threads()
-    >>> with own_threads(1):
-    ...     torch.get_num_threads()
-    1
-    >>> torch.get_num_threads() == before
-    True
-    """
+    """Let torch use `n` threads for operations of this thread, and of no other, for a while."""
     with _THREADS_LOCK:
         before = torch.get_num_threads()
         default = before if n == before else _set_own_threads(n)

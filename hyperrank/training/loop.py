@@ -25,8 +25,6 @@ from hyperrank.training.environment import default_generator, isolated
 from hyperrank.training.state import BestState, RunningAverage, TrainingState
 from hyperrank.training.step import Steps, TrainingSettings
 
-__all__ = ["TrainingResult", "train", "with_generator"]
-
 
 @dataclass
 class TrainingResult:

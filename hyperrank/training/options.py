@@ -10,8 +10,6 @@ from hyperrank._params import Params
 from hyperrank.files import storable
 from hyperrank.training.temperature import TemperatureRange, check_range
 
-__all__ = ["AdamW", "CheckpointFile", "TradeOffs"]
-
 
 @storable
 @dataclass

@@ -18,8 +18,6 @@ from torch import Tensor, nn
 from hyperrank.training.data import document_batches
 from hyperrank.training.step import Steps
 
-__all__ = ["BestState", "RunningAverage", "TrainingState"]
-
 
 class RunningAverage:
     """Exponential running average of a network's parameters."""

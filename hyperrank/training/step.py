@@ -18,17 +18,9 @@ from hyperrank.training.data import Batch, ListTensors, ShardedLists
 from hyperrank.training.distributed import SingleProcess
 from hyperrank.training.stopping import StoppingRule
 
-__all__ = ["Steps", "TrainingSettings", "warmup_cosine"]
-
 
 def warmup_cosine(step: int, n_steps: int, *, warmup: float = 0.05, floor: float = 0.01) -> float:
-    """Factor on the peak learning rate at a step.
-
-    Examples
-    --------
-    >>> [round(warmup_cosine(step, 100), 2) for step in (0, 4, 5, 52, 100)]
-    [0.2, 1.0, 1.0, 0.51, 0.01]
-    """
+    """Factor on the peak learning rate at a step."""
     rising = max(1, round(warmup * n_steps))
     if step < rising:
         return (step + 1) / rising

@@ -11,8 +11,6 @@ from hyperrank._checks import check_number
 from hyperrank._params import Params
 from hyperrank.files import storable
 
-__all__ = ["EarlyStopping", "StoppingRule", "resolve_stopping"]
-
 #: Given the entries of all epochs so far, whether training stops. Entries have ``epoch``, ``loss``,
 #: ``seconds`` and, where the validation data were scored, ``score``.
 StoppingRule: TypeAlias = Callable[[Sequence[dict[str, float]]], bool]
@@ -78,25 +76,7 @@ class EarlyStopping(Params):
 
 
 def resolve_stopping(early_stopping: Any) -> tuple[StoppingRule | None, float]:
-    """Rule and share of held-out queries of the parameter ``early_stopping``.
-
-    Parameters
-    ----------
-    early_stopping : bool, "auto", EarlyStopping or callable
-        True and "auto" are the default rule; a callable is given the history of the epochs and returns
-        whether training stops, and may have an attribute ``fraction``.
-
-    Returns
-    -------
-    rule : callable or None
-        None for no early stopping.
-    fraction : float
-
-    Raises
-    ------
-    ValueError
-        If it is none of these, or a parameter of it is out of range.
-    """
+    """Rule (None for none) and share of held-out queries that ``early_stopping`` means, or a ValueError."""
     if isinstance(early_stopping, EarlyStopping):
         return early_stopping.check(), float(early_stopping.fraction)
     if early_stopping is False:

@@ -10,26 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = [
-    "ReferenceLogits",
-    "TemperatureRange",
-    "check_range",
-    "check_temperature",
-    "condition_weights",
-    "log_position",
-]
-
 TemperatureRange = tuple[float, float]
 
 
 def check_range(value: Any) -> TemperatureRange | None:
-    """Check that a range of temperatures is None or two numbers above 0 about 1.
-
-    Raises
-    ------
-    ValueError
-        If it is not.
-    """
+    """A range of temperatures as numbers, or None; a ValueError unless 0 < low <= 1 <= high."""
     if value is None:
         return None
     given = np.asarray(value, dtype=object)
@@ -61,13 +46,7 @@ def condition_weights(
 
 
 def log_position(temperature: float | NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
-    """Where a temperature lies in a range on a log scale, from -1 to 1.
-
-    Examples
-    --------
-    >>> log_position(1.0, 0.25, 4.0).tolist()
-    0.0
-    """
+    """Where a temperature lies in a range on a log scale, from -1 to 1."""
     return np.asarray(2 * np.log(np.asarray(temperature) / low) / np.log(high / low) - 1)
 
 

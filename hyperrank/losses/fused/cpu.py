@@ -23,8 +23,6 @@ from torch import Tensor
 from hyperrank.losses._segments import BLOCK_ELEMENTS, SizeBlock, list_blocks, size_blocks, working_dtype
 from hyperrank.losses.fused.prepared import LabelRanks, ListNetTargets
 
-__all__ = ["listnet_on_cpu", "plackett_luce_on_cpu"]
-
 Floats = NDArray[np.floating[Any]]
 
 #: Rewards up to here need no shift: their exponentials, and sums of those, are far from any limit of float32.
@@ -35,22 +33,9 @@ SAFE = 30.0
 def listnet_on_cpu(
     rewards: Tensor, offsets: Tensor, weights: Tensor, prepared: ListNetTargets, beta: float
 ) -> tuple[float, Tensor]:
-    """Weighted sum over lists, draws and objectives of ListNet on beta times the rewards, and its gradient.
+    """Weighted sum of ListNet on beta times rewards (n, k), and its gradient (n, k); weights (q, k, m).
 
-    Parameters
-    ----------
-    rewards : Tensor of shape (n, k)
-    offsets : Tensor of shape (q + 1,), int64
-    weights : Tensor of shape (q, k, m)
-        What each loss is multiplied by.
-    prepared : ListNetTargets
-    beta : float
-
-    Returns
-    -------
-    float
-    Tensor of shape (n, k)
-        In float64 for rewards in float64, otherwise in float32.
+    The gradient is float64 for rewards in float64, otherwise float32.
     """
     dtype = working_dtype(rewards)
     gradient = torch.empty(rewards.shape, dtype=dtype)
@@ -154,15 +139,10 @@ SAFE_SPREAD = 600.0
 
 @dataclass(frozen=True)
 class _Ranked:
-    """Documents of a block from last rank to first, shape (b, m, k, longest), and which of them count.
+    """Rewards of a block from last rank to first, shape (b, m, k, longest), and which of them count.
 
-    Attributes
-    ----------
-    rewards : Tensor of shape (b, m, k, longest)
-    is_out : Tensor of shape (b, m, 1, longest), bool, or None
-        Places of unobserved documents, and those that fill up; None where there are none.
-    is_unpicked : Tensor of shape (b, m, 1, longest), bool, or None
-        Those, and the places after the first K ranks.
+    `is_out` marks places without an observed document, `is_unpicked` also those after the first K ranks; both
+    have shape (b, m, 1, longest), and are None where there are none.
     """
 
     rewards: Tensor
@@ -173,23 +153,7 @@ class _Ranked:
 def plackett_luce_on_cpu(
     rewards: Tensor, offsets: Tensor, weights: Tensor, prepared: LabelRanks, beta: float
 ) -> tuple[float, Tensor]:
-    """Weighted sum over lists, draws and objectives of Plackett-Luce on beta times the rewards, with slope.
-
-    Parameters
-    ----------
-    rewards : Tensor of shape (n, k)
-    offsets : Tensor of shape (q + 1,), int64
-    weights : Tensor of shape (q, k, m)
-        What each loss is multiplied by.
-    prepared : LabelRanks
-    beta : float
-
-    Returns
-    -------
-    float
-    Tensor of shape (n, k)
-        In float64 for rewards in float64, otherwise in float32.
-    """
+    """Weighted sum of Plackett-Luce on beta times rewards (n, k), and its gradient, as `listnet_on_cpu`."""
     dtype = working_dtype(rewards)
     n_draws, n_objectives = weights.shape[1:]
     # One row more, for what stands in places that only fill up.

@@ -22,8 +22,6 @@ from hyperrank.losses.base import ListLoss
 from hyperrank.losses.fused.cpu import listnet_on_cpu, plackett_luce_on_cpu
 from hyperrank.losses.fused.prepared import LabelRanks, ListNetTargets, Prepared, prepare
 
-__all__ = ["temperature_loss", "weighted_loss"]
-
 #: Documents that a program looks at together, and numbers at most: longer lists and more draws go by blocks.
 BLOCK, BLOCK_NUMBERS = 256, 4096
 #: More than any list is long.

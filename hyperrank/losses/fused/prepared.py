@@ -17,8 +17,6 @@ from hyperrank.losses.base import Loss
 from hyperrank.losses.listnet import listnet, target_distribution
 from hyperrank.losses.plackett_luce import label_order, plackett_luce, tie_groups
 
-__all__ = ["LabelRanks", "ListNetTargets", "Prepared", "prepare"]
-
 
 @dataclass(frozen=True)
 class ListNetTargets:

@@ -24,8 +24,6 @@ from hyperrank.reference.fit import needs_frame
 from hyperrank.training import Checkpoint, TrainingResult, with_progress
 from hyperrank.weights import RowWeights
 
-__all__ = ["NetworkGridRanker", "NetworkTrainer", "SeparateNetworksRanker"]
-
 T = TypeVar("T")
 
 
@@ -55,10 +53,7 @@ class NetworkTrainer:
 
 
 class SeparateNetworksRanker(DPORanker):
-    """A ranker of several networks that do not know the weights, over one reference.
-
-    A subclass trains them in `_train`.
-    """
+    """A ranker of several networks, trained in `_train`, that do not know the weights, over one reference."""
 
     reference: Any
     objectives: Sequence[str] | None
@@ -91,18 +86,12 @@ class SeparateNetworksRanker(DPORanker):
 
         Parameters
         ----------
-        X : array-like, sparse matrix or frame of shape (n, d)
-            Features, NaN where missing; a frame may carry the query ids in a column ``qid``.
-        y : array-like or frame of shape (n,) or (n, m)
-            Labels >= 0, more is better; NaN where unobserved.
-        qid : array-like of shape (n,), optional
-            Query ids of any kind, in any order; one list of all rows by default.
+        X, y, qid, query_weight
+            As for `HyperDPORanker.fit`.
         X_val, y_val, qid_val
             Validation data, to stop training by.
         ref_scores, ref_scores_val : array-like of shape (n,), optional
             The reference's scores, for ``reference="scores"``.
-        query_weight : array-like of shape (n,), optional
-            How much the query of each row counts in training; the same for all rows of a query.
         eval_set, eval_qid
             Validation data as other rankers take them: ``[(X_val, y_val)]`` and ``[qid_val]``.
 

@@ -14,8 +14,6 @@ from hyperrank.rankers.base import BaseRanker
 from hyperrank.simplex import as_weights, lattice_near
 from hyperrank.weights import RowWeights
 
-__all__ = ["OFF_GRID", "WeightGridRanker", "check_off_grid", "interpolation_shares", "weight_grid"]
-
 #: What can be made of weights off the grid.
 OFF_GRID = ("refuse", "nearest", "interpolate")
 #: Shares below this are rounding of the linear programme.
@@ -70,8 +68,7 @@ SAME_WEIGHTS = 1e-3
 class WeightGridRanker(BaseRanker):
     """A ranker that was trained once per weight vector, and knows the trade-offs of those alone.
 
-    A subclass sets ``weights_`` in fit, beside ``objectives_``, has a parameter ``off_grid``, and mixes the
-    scores of its models by `_mix_models`.
+    A subclass sets ``weights_`` and ``objectives_`` in fit and mixes its models' scores by `_mix_models`.
     """
 
     weights_: NDArray[np.float64]
@@ -99,8 +96,7 @@ class WeightGridRanker(BaseRanker):
         r"""Scores under k weights from those of the models, shape (n, k).
 
         Interpolated scores are :math:`\bar\sigma \sum_h c_h s_h / \sigma_h` with
-        :math:`\bar\sigma = \sum_h c_h \sigma_h`: a model of large scores has no more say for it, and at
-        weights of the grid they are that model's very scores.
+        :math:`\bar\sigma = \sum_h c_h \sigma_h`: a model of large scores has no more say for it.
         """
         recipes = self._recipes(weights)
         scores: dict[int, NDArray[Any]] = {}
@@ -187,13 +183,7 @@ class WeightGridRanker(BaseRanker):
 
 
 def weight_grid(weights: Any, names: tuple[str, ...]) -> NDArray[np.float64]:
-    """Weights to train at, given as their number or one by one.
-
-    Examples
-    --------
-    >>> weight_grid(3, ("relevance", "clicks")).tolist()
-    [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]
-    """
+    """Weights to train at, given as their number or one by one."""
     if isinstance(weights, Integral) and not isinstance(weights, bool):
         if weights < 1:
             raise ValueError(f"weights must be a number of at least 1, or weights; got {weights}.")

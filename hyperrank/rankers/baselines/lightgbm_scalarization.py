@@ -31,8 +31,6 @@ from hyperrank.weights import RowWeights
 if TYPE_CHECKING:
     import lightgbm
 
-__all__ = ["LightGBMScalarizationRanker"]
-
 #: What can be mixed.
 MIXINGS = ("gradients", "labels")
 
@@ -252,14 +250,8 @@ class LightGBMScalarizationRanker(WeightGridRanker):
 
         Parameters
         ----------
-        X : array-like, sparse matrix or frame of shape (n, d)
-            Features, NaN where missing; a frame may carry the query ids in a column ``qid``.
-        y : array-like or frame of shape (n,) or (n, m)
-            Labels >= 0, more is better; NaN where unobserved.
-        qid : array-like of shape (n,), optional
-            Query ids of any kind, in any order; one list of all rows by default.
-        query_weight : array-like of shape (n,), optional
-            How much the query of each row counts in training; the same for all rows of a query.
+        X, y, qid, query_weight
+            As for `HyperDPORanker.fit`.
 
         Returns
         -------

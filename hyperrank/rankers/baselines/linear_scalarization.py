@@ -14,8 +14,6 @@ from hyperrank.rankers.baselines._weight_grid import weight_grid
 from hyperrank.rankers.dpo.train import TradeOffTask
 from hyperrank.training import AdamW, EarlyStopping, StoppingRule
 
-__all__ = ["LinearScalarizationRanker"]
-
 
 class LinearScalarizationRanker(NetworkGridRanker):
     r"""One network per weight vector w, each trained on :math:`\sum_j w_j L_j` for that w alone.

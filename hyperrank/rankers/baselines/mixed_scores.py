@@ -17,8 +17,6 @@ from hyperrank.rankers.inputs import read_labelled, read_list_weight, resolve_ob
 from hyperrank.reference import Reference, ReferenceData, fit_models, fit_reference
 from hyperrank.weights import RowWeights, mix_by_row
 
-__all__ = ["MixedScoresRanker"]
-
 
 class MixedScoresRanker(BaseRanker):
     r"""One ranker per objective, their standardised scores mixed by the weights at predict.
@@ -99,14 +97,8 @@ class MixedScoresRanker(BaseRanker):
 
         Parameters
         ----------
-        X : array-like, sparse matrix or frame of shape (n, d)
-            Features, NaN where missing; a frame may carry the query ids in a column ``qid``.
-        y : array-like or frame of shape (n,) or (n, m)
-            Labels >= 0, more is better; NaN where unobserved.
-        qid : array-like of shape (n,), optional
-            Query ids of any kind, in any order; one list of all rows by default.
-        query_weight : array-like of shape (n,), optional
-            How much the query of each row counts in training; the same for all rows of a query.
+        X, y, qid, query_weight
+            As for `HyperDPORanker.fit`.
 
         Returns
         -------

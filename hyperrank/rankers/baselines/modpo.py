@@ -20,8 +20,6 @@ from hyperrank.rankers.inputs import resolve_objective
 from hyperrank.simplex import corners
 from hyperrank.training import AdamW, EarlyStopping, StoppingRule
 
-__all__ = ["MODPORanker"]
-
 
 class MODPORanker(NetworkGridRanker):
     r"""One network per weight vector, trained on the main objective given the other objectives' rewards.

@@ -24,17 +24,12 @@ from hyperrank.simplex import corners
 from hyperrank.training import AdamW, EarlyStopping, StoppingRule
 from hyperrank.weights import RowWeights, rows_by_weights
 
-__all__ = ["RewardSoup", "SoupRanker"]
-
 
 @storable
 class RewardSoup(RewardModel):
     """Rewards by the network whose parameters are the mean of several networks', by the weights asked for.
 
-    Parameters
-    ----------
-    models : sequence of RewardModel
-        One per objective, of one architecture, trained on features of one transform: that of the first.
+    The `models`, one per objective, are of one architecture; features go through the first one's transform.
     """
 
     def __init__(self, models: Sequence[RewardModel]) -> None:
