@@ -1,5 +1,6 @@
 """Fixtures of all tests."""
 
+import gc
 import importlib
 import os
 import signal
@@ -30,6 +31,18 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 # A shell lets background processes ignore Ctrl-C, which some tests send to themselves.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+
+def pytest_collection_finish() -> None:
+    """Leave what has been imported out of garbage collection, which transformers asks for after each fit."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Let go of it: libraries count what is left at the end."""
+    gc.unfreeze()
 
 
 #: Where users' own losses, metrics and so on are known by name.
