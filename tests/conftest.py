@@ -33,7 +33,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-
 def pytest_collection_finish() -> None:
     """Leave what has been imported out of garbage collection, which transformers asks for after each fit."""
     gc.collect()
