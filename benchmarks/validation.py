@@ -9,6 +9,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,42 +17,37 @@ from numpy.typing import NDArray
 
 from benchmarks import machine
 from benchmarks.fronts.grid import DENSE, trade_offs
-from benchmarks.fronts.letor_sources import Mq2008
-from benchmarks.fronts.sources import MslrSample, Source, SourceError, Synthetic, SyntheticShort
+from benchmarks.fronts.settings import SETTINGS
+from benchmarks.fronts.sources import Source, SourceError
 from benchmarks.markdown import markdown_table
-from hyperrank import HyperDPORanker, QueryKFold, datasets
+from hyperrank import HyperDPORanker, QueryKFold
 from hyperrank.datasets import RankingData
 from hyperrank.metrics import hypervolume, ndcg
 from hyperrank.simplex import lattice_near
 
 __all__ = ["compare", "main", "validation_fold"]
 
-FIVE = ("relevance", "quality", "quality2", "url_clicks", "dwell")
-
-
-class AnotherDraw(Synthetic):
-    """The generator under another seed than the suite's."""
-
-    def load(self) -> RankingData:
-        """All documents."""
-        made = datasets.make_multilabel_ranking(n_objectives=len(self.known), random_state=1, **self.sizes)
-        return made.select(self.objectives)
-
-
-#: Data with the number of folds that are looked at.
+#: Data, and how many of their folds are looked at. Generated data are another draw than the suite's.
 DATA: Mapping[str, tuple[Callable[[], Source], int]] = {
-    "mslr-sample": (MslrSample, 5),
-    "mslr-sample-5": (lambda: MslrSample(FIVE), 5),
-    "mq2008": (Mq2008, 3),
-    "synthetic": (AnotherDraw, 3),
-    "synthetic-short": (lambda: AnotherDraw(sizes=SyntheticShort.sizes), 5),
+    name: (partial(setting.make, **setting.another_draw), setting.n_validation_folds)
+    for name, setting in SETTINGS.items()
+    if setting.n_validation_folds
 }
+#: What is not looked at unless named.
+LARGE = ("synthetic-500k",)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare and print; gives the exit status."""
     parser = argparse.ArgumentParser("python -m benchmarks.validation", description=__doc__)
-    parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA), metavar="NAME")
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        choices=DATA,
+        default=[name for name in DATA if name not in LARGE],
+        metavar="NAME",
+        help=f"some of {', '.join(DATA)}; all but the large ones by default",
+    )
     parser.add_argument(
         "--params",
         nargs="+",

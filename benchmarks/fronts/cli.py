@@ -13,32 +13,29 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.fronts.grid import N_WEIGHTS
-from benchmarks.fronts.letor_sources import Mq2008, MslrFolder, letor_source
+from benchmarks.fronts.letor_sources import MslrFolder, letor_source
 from benchmarks.fronts.methods import METHODS
 from benchmarks.fronts.plan import plan
-from benchmarks.fronts.sources import MslrSample, Source, SourceError, Synthetic, SyntheticShort
+from benchmarks.fronts.settings import SETTINGS
+from benchmarks.fronts.sources import KFoldSource, Source, SourceError
 from benchmarks.fronts.store import Store, StoreError
 from benchmarks.fronts.suite import run_all
 
 __all__ = ["compare", "main"]
 
 COMMAND = "python -m benchmarks.fronts"
-DATA = "mslr-sample | mq2008 | synthetic | synthetic-short | mslr PATH | letor PATH"
-SIMPLE: Mapping[str, Any] = {
-    "mslr-sample": MslrSample,
-    "mq2008": Mq2008,
-    "synthetic": Synthetic,
-    "synthetic-short": SyntheticShort,
-}
+DATA = f"{' | '.join(SETTINGS)} | mslr PATH | letor PATH"
 INTERRUPTED = 130
 
 EPILOG = f"""\
 Data
-  mslr-sample  10,000 documents of MSLR-WEB10K; objectives relevance, quality, quality2, query_clicks,
-               url_clicks, dwell (default: relevance,quality,dwell)
+  mslr-sample  10,000 documents of MSLR-WEB10K; objectives relevance, quality, dwell, quality2,
+               query_clicks, url_clicks (default: the first three; mslr-sample-2 and -5: two and five)
   mq2008       in $HYPERRANK_DATA/mq2008; objectives relevance, pagerank, short_urls
-  synthetic    the generator, lists of 20 to 200; objectives objective_0, objective_1, objective_2
-  synthetic-short  the same with lists of 5 to 50
+  movielens    MovieLens 100k; objectives rating, release_year, long_tail
+  synthetic    the generator, lists of 20 to 200; objectives objective_0, objective_1, objective_2;
+               synthetic-short: lists of 5 to 50; synthetic-3k, -50k, -500k: more interactions, so many rows
+  items        generated items that recur across lists; objectives affinity, item_property
   mslr PATH    your MSLR-WEB10K (Fold1 to Fold5), by the HyperDPO paper's protocol; objectives quality,
                quality2, query_clicks, url_clicks, dwell, beside relevance for the reference
   letor PATH   a LETOR file, or a folder of S1.txt to S5.txt or of Fold1, Fold2, ...; objectives such as
@@ -148,6 +145,9 @@ def _parser() -> argparse.ArgumentParser:
         help="what to train for, with commas or spaces; write --objectives=-45,label if a minus comes first",
     )
     parser.add_argument("--folds", type=_count, default=5, help="folds of whole queries (default 5)")
+    parser.add_argument(
+        "--repeats", type=_count, default=1, help="repetitions with folds dealt anew (default 1)"
+    )
     parser.add_argument("--seeds", type=_count, default=3, help="fits per fold and method (default 3)")
     parser.add_argument("--weights", type=_count, default=N_WEIGHTS, help="trade-offs (default 21)")
     parser.add_argument("--jobs", type=_count, default=1, help="runs at a time, the cores shared (default 1)")
@@ -164,20 +164,25 @@ def _source(options: argparse.Namespace) -> Source:
     """The data source that the options name."""
     kind, *rest = options.data
     objectives, folds = _split(options.objectives), options.folds
-    if kind in SIMPLE and not rest:
-        return _checked_folds(SIMPLE[kind](objectives, n_folds=folds))
+    if kind in SETTINGS and not rest:
+        given = {} if objectives is None else {"objectives": objectives}
+        return _checked_folds(SETTINGS[kind].make(n_folds=folds, **given), options.repeats)
     if kind not in ("mslr", "letor") or len(rest) != 1:
         raise _UsageError(f"--data takes {DATA}; got {' '.join(options.data)}.")
     if kind == "mslr":
         return MslrFolder(rest[0], objectives, n_folds=folds)
     if objectives is None:
         raise _UsageError("--data letor needs --objectives, such as label,41,-45.")
-    return _checked_folds(letor_source(rest[0], objectives, n_folds=folds))
+    return _checked_folds(letor_source(rest[0], objectives, n_folds=folds), options.repeats)
 
 
-def _checked_folds(source: Source) -> Source:
-    if hasattr(source, "load") and source.n_folds < 2:
-        raise _UsageError(f"--folds must be at least 2 for {source.label}; got {source.n_folds}.")
+def _checked_folds(source: Source, n_repeats: int) -> Source:
+    if isinstance(source, KFoldSource):
+        if source.n_folds < 2:
+            raise _UsageError(f"--folds must be at least 2 for {source.label}; got {source.n_folds}.")
+        source.n_repeats = n_repeats
+    elif n_repeats > 1:
+        raise _UsageError(f"--repeats: {source.label} has folds of its own, which cannot be dealt anew.")
     return source
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.fronts.sources import Fold, KFoldSource, Source, SourceError, chosen_from
+from benchmarks.fronts.sources import Fold, KFoldSource, Source, SourceError, chosen_from, split_off_main
 from hyperrank.datasets import RankingData, load_letor, quantile_grades
 
 __all__ = ["Column", "LetorFile", "LetorFolds", "Mq2008", "MslrFolder", "letor_source", "read_columns"]
@@ -171,12 +171,7 @@ class LetorFolds(Source):
         train, test = (self._load(files) for files in _fold_files(self.path, number))
         if self.main is None:
             return Fold(train, test)
-        return Fold(
-            train.select(self.objectives),
-            test.select(self.objectives),
-            train.select([self.main]),
-            test.select([self.main]),
-        )
+        return split_off_main(train, test, self.objectives, self.main)
 
     def _all_columns(self) -> tuple[Column, ...]:
         return self.columns if self.main_column is None else (self.main_column, *self.columns)

@@ -119,7 +119,9 @@ def plan(
     """
     given = params or {}
     runs: list[Run] = []
-    for number, (fold, seed) in enumerate((f, s) for f in range(source.n_folds) for s in range(n_seeds)):
+    for number, (fold, seed) in enumerate(
+        (f, s) for f in range(source.n_folds * source.n_repeats) for s in range(n_seeds)
+    ):
         reference = None
         if source.main is not None:
             # One reference per fold, the same for all seeds of the methods.

@@ -15,13 +15,17 @@ from hyperrank.datasets import RankingData
 
 __all__ = [
     "Fold",
+    "Interactions",
     "KFoldSource",
+    "MovieLens",
     "MslrSample",
+    "RecurringItems",
     "Source",
     "SourceError",
     "Synthetic",
     "SyntheticShort",
     "chosen_from",
+    "split_off_main",
 ]
 
 
@@ -60,6 +64,8 @@ class Source(ABC):
         The objective of the reference ranker, where it is not one of `objectives`.
     n_folds : int
         How many folds are run.
+    n_repeats : int
+        How often all of them are, dealt anew each time.
     protocol : str
         Where data, labels and folds come from, for the report.
     """
@@ -68,6 +74,7 @@ class Source(ABC):
     objectives: tuple[str, ...]
     main: str | None = None
     n_folds: int
+    n_repeats: int = 1
     protocol: str
 
     def check(self) -> None:  # noqa: B027 - most have nothing to find out
@@ -85,15 +92,15 @@ class Source(ABC):
 
     @abstractmethod
     def fold(self, number: int) -> Fold:
-        """Training and test queries of a fold, counted from 0."""
+        """Training and test queries of a fold, counted from 0 on through all repetitions."""
 
 
 class KFoldSource(Source):
-    """Data that are split into folds of whole queries."""
+    """Data that are split into folds of whole queries, dealt anew for each repetition."""
 
     @abstractmethod
     def load(self) -> RankingData:
-        """All documents."""
+        """All documents, the main objective first where there is one."""
 
     @cached_property
     def data(self) -> RankingData:
@@ -109,40 +116,99 @@ class KFoldSource(Source):
             raise SourceError(f"{self.n_folds} folds need as many queries; {self.label} has {n_queries}.")
 
     def fold(self, number: int) -> Fold:
-        splits = QueryKFold(self.n_folds, shuffle=True, random_state=0).split(self.data.X, qid=self.data.qid)
-        train, test = list(splits)[number]
-        return Fold(self.data.take(train), self.data.take(test))
-
-
-class MslrSample(KFoldSource):
-    """The MSLR-WEB10K sample."""
-
-    label = "mslr-sample"
-    known = ("relevance", "quality", "quality2", "query_clicks", "url_clicks", "dwell")
-    default = ("relevance", "quality", "dwell")
-
-    def __init__(self, objectives: Sequence[str] | None = None, n_folds: int = 5) -> None:
-        self.objectives = chosen_from(self.known, objectives or self.default, self.label)
-        self.n_folds = n_folds
-        self.protocol = (
-            "The first rows of MSLR-WEB10K fold 1 (10,000 documents of 86 queries, 131 features); signals "
-            "beside relevance as grades 0 to 4 by quantile within the query. "
-            f"QueryKFold({n_folds}, shuffle=True, random_state=0)."
+        repeat, at = divmod(number, self.n_folds)
+        splitter = QueryKFold(self.n_folds, shuffle=True, random_state=repeat)
+        train, test = (
+            self.data.take(rows) for rows in list(splitter.split(self.data.X, qid=self.data.qid))[at]
         )
+        if self.main is None:
+            return Fold(train, test)
+        return split_off_main(train, test, self.objectives, self.main)
+
+
+def split_off_main(train: RankingData, test: RankingData, objectives: Sequence[str], main: str) -> Fold:
+    """A fold whose main objective is the reference's alone."""
+    return Fold(train.select(objectives), test.select(objectives), train.select([main]), test.select([main]))
+
+
+class Fetched(KFoldSource):
+    """Data that a fetcher of `hyperrank.datasets` gives.
+
+    Parameters
+    ----------
+    objectives : sequence of str, optional
+        Some of `known`; by default the first three, less the main one.
+    n_folds : int, default 5
+    main : str, optional
+        The objective of the reference ranker alone.
+    """
+
+    known: tuple[str, ...]
+    fetch: str
+    description: str
+
+    def __init__(
+        self, objectives: Sequence[str] | None = None, n_folds: int = 5, *, main: str | None = None
+    ) -> None:
+        default = [name for name in self.known[:3] if name != main]
+        self.objectives = chosen_from(self.known, objectives or default, self.label)
+        self.n_folds, self.main = n_folds, main
+        self.protocol = f"{self.description} QueryKFold({n_folds}, shuffle=True, random_state=repetition)."
+
+    def identity(self) -> dict[str, Any]:
+        return {**super().identity(), "main": self.main}
 
     def load(self) -> RankingData:
         """All documents, or a one-line error if they cannot be fetched."""
+        names = [*([] if self.main is None else [self.main]), *self.objectives]
         try:
-            return datasets.fetch_mslr_sample(objectives=self.objectives)
+            data: RankingData = getattr(datasets, self.fetch)(objectives=names)
         except datasets.FetchError as error:
             raise SourceError(" ".join(str(error).split())) from error
+        return data
+
+
+class MslrSample(Fetched):
+    """The MSLR-WEB10K sample."""
+
+    label, fetch = "mslr-sample", "fetch_mslr_sample"
+    known = ("relevance", "quality", "dwell", "quality2", "query_clicks", "url_clicks")
+    description = (
+        "The first rows of MSLR-WEB10K fold 1 (10,000 documents of 86 queries, 131 features); signals "
+        "beside relevance as grades 0 to 4 by quantile within the query."
+    )
+
+
+class MovieLens(Fetched):
+    """MovieLens 100k, one list per user."""
+
+    label, fetch = "movielens", "fetch_movielens_100k"
+    known = ("rating", "release_year", "long_tail")
+    description = (
+        "MovieLens 100k: the films that 629 users rated (67,268 rows, 28 features); film statistics come "
+        "from the ratings of a third of the users, who are left out."
+    )
 
 
 class Synthetic(KFoldSource):
-    """One fixed draw of the generator: about 20,000 documents."""
+    """One fixed draw of a generator of `hyperrank.datasets`.
+
+    Parameters
+    ----------
+    objectives : sequence of str, optional
+        All by default.
+    n_folds : int, default 5
+    sizes : mapping, optional
+        What the generator is given, on top of the class's own.
+    label : str, optional
+        The class's own by default.
+    random_state : int, default 0
+        Of the draw.
+    """
 
     label = "synthetic"
-    known = ("objective_0", "objective_1", "objective_2")
+    make = "make_multilabel_ranking"
+    known: tuple[str, ...] = ("objective_0", "objective_1", "objective_2")
     sizes: Mapping[str, Any] = {"n_queries": 256, "list_size": (20, 200), "n_features": 40}
 
     def __init__(
@@ -150,14 +216,18 @@ class Synthetic(KFoldSource):
         objectives: Sequence[str] | None = None,
         n_folds: int = 5,
         sizes: Mapping[str, Any] | None = None,
+        *,
+        label: str | None = None,
+        random_state: int = 0,
     ) -> None:
+        self.label = label or self.label
         self.objectives = chosen_from(self.known, objectives or self.known, self.label)
         self.n_folds = n_folds
-        self.sizes = {**self.sizes, **(sizes or {})}
+        self.sizes = {**self.sizes, **(sizes or {}), "random_state": random_state}
         given = ", ".join(f"{name}={value}" for name, value in self.sizes.items())
         self.protocol = (
-            f"datasets.make_multilabel_ranking({given}, n_objectives=3, random_state=0), the same for all "
-            f"seeds of the methods. QueryKFold({n_folds}, shuffle=True, random_state=0)."
+            f"datasets.{self.make}({given}), the same for all seeds of the methods. "
+            f"QueryKFold({n_folds}, shuffle=True, random_state=repetition)."
         )
 
     def identity(self) -> dict[str, Any]:
@@ -165,7 +235,7 @@ class Synthetic(KFoldSource):
 
     def load(self) -> RankingData:
         """All documents."""
-        made = datasets.make_multilabel_ranking(n_objectives=len(self.known), random_state=0, **self.sizes)
+        made: RankingData = getattr(datasets, self.make)(**self.sizes)
         return made.select(self.objectives)
 
 
@@ -174,6 +244,21 @@ class SyntheticShort(Synthetic):
 
     label = "synthetic-short"
     sizes: Mapping[str, Any] = {**Synthetic.sizes, "list_size": (5, 50)}
+
+
+class Interactions(Synthetic):
+    """The generator with many interactions, of which more rows teach more: about 3,000 documents."""
+
+    label = "synthetic-3k"
+    sizes: Mapping[str, Any] = {"n_queries": 140, "list_size": (5, 60), "n_features": 40, "n_hidden": 8}
+
+
+class RecurringItems(Synthetic):
+    """Items that recur across lists, with a label of user and item and one of the item alone."""
+
+    label, make = "items", "make_user_item_ranking"
+    known = ("affinity", "item_property")
+    sizes: Mapping[str, Any] = {"n_users": 450, "n_items": 1000, "list_size": 60}
 
 
 def chosen_from(known: Sequence[str], objectives: Sequence[str], label: str) -> tuple[str, ...]:

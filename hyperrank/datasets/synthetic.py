@@ -210,6 +210,7 @@ def make_multilabel_ranking(
     missing_features: float = 0.0,
     missing_labels: float = 0.0,
     grade_shares: Sequence[float] = MSLR_SHARES,
+    n_hidden: int | None = None,
     random_state: Seed = None,
 ) -> RankingData:
     r"""Generate queries, documents and graded labels for several objectives.
@@ -234,6 +235,9 @@ def make_multilabel_ranking(
         Shares of entries of X and of Y that are NaN. A feature of the query is missing for all its documents.
     grade_shares : sequence of float
         Shares of the grades 0, 1, 2, ... over all documents; those of MSLR-WEB10K by default.
+    n_hidden : int, optional
+        Hidden variables of a document, and of a query; ``max(4, n_objectives + 2)`` by default. With more of
+        them utility is made of more interactions, which take more data to learn.
     random_state : int, Generator, RandomState or None
         Where the draws come from; an int makes the result reproducible. numpy's global state is not touched.
 
@@ -280,13 +284,13 @@ def make_multilabel_ranking(
     True
     """
     shares = np.asarray(grade_shares, dtype=np.float64)
-    _check(n_queries, list_size, n_features, n_objectives, shares)
+    _check(n_queries, list_size, n_features, n_objectives, n_hidden, shares)
     _check_shares(conflict=conflict, noise=noise, features=heavy_share + count_share + query_share)
     _check_shares(heavy=heavy_share, count=count_share, query=query_share)
     _check_shares(below_one=True, missing_features=missing_features, missing_labels=missing_labels)
     rng = as_generator(random_state)
     lists = QueryLists.from_sizes(_draw_sizes(rng, n_queries, list_size))
-    hidden = Hidden.draw(rng, lists, n_variables=max(4, n_objectives + 2))
+    hidden = Hidden.draw(rng, lists, n_variables=n_hidden or max(4, n_objectives + 2))
     Y = draw_labels(rng, lists, hidden, n_objectives, conflict, noise, shares)
     if missing_labels:
         Y[rng.random(Y.shape, dtype=np.float32) < missing_labels] = np.nan
@@ -308,10 +312,12 @@ def _check(
     list_size: int | tuple[int, int],
     n_features: int,
     n_objectives: int,
+    n_hidden: int | None,
     shares: NDArray[np.float64],
 ) -> None:
     """Refuse sizes that make no data."""
-    for name, value in [("n_queries", n_queries), ("n_features", n_features), ("n_objectives", n_objectives)]:
+    numbers = {"n_queries": n_queries, "n_features": n_features, "n_objectives": n_objectives}
+    for name, value in {**numbers, "n_hidden": 1 if n_hidden is None else n_hidden}.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1; got {value}.")
     low, high = _bounds(list_size)

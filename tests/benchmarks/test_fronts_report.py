@@ -127,8 +127,7 @@ def test_from_the_command_line(tmp_path, write_letor, capsys, monkeypatch, execu
     [
         (
             ["--data", "msn"],
-            "--data takes mslr-sample | mq2008 | synthetic | synthetic-short | mslr PATH | letor PATH; "
-            "got msn.",
+            f"--data takes {cli.DATA}; got msn.",
         ),
         (["--data", "mslr"], "--data takes"),
         (
@@ -137,6 +136,7 @@ def test_from_the_command_line(tmp_path, write_letor, capsys, monkeypatch, execu
         ),
         (["--data", "synthetic", "--objectives", "clicks"], "no objective 'clicks'; it has objective_0"),
         (["--data", "synthetic", "--folds", "1"], "--folds must be at least 2"),
+        (["--data", "mq2008", "--repeats", "2"], "folds of its own, which cannot be dealt anew"),
         (["--data", "mslr", "nowhere"], "nowhere holds no Fold1"),
         (["--data", "letor", "nowhere"], "--data letor needs --objectives"),
         (["--data", "letor", "nowhere", "--objectives", "label", "3"], "There is no file or folder nowhere"),

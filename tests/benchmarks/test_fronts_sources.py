@@ -13,6 +13,7 @@ from benchmarks.fronts.letor_sources import (
     letor_source,
     read_columns,
 )
+from benchmarks.fronts.settings import SETTINGS
 from benchmarks.fronts.sources import MslrSample, SourceError, Synthetic, SyntheticShort
 from hyperrank.datasets import load_letor
 
@@ -167,6 +168,27 @@ def test_wrong_data_is_told_in_one_line(tmp_path, write_letor, make, message):
     with pytest.raises(SourceError, match=message) as caught:
         make(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_repetitions_deal_anew(few):
+    """The second repetition tests each query once too, in other folds."""
+    tested = [set(few.fold(number).test.qid.tolist()) for number in range(4)]
+    assert tested[0] | tested[1] == tested[2] | tested[3]
+    assert tested[2] not in tested[:2]
+
+
+def test_a_main_objective_is_the_references_alone(shared_data, monkeypatch):
+    monkeypatch.setenv("HYPERRANK_DATA", str(shared_data))
+    fold = MslrSample(main="relevance").fold(0)
+    assert (fold.train.names, fold.main_train.names) == (("quality", "dwell"), ("relevance",))
+
+
+def test_generated_settings_have_another_draw_for_validation():
+    setting = SETTINGS["items"]
+    suite, validation = setting.make(), setting.make(**setting.another_draw)
+    assert suite.identity() != validation.identity()
+    assert not np.array_equal(suite.load().X, validation.load().X)
+    assert suite.load().names == ("affinity", "item_property")
 
 
 def test_short_lists_are_the_same_generator():

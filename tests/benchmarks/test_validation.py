@@ -8,7 +8,7 @@ from benchmarks.fronts.sources import Synthetic
 
 pytestmark = pytest.mark.slow
 
-SIZES = {"n_queries": 24, "list_size": (4, 8), "n_features": 6}
+SIZES = {"n_queries": 24, "list_size": (5, 8), "n_features": 6}
 SHORT = {
     "max_epochs": 1,
     "network__hidden": [4],
@@ -41,7 +41,7 @@ def test_a_setting_beside_another(few):
 
 def test_from_the_command_line(few, capsys, monkeypatch):
     monkeypatch.setattr(validation, "DATA", {"few": (lambda: few, 1)})
-    assert validation.main(["--data", "few", "--params", '{"max_epochs": 1, "hidden": [4]}']) == 0
+    assert validation.main(["--data", "few", "--params", '{"max_epochs": 1, "network__hidden": [4]}']) == 0
     printed = capsys.readouterr().out
     assert "## few, 1 validation folds" in printed
     assert "- Commit:" in printed
