@@ -379,6 +379,7 @@ class ParetoFront:
         *,
         title: str | None = None,
         selection: Selection | None = None,
+        others: ParetoFront | Sequence[ParetoFront] | Mapping[str, ParetoFront] = (),
         level: float = 0.9,
         n_resamples: int = 2000,
         random_state: int = 0,
@@ -386,8 +387,9 @@ class ParetoFront:
         """Write a page on which people choose a trade-off without Python.
 
         They move the weights, or limits, and see what each objective reaches, how sure that is, and how it
-        stands to the reference. The page is one file that fetches nothing and opens in any browser. It picks
-        by the rules of `select`, and gives what was picked as a line of Python.
+        stands to the reference and to a trade-off that was pinned. The page is one file that fetches nothing
+        and opens in any browser. It picks by the rules of `select`, and gives what was picked as a line of
+        Python, as JSON that `Selection.from_dict` reads, and as a link to the page as it is shown.
 
         Parameters
         ----------
@@ -397,6 +399,8 @@ class ParetoFront:
             Heading of the page.
         selection : Selection, optional
             The trade-off of this front to open with; by default what `select` picks.
+        others : ParetoFront, sequence of them or mapping of label to ParetoFront
+            Baselines to draw beside, under their labels.
         level : float, default 0.9
             Of the intervals, which are those of `Selection.interval`.
         n_resamples : int, default 2000
@@ -431,6 +435,7 @@ class ParetoFront:
             self,
             title=title,
             selection=selection,
+            others=others,
             level=level,
             n_resamples=n_resamples,
             random_state=random_state,

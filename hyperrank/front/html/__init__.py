@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -135,7 +135,18 @@ def _packed(means: NDArray[np.float64]) -> dict[str, Any]:
 
 
 #: The script in the order in which it is put together.
-SCRIPTS = ("model.js", "choosing.js", "words.js", "outcome.js", "chart.js", "limits.js", "controls.js")
+SCRIPTS = (
+    "model.js",
+    "choosing.js",
+    "words.js",
+    "outcome.js",
+    "compare.js",
+    "chart.js",
+    "parallel.js",
+    "limits.js",
+    "share.js",
+    "controls.js",
+)
 PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -144,6 +155,7 @@ def front_page(
     *,
     title: str | None,
     selection: Selection | None,
+    others: ParetoFront | Sequence[ParetoFront] | Mapping[str, ParetoFront],
     level: float,
     n_resamples: int,
     random_state: int,
@@ -154,13 +166,14 @@ def front_page(
         raise ValueError(f"level must be a probability between 0 and 1, such as 0.9; got {level!r}.")
     if not isinstance(title, str | None):
         raise TypeError(f"title must be a text or None; got {title!r}.")
-    data = _document(front, _first(front, selection))
+    data = _document(front, _first(front, selection), _others(front, others))
     data["evidence"] = front_evidence(front, float(level), int(n_resamples), int(random_state))
     style = _read("front.css")
     script = '"use strict";\n' + "\n".join(_read(name) for name in SCRIPTS)
     pieces = {
         "title": escape("Choose a trade-off" if title is None else title),
         "about": escape(_about(front)),
+        "meaning": escape(_meaning(front)),
         "style": style,
         "script": script,
         "style_hash": _hash(style),
@@ -190,7 +203,59 @@ def _first(front: ParetoFront, selection: Selection | None) -> int:
     return row
 
 
-def _document(front: ParetoFront, first: int) -> dict[str, Any]:
+def _others(
+    front: ParetoFront, given: ParetoFront | Sequence[ParetoFront] | Mapping[str, ParetoFront]
+) -> list[tuple[str, list[list[float]]]]:
+    """Label and points of each front to compare with, in the front's order of objectives."""
+    one = hasattr(given, "points")
+    pairs = (
+        given.items()
+        if isinstance(given, Mapping)
+        else [(None, other) for other in ([given] if one else given)]
+    )
+    described = []
+    for number, (label, other) in enumerate(pairs, start=1):
+        if not isinstance(other, type(front)):
+            raise TypeError(f"others must be fronts; got a {type(other).__name__}.")
+        if sorted(other.names) != sorted(front.names) or other.metric != front.metric:
+            raise ValueError(
+                f"others must be of the objectives {front.names} and the metric {front.metric!r}; "
+                f"got {other.names} and {other.metric!r}."
+            )
+        label = other.label if label is None else str(label)
+        points = other.points[front.names].to_numpy().tolist()
+        described.append((f"front {number}" if label is None else label, points))
+    return described
+
+
+#: What the metrics of the registry say, for people who choose without knowing them.
+MEANINGS = {
+    "ndcg": "NDCG is 1 for a list in its best possible order and falls with each good document ranked low",
+    "map": "MAP is 1 where all relevant documents come first, and falls with each irrelevant one above them",
+    "mrr": "MRR is 1 where the first document is relevant, 1/2 where the first relevant one is second",
+    "precision": "Precision is the share of relevant documents among those counted",
+    "err": "ERR is high where a reader who goes down the list is satisfied early",
+}
+
+
+def _meaning(front: ParetoFront) -> str:
+    """What the numbers are, in a sentence each."""
+    name, _, cutoff = front.metric.partition("@")
+    sentences = [
+        MEANINGS.get(name.partition("(")[0].lower(), f"Values are means of {front.metric} over queries")
+    ]
+    if cutoff.isdigit() and name.partition("(")[0].lower() in MEANINGS:
+        sentences.append(f"Only the first {cutoff} documents of each list count")
+    if front.reference is not None:
+        sentences.append(
+            "The reference is the ranking that training started from, such as the one in production"
+        )
+    return ". ".join(sentences) + "."
+
+
+def _document(
+    front: ParetoFront, first: int, others: Sequence[tuple[str, list[list[float]]]]
+) -> dict[str, Any]:
     """The front in numbers, to the bit: the page picks by the rules of `select` and is to pick the same."""
     return {
         "names": front.names,
@@ -202,6 +267,7 @@ def _document(front: ParetoFront, first: int) -> dict[str, Any]:
         "nonDominated": front.non_dominated.tolist(),
         "reference": None if front.reference is None else front.reference.tolist(),
         "first": first,
+        "others": [{"label": label, "points": points} for label, points in others],
     }
 
 

@@ -13,10 +13,12 @@ function buildChart() {
     byId(id).addEventListener("change", () => turn(side, Number(byId(id).value)));
   });
   byId("axes").hidden = m === 1;
+  byId("inside").hidden = m < 3;
   const key = [["now", "chosen"], ["good", "Pareto-optimal"]];
   if (front.nonDominated.includes(false)) key.push(["beaten", "dominated"]);
   key.push(["out", "breaks a limit"]);
   if (front.reference) key.push(["star", "reference"]);
+  front.others.forEach(({ label }, n) => key.push([`other other-${n % 4}`, label]));
   byId("chart-key").append(...key.map(([kind, text]) => element("span", {}, sample(kind), text)));
   new ResizeObserver(() => drawChart()).observe(byId("chart"));
 }
@@ -31,7 +33,7 @@ function turn(side, j) {
 
 function sample(kind) {
   return drawn("svg", { class: "sample", width: 18, height: 18, viewBox: "-9 -9 18 18", "aria-hidden": "true" },
-    drawn("path", { class: `mark ${kind}`, d: SHAPES[kind] }));
+    drawn("path", { class: `mark ${kind}`, d: SHAPES[kind.split(" ")[0]] }));
 }
 
 const circle = (r) => `M${-r} 0a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0z`;
@@ -40,6 +42,7 @@ const SHAPES = {
   good: circle(4.5),
   beaten: circle(3.5),
   out: "M-3 -3L3 3M-3 3L3 -3",
+  other: "M0 -5L5 0L0 5L-5 0z",
   star: "M0 -8L2.1 -2.6L7.8 -2.4L3.3 1.1L4.8 6.6L0 3.4L-4.8 6.6L-3.3 1.1L-7.8 -2.4L-2.1 -2.6z",
 };
 
@@ -57,6 +60,7 @@ function drawChart() {
   const parts = [...ticks(0, x)];
   if (!flat) parts.push(...ticks(1, y));
   parts.push(...barriers(flat ? [x] : [x, y]));
+  parts.push(...front.others.map((other, n) => otherFront(other, n, x, y, flat)));
   chart.dots = range(k).map((i) => dot(i, x, y, flat));
   parts.push(drawn("g", { role: "radiogroup", "aria-label": "Trade-offs" }, ...drawOrder().map((i) => chart.dots[i])));
   if (front.reference) parts.push(referenceMark(x, y, flat));
@@ -74,12 +78,13 @@ const drawOrder = () => range(k).sort((a, b) => front.nonDominated[a] - front.no
 function scaleOf(j, side) {
   const values = column(j);
   if (front.reference) values.push(front.reference[j]);
+  front.others.forEach(({ points }) => points.forEach((point) => values.push(point[j])));
   if (state.limits[j] !== null && keepsSome(j)) values.push(floorOf(state.limits[j], j));
   const [low, high] = spread(values);
   const [from, to] = side === 0
     ? [EDGE.left, chart.size[0] - EDGE.right] : [chart.size[1] - EDGE.bottom, EDGE.top];
   const at = (value) => from + ((value - low) / (high - low)) * (to - from);
-  return { j, side, low, high, from, to, at, back: (place) => low + ((place - from) / (to - from)) * (high - low) };
+  return { j, side, key: side, picture: plot, width: chart.size[0], low, high, from, to, at, back: (place) => low + ((place - from) / (to - from)) * (high - low) };
 }
 
 // A limit within what is measured moves no axis; one not far beyond widens it.
@@ -125,6 +130,13 @@ function roundNumbers(low, high, many) {
   });
 }
 
+// Another front on the same axes: to look at, not to choose from.
+function otherFront({ label, points }, n, x, y, flat) {
+  const marks = points.map((point) => drawn("path", { class: `mark other other-${n % 4}`, d: SHAPES.other,
+    transform: `translate(${x.at(point[x.j])} ${flat ? 50 : y.at(point[y.j])})` }));
+  return drawn("g", { role: "img", "aria-label": `${label}: ${points.length} trade-offs to compare with` }, ...marks);
+}
+
 function referenceMark(x, y, flat) {
   const place = [x.at(front.reference[x.j]), flat ? 50 : y.at(front.reference[y.j])];
   const label = `Reference: ${chart.axes.map((j) => `${front.names[j]} ${shown(front.reference[j], j)}`).join(", ")}`;
@@ -149,16 +161,20 @@ function markDots() {
   chart.dots.forEach((node, i) => {
     const kind = !keeps(i, state.limits) ? "out" : front.nonDominated[i] ? "good" : "beaten";
     const now = i === state.index;
-    const looks = `trade-off ${kind}${now ? " now" : ""}`;
+    const looks = `trade-off ${kind}${now ? " now" : ""}${i === state.pinned ? " pinned" : ""}`;
     if (node.getAttribute("class") === looks) return;
     const shape = now && kind !== "out" ? "now" : kind;
     filled(node, { class: looks, "aria-checked": now, tabindex: now ? 0 : -1,
-      "aria-label": sentence(i) + (kind === "out" ? " It breaks a limit." : "") }, []);
+      "aria-label": sentence(i) + (kind === "out" ? " It breaks a limit." : "") + (i === state.pinned ? " Pinned as A." : "") }, []);
     filled(node.querySelector(".mark"), { class: `mark ${shape}`, d: SHAPES[shape] }, []);
     const ring = node.querySelector(".ring");
     if (ring && !now) ring.remove();
     if (!ring && now) node.append(drawn("circle", { class: "ring", r: 11 }));
+    const letter = node.querySelector(".letter");
+    if (letter) letter.remove();
+    if (i === state.pinned) node.append(drawn("text", { class: "letter", x: 0, y: -13, "text-anchor": "middle" }, "A"));
   });
+  markLines();
   const now = chart.dots[state.index];
   if (now && now !== document.activeElement && now !== now.parentNode.lastChild) now.parentNode.append(now);
 }

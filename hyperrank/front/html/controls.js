@@ -1,5 +1,5 @@
 // "What matters", and the one state that everything on the page shows.
-const state = { index: front.first, wish: front.weights[front.first].slice(), limits: range(m).map(() => null) };
+const state = { index: front.first, wish: front.weights[front.first].slice(), limits: range(m).map(() => null), pinned: null };
 const sliders = [];
 const rows = [...byId("table").querySelectorAll("tbody tr:not(.is-reference)")];
 const levels = range(m).map((j) => [...new Set(front.weights.map((w) => w[j]))].sort((a, b) => a - b));
@@ -51,6 +51,7 @@ function show(index) {
   document.body.dataset.tradeOff = index;
   showWeights();
   showOutcome(index, state.limits);
+  showPinned();
   markDots();
   showKept();
   showAsked();
@@ -78,14 +79,9 @@ function say(text) {
 }
 
 async function copyLine() {
-  let done = false;
-  try {
-    await navigator.clipboard.writeText(byId("python").textContent);
-    done = true;
-  } catch {
-    getSelection().selectAllChildren(byId("python"));
-    done = document.execCommand("copy");
-  }
+  if (await copyText(byId("python").textContent, "")) return;
+  getSelection().selectAllChildren(byId("python"));
+  const done = document.execCommand("copy");
   byId("copied").textContent = done ? "Copied." : "The line is selected: copy it with Ctrl+C.";
 }
 
@@ -104,9 +100,13 @@ buildWeights();
 buildOutcome();
 buildLimits();
 buildChart();
+buildParallel();
+buildCompare();
+buildShare();
 buildTable();
 byId("copy").addEventListener("click", copyLine);
 window.addEventListener("resize", () => showOutcome(state.index, state.limits));
 limitsChanged();
 show(state.index);
+if (location.hash.length > 1) restore();
 clearTimeout(talk);

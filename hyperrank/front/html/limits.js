@@ -71,6 +71,7 @@ function limitsChanged(source = null) {
   });
   byId("clear").disabled = !limited(state.limits).length;
   drawChart();
+  drawParallel();
   showKept();
   showAsked();
   showOutcome(state.index, state.limits);
@@ -131,19 +132,19 @@ function barriers(scales) {
         ? { x1: place, x2: place, y1: EDGE.top, y2: bottom } : { x1: EDGE.left, x2: width - EDGE.right, y1: place, y2: place };
       parts.push(drawn("rect", { class: "barred", ...box }), drawn("line", { class: "barrier", ...ends }));
     }
-    parts.push(tab(scale, place, across ? `translate(${place} ${bottom})` : `translate(${EDGE.left} ${place}) rotate(90)`));
+    parts.push(tab(scale, across ? `translate(${place} ${bottom})` : `translate(${EDGE.left} ${place}) rotate(90)`));
     return parts;
   });
 }
 
 const clamp = (value, a, b) => Math.min(Math.max(a, b), Math.max(Math.min(a, b), value));
 
-function tab(scale, place, transform) {
+function tab(scale, transform) {
   const { j } = scale;
   const limit = state.limits[j];
   const { low, high, step } = reach[j];
   const node = drawn("g", { class: `tab ${scale.side === 0 ? "across" : "up"}`, role: "slider", tabindex: 0, transform,
-    "data-focus": `tab-${scale.side}`, "aria-label": `Limit of ${front.names[j]}, in the chart`,
+    "data-focus": `tab-${scale.key}`, "aria-label": `Limit of ${front.names[j]}, in the chart`,
     "aria-orientation": scale.side === 0 ? "horizontal" : "vertical",
     "aria-valuemin": low, "aria-valuemax": high, "aria-valuenow": limit === null ? low : clamp(typed(limit), low, high),
     "aria-valuetext": limit === null ? "no limit" : `at least ${spelledLimit(limit, j)}` },
@@ -172,21 +173,22 @@ function setLimit(j, number) {
 function drag(event, scale) {
   event.preventDefault();
   chart.dragging = true;
-  plot.setPointerCapture(event.pointerId);
+  const picture = scale.picture;
+  picture.setPointerCapture(event.pointerId);
   const follow = (move) => {
-    const box = plot.getBoundingClientRect();
-    const place = (scale.side === 0 ? move.clientX - box.left : move.clientY - box.top) * (chart.size[0] / box.width);
+    const box = picture.getBoundingClientRect();
+    const place = (scale.side === 0 ? move.clientX - box.left : move.clientY - box.top) * (scale.width / box.width);
     const value = scale.back(clamp(place, scale.from, scale.to));
     const off = scale.side === 0 ? place <= scale.from : place >= scale.from;
     setLimit(scale.j, off ? -Infinity : typed(relative ? value / base[scale.j] : value));
   };
   const stop = () => {
-    plot.removeEventListener("pointermove", follow);
-    for (const kind of ["pointerup", "pointercancel"]) plot.removeEventListener(kind, stop);
+    picture.removeEventListener("pointermove", follow);
+    for (const kind of ["pointerup", "pointercancel"]) picture.removeEventListener(kind, stop);
     chart.dragging = false;
     drawChart();
-    plot.querySelector(`[data-focus="tab-${scale.side}"]`).focus({ preventScroll: true });
+    picture.querySelector(`[data-focus="tab-${scale.key}"]`).focus({ preventScroll: true });
   };
-  plot.addEventListener("pointermove", follow);
-  for (const kind of ["pointerup", "pointercancel"]) plot.addEventListener(kind, stop);
+  picture.addEventListener("pointermove", follow);
+  for (const kind of ["pointerup", "pointercancel"]) picture.addEventListener(kind, stop);
 }
