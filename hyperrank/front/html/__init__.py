@@ -207,12 +207,11 @@ def _others(
     front: ParetoFront, given: ParetoFront | Sequence[ParetoFront] | Mapping[str, ParetoFront]
 ) -> list[tuple[str, list[list[float]]]]:
     """Label and points of each front to compare with, in the front's order of objectives."""
-    one = hasattr(given, "points")
-    pairs = (
-        given.items()
-        if isinstance(given, Mapping)
-        else [(None, other) for other in ([given] if one else given)]
-    )
+    pairs: list[tuple[Any, Any]]
+    if isinstance(given, Mapping):
+        pairs = list(given.items())
+    else:
+        pairs = [(None, other) for other in ([given] if isinstance(given, type(front)) else given)]
     described = []
     for number, (label, other) in enumerate(pairs, start=1):
         if not isinstance(other, type(front)):
