@@ -211,7 +211,7 @@ def _others(
     if isinstance(given, Mapping):
         pairs = list(given.items())
     else:
-        pairs = [(None, other) for other in ([given] if isinstance(given, type(front)) else given)]
+        pairs = [(None, other) for other in (given if isinstance(given, Sequence) else [given])]
     described = []
     for number, (label, other) in enumerate(pairs, start=1):
         if not isinstance(other, type(front)):
