@@ -36,7 +36,7 @@ def test_files_hold_no_base_model(path, fitted):
     head, content = read_model_file(path)
     assert sum(value.size for value in content["trained"].values()) < 20_000
     assert head["base_model"][0] == "LlamaForCausalLM"
-    assert path.stat().st_size < 120_000
+    assert path.stat().st_size < 80_000
 
 
 def test_the_named_model_is_loaded_by_consent_alone(short, few, tiny, tmp_path):

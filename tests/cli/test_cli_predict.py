@@ -121,7 +121,8 @@ def test_a_store_is_scored_in_chunks_of_whole_queries(hr, files, monkeypatch, n_
     table = printed(hr("predict model.safetensors test.store"))
     monkeypatch.undo()
     sizes = files.test.groupby("qid", sort=False).size()
-    # Loading a model scores a few rows, which are not of the data.
+    # Loading scores five rows of its own twice: at the stored trade-offs, and at all of a grid.
+    assert chunks[:2] == [5, 5]
     assert sum(chunks[2:]) == len(files.test)
     assert len(chunks) > 2
     assert max(chunks[2:]) <= max(n_rows, sizes.max())

@@ -189,9 +189,10 @@ def test_the_page_is_whole_and_says_so(tmp_path):
 
 def test_a_page_is_small(tmp_path):
     bare = ParetoFront([[0.5, 0.5]], [[1, 0]], names=NAMES[:2]).to_html(tmp_path / "bare.html")
-    assert bare.stat().st_size < 100_000
+    assert bare.stat().st_size < 80_000
     default = measured(3, 66, n_queries=30).to_html(tmp_path / "default.html")
-    assert default.stat().st_size < 1_500_000
+    # All 2,000 resamples that `select` looks at, so that the page is as sure of limits: half of it.
+    assert default.stat().st_size < 1_200_000
     many = measured(5, 1000, n_queries=20).to_html(tmp_path / "many.html", n_resamples=300)
     assert many.stat().st_size < 4_000_000
 
