@@ -47,7 +47,7 @@ def pytest_unconfigure() -> None:
 #: Where users' own losses, metrics and so on are known by name.
 REGISTRIES = {
     "hyperrank.alignment.conditioning": "_REGISTRY",
-    "hyperrank.losses.registry": "_LOSSES",
+    "hyperrank.losses.base": "_LOSSES",
     "hyperrank.metrics.registry": "_METRICS",
     "hyperrank.networks.conditioning": "_CONDITIONINGS",
     "hyperrank.reference.fit": "REFERENCES",

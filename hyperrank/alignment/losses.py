@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hyperrank.losses import ListLoss, weighted_loss
-from hyperrank.losses.registry import named_loss
+from hyperrank.losses.base import named_loss
 
 #: Losses by the names of DPO's literature, beside those of `hyperrank.losses`.
 LOSS_NAMES = {"sigmoid": "plackett_luce"}

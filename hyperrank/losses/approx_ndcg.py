@@ -13,7 +13,7 @@ from torch import Tensor
 from hyperrank._checks import check_number
 from hyperrank.files import storable
 from hyperrank.losses._segments import check_flat, observed_rows, reduce_lists
-from hyperrank.losses.base import Loss
+from hyperrank.losses.base import Loss, register_loss
 from hyperrank.losses.listnet import target_distribution
 from hyperrank.losses.pairwise import anchor_chunks, best_dcg, list_values
 
@@ -104,6 +104,9 @@ class ApproxNDCG(Loss):
 
     gain: str = "exp2"
     temperature: float = 0.1
+
+
+register_loss("approx_ndcg", ApproxNDCG)
 
 
 def _of_block(scores: Tensor, gains: Tensor, is_row: Tensor, *, temperature: float) -> tuple[Tensor, Tensor]:

@@ -1,10 +1,13 @@
-"""Protocol of losses of lists, and the base of losses with options."""
+"""Protocol of losses of lists, the base of losses with options, and losses by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Protocol
+from functools import partial
+from inspect import signature
+from typing import Any, ClassVar, Protocol
 
+import torch
 from torch import Tensor
 
 from hyperrank._params import Params
@@ -50,3 +53,125 @@ class Loss(Params):
     def __call__(self, scores: Tensor, labels: Tensor, offsets: Tensor, *, reduction: str = "mean") -> Tensor:
         """Losses of lists; arguments and result as of `hyperrank.losses.listnet`."""
         return type(self).function(scores, labels, offsets, **self.get_params(), reduction=reduction)
+
+
+#: Losses by name; each is registered where it is defined.
+_LOSSES: dict[str, Callable[[], ListLoss]] = {}
+
+
+def register_loss(name: str, factory: Callable[[], ListLoss]) -> None:
+    """Give a loss a name, by which rankers take it and files keep it.
+
+    Parameters
+    ----------
+    name : str
+        As in ``HyperDPORanker(loss=name)``.
+    factory : callable
+        Makes the loss, without arguments: a class such as `ListNet`, or ``lambda: function``.
+
+    Raises
+    ------
+    ValueError
+        If another loss has the name.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from hyperrank.losses import listnet
+    >>> def sharp_listnet(scores, labels, offsets, *, reduction="mean"):
+    ...     return listnet(10 * scores, labels, offsets, reduction=reduction)
+    >>> register_loss("sharp_listnet", lambda: sharp_listnet)
+    >>> loss = get_loss("sharp_listnet")
+    >>> loss(torch.tensor([1.0, 0.0]), torch.tensor([1.0, 0.0]), torch.tensor([0, 2]))
+    tensor(4.5418e-05)
+    """
+    if _LOSSES.get(name, factory) is not factory:
+        raise ValueError(f"loss {name!r} is registered already, as {_LOSSES[name]!r}: take another name.")
+    _LOSSES[name] = factory
+
+
+def get_loss(loss: str | ListLoss) -> ListLoss:
+    """Find a loss by name, or check one's own.
+
+    Parameters
+    ----------
+    loss : str or callable
+        ``"listnet"``, ``"plackett_luce"``, ``"lambda_loss"``, ``"approx_ndcg"``, ``"pairwise_logistic"`` or
+        a name of `register_loss`; an object such as ``PlackettLuce(top_k=10)``; or a function of your own.
+
+    Returns
+    -------
+    ListLoss
+
+    Raises
+    ------
+    ValueError
+        If the name or an option is unknown, or losses do not have the shape that they should have.
+    TypeError
+        If it cannot be called.
+
+    Examples
+    --------
+    >>> get_loss("plackett_luce")
+    PlackettLuce(top_k=None, ties='random')
+    """
+    if isinstance(loss, str):
+        if loss not in _LOSSES:
+            *others, last = (repr(name) for name in _LOSSES)
+            raise ValueError(
+                f"loss must be {', '.join(others)} or {last}, an object such as ListNet(gain='linear'), or a "
+                f"function; got {loss!r}."
+            )
+        return _LOSSES[loss]()
+    if isinstance(loss, type) or not callable(loss):
+        is_class = isinstance(loss, type)
+        raise TypeError(
+            "loss must be a name, an object such as ListNet(gain='linear'), or a function; got "
+            + (f"the class {loss.__name__}: pass {loss.__name__}()." if is_class else f"{loss!r}.")
+        )
+    _check_shape(loss)
+    return loss
+
+
+def _check_shape(loss: ListLoss) -> None:
+    """Call a loss with two lists, three draws and two objectives; its own checks refuse wrong options."""
+    has_generator = "generator" in signature(loss).parameters
+    options: dict[str, Any] = {"generator": torch.Generator()} if has_generator else {}
+    scores, labels = (torch.zeros(4, width, dtype=torch.float32, device="cpu") for width in (3, 2))
+    labels[0, 0] = labels[3, 1] = 1.0
+    offsets = torch.tensor([0, 2, 4], device="cpu")
+    with torch.no_grad():
+        losses = loss(scores, labels, offsets, reduction="none", **options)
+    if not isinstance(losses, Tensor) or losses.shape != (2, 3, 2):
+        got = f"shape {tuple(losses.shape)}" if isinstance(losses, Tensor) else f"a {type(losses).__name__}"
+        raise ValueError(
+            "a loss gives a tensor of shape (lists, draws, objectives) for scores (documents, draws), labels "
+            f"(documents, objectives) and reduction='none': (2, 3, 2) was expected; {loss!r} gave {got}."
+        )
+
+
+def takes_gains(loss: ListLoss) -> bool:
+    """Whether labels are gains to a loss, which cannot be negative: its attribute of that name.
+
+    Parameters
+    ----------
+    loss : callable
+
+    Returns
+    -------
+    bool
+        False for a function without the attribute.
+
+    Examples
+    --------
+    >>> takes_gains(get_loss("listnet")), takes_gains(get_loss("plackett_luce"))
+    (True, False)
+    """
+    return bool(getattr(loss, "takes_gains", False))
+
+
+def named_loss(name: str, **options: Any) -> ListLoss:
+    """A loss by name with those of the options bound that it has; others are ignored."""
+    loss: Any = get_loss(name)
+    known = loss.get_params()
+    return partial(type(loss).function, **{key: value for key, value in options.items() if key in known})

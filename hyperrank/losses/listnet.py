@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hyperrank.files import storable
 from hyperrank.losses._segments import check_flat, reduce_lists, segment_index, segment_logsumexp, segment_sum
-from hyperrank.losses.base import Loss
+from hyperrank.losses.base import Loss, register_loss
 
 
 def listnet(
@@ -101,6 +101,9 @@ class ListNet(Loss):
     takes_gains: ClassVar[bool] = True
 
     gain: str = "exp2"
+
+
+register_loss("listnet", ListNet)
 
 
 def target_distribution(labels: Tensor, offsets: Tensor, *, gain: str = "exp2") -> Tensor:

@@ -15,7 +15,7 @@ from torch.nn.functional import softplus
 from hyperrank._checks import check_number
 from hyperrank.files import storable
 from hyperrank.losses._segments import check_flat, observed_rows, reduce_lists, segment_index, size_blocks
-from hyperrank.losses.base import Loss
+from hyperrank.losses.base import Loss, register_loss
 from hyperrank.losses.listnet import target_distribution
 
 #: Pairs looked at together, over lists and draws: what is made of them stays within tens of MiB.
@@ -171,6 +171,9 @@ class LambdaLoss(Loss):
     weighting: str = "lambdarank"
 
 
+register_loss("lambda_loss", LambdaLoss)
+
+
 def discounts(n: int, like: Tensor, top_k: int | None = None) -> Tensor:
     """1 / log2(1 + rank) of the ranks from 1 to n, 0 behind `top_k`."""
     discount = 1 / torch.arange(2, n + 2, dtype=like.dtype, device=like.device).log2()
@@ -291,6 +294,9 @@ class PairwiseLogistic(Loss):
     """
 
     function: ClassVar = staticmethod(pairwise_logistic)
+
+
+register_loss("pairwise_logistic", PairwiseLogistic)
 
 
 def _logistic_block(scores: Tensor, labels: Tensor, is_row: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ from hyperrank.losses._segments import (
     segment_logsumexp,
     segment_sum,
 )
-from hyperrank.losses.base import Loss
+from hyperrank.losses.base import Loss, register_loss
 
 #: Tied groups up to this size are averaged over all their orders; each costs 2**size sums.
 EXACT_TIES = 10
@@ -189,6 +189,9 @@ class PlackettLuce(Loss):
         return plackett_luce(
             scores, labels, offsets, **self.get_params(), generator=generator, reduction=reduction
         )
+
+
+register_loss("plackett_luce", PlackettLuce)
 
 
 def _of_order(ranked: Tensor, offsets: Tensor, top_k: int | None) -> Tensor:

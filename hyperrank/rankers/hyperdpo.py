@@ -16,7 +16,6 @@ from hyperrank.rankers.data import FitInputs, warn_of_counts
 from hyperrank.rankers.dpo.base import DPORanker
 from hyperrank.rankers.dpo.config import FitConfig, Tuning
 from hyperrank.rankers.dpo.data import hold_out
-from hyperrank.rankers.dpo.options import get_checkpoint_file
 from hyperrank.rankers.dpo.reference import FittedReference, fit_reference
 from hyperrank.rankers.dpo.resume import agree_on_fit, open_checkpoint, warn_of_interrupt
 from hyperrank.rankers.dpo.reward_model import RewardModel
@@ -34,6 +33,7 @@ from hyperrank.training import (
     TradeOffs,
     process_group,
 )
+from hyperrank.training.options import get_checkpoint_file
 from hyperrank.training.temperature import TemperatureRange, check_temperature, condition_weights
 
 __all__ = ["HyperDPORanker"]

@@ -5,9 +5,15 @@ from hyperrank.training.checkpoint import Checkpoint
 from hyperrank.training.data import Batch, FeaturesOf, ListTensors, Margin, ShardedLists, document_batches
 from hyperrank.training.distributed import OtherProcessError, SingleProcess, alone, process_group
 from hyperrank.training.loop import TrainingResult, train, with_generator
-from hyperrank.training.options import AdamW, CheckpointFile, TradeOffs
+from hyperrank.training.options import (
+    AdamW,
+    CheckpointFile,
+    EarlyStopping,
+    StoppingRule,
+    TradeOffs,
+    resolve_stopping,
+)
 from hyperrank.training.step import TrainingSettings
-from hyperrank.training.stopping import EarlyStopping, StoppingRule, resolve_stopping
 from hyperrank.training.temperature import ReferenceLogits, log_position
 
 __all__ = [

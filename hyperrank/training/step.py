@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from hyperrank.losses import ListLoss, margin_reward, temperature_loss, weighted_loss
 from hyperrank.training.data import Batch, ListTensors, ShardedLists
 from hyperrank.training.distributed import SingleProcess
-from hyperrank.training.stopping import StoppingRule
+from hyperrank.training.options import StoppingRule
 
 
 def warmup_cosine(step: int, n_steps: int, *, warmup: float = 0.05, floor: float = 0.01) -> float:

@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hyperrank._checks import check_number
+from hyperrank.losses import get_loss
+from hyperrank.networks import get_network
 from hyperrank.rankers.base import BaseRanker
 from hyperrank.rankers.data import GroupedFeatures
-from hyperrank.rankers.dpo.options import with_objects
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.reference import NoReference, Reference
+from hyperrank.training import EarlyStopping
+from hyperrank.training.options import get_checkpoint_file, get_optimizer, get_trade_offs
 from hyperrank.weights import PerQuery, PerRow, RowWeights, mix_by_row
 
-__all__ = ["DPORanker"]
+
+def _get_early_stopping(early_stopping: Any) -> EarlyStopping:
+    return early_stopping if isinstance(early_stopping, EarlyStopping) else EarlyStopping()
+
+
+#: What makes the object of each parameter that may be given by name.
+OBJECTS: Mapping[str, Callable[[Any], Any]] = {
+    "loss": get_loss,
+    "network": get_network,
+    "trade_offs": get_trade_offs,
+    "optimizer": get_optimizer,
+    "early_stopping": _get_early_stopping,
+    "checkpoint": get_checkpoint_file,
+}
+
+
+def with_objects(params: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters to set, with an object for each name of one that has a nested parameter among them."""
+    nested = {key.partition("__")[0] for key in params if "__" in key}
+    objects = {
+        name: OBJECTS[name](params.get(name, current.get(name)))
+        for name in OBJECTS
+        if name in nested and name in {**current, **params}
+    }
+    return {**objects, **{key: value for key, value in params.items() if key not in objects}}
 
 
 class DPORanker(BaseRanker):

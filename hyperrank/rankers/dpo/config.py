@@ -19,11 +19,11 @@ from hyperrank.metrics import Metric, parse_metric
 from hyperrank.networks import MLP, Transformer, get_network
 from hyperrank.networks.feature_transforms import TRANSFORMS
 from hyperrank.rankers.data import FitInputs
-from hyperrank.rankers.dpo.options import get_optimizer, get_trade_offs
 from hyperrank.rankers.dpo.reward_model import ListRewardModel
 from hyperrank.rankers.inputs import resolve_objective
 from hyperrank.reference import check_reference, is_fitted_here, trains_boosters
 from hyperrank.training import StoppingRule, TradeOffs, TrainingSettings, resolve_stopping
+from hyperrank.training.options import get_optimizer, get_trade_offs
 from hyperrank.training.temperature import TemperatureRange
 
 __all__ = ["FitConfig", "Phase", "Tuning", "resolve_device", "unconditioned"]

@@ -20,11 +20,12 @@ from hyperrank.files import ModelFileError, check_suffix, check_writable
 from hyperrank.metrics import parse_metric
 from hyperrank.networks import get_network
 from hyperrank.rankers.data import FitInputs, LabelledLists
+from hyperrank.rankers.dpo.base import OBJECTS
 from hyperrank.rankers.dpo.config import FitConfig, Phase
-from hyperrank.rankers.dpo.options import OBJECTS, get_checkpoint_file
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.reference import Reference, is_fitted_here
 from hyperrank.training import Checkpoint, TrainingResult
+from hyperrank.training.options import get_checkpoint_file
 
 __all__ = ["agree_on_fit", "open_checkpoint", "warn_of_interrupt"]
 
