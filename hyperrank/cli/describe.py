@@ -244,7 +244,9 @@ def _as_json_or_text(value: Any) -> Any:
     """A parameter as it is, an object such as ``MLP(hidden=(64, 64))`` as its text."""
     if isinstance(value, Params):
         return repr(value)
-    return value if isinstance(value, str | int | float | list | tuple | dict | None) else _kind(value)
+    if isinstance(value, Mapping):
+        return {str(key): _as_json_or_text(item) for key, item in value.items()}
+    return value if isinstance(value, str | int | float | list | tuple | None) else _kind(value)
 
 
 def _is_same(value: Any, default: Any) -> bool:
@@ -260,11 +262,11 @@ def _reference(ranker: Any) -> dict[str, Any]:
     if fitted is None:
         return {}
     named = getattr(ranker, "reference", None)
-    section: dict[str, Any] = {"kind": named if isinstance(named, str | None) else _kind(named)}
+    section: dict[str, Any] = {"kind": _as_json_or_text(named)}
     main = getattr(ranker, "reference_objective", None)
     if main is not None:
         section["objective"] = main if isinstance(main, str) else ranker.objectives_[main]
-    section["needs_scores"] = fitted.needs_scores
+    section["needs_scores"] = bool(fitted.needs_scores)
     return section
 
 

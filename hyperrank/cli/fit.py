@@ -29,8 +29,10 @@ __all__ = ["fit", "interruptible"]
 @click.option("--validation", type=click.Path(path_type=Path), help="Validation data for early stopping.")
 @click.option(
     "--reference",
+    multiple=True,
     help="The reference ranker: booster_pairs (the default), boosters, lightgbm, scores, none, or the text "
-    "file of a LightGBM model.",
+    "file of a LightGBM model; or by objective, relevance=model.txt: such a file, a feature that holds "
+    "scores, or scores. May be repeated.",
 )
 @click.option(
     "--ref-scores", metavar="COLUMN", help="Column of a table with the scores of --reference scores."
@@ -183,7 +185,7 @@ def ranker_params(named: Mapping[str, Any], settings: Sequence[tuple[str, Any]])
     from hyperrank.rankers import HyperDPORanker
 
     known = list(signature(HyperDPORanker).parameters)
-    params = {name: value for name, value in named.items() if value is not None}
+    params = {name: value for name, value in named.items() if value not in (None, ())}
     for name, value in settings:
         if name.partition("__")[0] not in known:
             near = nested_names(name) or get_close_matches(name, known, n=1)
@@ -228,24 +230,40 @@ def make_ranker(params: Mapping[str, Any]) -> HyperDPORanker:
 
 
 def reference_of(given: Any) -> Any:
-    """A reference as the ranker takes it: one of its names, None, or a LightGBM model from its file."""
+    """A reference as the ranker takes it: a name, None, the model of a file, or a mapping of scorers."""
     from hyperrank.reference import REFERENCES
+    from hyperrank.reference.per_objective import read_booster_file
 
+    if isinstance(given, tuple):
+        if len(given) == 1 and ("=" not in given[0] or Path(given[0]).is_file()):
+            return reference_of(given[0])
+        return _references_by_objective(given)
     if given is None or given == "none":
         return None
-    if given in REFERENCES:
+    if isinstance(given, dict) or given in REFERENCES:
         return given
     path = Path(str(given))
     if not path.is_file():
         near = get_close_matches(str(given), [*REFERENCES, "none"], n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
-            f"the reference {str(given)!r} is neither {', '.join(REFERENCES)}, none, nor a file with a "
-            f"LightGBM model.{hint}"
+            f"the reference {str(given)!r} is neither {', '.join(REFERENCES)}, none, a file with a LightGBM "
+            f"model, nor OBJECTIVE=SCORER.{hint}"
         )
-    from hyperrank.boosters import booster_from_text
+    return read_booster_file(path)
 
-    try:
-        return booster_from_text(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # not UTF-8, or not a model
-        raise ValueError(f"{path} is not a LightGBM model in text form: {error}") from error
+
+def _references_by_objective(given: Sequence[str]) -> dict[str, str]:
+    """The scorers of ``relevance=model.txt margin=column``, which fit finds among files and features."""
+    scorers: dict[str, str] = {}
+    for pair in given:
+        name, has_scorer, scorer = pair.partition("=")
+        if not (name and has_scorer and scorer):
+            raise ValueError(
+                f"--reference {pair!r} is not OBJECTIVE=SCORER, as in relevance=model.txt: several "
+                "references are each for an objective."
+            )
+        if name in scorers:
+            raise ValueError(f"--reference names the objective {name} more than once.")
+        scorers[name] = scorer
+    return scorers

@@ -17,8 +17,10 @@ from hyperrank.networks.feature_transforms import LIMIT, FeatureTransform
 from hyperrank.networks.query_normalization import BITS
 from hyperrank.reference import (
     BoosterReference,
+    ColumnReference,
     MixedModelsReference,
     ModelReference,
+    PerObjectiveReference,
     Reference,
     SummedReference,
 )
@@ -308,6 +310,52 @@ class ServedScores(nn.Module):
         return total / self.scales
 
 
+class ServedObjectives(nn.Module):
+    """Scores of objectives by different scorers, as `PerObjectiveReference.scores` gives them.
+
+    Parameters
+    ----------
+    members : sequence of module
+        Each of shape (n, k), for some of the objectives.
+    objectives : ndarray of shape (m,), int64
+        The objective of each column of all members.
+    scales : ndarray of shape (m,)
+        What the scores of each objective are divided by.
+    """
+
+    scales: Tensor
+
+    def __init__(
+        self, members: Sequence[nn.Module], objectives: NDArray[np.int64], scales: NDArray[np.float64]
+    ) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.places = np.argsort(objectives).tolist()
+        self.register_buffer("scales", torch.tensor(scales, dtype=torch.float64))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Scores of shape (n, m), float64."""
+        scores = torch.cat([member(features) for member in self.members], dim=1)
+        return torch.cat([scores[:, place : place + 1] for place in self.places], dim=1) / self.scales
+
+
+class ServedColumns(nn.Module):
+    """Some columns of the features as scores, or before boosters that were fitted on them."""
+
+    columns: Tensor
+
+    def __init__(self, columns: Sequence[int] | NDArray[np.int64], boosters: nn.Module | None = None) -> None:
+        super().__init__()
+        self.register_buffer("columns", torch.tensor(columns, dtype=torch.int64))
+        self.boosters = boosters
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Scores of shape (n, k), float64."""
+        columns = features.index_select(1, self.columns)
+        scores: Tensor = columns.double() if self.boosters is None else self.boosters(columns)
+        return scores
+
+
 def served_reference(reference: Reference, n_features: int, keys: BoosterKeys) -> nn.Module:
     """The module of a reference; a ValueError if it holds models that cannot be joined to the graph."""
     if isinstance(reference, SummedReference):
@@ -318,8 +366,18 @@ def served_reference(reference: Reference, n_features: int, keys: BoosterKeys) -
         return ServedScores([boosters], reference.scales, query_standardize=reference.query_standardize)
     if isinstance(reference, MixedModelsReference):
         return ServedScores([_models(reference.models, n_features, keys)], reference.scales)
+    if isinstance(reference, PerObjectiveReference):
+        members = [served_reference(scorer, n_features, keys) for scorer in reference.scorers]
+        if reference.completion is not None:
+            members.append(served_reference(reference.completion, n_features, keys))
+        objectives = np.concatenate([reference.objectives, reference.missing])
+        return ServedObjectives(members, objectives, reference.scales)
     if isinstance(reference, ModelReference):
-        return ServedScores([_models([reference.model], n_features, keys)], np.ones(1))
+        if reference.columns is None:
+            return _models([reference.model], n_features, keys)
+        return ServedColumns(reference.columns, _models([reference.model], len(reference.columns), keys))
+    if isinstance(reference, ColumnReference):
+        return ServedColumns([reference.column])
     raise ValueError(f"a reference of the kind {type(reference).__name__} {_OUTSIDE}")
 
 

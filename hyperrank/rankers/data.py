@@ -52,7 +52,7 @@ class GroupedFeatures:
     lists: QueryLists
     #: The same rows as a reference model is to see them, of the caller's kind; `X` itself where no model is.
     frame: Any
-    #: The caller's reference scores, shape (n,).
+    #: The caller's reference scores, shape (n,), or (n, k) for k references by scores.
     ref_scores: NDArray[np.float64] | None
 
     def reference_scores(self, reference: Reference) -> NDArray[np.float64]:
@@ -60,14 +60,23 @@ class GroupedFeatures:
         self.check_ref_scores(reference.needs_scores)
         return reference.scores(self.X, self.lists, self.frame, self.ref_scores)
 
-    def check_ref_scores(self, needed: bool, *, suffix: str = "") -> None:
-        """Refuse reference scores that are missing, or that nothing would read."""
-        if needed and self.ref_scores is None:
+    def check_ref_scores(self, needed: int, *, suffix: str = "") -> None:
+        """Refuse reference scores that are missing, of the wrong number, or that nothing would read."""
+        name = f"ref_scores{suffix}"
+        if self.ref_scores is None:
+            if needed:
+                scores = "one score" if needed == 1 else f"{needed} scores"
+                raise ValueError(f"reference='scores' needs {name}: {scores} per row, wherever X is passed.")
+            return
+        if not needed:
+            raise ValueError(f"{name} were given, but only reference='scores' reads them.")
+        n_columns = 1 if self.ref_scores.ndim == 1 else self.ref_scores.shape[1]
+        if n_columns != needed:
+            expected = "(n,)" if needed == 1 else f"(n, {needed})"
             raise ValueError(
-                f"reference='scores' needs ref_scores{suffix}: one score per row, wherever X is passed."
+                f"{name} have {n_columns} column(s) of scores; expected shape {expected}: one for each "
+                "objective whose reference is 'scores', in the order of the objectives."
             )
-        if not needed and self.ref_scores is not None:
-            raise ValueError(f"ref_scores{suffix} were given, but only reference='scores' reads them.")
 
 
 @dataclass(frozen=True)
@@ -104,7 +113,7 @@ class FitInputs:
     validation: LabelledLists | None
     list_weight: NDArray[np.float64] | None
 
-    def check_ref_scores(self, needed: bool) -> None:
+    def check_ref_scores(self, needed: int) -> None:
         """Refuse reference scores that are missing, or that nothing would read."""
         self.training.check_ref_scores(needed)
         if self.validation is not None:

@@ -122,13 +122,17 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
 
     Parameters
     ----------
-    reference : None, "booster_pairs", "boosters", "lightgbm", "scores" or model, default "booster_pairs"
+    reference : None, str, model or mapping of objective to scorer, default "booster_pairs"
         **What is learnt.** The ranker to start from. ``"boosters"``: one LightGBM ranker per objective,
         fitted here, their standardised scores mixed by the weights, so that the reference is itself a front;
         ``"booster_pairs"``: with a regression on the grades beside each. ``"lightgbm"``: one, fitted here on
         `reference_objective`; all are trained on a million rows at most. ``"scores"``: scores that you pass
         as `ref_scores` to fit and predict. A fitted model with ``predict`` is taken as it is (an unfitted
         estimator is cloned and fitted here on `reference_objective`); None ranks by the network alone.
+        A mapping gives objectives, by name or number, a scorer each: a fitted model, the path of a LightGBM
+        text file, the name of a column of `X`, or ``"scores"``. Boosters are fitted here for the others, as
+        ``"booster_pairs"`` are. At temperature 0 and weight 1 on such an objective, documents are ranked by
+        its scorer to the bit.
     reference_objective : int or str, default 0
         The objective that the reference ranker is for: the one it is fitted on, and that constraints
         relative to the reference are about.
@@ -317,8 +321,8 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
             Query ids of any kind, in any order; one list of all rows by default.
         X_val, y_val, qid_val
             Validation data, to stop training by.
-        ref_scores, ref_scores_val : array-like of shape (n,), optional
-            The reference's scores, for ``reference="scores"``.
+        ref_scores, ref_scores_val : array-like of shape (n,) or (n, k), optional
+            The reference's scores, for ``reference="scores"``; columns for k objectives whose scorer is that.
         query_weight : array-like of shape (n,), optional
             How much the query of each row counts in training; the same for all rows of a query.
         eval_set, eval_qid

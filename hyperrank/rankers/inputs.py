@@ -141,14 +141,14 @@ def read_labels(
     return labels.astype(np.float32), _objective_names(objectives, found, labels.shape[1], name)
 
 
-def read_scores(values: Any, n_rows: int, *, name: str) -> NDArray[np.float64]:
-    """Check one number per row, such as reference scores or weights."""
+def read_scores(values: Any, n_rows: int, *, name: str, several: bool = False) -> NDArray[np.float64]:
+    """Check one number per row, such as reference scores or weights, or `several`."""
     values = as_numbers(values, name)
     with naming(name):
         scores = check_array(values, dtype=np.float64, ensure_2d=False, ensure_min_samples=0, input_name=name)
     if scores.ndim == 2 and scores.shape[1] == 1:
         scores = scores[:, 0]
-    if scores.shape != (n_rows,):
+    if scores.shape[: 1 if several and scores.ndim == 2 else None] != (n_rows,):
         raise ValueError(f"{name} has shape {scores.shape}; expected ({n_rows},), one number per row.")
     return np.asarray(scores)
 
@@ -303,7 +303,13 @@ def _check_labels(estimator: Any, frame: Any, name: str, *, reset: bool) -> None
 def _grouped_scores(ref_scores: Any, lists: QueryLists, suffix: str) -> NDArray[np.float64] | None:
     if ref_scores is None:
         return None
-    return lists.group(read_scores(ref_scores, lists.n_rows, name=f"ref_scores{suffix}"))
+    name = f"ref_scores{suffix}"
+    if len(getattr(ref_scores, "columns", ())) > 1:
+        raise ValueError(
+            f"{name} is a frame of several columns, whose names are not matched to objectives: pass an "
+            "array, its columns in the order of the objectives whose reference is 'scores'."
+        )
+    return lists.group(read_scores(ref_scores, lists.n_rows, name=name, several=True))
 
 
 def _read_mapped(

@@ -23,7 +23,8 @@ from hyperrank.files import ModelFileError, read_model_file, write_model_file
 from hyperrank.metrics import parse_metric
 from hyperrank.networks import MLP, Transformer
 from hyperrank.networks.conditioning import conditioning_name
-from hyperrank.reference import MixedModelsReference, ModelReference, Reference
+from hyperrank.reference import MixedModelsReference, ModelReference, PerObjectiveReference, Reference
+from hyperrank.reference.base import MixedReference
 from hyperrank.training import CheckpointFile
 
 __all__ = ["load_ranker", "save_ranker", "versions"]
@@ -39,6 +40,8 @@ TOLERANCE = 1e-4
 OWN_CODE = {
     "loss": "hyperrank.losses.register_loss gives a loss of your own a name: pass that.",
     "network": "hyperrank.networks.register_conditioning gives a conditioning of your own a name: pass that.",
+    "reference_": "Of models, files hold LightGBM's alone: pickle the ranker, or fit it with the reference "
+    "'scores' in the place of the model, whose predictions are then ref_scores of fit and predict.",
     "early_stopping": "A fitted ranker does not need it: set_params(early_stopping='auto') before.",
 }
 
@@ -65,7 +68,7 @@ def save_ranker(ranker: BaseEstimator, path: str | Path) -> Path:
     try:
         return write_model_file(path, content, head=head)
     except ModelFileError as error:
-        hints = [hint for name, hint in OWN_CODE.items() if f"params.{name}" in str(error)]
+        hints = [hint for name, hint in OWN_CODE.items() if f".{name}" in str(error)]
         if not hints:
             raise
         raise ModelFileError(f"{error} {hints[0]}") from error
@@ -94,7 +97,9 @@ def load_ranker(path: str | Path, base: type[R]) -> R:
                 raise ValueError(f"{name!r} is not an attribute that fit sets")
             setattr(ranker, name, value)
         if getattr(ranker, "reference", None) == _FITTED:
-            ranker.reference = ranker.reference_.model
+            fitted = ranker.reference_
+            is_mapping = isinstance(fitted, PerObjectiveReference)
+            ranker.reference = fitted.given(ranker.objectives_) if is_mapping else fitted.model
         _check_description(ranker, head, n_bytes=Path(path).stat().st_size)
         stored = content["probe"]
         scores = None
@@ -135,9 +140,10 @@ def _check_description(ranker: Any, head: Mapping[str, Any], *, n_bytes: int) ->
     main = getattr(getattr(ranker, "reference_", None), "main", None)
     if main is not None and (type(main) is not int or not 0 <= main < len(objectives)):
         raise ValueError(f"its reference stands for objective {main!r}")
-    columns = getattr(getattr(ranker, "reference_", None), "columns", None)
-    if columns is not None and not set(np.asarray(columns).tolist()) <= set(range(n_features)):
-        raise ValueError("its reference takes columns that it does not have")
+    for reference in _references(getattr(ranker, "reference_", None)):
+        columns = getattr(reference, "columns", getattr(reference, "column", None))
+        if columns is not None and not {*np.ravel(columns).tolist()} <= set(range(n_features)):
+            raise ValueError("its reference takes columns that it does not have")
     parse_metric(ranker.metric)
     _check_summary(getattr(ranker, "data_summary_", None), objectives)
 
@@ -182,7 +188,16 @@ def _widths(value: Any) -> Iterator[int]:
 
 def _has_models(ranker: Any) -> bool:
     """Whether models that were fitted elsewhere may want features of another kind than made-up ones."""
-    return isinstance(getattr(ranker, "reference_", None), ModelReference | MixedModelsReference)
+    references = _references(getattr(ranker, "reference_", None))
+    return any(isinstance(reference, ModelReference | MixedModelsReference) for reference in references)
+
+
+def _references(reference: Any) -> Iterator[Any]:
+    """A reference, and those of one objective each that it is made of."""
+    reference = reference.reference if isinstance(reference, MixedReference) else reference
+    yield reference
+    if isinstance(reference, PerObjectiveReference):
+        yield from reference.scorers
 
 
 def _versions_text(head: Mapping[str, Any]) -> str:
@@ -212,7 +227,7 @@ def _params(ranker: BaseEstimator, path: str | Path) -> dict[str, Any]:
         params["network"] = replace(network, conditioning=conditioning_name(network.conditioning))
     if "reference" in params and not isinstance(params["reference"], str | None):
         reference = ranker.reference_
-        if not isinstance(reference, ModelReference):
+        if not isinstance(reference, ModelReference | PerObjectiveReference):
             raise ModelFileError(f"{path} was not written: reference is not what the ranker was fitted with.")
         params["reference"] = _FITTED
     return params
@@ -259,8 +274,9 @@ def _probe_scores(ranker: Any, weights: NDArray[np.float64] | None = None) -> ND
     if weights is None and grid is not None:
         weights = grid[0]
     options: dict[str, Any] = {} if weights is None else {"weights": weights}
-    if getattr(getattr(ranker, "reference_", None), "needs_scores", False):
-        options["ref_scores"] = np.zeros(N_PROBES)
+    n_scores = int(getattr(getattr(ranker, "reference_", None), "needs_scores", 0))
+    if n_scores:
+        options["ref_scores"] = np.zeros((N_PROBES, n_scores))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         scores = ranker.predict(rows if names is None else pd.DataFrame(rows, columns=names), **options)

@@ -11,13 +11,19 @@ from hyperrank.reference.fit import (
     trains_boosters,
 )
 from hyperrank.reference.models import MixedModelsReference, ModelReference, fit_models, take_rows
+from hyperrank.reference.per_objective import (
+    ColumnReference,
+    PerObjectiveReference,
+)
 
 __all__ = [
     "REFERENCES",
     "BoosterReference",
+    "ColumnReference",
     "MixedModelsReference",
     "ModelReference",
     "NoReference",
+    "PerObjectiveReference",
     "Reference",
     "ReferenceData",
     "ScoresReference",

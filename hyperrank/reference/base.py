@@ -44,6 +44,8 @@ class ReferenceData:
         Boosters trained at a time; all cores by default.
     cached : callable, optional
         Of `hyperrank.boosters.fit_boosters`.
+    ref_scores : ndarray of shape (n,) or (n, k), optional
+        Scores of the rows that the caller gave.
     """
 
     X: FeatureRows
@@ -57,6 +59,7 @@ class ReferenceData:
     list_weight: NDArray[np.float64] | None = None
     n_jobs: int | None = None
     cached: Cached | None = None
+    ref_scores: NDArray[np.float64] | None = None
 
 
 class Reference:
@@ -68,8 +71,8 @@ class Reference:
 
     #: The objective whose score stands for the reference ranker itself; None where there is one score.
     main: int | None = None
-    #: Whether the caller must pass ``ref_scores``.
-    needs_scores = False
+    #: How many ``ref_scores`` per row the caller must pass.
+    needs_scores: int = False
     #: Whether it reads ``frame``, the features as the caller has them; if not, it may be given `X` for them.
     needs_frame = True
 
@@ -100,7 +103,7 @@ class Reference:
             The lists of the rows.
         frame : object
             The same rows as the caller has them, such as a frame; read where `needs_frame` says so.
-        ref_scores : ndarray of shape (n,) or None
+        ref_scores : ndarray of shape (n,) or (n, k), or None
             Scores of the rows that the caller gave.
 
         Returns
@@ -197,7 +200,7 @@ class MixedReference(Reference):
 
     def __init__(self, reference: Reference, weights: NDArray[np.float64]) -> None:
         self.reference, self.weights = reference, weights
-        self.needs_frame = reference.needs_frame
+        self.needs_frame, self.needs_scores = reference.needs_frame, reference.needs_scores
 
     @property
     def knows_lists(self) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hyperrank.reference.base import NoReference, Reference, ReferenceData, ScoresReference
 from hyperrank.reference.boosters import fit_booster_front, fit_booster_pairs, fit_single_booster
 from hyperrank.reference.models import ModelReference, fitted_model, is_fitted
+from hyperrank.reference.per_objective import GivenScorers, fit_completion, resolve_scorers
 
 __all__ = [
     "REFERENCES",
@@ -16,6 +17,8 @@ __all__ = [
     "is_fitted_here",
     "needs_frame",
     "register_reference",
+    "resolve_reference",
+    "stand_in",
     "trains_boosters",
 ]
 
@@ -38,7 +41,7 @@ class ReferenceKind(NamedTuple):
     trains_boosters: bool = False
 
 
-#: References that go by a name; anything else must be a model with ``predict``.
+#: References that go by a name; anything else is a model with ``predict``, or a mapping of scorers.
 REFERENCES: dict[str, ReferenceKind] = {}
 
 
@@ -78,8 +81,52 @@ register_reference("lightgbm", fit_single_booster, trains_boosters=True)
 register_reference("scores", lambda _: ScoresReference(), needs_scores=True)
 
 
-def check_reference(reference: Any) -> bool:
-    """Check that something can be a reference, and say whether it needs ``ref_scores``.
+def resolve_reference(reference: Any, names: Sequence[str], frame: Any) -> Any:
+    """A reference with the scorers of a mapping found; any other as it is.
+
+    Parameters
+    ----------
+    reference : object
+        What the user gave.
+    names : sequence of str
+        The objectives.
+    frame : object
+        The training features as the caller has them.
+
+    Returns
+    -------
+    object
+        `hyperrank.reference.per_objective.GivenScorers` of a mapping.
+
+    Raises
+    ------
+    ValueError
+        If a scorer of a mapping is not one, or unknown.
+    """
+    return resolve_scorers(reference, names, frame) if isinstance(reference, Mapping) else reference
+
+
+def stand_in(reference: Any) -> Any:
+    """What tuning fits in the place of a reference.
+
+    Scorers that the user gave may have seen the queries that tuning holds out, on which they would then be
+    better than they will be: boosters that have not stand in for them.
+
+    Parameters
+    ----------
+    reference : object
+        Of `resolve_reference`.
+
+    Returns
+    -------
+    object
+        The reference itself where it is not a mapping.
+    """
+    return "booster_pairs" if isinstance(reference, GivenScorers) else reference
+
+
+def check_reference(reference: Any) -> int:
+    """Check that something can be a reference, and say how many ``ref_scores`` per row it needs.
 
     Parameters
     ----------
@@ -88,20 +135,23 @@ def check_reference(reference: Any) -> bool:
 
     Returns
     -------
-    bool
-        Whether scores must be passed wherever features are.
+    int
+        Scores per row that must be passed wherever features are.
 
     Raises
     ------
     ValueError
         If it is none of the known kinds.
     """
+    if isinstance(reference, GivenScorers):
+        return reference.needs_scores
     if isinstance(reference, str) and reference in REFERENCES:
         return REFERENCES[reference].needs_scores
     if reference is not None and not callable(getattr(reference, "predict", None)):
         given = repr(reference) if isinstance(reference, str) else type(reference).__name__
         raise ValueError(
-            f"reference must be None, one of {tuple(REFERENCES)}, or a model with predict; got {given}."
+            f"reference must be None, one of {tuple(REFERENCES)}, a model with predict, or a mapping from "
+            f"objectives to models; got {given}."
         )
     return False
 
@@ -121,6 +171,8 @@ def is_fitted_here(reference: Any) -> bool:
     """
     if isinstance(reference, str):
         return not check_reference(reference)
+    if isinstance(reference, GivenScorers):
+        return bool(reference.missing)
     return reference is not None and not is_fitted(reference)
 
 
@@ -136,6 +188,8 @@ def trains_boosters(reference: Any) -> bool:
     -------
     bool
     """
+    if isinstance(reference, GivenScorers):
+        return bool(reference.missing)
     kind = REFERENCES.get(reference) if isinstance(reference, str) else None
     return kind is not None and kind.trains_boosters
 
@@ -161,7 +215,7 @@ def fit_reference(reference: Any, data: ReferenceData) -> Reference:
 
     Parameters
     ----------
-    reference : None, "booster_pairs", "boosters", "lightgbm", "scores" or model
+    reference : None, "booster_pairs", "boosters", "lightgbm", "scores", model or GivenScorers
         As `HyperDPORanker` documents it, or a name of `register_reference`.
     data : ReferenceData
 
@@ -179,5 +233,7 @@ def fit_reference(reference: Any, data: ReferenceData) -> Reference:
         return NoReference()
     if isinstance(reference, str):
         return REFERENCES[reference].fit(data)
+    if isinstance(reference, GivenScorers):
+        return reference.complete(fit_completion(reference, data) if reference.missing else None, data)
     model = fitted_model(reference, data.frame, data.Y[:, data.main], data.lists)
     return ModelReference.of(model, data.frame)

@@ -20,7 +20,19 @@ from hyperrank.lists import QueryLists, within_list_deviations
 from hyperrank.memmap import FeatureRows, MappedRows, take_rows
 from hyperrank.reference.base import Reference, ReferenceData
 
-__all__ = ["MixedModelsReference", "ModelReference", "fit_models", "fitted_model", "is_fitted", "take_rows"]
+__all__ = [
+    "MixedModelsReference",
+    "ModelReference",
+    "checked_scores",
+    "columns_of_model",
+    "fit_models",
+    "fitted_model",
+    "is_fitted",
+    "listed",
+    "names_of_frame",
+    "take_columns",
+    "take_rows",
+]
 
 #: Names that libraries make up for the columns of arrays.
 MADE_UP = re.compile(r"(Column_|f)?\d+")
@@ -48,7 +60,7 @@ def columns_of_model(model: Any, frame: Any) -> NDArray[np.int64] | None:
     ValueError
         If the model was fitted on columns that a frame lacks, or on another number of columns.
     """
-    names, expected = _names_of_frame(frame), _names_of_model(model)
+    names, expected = names_of_frame(frame), _names_of_model(model)
     if names is not None and expected is not None:
         by_name = _by_name(names, expected)
         if by_name is not None:
@@ -58,7 +70,7 @@ def columns_of_model(model: Any, frame: Any) -> NDArray[np.int64] | None:
             missing = [name for name in expected if name not in known]
             raise ValueError(
                 f"the reference {type(model).__name__} was fitted on columns that X lacks: "
-                f"{_listed(missing)}. X has {_listed(names)}."
+                f"{listed(missing)}. X has {listed(names)}."
             )
     width, n_columns = model_width(model), _n_columns(frame)
     if width is not None and n_columns is not None and width != n_columns:
@@ -102,11 +114,12 @@ def _by_name(names: Sequence[str], expected: Sequence[str]) -> list[int] | None:
         return None
     twice = [name for name in expected if len(exact[name]) > 1]
     if twice:
-        raise ValueError(f"X has several columns that the reference may mean by {_listed(twice)}.")
+        raise ValueError(f"X has several columns that the reference may mean by {listed(twice)}.")
     return [exact[name][0] for name in expected]
 
 
-def _names_of_frame(frame: Any) -> list[str] | None:
+def names_of_frame(frame: Any) -> list[str] | None:
+    """Names of the columns of a frame or table; None of an array."""
     columns = getattr(frame, "column_names", getattr(frame, "columns", None))
     return None if columns is None else [str(name) for name in columns]
 
@@ -133,7 +146,8 @@ def _in_lightgbm(name: str) -> str:
     return name.replace(" ", "_")
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first names, as an error lists them."""
     more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
     return ", ".join(map(repr, names[:MOST_LISTED])) + more
 
@@ -188,13 +202,7 @@ class ModelReference(Reference):
                 f"the reference {kind}.predict gave shape {scores.shape}; "
                 f"expected ({len(X)},), one score per row."
             )
-        bad = np.flatnonzero(~np.isfinite(scores))
-        if len(bad):
-            raise ValueError(
-                f"the reference {kind}.predict gave {scores[bad[0]]} for row {lists.order[bad[0]]} of X, and "
-                f"{len(bad)} such scores in all; expected finite ones."
-            )
-        return scores[:, None]
+        return checked_scores(scores, lists, f"the reference {kind}.predict")
 
     @property
     def knows_lists(self) -> bool:
@@ -209,6 +217,17 @@ class ModelReference(Reference):
         features = frame if columns is None else take_columns(frame, columns)
         _check_categories(self.model, features)
         return features
+
+
+def checked_scores(scores: NDArray[np.float64], lists: QueryLists, source: str) -> NDArray[np.float64]:
+    """Scores of grouped rows as a column, or an error that names the row where one is not finite."""
+    bad = np.flatnonzero(~np.isfinite(scores))
+    if len(bad):
+        raise ValueError(
+            f"{source} gave {scores[bad[0]]} for row {lists.order[bad[0]]} of X, and {len(bad)} such scores "
+            "in all; expected finite ones."
+        )
+    return scores[:, None]
 
 
 @storable

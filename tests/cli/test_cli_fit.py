@@ -143,3 +143,24 @@ def test_what_fails_leaves_nothing(hr, files, tmp_path):
     pd.DataFrame({"qid": [1, 1], "f": [0.5, 1], "relevance": [1, 0]}).to_csv(tmp_path / "t.csv", index=False)
     hr(f"fit {tmp_path / 't.csv'} --labels relevance --out {tmp_path / 'm'} --loss hinge", code=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.csv"]
+
+
+def test_references_by_objective_are_files_and_features(hr, files, tmp_path):
+    sizes = QueryLists.from_qid(files.train["qid"].to_numpy()).sizes
+    today = lightgbm.LGBMRanker(n_estimators=3, min_child_samples=5, n_jobs=1, verbose=-1)
+    today.fit(files.train[FEATURES[::-1]], files.train["relevance"], group=sizes)
+    path, out = tmp_path / "today.txt", tmp_path / "model.safetensors"
+    today.booster_.save_model(path)
+    given = f"--reference relevance={path} --reference clicks=feature_2"
+    hr(f"fit train.csv {LABELLED} --out {out} {SHORT.replace('--reference lightgbm', given)}")
+    at_rest = hyperrank.load(out).predict(files.test[FEATURES], temperature=0, weights=np.eye(2))
+    np.testing.assert_array_equal(at_rest[:, 0], today.predict(files.test[FEATURES[::-1]]))
+    np.testing.assert_array_equal(np.argsort(at_rest[:, 1]), np.argsort(files.test["feature_2"]))
+    card = json.loads(hr(f"describe {out} --json").stdout)
+    assert card["reference"]["kind"] == {"relevance": "a Booster", "clicks": "feature_2"}
+    for wrong, message in (
+        ("nothing.txt", "neither a column"),
+        ("f --reference lightgbm", "not OBJ"),
+    ):
+        line = SHORT.replace("--reference lightgbm", f"--reference relevance={wrong}")
+        assert message in hr(f"fit train.csv {LABELLED} --out {out} {line} --force", code=1).stderr

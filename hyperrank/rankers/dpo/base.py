@@ -117,8 +117,8 @@ class DPORanker(BaseRanker):
             How hard the objectives pull away from the reference: 0 gives the reference itself, 1 (the
             default) what was trained, more goes further. The same as training with beta / temperature; for
             a ranker with a ``temperature_range`` it must lie in that, or be 0. A selection brings its own.
-        ref_scores : array-like of shape (n,), optional
-            The reference's scores, for ``reference="scores"``.
+        ref_scores : array-like of shape (n,) or (n, k), optional
+            The reference's scores, for ``reference="scores"``; columns for k objectives whose scorer is that.
 
         Returns
         -------

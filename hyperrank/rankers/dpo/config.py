@@ -18,10 +18,12 @@ from hyperrank.losses import ListLoss, ListNet, get_loss
 from hyperrank.metrics import Metric, parse_metric
 from hyperrank.networks import MLP, Transformer, get_network
 from hyperrank.networks.feature_transforms import TRANSFORMS
-from hyperrank.rankers.data import FitInputs
+from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo.reward_model import ListRewardModel
 from hyperrank.rankers.inputs import resolve_objective
 from hyperrank.reference import check_reference, is_fitted_here, trains_boosters
+from hyperrank.reference.fit import resolve_reference, stand_in
+from hyperrank.reference.per_objective import GivenScorers
 from hyperrank.training import StoppingRule, TradeOffs, TrainingSettings, resolve_stopping
 from hyperrank.training.options import get_optimizer, get_trade_offs
 from hyperrank.training.temperature import TemperatureRange
@@ -92,9 +94,11 @@ class FitConfig:
     @classmethod
     def from_params(cls, params: Mapping[str, Any], inputs: FitInputs) -> Self:
         """Resolve the parameters of a ranker."""
-        data, reference = inputs.training, params["reference"]
+        data = inputs.training
+        reference = resolve_reference(params["reference"], data.names, data.frame)
         n_rows, n_lists = len(data.X), data.lists.n_lists
         inputs.check_ref_scores(check_reference(reference))
+        check_scorers(reference, data)
         reference_objective = resolve_objective(params["reference_objective"], data.names)
         beta, metric = params["beta"], parse_metric(params["metric"])
         _check_choice("feature_transform", params["feature_transform"], TRANSFORMS)
@@ -129,7 +133,7 @@ class FitConfig:
             tunes_boosters=searches and trains_boosters(reference),
             tunes_epochs=options.dropout == "auto" and params["max_epochs"] == "auto",
             # Scores of a model fitted elsewhere may be in-sample, and then better than they will be.
-            tunes_reward_scale=beta == "auto" and is_fitted_here(reference),
+            tunes_reward_scale=beta == "auto" and is_fitted_here(stand_in(reference)),
             validation_fraction=validation_fraction,
             seed=int(check_random_state(params["random_state"]).randint(2**31 - 1)),
             n_jobs=params["n_jobs"],
@@ -158,6 +162,7 @@ class FitConfig:
         max_epochs = automatic_epochs(n_rows) if self.tunes_epochs else self.training.max_epochs
         return replace(
             self,
+            reference=stand_in(self.reference),
             network=network,
             training=replace(self.training, max_epochs=max_epochs, stopping=None),
             temperature_range=None,
@@ -185,6 +190,15 @@ def unconditioned(params: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"network must be 'mlp' or an MLP, which sees no weights here; got {network!r}.")
     # A network that ignores the weights gains nothing by more draws of the same ones.
     return {**params, "network": replace(network, conditioning="none"), "trade_offs": TradeOffs(n_draws=1)}
+
+
+def check_scorers(reference: Any, data: LabelledLists) -> None:
+    """Refuse scorers of a mapping that cannot score the first list, before minutes of training."""
+    if isinstance(reference, GivenScorers):
+        first = data.take(np.zeros(1, dtype=np.int64))
+        for scorer in reference.scorers.values():
+            if not scorer.needs_scores:
+                first.reference_scores(scorer)
 
 
 def check_knows_temperature(loss: ListLoss, reference: Any, network: MLP | Transformer) -> None:

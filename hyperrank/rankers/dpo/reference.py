@@ -14,8 +14,16 @@ from hyperrank.lists import QueryLists, within_list_deviation
 from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo.config import FitConfig, Phase
 from hyperrank.rankers.dpo.data import sample_rows
-from hyperrank.reference import NoReference, Reference, ReferenceData, is_fitted_here, trains_boosters
+from hyperrank.reference import (
+    NoReference,
+    PerObjectiveReference,
+    Reference,
+    ReferenceData,
+    is_fitted_here,
+    trains_boosters,
+)
 from hyperrank.reference import fit_reference as fit_reference_model
+from hyperrank.reference.per_objective import GivenScorers, fit_completion
 from hyperrank.training import Checkpoint
 
 __all__ = ["FittedReference", "fit_reference", "reference_logits"]
@@ -52,7 +60,8 @@ def fit_reference(
     fit = partial(_fit_reference, inputs, config, phase)
     if config.reference is None or isinstance(config.reference, str):
         return checkpoint.on_rank_zero(phase, fit)
-    if is_fitted_here(config.reference):
+    is_mapping = isinstance(config.reference, GivenScorers)
+    if is_fitted_here(config.reference) and not is_mapping:
         fitted = checkpoint.phase(phase, partial(fit, checkpoint))
     else:
         fitted = fit(checkpoint)
@@ -62,8 +71,9 @@ def fit_reference(
                 f"{checkpoint.path} is the checkpoint of another fit: the model given as reference scores "
                 "the training rows otherwise. Give the same one, or delete the file to start over."
             )
+    kind = "scorers" if is_mapping else type(config.reference).__name__
     checkpoint.processes.check_same(
-        {f"scores of the reference {type(config.reference).__name__}": repr(fitted.reward_scale)},
+        {f"scores of the reference {kind}": repr(fitted.reward_scale)},
         "Fit it before and pass it fitted, or set its random_state.",
     )
     return fitted
@@ -72,30 +82,53 @@ def fit_reference(
 def _fit_reference(
     inputs: FitInputs, config: FitConfig, phase: Phase, checkpoint: Checkpoint
 ) -> FittedReference:
-    reference = _fit_model(inputs, config, checkpoint.parts_of(phase))
+    if isinstance(config.reference, GivenScorers):
+        reference: Reference = _complete(config.reference, inputs, config, phase, checkpoint)
+    else:
+        reference = _fit_model(inputs, config, checkpoint.parts_of(phase))
     return FittedReference(reference, _reward_scale(reference, inputs, config))
+
+
+def _complete(
+    given: GivenScorers, inputs: FitInputs, config: FitConfig, phase: Phase, checkpoint: Checkpoint
+) -> PerObjectiveReference:
+    """The user's scorers and boosters for the other objectives; checkpoints hold the boosters alone."""
+    completion = None
+    if given.missing:
+        fit = partial(_fit_completion, given, inputs, config, phase)
+        completion = checkpoint.on_rank_zero(phase, fit).reference
+    return given.complete(completion, _reference_data(inputs, config))
+
+
+def _fit_completion(
+    given: GivenScorers, inputs: FitInputs, config: FitConfig, phase: Phase, checkpoint: Checkpoint
+) -> FittedReference:
+    data = _reference_data(inputs, config, checkpoint.parts_of(phase))
+    return FittedReference(fit_completion(given, data), 1.0)
 
 
 def _fit_model(inputs: FitInputs, config: FitConfig, cached: Cached | None = None) -> Reference:
     """The reference that the config names, fitted to the training lists, or to a sample of very many."""
+    return fit_reference_model(config.reference, _reference_data(inputs, config, cached))
+
+
+def _reference_data(inputs: FitInputs, config: FitConfig, cached: Cached | None = None) -> ReferenceData:
     if trains_boosters(config.reference):
         inputs = sample_rows(inputs, REFERENCE_ROWS, config.seed)
     data = inputs.training
-    return fit_reference_model(
-        config.reference,
-        ReferenceData(
-            data.X,
-            data.Y,
-            data.lists,
-            data.frame,
-            config.reference_objective,
-            booster_params=config.booster_params,
-            query_standardize=config.query_standardize,
-            seed=config.seed,
-            list_weight=inputs.list_weight,
-            n_jobs=config.n_jobs,
-            cached=cached,
-        ),
+    return ReferenceData(
+        data.X,
+        data.Y,
+        data.lists,
+        data.frame,
+        config.reference_objective,
+        booster_params=config.booster_params,
+        query_standardize=config.query_standardize,
+        seed=config.seed,
+        list_weight=inputs.list_weight,
+        n_jobs=config.n_jobs,
+        cached=cached,
+        ref_scores=data.ref_scores,
     )
 
 

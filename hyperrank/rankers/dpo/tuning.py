@@ -86,7 +86,7 @@ def _tune_network(inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint) 
     training = replace(inputs.take_into_memory(which), validation=None)
     short = config.for_tuning(len(training.training.X))
     fitted = None
-    if is_fitted_here(config.reference):
+    if is_fitted_here(short.reference):
         fitted = fit_reference(training, short, checkpoint, Phase.TUNING_REFERENCE)
     evaluation = TuningEvaluation.of(evaluated, fitted, config)
     dropout = float(config.network.dropout)
