@@ -219,7 +219,7 @@ def test_training_is_drawn_from_the_history(fitted):
     np.testing.assert_array_equal(score.lines[0].get_ydata(), [entry["score"] for entry in ranker.history_])
     assert score.lines[1].get_xydata().tolist() == [[ranker.best_epoch_, ranker.best_score_]]
     assert (loss.get_ylabel(), score.get_ylabel()) == ("loss", "validation hypervolume")
-    assert texts(display.figure_) == [f"best: {ranker.best_epoch_}"]
+    assert texts(display.figure_) == [f"best epoch: {ranker.best_epoch_}"]
     assert loss.get_title(loc="left") == "ours"
     assert not pyplot.get_fignums()
     with pytest.raises(ValueError, match="there is no tuning to draw"):

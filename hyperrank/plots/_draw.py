@@ -80,6 +80,7 @@ class Shade:
         bar = figure.colorbar(dots, ticks=[0, 0.5, 1], **where)
         bar.set_label(self.label)
         bar.outline.set_visible(False)
+        bar.solids.set_alpha(1.0)
         bar.ax.tick_params(length=2)
 
 
@@ -156,6 +157,8 @@ def _corner(
     corner = place.figure.add_subplot(where)
     corner.set_axis_off()
     corner.legend(handles=handles, loc="upper left", frameon=False, borderaxespad=0)
+    note = "Points inside a panel are better\nin an objective that it does not show."
+    corner.text(0.04, 0.36, note, transform=corner.transAxes, fontsize="small", color=INK, va="bottom")
     if shade.varies:
         bar = corner.inset_axes((0.04, 0.16, 0.8 if wide else 0.5, 0.05))
         shade.bar(place.figure, dots, cax=bar, orientation="horizontal")
@@ -355,7 +358,7 @@ def _coordinates(ax: Axes, picture: Picture, scales: Scales, *, names: bool) -> 
 
 
 def _lines(ax: Axes, front: FrontData, objectives: list[str], scales: Scales, shade: Shade) -> LineCollection:
-    """Trade-offs as lines; returns those that count, in the colours of their weights."""
+    """Trade-offs as lines, the more the fainter; returns those that count, in the colours of their weights."""
     heights = scales.heights(front.points[objectives])
     across = np.broadcast_to(np.arange(len(objectives), dtype=np.float64), heights.shape)
     lines = np.stack([across, heights], axis=2)
@@ -368,7 +371,7 @@ def _lines(ax: Axes, front: FrontData, objectives: list[str], scales: Scales, sh
         array=shade.values[order],
         cmap=options["cmap"],
         linewidths=1.1,
-        alpha=0.9,
+        alpha=float(np.clip(20 / max(len(order), 1), 0.3, 0.9)),
         zorder=2,
     )
     found.set_clim(0.0, 1.0)
@@ -529,17 +532,16 @@ def _curve(ax: Axes, display: TrainingDisplay, key: str, label: str) -> None:
 
 
 def _epochs(axes: list[Axes], display: TrainingDisplay) -> None:
-    """The axis of the epochs, with the best one marked."""
+    """The axis of the epochs, with the best one marked where a validation front tells it."""
     bottom = axes[-1]
     bottom.set_xlabel("epoch")
     bottom.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
-    if display.best_epoch is None:
+    if display.best_epoch is None or len(axes) == 1:
         return
     for ax in axes:
         ax.axvline(display.best_epoch, color=ACCENT, linestyle=DASHES, linewidth=1.0, zorder=1)
-    handle = Line2D(
-        [], [], color=ACCENT, linestyle=DASHES, linewidth=1.0, label=f"best: {display.best_epoch}"
-    )
+    label = f"best epoch: {display.best_epoch}"
+    handle = Line2D([], [], color=ACCENT, linestyle=DASHES, linewidth=1.0, label=label)
     axes[0].legend(handles=[handle], loc="best", frameon=False)
 
 
