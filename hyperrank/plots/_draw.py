@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -77,10 +78,10 @@ class Shade:
         """A colour bar, where colours say something."""
         if not self.varies:
             return
-        bar = figure.colorbar(dots, ticks=[0, 0.5, 1], **where)
+        # Of the colours alone: lines may be transparent.
+        bar = figure.colorbar(ScalarMappable(dots.norm, dots.cmap), ticks=[0, 0.5, 1], **where)
         bar.set_label(self.label)
         bar.outline.set_visible(False)
-        bar.solids.set_alpha(1.0)
         bar.ax.tick_params(length=2)
 
 
@@ -358,7 +359,7 @@ def _coordinates(ax: Axes, picture: Picture, scales: Scales, *, names: bool) -> 
 
 
 def _lines(ax: Axes, front: FrontData, objectives: list[str], scales: Scales, shade: Shade) -> LineCollection:
-    """Trade-offs as lines, the more the fainter; returns those that count, in the colours of their weights."""
+    """Trade-offs as lines, the more the fainter; returns the optimal ones, coloured by their weights."""
     heights = scales.heights(front.points[objectives])
     across = np.broadcast_to(np.arange(len(objectives), dtype=np.float64), heights.shape)
     lines = np.stack([across, heights], axis=2)
