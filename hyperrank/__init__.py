@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from hyperrank.plots import ExplanationDisplay, ParetoFrontDisplay, TrainingDisplay
     from hyperrank.rankers import (
+        Callback,
         HyperDPORanker,
         LightGBMScalarizationRanker,
         LinearScalarizationRanker,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AdamW",
+    "Callback",
     "CheckpointFile",
     "EarlyStopping",
     "Explanation",
@@ -77,6 +79,7 @@ __all__ = [
 
 _HOMES = {
     "AdamW": "hyperrank.training",
+    "Callback": "hyperrank.rankers",
     "CheckpointFile": "hyperrank.training",
     "EarlyStopping": "hyperrank.training",
     "Explanation": "hyperrank.explain",

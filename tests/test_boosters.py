@@ -211,7 +211,7 @@ def test_parameters_may_go_by_any_of_their_names(monkeypatch):
     seen = {}
     train = lightgbm.train
 
-    def spy(params, data, num_boost_round):
+    def spy(params, data, num_boost_round, callbacks):
         seen.update(params, num_boost_round=num_boost_round)
         return train(params, data, num_boost_round=num_boost_round)
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank._progress import ProgressBar
 from hyperrank.boosters.scoring import booster_scores
 from hyperrank.boosters.training import BOOSTER_PARAMS, check_booster_params, fit_boosters, in_threads
 from hyperrank.files import storable
@@ -102,6 +103,7 @@ def search_booster_params(
     list_weight: NDArray[Any] | None = None,
     n_jobs: int | None = None,
     candidates: Sequence[Mapping[str, Any]] = CANDIDATES,
+    verbose: int = 0,
 ) -> BoosterSearch:
     """Choose parameters and rounds by cross-validation over queries.
 
@@ -125,6 +127,8 @@ def search_booster_params(
         As for `hyperrank.boosters.fit_boosters`; fits run side by side.
     candidates : sequence of mapping
         LightGBM parameters to try.
+    verbose : int, default 0
+        1 shows a progress bar.
 
     Returns
     -------
@@ -135,6 +139,11 @@ def search_booster_params(
         return BoosterSearch(dict(candidates[0]), float("nan"), [], 0.0)
 
     def evaluate(params: Mapping[str, Any], train: NDArray[Any], held_out: NDArray[Any]) -> list[float]:
+        values = measure(params, train, held_out)
+        bar.advance()
+        return values
+
+    def measure(params: Mapping[str, Any], train: NDArray[Any], held_out: NDArray[Any]) -> list[float]:
         rows, train_lists = lists.take(train)
         if np.isnan(Y[rows]).all(axis=0).any():
             return [np.nan] * len(ROUNDS)  # no booster can be trained for an objective without labels
@@ -145,7 +154,8 @@ def search_booster_params(
 
     folds = _folds(lists, np.random.default_rng(seed))
     tasks = [partial(evaluate, params, *fold) for params in candidates for fold in folds]
-    values = np.array(in_threads(tasks, n_jobs, X)).reshape(len(candidates), len(folds), len(ROUNDS))
+    with ProgressBar(len(tasks), verbose=verbose, desc="booster search") as bar:
+        values = np.array(in_threads(tasks, n_jobs, X)).reshape(len(candidates), len(folds), len(ROUNDS))
     tried = [
         {**params, "num_boost_round": rounds, "hypervolume": float(value)}
         for params, row in zip(candidates, _mean(values), strict=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank._progress import ProgressBar
 from hyperrank.boosters.scoring import requested_threads
 from hyperrank.lists import QueryLists
 
@@ -143,6 +144,7 @@ def fit_booster(
     params: Mapping[str, Any] | None = None,
     seed: int = 0,
     list_weight: NDArray[Any] | None = None,
+    on_round: Callable[[], None] | None = None,
 ) -> lightgbm.Booster:
     """Fit one LightGBM ranker to one objective.
 
@@ -163,6 +165,8 @@ def fit_booster(
         Of bagging and of the choice of features; the same seed gives the same booster.
     list_weight : ndarray of shape (n_lists,), optional
         How much each list counts.
+    on_round : callable, optional
+        Called after each boosting round.
 
     Returns
     -------
@@ -194,8 +198,9 @@ def fit_booster(
         weight=None if list_weight is None else list_weight[row_list],
         free_raw_data=True,
     )
+    callbacks: list[Callable[[Any], None]] = [] if on_round is None else [lambda _: on_round()]
     try:
-        return lightgbm.train(settings, data, num_boost_round=rounds)
+        return lightgbm.train(settings, data, num_boost_round=rounds, callbacks=callbacks)
     except lightgbm.basic.LightGBMError as error:
         raise ValueError(f"LightGBM cannot train by these booster_params: {str(error).strip()}") from error
 
@@ -208,6 +213,8 @@ def fit_boosters(
     objectives: Sequence[int],
     n_jobs: int | None = None,
     cached: Cached | None = None,
+    verbose: int = 0,
+    desc: str = "boosters",
     **options: Any,
 ) -> list[lightgbm.Booster]:
     """Fit one booster per objective, several at once; arguments as for `fit_booster`.
@@ -220,15 +227,20 @@ def fit_boosters(
         Boosters trained at a time; all cores by default. The result does not depend on it.
     cached : callable, optional
         ``(name, train) -> booster``: trains one of those that take minutes, or returns it from a checkpoint.
+    verbose : int, default 0
+        1 shows a progress bar over all rounds, under the name `desc`.
 
     Returns
     -------
     list of lightgbm.Booster
     """
-    tasks = [partial(fit_booster, X, Y[:, j], lists, **options) for j in objectives]
+    rounds = {**BOOSTER_PARAMS, **check_booster_params(options.get("params"))}["num_boost_round"]
+    bar = ProgressBar(len(objectives) * int(rounds), verbose=verbose, desc=desc)
+    tasks = [partial(fit_booster, X, Y[:, j], lists, on_round=bar.advance, **options) for j in objectives]
     if cached is not None and X.size > ONE_THREAD_ENTRIES:
         tasks = [partial(cached, f"booster {j}", task) for j, task in zip(objectives, tasks, strict=True)]
-    return in_threads(tasks, n_jobs, X)
+    with bar:
+        return in_threads(tasks, n_jobs, X)
 
 
 def in_threads(tasks: list[Any], n_jobs: int | None, X: NDArray[np.float32]) -> list[Any]:

@@ -129,7 +129,7 @@ def _fit(
             "qid_val": held_out.qid,
             "ref_scores_val": scores,
         }
-    ranker = make_ranker({"verbose": int(console.shows_progress), **params, "objectives": train.names})
+    ranker = make_ranker({"verbose": int(not console.quiet), **params, "objectives": train.names})
     started = time.perf_counter()
     ranker.fit(**arguments, resume=resume)
     seconds = time.perf_counter() - started

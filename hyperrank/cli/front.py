@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hyperrank._progress import ProgressBar
 from hyperrank.cli._command import Console, as_json, command, with_options
 from hyperrank.cli._options import Layout, check_output, layout_options, out_option
 
@@ -63,7 +64,8 @@ def profile(
         options["weights"] = lattice_near(len(ranker.objectives_), points)
     if labelled.ref_scores is not None:
         options["ref_scores"] = labelled.ref_scores
-    return ranker.pareto_front(labelled.features(), labelled.data.Y, qid=labelled.data.qid, **options)
+    with ProgressBar(verbose=int(console.shows_progress), desc="front"):
+        return ranker.pareto_front(labelled.features(), labelled.data.Y, qid=labelled.data.qid, **options)
 
 
 @command("front")

@@ -332,6 +332,28 @@ def _permuted(
     )
 
 
+def score_importances(ranker: Any, data: GroupedFeatures) -> NDArray[np.float64]:
+    """Mean square of what scores at equal weights change by, within lists, where a feature is permuted.
+
+    Shape (d,), as shares of their sum.
+    """
+    weights, lists, features = ranker._weights(None)[None], data.lists, np.asarray(data.X)
+    frame = _dense(data.frame)
+    scores = ranker._scores(data, weights)[:, 0]
+    (order,) = permutations(lists, 1, within="query", seed=0)
+    importances = np.zeros(features.shape[1])
+    for j, column in enumerate(features.T):
+        if np.array_equal(column[order], column, equal_nan=True):
+            continue
+        X = features.copy()
+        X[:, j] = column[order]
+        own = X if data.frame is data.X else permuted_frame(frame, [j], order)
+        change = ranker._scores(GroupedFeatures(X, lists, own, data.ref_scores), weights)[:, 0] - scores
+        change -= (list_sums(change, lists) / lists.sizes)[lists.index]
+        importances[j] = np.mean(change**2)
+    return importances / max(importances.sum(), np.finfo(float).tiny)
+
+
 def explain_ranker(
     ranker: Any,
     X: Any,

@@ -87,7 +87,7 @@ class LabelledLists(GroupedFeatures):
     names: tuple[str, ...]
 
     @property
-    def _is_shared(self) -> bool:
+    def is_shared(self) -> bool:
         """Whether the caller's features are the checked ones, so that rows of both need no two copies."""
         return isinstance(self.frame, MappedRows) or self.frame is self.X
 
@@ -98,7 +98,7 @@ class LabelledLists(GroupedFeatures):
         return LabelledLists(
             X=X,
             lists=lists,
-            frame=X if self._is_shared else take_rows(self.frame, rows),
+            frame=X if self.is_shared else take_rows(self.frame, rows),
             ref_scores=None if self.ref_scores is None else self.ref_scores[rows],
             Y=self.Y[rows],
             names=self.names,

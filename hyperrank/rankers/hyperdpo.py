@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
 
+from hyperrank._progress import ProgressBar
 from hyperrank.losses import ListLoss
 from hyperrank.networks import MLP, Transformer
 from hyperrank.rankers.data import FitInputs, warn_of_counts
 from hyperrank.rankers.dpo.base import DPORanker
+from hyperrank.rankers.dpo.callbacks import (
+    Callback,
+    CallbackSupportMixin,
+    EpochFunction,
+    FitCallbacks,
+    with_callbacks,
+)
 from hyperrank.rankers.dpo.config import FitConfig, Tuning
-from hyperrank.rankers.dpo.data import hold_out
+from hyperrank.rankers.dpo.data import few_rows, hold_out
 from hyperrank.rankers.dpo.reference import FittedReference, fit_reference
 from hyperrank.rankers.dpo.resume import agree_on_fit, open_checkpoint, warn_of_interrupt
 from hyperrank.rankers.dpo.reward_model import RewardModel
@@ -37,71 +45,6 @@ from hyperrank.training.options import get_checkpoint_file
 from hyperrank.training.temperature import TemperatureRange, check_temperature, condition_weights
 
 __all__ = ["HyperDPORanker"]
-
-try:  # scikit-learn 1.9
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:
-
-    class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in where scikit-learn has no callbacks."""
-
-    def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
-        """Leave the method as it is."""
-        return method
-
-
-class FitCallbacks:
-    """The callbacks that were set on an estimator.
-
-    Parameters
-    ----------
-    estimator : BaseEstimator
-        In fit.
-    X, y, qid
-        The training rows, as the caller gave them.
-    """
-
-    def __init__(self, estimator: BaseEstimator, X: Any, y: Any, qid: Any) -> None:
-        self.estimator = estimator
-        self.data = {"X": X, "y": y, "metadata": None if qid is None else {"qid": qid}}
-        self.fitted: Mapping[str, Any] = {}
-        self.context: Any = None
-
-    def begin(self, n_epochs: int, fitted: Mapping[str, Any]) -> None:
-        """Tell that the training begins.
-
-        Parameters
-        ----------
-        n_epochs : int
-            Epochs to come at most.
-        fitted : mapping
-            The attributes that, with the network, make the estimator one that predicts.
-        """
-        self.fitted = fitted
-        has_callbacks = hasattr(self.estimator, "_skl_callbacks")
-        if has_callbacks and hasattr(self.estimator, "_init_callback_context"):
-            self.context = self.estimator._init_callback_context(max_subtasks=n_epochs)
-            self.context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
-
-    def epoch(self, model: RewardModel, entry: dict[str, float]) -> bool:
-        """Report an epoch; True where a callback asks to stop."""
-        if self.context is None:
-            return False
-        context = self.context.subcontext(task_name="epoch")
-        context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
-        stops = context.call_on_fit_task_end(
-            estimator=self.estimator,
-            reconstruction_attributes={**self.fitted, "model_": model},
-            **self.data,
-        )
-        return bool(stops)
-
-    def end(self) -> None:
-        """Tell that fit is done."""
-        if self.context is not None:
-            self.context.call_on_fit_task_end(
-                estimator=self.estimator, reconstruction_attributes={}, **self.data
-            )
 
 
 class HyperDPORanker(CallbackSupportMixin, DPORanker):
@@ -189,7 +132,11 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
     random_state : int, RandomState or None, default None
         Makes fit repeatable, to the bit on one machine. The global generators are not touched.
     verbose : int, default 0
-        1 shows a progress bar.
+        1 shows each phase: a bar with the time left in terminals and notebooks, a line in logs.
+    callbacks : sequence of Callback or callable, optional
+        What follows the training: `hyperrank.Callback` objects, or functions that are called with the entry
+        of each epoch (``epoch``, ``loss``, ``seconds``, and what validation gives) and stop it by True. What
+        they raise ends fit.
     checkpoint : path or CheckpointFile, optional
         File in which an unfinished fit is kept, for ``fit(..., resume=True)``; see
         `hyperrank.CheckpointFile`. It is removed when fit ends.
@@ -207,11 +154,13 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
     model_ : hyperrank.rankers.dpo.reward_model.RewardModel
         Transforms and network.
     history_ : list of dict
-        Loss, seconds and validation hypervolume by epoch.
+        An entry per epoch, which grows during fit: ``epoch``, ``loss``, ``seconds``; with validation data
+        ``score``, the hypervolume, and ``validation/NAME``, each objective's highest metric on the front.
     tuning_ : hyperrank.rankers.dpo.config.Tuning or None
         What tuning on held-out queries tried and chose; None where there was none.
     best_epoch_, best_score_ : int, float
         The epoch whose parameters are kept, and its validation hypervolume (NaN without validation).
+        ``best_iteration_`` is an alias of the first.
     data_summary_ : dict
         Rows, queries, list sizes, missing features and labels of the data that it was first fitted on.
     n_features_in_ : int
@@ -267,6 +216,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
+        callbacks: Sequence[Callback | EpochFunction] | None = None,
         checkpoint: str | Path | CheckpointFile | None = None,
     ) -> None:
         self.reference = reference
@@ -289,6 +239,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.callbacks = callbacks
         self.checkpoint = checkpoint
 
     @with_callbacks
@@ -342,29 +293,31 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
             If data or options are not as described, or the checkpoint is damaged or another fit's; always
             before any training starts.
         """
-        params = self.get_params(deep=False)
+        params, callbacks = self.get_params(deep=False), FitCallbacks(self, X, y, qid)
         continues = self.warm_start and hasattr(self, "model_")
         with process_group() as processes:
             checkpoint = open_checkpoint(
                 params, resume, Checkpoint(processes=processes), name=type(self).__name__
             )
-            inputs = read_fit_inputs(
-                self,
-                X,
-                y,
-                qid,
-                X_val=X_val,
-                y_val=y_val,
-                qid_val=qid_val,
-                ref_scores=ref_scores,
-                ref_scores_val=ref_scores_val,
-                query_weight=query_weight,
-                eval_set=eval_set,
-                eval_qid=eval_qid,
-                objectives=self.objectives_ if continues else self.objectives,
-                keeps_frame=needs_frame(self.reference),
-                reset=not continues,
-            )
+            verbose = int(self.verbose) if processes.is_rank_zero else 0
+            with ProgressBar(verbose=verbose, desc="reading"):
+                inputs = read_fit_inputs(
+                    self,
+                    X,
+                    y,
+                    qid,
+                    X_val=X_val,
+                    y_val=y_val,
+                    qid_val=qid_val,
+                    ref_scores=ref_scores,
+                    ref_scores_val=ref_scores_val,
+                    query_weight=query_weight,
+                    eval_set=eval_set,
+                    eval_qid=eval_qid,
+                    objectives=self.objectives_ if continues else self.objectives,
+                    keeps_frame=needs_frame(self.reference),
+                    reset=not continues,
+                )
             config = FitConfig.from_params(params, inputs)
             warn_of_counts(self.data_summary_, config.metric, config.loss)
             start = self.model_ if continues else None
@@ -378,7 +331,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
                     config = tune(inputs, config, checkpoint)
                     reference = fit_reference(inputs, config, checkpoint)
                 self.tuning_ = config.tuning
-            return self._train(inputs, reference, config, checkpoint, start, FitCallbacks(self, X, y, qid))
+            return self._train(inputs, reference, config, checkpoint, start, callbacks)
 
     @with_callbacks
     @takes_qid
@@ -407,6 +360,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         """
         if not hasattr(self, "model_"):
             return self.fit(X, y, qid=qid, ref_scores=ref_scores, query_weight=query_weight)
+        callbacks = FitCallbacks(self, X, y, qid)
         params = {**self.get_params(deep=False), "early_stopping": False, "max_epochs": 1}
         with process_group() as processes:
             inputs = read_fit_inputs(
@@ -425,7 +379,6 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
             config = agree_on_fit(params, inputs, config, checkpoint, start=self.model_)
             config = self._continue(inputs, config, checkpoint)
             reference = FittedReference(self.reference_, self.reward_scale_)
-            callbacks = FitCallbacks(self, X, y, qid)
             return self._train(inputs, reference, config, checkpoint, self.model_, callbacks, is_unseen=True)
 
     def _continue(self, inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint) -> FitConfig:
@@ -455,7 +408,8 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
             "temperature_range_": config.temperature_range,
         }
         if processes.is_rank_zero:
-            callbacks.begin(config.training.max_epochs - checkpoint.epochs_done, predicting)
+            n_epochs = config.training.max_epochs - checkpoint.epochs_done
+            callbacks.begin(n_epochs, predicting, checkpoint.history)
         self.model_, result = train_reward_model(
             inputs,
             reference,
@@ -476,10 +430,56 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
             warn_of_interrupt(result, checkpoint.path)
         elif checkpoint.path is not None and not get_checkpoint_file(self.checkpoint).keep:
             checkpoint.remove()
+        self._sample = few_rows(inputs.validation or inputs.training, config.seed)
+        self.__dict__.pop("feature_importances_", None)
         self.history_ = result.history
         self.best_epoch_, self.best_score_ = result.best_epoch, result.best_score
-        callbacks.end()
+        if processes.is_rank_zero:
+            callbacks.end()
         return self
+
+    @property
+    def best_iteration_(self) -> int:
+        """Alias of ``best_epoch_``, by LightGBM's name."""
+        return self.best_epoch_
+
+    @property
+    def evals_result_(self) -> dict[str, dict[str, list[float]]]:
+        """The history in LightGBM's layout.
+
+        ``training`` has the ``loss`` of each epoch; ``validation``, where there was one, ``hypervolume`` and
+        each objective's highest metric on the front.
+        """
+        result: dict[str, dict[str, list[float]]] = {"training": {"loss": []}}
+        for entry in self.history_:
+            result["training"]["loss"].append(entry["loss"])
+            if "score" in entry:
+                validation = result.setdefault("validation", {})
+                validation.setdefault("hypervolume", []).append(entry["score"])
+                for key, value in entry.items():
+                    if key.startswith("validation/"):
+                        validation.setdefault(key.partition("/")[2], []).append(value)
+        return result
+
+    @cached_property
+    def feature_importances_(self) -> NDArray[np.float64]:
+        """Share of each feature in the score at equal weights, shape (d,); they add up to 1.
+
+        Permutation importance without labels: what the score changes by, as a mean square within queries,
+        where the feature's values are permuted within queries. A feature that is the same for a whole query
+        cannot change a ranking by itself and has 0. It is computed when it is first asked for, or the ranker
+        is saved, on about 256 rows that fit keeps in memory: validation rows where there are some.
+        `explain` measures by labels, between trade-offs, on rows of your own.
+        """
+        sample = getattr(self, "_sample", None)
+        if sample is None:
+            raise AttributeError(
+                f"this {type(self).__name__} has no feature_importances_: it is not fitted, or was saved "
+                "by a version that had none."
+            )
+        from hyperrank.explain.permutation import score_importances
+
+        return score_importances(self, sample)
 
     def specialize(
         self, weights: ArrayLike | Mapping[str, float], *, temperature: float | None = None

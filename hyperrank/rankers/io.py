@@ -51,6 +51,7 @@ R = TypeVar("R", bound=BaseEstimator)
 def save_ranker(ranker: BaseEstimator, path: str | Path) -> Path:
     """Write a fitted ranker to a file; see `hyperrank.rankers.base.BaseRanker.save`."""
     check_is_fitted(ranker)
+    getattr(ranker, "feature_importances_", None)  # computed when first asked for, and a file has no rows
     fitted = {name: value for name, value in vars(ranker).items() if _is_fitted_name(name)}
     probe = _probe(ranker)
     content = {"params": _params(ranker, path), "fitted": fitted, "probe": probe}
@@ -134,6 +135,9 @@ def _check_description(ranker: Any, head: Mapping[str, Any], *, n_bytes: int) ->
     if names is not None and (names.dtype != object or names.shape != (n_features,)):
         raise ValueError(f"it has {n_features} features and {np.shape(names)} names for them")
     fitted = [value for name, value in vars(ranker).items() if _is_fitted_name(name)]
+    importances = vars(ranker).get("feature_importances_")
+    if importances is not None and np.shape(importances) != (n_features,):
+        raise ValueError(f"it has {n_features} features and {np.shape(importances)} importances")
     widths = {width for value in fitted for width in _widths(value)}
     if widths - {n_features} or (not widths and n_features > n_bytes):
         raise ValueError(f"its parts take {sorted(widths)} features, and it says {n_features}")
@@ -213,6 +217,7 @@ _FITTED = "$fitted"
 def _params(ranker: BaseEstimator, path: str | Path) -> dict[str, Any]:
     """Constructor parameters; those that files cannot hold are replaced."""
     params: dict[str, Any] = ranker.get_params(deep=False)
+    params.pop("callbacks", None)
     if isinstance(params.get("random_state"), np.random.RandomState):
         params["random_state"] = None
     checkpoint = params.get("checkpoint")

@@ -46,6 +46,8 @@ class ReferenceData:
         Of `hyperrank.boosters.fit_boosters`.
     ref_scores : ndarray of shape (n,) or (n, k), optional
         Scores of the rows that the caller gave.
+    verbose : int, default 0
+        1 shows a progress bar where boosters are trained.
     """
 
     X: FeatureRows
@@ -60,6 +62,7 @@ class ReferenceData:
     n_jobs: int | None = None
     cached: Cached | None = None
     ref_scores: NDArray[np.float64] | None = None
+    verbose: int = 0
 
 
 class Reference:

@@ -179,6 +179,7 @@ def fit_booster_pairs(data: ReferenceData) -> SummedReference:
     SummedReference
     """
     params = {**PAIR_PARAMS, **(data.booster_params or {})}
+    objectives = range(data.Y.shape[1])
     ranking = replace(data, booster_params=params, cached=_prefixed("ranking", data.cached))
     regression = replace(
         data,
@@ -187,13 +188,15 @@ def fit_booster_pairs(data: ReferenceData) -> SummedReference:
         cached=_prefixed("regression", data.cached),
     )
     pair = SummedReference(
-        [fit_booster_front(ranking), fit_booster_front(regression)], np.ones(data.Y.shape[1]), data.main
+        [_fit(ranking, objectives, "ranking boosters"), _fit(regression, objectives, "regression boosters")],
+        np.ones(len(objectives)),
+        data.main,
     )
     pair.scales = within_list_deviations(pair.scores(data.X, data.lists, None, None), data.lists)
     return pair
 
 
-def _fit(data: ReferenceData, objectives: Sequence[int]) -> BoosterReference:
+def _fit(data: ReferenceData, objectives: Sequence[int], desc: str = "boosters") -> BoosterReference:
     """One booster for each of some objectives."""
     X = np.asarray(data.X)
     boosters = fit_boosters(
@@ -206,6 +209,8 @@ def _fit(data: ReferenceData, objectives: Sequence[int]) -> BoosterReference:
         list_weight=data.list_weight,
         n_jobs=data.n_jobs,
         cached=data.cached,
+        verbose=data.verbose,
+        desc=desc,
     )
     fitted = BoosterReference(
         boosters,

@@ -81,7 +81,12 @@ class Checkpoint:
     @property
     def epochs_done(self) -> int:
         """Whole epochs that were trained before."""
-        return 0 if self.training is None else len(self.training["history"])
+        return len(self.history)
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """Entries of those epochs."""
+        return [] if self.training is None else self.training["history"]
 
     def phase(self, name: str, compute: Callable[[], T]) -> T:
         """Result of a phase of the fit: from the file, or computed and stored there.

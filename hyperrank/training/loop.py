@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from inspect import signature
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ from hyperrank.training.environment import default_generator, isolated
 from hyperrank.training.state import BestState, RunningAverage, TrainingState
 from hyperrank.training.step import Steps, TrainingSettings
 
+Evaluate: TypeAlias = Callable[[nn.Module], float | Mapping[str, float]]
+
 
 @dataclass
 class TrainingResult:
@@ -33,7 +35,7 @@ class TrainingResult:
     Attributes
     ----------
     history : list of dict
-        One entry per epoch: ``epoch``, ``loss``, ``seconds``, and ``score`` where evaluated.
+        One entry per epoch: ``epoch``, ``loss``, ``seconds``, and what was evaluated, ``score`` above all.
     best_epoch : int
         The epoch whose parameters the network has now.
     best_score : float
@@ -62,7 +64,7 @@ def train(
     generator: torch.Generator | None = None,
     scale: Tensor | None = None,
     draw_weights: Callable[[int], np.ndarray] | None = None,
-    evaluate: Callable[[nn.Module], float] | None = None,
+    evaluate: Evaluate | None = None,
     on_epoch: Callable[[dict[str, float]], bool] | None = None,
     progress: TrainingProgress | None = None,
     keep_on_interrupt: bool = False,
@@ -89,8 +91,8 @@ def train(
     draw_weights : callable, optional
         ``n -> weights of shape (n, m)``; by default Dirichlet draws by ``settings.alpha``.
     evaluate : callable, optional
-        ``network -> score``, higher is better, and the same in all processes. The parameters of the best
-        score are restored at the end.
+        ``network -> score``, higher is better, or a mapping with ``score`` among other values, the same in
+        all processes. The parameters of the best score are restored at the end.
     on_epoch : callable, optional
         Called in rank 0 with the entry of each epoch; training stops where it returns True.
     progress : TrainingProgress, optional
@@ -174,7 +176,7 @@ def _train_epoch(state: TrainingState, checkpoint: Checkpoint) -> None:
 
 
 def _epoch_entry(
-    state: TrainingState, settings: TrainingSettings, evaluate: Callable[[nn.Module], float] | None
+    state: TrainingState, settings: TrainingSettings, evaluate: Evaluate | None
 ) -> dict[str, float]:
     """Entry of the history for an epoch, with the score of the averaged parameters where it is evaluated."""
     epoch = state.epoch
@@ -182,7 +184,8 @@ def _epoch_entry(
     if evaluate is not None and (epoch % settings.eval_every == 0 or epoch == settings.max_epochs):
         with state.average.applied():
             state.network.eval()
-            entry["score"] = evaluate(state.network)
+            values = evaluate(state.network)
+            entry |= values if isinstance(values, Mapping) else {"score": values}
             state.best.update(entry["score"], epoch, state.network)
     entry["seconds"] = time.perf_counter() - state.started
     return entry

@@ -164,7 +164,8 @@ class TrainingState:
         _expect(all(type(count) is int and 0 <= count < 2**53 for count in counts))
         _expect(state["epoch"] == len(state["history"]) + 1 and isinstance(too_many, float) and too_many > 0)
         for number, entry in enumerate(state["history"], start=1):
-            _expect(entry.keys() - {"score"} == {"epoch", "loss", "seconds"} and entry["epoch"] == number)
+            names = {name for name in entry if not name.startswith("validation/")} - {"score"}
+            _expect(names == {"epoch", "loss", "seconds"} and entry["epoch"] == number)
             _expect(all(isinstance(value, float) for value in entry.values()))
         score, epoch = state["best"]
         _expect(isinstance(score, float) and type(epoch) is int and 0 <= epoch < state["epoch"])

@@ -154,7 +154,7 @@ def test_a_run_that_is_over_is_not_trained_again(tmp_path):
     assert result.history == whole.history
 
 
-def test_the_bar_begins_where_the_run_did(tmp_path, capfd):
+def test_the_bar_begins_where_the_run_did(tmp_path, terminal):
     path = tmp_path / "run"
     with pytest.raises(KilledError):
         run(network_of(), data_of(), checkpoint=opened(path, 8))
@@ -162,7 +162,7 @@ def test_the_bar_begins_where_the_run_did(tmp_path, capfd):
     assert checkpoint.epochs_done == 2
     progress = TrainingProgress(5, verbose=1, done=2)
     run(network_of(), data_of(), checkpoint=checkpoint, progress=progress)
-    bars = capfd.readouterr().err.replace("\n", "\r").split("\r")
+    bars = terminal.getvalue().replace("\n", "\r").split("\r")
     assert "2/5" in next(bar for bar in bars if bar)
     assert "5/5" in [bar for bar in bars if bar][-1]
 

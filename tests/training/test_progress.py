@@ -7,20 +7,19 @@ import sys
 import pytest
 from training_helpers import data_of, network_of, run
 
+from hyperrank._progress import ProgressBar
 from hyperrank.training import TrainingProgress, with_progress
 
 
-def shown(verbose: int, capfd: pytest.CaptureFixture[str], *, evaluates: bool = True) -> str:
+def shown(terminal: io.StringIO, verbose: int = 1, *, evaluates: bool = True) -> str:
     progress = TrainingProgress(3, verbose=verbose, score_name="hypervolume")
     evaluate = (lambda _: 0.12345) if evaluates else None
     run(network_of(), data_of(), max_epochs=3, progress=progress, evaluate=evaluate)
-    captured = capfd.readouterr()
-    assert captured.out == ""
-    return captured.err
+    return terminal.getvalue()
 
 
-def test_a_bar_shows_loss_hypervolume_and_time_left(capfd: pytest.CaptureFixture[str]) -> None:
-    last = shown(1, capfd).rstrip("\n").split("\r")[-1]
+def test_a_bar_shows_loss_hypervolume_and_time_left(terminal: io.StringIO) -> None:
+    last = shown(terminal).rstrip("\n").split("\r")[-1]
     assert re.search(r"training: +100%", last)
     assert "3/3" in last
     assert re.search(r"loss=\d\.\d{4}", last)
@@ -28,25 +27,46 @@ def test_a_bar_shows_loss_hypervolume_and_time_left(capfd: pytest.CaptureFixture
     assert re.search(r"\[\d\d:\d\d<\d\d:\d\d", last)
 
 
-def test_all_is_shown_in_eighty_columns(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_is_shown_in_eighty_columns(terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    last = shown(1, capfd).rstrip("\n").split("\r")[-1]
+    last = shown(terminal).rstrip("\n").split("\r")[-1]
     assert len(last) <= 80
     assert last.endswith("hypervolume=0.1235]")
 
 
-def test_without_validation_there_is_no_hypervolume_to_show(capfd: pytest.CaptureFixture[str]) -> None:
-    found = shown(1, capfd, evaluates=False)
+def test_without_validation_there_is_no_hypervolume_to_show(terminal: io.StringIO) -> None:
+    found = shown(terminal, evaluates=False)
     assert "loss=" in found
     assert "hypervolume" not in found
 
 
-def test_quiet_runs_show_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    assert shown(0, capfd) == ""
+def test_quiet_runs_show_nothing(terminal: io.StringIO) -> None:
+    assert shown(terminal, verbose=0) == ""
     run(network_of(), data_of(), max_epochs=1)
-    assert capfd.readouterr().err == ""
+    assert terminal.getvalue() == ""
+
+
+def test_a_phase_leaves_no_line_in_a_terminal(terminal: io.StringIO) -> None:
+    with ProgressBar(2, verbose=1, desc="boosters") as bar:
+        bar.extend(2)
+        bar.advance()
+    lines = terminal.getvalue().split("\r")
+    assert any(line.startswith("boosters:") for line in lines)
+    assert not lines[-1].strip()
+    assert "\n" not in terminal.getvalue()
+
+
+def test_a_long_phase_has_more_lines_in_a_log(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hyperrank._progress.SECONDS_BETWEEN_LINES", 0.0)
+    with ProgressBar(2, verbose=1, desc="boosters") as bar:
+        bar.advance()
+        assert "boosters:  50% 1/2" in capfd.readouterr().err
+        bar.advance()
+    lines = capfd.readouterr().err.splitlines()
+    assert lines
+    assert all(line.startswith("boosters: 100% 2/2 [") for line in lines)
 
 
 def test_the_bar_is_closed_when_a_run_fails(capfd: pytest.CaptureFixture[str]) -> None:

@@ -155,7 +155,7 @@ class FitConfig:
         )
 
     def for_tuning(self, n_rows: int) -> Self:
-        """Of a network conditioned on weights alone that nothing stops early, in silence."""
+        """Of a network conditioned on weights alone that nothing stops early."""
         network = self.network
         if isinstance(network, MLP) and network.conditioning == "none":
             network = replace(network, conditioning=MLP().conditioning)
@@ -166,7 +166,6 @@ class FitConfig:
             network=network,
             training=replace(self.training, max_epochs=max_epochs, stopping=None),
             temperature_range=None,
-            verbose=0,
         )
 
     def for_epochs(self, max_epochs: int) -> Self:

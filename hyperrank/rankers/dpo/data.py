@@ -5,10 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.rankers.data import FitInputs
+from hyperrank.lists import QueryLists
+from hyperrank.rankers.data import FitInputs, GroupedFeatures, LabelledLists
 from hyperrank.rankers.dpo.config import FitConfig
+from hyperrank.reference import take_rows
 
-__all__ = ["hold_out", "labelled_lists", "sample_rows", "some_lists"]
+__all__ = ["few_rows", "hold_out", "labelled_lists", "sample_rows", "some_lists"]
+
+#: Rows at most that feature importances are computed on.
+FEW_ROWS = 256
 
 
 def hold_out(inputs: FitInputs, config: FitConfig) -> FitInputs:
@@ -39,6 +44,20 @@ def sample_rows(inputs: FitInputs, n_rows: int, seed: int) -> FitInputs:
     rng = np.random.default_rng([seed, 3])
     which = labelled_lists(inputs.training.Y, lists.offsets, n_rows, rng, list_weight=inputs.list_weight)
     return inputs if len(which) == lists.n_lists else inputs.take_into_memory(which)
+
+
+def few_rows(data: LabelledLists, seed: int) -> GroupedFeatures:
+    """Features of a few lists, in memory; the last of them may be cut."""
+    which = some_lists(data.lists.sizes, FEW_ROWS, np.random.default_rng([seed, 4]))
+    rows, lists = data.lists.take(which)
+    rows, ends = rows[:FEW_ROWS], np.minimum(lists.offsets, FEW_ROWS)
+    X = np.asarray(take_rows(data.X, rows))
+    return GroupedFeatures(
+        X,
+        QueryLists.from_sizes(np.diff(ends)[np.diff(ends) > 0]),
+        X if data.is_shared else take_rows(data.frame, rows),
+        None if data.ref_scores is None else data.ref_scores[rows],
+    )
 
 
 def some_lists(

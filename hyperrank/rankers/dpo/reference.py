@@ -129,6 +129,7 @@ def _reference_data(inputs: FitInputs, config: FitConfig, cached: Cached | None 
         n_jobs=config.n_jobs,
         cached=cached,
         ref_scores=data.ref_scores,
+        verbose=config.verbose,
     )
 
 

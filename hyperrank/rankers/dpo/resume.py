@@ -32,6 +32,7 @@ __all__ = ["agree_on_fit", "open_checkpoint", "warn_of_interrupt"]
 #: Options that do not change what is fitted, or whose effect is compared instead of them.
 PASSING = frozenset(
     {
+        "callbacks",
         "checkpoint",
         "device",
         "n_jobs",

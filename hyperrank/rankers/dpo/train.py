@@ -148,7 +148,9 @@ def train_reward_model(
             generator=generator,
             scale=_objective_scale(data, loss, config.device) if config.normalize_objectives else None,
             draw_weights=None if task is None else task.repeat,
-            evaluate=None if validation is None else _evaluation(model, validation, config, task, processes),
+            evaluate=None
+            if validation is None
+            else _evaluation(model, validation, data.names, config, task, processes),
             progress=TrainingProgress(
                 config.training.max_epochs,
                 verbose=config.verbose if processes.is_rank_zero else 0,
@@ -276,6 +278,7 @@ def _objective_scale(data: LabelledLists, loss: ListLoss, device: torch.device) 
 def _evaluation(
     model: RewardModel,
     validation: ValidationScores,
+    names: tuple[str, ...],
     config: FitConfig,
     task: TradeOffTask | None,
     processes: SingleProcess,
@@ -289,6 +292,7 @@ def _evaluation(
     return FrontEvaluation(
         model=model,
         validation=validation,
+        names=names,
         features=None if stays else model.features(data.X, data.lists),
         reference=Reference.mix(validation.reference, weights),
         weights=weights,
@@ -306,6 +310,7 @@ class FrontEvaluation:
 
     model: RewardModel
     validation: ValidationScores
+    names: tuple[str, ...]
     features: Tensor | None
     reference: NDArray[np.float64]
     weights: NDArray[np.float64]
@@ -315,18 +320,24 @@ class FrontEvaluation:
     temperatures: tuple[float, ...]
     processes: SingleProcess
 
-    def __call__(self, network: nn.Module) -> float:
-        """The score; `network` is that of the model."""
-        return float(np.mean([self._score_at(temperature) for temperature in self.temperatures]))
+    def __call__(self, network: nn.Module) -> dict[str, float]:
+        """The score, and each objective's highest metric on the front; `network` is that of the model."""
+        points = [self._points_at(temperature) for temperature in self.temperatures]
+        known = ~np.isnan(points[0]).all(axis=0)
+        best = np.mean([np.nanmax(some[:, known], axis=0) for some in points], axis=0)
+        names = np.array(self.names, dtype=object)[known]
+        metrics = {f"validation/{name}": float(value) for name, value in zip(names, best, strict=True)}
+        return {"score": float(np.mean([self._score(some) for some in points])), **metrics}
 
-    def _score_at(self, temperature: float) -> float:
+    def _points_at(self, temperature: float) -> NDArray[np.float64]:
+        """The metric at each trade-off, shape (k, m)."""
         data = self.validation.data
         if not data.lists.n_lists:  # other processes have the few lists that there are
-            return self._score(np.empty((0, *self.weights.shape)))
+            return self._points(np.empty((0, *self.weights.shape)))
         scale = temperature * self.validation.reward_scale
         scores = self.reference + scale * self._rewards(temperature)
         is_alone = self.processes.size == 1
-        return self._score(self.metric(scores, data.Y, qid=data.lists.in_place, per_query=not is_alone))
+        return self._points(self.metric(scores, data.Y, qid=data.lists.in_place, per_query=not is_alone))
 
     def _rewards(self, temperature: float) -> NDArray[np.float32]:
         data, condition = self.validation.data, self.weights
@@ -339,9 +350,12 @@ class FrontEvaluation:
             rewards = self.model.scores(self.features, data.lists.in_place, at, n_threads)
         return np.asarray(rewards.cpu().numpy())
 
-    def _score(self, values: NDArray[np.float64]) -> float:
+    def _points(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Of metrics of shape (k, m), or where several processes have lists of shape (q, k, m)."""
-        points = np.atleast_2d(values if self.processes.size == 1 else self.processes.nanmean(values))
+        return np.atleast_2d(values if self.processes.size == 1 else self.processes.nanmean(values))
+
+    def _score(self, points: NDArray[np.float64]) -> float:
+        """Hypervolume, or the weighted metric at the one trade-off."""
         known = ~np.isnan(points)
         if self.is_scalar:
             return float(np.where(known, points, 0.0)[0] @ self.weights[0])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank._progress import ProgressBar
 from hyperrank.boosters.search import BoosterSearch, search_mixed_scores
 from hyperrank.metrics import Metric
 from hyperrank.rankers.data import FitInputs, LabelledLists
@@ -74,6 +75,7 @@ def _search_boosters(inputs: FitInputs, config: FitConfig) -> BoosterSearch:
         seed=config.seed,
         list_weight=sample.list_weight,
         n_jobs=config.n_jobs,
+        verbose=config.verbose,
     )
 
 
@@ -95,7 +97,10 @@ def _tune_network(inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint) 
         # As shares of the network's own dropout, where it is one that begins with less.
         share = dropout / CANDIDATES[0][0]
         candidates = [(dropout * share, factor) for dropout, factor in CANDIDATES]
-    return tune_epochs(training, short, evaluation, candidates, config.training.max_epochs, checkpoint)
+    with ProgressBar(short.training.max_epochs, verbose=config.verbose, desc="tuning") as bar:
+        return tune_epochs(
+            training, short, evaluation, candidates, config.training.max_epochs, checkpoint, bar
+        )
 
 
 @dataclass(frozen=True)
@@ -177,6 +182,7 @@ def tune_epochs(
     candidates: Sequence[tuple[float, int]],
     shortest: int,
     checkpoint: Checkpoint,
+    bar: ProgressBar,
 ) -> Tuning:
     """Train candidates, each longer than the one before, while that surely pays."""
     tuned: list[dict[str, float]] = []
@@ -184,8 +190,9 @@ def tune_epochs(
     for dropout, factor in candidates:
         epochs = factor * config.training.max_epochs
         candidate = replace(config, network=replace(config.network, dropout=dropout)).for_epochs(epochs)
+        bar.extend(epochs if tuned else 0)
         utilities = checkpoint.phase(
-            tuning_phase(epochs), partial(_train_candidate, inputs, candidate, evaluation)
+            tuning_phase(epochs), partial(_train_candidate, inputs, candidate, evaluation, bar)
         )
         tuned += [
             {"dropout": dropout, "epochs": epochs, "reward_scale_factor": multiple, "utility": _mean(utility)}
@@ -204,10 +211,19 @@ def tune_epochs(
     return Tuning(dropout, factor * shortest, 1.0 if np.isinf(multiple) else multiple, tuned)
 
 
-def _train_candidate(inputs: FitInputs, config: FitConfig, evaluation: TuningEvaluation) -> Utilities:
-    model, _ = train_reward_model(inputs, None, config)
+def _train_candidate(
+    inputs: FitInputs, config: FitConfig, evaluation: TuningEvaluation, bar: ProgressBar
+) -> Utilities:
+    silent = replace(config, verbose=0)
+    model, _ = train_reward_model(inputs, None, silent, on_epoch=partial(_show_epoch, bar))
     data = evaluation.data
     return evaluation.utilities(model.rewards(data.X, data.lists.in_place, evaluation.weights))
+
+
+def _show_epoch(bar: ProgressBar, *_: object) -> bool:
+    """Count an epoch; training goes on."""
+    bar.advance()
+    return False
 
 
 def _best_reward_scale(utilities: Utilities) -> float:
