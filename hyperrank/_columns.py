@@ -85,11 +85,14 @@ def arrow_to_pandas(values: Any) -> Any:
     return values.to_pandas() if is_arrow and hasattr(values, "to_pandas") else values
 
 
-def _refusal(name: str, column: Any, what: Any) -> ValueError:
+def _refusal(name: str, column: Any, what: Any, *, is_category: bool = False) -> ValueError:
     where = name if column is None else f"{name}: column {column!r}"
+    hint = ""
+    if is_category and name.startswith("X") and column is not None:
+        hint = f"fit with categorical_features=[{column!r}] if it is categories, "
     return ValueError(
-        f"{where} holds {what}, not numbers: leave it out, or encode it as numbers (a date as days since "
-        "another, say)."
+        f"{where} holds {what}, not numbers: {hint}leave it out, or encode it as numbers (a date as days "
+        "since another, say)."
     )
 
 
@@ -170,7 +173,7 @@ def _of_column(column: Any, name: str, label: Any) -> Any:
         return dense if made is None else made
     if isinstance(dtype, pd.CategoricalDtype):
         if dtype.categories.dtype.kind not in "biuf":
-            raise _refusal(name, label, f"categories of {dtype.categories.dtype}")
+            raise _refusal(name, label, f"categories of {dtype.categories.dtype}", is_category=True)
         return column.astype(np.float64)
     if isinstance(dtype, pd.ArrowDtype):
         if kind not in "biuf" and not str(dtype).startswith("decimal"):
@@ -195,7 +198,7 @@ def _check_text(values: Any, name: str, column: Any) -> None:
                 float(value)
             except ValueError:
                 shown = value if len(value) <= 40 else value[:40] + "..."
-                raise _refusal(name, column, f"{shown!r} at row {row}") from None
+                raise _refusal(name, column, f"{shown!r} at row {row}", is_category=True) from None
 
 
 def _check_texts(columns: Iterable[tuple[str, Any]], name: str, attribute: str) -> None:
@@ -208,7 +211,8 @@ def _check_types(types: Iterable[tuple[Any, Any]], name: str) -> None:
     """Refuse columns whose types say that they hold no numbers."""
     for column, dtype in types:
         if _NOT_NUMBERS.match(str(dtype)):
-            raise _refusal(name, column, dtype)
+            is_category = str(dtype).lower().startswith(("categorical", "enum", "dictionary"))
+            raise _refusal(name, column, dtype, is_category=is_category)
 
 
 def stored_index(columns: Sequence[Any], metadata: Mapping[str, Any] | None = None) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -67,6 +67,8 @@ class MappedRows:
         A view of a mapped file.
     rows : ndarray of shape (k,), int64, optional
         Positions of the rows in it; all by default.
+    encode : callable, optional
+        What is made of rows that were read, of the same shape and type.
 
     Attributes
     ----------
@@ -76,8 +78,13 @@ class MappedRows:
 
     ndim = 2
 
-    def __init__(self, matrix: NDArray[Any], rows: NDArray[np.int64] | None = None) -> None:
-        self.matrix, self.rows = matrix, rows
+    def __init__(
+        self,
+        matrix: NDArray[Any],
+        rows: NDArray[np.int64] | None = None,
+        encode: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
+    ) -> None:
+        self.matrix, self.rows, self.encode = matrix, rows, encode
         self.dtype = matrix.dtype
         self.shape = (len(matrix) if rows is None else len(rows), matrix.shape[1])
         self._n_resident = 0
@@ -104,7 +111,7 @@ class MappedRows:
             if self._n_resident > FORGET_BYTES:
                 self._n_resident = 0
                 forget_pages(self.matrix)
-        return read
+        return read if self.encode is None else self.encode(read)
 
     def _positions(self, which: Any) -> NDArray[np.int64]:
         """Positions in the matrix of the rows asked for."""
@@ -132,7 +139,7 @@ class MappedRows:
         """Some of the rows: in memory if they are few, or else still in the file."""
         if len(rows) * self.shape[1] * self.dtype.itemsize <= IN_MEMORY_BYTES:
             return self[rows]
-        return MappedRows(self.matrix, rows if self.rows is None else self.rows[rows])
+        return MappedRows(self.matrix, rows if self.rows is None else self.rows[rows], self.encode)
 
     def chunks(self, n_rows: int) -> Iterator[NDArray[Any]]:
         """All rows, `n_rows` at a time."""

@@ -96,13 +96,52 @@ def test_stumps_and_constant_trees():
     assert read_booster_text(booster_text(flat)).trees[0].n_leaves == 1
 
 
-CATEGORIES = np.column_stack([np.random.default_rng(3).integers(0, 8, len(DATA.X)), DATA.X[:, 1:]])
+RNG = np.random.default_rng(3)
+CATEGORIES = np.column_stack(
+    [RNG.integers(0, 100, len(DATA.X)) ** 2, RNG.integers(0, 8, len(DATA.X)), DATA.X]
+)
+#: What is no category that was trained on, or not one at all, and numbers that LightGBM cuts to one.
+ODD = [
+    np.nan,
+    -1,
+    -7.5,
+    -0.5,
+    0.5,
+    3.9,
+    4,
+    99**2,
+    99**2 + 1,
+    1e6,
+    2**24,
+    2**31,
+    2**31 - 129,
+    -(2**31),
+    3e38,
+    -3e38,
+]
+
+
+@pytest.mark.parametrize("leaves", [2, 7, 31])
+@pytest.mark.parametrize("objective", ["lambdarank", "regression"])
+@pytest.mark.parametrize("missing", [0.0, 0.2])
+def test_categories_score_as_lightgbms_to_the_bit(leaves, objective, missing):
+    X = with_missing(CATEGORIES, missing, 0)
+    options = {"min_data_per_group": 1, "cat_smooth": 0.1, "max_cat_to_onehot": leaves}
+    booster = grow(X, objective=objective, categories=[0, 1], num_leaves=leaves, **options)
+    trees = read_booster_text(booster_text(booster)).trees
+    assert any(tree.categories is not None and np.diff(tree.categories.bounds).max() > 9 for tree in trees)
+    unseen = np.random.default_rng(1).choice(ODD, size=(1000, 8)).astype(np.float32)
+    for rows in (X, unseen):
+        np.testing.assert_array_equal(tables_of(booster).scores(rows)[:, 0], booster.predict(rows))
+        held = BoosterSet.of([booster])
+        assert held._trees is not None
+        np.testing.assert_array_equal(held.boosters[0].predict(rows), booster.predict(rows))
 
 
 @pytest.mark.parametrize(
     ("X", "params"),
     [
-        (CATEGORIES, {"categories": [0], "min_data_per_group": 1, "cat_smooth": 0.1}),
+        (CATEGORIES, {"categories": [0], "min_data_per_group": 1, "num_leaves": MAX_LEAVES + 8}),
         (DATA.X, {"num_leaves": MAX_LEAVES + 8}),
         (DATA.X, {"zero_as_missing": True}),
         (DATA.X, {"objective": "regression", "linear_tree": True}),

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BoosterText", "BoosterTextError", "Tree", "canonical_text", "read_booster_text"]
+__all__ = ["BoosterText", "BoosterTextError", "CategorySets", "Tree", "canonical_text", "read_booster_text"]
 
 #: What decision_type says of a split, bit by bit.
 CATEGORICAL, DEFAULT_LEFT = 1, 2
@@ -85,6 +85,25 @@ class BoosterTextError(ValueError):
 
 
 @dataclass(frozen=True)
+class CategorySets:
+    """The categories that go left at the nodes of a tree that split on them.
+
+    Attributes
+    ----------
+    of_node : ndarray of shape (n - 1,), int64
+        The number of each inner node's set; -1 where it compares with a threshold.
+    bounds : ndarray of shape (sets + 1,), int64
+        Where each set begins among the words.
+    words : ndarray of uint32
+        Category c is in a set if bit c % 32 of its word c // 32 is 1.
+    """
+
+    of_node: NDArray[np.int64]
+    bounds: NDArray[np.int64]
+    words: NDArray[np.uint32]
+
+
+@dataclass(frozen=True)
 class Tree:
     """One tree. Of n leaves, inner nodes are 0 to n - 2, node 0 the root; a child -i - 1 is leaf i.
 
@@ -100,6 +119,8 @@ class Tree:
         Children; inner ones come after their parent.
     leaf_value : ndarray of shape (n,), float64
         What each leaf adds to the score.
+    categories : CategorySets or None
+        None where no node splits on categories.
     """
 
     split_feature: NDArray[np.int64]
@@ -109,6 +130,7 @@ class Tree:
     left: NDArray[np.int64]
     right: NDArray[np.int64]
     leaf_value: NDArray[np.float64]
+    categories: CategorySets | None = None
 
     @property
     def n_leaves(self) -> int:
@@ -129,8 +151,8 @@ class BoosterText:
     trees : tuple of Tree
         In the order in which their leaves are added.
     is_sum_of_trees : bool
-        Whether the trees are all there is: no categories, no linear leaves, no zeros that count as missing,
-        and scores that are the sums of the leaves.
+        Whether the trees are all there is: no linear leaves, no zeros that count as missing, and scores that
+        are the sums of the leaves.
     """
 
     n_features: int
@@ -393,14 +415,23 @@ def _tree(fields: Mapping[str, NDArray[Any]]) -> Tree:
         fields["left_child"],
         fields["right_child"],
         fields["leaf_value"],
+        _category_sets(fields),
     )
+
+
+def _category_sets(fields: Mapping[str, NDArray[Any]]) -> CategorySets | None:
+    is_categorical = fields["decision_type"] & CATEGORICAL > 0
+    if not is_categorical.any():
+        return None
+    of_node = np.where(is_categorical, fields["threshold"], -1).astype(np.int64)
+    return CategorySets(of_node, fields["cat_boundaries"], fields["cat_threshold"].astype(np.uint32))
 
 
 def _is_sum_of_leaves(fields: Mapping[str, NDArray[Any]]) -> bool:
     """Whether a tree's leaves are constants that `Tree` leads to."""
     types = fields["decision_type"]
-    is_special = (types & CATEGORICAL > 0) | (types >> 2 == MISSING_IS_ZERO)
-    return not (is_special.any() or "cat_boundaries" in fields or "num_features" in fields)
+    is_special = (types & CATEGORICAL == 0) & (types >> 2 == MISSING_IS_ZERO)
+    return not (is_special.any() or "num_features" in fields)
 
 
 def _block(fields: Mapping[str, NDArray[Any]]) -> str:

@@ -84,9 +84,9 @@ MAX_TREES = 200_000
 class BoosterSet:
     """Boosters over the same features, scored together.
 
-    Trees of up to 32 leaves and without categories are scored by `TreeEnsemble`, to the bit as LightGBM does
-    and several times faster; others by LightGBM, which is given text rebuilt from what was validated. It
-    pickles as LightGBM's text.
+    Trees of up to 32 leaves are scored by `TreeEnsemble`, to the bit as LightGBM does and several times
+    faster; others by LightGBM, which is given text rebuilt from what was validated. It pickles as LightGBM's
+    text.
 
     Parameters
     ----------

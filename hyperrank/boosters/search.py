@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -175,6 +175,7 @@ def search_mixed_scores(
     lists: QueryLists,
     *,
     seed: int = 0,
+    categorical: Collection[int] = (),
     **options: Any,
 ) -> BoosterSearch:
     """Search for boosters of one objective each, whose standardised scores the weights mix.
@@ -183,6 +184,8 @@ def search_mixed_scores(
     ----------
     X, Y, lists, seed, options
         As for `search_booster_params`.
+    categorical : collection of int, default ()
+        Features that are categories.
 
     Returns
     -------
@@ -200,6 +203,7 @@ def search_mixed_scores(
             seed=seed,
             list_weight=list_weight,
             n_jobs=1,
+            categorical=categorical,
         )
 
     def mix(scores: NDArray[np.float64], lists: QueryLists) -> NDArray[np.float64]:

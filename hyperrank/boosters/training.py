@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -145,6 +145,7 @@ def fit_booster(
     seed: int = 0,
     list_weight: NDArray[Any] | None = None,
     on_round: Callable[[], None] | None = None,
+    categorical: Iterable[int] = (),
 ) -> lightgbm.Booster:
     """Fit one LightGBM ranker to one objective.
 
@@ -167,6 +168,8 @@ def fit_booster(
         How much each list counts.
     on_round : callable, optional
         Called after each boosting round.
+    categorical : iterable of int, default ()
+        Features that are categories, numbered from 0; NaN where unknown.
 
     Returns
     -------
@@ -196,6 +199,7 @@ def fit_booster(
         booster_grades(labels[rows]),
         group=sizes,
         weight=None if list_weight is None else list_weight[row_list],
+        categorical_feature=list(categorical),
         free_raw_data=True,
     )
     callbacks: list[Callable[[Any], None]] = [] if on_round is None else [lambda _: on_round()]

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from hyperrank.boosters.lightgbm_text import Tree
+from hyperrank.boosters.lightgbm_text import CategorySets, Tree
 
 __all__ = ["MAX_LEAVES", "TreeEnsemble"]
 
@@ -27,6 +27,8 @@ TILE = 256
 TILES_TO_SHARE = 8
 #: Bit sets of up to this many leaves index a table of leaf values directly.
 DIRECT = 8
+#: Categories are whole numbers below this; LightGBM takes what is beyond for none of any set.
+MAX_CATEGORY = float(1 << 31)
 #: Rows are scored in multiples of this. numpy sums a single column in another order.
 ROW_STEP = 8
 
@@ -74,9 +76,11 @@ class TreeEnsemble:
         self.nan_left = np.zeros(shape, dtype=bool)
         self.nan_is_zero = np.zeros(shape, dtype=bool)
         self.leaf_value = np.zeros((total, leaves))
+        self._sets = _SetTable(shape[0])
         for output, trees in enumerate(outputs):
             for number, tree in enumerate(trees):
                 self._put(output * n_trees + number, tree)
+        self._sets.finish()
         self._direct = _direct_table(self.leaf_value) if leaves <= DIRECT else None
 
     @staticmethod
@@ -85,7 +89,9 @@ class TreeEnsemble:
         n_trees = len(outputs) * max((len(trees) for trees in outputs), default=0)
         leaves = max((tree.n_leaves for trees in outputs for tree in trees), default=1)
         direct = 8 << DIRECT if leaves <= DIRECT else 0
-        return n_trees * (26 * leaves + direct) if leaves <= MAX_LEAVES else np.inf
+        sets = [tree.categories for trees in outputs for tree in trees if tree.categories is not None]
+        n_words = sum(len(held.words) + len(held.bounds) for held in sets)
+        return n_trees * (26 * leaves + direct) + 4 * n_words if leaves <= MAX_LEAVES else np.inf
 
     def scores(self, X: NDArray[np.float32], *, n_threads: int = 1) -> NDArray[np.float64]:
         """Sums for rows of features.
@@ -128,6 +134,11 @@ class TreeEnsemble:
         bits = [((1 << int(size)) - 1) << int(start) for start, size in zip(first, n_left, strict=True)]
         self.ruled_out[: n - 1, at] = np.array(bits, dtype=self.dtype)
         self.leaf_value[at, place] = tree.leaf_value
+        if tree.categories is not None:
+            nodes = np.flatnonzero(tree.categories.of_node >= 0)
+            self.threshold[nodes, at] = np.inf
+            self.nan_is_zero[nodes, at] = False
+            self._sets.put(at, tree.categories)
 
     def _tile(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """Sums of shape (n_outputs, rows and a few more)."""
@@ -160,6 +171,7 @@ class TreeEnsemble:
             np.copyto(is_right, ~self.nan_left[node][:, None], where=missing)
         else:
             np.greater(values, threshold, out=is_right)
+        self._sets.compare(node, values, is_right)
 
     def _leaf_values(self, left: NDArray[np.unsignedinteger]) -> NDArray[np.float64]:
         """Value of the first leaf that is left of each tree and row."""
@@ -172,6 +184,52 @@ class TreeEnsemble:
         place = ((lowest * _DE_BRUIJN) >> np.uint64(58)).view(np.int64)
         leaf = _LOWEST_BIT.take(place, mode="clip")
         return self.leaf_value.take(leaf + starts * self.n_leaves, mode="clip")
+
+
+class _SetTable:
+    """Sets of categories of the nodes that split on them, one after the other, each before a word of zeros.
+
+    Parameters
+    ----------
+    n_nodes : int
+        Inner nodes of a tree at most.
+    """
+
+    def __init__(self, n_nodes: int) -> None:
+        self._words: list[NDArray[np.uint32]] = []
+        self._n_words = 0
+        #: For each node the trees whose sets it has, where these begin, and their words.
+        self._found: list[list[tuple[int, int, int]]] = [[] for _ in range(n_nodes)]
+
+    def put(self, at: int, sets: CategorySets) -> None:
+        """Enter the sets of a tree."""
+        sizes = np.diff(sets.bounds)
+        starts = self._n_words + sets.bounds[:-1] + np.arange(len(sizes))
+        self._words.append(np.insert(sets.words, sets.bounds[1:], 0))
+        self._n_words += len(self._words[-1])
+        for node in np.flatnonzero(sets.of_node >= 0).tolist():
+            number = sets.of_node[node]
+            self._found[node].append((at, int(starts[number]), int(sizes[number])))
+
+    def finish(self) -> None:
+        """Make arrays of what was entered."""
+        self.words = np.concatenate(self._words) if self._words else np.zeros(0, dtype=np.uint32)
+        self._words.clear()
+        self.nodes = [np.array(found, dtype=np.int64).reshape(-1, 3).T for found in self._found]
+
+    def compare(self, node: int, values: NDArray[np.float32], is_right: NDArray[np.bool_]) -> None:
+        """Send rows to the right whose category is in none of the sets: missing and unknown ones too."""
+        trees, starts, sizes = self.nodes[node]
+        if not len(trees):
+            return
+        given = values[trees]
+        with np.errstate(invalid="ignore"):
+            codes = given.astype(np.int64)  # cut, not rounded, as LightGBM does it
+        is_code = (given > -1) & (given < MAX_CATEGORY)
+        # The word after a set holds no category.
+        word = np.where(is_code, np.minimum(codes >> 5, sizes[:, None]), sizes[:, None])
+        bits = self.words.take(starts[:, None] + word) >> (codes & 31).astype(np.uint32)
+        is_right[trees] = bits & np.uint32(1) == 0
 
 
 def _rule_out(

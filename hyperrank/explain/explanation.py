@@ -48,7 +48,7 @@ class Explanation:
         Its standard error over queries.
     direction : ndarray of shape (d,)
         Correlation within queries, from -1 to 1, between the feature and that gain: above 0, documents with
-        much of it rise.
+        much of it rise. 0 of categories.
     drops : ndarray of shape (d, 2, n_queries, m) or None
         What the metric of each query and objective loses without the feature, at `against` and at
         `weights`; NaN where a query does not count. None without labels.

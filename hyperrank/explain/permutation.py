@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from hyperrank._categories import categorical_of
 from hyperrank._checks import check_number
 from hyperrank._progress import with_progress
 from hyperrank.explain.explanation import Explanation
@@ -227,6 +228,7 @@ class Task:
     within: str
     n_repeats: int
     seed: int
+    categorical: Collection[int] = ()
 
     def values(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64] | None:
         """The metric of each query, shape (2, n_lists, m), NaN where a list does not count."""
@@ -323,7 +325,10 @@ def _permuted(
         after = task.values(scores)
         if before is not None and after is not None:
             drops.append(before - after)
-    directions = [correlation(column, change, task.lists) for column in original.T]
+    # Codes of categories have no direction.
+    directions = [
+        0.0 if j in task.categorical else correlation(task.X[:, j], change, task.lists) for j in index
+    ]
     return _Permuted(
         change=share_gone(change, np.mean(remaining, axis=0), task.lists),
         # A group points where its features do, if they agree.
@@ -409,6 +414,7 @@ def explain_ranker(
         within=within,
         n_repeats=repeats,
         seed=seed,
+        categorical=categorical_of(ranker),
     )
     return explain_change(
         task,

@@ -272,6 +272,8 @@ def example_rows(meta: pd.DataFrame) -> pd.DataFrame:
     for name, dtype in rows.dtypes.items():
         if pd.api.types.is_object_dtype(dtype) or pd.api.types.is_string_dtype(dtype):
             rows[name] = pd.Series(["0"] * len(rows), index=rows.index, dtype=dtype)
+        elif isinstance(dtype, pd.CategoricalDtype):  # Dask may not know the categories
+            rows[name] = pd.Series(np.nan, index=rows.index, dtype=dtype)
     return rows
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence, Sized
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence, Sized
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hyperrank.lists import QueryLists
 from hyperrank.losses import ListLoss
-from hyperrank.memmap import FeatureRows, MappedRows, forget_pages, is_mapped, take_rows
+from hyperrank.memmap import FeatureRows, forget_pages, is_mapped, take_rows
 from hyperrank.metrics import CONVENTIONS, Convention, Metric
 from hyperrank.reference import Reference
 
@@ -89,7 +89,7 @@ class LabelledLists(GroupedFeatures):
     @property
     def is_shared(self) -> bool:
         """Whether the caller's features are the checked ones, so that rows of both need no two copies."""
-        return isinstance(self.frame, MappedRows) or self.frame is self.X
+        return self.frame is self.X
 
     def take(self, which: NDArray[np.int64]) -> LabelledLists:
         """Some whole lists."""
@@ -112,6 +112,8 @@ class FitInputs:
     training: LabelledLists
     validation: LabelledLists | None
     list_weight: NDArray[np.float64] | None
+    #: Number of categories of each categorical feature, by its position.
+    categories: Mapping[int, int] = field(default_factory=dict)
 
     def check_ref_scores(self, needed: int) -> None:
         """Refuse reference scores that are missing, or that nothing would read."""
@@ -122,12 +124,14 @@ class FitInputs:
     def take(self, which: NDArray[np.int64]) -> FitInputs:
         """The same with some of the training lists."""
         weight = None if self.list_weight is None else self.list_weight[which]
-        return FitInputs(self.training.take(which), self.validation, weight)
+        return replace(self, training=self.training.take(which), list_weight=weight)
 
     def take_into_memory(self, which: NDArray[np.int64]) -> FitInputs:
         """The same with some of the training lists, none of which stay in a file."""
         taken = self.take(which)
-        return replace(taken, training=replace(taken.training, X=np.asarray(taken.training.X)))
+        training, X = taken.training, np.asarray(taken.training.X)
+        frame = X if training.frame is training.X else training.frame
+        return replace(taken, training=replace(training, X=X, frame=frame))
 
 
 def score_in_chunks(

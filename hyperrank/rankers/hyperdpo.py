@@ -101,6 +101,11 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         before them. Options are those of `hyperrank.networks.MLP` and `hyperrank.networks.Transformer`, as in
         ``MLP(hidden=(64, 64), conditioning="concat", dropout=0.2)``. A transformer trained on one list (as
         where fit is given no query ids) sees each document alone.
+    categorical_features : "from_dtype", sequence of str, int or bool, or None, default "from_dtype"
+        Features that are categories: by default the columns of a frame whose type says so (pandas
+        ``category``, polars ``Categorical`` and ``Enum``, Arrow dictionaries); or names, positions or a mask,
+        of columns of text or numbers. They are matched by value, whatever their order or type; missing and
+        unknown ones are one category. None takes categories that are numbers for these.
     feature_transform : {"quantile", "standard", "log", "none"}, default "quantile"
         What is done to features of any scale. Missing values (NaN) are handled by all of them.
     query_standardize : bool or "auto", default "auto"
@@ -163,6 +168,8 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         ``best_iteration_`` is an alias of the first.
     data_summary_ : dict
         Rows, queries, list sizes, missing features and labels of the data that it was first fitted on.
+    categories_ : hyperrank.rankers.inputs.Categories
+        Categories of each categorical feature; only where there are any.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str
@@ -204,6 +211,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         normalize_objectives: bool = True,
         metric: str = "ndcg@10",
         network: str | MLP | Transformer = "mlp",
+        categorical_features: str | Sequence[Any] | None = "from_dtype",
         feature_transform: str = "quantile",
         query_standardize: bool | str = "auto",
         booster_params: Mapping[str, Any] | str | None = None,
@@ -227,6 +235,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         self.normalize_objectives = normalize_objectives
         self.metric = metric
         self.network = network
+        self.categorical_features = categorical_features
         self.feature_transform = feature_transform
         self.query_standardize = query_standardize
         self.booster_params = booster_params

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
+from hyperrank._categories import Categories, categorical_positions
 from hyperrank._columns import arrow_to_pandas, as_numbers, index_levels, refuse_stored_index, warn_of_leaks
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import MappedRows, forget_pages, stays_mapped, take_rows
@@ -250,14 +251,25 @@ def read_features(
     if ids is None and lists_matter and not is_fit:
         warn_of_one_list(estimator, frame, f"X{suffix}")
     if streams and stays_mapped(frame):
-        return _read_mapped(estimator, frame, ids, reset=reset, ref_scores=ref_scores, suffix=suffix)
+        return _read_mapped(
+            estimator,
+            frame,
+            ids,
+            reset=reset,
+            ref_scores=ref_scores,
+            suffix=suffix,
+            keeps_frame=keeps_frame,
+        )
+    categories = _read_categories(estimator, frame, f"X{suffix}", reset=reset)
     features = frame
-    if reset or not _is_checked(estimator, frame):
+    if categories is not None:
+        features = categories.encode(frame, f"X{suffix}", getattr(estimator, "feature_names_in_", None))
+    if reset or not _is_checked(estimator, features):
         if reset and hasattr(frame, "columns"):
             refuse_stored_index(list(frame.columns), f"X{suffix}")
-        features = as_numbers(frame, f"X{suffix}")
+        features = as_numbers(features, f"X{suffix}")
         if isinstance(frame, np.ma.MaskedArray):
-            frame = features
+            frame = features if categories is None else np.ma.filled(frame.astype(object), np.nan)
         with naming(f"X{suffix}"):
             features = validate_data(
                 estimator,
@@ -281,6 +293,22 @@ def read_features(
     elif not lists.is_grouped:
         frame = take_rows(frame, lists.order)
     return GroupedFeatures(X_grouped, lists, frame, _grouped_scores(ref_scores, lists, suffix))
+
+
+def _read_categories(estimator: Any, frame: Any, name: str, *, reset: bool) -> Categories | None:
+    """The categories of features, learnt where the estimator is fitted anew; None where there are none."""
+    if not reset:
+        return getattr(estimator, "categories_", None)
+    vars(estimator).pop("categories_", None)
+    pretrained: Any = getattr(getattr(estimator, "network", None), "pretrained", None)
+    # A transformer that was trained before knows the codes of then.
+    categories: Categories | None = getattr(pretrained, "categories_", None)
+    positions = categorical_positions(getattr(estimator, "categorical_features", None), frame, name)
+    if pretrained is None and positions:
+        categories = Categories.learn(frame, positions, name)
+    if categories is not None:
+        estimator.categories_ = categories
+    return categories
 
 
 def _check_labels(estimator: Any, frame: Any, name: str, *, reset: bool) -> None:
@@ -313,7 +341,14 @@ def _grouped_scores(ref_scores: Any, lists: QueryLists, suffix: str) -> NDArray[
 
 
 def _read_mapped(
-    estimator: BaseEstimator, X: NDArray[np.float32], ids: Any, *, reset: bool, ref_scores: Any, suffix: str
+    estimator: BaseEstimator,
+    X: NDArray[np.float32],
+    ids: Any,
+    *,
+    reset: bool,
+    ref_scores: Any,
+    suffix: str,
+    keeps_frame: bool,
 ) -> GroupedFeatures:
     """The same of features that lie in a file, which are looked at part by part and stay there."""
     with naming(f"X{suffix}"):
@@ -324,8 +359,12 @@ def _read_mapped(
         refuse_forgotten_qid(X, f"X{suffix}")
     with naming(f"qid{suffix}"):
         lists = QueryLists.from_qid(ids, len(X))
-    rows = MappedRows(X, lists.moved)
-    return GroupedFeatures(rows, lists, rows, _grouped_scores(ref_scores, lists, suffix))
+    categories = _read_categories(estimator, X, f"X{suffix}", reset=reset)
+    rows = frame = MappedRows(X, lists.moved)
+    if categories is not None:
+        rows = MappedRows(X, lists.moved, functools.partial(categories.encode, name=f"X{suffix}"))
+        frame = frame if keeps_frame else rows
+    return GroupedFeatures(rows, lists, frame, _grouped_scores(ref_scores, lists, suffix))
 
 
 def _is_checked(estimator: Any, X: Any) -> bool:
@@ -454,7 +493,13 @@ def read_fit_inputs(
         warn_of_other_units(ranker, training.Y, training.names, "y")
     if validation is not None:
         warn_of_other_units(ranker, validation.Y, training.names, "y_val")
-    return FitInputs(training, validation, read_list_weight(query_weight, training.lists))
+    categories: Categories | None = getattr(ranker, "categories_", None)
+    return FitInputs(
+        training,
+        validation,
+        read_list_weight(query_weight, training.lists),
+        {} if categories is None else categories.sizes,
+    )
 
 
 def _one_validation(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from hyperrank._categories import Categories, categorical_of
 from hyperrank._version import __version__
 from hyperrank.boosters import BoosterSet
 from hyperrank.files import ModelFileError, read_model_file, write_model_file
@@ -144,6 +145,8 @@ def _check_description(ranker: Any, head: Mapping[str, Any], *, n_bytes: int) ->
     main = getattr(getattr(ranker, "reference_", None), "main", None)
     if main is not None and (type(main) is not int or not 0 <= main < len(objectives)):
         raise ValueError(f"its reference stands for objective {main!r}")
+    if any(position >= n_features for position in categorical_of(ranker)):
+        raise ValueError("its categories are of features that it does not have")
     for reference in _references(getattr(ranker, "reference_", None)):
         columns = getattr(reference, "columns", getattr(reference, "column", None))
         if columns is not None and not {*np.ravel(columns).tolist()} <= set(range(n_features)):
@@ -275,6 +278,13 @@ def _probe(ranker: BaseEstimator) -> NDArray[np.float64] | None:
 def _probe_scores(ranker: Any, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
     rows = np.random.default_rng(0).normal(size=(N_PROBES, ranker.n_features_in_)).astype(np.float32)
     names = getattr(ranker, "feature_names_in_", None)
+    X: Any = rows if names is None else pd.DataFrame(rows, columns=names)
+    categories: Categories | None = getattr(ranker, "categories_", None)
+    if categories is not None:
+        for j, size in categories.sizes.items():
+            rows[:, j] = np.arange(N_PROBES) % max(1, size)
+        rows[0] = np.nan
+        X = categories.decode(rows, getattr(ranker, "column_labels_in_", None) if names is None else names)
     grid = getattr(ranker, "weights_", None)
     if weights is None and grid is not None:
         weights = grid[0]
@@ -284,7 +294,7 @@ def _probe_scores(ranker: Any, weights: NDArray[np.float64] | None = None) -> ND
         options["ref_scores"] = np.zeros((N_PROBES, n_scores))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        scores = ranker.predict(rows if names is None else pd.DataFrame(rows, columns=names), **options)
+        scores = ranker.predict(X, **options)
     return np.asarray(scores, dtype=np.float64)
 
 

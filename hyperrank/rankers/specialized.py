@@ -142,10 +142,9 @@ def specialize(
     plain.temperature_ = factor
     plain.temperature_range_ = getattr(ranker, "temperature_range_", None)
     plain.objectives_, plain.n_features_in_ = ranker.objectives_, ranker.n_features_in_
-    if hasattr(ranker, "feature_names_in_"):
-        plain.feature_names_in_ = ranker.feature_names_in_
-    if hasattr(ranker, "data_summary_"):
-        plain.data_summary_ = ranker.data_summary_
+    for name in ("feature_names_in_", "categories_", "data_summary_"):
+        if hasattr(ranker, name):
+            setattr(plain, name, getattr(ranker, name))
     plain.weights_ = at[None]
     plain.reward_scale_ = factor * ranker.reward_scale_
     plain.reference_ = ranker.reference_.at(at)

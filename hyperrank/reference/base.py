@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,8 @@ class ReferenceData:
         Scores of the rows that the caller gave.
     verbose : int, default 0
         1 shows a progress bar where boosters are trained.
+    categorical : collection of int, default ()
+        Features that are categories, their codes from 0; NaN where unknown.
     """
 
     X: FeatureRows
@@ -63,6 +65,7 @@ class ReferenceData:
     cached: Cached | None = None
     ref_scores: NDArray[np.float64] | None = None
     verbose: int = 0
+    categorical: Collection[int] = ()
 
 
 class Reference:

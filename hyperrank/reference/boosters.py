@@ -198,9 +198,13 @@ def fit_booster_pairs(data: ReferenceData) -> SummedReference:
 
 def _fit(data: ReferenceData, objectives: Sequence[int], desc: str = "boosters") -> BoosterReference:
     """One booster for each of some objectives."""
-    X = np.asarray(data.X)
+    features = X = np.asarray(data.X)
+    if data.query_standardize:
+        features = join_standardized(X, data.lists)
+        # Standardised codes mean nothing: boosters never split on what is constant.
+        features[:, X.shape[1] + np.array([*data.categorical], dtype=np.int64)] = 0
     boosters = fit_boosters(
-        join_standardized(X, data.lists) if data.query_standardize else X,
+        features,
         data.Y,
         data.lists,
         objectives=objectives,
@@ -211,6 +215,7 @@ def _fit(data: ReferenceData, objectives: Sequence[int], desc: str = "boosters")
         cached=data.cached,
         verbose=data.verbose,
         desc=desc,
+        categorical=data.categorical,
     )
     fitted = BoosterReference(
         boosters,

@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from hyperrank._categories import as_pandas_categories, check_kind
 from hyperrank.boosters import MAX_LIST
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviations
@@ -214,9 +215,7 @@ class ModelReference(Reference):
         columns = self.columns
         if columns is None or hasattr(frame, "columns"):
             columns = columns_of_model(self.model, frame)
-        features = frame if columns is None else take_columns(frame, columns)
-        _check_categories(self.model, features)
-        return features
+        return _with_categories(self.model, frame if columns is None else take_columns(frame, columns))
 
 
 def checked_scores(scores: NDArray[np.float64], lists: QueryLists, source: str) -> NDArray[np.float64]:
@@ -315,27 +314,32 @@ def _for_models(frame: Any) -> Any:
     return frame if hasattr(frame, "shape") else np.asarray(frame)
 
 
-def _check_categories(model: Any, frame: Any) -> None:
-    """Refuse features whose values LightGBM would take for its numbers of pandas categories.
+def _with_categories(model: Any, frame: Any) -> Any:
+    """Features as a LightGBM model that was fitted on pandas categories takes them: by value.
 
     Raises
     ------
     ValueError
-        If a LightGBM model was fitted on pandas categories, and the features are not a frame with as many.
+        If they are not a frame with as many columns of categories, or of text.
     """
     categories = getattr(getattr(model, "booster_", model), "pandas_categorical", None)
     if not categories:
-        return
-    is_pandas = hasattr(frame, "iloc")
-    n_categorical = sum(str(dtype) == "category" for dtype in frame.dtypes) if is_pandas else 0
+        return frame
+    n_categorical = 0
+    if hasattr(frame, "iloc") or hasattr(frame, "with_columns"):
+        frame = as_pandas_categories(frame)
+        n_categorical = sum(str(dtype) == "category" for dtype in frame.dtypes)
     if n_categorical != len(categories):
-        package = type(frame).__module__.split(".")[0]
-        given = f"{n_categorical} such columns" if is_pandas else f"a {type(frame).__name__} of {package}"
+        given = f"{n_categorical} such columns" if hasattr(frame, "iloc") else f"a {type(frame).__name__}"
         raise ValueError(
             f"the reference {type(model).__name__} was fitted on a pandas frame with {len(categories)} "
-            f"column(s) of dtype category, which it knows by numbers of its own; got {given}. Pass a pandas "
-            "frame with the same columns of dtype category (X.to_pandas() of a polars frame)."
+            f"column(s) of dtype category, which it knows by numbers of its own; got {given}. Pass a frame "
+            "with the same columns as categories or text."
         )
+    columns = frame.select_dtypes("category")
+    for (label, column), known in zip(columns.items(), categories, strict=True):
+        check_kind(column.cat.categories, known, f"the reference {type(model).__name__}: column {label!r}")
+    return frame
 
 
 def fitted_model(model: Any, frame: Any, labels: NDArray[np.float32], lists: QueryLists) -> Any:

@@ -151,7 +151,7 @@ def test_categories_of_pandas(tmp_path):
     with_category = X.assign(price=pd.Categorical(codes))
     model = LGBMRegressor(n_estimators=10, n_jobs=1, verbose=-1).fit(with_category, LABELS)
     for wrong in (X.assign(price=codes), pl.from_pandas(X.assign(price=codes))):
-        with pytest.raises(ValueError, match=r"1 column\(s\) of dtype category.*Pass a pandas"):
+        with pytest.raises(ValueError, match=r"1 column\(s\) of dtype category.*Pass a frame"):
             HyperDPORanker(model, **QUICK).fit(wrong, DATA.Y, qid=DATA.qid)
     shuffled = with_category[SHUFFLED].assign(
         price=pd.Categorical(codes, categories=sorted(set(codes), reverse=True))
@@ -161,8 +161,26 @@ def test_categories_of_pandas(tmp_path):
         np.testing.assert_allclose(reference_scores(one, shuffled), model.predict(with_category))
     text = X.assign(price=pd.Categorical(np.array(["x", "y"])[codes % 2]))
     for frame in (text, pl.from_pandas(text)):
-        with pytest.raises(ValueError, match="column 'price' holds"):
+        with pytest.raises(
+            ValueError, match=r"column 'price' holds text, such as '.'; .* were numbers, such as"
+        ):
             HyperDPORanker(model, **QUICK).fit(frame, DATA.Y, qid=DATA.qid)
+
+
+def test_categories_of_pandas_by_value_of_any_frame(tmp_path):
+    """Before, frames of polars and columns of text were refused."""
+    kinds = np.array(["a", "b", "c"])[np.clip(DATA.X[:, 0].round(), 0, 2).astype(int)]
+    with_category = X.assign(kind=pd.Categorical(kinds))
+    model = LGBMRegressor(n_estimators=10, n_jobs=1, verbose=-1, min_child_samples=2)
+    model.fit(with_category, LABELS)
+    other = X.assign(kind=pd.Categorical(kinds, categories=["z", "c", "b", "a"]))[["kind", *X.columns]]
+    ranker = HyperDPORanker(model, **QUICK).fit(with_category, DATA.Y, qid=DATA.qid)
+    enum = pl.from_pandas(X).with_columns(kind=pl.Series(kinds.tolist(), dtype=pl.Enum(["c", "b", "a"])))
+    assert len(set(model.predict(with_category.assign(kind=other.kind.cat.set_categories(["q"]))))) > 1
+    for frame in (other[[*X.columns, "kind"]], enum, X.assign(kind=kinds)):
+        np.testing.assert_allclose(reference_scores(ranker, frame), model.predict(with_category))
+    again = HyperDPORanker(model, **QUICK).fit(other, DATA.Y, qid=DATA.qid)
+    np.testing.assert_allclose(reference_scores(again, other), model.predict(with_category))
 
 
 def test_a_model_named_to_the_command(tmp_path, monkeypatch):

@@ -75,7 +75,7 @@ NUMBERS = {
 def entry_points(fitted):
     """Each takes features."""
     return {
-        "fit": lambda F: ranker().fit(F, Y, qid=QID),
+        "fit": lambda F: ranker(categorical_features=None).fit(F, Y, qid=QID),
         "X_val": lambda F: ranker().fit(frame(), Y, qid=QID, X_val=F[:24], y_val=Y[:24], qid_val=QID[:24]),
         "predict": lambda F: fitted.predict(F, qid=QID),
         "score": lambda F: fitted.score(F, Y, qid=QID),
@@ -98,7 +98,7 @@ def test_features_of_every_kind_of_number_score_as_floats_do(fitted, kind):
     plain = frame(b=floats)
     expected = fitted.predict(plain, qid=QID)
     np.testing.assert_array_equal(fitted.predict(frame(b=values), qid=QID), expected)
-    again = ranker().fit(frame(b=values), Y, qid=QID)
+    again = ranker(categorical_features=None).fit(frame(b=values), Y, qid=QID)
     np.testing.assert_array_equal(
         again.predict(plain, qid=QID), ranker().fit(plain, Y, qid=QID).predict(plain, qid=QID)
     )
@@ -156,7 +156,7 @@ ARRAYS = {
 @pytest.mark.parametrize("kind", ARRAYS)
 def test_arrays_and_tables_that_are_not_numbers_are_refused(kind):
     with pytest.raises(ValueError, match=r"X.* holds .*, not numbers"):
-        ranker().fit(ARRAYS[kind][0], Y, qid=QID)
+        ranker(categorical_features=None).fit(ARRAYS[kind][0], Y, qid=QID)
 
 
 def masked(values):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
+from hyperrank._categories import categorical_of
 from hyperrank.boosters import (
     BOOSTER_PARAMS,
     MAX_GRADE,
@@ -65,6 +66,7 @@ def search_mixed_boosters(
     *,
     mixing: str,
     seed: int = 0,
+    categorical: Collection[int] = (),
     **options: Any,
 ) -> BoosterSearch:
     """Search for parameters by the front of boosters at the corners and the centre."""
@@ -82,6 +84,7 @@ def search_mixed_boosters(
             seed=seed,
             list_weight=list_weight,
             n_jobs=1,
+            categorical=categorical,
         )
 
     return search_booster_params(X, Y, lists, fit=fit, mix=lambda scores, _: scores, seed=seed, **options)
@@ -167,6 +170,8 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         different mixes give scores of different size; beyond all held an error.
     objectives : sequence of str, optional
         Names of the objectives; by default those of the columns of `y`, or objective_0, objective_1, ...
+    categorical_features : "from_dtype", sequence of str, int or bool, or None, default "from_dtype"
+        Features that are categories, as in `HyperDPORanker`.
     booster_params : mapping or "search", optional
         Native LightGBM parameters, on top of `hyperrank.boosters.BOOSTER_PARAMS`. ``"search"`` compares a
         few, and their rounds, by the hypervolume of the corners and the centre in a cross-validation over
@@ -228,6 +233,7 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         mixing: str = "gradients",
         off_grid: str = "refuse",
         objectives: Sequence[str] | None = None,
+        categorical_features: str | Sequence[Any] | None = "from_dtype",
         booster_params: Mapping[str, Any] | str | None = None,
         metric: str = "ndcg@10",
         n_jobs: int | None = None,
@@ -237,6 +243,7 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         self.mixing = mixing
         self.off_grid = off_grid
         self.objectives = objectives
+        self.categorical_features = categorical_features
         self.booster_params = booster_params
         self.metric = metric
         self.n_jobs = n_jobs
@@ -275,6 +282,7 @@ class LightGBMScalarizationRanker(WeightGridRanker):
             "seed": int(check_random_state(self.random_state).randint(2**31 - 1)),
             "list_weight": read_list_weight(query_weight, data.lists),
             "n_jobs": self.n_jobs,
+            "categorical": categorical_of(self),
         }
         params: Any = self.booster_params
         if is_search(params):

@@ -33,7 +33,9 @@ class LinearScalarizationRanker(NetworkGridRanker):
         ``"nearest"``: the scores of the nearest held. ``"interpolate"``: the rewards of the nearest held of
         which they are a convex combination, mixed like that, over the reference at the very weights; beyond
         all held an error. Rewards are log-odds, and all on one scale.
-    reference_objective, objectives, loss, beta, normalize_objectives, metric, feature_transform
+    reference_objective, objectives, loss, beta, normalize_objectives, metric
+        As in `HyperDPORanker`.
+    categorical_features, feature_transform
         As in `HyperDPORanker`.
     query_standardize, booster_params, max_epochs, optimizer, device, n_jobs, random_state
         As in `HyperDPORanker`.
@@ -86,6 +88,7 @@ class LinearScalarizationRanker(NetworkGridRanker):
         normalize_objectives: bool = True,
         metric: str = "ndcg@10",
         network: str | MLP = "mlp",
+        categorical_features: str | Sequence[Any] | None = "from_dtype",
         feature_transform: str = "quantile",
         query_standardize: bool | str = "auto",
         booster_params: Mapping[str, Any] | str | None = None,
@@ -107,6 +110,7 @@ class LinearScalarizationRanker(NetworkGridRanker):
         self.normalize_objectives = normalize_objectives
         self.metric = metric
         self.network = network
+        self.categorical_features = categorical_features
         self.feature_transform = feature_transform
         self.query_standardize = query_standardize
         self.booster_params = booster_params

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
+from hyperrank._categories import categorical_of
 from hyperrank.boosters.search import BoosterSearch, is_search, search_mixed_scores
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.base import BaseRanker
@@ -35,6 +36,8 @@ class MixedScoresRanker(BaseRanker):
         The objective whose booster is the ranker that constraints of a front are relative to.
     objectives : sequence of str, optional
         Names of the objectives; by default those of the columns of `y`, or objective_0, objective_1, ...
+    categorical_features : "from_dtype", sequence of str, int or bool, or None, default "from_dtype"
+        Features that are categories, as in `HyperDPORanker`.
     booster_params : mapping or "search", optional
         Native LightGBM parameters, on top of `hyperrank.boosters.BOOSTER_PARAMS`. ``"search"`` compares a
         few, and their rounds, by the hypervolume of the front in a cross-validation over the queries.
@@ -76,6 +79,7 @@ class MixedScoresRanker(BaseRanker):
         *,
         reference_objective: int | str = 0,
         objectives: Sequence[str] | None = None,
+        categorical_features: str | Sequence[Any] | None = "from_dtype",
         booster_params: Mapping[str, Any] | str | None = None,
         metric: str = "ndcg@10",
         n_jobs: int | None = None,
@@ -84,6 +88,7 @@ class MixedScoresRanker(BaseRanker):
         self.estimator = estimator
         self.reference_objective = reference_objective
         self.objectives = objectives
+        self.categorical_features = categorical_features
         self.booster_params = booster_params
         self.metric = metric
         self.n_jobs = n_jobs
@@ -132,7 +137,12 @@ class MixedScoresRanker(BaseRanker):
             return self
         params: Any = self.booster_params
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        options: dict[str, Any] = {"seed": seed, "list_weight": list_weight, "n_jobs": self.n_jobs}
+        options: dict[str, Any] = {
+            "seed": seed,
+            "list_weight": list_weight,
+            "n_jobs": self.n_jobs,
+            "categorical": categorical_of(self),
+        }
         if is_search(params):
             self.booster_search_ = search_mixed_scores(
                 np.asarray(data.X), data.Y, data.lists, metric=metric, **options

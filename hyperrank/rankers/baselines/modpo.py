@@ -50,7 +50,9 @@ class MODPORanker(NetworkGridRanker):
         What is made of weights that are not held, as in `LinearScalarizationRanker`.
     reference_objective : int or str, default 0
         The main objective, which the networks are trained on, and the one that the reference ranker is for.
-    objectives, loss, beta, normalize_objectives, metric, feature_transform, query_standardize
+    objectives, loss, beta, normalize_objectives, metric
+        As in `HyperDPORanker`.
+    categorical_features, feature_transform, query_standardize
         As in `HyperDPORanker`.
     booster_params, max_epochs, optimizer, device, n_jobs, random_state
         As in `HyperDPORanker`.
@@ -123,6 +125,7 @@ class MODPORanker(NetworkGridRanker):
         normalize_objectives: bool = True,
         metric: str = "ndcg@10",
         network: str | MLP = "mlp",
+        categorical_features: str | Sequence[Any] | None = "from_dtype",
         feature_transform: str = "quantile",
         query_standardize: bool | str = "auto",
         booster_params: Mapping[str, Any] | str | None = None,
@@ -145,6 +148,7 @@ class MODPORanker(NetworkGridRanker):
         self.normalize_objectives = normalize_objectives
         self.metric = metric
         self.network = network
+        self.categorical_features = categorical_features
         self.feature_transform = feature_transform
         self.query_standardize = query_standardize
         self.booster_params = booster_params

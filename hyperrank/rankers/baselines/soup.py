@@ -120,7 +120,9 @@ class SoupRanker(SeparateNetworksRanker):
     pretraining : float, default 0.5
         Share of the epochs, from 0 to below 1, in which one common network is trained on equal weights; with
         0 all networks start from the same random one. At least one epoch is left to each objective.
-    reference_objective, objectives, loss, beta, normalize_objectives, metric, feature_transform
+    reference_objective, objectives, loss, beta, normalize_objectives, metric
+        As in `HyperDPORanker`.
+    categorical_features, feature_transform
         As in `HyperDPORanker`.
     query_standardize, booster_params, max_epochs, optimizer, device, n_jobs, random_state
         As in `HyperDPORanker`.
@@ -193,6 +195,7 @@ class SoupRanker(SeparateNetworksRanker):
         normalize_objectives: bool = True,
         metric: str = "ndcg@10",
         network: str | MLP = "mlp",
+        categorical_features: str | Sequence[Any] | None = "from_dtype",
         feature_transform: str = "quantile",
         query_standardize: bool | str = "auto",
         booster_params: Mapping[str, Any] | str | None = None,
@@ -213,6 +216,7 @@ class SoupRanker(SeparateNetworksRanker):
         self.normalize_objectives = normalize_objectives
         self.metric = metric
         self.network = network
+        self.categorical_features = categorical_features
         self.feature_transform = feature_transform
         self.query_standardize = query_standardize
         self.booster_params = booster_params

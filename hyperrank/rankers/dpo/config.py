@@ -88,6 +88,8 @@ class FitConfig:
     n_jobs: int | None
     device: torch.device
     verbose: int
+    #: Number of categories of each categorical feature, by its position.
+    categories: Mapping[int, int]
     booster_search: BoosterSearch | None = None
     tuning: Tuning | None = None
 
@@ -139,6 +141,7 @@ class FitConfig:
             n_jobs=params["n_jobs"],
             device=resolve_device(params["device"]),
             verbose=int(params["verbose"]),
+            categories=inputs.categories,
         )
 
     def with_booster_search(self, search: BoosterSearch) -> Self:

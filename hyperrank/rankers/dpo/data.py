@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +22,7 @@ def hold_out(inputs: FitInputs, config: FitConfig) -> FitInputs:
     """Separate the lists for early stopping from those to train on."""
     data = inputs.training
     if config.training.stopping is None:
-        return FitInputs(data, None, inputs.list_weight)
+        return replace(inputs, validation=None)
     if config.validation_fraction is None:
         return inputs
     n_lists = data.lists.n_lists
@@ -35,7 +37,7 @@ def hold_out(inputs: FitInputs, config: FitConfig) -> FitInputs:
     validation = np.sort(spare[: max(1, round(config.validation_fraction * n_lists))])
     training = np.setdiff1d(np.arange(n_lists, dtype=np.int64), validation)
     weight = None if inputs.list_weight is None else inputs.list_weight[training]
-    return FitInputs(data.take(training), data.take(validation), weight)
+    return replace(inputs, training=data.take(training), validation=data.take(validation), list_weight=weight)
 
 
 def sample_rows(inputs: FitInputs, n_rows: int, seed: int) -> FitInputs:

@@ -130,6 +130,7 @@ def _reference_data(inputs: FitInputs, config: FitConfig, cached: Cached | None 
         cached=cached,
         ref_scores=data.ref_scores,
         verbose=config.verbose,
+        categorical=tuple(config.categories),
     )
 
 

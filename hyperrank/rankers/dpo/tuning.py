@@ -76,6 +76,7 @@ def _search_boosters(inputs: FitInputs, config: FitConfig) -> BoosterSearch:
         list_weight=sample.list_weight,
         n_jobs=config.n_jobs,
         verbose=config.verbose,
+        categorical=tuple(config.categories),
     )
 
 

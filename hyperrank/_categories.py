@@ -1,0 +1,295 @@
+"""Categorical features: their categories as codes, matched by value whatever holds them."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperrank.files import storable
+
+__all__ = ["Categories", "as_pandas_categories", "categorical_of", "categorical_positions", "check_kind"]
+
+#: Categories of a feature that are told apart; the rarest beyond are unknown ones.
+MAX_CATEGORIES = 1 << 14
+#: Rows that a category is learnt from at least; LightGBM, too, leaves rarer ones out.
+MIN_ROWS = 3
+#: Types of polars and of Arrow that are categories, by the beginning of their names.
+_DTYPES = ("categorical", "enum", "dictionary")
+
+Category = str | int | float
+
+
+def categorical_positions(features: Any, frame: Any, name: str) -> list[int]:
+    """Positions of the categorical features among the columns.
+
+    Parameters
+    ----------
+    features : None, "from_dtype", or sequence of str, of int or of bool
+        None for none; ``"from_dtype"`` for the columns of a frame whose types are categories; or names,
+        positions, or a mask of all columns.
+    frame : array-like, sparse matrix or frame of shape (n, d)
+    name : str
+        What the caller calls it, for errors.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or `features` is none of these.
+    """
+    columns = [str(column) for column in getattr(frame, "columns", ())]
+    if features is None:
+        return []
+    if isinstance(features, str) or not isinstance(features, Iterable):
+        if features != "from_dtype":
+            raise ValueError(
+                f"categorical_features must be 'from_dtype', None, or a list of columns; got {features!r}. "
+                f"Of a single column: [{features!r}]."
+            )
+        dtypes = list(frame.dtypes) if columns and hasattr(frame, "dtypes") else []
+        return [j for j, dtype in enumerate(dtypes) if _is_categorical(dtype)]
+    n_columns = len(columns) or (frame.shape[1] if hasattr(frame, "shape") else len(frame[0]))
+    given = features.tolist() if isinstance(features, np.ndarray) else list(features)
+    if given and all(isinstance(value, bool) for value in given):
+        if len(given) != n_columns:
+            raise ValueError(
+                f"categorical_features is a mask of {len(given)}; {name} has {n_columns} columns."
+            )
+        return np.flatnonzero(given).tolist()
+    positions = set()
+    for value in given:
+        if isinstance(value, str) and value in columns:
+            positions.add(columns.index(value))
+        elif isinstance(value, int | np.integer) and 0 <= value < n_columns:
+            positions.add(int(value))
+        else:
+            raise ValueError(
+                f"categorical_features has {value!r}, which is not a column of {name}: "
+                + (f"its columns are {columns[:10]}." if columns else f"it has {n_columns}, and no names.")
+            )
+    return sorted(positions)
+
+
+def categorical_of(estimator: Any) -> tuple[int, ...]:
+    """Positions of the categorical features that an estimator was fitted on."""
+    categories: Categories | None = getattr(estimator, "categories_", None)
+    return () if categories is None else tuple(categories.values)
+
+
+def _is_categorical(dtype: Any) -> bool:
+    return str(dtype) == "category" or str(dtype).lower().startswith(_DTYPES)
+
+
+def as_pandas_categories(frame: Any) -> Any:
+    """A frame as one of pandas, whose columns of categories and of text are of dtype category."""
+    import pandas as pd
+
+    if not hasattr(frame, "iloc"):
+        categorical = [_is_categorical(dtype) for dtype in frame.dtypes]
+        frame = pd.DataFrame({name: _of_polars(frame[name]) for name in frame.columns})
+        frame = frame.astype({frame.columns[j]: "category" for j in np.flatnonzero(categorical)})
+    texts = [pd.api.types.is_string_dtype(dtype) or _is_categorical(dtype) for dtype in frame.dtypes]
+    return frame.astype({frame.columns[j]: "category" for j in np.flatnonzero(texts)})
+
+
+@storable
+class Categories:
+    """The categories of each categorical feature, by the codes that models see in their place.
+
+    A category's code is its place among those of its feature, the most frequent first. Missing values, and
+    categories that are not among them, are NaN.
+
+    Parameters
+    ----------
+    values : mapping of int to sequence of str or numbers
+        For the position of each categorical feature its categories.
+    """
+
+    def __init__(self, values: Mapping[int, Sequence[Category]]) -> None:
+        self.values = {int(j): list(values[j]) for j in sorted(values)}
+        self._codes = {j: {value: code for code, value in enumerate(own)} for j, own in self.values.items()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The positions, and the categories as JSON: files hold long texts outside of their header."""
+        return {"positions": list(self.values), "values": json.dumps(list(self.values.values()))}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        values = json.loads(state["values"])
+        made = dict(zip(state["positions"], values, strict=True))
+        if not all(type(j) is int and j >= 0 and type(own) is list for j, own in made.items()):
+            raise ValueError("categories are not lists by position")
+        if any(
+            type(value) not in (str, int, float) or value != value for own in values for value in own
+        ) or any(len(set(own)) < len(own) or len(own) > MAX_CATEGORIES for own in values):
+            raise ValueError("categories are not distinct texts and numbers")
+        self.__init__(made)  # type: ignore[misc]
+
+    @property
+    def sizes(self) -> dict[int, int]:
+        """Number of categories of each categorical feature, by its position."""
+        return {j: len(own) for j, own in self.values.items()}
+
+    @classmethod
+    def learn(cls, frame: Any, positions: Sequence[int], name: str) -> Self:
+        """The categories of some columns that occur often enough.
+
+        Parameters
+        ----------
+        frame : array or frame of shape (n, d)
+        positions : sequence of int
+            Of the categorical columns.
+        name : str
+            What the caller calls the frame, for errors.
+
+        Warns
+        -----
+        UserWarning
+            If a column has more categories than are told apart.
+        """
+        values = {}
+        for j in positions:
+            codes, own = _factorized(frame, j, name)
+            counts = np.bincount(codes[codes >= 0], minlength=len(own))
+            frequent = [code for code in range(len(own)) if counts[code] >= MIN_ROWS]
+            frequent.sort(key=lambda code: (-counts[code], isinstance(own[code], str), own[code]))
+            if len(frequent) > MAX_CATEGORIES:
+                warnings.warn(
+                    f"{_where(frame, j, name)} has {len(frequent):,} categories; the {MAX_CATEGORIES:,} most "
+                    "frequent are told apart, all others are one. Values that have an order are better left "
+                    "numbers.",
+                    UserWarning,
+                    stacklevel=2,
+                )
+            values[j] = [own[code] for code in frequent[:MAX_CATEGORIES]]
+        return cls(values)
+
+    def encode(self, frame: Any, name: str, feature_names: Sequence[str] | None = None) -> Any:
+        """The frame, or array, with float32 codes in its categorical columns.
+
+        Parameters
+        ----------
+        frame : array-like, sparse matrix or frame of shape (n, d)
+            Left as it is; where columns are missing, they are left to the checks of names.
+        name : str
+            What the caller calls it, for errors.
+        feature_names : sequence of str, optional
+            Names of the features, by which columns of a frame are found.
+
+        Raises
+        ------
+        ValueError
+            If a column holds text where its categories are numbers, or the other way about.
+        """
+        frame = _with_columns(frame)
+        columns = list(getattr(frame, "columns", ()))
+        made = {}
+        for j, codes_of in self._codes.items():
+            at = j
+            if feature_names is not None and feature_names[j] in columns:
+                at = columns.index(feature_names[j])
+            if at >= frame.shape[1]:
+                continue
+            codes, own = _factorized(frame, at, name)
+            check_kind(own, self.values[j], _where(frame, at, name))
+            of_own = np.array([codes_of.get(value, math.nan) for value in own] + [math.nan], dtype=np.float32)
+            made[at] = of_own[codes]
+        return _replaced(frame, made)
+
+    def decode(self, X: NDArray[np.floating[Any]], columns: Sequence[str] | None = None) -> Any:
+        """A pandas frame of features, shape (n, d), with categories in the place of their codes."""
+        import pandas as pd
+
+        frame = pd.DataFrame(X, columns=None if columns is None else list(columns))
+        for j, own in self.values.items():
+            codes = np.nan_to_num(X[:, j], nan=-1).astype(np.int64)
+            codes[(codes < 0) | (codes >= len(own))] = -1
+            frame.isetitem(j, pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(own)))
+        return frame
+
+
+def check_kind(given: Iterable[Any], known: Iterable[Any], where: str) -> None:
+    """Refuse categories that are all text where the known ones are all numbers, or the other way about."""
+    first_given, first_known = (
+        {isinstance(value, str): value for value in values} for values in (given, known)
+    )
+    if first_given and first_known and first_given.keys().isdisjoint(first_known):
+        kinds = {True: "text", False: "numbers"}
+        (is_text, shown), (was_text, fitted) = (next(iter(d.items())) for d in (first_given, first_known))
+        raise ValueError(
+            f"{where} holds {kinds[is_text]}, such as {shown!r}; its categories in fit were "
+            f"{kinds[was_text]}, such as {fitted!r}."
+        )
+
+
+def _where(frame: Any, j: int, name: str) -> str:
+    columns = list(getattr(frame, "columns", ()))
+    return f"{name}: column {columns[j] if columns else j!r}"
+
+
+def _factorized(frame: Any, j: int, name: str) -> tuple[NDArray[np.int64], list[Category]]:
+    """The categories of a column, and the place of each row's among them; -1 where it is missing."""
+    import pandas as pd
+
+    column = frame.iloc[:, j] if hasattr(frame, "iloc") else frame[:, j]
+    if hasattr(column, "to_physical"):  # polars
+        column = _of_polars(column)
+    codes, found = pd.factorize(column if hasattr(column, "iloc") else pd.Series(column))
+    places: dict[Category, int] = {}
+    place_of = [_place(value, places, lambda: _where(frame, j, name)) for value in found.tolist()]
+    return np.array([*place_of, -1], dtype=np.int64)[codes], list(places)
+
+
+def _place(value: Any, places: dict[Category, int], where: Callable[[], str]) -> int:
+    """The place of a value among the categories so far, which are those that are equal to it; -1 for NaN."""
+    if isinstance(value, str):
+        category: Category = str(value)
+    elif isinstance(value, int | np.integer | np.bool_):
+        category = int(value)
+    elif isinstance(value, float | np.floating) and math.isfinite(value):
+        # Float32 and float64 are to be equal.
+        category = int(value) if value == int(value) else float(np.float32(value))
+    elif value is None or value != value:
+        return -1
+    else:
+        raise ValueError(
+            f"{where()} holds the category {value!r} ({type(value).__name__}); categories are text, whole "
+            "numbers or numbers: write others as text."
+        )
+    return places.setdefault(category, len(places))
+
+
+def _of_polars(column: Any) -> Any:
+    """A column of polars as an array: categories as text, nulls as None or NaN."""
+    import polars
+
+    text = str(column.dtype).lower().startswith(_DTYPES)
+    return (column.cast(polars.String) if text else column).to_numpy()
+
+
+def _with_columns(frame: Any) -> Any:
+    """A frame, or anything else as an array."""
+    if hasattr(frame, "iloc") or hasattr(frame, "with_columns") or isinstance(frame, np.ma.MaskedArray):
+        return frame
+    array = frame.toarray() if hasattr(frame, "toarray") else np.asarray(frame)
+    # Of a list of numbers and text numpy makes text alone.
+    return np.asarray(frame, dtype=object) if array.dtype.kind in "SU" else array
+
+
+def _replaced(frame: Any, columns: Mapping[int, NDArray[np.float32]]) -> Any:
+    """The frame with some columns of numbers in the place of what it has."""
+    if hasattr(frame, "isetitem"):
+        changed = frame.copy(deep=False)
+        for j, values in columns.items():
+            changed.isetitem(j, values)
+        return changed
+    if hasattr(frame, "with_columns"):
+        return frame.with_columns(**{frame.columns[j]: values for j, values in columns.items()})
+    changed = frame.copy() if frame.dtype.kind in "Of" else frame.astype(np.float64)
+    for j, values in columns.items():
+        changed[:, j] = values
+    return changed
