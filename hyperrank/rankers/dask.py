@@ -170,7 +170,7 @@ class PartitionScorer:
 
     def example_scores(self, meta: pd.DataFrame) -> NDArray[np.floating[Any]]:
         """Scores of a few made-up rows: all that `predict` refuses in them is refused before any work."""
-        rows = example_rows(meta)
+        rows = example_rows(meta, self.layout.qid)
         weights = per_query_or_row(self.weights, self.ranker.objectives_)
         if isinstance(weights, PerQuery) and self.layout.qid is not None:
             # Made-up ids are not among those of the weights: take the weights of one that is.
@@ -264,7 +264,7 @@ def has_distinct_divisions(X: dd.DataFrame) -> bool:
     return bool(X.known_divisions) and all(a < b for a, b in pairwise(bounds))
 
 
-def example_rows(meta: pd.DataFrame) -> pd.DataFrame:
+def example_rows(meta: pd.DataFrame, qid: str | None) -> pd.DataFrame:
     """A few rows of a frame's columns and types; text is made to look like numbers, which it may hold."""
     from dask.dataframe.utils import meta_nonempty
 
@@ -272,7 +272,7 @@ def example_rows(meta: pd.DataFrame) -> pd.DataFrame:
     for name, dtype in rows.dtypes.items():
         if pd.api.types.is_object_dtype(dtype) or pd.api.types.is_string_dtype(dtype):
             rows[name] = pd.Series(["0"] * len(rows), index=rows.index, dtype=dtype)
-        elif isinstance(dtype, pd.CategoricalDtype):  # Dask may not know the categories
+        elif isinstance(dtype, pd.CategoricalDtype) and name != qid:  # Dask may not know the categories
             rows[name] = pd.Series(np.nan, index=rows.index, dtype=dtype)
     return rows
 
