@@ -1,6 +1,7 @@
 """The profiled front: contents, hypervolume, selection by limits, and pictures."""
 
 import sys
+from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
@@ -51,6 +52,27 @@ def test_optional_contents_are_none() -> None:
     assert front.reference is front.per_query is front.reference_per_query is front.label is None
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"metric": 5}, "metric of a front must be a text; got 5"),
+        ({"label": ["ours"]}, "label of a front must be a text"),
+        ({"baseline": 1}, "baseline of a front must be a text"),
+        ({"hypervolume": "large"}, "hypervolume must be a finite number"),
+        ({"hypervolume": 0.9}, r"hypervolume is 0\.9, and that of the points 0\.16"),
+        ({"temperature": [1]}, "must be a number"),
+        ({"points": [3]}, "a front is a mapping with"),
+    ],
+)
+def test_documents_that_are_no_front(changes: dict[str, Any], message: str) -> None:
+    document = small().to_dict()
+    assert ParetoFront.from_dict(document).to_frame().equals(small().to_frame())
+    for point in document["points"] if "temperature" in changes else []:
+        del point["temperature"]
+    with pytest.raises(ValueError, match=message):
+        ParetoFront.from_dict({**document, **changes})
+
+
 def test_the_callers_arrays_are_copied() -> None:
     points = np.array(POINTS)
     front = small(points=points)
@@ -95,6 +117,8 @@ def test_hypervolume_by_hand() -> None:
     assert front.hypervolume([0.0, 0.5]) == pytest.approx(2.0)
     assert front.hypervolume({"b": 0.5}) == pytest.approx(2.0)
     assert front.hypervolume(5.0) == 0.0
+    corner = namedtuple("Corner", "b a")(b=0.5, a=0)
+    assert front.hypervolume(corner) == pytest.approx(2.0)
     with pytest.raises(ValueError, match=r"reference_point names unknown objectives \['c'\]"):
         front.hypervolume({"c": 0.5})
     with pytest.raises(ValueError, match="reference_point"):

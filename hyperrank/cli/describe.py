@@ -292,8 +292,9 @@ def front_section(front: ParetoFront, source: Path) -> dict[str, Any]:
         "hypervolume": front.hypervolume(),
         "objectives": best,
     }
-    if front.temperature not in (None, 1):
-        section["temperature"] = front.temperature
+    if front.temperatures is not None and set(front.temperatures) != {1}:
+        several = sorted(set(front.temperatures.tolist()))
+        section["temperature"] = several if front.temperature is None else front.temperature
     return dict(as_json(section))
 
 

@@ -114,7 +114,7 @@ def _as_text(front: ParetoFront) -> str:
 
     table = front.to_frame()[front.non_dominated].drop(columns="non_dominated")
     lines = [
-        f"{front.metric} of {len(front)} trade-offs{at_temperature(front.temperature)}, "
+        f"{front.metric} of {len(front)} trade-offs{at_temperature(front.temperatures)}, "
         f"{len(table)} of them non-dominated; hypervolume {front.hypervolume():.4f}"
     ]
     if front.reference is not None:

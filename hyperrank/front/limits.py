@@ -75,7 +75,7 @@ class Candidates:
         self.n_resamples, self.seed = int(n_resamples), int(random_state)
         base, owner = front.points.max(), "the front's best"
         if front.reference is not None:
-            base, owner = front.reference, "the reference's"
+            base, owner = front.reference, f"the {front.baseline or 'reference'}'s"
         self.limits = read_limits(
             {} if at_least is None else at_least, base if relative else None, owner, front.points.columns
         )
@@ -99,7 +99,7 @@ class Candidates:
             self.limits.values,
             row,
             self._evidence(row),
-            temperature=front.temperature,
+            temperature=None if front.temperatures is None else float(front.temperatures[row]),
             metric=front.metric,
         )
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from hyperrank._checks import check_number
 from hyperrank._columns import as_numbers
 from hyperrank.files import write_atomically
 from hyperrank.front.criteria import (
@@ -52,25 +53,31 @@ class ParetoFront:
     metric : str, default "ndcg@10"
         What the points are values of.
     reference : array-like of shape (m,), Series or mapping by objective, optional
-        What the reference ranker reaches.
+        What the baseline reaches: the ranker's reference, or another.
     per_query : array-like of shape (k, n_queries, m), optional
         The values of each query, NaN where a list does not count for an objective.
     reference_per_query : array-like of shape (n_queries, m), optional
-        The same for the reference ranker.
+        The same for the baseline.
     label : str, optional
         What to call this front in plots.
-    temperature : float, optional
-        The temperature that the points were measured at, if the ranker has one.
+    temperature : float or array-like of shape (k,), optional
+        The temperatures that the points were measured at, if the ranker has one.
+    baseline : str, default "reference"
+        What to call the baseline.
 
     Attributes
     ----------
     points, weights : DataFrame of shape (k, m)
-        One row per trade-off, one column per objective. Rows of `weights` carry the temperature (as pandas'
+        One row per trade-off, one column per objective. Rows of `weights` carry their temperature (by pandas'
         ``attrs``), so that ``predict(X, weights=front.weights.iloc[3])`` serves what was measured.
+    temperatures : ndarray of shape (k,) or None
+        The temperature of each trade-off.
     temperature : float or None
-        As given.
+        The temperature of all of them; None if they are of several.
     reference : Series of shape (m,) or None
-        What the reference ranker reaches.
+        What the baseline reaches.
+    baseline : str or None
+        What it is: ``"reference"``, the class of a model, or ``"baseline"``.
     per_query, reference_per_query : ndarray of float32 or None
         As given.
 
@@ -106,25 +113,26 @@ class ParetoFront:
         per_query: ArrayLike | None = None,
         reference_per_query: ArrayLike | None = None,
         label: str | None = None,
-        temperature: float | None = None,
+        temperature: float | ArrayLike | None = None,
+        baseline: str | None = "reference",
     ) -> None:
         columns = _checked_names(names)
         m = len(columns)
         self.metric = metric
         self.label = label
-        if temperature is not None and finite_number(temperature, "temperature") < 0:
-            raise ValueError(f"temperature must be at least 0; got {temperature!r}.")
-        self.temperature = None if temperature is None else float(temperature)
         self.points = _table(points, columns, "points")
         self.weights = pd.DataFrame(np.atleast_2d(as_weights(weights, m, columns)), columns=columns)
         self.weights.index.name = TRADE_OFF
-        if temperature is not None:
-            self.weights.attrs[TEMPERATURE] = self.temperature
         k = len(self.points)
         if len(self.weights) != k:
             raise ValueError(
                 f"{k} points were given with {len(self.weights)} weights: give one row for each."
             )
+        self.temperatures = _temperatures(temperature, k)
+        if self.temperatures is not None:
+            one = self.temperature
+            self.weights.attrs[TEMPERATURE] = tuple(self.temperatures.tolist()) if one is None else one
+        self.baseline = None if reference is None else baseline
         self.reference = None
         if reference is not None:
             named = pd.Series(reference) if isinstance(reference, Mapping) else reference
@@ -138,6 +146,12 @@ class ParetoFront:
     def names(self) -> list[str]:
         """Names of the objectives."""
         return list(self.points.columns)
+
+    @property
+    def temperature(self) -> float | None:
+        """The temperature of all trade-offs; None without one, or if they are of several."""
+        distinct = set() if self.temperatures is None else set(self.temperatures.tolist())
+        return distinct.pop() if len(distinct) == 1 else None
 
     @cached_property
     def non_dominated(self) -> NDArray[np.bool_]:
@@ -156,6 +170,8 @@ class ParetoFront:
         -------
         float
         """
+        if hasattr(reference_point, "_asdict"):  # a named tuple
+            reference_point = reference_point._asdict()
         if isinstance(reference_point, Mapping | pd.Series):
             corner = numbers_by_objective(
                 reference_point, self.points.columns, "reference_point must map objectives to values", ""
@@ -452,8 +468,8 @@ class ParetoFront:
             ``non_dominated``.
         """
         table = self.weights.rename_axis(None).add_prefix("weight_")
-        if self.temperature is not None:
-            table = table.assign(temperature=self.temperature)
+        if self.temperatures is not None:
+            table = table.assign(temperature=self.temperatures)
         return table.join(self.points).assign(non_dominated=self.non_dominated)
 
     def to_dict(self) -> dict[str, Any]:
@@ -462,13 +478,14 @@ class ParetoFront:
         Returns
         -------
         dict
-            ``objectives``, ``metric``, ``temperature``, ``label``, ``hypervolume``, ``reference`` and
-            ``points``, for each trade-off its ``weights`` and ``values`` by objective and whether it is
-            ``non_dominated``.
+            ``objectives``, ``metric``, ``temperature`` (None if there are several), ``label``,
+            ``hypervolume``, ``reference``, ``baseline`` and ``points``: for each trade-off its ``weights``,
+            ``temperature``, ``values`` by objective and whether it is ``non_dominated``.
         """
         rows = zip(
             self.weights.to_dict("records"), self.points.to_dict("records"), self.non_dominated, strict=True
         )
+        temperatures = [None] * len(self) if self.temperatures is None else self.temperatures.tolist()
         return {
             "objectives": self.names,
             "metric": self.metric,
@@ -476,9 +493,10 @@ class ParetoFront:
             "label": self.label,
             "hypervolume": self.hypervolume(),
             "reference": None if self.reference is None else self.reference.to_dict(),
+            "baseline": self.baseline,
             "points": [
-                {"weights": weights, "values": values, "non_dominated": bool(best)}
-                for weights, values, best in rows
+                {"weights": weights, "temperature": t, "values": values, "non_dominated": bool(best)}
+                for (weights, values, best), t in zip(rows, temperatures, strict=True)
             ],
         }
 
@@ -509,14 +527,36 @@ class ParetoFront:
             names, rows = list(document["objectives"]), list(document["points"])
             weights = pd.DataFrame([row["weights"] for row in rows])
             points = pd.DataFrame([row["values"] for row in rows])
-            metric = str(document["metric"])
-            others = {name: document.get(name) for name in ("reference", "label", "temperature")}
+            others = {name: document.get(name) for name in ("reference", "label")}
+            temperature = document.get("temperature")
+            of_rows = [row.get("temperature", temperature) for row in rows]
+            texts = {"metric": document["metric"], "label": others["label"] or ""}
+            texts["baseline"] = document.get("baseline", "reference") or ""
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(
                 "a front is a mapping with 'objectives', 'metric' and 'points', as ParetoFront.to_dict "
                 f"gives it and hyperrank front writes it; {error!r}."
             ) from error
-        return cls(points, weights, names=names, metric=metric, **others)
+        for name, text in texts.items():
+            if not isinstance(text, str):
+                raise ValueError(f"{name} of a front must be a text; got {text!r}.")
+        if None in of_rows and any(each is not None for each in of_rows):
+            raise ValueError("a front has a temperature in each of its points, or in none.")
+        front = cls(
+            points,
+            weights,
+            names=names,
+            metric=texts["metric"],
+            temperature=None
+            if None in of_rows
+            else [check_number("temperature", each, at_least=0, below=np.inf) for each in of_rows],
+            baseline=texts["baseline"] or None,
+            **others,
+        )
+        volume = document.get("hypervolume")
+        if volume is not None and not np.isclose(finite_number(volume, "hypervolume"), front.hypervolume()):
+            raise ValueError(f"hypervolume is {volume!r}, and that of the points {front.hypervolume():.6g}.")
+        return front
 
     def __len__(self) -> int:
         return len(self.points)
@@ -530,7 +570,7 @@ class ParetoFront:
     def _summary(self) -> str:
         title = "ParetoFront" if self.label is None else f"ParetoFront of {self.label}"
         kept = int(self.non_dominated.sum())
-        where = at_temperature(self.temperature)
+        where = at_temperature(self.temperatures)
         return f"{title}: {self.metric} at {len(self)} trade-offs{where}, {kept} of them non-dominated"
 
 
@@ -540,6 +580,17 @@ def _checked_names(names: Sequence[str]) -> list[str]:
     if not columns or not all(isinstance(name, str) for name in columns) or len(set(columns)) < len(columns):
         raise ValueError(f"names must be unique strings, one per objective; got {names!r}.")
     return columns
+
+
+def _temperatures(temperature: Any, k: int) -> NDArray[np.float64] | None:
+    """The temperature of each of k trade-offs."""
+    if temperature is None:
+        return None
+    given = np.ravel(np.asarray(temperature, dtype=object)).tolist()
+    found = [check_number("temperature", each, at_least=0, below=np.inf) for each in given]
+    if len(found) not in (1, k):
+        raise ValueError(f"{k} points were given with {len(found)} temperatures: give one, or one for each.")
+    return np.broadcast_to(np.array(found), k).copy()
 
 
 def _table(values: Any, columns: list[str], what: str) -> pd.DataFrame:

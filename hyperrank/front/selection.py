@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
+from hyperrank._checks import check_number
 from hyperrank.front.bootstrap import Evidence, StoredEvidence
-from hyperrank.front.criteria import finite_number
+from hyperrank.front.criteria import check_objectives, finite_number
 from hyperrank.simplex import as_weights, by_name
-from hyperrank.weights import PerQuery, PerRow
+from hyperrank.weights import TRADE_OFF, PerQuery, PerRow
 
-__all__ = ["FrontData", "Selection", "resolve_trade_off"]
+__all__ = ["FrontData", "Selection", "carried_temperatures", "resolve_trade_off"]
 
 
 class FrontData(Protocol):
@@ -25,8 +26,9 @@ class FrontData(Protocol):
     points: pd.DataFrame
     weights: pd.DataFrame
     metric: str
-    temperature: float | None
+    temperatures: NDArray[np.float64] | None
     label: str | None
+    baseline: str | None
     reference: pd.Series | None
     per_query: NDArray[np.float32] | None
     reference_per_query: NDArray[np.float32] | None
@@ -198,15 +200,17 @@ class Selection:
                 "a selection is a mapping with 'weights' by objective, as Selection.to_dict gives it and "
                 f"hyperrank select writes it; got {_shortened(document)}."
             )
-        names = [str(name) for name in document.get("objectives") or document["weights"]]
+        names = document.get("objectives") or list(document["weights"])
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"objectives of a selection must be a list of names; got {_shortened(names)}.")
         temperature = document.get("temperature")
-        if temperature is not None and finite_number(temperature, "temperature") < 0:
-            raise ValueError(f"temperature must be at least 0; got {temperature!r}.")
+        if temperature is not None:
+            temperature = check_number("temperature", temperature, at_least=0, below=np.inf)
         evidence: StoredEvidence | str = "the selection was stored without it."
         try:
-            values = _series(document.get("values") or dict.fromkeys(names), names)
+            values = _series(document.get("values") or dict.fromkeys(names), list(names))
             limits = document.get("limits") or {}
-            limits = _series(limits, list(limits))
+            limits = _series(limits, check_objectives(limits, pd.Index(names), "limits of a selection"))
             if document.get("interval") is not None:
                 bounds = [[document["interval"][name][end] for end in ("low", "high")] for name in names]
                 evidence = StoredEvidence(
@@ -223,7 +227,7 @@ class Selection:
             limits,
             index,
             evidence,
-            None if temperature is None else float(temperature),
+            temperature,
             document.get("metric"),
         )
 
@@ -253,9 +257,52 @@ class Selection:
         return table
 
 
-def at_temperature(temperature: float | None) -> str:
-    """A temperature in a sentence; nothing where there is none."""
-    return "" if temperature is None else f" at temperature {temperature:g}"
+def at_temperature(temperature: float | NDArray[np.float64] | None) -> str:
+    """A temperature, or several, in a sentence; nothing where there is none."""
+    if temperature is None:
+        return ""
+    distinct = [f"{value:g}" for value in np.unique(temperature)]
+    if len(distinct) == 1:
+        return f" at temperature {distinct[0]}"
+    if len(distinct) > 4:
+        return f" at temperatures {distinct[0]} to {distinct[-1]}"
+    return f" at temperatures {', '.join(distinct[:-1])} and {distinct[-1]}"
+
+
+def carried_temperatures(weights: Any) -> list[float | None]:
+    """The temperatures that trade-offs carry: one for all or one for each; None for those without.
+
+    Raises
+    ------
+    ValueError
+        If weights are of a front of several temperatures, and which of them has been lost.
+    """
+    table = _table_of(weights)
+    rows = list(table) if isinstance(table, list | tuple) else [table]
+    return [found for row in rows for found in _carried(row)]
+
+
+def _table_of(weights: Any) -> Any:
+    """The trade-offs themselves, of those for queries or rows too."""
+    table = weights.table if isinstance(weights, PerQuery | PerRow) else weights
+    return table.tolist() if isinstance(table, np.ndarray) and table.dtype == object else table
+
+
+def _carried(row: Any) -> list[float | None]:
+    """The temperatures of a selection, a row of a front's weights, or a frame of such rows."""
+    if isinstance(row, Selection):
+        return [row.temperature]
+    held = getattr(row, "attrs", {}).get(TEMPERATURE)
+    if not isinstance(held, tuple):
+        return [held]
+    labels: list[Any] = [row.name] if isinstance(row, pd.Series) else list(row.index)
+    is_front = isinstance(row, pd.Series) or row.index.name == TRADE_OFF
+    if not is_front or not all(isinstance(n, int | np.integer) and 0 <= n < len(held) for n in labels):
+        raise ValueError(
+            "the weights are of a front of several temperatures, and which is whose has been lost with their "
+            "index: pass rows of front.weights as they are, or a selection."
+        )
+    return [held[n] for n in labels]
 
 
 def resolve_trade_off(
@@ -270,31 +317,23 @@ def resolve_trade_off(
     Raises
     ------
     ValueError
-        If a temperature is given beside a selection of another temperature, selections of several
-        temperatures are given, or a selection is of other objectives.
+        If a temperature is given beside a selection of another temperature, trade-offs are of several
+        temperatures, or a selection is of other objectives.
     """
-    table = weights.table if isinstance(weights, PerQuery | PerRow) else weights
-    if isinstance(table, np.ndarray) and table.dtype == object:
-        table = table.tolist()
-        weights = table if isinstance(weights, np.ndarray) else weights
+    table = _table_of(weights)
+    weights = table if isinstance(weights, np.ndarray) else weights
     several = isinstance(table, list | tuple) and any(isinstance(each, Selection) for each in table)
     selections = list(table) if several else [table]
-    if not all(isinstance(each, Selection) for each in selections):
-        if several:
-            raise ValueError("weights mix selections with others: give selections alone, or weights alone.")
-        # Rows of a front's weights carry its temperature, unless the caller says otherwise.
-        rows = table if isinstance(table, list | tuple) else [table]
-        held: set[Any] = {getattr(row, "attrs", {}).get(TEMPERATURE) for row in rows} - {None}
-        if len(held) > 1 and temperature is None:
-            raise ValueError(
-                f"the weights are of the temperatures {sorted(held)}: predict under one at a time."
-            )
-        carried = held.pop() if held else None
-        return weights, carried if temperature is None else temperature
-    temperatures = {each.temperature for each in selections} - {None}
+    are_selections = all(isinstance(each, Selection) for each in selections)
+    if several and not are_selections:
+        raise ValueError("weights mix selections with others: give selections alone, or weights alone.")
+    if not are_selections and temperature is not None:  # rows of a front's weights, unless the caller says
+        return weights, temperature
+    temperatures = {t for t in carried_temperatures(weights) if t is not None}
     if len(temperatures) > 1:
+        kind = "selections" if are_selections else "weights"
         raise ValueError(
-            f"the selections are of the temperatures {sorted(temperatures)}: predict under one at a time."
+            f"the {kind} are of the temperatures {sorted(temperatures)}: predict under one at a time."
         )
     carried = temperatures.pop() if temperatures else None
     if temperature is not None and carried is not None and not np.isclose(temperature, carried, rtol=1e-9):
@@ -302,7 +341,7 @@ def resolve_trade_off(
             f"the selection is of temperature {carried:g}, and temperature={temperature:g} was given beside "
             "it: leave temperature out, or pass selection.named_weights for the weights alone."
         )
-    if table is weights:
+    if are_selections and table is weights:
         rows = [by_name(each, names, "weights").to_numpy() for each in selections]
         weights = np.stack(rows) if several else rows[0]
     return weights, carried if temperature is None else temperature

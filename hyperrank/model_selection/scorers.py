@@ -22,9 +22,10 @@ from hyperrank.front.selection import resolve_trade_off
 from hyperrank.lists import QueryLists
 from hyperrank.metrics import Metric, parse_metric
 from hyperrank.metrics.registry import ListMetric
-from hyperrank.rankers.base import FRONT_WEIGHTS, MAX_SCORES, BaseRanker
+from hyperrank.rankers.base import BaseRanker
 from hyperrank.rankers.data import warn_of_other_units
 from hyperrank.rankers.inputs import read_labels, read_scores, split_qid
+from hyperrank.rankers.profile import FRONT_WEIGHTS, MAX_SCORES
 from hyperrank.simplex import as_weights, lattice_near
 from hyperrank.weights import TRADE_OFF
 

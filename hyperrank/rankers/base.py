@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -18,6 +17,14 @@ from hyperrank.metrics import Metric, parse_metric
 from hyperrank.rankers.data import GroupedFeatures, LabelledLists, score_in_chunks, warn_of_other_units
 from hyperrank.rankers.inputs import read_features, read_labelled, read_scores, split_qid
 from hyperrank.rankers.io import load_ranker, save_ranker
+from hyperrank.rankers.profile import (
+    FRONT_WEIGHTS,
+    is_model,
+    measurable,
+    per_query_values,
+    profile_front,
+    read_grid,
+)
 from hyperrank.simplex import as_weights, lattice_near
 from hyperrank.weights import PerQuery, PerRow, RowWeights, in_order, per_query_or_row, refuse_weights_of_rows
 
@@ -43,12 +50,6 @@ class RankerMixin:
         tags.input_tags.allow_nan = True
         tags.input_tags.sparse = True
         return tags
-
-
-#: Trade-offs at which a front is profiled unless the caller says otherwise.
-FRONT_WEIGHTS = 66
-#: Scores that are held at a time while a front is profiled.
-MAX_SCORES = 50_000_000
 
 
 class BaseRanker(RankerMixin, BaseEstimator):
@@ -201,7 +202,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
             raise ValueError(f"score takes one trade-off; got weights of shape {at.shape}.")
         data = self._read(X, y, qid, options.pop("ref_scores", None))
         scores = score_in_chunks(data, lambda chunk: self._scores(chunk, at[None], **options))
-        values = self._per_query(self._metric(), scores, data)[0]
+        values = per_query_values(self._metric(), scores, data)[0]
         share = np.ones(data.lists.n_lists)
         if sample_weight is not None:
             rows = data.lists.group(read_scores(sample_weight, data.lists.n_rows, name="sample_weight"))
@@ -220,6 +221,8 @@ class BaseRanker(RankerMixin, BaseEstimator):
         *,
         qid: ArrayLike | None = None,
         weights: ArrayLike | None = None,
+        temperatures: Sequence[float] | None = None,
+        baseline: Any = None,
         metric: str | Metric | None = None,
         label: str | None = None,
         **options: Any,
@@ -235,7 +238,15 @@ class BaseRanker(RankerMixin, BaseEstimator):
         qid : array-like of shape (n,), optional
             Query ids; one list of all rows by default.
         weights : array-like of shape (k, m), optional
-            The trade-offs; by default an even lattice of up to 66.
+            The trade-offs, selections among them at their own temperatures; by default an even lattice of up
+            to 66.
+        temperatures : sequence of float, optional
+            Temperatures, each with all weights. By default that of ``temperature=`` or of the weights, or
+            else 1 and, where the reference is one score, 0.3 and 3 too. The reference itself, which is
+            temperature 0, is profiled as well unless `weights` or ``temperature=`` say what to profile.
+        baseline : array-like of shape (n,), fitted model or "reference", optional
+            What limits, plots and confidence are relative to: scores, a model with ``predict``, its columns
+            matched by name, or by default the reference, if the ranker has one.
         metric : str or Metric, optional
             By default that of the ranker.
         label : str, optional
@@ -250,7 +261,8 @@ class BaseRanker(RankerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If no objective has a list with a label above 0, or one that `weights` weigh has none.
+            If no objective has a list with a label above 0, or one that `weights` weigh has none, or the
+            baseline or a temperature is not what it must be.
 
         Warns
         -----
@@ -258,29 +270,18 @@ class BaseRanker(RankerMixin, BaseEstimator):
             If an objective has none: the front is of the others, at trade-offs that give it no weight.
         """
         check_is_fitted(self)
-        weights, options = self._trade_off(weights, options)
-        data = self._read(X, Y, qid, options.pop("ref_scores", None))
-        at, measured = self._front_weights(weights, data.Y)
-        measure = self._metric() if metric is None else parse_metric(metric)
-        block = max(1, MAX_SCORES // len(data.X))
-        values = [
-            self._per_query(measure, self._scores(data, some, **options), data)
-            for some in np.array_split(at, -(-len(at) // block))
-        ]
-        scores = self._reference_scores(data)
-        reference = None if scores is None else self._per_query(measure, scores[:, None], data)[0]
-        per_query = np.concatenate(values)[:, :, measured]
-        reference = None if reference is None else reference[:, measured]
-        return ParetoFront(
-            np.nanmean(per_query, axis=1),
-            at[:, measured],
-            names=[self.objectives_[j] for j in measured],
-            metric=str(measure),
-            reference=None if reference is None else np.nanmean(reference, axis=0),
-            per_query=per_query,
-            reference_per_query=reference,
+        grid, options = read_grid(self, weights, temperatures, options)
+        data = self._read(X, Y, qid, options.pop("ref_scores", None), keeps_frame=is_model(baseline))
+        grid, measured = measurable(self.objectives_, grid, data.Y)
+        return profile_front(
+            self,
+            data,
+            grid,
+            measured,
+            self._metric() if metric is None else parse_metric(metric),
             label=type(self).__name__ if label is None else label,
-            temperature=self._front_temperature(**options),
+            baseline=baseline,
+            **options,
         )
 
     def explain(
@@ -573,31 +574,21 @@ class BaseRanker(RankerMixin, BaseEstimator):
         """The temperature of a front that was scored with these options; None without one."""
         return None
 
-    def _front_weights(
-        self, weights: Any, Y: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Trade-offs to profile, shape (k, m), and the objectives that can be measured."""
-        default = self._default_weights() if weights is None else weights
-        at = np.atleast_2d(as_weights(self._for_all(default), len(self.objectives_), self.objectives_))
-        is_measured = (Y > 0).any(axis=0)
-        measured = np.flatnonzero(is_measured)
-        if is_measured.all():
-            return at, measured
-        others = [self.objectives_[j] for j in np.flatnonzero(~is_measured)]
-        kept = at[(at[:, ~is_measured] == 0).all(axis=1)]
-        if not len(kept) or (weights is not None and len(kept) < len(at)):
-            raise ValueError(
-                f"objectives {others} of y have no list with a label above 0: nothing to measure there. "
-                "Give them no weight, or measure on more queries."
-            )
-        warnings.warn(
-            f"objectives {others} of y have no list with a label above 0, and nothing can be measured there: "
-            f"the front is of {[self.objectives_[j] for j in measured]} alone, at trade-offs that give the "
-            "others no weight.",
-            UserWarning,
-            stacklevel=3,
-        )
-        return kept, measured
+    def _default_temperatures(self) -> tuple[float, ...] | None:
+        """The temperatures of a front by default; None where the trade-off has one or there is none."""
+        return None
+
+    def _front_scores(
+        self,
+        data: GroupedFeatures,
+        weights: NDArray[np.float64],
+        temperatures: NDArray[np.float64] | None,
+        **options: Any,
+    ) -> NDArray[np.floating[Any]]:
+        """Scores of grouped rows at k trade-offs, each of its own temperature, shape (n, k)."""
+        if temperatures is not None and len(temperatures):
+            options["temperature"] = float(temperatures[0])
+        return self._scores(data, weights, **options)
 
     def _weights(self, weights: ArrayLike | Mapping[str, float] | None) -> NDArray[np.float64]:
         m = len(self.objectives_)
@@ -626,7 +617,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
             keeps_frame=self._needs_frame,
         )
 
-    def _read(self, X: Any, y: Any, qid: Any, ref_scores: Any) -> LabelledLists:
+    def _read(self, X: Any, y: Any, qid: Any, ref_scores: Any, *, keeps_frame: bool = False) -> LabelledLists:
         """Check evaluation data against what was fitted."""
         # Frames are read by the fitted names, whatever the order of their columns; arrays by position.
         names = self.objectives_ if hasattr(y, "columns") else None
@@ -638,7 +629,7 @@ class BaseRanker(RankerMixin, BaseEstimator):
             reset=False,
             objectives=names,
             ref_scores=ref_scores,
-            keeps_frame=self._needs_frame,
+            keeps_frame=keeps_frame or self._needs_frame,
         )
         if data.Y.shape[1] != len(self.objectives_):
             raise ValueError(
@@ -647,12 +638,6 @@ class BaseRanker(RankerMixin, BaseEstimator):
             )
         warn_of_other_units(self, data.Y, self.objectives_, "y")
         return data
-
-    @staticmethod
-    def _per_query(measure: Metric, scores: NDArray[Any], data: LabelledLists) -> NDArray[np.float32]:
-        """Values of shape (k, n_lists, m)."""
-        values = measure(scores, data.Y, qid=data.lists.in_place, per_query=True)
-        return np.ascontiguousarray(np.moveaxis(values, 0, 1), dtype=np.float32)
 
 
 def load(path: str | Path) -> BaseRanker:

@@ -54,9 +54,13 @@ class GroupedFeatures:
     frame: Any
     #: The caller's reference scores, shape (n,), or (n, k) for k references by scores.
     ref_scores: NDArray[np.float64] | None
+    #: The scores of the ranker's reference, where they are known already.
+    known_scores: NDArray[np.float64] | None = field(default=None, kw_only=True)
 
     def reference_scores(self, reference: Reference) -> NDArray[np.float64]:
         """Scores of a reference, shape (n, 1) or, to be mixed by weights, (n, m)."""
+        if self.known_scores is not None:
+            return self.known_scores
         self.check_ref_scores(reference.needs_scores)
         return reference.scores(self.X, self.lists, self.frame, self.ref_scores)
 

@@ -92,6 +92,9 @@ class SpecializedRanker(DPORanker):
     def _default_weights(self) -> NDArray[np.float64]:
         return self.weights_
 
+    def _default_temperatures(self) -> tuple[float, ...] | None:
+        return None
+
     def _trade_off(self, weights: Any, options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Weights, and the temperature of a selection in units of the one specialised for."""
         weights, temperature = resolve_trade_off(weights, None, self.objectives_)

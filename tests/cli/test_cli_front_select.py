@@ -36,7 +36,8 @@ def test_the_front_of_every_kind_of_file(hr, files, front, data):
 def test_the_front_as_text(hr, files, front):
     text = hr("front model.safetensors test.csv").stdout
     assert text.startswith(
-        f"ndcg@10 of 66 trade-offs at temperature 1, {front.non_dominated.sum()} of them non-dominated; hyper"
+        f"ndcg@10 of {len(front)} trade-offs at temperatures 0, 0.3, 1 and 3, {front.non_dominated.sum()} of "
+        "them non-dominated; hyper"
     )
     assert f"reference: relevance {front.reference['relevance']:.4f}" in text
     assert len(text.splitlines()) == 3 + front.non_dominated.sum()
@@ -56,7 +57,7 @@ def test_files_of_fronts(hr, files, front, tmp_path):
 def test_the_page_of_a_front(hr, files, front, tmp_path):
     page, table = tmp_path / "front.html", tmp_path / "front.csv"
     result = hr(f"front model.safetensors test.csv --html {page} --out {table}")
-    assert result.stderr.endswith(f"{table}: 66 trade-offs\n{page}: 66 trade-offs\n")
+    assert result.stderr.endswith(f"{table}: {len(front)} trade-offs\n{page}: {len(front)} trade-offs\n")
     assert page.read_text() == front.to_html(tmp_path / "same.html").read_text()
     assert "exists already" in hr(f"front model.safetensors test.csv --html {page}", code=1).stderr
     hr(f"front model.safetensors test.csv --points 3 --html {page} --force")

@@ -41,8 +41,8 @@ def test_numbers_are_the_fronts_own(tmp_path):
     assert data["nonDominated"] == front.non_dominated.tolist()
     assert (data["names"], data["metric"]) == (front.names, "ndcg@10")
     assert data["first"] == front.select().index
-    assert data["temperature"] is None
-    assert data_of(text_of(measured(temperature=0.3), tmp_path))["temperature"] == 0.3
+    assert data["temperatures"] is None
+    assert data_of(text_of(measured(temperature=0.3), tmp_path))["temperatures"] == [0.3] * len(front)
 
 
 @pytest.mark.parametrize("level", [0.9, 0.5])

@@ -173,10 +173,10 @@ def test_onnx_takes_the_two_as_inputs(ranker, choice, expected, tmp_path):
 def test_the_page_says_what_to_call(front, choice, expected, ranker, tmp_path):
     page = front.to_html(tmp_path / "front.html", selection=choice).read_text()
     data = json.loads(re.search(r'id="data">(.*?)</script>', page)[1])
-    assert (data["temperature"], data["first"]) == (AT, choice.index)
-    assert "temperature=${front.temperature}" in page
+    assert (data["temperatures"][choice.index], data["first"]) == (AT, choice.index)
+    assert "temperature=${front.temperatures[i]}" in page
     weights = dict(zip(data["names"], data["weights"][data["first"]], strict=True))
-    scores = ranker.predict(FRAME, qid=QID, weights=weights, temperature=data["temperature"])
+    scores = ranker.predict(FRAME, qid=QID, weights=weights, temperature=data["temperatures"][data["first"]])
     np.testing.assert_array_equal(scores, expected)
 
 
@@ -394,9 +394,12 @@ def test_a_selection_there_and_back(choice):
         ([0.5, 0.5], "a selection is a mapping with 'weights' by objective"),
         ({"clicks": 0.5}, "a selection is a mapping with 'weights' by objective"),
         ({"weights": {"a": 0.5}}, "weights must sum to 1"),
-        ({"weights": {"a": 1.0}, "temperature": -1}, "temperature must be at least 0"),
-        ({"weights": {"a": 1.0}, "temperature": "warm"}, "temperature must be a finite number"),
+        ({"weights": {"a": 1.0}, "temperature": -1}, "temperature must be a number at least 0"),
+        ({"weights": {"a": 1.0}, "temperature": "warm"}, "temperature must be a number"),
+        ({"weights": {"a": 1.0}, "temperature": True}, "temperature must be a number"),
         ({"weights": {"a": 1.0}, "objectives": ["b"]}, "unknown objectives"),
+        ({"weights": {"a": 1.0}, "objectives": 5}, "objectives of a selection must be a list of names"),
+        ({"weights": {"a": 1.0}, "limits": {"b": 1}}, r"limits of a selection names unknown objectives"),
         ({"weights": {"a": 1.0}, "values": {"b": 1}}, "not a complete selection: KeyError"),
         ({"weights": {"a": 1.0}, "values": 3}, "not a complete selection"),
     ],
@@ -416,5 +419,5 @@ def test_a_front_there_and_back(front):
         ParetoFront.from_dict({"objectives": ["a"], "points": []})
     with pytest.raises(ValueError, match="no value for"):
         ParetoFront.from_dict({**front.to_dict(), "objectives": [*NAMES, "price"]})
-    with pytest.raises(ValueError, match="temperature must be at least 0"):
+    with pytest.raises(ValueError, match="temperature must be a number at least 0"):
         ParetoFront([[1.0]], [[1.0]], names=["a"], temperature=-1)

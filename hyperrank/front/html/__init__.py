@@ -260,7 +260,7 @@ def _document(
         "names": front.names,
         "literals": [repr(name) for name in front.names],
         "metric": front.metric,
-        "temperature": front.temperature,
+        "temperatures": None if front.temperatures is None else front.temperatures.tolist(),
         "weights": front.weights.to_numpy().tolist(),
         "points": front.points.to_numpy().tolist(),
         "nonDominated": front.non_dominated.tolist(),
@@ -274,7 +274,7 @@ def _about(front: ParetoFront) -> str:
     queries = "" if front.per_query is None else f" on {front.per_query.shape[1]:,} queries"
     count = "1 trade-off" if len(front) == 1 else f"{len(front):,} trade-offs"
     label = "" if front.label is None else f"{front.label}: "
-    temperature = at_temperature(front.temperature)
+    temperature = at_temperature(front.temperatures)
     return f"{label}{front.metric}{queries}, measured at {count}{temperature}; more is better"
 
 

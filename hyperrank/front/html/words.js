@@ -52,7 +52,7 @@ const dictionary = (pairs) =>
   ["{", ...pairs.flatMap(([j, number], n) => [n ? ", " : "", literal(j), `: ${number}`]), "}"];
 const predictLine = (i) => [
   "ranker.predict(X, qid=qid, weights=", ...dictionary(range(m).map((j) => [j, front.weights[i][j]])),
-  ...(front.temperature === null ? [] : [`, temperature=${front.temperature}`]), ")",
+  ...(front.temperatures === null ? [] : [`, temperature=${front.temperatures[i]}`]), ")",
 ];
 
 function selectLine(limits, maximize, sure) {

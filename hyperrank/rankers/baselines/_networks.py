@@ -136,6 +136,9 @@ class SeparateNetworksRanker(DPORanker):
             self.booster_search_ = config.booster_search
         return self
 
+    def _default_temperatures(self) -> None:
+        """Baselines are compared at the trade-offs that they were trained at."""
+
 
 class NetworkGridRanker(WeightGridRanker, SeparateNetworksRanker):
     """One network per weight vector.
@@ -158,6 +161,15 @@ class NetworkGridRanker(WeightGridRanker, SeparateNetworksRanker):
         self, data: GroupedFeatures, weights: NDArray[np.float64], *, temperature: float | None = None
     ) -> NDArray[np.float64]:
         return super()._scores(data, self._served(weights), temperature=temperature)
+
+    def _front_scores(
+        self,
+        data: GroupedFeatures,
+        weights: NDArray[np.float64],
+        temperatures: NDArray[np.float64] | None,
+        **options: Any,
+    ) -> NDArray[np.float64]:
+        return super()._front_scores(data, self._served(weights), temperatures, **options)
 
     def _scores_by_row(
         self, data: GroupedFeatures, row_weights: RowWeights, *, temperature: float | None = None

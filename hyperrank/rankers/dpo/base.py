@@ -46,6 +46,10 @@ def with_objects(params: Mapping[str, Any], current: Mapping[str, Any]) -> dict[
     return {**objects, **{key: value for key, value in params.items() if key not in objects}}
 
 
+#: Temperatures that a front is profiled at by default where the reference is one score.
+FRONT_TEMPERATURES = (0.3, 1.0, 3.0)
+
+
 class DPORanker(BaseRanker):
     """A ranker whose scores are a reference's plus rewards that were learnt over it, times their scale.
 
@@ -159,6 +163,28 @@ class DPORanker(BaseRanker):
         rewards = self._rewards(data, self._condition(weights, factor))
         return base + np.multiply(rewards, factor * self.reward_scale_, dtype=np.float64)
 
+    def _front_scores(
+        self,
+        data: GroupedFeatures,
+        weights: NDArray[np.float64],
+        temperatures: NDArray[np.float64] | None,
+        **options: Any,
+    ) -> NDArray[np.float64]:
+        """Scores of grouped rows at k trade-offs, shape (n, k); weights that recur are scored once."""
+        if temperatures is None or (temperatures == temperatures[0]).all():
+            one = None if temperatures is None else float(temperatures[0])
+            return self._scores(data, weights, temperature=one, **options)
+        scores = np.zeros((len(data.X), len(weights)))
+        warm = temperatures > 0
+        conditions = np.concatenate(
+            [self._condition(row[None], t) for row, t in zip(weights[warm], temperatures[warm], strict=True)]
+        )
+        distinct, which = np.unique(conditions, axis=0, return_inverse=True)
+        scores[:, warm] = self._rewards(data, distinct)[:, which.ravel()]
+        scores *= temperatures * self.reward_scale_
+        scores += self.reference_.mix(data.reference_scores(self.reference_), weights)
+        return scores
+
     def _scores_by_row(
         self, data: GroupedFeatures, row_weights: RowWeights, *, temperature: float | None = None
     ) -> NDArray[np.float64]:
@@ -177,6 +203,12 @@ class DPORanker(BaseRanker):
 
     def _front_temperature(self, **options: Any) -> float | None:
         return self._factor(options.get("temperature"))
+
+    def _default_temperatures(self) -> tuple[float, ...] | None:
+        if isinstance(self.reference_, NoReference) or self.reference_.main is not None:
+            return (1.0,)
+        low, high = getattr(self, "temperature_range_", None) or (0.0, np.inf)
+        return tuple(t for t in FRONT_TEMPERATURES if low <= t <= high)
 
     @staticmethod
     def _factor(temperature: float | None) -> float:

@@ -1,0 +1,272 @@
+"""Profile of a ranker: the values that it reaches at many trade-offs, beside those of a baseline."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hyperrank._checks import check_number
+from hyperrank.front.pareto_front import ParetoFront
+from hyperrank.front.selection import TEMPERATURE, carried_temperatures
+from hyperrank.metrics import Metric
+from hyperrank.rankers.data import GroupedFeatures, LabelledLists
+from hyperrank.rankers.inputs import read_scores
+from hyperrank.reference import NoReference, Reference
+from hyperrank.reference.models import ModelReference, is_fitted
+from hyperrank.simplex import as_weights
+
+__all__ = [
+    "FRONT_WEIGHTS",
+    "MAX_SCORES",
+    "is_model",
+    "measurable",
+    "per_query_values",
+    "profile_front",
+    "read_grid",
+]
+
+#: Trade-offs at which a front is profiled unless the caller says otherwise.
+FRONT_WEIGHTS = 66
+#: Scores that are held at a time while a front is profiled.
+MAX_SCORES = 50_000_000
+
+
+class Profiled(Protocol):
+    """What is read of a ranker to profile it."""
+
+    objectives_: tuple[str, ...]
+
+    @property
+    def _scores(self) -> Callable[..., NDArray[np.floating[Any]]]: ...
+    def _for_all(self, weights: Any) -> Any: ...
+    def _default_weights(self) -> NDArray[np.float64]: ...
+    def _default_temperatures(self) -> tuple[float, ...] | None: ...
+    def _trade_off(self, weights: Any, options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]: ...
+    def _front_temperature(self, **options: Any) -> float | None: ...
+    def _reference_scores(self, data: GroupedFeatures) -> NDArray[np.floating[Any]] | None: ...
+    def _front_scores(
+        self,
+        data: GroupedFeatures,
+        weights: NDArray[np.float64],
+        temperatures: NDArray[np.float64] | None,
+        **options: Any,
+    ) -> NDArray[np.floating[Any]]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class FrontGrid:
+    """Trade-offs to profile: weights of shape (k, m), each under every temperature or with its own.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (k, m)
+    temperatures : list of float, or None
+        As the ranker's scoring takes them; None for a ranker that has none.
+    are_pairs : bool
+        Whether each of the weights has its own temperature.
+    are_default : bool
+        Whether weights may be left out that cannot be measured.
+    with_reference : bool
+        Whether the reference itself, at temperature 0, is profiled too.
+    """
+
+    weights: NDArray[np.float64]
+    temperatures: list[float] | None
+    are_pairs: bool = False
+    are_default: bool = False
+    with_reference: bool = False
+
+
+def read_grid(
+    ranker: Profiled, weights: Any, temperatures: Any, options: Mapping[str, Any]
+) -> tuple[FrontGrid, dict[str, Any]]:
+    """The trade-offs that `pareto_front` is asked for, and the other options of scoring."""
+    names = ranker.objectives_
+    default: tuple[float, ...] | None = None
+    carried = carried_temperatures(weights)
+    distinct = {t for t in carried if t is not None}
+    several = len(distinct) > 1
+    if temperatures is not None:
+        if options.get("temperature") is not None or distinct:
+            raise ValueError(
+                "temperatures are given, and so is temperature, or the weights carry one: leave one out."
+            )
+        found = [_option(ranker, None, t) for t in _checked_temperatures(temperatures)]
+    elif several:
+        if options.get("temperature") is not None or None in carried:
+            raise ValueError(
+                f"the weights are of the temperatures {sorted(distinct)}: leave temperature out."
+            )
+        weights = as_weights(ranker._for_all(weights), len(names), names)
+        found = [_option(ranker, row, t) for row, t in zip(weights, carried, strict=True)]
+    else:
+        weights, options = ranker._trade_off(weights, options)
+        is_open = weights is None and options.get("temperature") is None
+        default = ranker._default_temperatures() if is_open else None
+        found = [options.get("temperature")] if default is None else list(default)
+    others = {name: value for name, value in options.items() if name != "temperature"}
+    known = {"ref_scores", *inspect.signature(ranker._scores).parameters}
+    if unknown := sorted(set(others) - known):
+        raise TypeError(f"pareto_front has no option {unknown[0]!r}; how many trade-offs: weights says it.")
+    at = ranker._default_weights() if weights is None else weights
+    at = np.atleast_2d(as_weights(ranker._for_all(at), len(names), names))
+    has_temperature = ranker._front_temperature() is not None
+    return FrontGrid(
+        at,
+        [1.0 if each is None else each for each in found] if has_temperature else None,
+        are_pairs=several,
+        are_default=weights is None,
+        with_reference=temperatures is not None or default is not None,
+    ), others
+
+
+def _checked_temperatures(temperatures: Any) -> list[float]:
+    given = np.ravel(np.asarray(temperatures, dtype=object)).tolist()
+    found = [check_number("temperatures", each, at_least=0, below=np.inf) for each in given]
+    if not found or len(set(found)) < len(found):
+        raise ValueError(f"temperatures must be numbers, each once, as in (0, 0.3, 1, 3); got {given}.")
+    return found
+
+
+def _option(ranker: Profiled, weights: NDArray[np.float64] | None, temperature: float | None) -> float | None:
+    """A temperature as the ranker's scoring takes it; refuses one that the ranker does not have."""
+    if weights is None:
+        return ranker._trade_off(None, {"temperature": temperature})[1].get("temperature")
+    row = pd.Series(weights, index=list(ranker.objectives_))
+    row.attrs[TEMPERATURE] = temperature
+    return ranker._trade_off(row, {})[1].get("temperature")
+
+
+def measurable(
+    names: Sequence[str], grid: FrontGrid, Y: NDArray[np.float32]
+) -> tuple[FrontGrid, NDArray[np.int64]]:
+    """Trade-offs without those that weigh objectives that cannot be measured, and those that can."""
+    is_measured = (Y > 0).any(axis=0)
+    measured = np.flatnonzero(is_measured)
+    if is_measured.all():
+        return grid, measured
+    others = [names[j] for j in np.flatnonzero(~is_measured).tolist()]
+    kept = (grid.weights[:, ~is_measured] == 0).all(axis=1)
+    if not kept.any() or not (grid.are_default or kept.all()):
+        raise ValueError(
+            f"objectives {others} of y have no list with a label above 0: nothing to measure there. "
+            "Give them no weight, or measure on more queries."
+        )
+    warnings.warn(
+        f"objectives {others} of y have no list with a label above 0, and nothing can be measured there: "
+        f"the front is of {[names[j] for j in measured.tolist()]} alone, at trade-offs that give the "
+        "others no weight.",
+        UserWarning,
+        stacklevel=3,
+    )
+    return replace(grid, weights=grid.weights[kept]), measured
+
+
+def profile_front(
+    ranker: Profiled,
+    data: LabelledLists,
+    grid: FrontGrid,
+    measured: NDArray[np.int64],
+    metric: Metric,
+    *,
+    label: str | None,
+    baseline: Any = None,
+    **options: Any,
+) -> ParetoFront:
+    """Measure a ranker, and its baseline, at trade-offs; see `BaseRanker.pareto_front`."""
+    reference = getattr(ranker, "reference_", None)
+    if reference is not None:
+        data = replace(data, known_scores=data.reference_scores(reference))
+    at, temperatures = _rows(grid, measured, reference)
+    name, scores = _read_baseline(ranker, data, baseline)
+    values = []
+    for rows in np.array_split(np.arange(len(at)), -(-len(at) * len(data.X) // MAX_SCORES)):
+        some = None if temperatures is None else temperatures[rows]
+        values.append(per_query_values(metric, ranker._front_scores(data, at[rows], some, **options), data))
+    per_query = values[0] if len(values) == 1 else np.concatenate(values)
+    of_baseline = None if scores is None else per_query_values(metric, scores[:, None], data)[0]
+    if len(measured) < len(ranker.objectives_):
+        per_query, at = per_query[:, :, measured], at[:, measured]
+        of_baseline = None if of_baseline is None else of_baseline[:, measured]
+    return ParetoFront(
+        np.nanmean(per_query, axis=1),
+        at,
+        names=[ranker.objectives_[j] for j in measured],
+        metric=str(metric),
+        reference=None if of_baseline is None else np.nanmean(of_baseline, axis=0),
+        per_query=per_query,
+        reference_per_query=of_baseline,
+        label=label,
+        temperature=_recorded(ranker, temperatures),
+        baseline=name,
+    )
+
+
+def _rows(
+    grid: FrontGrid, measured: NDArray[np.int64], reference: Reference | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Weights and temperature of each row of a front."""
+    at, temperatures = grid.weights, grid.temperatures
+    if temperatures is None or grid.are_pairs:
+        return at, None if temperatures is None else np.array(temperatures)
+    main = None if reference is None else reference.main
+    # A reference of one score is the same ranking under all weights.
+    blocks = [(at[:1] if t == 0 and main is None else at, t) for t in temperatures]
+    itself = at[:1] if main is None else np.eye(at.shape[1])[[main]]
+    is_known = any(t == 0 and (rows == itself).all(axis=1).any() for rows, t in blocks)
+    exists = not isinstance(reference, NoReference | None) and itself[:, measured].sum() == 1
+    if grid.with_reference and exists and not is_known:
+        blocks.append((itself, 0.0))
+    return (
+        np.concatenate([rows for rows, _ in blocks]),
+        np.concatenate([np.full(len(rows), t) for rows, t in blocks]),
+    )
+
+
+def _recorded(ranker: Profiled, temperatures: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    """Temperatures in units of the ranker that they are chosen for."""
+    if temperatures is None:
+        return None
+    distinct, index = np.unique(temperatures, return_inverse=True)
+    return np.array([ranker._front_temperature(temperature=t) for t in distinct])[index]
+
+
+def is_model(baseline: Any) -> bool:
+    """Whether a baseline is a model, which reads the features as the caller has them."""
+    return hasattr(baseline, "predict")
+
+
+def _read_baseline(
+    ranker: Profiled, data: LabelledLists, baseline: Any
+) -> tuple[str | None, NDArray[np.floating[Any]] | None]:
+    """The name of what a front is compared with, and its scores for grouped rows, shape (n,)."""
+    if baseline is None or (isinstance(baseline, str) and baseline == "reference"):
+        scores = ranker._reference_scores(data)
+        if scores is None and baseline is not None:
+            raise ValueError(
+                f"baseline='reference', and this {type(ranker).__name__} has none: pass scores or a model."
+            )
+        return None if scores is None else "reference", scores
+    if isinstance(baseline, str):
+        raise ValueError(
+            f"baseline must be 'reference', a fitted model, or one score per row; got {baseline!r}."
+        )
+    if not is_model(baseline):
+        return "baseline", data.lists.group(read_scores(baseline, data.lists.n_rows, name="baseline"))
+    if not is_fitted(baseline):
+        raise ValueError(f"baseline must be fitted; this {type(baseline).__name__} is not.")
+    of_model = ModelReference.of(baseline, data.frame)
+    return type(baseline).__name__, of_model.scores(data.X, data.lists, data.frame, None)[:, 0]
+
+
+def per_query_values(metric: Metric, scores: NDArray[Any], data: LabelledLists) -> NDArray[np.float32]:
+    """Values of shape (k, n_lists, m)."""
+    values = metric(scores, data.Y, qid=data.lists.in_place, per_query=True)
+    return np.ascontiguousarray(np.moveaxis(values, 0, 1), dtype=np.float32)

@@ -1,0 +1,154 @@
+"""Fronts over weights and temperatures, the reference among them, and against any baseline."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from hyperrank import HyperDPORanker, MixedScoresRanker, TradeOffs, datasets
+from hyperrank.front import ParetoFront, Selection
+from hyperrank.networks import MLP
+
+NAMES = ["relevance", "clicks"]
+BOOSTERS = {"num_iterations": 3, "num_leaves": 4, "min_data_in_leaf": 3, "num_threads": 1}
+DATA = datasets.make_multilabel_ranking(
+    n_queries=30, list_size=(4, 9), n_features=4, n_objectives=2, random_state=0
+)
+FRAME = pd.DataFrame(DATA.X, columns=list("abcd"))
+OPTIONS = {"qid": DATA.qid}
+WEIGHTS = [[1, 0], [0.5, 0.5], [0, 1]]
+
+
+def fitted(reference, **options):
+    made = HyperDPORanker(
+        reference, objectives=NAMES, network=MLP((8,), dropout=0.0), max_epochs=2, beta=0.1, random_state=0,
+        booster_params=BOOSTERS, n_jobs=1, query_standardize=False, **options,
+    )  # fmt: skip
+    return made.fit(FRAME, DATA.Y, qid=DATA.qid)
+
+
+@pytest.fixture(scope="module")
+def single():
+    return fitted("lightgbm")
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    return fitted("boosters")
+
+
+@pytest.fixture(scope="module")
+def front(single):
+    return single.pareto_front(FRAME, DATA.Y, weights=WEIGHTS, temperatures=(0, 0.3, 3), **OPTIONS)
+
+
+def test_each_row_is_what_predict_serves(single, front):
+    assert front.temperature is None
+    assert front.temperatures.tolist() == [0, *[0.3] * 3, *[3] * 3]  # weights do not matter at 0
+    for row, (weights, t) in enumerate(zip(front.weights.to_numpy(), front.temperatures, strict=True)):
+        alone = single.pareto_front(FRAME, DATA.Y, weights=weights, temperature=t, **OPTIONS)
+        np.testing.assert_array_equal(alone.points, front.points.iloc[[row]])
+        served = single.predict(FRAME, weights=front.weights.iloc[row], **OPTIONS)
+        np.testing.assert_array_equal(
+            served, single.predict(FRAME, weights=weights, temperature=t, **OPTIONS)
+        )
+    np.testing.assert_array_equal(front.points.iloc[0], front.reference)
+
+
+def test_the_reference_is_a_candidate_by_default(single, mixed):
+    found = single.pareto_front(FRAME, DATA.Y, **OPTIONS)
+    assert sorted(set(found.temperatures)) == [0, 0.3, 1, 3]
+    for ranker in (single, mixed):
+        found = ranker.pareto_front(FRAME, DATA.Y, **OPTIONS)
+        row = int(np.flatnonzero(found.temperatures == 0)[0])
+        np.testing.assert_array_equal(found.points.iloc[row], found.reference)
+        np.testing.assert_array_equal(found.per_query[row], found.reference_per_query)
+        assert (found.select(dict.fromkeys(NAMES, 1.0)).values >= found.reference).all()
+    assert sorted(set(found.temperatures)) == [0, 1]
+    assert found.weights.iloc[row].tolist() == [1, 0]  # of the mixed reference, relevance's
+
+
+def test_a_range_of_temperatures_bounds_the_default():
+    ranker = fitted("lightgbm", trade_offs=TradeOffs(temperature_range=(0.5, 4.0)))
+    found = ranker.pareto_front(FRAME, DATA.Y, **OPTIONS)
+    assert sorted(set(found.temperatures)) == [0, 1, 3]
+    row = len(found) // 4
+    alone = ranker.pareto_front(FRAME, DATA.Y, weights=found.weights.iloc[row], **OPTIONS)
+    np.testing.assert_array_equal(alone.points, found.points.iloc[[row]])
+    with pytest.raises(ValueError, match=r"within temperature_range, 0\.5 to 4"):
+        ranker.pareto_front(FRAME, DATA.Y, temperatures=[0.1], **OPTIONS)
+
+
+def test_trade_offs_of_several_temperatures_are_measured_again(single, front):
+    again = single.pareto_front(FRAME, DATA.Y, weights=front.weights[::2], **OPTIONS)
+    np.testing.assert_array_equal(again.points, front.points[::2])
+    np.testing.assert_array_equal(again.temperatures, front.temperatures[::2])
+    picked = [front.knee(), front.select(maximize="relevance"), front.nearest({"clicks": 0.1})]
+    again = single.pareto_front(FRAME, DATA.Y, weights=picked, **OPTIONS)
+    np.testing.assert_array_equal(again.points, [each.values for each in picked])
+    assert again.temperatures.tolist() == [each.temperature for each in picked]
+
+
+def test_json_and_tables_hold_every_temperature(front):
+    again = ParetoFront.from_dict(json.loads(json.dumps(front.to_dict())))
+    assert again.to_frame().equals(front.to_frame())
+    assert front.to_frame()["temperature"].tolist() == front.temperatures.tolist()
+    choice = again.select(maximize="clicks")
+    assert Selection.from_dict(choice.to_dict()).temperature == front.temperatures[choice.index]
+    old = {**front.to_dict(), "temperature": 0.5}
+    old["points"] = [{k: v for k, v in row.items() if k != "temperature"} for row in old["points"]]
+    del old["baseline"]
+    assert ParetoFront.from_dict(old).temperature == 0.5
+    assert ParetoFront.from_dict(old).baseline == "reference"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperatures": (1, 3), "temperature": 1}, "temperatures are given, and so is temperature"),
+        ({"temperatures": ()}, "temperatures must be numbers, each once"),
+        ({"temperatures": (1, 1)}, "temperatures must be numbers, each once"),
+        ({"temperatures": (1, -1)}, "temperatures must be a number at least 0"),
+        ({"baseline": "production"}, "baseline must be 'reference', a fitted model, or one score per row"),
+        ({"baseline": np.zeros(3)}, r"baseline has shape \(3,\); expected"),
+        ({"baseline": np.full(len(FRAME), np.nan)}, "Input baseline contains NaN"),
+        ({"baseline": LinearRegression()}, "baseline must be fitted; this LinearRegression is not"),
+    ],
+)
+def test_refused(single, options, message):
+    with pytest.raises(ValueError, match=message):
+        single.pareto_front(FRAME, DATA.Y, weights=WEIGHTS, **OPTIONS, **options)
+
+
+def test_what_cannot_be_served_is_refused(single, front):
+    with pytest.raises(TypeError, match="pareto_front has no option 'n_points'"):
+        single.pareto_front(FRAME, DATA.Y, n_points=11, **OPTIONS)
+    with pytest.raises(ValueError, match="which is whose has been lost"):
+        single.predict(FRAME, weights=front.weights.iloc[:3].reset_index(drop=True), **OPTIONS)
+    with pytest.raises(ValueError, match="predict under one at a time"):
+        single.predict(FRAME, weights=front.weights, **OPTIONS)
+    baseline = MixedScoresRanker(objectives=NAMES, booster_params=BOOSTERS, n_jobs=1, random_state=0)
+    baseline.fit(FRAME, DATA.Y, qid=DATA.qid)
+    with pytest.raises(ValueError, match="a MixedScoresRanker has no temperature"):
+        baseline.pareto_front(FRAME, DATA.Y, temperatures=(0.3, 1), **OPTIONS)
+
+
+def test_any_baseline_is_what_limits_are_shares_of(mixed):
+    model = LinearRegression().fit(FRAME[["c", "a"]], DATA.Y[:, 1])  # other columns, another order
+    scores = model.predict(FRAME[["c", "a"]])
+    shuffled = np.random.default_rng(0).permutation(len(FRAME))
+    options = {"qid": DATA.qid[shuffled], "weights": WEIGHTS}
+    by_model = mixed.pareto_front(FRAME.iloc[shuffled], DATA.Y[shuffled], baseline=model, **options)
+    by_scores = mixed.pareto_front(FRAME, DATA.Y, baseline=scores, weights=WEIGHTS, **OPTIONS)
+    by_default = mixed.pareto_front(FRAME, DATA.Y, weights=WEIGHTS, **OPTIONS)
+    np.testing.assert_allclose(by_model.reference, by_scores.reference, rtol=1e-6)
+    assert (by_model.reference != by_default.reference).all()
+    assert [each.baseline for each in (by_model, by_scores, by_default)] == [
+        "LinearRegression", "baseline", "reference"
+    ]  # fmt: skip
+    assert by_scores.select({"clicks": 0.5}).limits["clicks"] == by_scores.reference["clicks"] / 2
+    with pytest.raises(ValueError, match="of the LinearRegression's"):
+        by_model.select({"clicks": 9})
+    assert ParetoFront.from_dict(by_model.to_dict()).baseline == "LinearRegression"
