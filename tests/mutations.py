@@ -97,7 +97,7 @@ FAULTS = (
         "rankers/dpo/tuning.py",
         "order[n_evaluated:][:MAX_TRAINING_LISTS]",
         "order[:MAX_TRAINING_LISTS]",
-        ("rankers/test_trial.py",),
+        ("rankers/test_tuning.py",),
     ),
     Fault(
         "early stopping keeps the last state",

@@ -152,12 +152,12 @@ def model_reference() -> dict[str, Any]:
 
 @case
 def by_chance() -> dict[str, Any]:
-    """No seed, a trial, dropout, random ties: another fit each time, but one for all processes."""
+    """No seed, tuning, dropout, random ties: another fit each time, but one for all processes."""
     some = data(0, 110)
-    chosen = {"reference": "lightgbm", "dropout": 0.3, "max_epochs": 2, "random_state": None}
-    ranker = HyperDPORanker(**{**SHORT, **chosen, "loss": "plackett_luce"})
+    chosen = {"reference": "lightgbm", "network": MLP((16, 16), dropout=0.3), "random_state": None}
+    ranker = HyperDPORanker(**{**SHORT, **chosen, "max_epochs": 2, "loss": "plackett_luce"})
     ranker.fit(some.X, some.Y, qid=some.qid)
-    assert ranker.tuning_ is not None, "beta was to be tried"
+    assert ranker.tuning_ is not None, "the reward scale was to be tuned"
     return {**told(ranker, some), "tried": ranker.tuning_.candidates}
 
 

@@ -73,6 +73,7 @@ def test_two_processes_give_the_result_of_one(found, name):
 @pytest.mark.parametrize("name", [*SAME, "by_chance", "little_memory", "interrupted"])
 def test_all_processes_hold_the_same_ranker_to_the_bit(found, name):
     first, second = ({k: v for k, v in p[name].items() if k not in ("warnings", "seen")} for p in found)
+    assert "error" not in first, first
     assert first == second
 
 
