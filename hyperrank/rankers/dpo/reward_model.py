@@ -272,10 +272,14 @@ class RewardModel:
             self.network.eval()
         if self.network.conditioning == "none":
             return self.network.modulation(at)
-        with torch.no_grad():
-            widths = [part.shape[-1] for part in self.network.modulation(at[:1])]
-        together = in_fixed_chunks(lambda chunk: torch.cat(self.network.modulation(chunk), dim=1), at)
-        return together.split(widths, dim=1)
+        widths: list[int] = []
+
+        def joined(chunk: Tensor) -> Tensor:
+            parts = self.network.modulation(chunk)
+            widths[:] = [part.shape[-1] for part in parts]
+            return torch.cat(parts, dim=1)
+
+        return in_fixed_chunks(joined, at).split(widths, dim=1)
 
     def _chunks(self, lists: QueryLists) -> list[tuple[int, int]]:
         """Bounds of chunks; they keep lists whole where the features of a row depend on its list."""
