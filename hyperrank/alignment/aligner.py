@@ -37,6 +37,7 @@ from hyperrank.alignment.preferences import (
 from hyperrank.alignment.readers import to_preferences
 from hyperrank.alignment.tokens import Encoder, ListCollator, evaluation_data, length_limit, training_data
 from hyperrank.files import ModelFileError
+from hyperrank.losses import ListLoss
 from hyperrank.weights import PerRow
 
 if TYPE_CHECKING:
@@ -82,10 +83,9 @@ class HyperPromptAligner(BaseEstimator):
     adapters : mapping, optional
         Options of LoRA as peft names them: ``r``, ``lora_alpha``, ``target_modules`` (a list of names, by
         default all linear layers), ``use_rslora``. By default only the prompt is trained.
-    loss : str, default "plackett_luce"
-        A name of `hyperrank.losses`, ``"sigmoid"`` (DPO's name for it where lists are pairs) or ``"ipo"``.
-    gain, top_k, ties
-        Options of the losses, as of `hyperrank.HyperDPORanker`.
+    loss : str or ListLoss, default "plackett_luce"
+        A name or an object of `hyperrank.losses`, such as ``PlackettLuce(top_k=10)``; ``"sigmoid"`` (DPO's
+        name for Plackett-Luce where lists are pairs) or ``"ipo"``; or a function of one's own.
     length_normalized : bool, default False
         Whether log-ratios are means over a response's tokens rather than sums.
     sft_weight : float, default 0.0
@@ -187,10 +187,7 @@ class HyperPromptAligner(BaseEstimator):
         prompt_text: str | None = None,
         prompt_width: int = 64,
         adapters: Mapping[str, Any] | None = None,
-        loss: str = "plackett_luce",
-        gain: str = "exp2",
-        top_k: int | None = None,
-        ties: str = "random",
+        loss: str | ListLoss = "plackett_luce",
         length_normalized: bool = False,
         sft_weight: float = 0.0,
         beta: float = 0.1,
@@ -223,9 +220,6 @@ class HyperPromptAligner(BaseEstimator):
         self.prompt_width = prompt_width
         self.adapters = adapters
         self.loss = loss
-        self.gain = gain
-        self.top_k = top_k
-        self.ties = ties
         self.length_normalized = length_normalized
         self.sft_weight = sft_weight
         self.beta = beta
@@ -301,7 +295,7 @@ class HyperPromptAligner(BaseEstimator):
         evaluation = evaluation_data(eval_data, names)
         required("transformers")
         with isolated(config.seed, grad=True):
-            scale = objective_scale(config, blocks, self.loss)
+            scale = objective_scale(config, blocks)
             base = load_base_model(self.model, self.tokenizer, self.device, self.precision)
             policy, encoder = self._build(base, names)
             # Imported here, since its class derives from transformers' own.

@@ -18,11 +18,9 @@ from hyperrank.alignment.base_model import PRECISIONS
 from hyperrank.alignment.conditioning import conditioning_factory
 from hyperrank.alignment.losses import preference_loss
 from hyperrank.alignment.policy import ADAPTER_OPTIONS
-from hyperrank.losses import ListLoss
+from hyperrank.losses import ListLoss, takes_gains
 from hyperrank.simplex import as_weights
 
-#: Losses of gains, for which a label cannot be negative.
-GAIN_LOSSES = ("listnet", "lambda_loss", "approx_ndcg")
 #: Options that count something, and their least value; and those that may be None.
 COUNTS = {"n_tokens": 1, "prompt_width": 1, "max_epochs": 1, "batch_size": 1, "batch_tokens": 1}
 OPTIONAL_COUNTS = {"max_steps": 1, "max_length": 2, "max_response_length": 1}
@@ -69,7 +67,7 @@ class TrainingConfig:
             if weights.ndim != 1:
                 m = len(objectives)
                 raise ValueError(f"weights must be one trade-off of shape ({m},); got {weights.shape}.")
-        resolved = {"objectives": objectives, "loss": _list_loss(params), "weights": weights}
+        resolved = {"objectives": objectives, "loss": preference_loss(params["loss"]), "weights": weights}
         shared = {field.name: params[field.name] for field in fields(cls) if field.name in params}
         # Processes of one run draw alike.
         together = params["random_state"] is None and int(os.environ.get("WORLD_SIZE", "1")) > 1
@@ -92,7 +90,7 @@ def check_params(params: Mapping[str, Any]) -> None:
     check_number("sft_weight", params["sft_weight"], at_least=0, below=math.inf)
     conditioning_factory(params["conditioning"])
     _check_adapters(params["adapters"])
-    _list_loss(params)
+    preference_loss(params["loss"])
     if params["precision"] not in ("auto", *PRECISIONS):
         raise ValueError(f"precision must be 'auto', 'float32' or 'bfloat16'; got {params['precision']!r}.")
     if params["device"] not in ("auto", "cpu", "cuda"):
@@ -132,10 +130,6 @@ def _check_adapters(adapters: object) -> None:
         )
 
 
-def _list_loss(params: Mapping[str, Any]) -> ListLoss:
-    return preference_loss(params["loss"], gain=params["gain"], top_k=params["top_k"], ties=params["ties"])
-
-
 def objective_names(given: Sequence[str] | None, n_objectives: int) -> tuple[str, ...]:
     """Names of the objectives; objective_0, objective_1, ... by default."""
     if given is None:
@@ -146,12 +140,12 @@ def objective_names(given: Sequence[str] | None, n_objectives: int) -> tuple[str
     return names
 
 
-def objective_scale(config: TrainingConfig, blocks: Sequence[NDArray[np.float64]], name: str) -> torch.Tensor:
+def objective_scale(config: TrainingConfig, blocks: Sequence[NDArray[np.float64]]) -> torch.Tensor:
     """What each objective's loss is divided by, shape (m,): its value under the reference, or 1."""
     labels = np.concatenate(list(blocks))
-    if name in GAIN_LOSSES and (labels < 0).any():
+    if takes_gains(config.loss) and (labels < 0).any():
         raise ValueError(
-            f"loss={name!r} takes gains: labels must be 0 or more; got {np.nanmin(labels):g}. "
+            f"loss={config.loss!r} takes gains: labels must be 0 or more; got {np.nanmin(labels):g}. "
             "Use loss='plackett_luce', to which only their order matters."
         )
     if not config.normalize_objectives:

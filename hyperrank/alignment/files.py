@@ -21,8 +21,8 @@ from hyperrank.files import ModelFileError, read_model_file, write_model_file
 NOT_STORED = frozenset(
     {"model", "tokenizer", "training_args", "checkpoint_dir", "device", "random_state", "verbose"}
 )
-#: Layout of the content; files of the time before the Trainer had none.
-LAYOUT = 2
+#: Layout of the content: 2 had the options of losses among the aligner's.
+LAYOUT = 3
 #: What a file may ask for of each at most.
 MOST = {"n_tokens": 4096, "prompt_width": 65536}
 

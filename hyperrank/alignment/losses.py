@@ -8,11 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hyperrank.losses import ListLoss, weighted_loss
-from hyperrank.losses.base import named_loss
-
-#: Losses by the names of DPO's literature, beside those of `hyperrank.losses`.
-LOSS_NAMES = {"sigmoid": "plackett_luce"}
+from hyperrank.losses import ListLoss, get_loss, weighted_loss
 
 
 def ipo(scores: Tensor, labels: Tensor, offsets: Tensor, *, reduction: str = "mean") -> Tensor:
@@ -27,11 +23,11 @@ def ipo(scores: Tensor, labels: Tensor, offsets: Tensor, *, reduction: str = "me
     return stacked if reduction == "none" else stacked.mean(dim=0)
 
 
-def preference_loss(name: str, *, gain: str, top_k: int | None, ties: str) -> ListLoss:
-    """A list loss by name, with its options bound."""
-    if name == "ipo":
+def preference_loss(loss: str | ListLoss) -> ListLoss:
+    """A loss of `hyperrank.losses`, also by the names of DPO's literature."""
+    if loss == "ipo":
         return ipo
-    return named_loss(LOSS_NAMES.get(name, name), gain=gain, top_k=top_k, ties=ties)
+    return get_loss("plackett_luce" if loss == "sigmoid" else loss)
 
 
 @dataclass(frozen=True)

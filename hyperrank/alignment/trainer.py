@@ -280,7 +280,11 @@ def _checkpoint(args: TrainingArguments, config: TrainingConfig, identity: Mappi
     if config.checkpoint_dir is None:
         return None
     folder = Path(config.checkpoint_dir)
-    key = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
+    # A function, such as a loss of one's own, is known by its name: its repr is another in each process.
+    text = json.dumps(
+        identity, sort_keys=True, default=lambda value: getattr(value, "__qualname__", str(value))
+    )
+    key = hashlib.sha256(text.encode()).hexdigest()
     file = folder / RUN_FILE
     if not file.exists():
         if folder.exists() and any(folder.iterdir()):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from inspect import signature
 from typing import Any, ClassVar, Protocol
 
@@ -168,10 +167,3 @@ def takes_gains(loss: ListLoss) -> bool:
     (True, False)
     """
     return bool(getattr(loss, "takes_gains", False))
-
-
-def named_loss(name: str, **options: Any) -> ListLoss:
-    """A loss by name with those of the options bound that it has; others are ignored."""
-    loss: Any = get_loss(name)
-    known = loss.get_params()
-    return partial(type(loss).function, **{key: value for key, value in options.items() if key in known})

@@ -17,6 +17,7 @@ from alignment_helpers import NAMES, SHORT, by_full_logits, letter_lists
 
 from hyperrank.alignment import HyperPromptAligner, Preferences, tiny_model
 from hyperrank.files import ModelFileError
+from hyperrank.losses import ListNet, PlackettLuce
 
 EVERY_STEP = {"logging_steps": 1}
 FROZEN = {"prompt_learning_rate": 1e-12, "hypernetwork_learning_rate": 1e-12, "adapter_learning_rate": 1e-12}
@@ -92,9 +93,9 @@ def test_the_loss_of_pairs_is_the_weighted_bradley_terry_loss(short):
 
 @pytest.mark.parametrize("options", [{}, {"adapters": {"r": 2}}], ids=["prompt", "lora"])
 def test_accumulated_passes_make_the_step_of_one_batch(short, few, options):
-    whole = short(batch_size=6, ties="average", **options).fit(*few)
+    whole = short(batch_size=6, loss=PlackettLuce(ties="average"), **options).fit(*few)
     args = {"gradient_accumulation_steps": 3}
-    parts = short(batch_size=2, ties="average", training_args=args, **options).fit(*few)
+    parts = short(batch_size=2, loss=PlackettLuce(ties="average"), training_args=args, **options).fit(*few)
     assert_same(whole, parts, atol=2e-4)
 
 
@@ -128,7 +129,7 @@ def test_bfloat16_is_close_to_float32(short, few):
 def test_losses(short, few):
     prompts, responses, labels = few
     positive = [np.add(rows, [0, 40]) for rows in labels]
-    for options in ({"loss": "listnet", "gain": "linear"}, {"loss": "ipo"}, {"length_normalized": True}):
+    for options in ({"loss": ListNet(gain="linear")}, {"loss": "ipo"}, {"length_normalized": True}):
         aligner = short(**options).fit(prompts, responses, positive)
         assert losses_of(aligner)[0] == pytest.approx(1.0, abs=1e-5)
     # An SFT term makes the best responses likelier, whatever else.
@@ -338,7 +339,9 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 from alignment_helpers import SHORT, letter_lists
 from hyperrank.alignment import HyperPromptAligner, tiny_model
-options = {**SHORT, "batch_size": 3, "ties": "average", "adapters": {"r": 2}, "device": "cpu"}
+from hyperrank.losses import PlackettLuce
+options = {**SHORT, "batch_size": 3, "adapters": {"r": 2}, "device": "cpu"}
+options["loss"] = PlackettLuce(ties="average")
 options["training_args"] = {"logging_steps": 1}
 aligner = HyperPromptAligner(*tiny_model(), **options).fit(*letter_lists(24))
 print(json.dumps({n: v.double().sum().item() for n, v in aligner.policy_.trained().items()}))
@@ -368,7 +371,10 @@ def test_two_processes_do_the_step_of_one(short, few):
     first, second = ([json.loads(line) for line in output.splitlines()[-2:]] for output in outputs)
     assert first[0] == second[0]
     alone = HyperPromptAligner(
-        *tiny_model(), **{**SHORT, "ties": "average"}, adapters={"r": 2}, training_args=EVERY_STEP
+        *tiny_model(),
+        **{**SHORT, "loss": PlackettLuce(ties="average")},
+        adapters={"r": 2},
+        training_args=EVERY_STEP,
     ).fit(*few)
     assert first[1] == pytest.approx(losses_of(alone), abs=1e-4)
     for name, value in alone.policy_.trained().items():

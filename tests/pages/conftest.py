@@ -65,4 +65,6 @@ def opened(browser, tmp_path) -> Iterator[Callable[..., Any]]:
     for page in pages:
         page.close()
     assert complaints == []
-    assert list(dict.fromkeys(asked)) == [(tmp_path / f"{number}.html").as_uri() for number in range(len(pages))]
+    assert list(dict.fromkeys(asked)) == [
+        (tmp_path / f"{number}.html").as_uri() for number in range(len(pages))
+    ]
