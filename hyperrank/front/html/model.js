@@ -3,7 +3,7 @@ const front = JSON.parse(document.getElementById("data").textContent);
 const evidence = front.evidence;
 const m = front.names.length;
 const k = front.points.length;
-const temperatureOf = () => front.temperature;
+const temperatureOf = (i) => (front.temperatures === null ? null : front.temperatures[i]);
 const range = (n) => Array.from({ length: n }, (_, i) => i);
 const column = (j) => front.points.map((point) => point[j]);
 const largest = range(m).map((j) => column(j).reduce((a, b) => Math.max(a, b)));

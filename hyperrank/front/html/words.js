@@ -52,7 +52,7 @@ const dictionary = (pairs) =>
   ["{", ...pairs.flatMap(([j, number], n) => [n ? ", " : "", literal(j), `: ${number}`]), "}"];
 const predictLine = (i) => [
   "ranker.predict(X, qid=qid, weights=", ...dictionary(range(m).map((j) => [j, front.weights[i][j]])),
-  ...(front.temperatures === null ? [] : [`, temperature=${front.temperatures[i]}`]), ")",
+  ...(temperatureOf(i) === null ? [] : [`, temperature=${temperatureOf(i)}`]), ")",
 ];
 
 function selectLine(limits, maximize, sure) {
