@@ -33,14 +33,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# What is imported stays: it is left out of garbage collection, which transformers asks for after each fit.
+gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """Leave what has been imported out of garbage collection, which transformers asks for after each fit."""
-    gc.collect()
+    """Collect garbage from now on, and only that of tests."""
     gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:
-    """Let go of it: libraries count what is left at the end."""
+    """Let go of what was imported: libraries count what is left at the end."""
     gc.unfreeze()
 
 
