@@ -1,11 +1,9 @@
-"""hyperrank._checks."""
+"""Checks of options: numbers and choices."""
 
 from __future__ import annotations
 
 from numbers import Integral, Real
 from typing import Any
-
-__all__ = ["check_number"]
 
 
 def check_number(
@@ -21,11 +19,6 @@ def check_number(
     """Check that an option is a number within its range, and give it back.
 
     `or_auto` is for options that may be ``"auto"`` too, which the caller has looked for: errors say so.
-
-    Raises
-    ------
-    ValueError
-        If it is not.
     """
     kind = Integral if whole else Real
     fits = isinstance(value, kind) and not isinstance(value, bool) and value == value

@@ -11,15 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "arrow_to_pandas",
-    "as_numbers",
-    "index_levels",
-    "refuse_stored_index",
-    "stored_index",
-    "warn_of_leaks",
-]
-
 #: What pandas calls an index without a name when it stores it, and readers of CSV a column without one.
 _STORED_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+(_level_\d+)?")
 _DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
@@ -38,23 +29,8 @@ _NOT_NUMBERS = re.compile(
 def as_numbers(values: Any, name: str) -> Any:
     """Values of which numpy makes the numbers that they mean, or an error that names the column.
 
-    Parameters
-    ----------
-    values : array-like, sparse matrix, frame, series or Arrow table
-        Masked entries and nulls among objects become NaN, sparse columns dense. What holds numbers alone is
-        given back as it is.
-    name : str
-        What the caller calls them, for errors.
-
-    Returns
-    -------
-    array-like of the same kind
-
-    Raises
-    ------
-    ValueError
-        If a column holds dates, durations, categories of text, lists or other things that are not numbers;
-        if a frame is lazy.
+    Masked entries and nulls among objects become NaN, sparse columns dense; what holds numbers alone is given
+    back as it is. A ValueError says which column holds dates, durations, text, lists or other things.
     """
     if isinstance(values, np.ma.MaskedArray):
         return _filled(values, name)
@@ -216,15 +192,7 @@ def _check_types(types: Iterable[tuple[Any, Any]], name: str) -> None:
 
 
 def stored_index(columns: Sequence[Any], metadata: Mapping[str, Any] | None = None) -> Iterator[str]:
-    """The columns of a table that hold the index of a pandas frame.
-
-    Parameters
-    ----------
-    columns : sequence
-        Names of the columns.
-    metadata : mapping, optional
-        What pandas wrote with the table, read from JSON.
-    """
+    """Columns of a table that hold the index of a pandas frame; `metadata` is what pandas wrote with it."""
     levels = (metadata or {}).get("index_columns") or []
     named = {level for level in levels if isinstance(level, str)}
     for column in columns:
@@ -233,13 +201,7 @@ def stored_index(columns: Sequence[Any], metadata: Mapping[str, Any] | None = No
 
 
 def refuse_stored_index(columns: Sequence[Any], name: str) -> None:
-    """Refuse features of which one is the index of a frame that was stored.
-
-    Raises
-    ------
-    ValueError
-        Naming it.
-    """
+    """Refuse features of which one is the index of a frame that was stored."""
     for column in stored_index(columns):
         raise ValueError(
             f"{name} has the column {column!r}, which is the index of a frame that was stored: drop it, "
@@ -262,19 +224,7 @@ def warn_of_leaks(
     *,
     stacklevel: int = 2,
 ) -> None:
-    """Warn of features that are labels or query ids: by the name of an objective, or by the same values.
-
-    Parameters
-    ----------
-    X : ndarray or MappedRows of shape (n, d)
-    features : sequence of length d
-        Their names, or their numbers.
-    Y : ndarray of shape (n, m)
-    objectives : sequence of m str
-    qid : ndarray of shape (n,)
-    stacklevel : int
-        Of the warnings.
-    """
+    """Warn of features that are labels or query ids: by the name of an objective, or by the same values."""
     leaks = {name: f"is named like the objective {name!r}" for name in features if name in objectives}
     n_rows = min(len(X), _SAMPLE_ROWS)
     rows = np.linspace(0, len(X) - 1, n_rows).astype(np.int64)

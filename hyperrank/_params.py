@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, ClassVar, Self
 
-__all__ = ["Params"]
-
 
 class Params:
     """Base of dataclasses that hold options of a ranker, such as those of its loss.

@@ -8,8 +8,6 @@ from contextlib import suppress
 from threading import Lock
 from typing import Any, TextIO, TypeVar
 
-__all__ = ["ProgressBar", "TrainingProgress", "with_progress"]
-
 T = TypeVar("T")
 #: Without epochs per second, which the time left tells: loss and score are whole in 80 columns.
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"

@@ -10,15 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "FeatureRows",
-    "MappedRows",
-    "forget_pages",
-    "is_mapped",
-    "stays_mapped",
-    "take_rows",
-]
-
 
 def is_mapped(array: Any) -> bool:
     """Whether an array, or what it is a view of, lies in a mapped file."""
@@ -28,10 +19,8 @@ def is_mapped(array: Any) -> bool:
 def forget_pages(array: NDArray[Any]) -> None:
     """Let go of the memory that holds what was read of a mapped file; the content stays as it is.
 
-    A system with memory to spare keeps every page once read, so that a pass over a file larger than memory
-    looks, and is accounted, like a copy of it. Pages come back from the file when they are read again. Of an
-    array in memory, of a map that may be written to, whose pages may be all there is of what was written, and
-    where the system has no such call, nothing happens.
+    A system keeps every page once read, so that a pass over a file is accounted like a copy of it. Nothing
+    happens to arrays in memory, nor to maps that may be written to.
     """
     pages = _map_of(array)
     if pages is None or not hasattr(mmap, "MADV_DONTNEED") or not memoryview(pages).readonly:
@@ -56,24 +45,10 @@ AROUND_BYTES = 1 << 21
 
 
 class MappedRows:
-    """Some rows of a matrix that lies in a file, in any order.
+    """Some rows of a matrix (n, d) that lies in a file, in any order, all by default.
 
-    Indexing reads the rows asked for into an array of their own; what the system keeps of the file in memory
-    is given back as it goes.
-
-    Parameters
-    ----------
-    matrix : ndarray of shape (n, d)
-        A view of a mapped file.
-    rows : ndarray of shape (k,), int64, optional
-        Positions of the rows in it; all by default.
-    encode : callable, optional
-        What is made of rows that were read, of the same shape and type.
-
-    Attributes
-    ----------
-    shape : tuple of int
-    dtype : numpy.dtype
+    Indexing reads the rows asked for into an array of their own, of which `encode` makes others of the same
+    shape and type; what the system keeps of the file in memory is given back as it goes.
     """
 
     ndim = 2
@@ -164,20 +139,7 @@ def stays_mapped(X: Any) -> bool:
 
 
 def take_rows(frame: Any, rows: NDArray[np.int64]) -> Any:
-    """Rows of an array, sparse matrix or frame; of anything else that can be made an array.
-
-    Parameters
-    ----------
-    frame : object
-        Features as a caller gave them.
-    rows : ndarray of shape (k,), int64
-        Positions.
-
-    Returns
-    -------
-    object
-        Of the same kind.
-    """
+    """Rows of an array, sparse matrix or frame; of anything else that can be made an array."""
     if isinstance(frame, MappedRows):
         return frame.take(rows)
     if hasattr(frame, "iloc"):

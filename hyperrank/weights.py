@@ -14,17 +14,6 @@ from hyperrank._columns import arrow_to_pandas
 from hyperrank.lists import QueryLists
 from hyperrank.simplex import as_weights
 
-__all__ = [
-    "PerQuery",
-    "PerRow",
-    "RowWeights",
-    "in_order",
-    "mix_by_row",
-    "per_query_or_row",
-    "refuse_weights_of_rows",
-    "rows_by_weights",
-]
-
 #: What a frame's index or column is called where it holds query ids.
 QID = "qid"
 

@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BoosterText", "BoosterTextError", "CategorySets", "Tree", "canonical_text", "read_booster_text"]
-
 #: What decision_type says of a split, bit by bit.
 CATEGORICAL, DEFAULT_LEFT = 1, 2
 MISSING_IS_ZERO, MISSING_IS_NAN = 1, 2
@@ -88,14 +86,8 @@ class BoosterTextError(ValueError):
 class CategorySets:
     """The categories that go left at the nodes of a tree that split on them.
 
-    Attributes
-    ----------
-    of_node : ndarray of shape (n - 1,), int64
-        The number of each inner node's set; -1 where it compares with a threshold.
-    bounds : ndarray of shape (sets + 1,), int64
-        Where each set begins among the words.
-    words : ndarray of uint32
-        Category c is in a set if bit c % 32 of its word c // 32 is 1.
+    `of_node` (n - 1,) numbers each node's set, -1 where it has a threshold; `bounds` says where each set
+    begins among the `words`: category c is in a set if bit c % 32 of its word c // 32 is 1.
     """
 
     of_node: NDArray[np.int64]
@@ -107,20 +99,8 @@ class CategorySets:
 class Tree:
     """One tree. Of n leaves, inner nodes are 0 to n - 2, node 0 the root; a child -i - 1 is leaf i.
 
-    Attributes
-    ----------
-    split_feature : ndarray of shape (n - 1,), int64
-        The feature that a node compares.
-    threshold : ndarray of shape (n - 1,), float64
-        Rows up to it go left.
-    nan_left, nan_is_zero : ndarray of shape (n - 1,), bool
-        Whether missing values go left, or are taken for 0.
-    left, right : ndarray of shape (n - 1,), int64
-        Children; inner ones come after their parent.
-    leaf_value : ndarray of shape (n,), float64
-        What each leaf adds to the score.
-    categories : CategorySets or None
-        None where no node splits on categories.
+    Rows up to a node's threshold go left, missing values by `nan_left` unless they are taken for 0; inner
+    children come after their parent. `categories` is None where no node splits on categories.
     """
 
     split_feature: NDArray[np.int64]
@@ -140,19 +120,10 @@ class Tree:
 
 @dataclass(frozen=True)
 class BoosterText:
-    """What a LightGBM model consists of.
+    """What a LightGBM model consists of, its trees in the order in which their leaves are added.
 
-    Attributes
-    ----------
-    n_features : int
-        Features that it was trained on.
-    objective : str
-        LightGBM's name of it, with its options.
-    trees : tuple of Tree
-        In the order in which their leaves are added.
-    is_sum_of_trees : bool
-        Whether the trees are all there is: no linear leaves, no zeros that count as missing, and scores that
-        are the sums of the leaves.
+    `is_sum_of_trees` says whether the trees are all there is: no linear leaves, no zeros that count as
+    missing, and scores that are the sums of the leaves.
     """
 
     n_features: int
@@ -173,23 +144,10 @@ class _Head:
 
 
 def read_booster_text(text: str) -> BoosterText:
-    """Parse a model as ``Booster.model_to_string`` writes it.
+    """Parse a model as ``Booster.model_to_string`` writes it, which may come from anywhere.
 
-    Parameters
-    ----------
-    text : str
-        May come from anywhere: nothing is handed to LightGBM.
-
-    Returns
-    -------
-    BoosterText
-
-    Raises
-    ------
-    BoosterTextError
-        If the text is truncated, or anything in it is not as LightGBM writes it: fields that are unknown or
-        twice there, nodes that are missing or reached twice, arrays of the wrong length, features that do
-        not exist, several scores per row.
+    A BoosterTextError if the text is truncated or not as LightGBM writes it: fields that are unknown or twice
+    there, nodes missing or reached twice, arrays of the wrong length, features that do not exist.
     """
     head = _read_head(text)
     trees, is_sum = [], not head.is_average
@@ -202,22 +160,9 @@ def read_booster_text(text: str) -> BoosterText:
 
 
 def canonical_text(text: str) -> str:
-    """The same model in text of our own, written from what was validated.
+    """The same model in text of our own, written from what was validated and safe for LightGBM to parse.
 
-    Parameters
-    ----------
-    text : str
-        May come from anywhere.
-
-    Returns
-    -------
-    str
-        Safe to be parsed by LightGBM; its predictions, names of features and categories are the same.
-
-    Raises
-    ------
-    BoosterTextError
-        As for `read_booster_text`.
+    Predictions, names of features and categories stay; errors are those of `read_booster_text`.
     """
     head = _read_head(text)
     blocks = [

@@ -20,17 +20,6 @@ from hyperrank.memmap import FeatureRows, MappedRows
 if TYPE_CHECKING:
     import lightgbm
 
-__all__ = [
-    "BoosterSet",
-    "booster_from_text",
-    "booster_scores",
-    "booster_text",
-    "booster_threads",
-    "model_text",
-    "requested_threads",
-    "scoring_threads",
-]
-
 _REQUESTED_THREADS: ContextVar[int | None] = ContextVar("requested_threads", default=None)
 
 
@@ -39,12 +28,6 @@ def booster_threads(n: int) -> Iterator[None]:
     """Train and score boosters with `n` threads inside the context, in the calling thread.
 
     Boosters on few data are trained with one thread each in any case.
-
-    Examples
-    --------
-    >>> with booster_threads(2):
-    ...     requested_threads()
-    2
     """
     token = _REQUESTED_THREADS.set(n)
     try:
@@ -82,30 +65,10 @@ MAX_TREES = 200_000
 
 @storable
 class BoosterSet:
-    """Boosters over the same features, scored together.
+    """Boosters over the same features, in LightGBM's text format, which may come from anywhere.
 
     Trees of up to 32 leaves are scored by `TreeEnsemble`, to the bit as LightGBM does and several times
-    faster; others by LightGBM, which is given text rebuilt from what was validated. It pickles as LightGBM's
-    text.
-
-    Parameters
-    ----------
-    texts : sequence of str
-        Boosters in LightGBM's own text format, which may come from anywhere.
-
-    Attributes
-    ----------
-    texts : tuple of str
-        As given.
-    n_features : int
-        How many features rows must have; 0 for no boosters.
-
-    Raises
-    ------
-    BoosterTextError
-        If a text is not a complete LightGBM model.
-    ValueError
-        If the boosters were trained on different numbers of features.
+    faster; others by LightGBM, given text rebuilt from what was validated. It pickles as LightGBM's text.
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
@@ -134,13 +97,7 @@ class BoosterSet:
         return [booster_from_text(text) for text in self.texts]
 
     def scores(self, X: FeatureRows) -> NDArray[np.float64]:
-        """Scores of shape (n, boosters) for rows of features.
-
-        Raises
-        ------
-        ValueError
-            If rows have another number of features than the boosters were trained on.
-        """
+        """Scores of shape (n, boosters) for rows of features; a ValueError if these are more or fewer."""
         if not self.texts:
             return np.zeros((len(X), 0))
         if X.shape[1] != self.n_features:
@@ -186,13 +143,7 @@ def model_text(model: object) -> str | None:
 
 
 def booster_from_text(text: str) -> lightgbm.Booster:
-    """A booster from LightGBM's text format, which may come from anywhere.
-
-    Raises
-    ------
-    BoosterTextError
-        If the text is not a complete LightGBM model.
-    """
+    """A booster from LightGBM's text format, which may come from anywhere; or a BoosterTextError."""
     import lightgbm
 
     return lightgbm.Booster(model_str=canonical_text(text))

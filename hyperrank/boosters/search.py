@@ -19,8 +19,6 @@ from hyperrank.lists import QueryLists, within_list_deviation
 from hyperrank.metrics import Metric, hypervolume
 from hyperrank.simplex import lattice_near
 
-__all__ = ["BoosterSearch", "is_search", "search_booster_params", "search_mixed_scores"]
-
 #: Given instead of parameters to have them searched.
 SEARCH = "search"
 #: Candidates, on top of `hyperrank.boosters.BOOSTER_PARAMS`. Pairs of documents below
@@ -52,18 +50,9 @@ Mix = Callable[[NDArray[np.float64], QueryLists], NDArray[np.float64]]
 @storable
 @dataclass(frozen=True)
 class BoosterSearch:
-    """Result of a search.
+    """Result of a search: the best parameters, and those, rounds and hypervolume of all that was compared.
 
-    Attributes
-    ----------
-    params : dict
-        The best parameters, ``num_boost_round`` among them.
-    hypervolume : float
-        Of their front on held-out queries, mean over folds; NaN where nothing could be measured.
-    tried : list of dict
-        Parameters, rounds and hypervolume of all that was compared.
-    seconds : float
-        How long it took.
+    `hypervolume` is that of their front on held-out queries, mean over folds; NaN where nothing was measured.
     """
 
     params: dict[str, Any]
@@ -73,13 +62,7 @@ class BoosterSearch:
 
 
 def is_search(booster_params: Any) -> bool:
-    """Whether parameters are to be searched.
-
-    Raises
-    ------
-    ValueError
-        If they are neither None, nor ``"search"``, nor a mapping of parameters that LightGBM knows.
-    """
+    """Whether parameters are to be searched; a ValueError if they are not parameters of LightGBM's either."""
     if booster_params is None or isinstance(booster_params, Mapping):
         check_booster_params(booster_params)
         return False
@@ -109,30 +92,11 @@ def search_booster_params(
 
     Every candidate is trained for the most rounds on each fold's training queries, and its front is measured
     on the held-out ones after several numbers of rounds: early stopping by the front instead of one
-    objective. Folds are queries; from 200,000 rows on a single one of five is held out, and below three
-    queries the first candidate is taken as it is. Folds in which an objective has no label to train on do
-    not count.
+    objective. From 200,000 rows on a single fold of five is held out, and below three queries the first
+    candidate is taken as it is. Folds in which an objective has no label to train on do not count.
 
-    Parameters
-    ----------
-    X, Y, lists
-        Grouped training rows; NaN labels are unobserved.
-    fit : callable
-        ``(X, Y, lists, list_weight, params) -> boosters``.
-    mix : callable
-        ``(scores of shape (n, boosters), lists) -> scores of shape (n, k)`` at k trade-offs.
-    metric : Metric
-        What the front is measured in.
-    seed, list_weight, n_jobs
-        As for `hyperrank.boosters.fit_boosters`; fits run side by side.
-    candidates : sequence of mapping
-        LightGBM parameters to try.
-    verbose : int, default 0
-        1 shows a progress bar.
-
-    Returns
-    -------
-    BoosterSearch
+    `fit` trains the boosters of ``(X, Y, lists, list_weight, params)``; `mix` makes scores (n, k) at k
+    trade-offs of theirs, (n, boosters), and lists. Other arguments as for `fit_boosters`.
     """
     started = time.perf_counter()
     if lists.n_lists < N_FOLDS:
@@ -178,19 +142,7 @@ def search_mixed_scores(
     categorical: Collection[int] = (),
     **options: Any,
 ) -> BoosterSearch:
-    """Search for boosters of one objective each, whose standardised scores the weights mix.
-
-    Parameters
-    ----------
-    X, Y, lists, seed, options
-        As for `search_booster_params`.
-    categorical : collection of int, default ()
-        Features that are categories.
-
-    Returns
-    -------
-    BoosterSearch
-    """
+    """Search for boosters of one objective each, whose standardised scores the weights mix."""
     weights = lattice_near(Y.shape[1], N_WEIGHTS)
 
     def fit(X: Any, Y: Any, lists: QueryLists, list_weight: Any, params: Any) -> Sequence[Any]:

@@ -17,18 +17,6 @@ from hyperrank.lists import QueryLists
 if TYPE_CHECKING:
     import lightgbm
 
-__all__ = [
-    "BOOSTER_PARAMS",
-    "MAX_GRADE",
-    "MAX_LIST",
-    "Cached",
-    "booster_grades",
-    "check_booster_params",
-    "fit_booster",
-    "fit_boosters",
-    "in_threads",
-]
-
 #: LightGBM refuses queries of more rows than this (its issue 5053).
 MAX_LIST = 10_000
 #: The largest label that LightGBM's default gains 2^z - 1, of which it has 31, know.
@@ -71,23 +59,9 @@ def _main_names() -> dict[str, str]:
 
 
 def check_booster_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Parameters of LightGBM's under their main names.
+    """Parameters of LightGBM's under their main names; a ValueError for one that it does not know.
 
-    Given under another name beside a default under the main one, LightGBM would ignore a parameter; one that
-    it does not know, too.
-
-    Parameters
-    ----------
-    params : mapping or None
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    ValueError
-        If LightGBM does not know a parameter.
+    Given under another name beside a default under the main one, LightGBM would ignore a parameter.
 
     Examples
     --------
@@ -104,25 +78,14 @@ def check_booster_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def booster_grades(labels: NDArray[Any]) -> NDArray[np.int32]:
-    """Labels as the small whole numbers that LightGBM takes.
+    """Labels (n,) as the small whole numbers that LightGBM takes.
 
     Whole numbers up to 30 stay as they are. Anything else (fractions, counts, seconds) becomes a grade:
     0 stays 0, and labels above it get 1 to 4 by their quartile among those.
 
-    Parameters
-    ----------
-    labels : ndarray of shape (n,)
-        Labels >= 0 without NaN.
-
-    Returns
-    -------
-    ndarray of shape (n,), int32
-
     Examples
     --------
     >>> import numpy as np
-    >>> booster_grades(np.array([0.0, 1.0, 4.0])).tolist()
-    [0, 1, 4]
     >>> booster_grades(np.array([0.0, 0.5, 7.0, 60.0, 900.0])).tolist()
     [0, 1, 2, 3, 4]
     """
@@ -147,38 +110,11 @@ def fit_booster(
     on_round: Callable[[], None] | None = None,
     categorical: Iterable[int] = (),
 ) -> lightgbm.Booster:
-    """Fit one LightGBM ranker to one objective.
+    """Fit one LightGBM ranker to one objective, its labels (n,) NaN where unobserved.
 
-    Rows without a label (NaN) are left out. Lists of more than 10,000 rows, which LightGBM refuses, are
-    split at random into lists of at most that many.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d), float32
-        Features of grouped rows.
-    labels : ndarray of shape (n,)
-        Labels >= 0; NaN where unobserved.
-    lists : QueryLists
-        The lists of the rows.
-    params : mapping, optional
-        LightGBM parameters under any of their names, on top of `BOOSTER_PARAMS`.
-    seed : int, default 0
-        Of bagging and of the choice of features; the same seed gives the same booster.
-    list_weight : ndarray of shape (n_lists,), optional
-        How much each list counts.
-    on_round : callable, optional
-        Called after each boosting round.
-    categorical : iterable of int, default ()
-        Features that are categories, numbered from 0; NaN where unknown.
-
-    Returns
-    -------
-    lightgbm.Booster
-
-    Raises
-    ------
-    ValueError
-        If no row has a label.
+    Rows without a label are left out. Lists of more than 10,000 rows, which LightGBM refuses, are split at
+    random into lists of at most that many. `params` go on top of `BOOSTER_PARAMS`; `list_weight` (n_lists,)
+    says how much each list counts; `on_round` is called after each round; `categorical` are feature numbers.
     """
     import lightgbm
 
@@ -221,22 +157,10 @@ def fit_boosters(
     desc: str = "boosters",
     **options: Any,
 ) -> list[lightgbm.Booster]:
-    """Fit one booster per objective, several at once; arguments as for `fit_booster`.
+    """Fit one booster per objective, a column of `Y`, several at once; options as for `fit_booster`.
 
-    Parameters
-    ----------
-    objectives : sequence of int
-        Columns of `Y`, one booster each.
-    n_jobs : int, optional
-        Boosters trained at a time; all cores by default. The result does not depend on it.
-    cached : callable, optional
-        ``(name, train) -> booster``: trains one of those that take minutes, or returns it from a checkpoint.
-    verbose : int, default 0
-        1 shows a progress bar over all rounds, under the name `desc`.
-
-    Returns
-    -------
-    list of lightgbm.Booster
+    The result does not depend on `n_jobs`. `cached` is ``(name, train) -> booster``: it trains, or returns
+    what a checkpoint has. A progress bar over all rounds is named `desc`.
     """
     rounds = {**BOOSTER_PARAMS, **check_booster_params(options.get("params"))}["num_boost_round"]
     bar = ProgressBar(len(objectives) * int(rounds), verbose=verbose, desc=desc)

@@ -17,8 +17,6 @@ from numpy.typing import DTypeLike, NDArray
 
 from hyperrank.boosters.lightgbm_text import CategorySets, Tree
 
-__all__ = ["MAX_LEAVES", "TreeEnsemble"]
-
 #: Beyond about this many leaves walking each tree is faster than comparing all its nodes.
 MAX_LEAVES = 32
 #: Rows compared at a time: what is at hand then fits a core's own cache.
@@ -38,28 +36,7 @@ _LOWEST_BIT[((_DE_BRUIJN << np.arange(64, dtype=np.uint64)) >> np.uint64(58)).as
 
 
 class TreeEnsemble:
-    """Several sums of trees over the same features.
-
-    Parameters
-    ----------
-    outputs : sequence of sequence of Tree
-        The trees of each sum.
-
-    Raises
-    ------
-    ValueError
-        If a tree has more than 32 leaves.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from hyperrank.boosters import Tree, TreeEnsemble
-    >>> one = np.zeros(1, dtype=np.int64)
-    >>> no = np.zeros(1, dtype=bool)
-    >>> stump = Tree(one, np.array([0.5]), no, ~no, one - 1, one - 2, np.array([10.0, 20.0]))
-    >>> TreeEnsemble([[stump]]).scores(np.array([[0.0], [0.5], [0.6]], dtype=np.float32)).T
-    array([[10., 10., 20.]])
-    """
+    """Several sums of trees over the same features; a ValueError for trees of more than 32 leaves."""
 
     def __init__(self, outputs: Sequence[Sequence[Tree]]) -> None:
         n_trees = max((len(trees) for trees in outputs), default=0)
@@ -94,20 +71,7 @@ class TreeEnsemble:
         return n_trees * (26 * leaves + direct) + 4 * n_words if leaves <= MAX_LEAVES else np.inf
 
     def scores(self, X: NDArray[np.float32], *, n_threads: int = 1) -> NDArray[np.float64]:
-        """Sums for rows of features.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n, d), float32
-            NaN where missing.
-        n_threads : int, default 1
-            Threads that share many rows; the result does not depend on it.
-
-        Returns
-        -------
-        ndarray of shape (n, n_outputs), float64
-            The same to the bit whatever other rows there are.
-        """
+        """Sums (n, n_outputs) for rows of features, the same to the bit whatever other rows there are."""
         out = np.empty((len(X), self.n_outputs))
 
         def score(first: int) -> None:
@@ -187,13 +151,7 @@ class TreeEnsemble:
 
 
 class _SetTable:
-    """Sets of categories of the nodes that split on them, one after the other, each before a word of zeros.
-
-    Parameters
-    ----------
-    n_nodes : int
-        Inner nodes of a tree at most.
-    """
+    """Sets of categories of nodes that split on them, one after the other, each before a word of zeros."""
 
     def __init__(self, n_nodes: int) -> None:
         self._words: list[NDArray[np.uint32]] = []
@@ -249,10 +207,7 @@ def _rule_out(
 
 
 def _spans(tree: Tree) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Of each inner node the first leaf below it and the leaves on its left; the place of each leaf.
-
-    Leaves are counted from left to right.
-    """
+    """Of each inner node the first leaf below it and the leaves on its left; the place of each leaf."""
     n = tree.n_leaves
     below = np.zeros(max(n - 1, 0), dtype=np.int64)
     n_left, first = np.zeros_like(below), np.zeros_like(below)

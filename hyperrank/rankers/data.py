@@ -174,14 +174,6 @@ def summarize_data(
     """Count rows and queries, and describe list sizes, missing features and labels of each objective.
 
     Of the labels ``observed`` is the share of all rows, ``positive`` the share of the observed ones.
-
-    Examples
-    --------
-    >>> lists = QueryLists.from_sizes([2, 2])
-    >>> X, Y = np.zeros((4, 3), np.float32), np.float32([[0], [2], [np.nan], [1]])
-    >>> summary = summarize_data(X, Y, lists, ["clicks"])
-    >>> summary["n_queries"], summary["list_size"]["median"], summary["labels"]["clicks"]["mean"]
-    (2, 2.0, 1.0)
     """
     n_sampled = min(len(X), max(1, SAMPLE_ENTRIES // X.shape[1]))
     sample = X[np.linspace(0, len(X) - 1, n_sampled).astype(np.int64)]
