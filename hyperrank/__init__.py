@@ -14,7 +14,7 @@ from hyperrank._version import __version__
 
 if TYPE_CHECKING:
     from hyperrank import alignment, datasets, export, losses, metrics, model_selection, networks, simplex
-    from hyperrank.explain import Explanation
+    from hyperrank.explain import Comparison, Explanation
     from hyperrank.files import ModelFileError
     from hyperrank.front.pareto_front import ParetoFront
     from hyperrank.lists import QueryLists
@@ -43,6 +43,7 @@ __all__ = [
     "AdamW",
     "Callback",
     "CheckpointFile",
+    "Comparison",
     "EarlyStopping",
     "Explanation",
     "ExplanationDisplay",
@@ -81,6 +82,7 @@ _HOMES = {
     "AdamW": "hyperrank.training",
     "Callback": "hyperrank.rankers",
     "CheckpointFile": "hyperrank.training",
+    "Comparison": "hyperrank.explain",
     "EarlyStopping": "hyperrank.training",
     "Explanation": "hyperrank.explain",
     "ExplanationDisplay": "hyperrank.plots",

@@ -215,6 +215,14 @@ def index_levels(frame: Any) -> list[Any]:
     return [] if names is None or not hasattr(frame, "iloc") else list(names)
 
 
+def row_labels(frame: Any, n_rows: int) -> NDArray[Any]:
+    """What to call each row: its label in a pandas frame, and otherwise its number."""
+    index = getattr(frame, "index", None) if hasattr(frame, "iloc") else None
+    if index is None:
+        return np.arange(n_rows)
+    return (index.droplevel("qid") if "qid" in index.names and index.nlevels > 1 else index).to_numpy()
+
+
 def warn_of_leaks(
     X: Any,
     features: Sequence[Any],

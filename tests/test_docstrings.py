@@ -19,13 +19,19 @@ CHECKS |= {"PR01", "PR02", "PR05", "PR10", "RT01", "YD01", "EX01"}
 FOR_CONTRIBUTORS = ("hyperrank.reference.", "hyperrank.rankers.")
 #: `save` has the example of both; `front.select` that of what it gives; a protocol is not called.
 SHOWN_ELSEWHERE = {
+    "hyperrank.Comparison",
     "hyperrank.Explanation",
     "hyperrank.load",
     "hyperrank.front.Selection",
     "hyperrank.losses.ListLoss",
 }
 #: A protocol's signature is that of its call; stores are made by functions, explanations by rankers.
-NOT_CALLED = {"hyperrank.Explanation", "hyperrank.losses.ListLoss", "hyperrank.datasets.Store"}
+NOT_CALLED = {
+    "hyperrank.Comparison",
+    "hyperrank.Explanation",
+    "hyperrank.losses.ListLoss",
+    "hyperrank.datasets.Store",
+}
 
 NAMES = [name for package in PACKAGES for name, here in public_names(package) if here]
 

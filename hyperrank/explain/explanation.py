@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -190,15 +191,17 @@ class Explanation:
             for temperature in self.temperatures
         )
         return (
-            f"Explanation: from {self._spelled(self.against)}{before} to "
-            f"{self._spelled(self.weights)}{after}, on "
+            f"Explanation: from {spelled_weights(self.objectives, self.against)}{before} to "
+            f"{spelled_weights(self.objectives, self.weights)}{after}, on "
             f"{self.n_queries:,} queries with {self.n_rows:,} documents; {self.common:.0%} of the first 10 "
             f"stay; {shown} of {len(self.features)} features"
         )
 
-    def _spelled(self, weights: NDArray[np.float64]) -> str:
-        pairs = zip(self.objectives, weights, strict=True)
-        return "{" + ", ".join(f"{name}: {weight:.4g}" for name, weight in pairs) + "}"
+
+def spelled_weights(names: Sequence[str], weights: NDArray[np.float64]) -> str:
+    """Weights by objective, to be read."""
+    pairs = zip(names, weights, strict=True)
+    return "{" + ", ".join(f"{name}: {weight:.4g}" for name, weight in pairs) + "}"
 
 
 def _error(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:

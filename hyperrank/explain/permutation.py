@@ -337,25 +337,35 @@ def _permuted(
     )
 
 
+def permuted_copies(
+    data: GroupedFeatures, index: list[int], orders: Iterable[NDArray[np.int64]]
+) -> Iterator[GroupedFeatures]:
+    """Features with some columns in other orders of rows; orders that change nothing are left out."""
+    features, frame = np.asarray(data.X), _dense(data.frame)
+    original = features[:, index]
+    for order in orders:
+        if np.array_equal(original[order], original, equal_nan=True):
+            continue
+        X = features.copy()
+        X[:, index] = original[order]
+        own = X if data.frame is data.X else permuted_frame(frame, index, order)
+        yield GroupedFeatures(X, data.lists, own, data.ref_scores)
+
+
 def score_importances(ranker: Any, data: GroupedFeatures) -> NDArray[np.float64]:
     """Mean square of what scores at equal weights change by, within lists, where a feature is permuted.
 
     Shape (d,), as shares of their sum.
     """
-    weights, lists, features = ranker._weights(None)[None], data.lists, np.asarray(data.X)
-    frame = _dense(data.frame)
+    weights, lists = ranker._weights(None)[None], data.lists
     scores = ranker._scores(data, weights)[:, 0]
-    (order,) = permutations(lists, 1, within="query", seed=0)
-    importances = np.zeros(features.shape[1])
-    for j, column in enumerate(features.T):
-        if np.array_equal(column[order], column, equal_nan=True):
-            continue
-        X = features.copy()
-        X[:, j] = column[order]
-        own = X if data.frame is data.X else permuted_frame(frame, [j], order)
-        change = ranker._scores(GroupedFeatures(X, lists, own, data.ref_scores), weights)[:, 0] - scores
-        change -= (list_sums(change, lists) / lists.sizes)[lists.index]
-        importances[j] = np.mean(change**2)
+    orders = list(permutations(lists, 1, within="query", seed=0))
+    importances = np.zeros(data.X.shape[1])
+    for j in range(len(importances)):
+        for permuted in permuted_copies(data, [j], orders):
+            change = ranker._scores(permuted, weights)[:, 0] - scores
+            change -= (list_sums(change, lists) / lists.sizes)[lists.index]
+            importances[j] = np.mean(change**2)
     return importances / max(importances.sum(), np.finfo(float).tiny)
 
 

@@ -396,6 +396,7 @@ class ParetoFront:
         title: str | None = None,
         selection: Selection | None = None,
         others: ParetoFront | Sequence[ParetoFront] | Mapping[str, ParetoFront] = (),
+        queries: pd.DataFrame | None = None,
         level: float = 0.9,
         n_resamples: int = 2000,
         random_state: int = 0,
@@ -417,6 +418,9 @@ class ParetoFront:
             The trade-off of this front to open with; by default what `select` picks.
         others : ParetoFront, sequence of them or mapping of label to ParetoFront
             Baselines to draw beside, under their labels.
+        queries : DataFrame, optional
+            Queries whose rankings to show before and after: ``ranker.rank(X, qid=qid, weights=front,
+            top_k=10)`` of a few, whose column ``document`` may be replaced by titles.
         level : float, default 0.9
             Of the intervals, which are those of `Selection.interval`.
         n_resamples : int, default 2000
@@ -432,7 +436,7 @@ class ParetoFront:
         Raises
         ------
         ValueError
-            If an option means nothing, or `selection` is not of this front.
+            If an option means nothing, or `selection` or `queries` are not of this front.
         OSError
             If the file cannot be written; then nothing has changed.
 
@@ -452,6 +456,7 @@ class ParetoFront:
             title=title,
             selection=selection,
             others=others,
+            queries=queries,
             level=level,
             n_resamples=n_resamples,
             random_state=random_state,

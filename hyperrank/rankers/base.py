@@ -25,6 +25,7 @@ from hyperrank.rankers.profile import (
     profile_front,
     read_grid,
 )
+from hyperrank.rankers.rankings import RankingsMixin
 from hyperrank.simplex import as_weights, lattice_near
 from hyperrank.weights import PerQuery, PerRow, RowWeights, in_order, per_query_or_row, refuse_weights_of_rows
 
@@ -52,7 +53,7 @@ class RankerMixin:
         return tags
 
 
-class BaseRanker(RankerMixin, BaseEstimator):
+class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
     """A ranker whose trade-off between objectives is an argument of predict.
 
     A subclass sets ``objectives_`` in fit and gives the scores of grouped rows in ``_scores``.

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hyperrank._checks import check_number
+from hyperrank._progress import with_progress
 from hyperrank.front.pareto_front import ParetoFront
 from hyperrank.front.selection import TEMPERATURE, carried_temperatures
 from hyperrank.metrics import Metric
@@ -187,7 +188,9 @@ def profile_front(
     at, temperatures = _rows(grid, measured, reference)
     name, scores = _read_baseline(ranker, data, baseline)
     values = []
-    for rows in np.array_split(np.arange(len(at)), -(-len(at) * len(data.X) // MAX_SCORES)):
+    blocks = np.array_split(np.arange(len(at)), -(-len(at) * len(data.X) // MAX_SCORES))
+    verbose = getattr(ranker, "verbose", 0)
+    for rows in with_progress(blocks, total=len(blocks), unit="block", verbose=verbose, desc="front"):
         some = None if temperatures is None else temperatures[rows]
         values.append(per_query_values(metric, ranker._front_scores(data, at[rows], some, **options), data))
     per_query = values[0] if len(values) == 1 else np.concatenate(values)

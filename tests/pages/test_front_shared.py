@@ -148,3 +148,44 @@ def test_axe_finds_nothing(opened, width):
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     assert [(v["id"], [n["html"][:90] for n in v["nodes"][:3]]) for v in found["violations"]] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_query_before_and_after(opened):
+    """Ranks of documents at each trade-off, as ``ranker.rank(..., weights=front)`` gives them."""
+    front = measured(2, 3)
+    orders = [["Bowl <i>", "Cup", "Jug"], ["Cup", "Bowl <i>", "Mug"], ["Mug", "Jug", "Cup"]]
+    table = pd.concat(
+        pd.DataFrame({"query": query, "document": order[::way], "trade_off": row, "rank": [1, 2, 3]})
+        for query, way in (("cups", 1), ("bowls", -1))
+        for row, order in enumerate(orders)
+    )
+    page = opened(front, queries=table, selection=front.select(at_least={"relevance": 0.0}))
+    shown = "rows => rows.map(r => [...r.children].map(c => c.innerText))"
+
+    def at(row: int) -> list[list[str]]:
+        page.evaluate(f"take({row})")
+        return page.eval_on_selector_all("#ranking tbody tr", shown)
+
+    page.evaluate("pin(0)")
+    assert at(0) == [["1", "Bowl <i>", "1", "same"], ["2", "Cup", "2", "same"], ["3", "Jug", "3", "same"]]
+    assert at(1) == [
+        ["1", "Cup", "2", "up 1"],
+        ["2", "Bowl <i>", "1", "down 1"],
+        ["3", "Mug", "", "new"],
+        ["", "Jug", "3", "gone"],
+    ]
+    page.select_option("#query", label="bowls")
+    assert at(2)[0] == ["1", "Cup", "2", "up 1"]
+    page.evaluate("pin(null)")
+    assert "where the page began" in page.inner_text("#ranking caption")
+    link = page.evaluate("stateText()")
+    assert link.endswith("query=1")
+
+
+def test_queries_of_another_front_are_refused(tmp_path):
+    front = measured(2, 3)
+    table = pd.DataFrame({"query": "q", "document": [0, 1], "trade_off": [0, 1], "rank": [1, 1]})
+    with pytest.raises(ValueError, match="at 2 trade-offs, and the front has 3"):
+        front.to_html(tmp_path / "page.html", queries=table)
+    with pytest.raises(TypeError, match="queries must be the table"):
+        front.to_html(tmp_path / "page.html", queries=table.drop(columns="trade_off"))

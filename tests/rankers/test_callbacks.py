@@ -82,6 +82,11 @@ def test_a_log_has_a_line_for_each_phase(fitted):
     assert lines == ["reading", *BOOSTERS, "tuning: 100% 3/3", *BOOSTERS, "training: 100% 3/3"]
 
 
+def test_a_front_is_a_phase_too(fitted, data, capfd):
+    fitted[0].pareto_front(data.X, data.Y, qid=data.qid, weights=[[1, 0], [0, 1]])
+    assert capfd.readouterr().err.startswith("front: 100% 1/1 [")
+
+
 def test_callbacks_follow_a_fit_whose_history_grows(fitted, recorder):
     epochs = [("epoch", n) for n in (1, 2, 3)]
     assert recorder.calls == [("begin", 0), *epochs, ("end", 3)]

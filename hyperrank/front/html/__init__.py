@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from hyperrank.front.bootstrap import agrees, check_resampling, resampled_means
@@ -141,6 +142,7 @@ SCRIPTS = (
     "words.js",
     "outcome.js",
     "compare.js",
+    "queries.js",
     "chart.js",
     "parallel.js",
     "limits.js",
@@ -156,6 +158,7 @@ def front_page(
     title: str | None,
     selection: Selection | None,
     others: ParetoFront | Sequence[ParetoFront] | Mapping[str, ParetoFront],
+    queries: pd.DataFrame | None,
     level: float,
     n_resamples: int,
     random_state: int,
@@ -167,6 +170,7 @@ def front_page(
     if not isinstance(title, str | None):
         raise TypeError(f"title must be a text or None; got {title!r}.")
     data = _document(front, _first(front, selection), _others(front, others))
+    data["queries"] = [] if queries is None else list(_queries(front, queries))
     data["evidence"] = front_evidence(front, float(level), int(n_resamples), int(random_state))
     style = _read("front.css")
     script = '"use strict";\n' + "\n".join(_read(name) for name in SCRIPTS)
@@ -225,6 +229,27 @@ def _others(
         points = other.points[front.names].to_numpy().tolist()
         described.append((f"front {number}" if label is None else label, points))
     return described
+
+
+def _queries(front: ParetoFront, given: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Documents of each query, and their numbers in the order of each trade-off."""
+    columns = {"query", "document", "trade_off", "rank"}
+    if not (isinstance(given, pd.DataFrame) and columns <= {*given}):
+        raise TypeError(
+            "queries must be the table that ranker.rank(X, qid=qid, weights=front, top_k=10) gives; "
+            f"got a {type(given).__name__}."
+        )
+    for query, rows in given.groupby("query", sort=False):
+        numbers, documents = pd.factorize(rows["document"])
+        ranked = rows.assign(number=numbers).sort_values("rank").groupby("trade_off")["number"]
+        orders = {row: order.tolist() for row, order in ranked}
+        if list(orders) != list(range(len(front))):
+            raise ValueError(
+                f"queries ranks query {query!r} at {len(orders)} trade-offs, and the front has {len(front)}: "
+                "ranker.rank(X, qid=qid, weights=front) ranks at all."
+            )
+        texts = [str(document) for document in documents]
+        yield {"query": str(query), "documents": texts, "orders": [*orders.values()]}
 
 
 #: What the metrics of the registry say, for people who choose without knowing them.

@@ -7,6 +7,7 @@ function buildCompare() {
 function pin(index) {
   state.pinned = index;
   showPinned();
+  showQuery();
   markDots();
   say(index === null ? "Nothing is pinned." : `Row ${index} is pinned as A.`);
 }

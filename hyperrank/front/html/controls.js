@@ -52,6 +52,7 @@ function show(index) {
   showWeights();
   showOutcome(index, state.limits);
   showPinned();
+  showQuery();
   markDots();
   showKept();
   showAsked();
@@ -102,6 +103,7 @@ buildLimits();
 buildChart();
 buildParallel();
 buildCompare();
+buildQueries();
 buildShare();
 buildTable();
 byId("copy").addEventListener("click", copyLine);

@@ -20,6 +20,7 @@ function stateText() {
     maximize,
     sure,
     axes: m > 1 ? chart.axes.join("_") : null,
+    query: front.queries.length ? byId("query").value : null,
   };
   return Object.entries(parts).filter(([, value]) => value !== null).map(([name, value]) => `${name}=${value}`).join("&");
 }
@@ -38,6 +39,7 @@ function restore() {
   const axes = (parts.get("axes") || "").split("_").map((text) => whole(text, m));
   if (axes.length === 2 && !axes.includes(null) && axes[0] !== axes[1]) turn(0, axes[0], turn(1, axes[1]));
   state.pinned = whole(parts.get("pinned"), k);
+  byId("query").value = whole(parts.get("query"), front.queries.length) ?? byId("query").value;
   limitsChanged();
   take(whole(parts.get("row"), k) ?? state.index);
 }

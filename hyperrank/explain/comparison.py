@@ -1,0 +1,201 @@
+"""One query under two trade-offs: which documents move, and which features move them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _num_samples, check_is_fitted
+
+from hyperrank._checks import check_number
+from hyperrank._columns import row_labels
+from hyperrank.explain.explanation import spelled_weights
+from hyperrank.explain.permutation import permutations, permuted_copies, positions
+from hyperrank.lists import QueryLists
+from hyperrank.memmap import take_rows
+from hyperrank.rankers.data import GroupedFeatures
+from hyperrank.rankers.inputs import read_features, split_qid
+
+#: Documents and reasons shown at most.
+SHOWN, REASONS = 10, 3
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """One query under two trade-offs, as ``ranker.compare`` finds it.
+
+    Attributes
+    ----------
+    query : object
+        Its id; None where none was given.
+    a, b : str
+        The trade-offs.
+    documents : Index of length n
+        The documents, in the order of their rows.
+    ranks : ndarray of shape (n, 2), int64
+        From 1.
+    scores : ndarray of shape (n, 2)
+        In deviations from the mean of the query, so that those of two trade-offs are of one unit.
+    contributions : DataFrame of shape (n, d)
+        How much of the change of a document's score is due to the value that a feature has in it: the change,
+        less what it is on average where the document has the values of others of the query. Features that
+        work together each have what they do together. Without columns where it was not looked for.
+    """
+
+    query: Any
+    a: str
+    b: str
+    documents: pd.Index
+    ranks: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    contributions: pd.DataFrame
+
+    def to_frame(self, top_k: int | None = SHOWN, *, n_features: int = REASONS) -> pd.DataFrame:
+        """Documents in the order of `b`.
+
+        Parameters
+        ----------
+        top_k : int or None, default 10
+            Documents among the first so many of either ranking; None gives all.
+        n_features : int, default 3
+            Features named in ``because``.
+
+        Returns
+        -------
+        DataFrame
+            By ``document``: ``rank_a``, ``rank_b``, ``change``, above 0 where it rises, ``score_a``,
+            ``score_b``, and ``because``, the features that move it most and what each contributes.
+        """
+        table = pd.DataFrame(
+            {
+                "rank_a": self.ranks[:, 0],
+                "rank_b": self.ranks[:, 1],
+                "change": self.ranks[:, 0] - self.ranks[:, 1],
+                "score_a": self.scores[:, 0],
+                "score_b": self.scores[:, 1],
+                "because": [_reasons(row, n_features) for _, row in self.contributions.iterrows()],
+            },
+            index=self.documents.rename("document"),
+        )
+        shown = np.ones(len(table), bool) if top_k is None else self.ranks.min(axis=1) <= top_k
+        return table[shown].sort_values("rank_b")
+
+    def __repr__(self) -> str:
+        return f"{self._summary()}\n{self.to_frame().to_string(float_format='{:.2f}'.format)}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(self._summary())}</p>{self.to_frame().to_html(float_format='{:.2f}'.format)}"
+
+    def _summary(self) -> str:
+        of = "" if self.query is None else f" of query {self.query}"
+        moved = int((self.ranks[:, 0] != self.ranks[:, 1]).sum())
+        return f"Comparison{of}, from {self.a} to {self.b}: {moved} of {len(self.documents)} documents move"
+
+
+def _reasons(contributions: pd.Series, n: int) -> str:
+    """The features that contribute most, either way."""
+    largest = contributions[contributions.abs().sort_values(ascending=False, kind="stable").index[:n]]
+    return ", ".join(f"{name} {value:+.2f}" for name, value in largest.items() if abs(value) >= 0.005)
+
+
+def compare_trade_offs(
+    ranker: Any,
+    X: Any,
+    qid: Any,
+    query: Any,
+    trade_offs: tuple[Any, Any],
+    *,
+    n_repeats: int,
+    random_state: Any,
+    ref_scores: Any = None,
+    **options: Any,
+) -> Comparison:
+    """Compare one query under two trade-offs; see `hyperrank.rankers.BaseRanker.compare`."""
+    check_is_fitted(ranker)
+    n_repeats = int(check_number("n_repeats", n_repeats, at_least=0, whole=True))
+    frame, ids = split_qid(X, qid)
+    lists = QueryLists.from_qid(ids, _num_samples(frame))
+    rows = lists.order[lists.take([_list_of(query, lists, ids)])[0]]
+    data = read_features(
+        ranker,
+        take_rows(frame, rows),
+        np.zeros(len(rows)),
+        reset=False,
+        ref_scores=None if ref_scores is None else np.asarray(ref_scores)[rows],
+    )
+    a, b = (_Side.of(ranker, each, options, data) for each in trade_offs)
+    raw = np.column_stack([side.scores(data) for side in (a, b)])
+    mean, deviation = raw.mean(axis=0), raw.std(axis=0)
+    deviation[deviation == 0] = 1.0
+    scores = (raw - mean) / deviation
+    change = scores[:, 1] - scores[:, 0]
+    seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max + 1))
+    contributions = np.zeros((len(rows), data.X.shape[1] if n_repeats else 0))
+    orders = list(permutations(data.lists, n_repeats, within="query", seed=seed))
+    for j in range(contributions.shape[1]):
+        for without in permuted_copies(data, [j], orders):
+            other = (np.column_stack([side.scores(without) for side in (a, b)]) - mean) / deviation
+            contributions[:, j] += (change - other[:, 1] + other[:, 0]) / n_repeats
+    documents = pd.Index(row_labels(frame, lists.n_rows)[rows], name="document")
+    names = getattr(ranker, "feature_names_in_", [f"x{j}" for j in range(data.X.shape[1])])
+    return Comparison(
+        query=None if ids is None else lists.ids[lists.index[0]] if lists.n_lists == 1 else query,
+        a=a.text,
+        b=b.text,
+        documents=documents,
+        ranks=np.column_stack([1 + positions(column, data.lists) for column in scores.T]),
+        scores=scores,
+        contributions=pd.DataFrame(contributions, documents, names[: contributions.shape[1]]),
+    )
+
+
+def _list_of(query: Any, lists: QueryLists, ids: Any) -> int:
+    """Number of the list of a query."""
+    if query is None:
+        if lists.n_lists > 1:
+            raise ValueError(f"qid has {lists.n_lists} queries: say by query= which to compare.")
+        return 0
+    if ids is None:
+        raise ValueError(f"query={query!r} was given without qid, which says what rows are of it.")
+    found = np.flatnonzero(lists.ids == query)
+    if not len(found):
+        some = ", ".join(map(repr, lists.ids[:5].tolist()))
+        raise ValueError(f"query={query!r} is none of the {lists.n_lists} queries of qid ({some}, ...).")
+    return int(found[0])
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A trade-off: weights of shape (1, m) and options of scoring; the reference without weights."""
+
+    ranker: Any
+    text: str
+    weights: NDArray[np.float64] | None
+    options: dict[str, Any]
+
+    @classmethod
+    def of(cls, ranker: Any, given: Any, options: dict[str, Any], data: GroupedFeatures) -> _Side:
+        if isinstance(given, str):
+            if given != "reference":
+                raise ValueError(f"a and b must be weights or 'reference'; got {given!r}.")
+            if ranker._reference_scores(data) is None:
+                raise ValueError("the ranker has no reference: give the trade-offs to compare as a and b.")
+            return cls(ranker, "the reference", None, {})
+        weights, options = ranker._trade_off(given, options)
+        at = np.atleast_2d(ranker._weights(weights))
+        if len(at) != 1:
+            raise ValueError(f"a and b must be one trade-off each; got weights of shape {at.shape}.")
+        temperature = ranker._front_temperature(**options)
+        where = "" if temperature in (None, 1.0) else f" at temperature {temperature:g}"
+        return cls(ranker, f"{spelled_weights(ranker.objectives_, at[0])}{where}", at, options)
+
+    def scores(self, data: GroupedFeatures) -> NDArray[np.floating[Any]]:
+        """Scores of grouped rows, shape (n,)."""
+        if self.weights is None:
+            return np.asarray(self.ranker._reference_scores(data))
+        return np.asarray(self.ranker._scores(data, self.weights, **self.options))[:, 0]
