@@ -68,7 +68,8 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
     reference : None, str, model or mapping of objective to scorer, default "booster_pairs"
         **What is learnt.** The ranker to start from. ``"boosters"``: one LightGBM ranker per objective,
         fitted here, their standardised scores mixed by the weights, so that the reference is itself a front;
-        ``"booster_pairs"``: with a regression on the grades beside each. ``"lightgbm"``: one, fitted here on
+        ``"booster_pairs"``: with a regression on the grades beside each; ``"booster_regressions"``: the
+        regressions alone, which tuning may take in their place. ``"lightgbm"``: one, fitted here on
         `reference_objective`; all are trained on a million rows at most. ``"scores"``: scores that you pass
         as `ref_scores` to fit and predict. A fitted model with ``predict`` is taken as it is (an unfitted
         estimator is cloned and fitted here on `reference_objective`); None ranks by the network alone.
@@ -113,14 +114,20 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         A document's score then depends on the others of its query. By default: where fit is given query ids.
     booster_params : mapping or "search", optional
         Native LightGBM parameters for boosters fitted here; ``"search"`` looks for them by cross-validation.
+        By default trees of 7 leaves, or of 31 and more rounds where tuning finds these better.
     trade_offs : "uniform" or TradeOffs, default "uniform"
         **Training.** The weights, and temperatures, that the network is trained at; see
         `hyperrank.TradeOffs`.
     max_epochs : int or "auto", default "auto"
         Passes over the data at most; by default from 20 on small data to 4 on millions of rows, and up to
-        eight times as many where tuning finds that they pay: with 100 queries or more, and the dropout of
-        the network too left to it, networks are trained on some queries and evaluated on others before
-        the whole fit, twice as long each time while that makes them better.
+        eight times as many where tuning finds that they pay and the dropout of the network is left to it too.
+    tuning : bool, default True
+        Whether what is left open is tuned on held-out queries before the whole fit, where there are 100 or
+        more: the size of boosters fitted here, and whether regressions alone serve better than pairs; epochs
+        and dropout of the network; the reward scale, from nearly the reference alone to nearly the network
+        alone. A fifth of the queries (500 at most) evaluate; boosters and networks are trained on the others
+        (2,000 queries, 524,288 rows at most), each network going on from the one before. That takes about
+        as long as the fit itself. ``tuning_`` holds what was tried, and ``verbose=1`` says what was chosen.
     optimizer : "adamw" or AdamW, default "adamw"
         Learning rate, batches and the average of parameters; see `hyperrank.AdamW`.
     early_stopping : bool, "auto", EarlyStopping or callable, default "auto"
@@ -217,6 +224,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         booster_params: Mapping[str, Any] | str | None = None,
         trade_offs: str | TradeOffs = "uniform",
         max_epochs: int | str = "auto",
+        tuning: bool = True,
         optimizer: str | AdamW = "adamw",
         early_stopping: bool | str | EarlyStopping | StoppingRule = "auto",
         warm_start: bool = False,
@@ -241,6 +249,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         self.booster_params = booster_params
         self.trade_offs = trade_offs
         self.max_epochs = max_epochs
+        self.tuning = tuning
         self.optimizer = optimizer
         self.early_stopping = early_stopping
         self.warm_start = warm_start

@@ -24,6 +24,7 @@ __all__ = [
     "SummedReference",
     "fit_booster_front",
     "fit_booster_pairs",
+    "fit_booster_regressions",
     "fit_single_booster",
 ]
 
@@ -181,19 +182,28 @@ def fit_booster_pairs(data: ReferenceData) -> SummedReference:
     params = {**PAIR_PARAMS, **(data.booster_params or {})}
     objectives = range(data.Y.shape[1])
     ranking = replace(data, booster_params=params, cached=_prefixed("ranking", data.cached))
-    regression = replace(
-        data,
-        booster_params={**params, "objective": "regression"},
-        query_standardize=False,
-        cached=_prefixed("regression", data.cached),
-    )
-    pair = SummedReference(
-        [_fit(ranking, objectives, "ranking boosters"), _fit(regression, objectives, "regression boosters")],
-        np.ones(len(objectives)),
-        data.main,
-    )
+    members = [_fit(ranking, objectives, "ranking boosters"), fit_booster_regressions(data)]
+    pair = SummedReference(members, np.ones(len(objectives)), data.main)
     pair.scales = within_list_deviations(pair.scores(data.X, data.lists, None, None), data.lists)
     return pair
+
+
+def fit_booster_regressions(data: ReferenceData) -> BoosterReference:
+    """Fit one regression on the grades per objective, of the features as they are.
+
+    Parameters
+    ----------
+    data : ReferenceData
+        Its ``booster_params`` go on top of `PAIR_PARAMS`.
+
+    Returns
+    -------
+    BoosterReference
+    """
+    params = {**PAIR_PARAMS, **(data.booster_params or {}), "objective": "regression"}
+    cached = _prefixed("regression", data.cached)
+    regression = replace(data, booster_params=params, query_standardize=False, cached=cached)
+    return _fit(regression, range(data.Y.shape[1]), "regression boosters")
 
 
 def _fit(data: ReferenceData, objectives: Sequence[int], desc: str = "boosters") -> BoosterReference:

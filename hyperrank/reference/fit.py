@@ -6,7 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hyperrank.reference.base import NoReference, Reference, ReferenceData, ScoresReference
-from hyperrank.reference.boosters import fit_booster_front, fit_booster_pairs, fit_single_booster
+from hyperrank.reference.boosters import (
+    fit_booster_front,
+    fit_booster_pairs,
+    fit_booster_regressions,
+    fit_single_booster,
+)
 from hyperrank.reference.models import ModelReference, fitted_model, is_fitted
 from hyperrank.reference.per_objective import GivenScorers, fit_completion, resolve_scorers
 
@@ -76,6 +81,7 @@ def register_reference(
 
 
 register_reference("booster_pairs", fit_booster_pairs, trains_boosters=True)
+register_reference("booster_regressions", fit_booster_regressions, trains_boosters=True)
 register_reference("boosters", fit_booster_front, trains_boosters=True)
 register_reference("lightgbm", fit_single_booster, trains_boosters=True)
 register_reference("scores", lambda _: ScoresReference(), needs_scores=True)
@@ -215,7 +221,7 @@ def fit_reference(reference: Any, data: ReferenceData) -> Reference:
 
     Parameters
     ----------
-    reference : None, "booster_pairs", "boosters", "lightgbm", "scores", model or GivenScorers
+    reference : None, str, model or GivenScorers
         As `HyperDPORanker` documents it, or a name of `register_reference`.
     data : ReferenceData
 

@@ -6,11 +6,13 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import ExtraTreesRegressor
 
 from hyperrank import HyperDPORanker, LinearScalarizationRanker, QueryLists, datasets
+from hyperrank.boosters import read_booster_text
 from hyperrank.metrics import parse_metric
 from hyperrank.networks import MLP
 from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo import tuning as trials
 from hyperrank.rankers.dpo.tuning import split_for_tuning
+from hyperrank.reference import BoosterReference, SummedReference
 
 FEW_TREES = {"num_boost_round": 10, "num_leaves": 5, "min_data_in_leaf": 5}
 SMALL = {"network": MLP(hidden=(16,)), "booster_params": FEW_TREES, "random_state": 0}
@@ -211,3 +213,64 @@ def test_an_objective_with_few_labels_is_not_lost_to_a_trial():
     weight = first.astype(float)
     ranker = HyperDPORanker(**SMALL).fit(data.X, data.Y, qid=data.qid, query_weight=weight)
     assert np.isfinite(ranker.predict(data.X, qid=data.qid)).all()
+
+
+def test_tuning_can_be_left_out():
+    data = made()
+    ranker = HyperDPORanker(**{**SMALL, "network": MLP(hidden=(8,))}, tuning=False)
+    assert ranker.fit(data.X, data.Y, qid=data.qid).tuning_ is None
+    assert (ranker.model_.network.options["dropout"], ranker.reward_scale_) == (0.5, pytest.approx(0.5))
+    with pytest.raises(ValueError, match="tuning must be one of"):
+        ranker.set_params(tuning="no").fit(data.X, data.Y, qid=data.qid)
+
+
+@pytest.fixture
+def few_rounds(monkeypatch):
+    monkeypatch.setattr(trials, "CAPACITIES", (({}, (20,)), ({"num_leaves": 15}, (20, 40))))
+    monkeypatch.setattr(trials, "PAIR_ROUNDS", 30)
+
+
+def tuned(Y, data, **options):
+    given = {"network": MLP(hidden=(8,), dropout=0.1), "max_epochs": 1, "random_state": 0, **options}
+    return HyperDPORanker(**given).fit(data.X, Y, qid=data.qid)
+
+
+@pytest.mark.usefixtures("few_rounds")
+@pytest.mark.parametrize("kind", ["regressions", "pairs"])
+def test_larger_boosters_are_chosen_where_they_are_better(monkeypatch, capsys, kind):
+    data = datasets.make_user_item_ranking(n_users=150, n_items=60, list_size=12, noise=0.0, random_state=0)
+    if kind == "pairs":  # regressions alone are surely better here
+        monkeypatch.setattr(trials, "_surely_better", lambda *_, **__: False)
+    ranker = tuned(data.Y, data, verbose=1)
+    tuning, reference = ranker.tuning_, ranker.reference_
+    small, *larger = tuning.booster_candidates
+    assert max(entry["utility"] for entry in larger) > small["utility"]
+    assert tuning.reference == ("booster_regressions" if kind == "regressions" else None)
+    assert isinstance(reference, BoosterReference if kind == "regressions" else SummedReference)
+    boosters = (reference if kind == "regressions" else reference.members[0]).boosters
+    assert tuning.booster_params["num_leaves"] == 15
+    assert max(tree.n_leaves for tree in read_booster_text(boosters.texts[0]).trees) > 7
+    assert tuning.booster_params["num_boost_round"] <= (40 if kind == "regressions" else 30)
+    assert "of 15 leaves" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("few_rounds")
+def test_small_boosters_stay_where_labels_are_noise():
+    data = made()
+    noise = np.random.default_rng(0).integers(0, 3, data.Y.shape).astype(float)
+    assert tuned(noise, data).tuning_.booster_params == {}
+
+
+@pytest.mark.usefixtures("few_rounds")
+@pytest.mark.parametrize("reference", ["boosters", "lightgbm"])
+def test_other_boosters_get_the_size_that_is_chosen(reference):
+    data = datasets.make_user_item_ranking(n_users=150, n_items=60, list_size=12, noise=0.0, random_state=0)
+    ranker = tuned(data.Y, data, reference=reference)
+    assert ranker.tuning_.booster_params["num_leaves"] == 15
+    (tree, *_) = read_booster_text(ranker.reference_.boosters.texts[0]).trees
+    assert tree.n_leaves > 7
+
+
+def test_booster_params_of_the_caller_stay():
+    data = made()
+    assert tuned(data.Y, data, booster_params=FEW_TREES).tuning_.booster_candidates == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -40,7 +40,9 @@ class Phase(StrEnum):
 
     BOOSTER_SEARCH = "booster_search"
     TUNING = "tuning"
+    TUNING_BOOSTERS = "tuning: boosters"
     TUNING_REFERENCE = "tuning: reference"
+    TUNING_REGRESSIONS = "tuning: regressions"
     REFERENCE = "reference"
     REWARD_SCALE = "reward_scale"
     REFERENCE_LOGITS = "reference_logits"
@@ -54,12 +56,33 @@ def tuning_phase(max_epochs: int) -> str:
 @storable
 @dataclass(frozen=True)
 class Tuning:
-    r"""What was chosen on held-out lists."""
+    """What was tried and chosen on held-out lists.
+
+    Attributes
+    ----------
+    dropout, max_epochs, reward_scale_factor
+        Chosen for the network; the factor is on the default reward scale.
+    candidates : list of dict
+        Networks that were tried: ``dropout``, ``epochs``, ``reward_scale_factor`` (inf is the network
+        alone), and ``utility``, the mean over held-out lists and trade-offs of the weighted metrics.
+    reference : str or None
+        Chosen in the place of ``"booster_pairs"``, where that was asked for.
+    booster_params : dict
+        Chosen for the boosters of the reference; empty for the default ones.
+    booster_candidates : list of dict
+        Parameters of boosters that were tried, and ``utility``.
+    reference_utility : float or None
+        That of the reference alone; None where it is not known.
+    """
 
     dropout: float
     max_epochs: int
     reward_scale_factor: float
     candidates: list[dict[str, float]]
+    reference: str | None = None
+    booster_params: dict[str, Any] = field(default_factory=dict)
+    booster_candidates: list[dict[str, Any]] = field(default_factory=list)
+    reference_utility: float | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +104,7 @@ class FitConfig:
     normalize_objectives: bool
     temperature_range: TemperatureRange | None
     tunes_boosters: bool
+    tunes_capacity: bool
     tunes_epochs: bool
     tunes_reward_scale: bool
     validation_fraction: float | None
@@ -117,6 +141,9 @@ class FitConfig:
         elif query_standardize == "auto":
             query_standardize = n_lists > 1
         stopping, validation_fraction = resolve_early_stopping(params["early_stopping"], inputs)
+        tuning = params.get("tuning", True)  # rankers that are compared with it always tune
+        _check_choice("tuning", tuning, (True, False))
+        is_named_boosters = isinstance(reference, str) and trains_boosters(reference)
         return cls(
             reference=reference,
             reference_objective=reference_objective,
@@ -133,9 +160,10 @@ class FitConfig:
             normalize_objectives=bool(params["normalize_objectives"]),
             temperature_range=trade_offs.temperature_range,
             tunes_boosters=searches and trains_boosters(reference),
-            tunes_epochs=options.dropout == "auto" and params["max_epochs"] == "auto",
+            tunes_capacity=tuning and params["booster_params"] is None and is_named_boosters,
+            tunes_epochs=tuning and options.dropout == "auto" and params["max_epochs"] == "auto",
             # Scores of a model fitted elsewhere may be in-sample, and then better than they will be.
-            tunes_reward_scale=beta == "auto" and is_fitted_here(stand_in(reference)),
+            tunes_reward_scale=tuning and beta == "auto" and is_fitted_here(stand_in(reference)),
             validation_fraction=validation_fraction,
             seed=int(check_random_state(params["random_state"]).randint(2**31 - 1)),
             n_jobs=params["n_jobs"],
@@ -149,9 +177,11 @@ class FitConfig:
         return replace(self, booster_params=search.params, booster_search=search, tunes_boosters=False)
 
     def with_tuning(self, tuning: Tuning) -> Self:
-        """The epochs and dropout that tuning chose; `FittedReference` applies the reward scale."""
+        """What tuning chose but for the reward scale, which `FittedReference` applies."""
         return replace(
             self,
+            reference=self.reference if tuning.reference is None else tuning.reference,
+            booster_params=tuning.booster_params or self.booster_params,
             network=replace(self.network, dropout=tuning.dropout),
             training=replace(self.training, max_epochs=tuning.max_epochs),
             tuning=tuning,

@@ -1,8 +1,10 @@
-"""Tuning on held-out queries before the whole fit: booster parameters, epochs with dropout, reward scale."""
+"""Tuning on held-out queries before the whole fit: boosters, epochs with dropout, reward scale."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -11,14 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank._progress import ProgressBar
+from hyperrank.boosters import BOOSTER_PARAMS, booster_scores, fit_boosters
 from hyperrank.boosters.search import BoosterSearch, search_mixed_scores
+from hyperrank.lists import within_list_deviations
 from hyperrank.metrics import Metric
+from hyperrank.networks.random import Dropout
 from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo.config import FitConfig, Phase, Tuning, tuning_phase
 from hyperrank.rankers.dpo.data import sample_rows
 from hyperrank.rankers.dpo.reference import REFERENCE_ROWS, FittedReference, fit_reference
+from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.dpo.train import train_reward_model
 from hyperrank.reference import is_fitted_here
+from hyperrank.reference.boosters import PAIR_PARAMS
 from hyperrank.simplex import lattice_near
 from hyperrank.training import Checkpoint
 
@@ -32,10 +39,21 @@ MAX_TRAINING_LISTS, MAX_EVALUATION_LISTS = 2000, 500
 MAX_TRAINING_ROWS, MAX_EVALUATION_ROWS = 1 << 19, 1 << 17
 #: Share of the lists that are evaluated where no validation lists are at hand.
 EVALUATION_SHARE = 0.2
+#: Parameters of boosters that are tried, on top of the default ones, and the rounds after which they are
+#: evaluated. Trees of more leaves would be scored several times slower (`TreeEnsemble`).
+CAPACITIES: Sequence[tuple[dict[str, Any], Sequence[int]]] = (
+    ({}, (int(PAIR_PARAMS["num_boost_round"]),)),
+    ({"num_leaves": 31, "learning_rate": 0.1}, (100, 200, 400)),
+)
+#: Rounds at most of pairs: ranking boosters take several times as long as regressions, and gain less by more.
+PAIR_ROUNDS = 200
+#: Rows, about, that these are trained on at most.
+CAPACITY_ROWS = 1 << 17
 #: Dropout of an mlp, and how many times the shortest training; the next is tried while it pays.
 CANDIDATES = ((0.5, 1), (0.3, 2), (0.2, 4), (0.1, 8))
-#: Reward scales that are tried, as multiples of the default one.
-REWARD_SCALES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+#: Reward scales that are tried, as multiples of the default one: from nearly the reference alone to nearly
+#: the network alone.
+REWARD_SCALES = (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0)
 #: Trade-offs at which candidates are evaluated.
 N_WEIGHTS = 21
 
@@ -46,10 +64,34 @@ Utilities = dict[float, NDArray[np.float64]]
 def tune(inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint) -> FitConfig:
     """Choose on held-out lists what the parameters leave open."""
     config = search_boosters(inputs, config, checkpoint)
-    if not (config.tunes_epochs or config.tunes_reward_scale):
+    if not (config.tunes_capacity or config.tunes_epochs or config.tunes_reward_scale):
         return config
-    tuning = checkpoint.on_rank_zero(Phase.TUNING, partial(_tune_network, inputs, config))
-    return config if tuning is None else config.with_tuning(tuning)
+    tuning = checkpoint.on_rank_zero(Phase.TUNING, partial(_tune, inputs, config))
+    if tuning is None:
+        return config
+    config = config.with_tuning(tuning)
+    if config.verbose > 0 and checkpoint.processes.is_rank_zero and sys.stderr is not None:
+        with suppress(OSError, ValueError):  # stderr may be closed
+            print(_summary(tuning, config), file=sys.stderr)
+    return config
+
+
+def _summary(tuning: Tuning, config: FitConfig) -> str:
+    """What was chosen and why, in a line."""
+    chosen = []
+    if tuning.booster_candidates:
+        leaves = tuning.booster_params.get("num_leaves", BOOSTER_PARAMS["num_leaves"])
+        default, *larger = (entry["utility"] for entry in tuning.booster_candidates)
+        chosen.append(
+            f"{config.reference} of {leaves} leaves (utility {default:.4f} of small regressions, "
+            f"{max(larger):.4f} of large ones)"
+        )
+    chosen.append(f"{tuning.max_epochs} epochs, dropout {tuning.dropout:g}")
+    chosen.append(f"reward scale x {tuning.reward_scale_factor:g}")
+    if tuning.reference_utility is not None:
+        chosen.append(f"utility of the reference alone {tuning.reference_utility:.4f}")
+    chosen.append(f"of the best network over it {max(entry['utility'] for entry in tuning.candidates):.4f}")
+    return f"tuning on held-out queries: {', '.join(chosen)}"
 
 
 def search_boosters(inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint) -> FitConfig:
@@ -80,17 +122,21 @@ def _search_boosters(inputs: FitInputs, config: FitConfig) -> BoosterSearch:
     )
 
 
-def _tune_network(inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint) -> Tuning | None:
-    """Epochs, dropout and reward scale; None where there is too little to tune on."""
+def _tune(inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint) -> Tuning | None:
+    """Boosters, epochs, dropout and reward scale; None where there is too little to tune on."""
     split = split_for_tuning(inputs, np.random.default_rng([config.seed, 1]))
     if split is None:
         return None
     which, evaluated = split
     training = replace(inputs.take_into_memory(which), validation=None)
     short = config.for_tuning(len(training.training.X))
+    chosen: dict[str, Any] = {}
+    if config.tunes_capacity:
+        tune_capacity = partial(_tune_capacity, training, short, evaluated)
+        chosen = checkpoint.phase(Phase.TUNING_BOOSTERS, tune_capacity)
     fitted = None
     if is_fitted_here(short.reference):
-        fitted = fit_reference(training, short, checkpoint, Phase.TUNING_REFERENCE)
+        fitted, chosen = _fit_reference(training, short, evaluated, chosen, checkpoint)
     evaluation = TuningEvaluation.of(evaluated, fitted, config)
     dropout = float(config.network.dropout)
     candidates = [(dropout, 1)]
@@ -99,9 +145,80 @@ def _tune_network(inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint) 
         share = dropout / CANDIDATES[0][0]
         candidates = [(dropout * share, factor) for dropout, factor in CANDIDATES]
     with ProgressBar(short.training.max_epochs, verbose=config.verbose, desc="tuning") as bar:
-        return tune_epochs(
+        tuning = tune_epochs(
             training, short, evaluation, candidates, config.training.max_epochs, checkpoint, bar
         )
+    return replace(tuning, **chosen)
+
+
+def _fit_reference(
+    inputs: FitInputs,
+    config: FitConfig,
+    evaluated: LabelledLists,
+    chosen: dict[str, Any],
+    checkpoint: Checkpoint,
+) -> tuple[FittedReference, dict[str, Any]]:
+    """The reference without the lists that evaluate, of the boosters chosen; and what is chosen then.
+
+    Of larger boosters regressions are tried alone too: where lists are many they are often as good.
+    """
+    params = chosen.get("booster_params")
+    if not params:
+        return fit_reference(inputs, config, checkpoint, Phase.TUNING_REFERENCE), chosen
+    if config.reference != "booster_pairs":
+        config = replace(config, booster_params=params)
+        return fit_reference(inputs, config, checkpoint, Phase.TUNING_REFERENCE), chosen
+    regressions = replace(config, reference="booster_regressions", booster_params=params)
+    pairs = replace(
+        config, booster_params={**params, "num_boost_round": min(PAIR_ROUNDS, params["num_boost_round"])}
+    )
+    fitted, utilities = [], []
+    for candidate, phase in ((pairs, Phase.TUNING_REFERENCE), (regressions, Phase.TUNING_REGRESSIONS)):
+        fitted.append(fit_reference(inputs, candidate, checkpoint, phase))
+        utilities.append(TuningEvaluation.of(evaluated, fitted[-1], config).of_reference)
+    if _surely_better(utilities[1], utilities[0]):
+        return fitted[1], {**chosen, "reference": "booster_regressions"}
+    return fitted[0], {**chosen, "booster_params": pairs.booster_params}
+
+
+def _tune_capacity(inputs: FitInputs, config: FitConfig, evaluated: LabelledLists) -> dict[str, Any]:
+    """Parameters of boosters, {} for the default ones, and all that were tried: of `Tuning`.
+
+    Regressions on the grades stand for all boosters: they take a fraction of the time of ranking ones.
+    """
+    inputs = sample_rows(inputs, CAPACITY_ROWS, config.seed)
+    data, m = inputs.training, inputs.training.Y.shape[1]
+    objectives, weights = list(range(m)), lattice_near(m, N_WEIGHTS)
+    if config.reference == "lightgbm":
+        objectives, weights = [config.reference_objective], np.eye(m)[[config.reference_objective]]
+    evaluation = TuningEvaluation(evaluated, config.metric, weights, None, 1.0, ())
+    tried: list[tuple[dict[str, Any], NDArray[np.float64]]] = []
+    for params, rounds in CAPACITIES:
+        boosters = fit_boosters(
+            np.asarray(data.X),
+            data.Y,
+            data.lists,
+            objectives=objectives,
+            params={**PAIR_PARAMS, **params, "objective": "regression", "num_boost_round": rounds[-1]},
+            seed=config.seed,
+            list_weight=inputs.list_weight,
+            n_jobs=config.n_jobs,
+        )
+        X = np.asarray(evaluated.X)
+        for n in rounds:
+            scores = np.column_stack([booster_scores(booster, X, n) for booster in boosters])
+            scores /= within_list_deviations(scores, evaluated.lists)
+            utility = evaluation.utility(scores @ weights[:, objectives].T)
+            tried.append(({**params, "num_boost_round": n} if params else {}, utility))
+    (small, of_small), *larger = tried
+    highest = max((utility for _, utility in larger), key=_mean)
+    # The fewest rounds that are not surely worse than the best ones.
+    chosen, of_chosen = next(entry for entry in larger if not _surely_better(highest, entry[1]))
+    # Pairs take larger trees better than regressions alone do, so that a mean that is higher will do.
+    if _mean(of_chosen) <= _mean(of_small):
+        chosen = small
+    candidates = [{**params, "utility": _mean(utility)} for params, utility in tried]
+    return {"booster_params": chosen, "booster_candidates": candidates}
 
 
 @dataclass(frozen=True)
@@ -135,6 +252,12 @@ class TuningEvaluation:
                 for multiple in self.multiples
             }
         return out
+
+    @property
+    def of_reference(self) -> NDArray[np.float64]:
+        """Utility of each list under the reference alone."""
+        assert self.reference is not None
+        return self.utility(self.reference)
 
     def utility(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Utility of each list, shape (q,): the weighted metrics, mean over trade-offs; NaN for none."""
@@ -185,40 +308,61 @@ def tune_epochs(
     checkpoint: Checkpoint,
     bar: ProgressBar,
 ) -> Tuning:
-    """Train candidates, each longer than the one before, while that surely pays."""
+    """Train candidates, each going on from the one before, while that pays."""
     tuned: list[dict[str, float]] = []
     best: tuple[NDArray[np.float64], float, float, int] | None = None
+    model: RewardModel | None = None
+    alone = np.empty(0)
+    trained = 0
     for dropout, factor in candidates:
         epochs = factor * config.training.max_epochs
-        candidate = replace(config, network=replace(config.network, dropout=dropout)).for_epochs(epochs)
-        bar.extend(epochs if tuned else 0)
-        utilities = checkpoint.phase(
-            tuning_phase(epochs), partial(_train_candidate, inputs, candidate, evaluation, bar)
+        candidate = replace(config, network=replace(config.network, dropout=dropout)).for_epochs(
+            epochs - trained
         )
+        bar.extend(epochs - trained if tuned else 0)
+        model, utilities = checkpoint.phase(
+            tuning_phase(epochs), partial(_train_candidate, inputs, candidate, evaluation, model, bar)
+        )
+        trained = epochs
         tuned += [
             {"dropout": dropout, "epochs": epochs, "reward_scale_factor": multiple, "utility": _mean(utility)}
             for multiple, utility in utilities.items()
         ]
         multiple = np.inf if evaluation.reference is None else _best_reward_scale(utilities)
-        if best is not None and not _surely_better(utilities[multiple], best[0]):
+        is_better = best is None or _surely_better(utilities[multiple], best[0])
+        if is_better:
+            best = (utilities[multiple], multiple, dropout, factor)
+        # A network that grows may come to add to a reference that it adds nothing to yet.
+        if not (is_better or _surely_better(utilities[np.inf], alone, errors=2)):
             break
-        best = (utilities[multiple], multiple, dropout, factor)
-        if evaluation.reference is not None:
-            alone = evaluation.utility(evaluation.reference)
-            if _surely_better(alone, utilities[np.inf]):
-                break  # the reference is the better learner here: longer training would only fit its noise
+        alone = utilities[np.inf]
     assert best is not None
     _, multiple, dropout, factor = best
-    return Tuning(dropout, factor * shortest, 1.0 if np.isinf(multiple) else multiple, tuned)
+    return Tuning(
+        dropout,
+        factor * shortest,
+        1.0 if np.isinf(multiple) else multiple,
+        tuned,
+        reference_utility=None if evaluation.reference is None else _mean(evaluation.of_reference),
+    )
 
 
 def _train_candidate(
-    inputs: FitInputs, config: FitConfig, evaluation: TuningEvaluation, bar: ProgressBar
-) -> Utilities:
+    inputs: FitInputs,
+    config: FitConfig,
+    evaluation: TuningEvaluation,
+    start: RewardModel | None,
+    bar: ProgressBar,
+) -> tuple[RewardModel, Utilities]:
+    if start is not None:
+        start = start.copy()
+        for module in start.network.modules():
+            if isinstance(module, Dropout):
+                module.p = float(config.network.dropout)
     silent = replace(config, verbose=0)
-    model, _ = train_reward_model(inputs, None, silent, on_epoch=partial(_show_epoch, bar))
+    model, _ = train_reward_model(inputs, None, silent, start=start, on_epoch=partial(_show_epoch, bar))
     data = evaluation.data
-    return evaluation.utilities(model.rewards(data.X, data.lists.in_place, evaluation.weights))
+    return model, evaluation.utilities(model.rewards(data.X, data.lists.in_place, evaluation.weights))
 
 
 def _show_epoch(bar: ProgressBar, *_: object) -> bool:
@@ -240,9 +384,9 @@ def _mean(utility: NDArray[np.float64]) -> float:
     return float(known.mean()) if len(known) else 0.0
 
 
-def _surely_better(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
-    """Whether a's mean over lists is above b's by more than the standard error of the difference."""
+def _surely_better(a: NDArray[np.float64], b: NDArray[np.float64], *, errors: float = 1) -> bool:
+    """Whether a's mean over lists is above b's by more than the standard error of the difference, or two."""
     difference = (a - b)[~np.isnan(a - b)]
     if len(difference) < 2:
         return False
-    return float(difference.mean()) > float(difference.std(ddof=1)) / len(difference) ** 0.5
+    return float(difference.mean()) > errors * float(difference.std(ddof=1)) / len(difference) ** 0.5
