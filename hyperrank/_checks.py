@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral, Real
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def check_number(
@@ -11,6 +16,7 @@ def check_number(
     value: Any,
     *,
     at_least: float | None = None,
+    at_most: float | None = None,
     above: float | None = None,
     below: float | None = None,
     whole: bool = False,
@@ -23,13 +29,50 @@ def check_number(
     kind = Integral if whole else Real
     fits = isinstance(value, kind) and not isinstance(value, bool) and value == value
     fits = fits and (at_least is None or value >= at_least) and (above is None or value > above)
-    fits = fits and (below is None or value < below)
+    fits = fits and (below is None or value < below) and (at_most is None or value <= at_most)
     if not fits:
-        bounds = [("at least", at_least), ("above", above), ("below", below)]
+        bounds = [("at least", at_least), ("above", above), ("below", below), ("at most", at_most)]
         expected = " and ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
         expected += " or 'auto'" if or_auto else ""
-        raise ValueError(f"{name} must be a {'whole ' if whole else ''}number {expected}; got {value!r}.")
+        kind_of = f"{'whole ' if whole else ''}number {expected}".rstrip()
+        raise ValueError(f"{name} must be a {kind_of}; got {value!r}.")
     return float(value)
+
+
+def check_random_state(random_state: Any) -> np.random.RandomState:
+    """The generator that a seed, a RandomState or None means.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    from sklearn import utils  # takes a second, which readers need not wait for
+
+    try:
+        return utils.check_random_state(random_state)
+    except ValueError as error:
+        raise ValueError(
+            "random_state must be a whole number from 0 to 2**32 - 1, a numpy.random.RandomState or None; "
+            f"got {random_state!r}."
+        ) from error
+
+
+def as_path(path: Any) -> Path:
+    """The path that text or a path object means.
+
+    Raises
+    ------
+    TypeError
+        If it is neither, such as an open file.
+    ValueError
+        If no file can have the name.
+    """
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
+        raise TypeError(f"expected the path of a file, as text or pathlib.Path; got a {type(path).__name__}.")
+    if "\0" in os.fspath(path):
+        raise ValueError(f"the path {os.fspath(path)!r} holds a NUL, which no name of a file may.")
+    return Path(path)
 
 
 def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:

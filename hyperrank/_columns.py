@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 
 #: What pandas calls an index without a name when it stores it, and readers of CSV a column without one.
 _STORED_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+(_level_\d+)?")
-_DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
+#: What has no number that everybody would agree on, though some of it has a ``__float__``.
+_OTHERS = (
+    *(datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64),
+    *(bytes, bytearray, complex, list, tuple, set, np.ndarray),
+)
 #: Rows, evenly spaced, in which labels are looked for among the features.
 _SAMPLE_ROWS = 2048
 #: Fewer rows have equal columns by chance.
@@ -32,6 +36,7 @@ def as_numbers(values: Any, name: str) -> Any:
     Masked entries and nulls among objects become NaN, sparse columns dense; what holds numbers alone is given
     back as it is. A ValueError says which column holds dates, durations, text, lists or other things.
     """
+    _refuse_records(values, name)
     if isinstance(values, np.ma.MaskedArray):
         return _filled(values, name)
     if isinstance(values, np.ndarray):
@@ -55,9 +60,48 @@ def as_numbers(values: Any, name: str) -> Any:
     return values
 
 
+def _refuse_records(values: Any, name: str) -> None:
+    """Refuse what names its columns or rows but is not a frame: numpy would read it by position."""
+    first = values[0] if isinstance(values, list | tuple) and len(values) else values
+    is_record = isinstance(first, Mapping) or (isinstance(values, list | tuple) and hasattr(first, "iloc"))
+    if is_record or (isinstance(values, np.ndarray) and values.dtype.names is not None):
+        kind = "structured array" if isinstance(values, np.ndarray) else type(values).__name__
+        kind += "" if first is values else f" of {type(first).__name__}"
+        raise TypeError(
+            f"{name} is a {kind}; expected an array or a frame, whose columns go by name: "
+            f"pandas.DataFrame({name})."
+        )
+    if getattr(values, "requires_grad", False):
+        raise ValueError(f"{name} is a tensor with a gradient: pass what .detach() gives.")
+
+
+def refuse_other_order(values: Any, name: str, rows: Any, name_of_rows: str = "X") -> None:
+    """Refuse a frame or series of pandas that has the index of another in another order.
+
+    Rows go by position, and the indices say that this is not meant.
+
+    Raises
+    ------
+    ValueError
+        Saying how to bring them into one order.
+    """
+    if not (hasattr(values, "iloc") and hasattr(rows, "iloc")) or len(values) != len(rows):
+        return
+    index, expected = values.index, rows.index
+    if index.equals(expected) or not (index.is_unique and expected.is_unique):
+        return
+    if index.isin(expected).all():
+        raise ValueError(
+            f"{name} has the index of {name_of_rows} in another order, and rows go by position: pass "
+            f"{name}.loc[{name_of_rows}.index], or {name}.to_numpy() if the rows are in one order already."
+        )
+
+
 def arrow_to_pandas(values: Any) -> Any:
     """An Arrow table or batch as a frame of pandas, whose stored index is its index; others as they are."""
     is_arrow = hasattr(values, "schema") and type(values).__module__.partition(".")[0] == "pyarrow"
+    if is_arrow and hasattr(values, "read_all"):
+        raise ValueError("a RecordBatchReader can be read only once: pass the table that .read_all() gives.")
     return values.to_pandas() if is_arrow and hasattr(values, "to_pandas") else values
 
 
@@ -82,8 +126,10 @@ def _filled(values: np.ma.MaskedArray[Any, Any], name: str) -> NDArray[Any]:
 
 
 def _of_array(values: NDArray[Any], name: str) -> NDArray[Any]:
-    if values.dtype.kind in "mM":
+    if values.dtype.kind in "mMS":
         raise _refusal(name, None, values.dtype)
+    if values.dtype.kind == "c":
+        raise ValueError(f"{name}: Complex data not supported: got {values.dtype}.")
     if values.dtype.kind != "O" or values.ndim not in (1, 2) or not values.size:
         return values
     if values.ndim == 1:
@@ -105,9 +151,13 @@ def _of_list(values: Sequence[Any], name: str) -> Any:
 def _of_objects(values: NDArray[Any], name: str, column: Any) -> NDArray[Any]:
     """Objects without dates, as floats where some are null; what else they are is left to others."""
     for row, value in enumerate(values):
-        if isinstance(value, _DATES) or type(value).__name__ in ("NaTType", "Period", "Interval"):
-            raise _refusal(name, column, f"a {type(value).__name__} at row {row}")
-    null = np.fromiter((value is None or type(value).__name__ == "NAType" for value in values), bool)
+        kind = type(value)
+        if isinstance(value, _OTHERS) or kind.__name__ in ("NaTType", "Period", "Interval"):
+            raise _refusal(name, column, f"a {kind.__name__} at row {row}")
+        if not hasattr(kind, "__float__") and not isinstance(value, str) and not _is_null(value):
+            where = f"{name}:" if column is None else f"{name}: column {column!r} has"
+            raise TypeError(f"{where} a {kind.__name__} at row {row}; argument must be a string or a number.")
+    null = np.fromiter(map(_is_null, values), bool)
     if not null.any():
         return values
     filled = values.copy()
@@ -118,6 +168,10 @@ def _of_objects(values: NDArray[Any], name: str, column: Any) -> NDArray[Any]:
         return values
 
 
+def _is_null(value: Any) -> bool:
+    return value is None or type(value).__name__ == "NAType"
+
+
 def _of_pandas(values: Any, name: str) -> Any:
     """A frame or series, its odd columns as floats; an index or array as a series."""
     import pandas as pd
@@ -126,6 +180,11 @@ def _of_pandas(values: Any, name: str) -> Any:
         values = values if hasattr(values, "iloc") else pd.Series(values, name=getattr(values, "name", None))
         made = _of_column(values, name, values.name)
         return values if made is None else made
+    if values.columns.nlevels > 1:
+        raise ValueError(
+            f"{name} has columns of {values.columns.nlevels} levels; expected one name each: "
+            f"{name}.columns = ['_'.join(map(str, levels)) for levels in {name}.columns]."
+        )
     changed: Any = None
     for j, dtype in enumerate(values.dtypes):
         if isinstance(dtype, np.dtype) and dtype.kind in "biuf":

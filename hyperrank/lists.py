@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -279,6 +279,8 @@ def _object_array(qid: Any) -> NDArray[Any]:
     """Ids of a plain sequence; numpy would turn a mix such as [1, "a"] into strings."""
     if isinstance(qid, (str, bytes)) or not isinstance(qid, Iterable):
         raise ValueError(f"qid must hold one id per row; got the single value {qid!r}.")
+    if isinstance(qid, Mapping | Set):
+        raise ValueError(f"qid must hold one id per row, in their order; got a {type(qid).__name__}.")
     items = list(qid)
     kinds = {type(item) for item in items}
     if len(kinds) == 1 and kinds <= {int, str, float, bool}:

@@ -53,6 +53,12 @@ def as_weights(
     [0.0, 1.0]
     """
     weights = arrow_to_pandas(weights)
+    if isinstance(weights, str | bytes) or hasattr(weights, "non_dominated"):
+        kind = f"a {type(weights).__name__}, {weights!r:.60}"
+        raise ValueError(
+            f"weights is {kind}; expected numbers, a mapping by objective, or a selection: front.select(...) "
+            "of a front, Selection.from_dict(json.loads(text)) of JSON."
+        )
     if names is not None and hasattr(weights, "_asdict"):  # a named tuple
         weights = weights._asdict()
     if isinstance(weights, Mapping):
@@ -65,8 +71,6 @@ def as_weights(
         weights = by_name(weights, names, "weights")
     weights = as_numbers(weights, "weights")
     try:
-        if np.asarray(weights).dtype.kind == "c":
-            raise TypeError("they are complex")
         values = np.asarray(weights, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"weights must be numbers of shape (m,) or (k, m): {error}.") from error

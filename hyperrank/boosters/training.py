@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank._checks import check_number
 from hyperrank._progress import ProgressBar
 from hyperrank.boosters.scoring import requested_threads
 from hyperrank.lists import QueryLists
@@ -47,6 +48,43 @@ BOOSTER_PARAMS: Mapping[str, Any] = {
     "lambdarank_truncation_level": 100,
 }
 
+#: Parameters about columns, files and other machines, which LightGBM ignores or which its ranker cannot mean.
+NOT_TAKEN = frozenset(
+    {
+        *(
+            "task",
+            "config",
+            "data",
+            "valid",
+            "input_model",
+            "output_model",
+            "output_result",
+            "saved_feature_importance_type",
+        ),
+        *("save_binary", "snapshot_freq", "convert_model", "convert_model_language", "two_round", "header"),
+        *("label_column", "weight_column", "group_column", "ignore_column", "categorical_feature"),
+        *("forcedsplits_filename", "forcedbins_filename", "parser_config_file"),
+        *("machines", "machine_list_filename", "num_machines", "local_listen_port", "time_out"),
+    }
+)
+#: Ranges of the usual parameters, as `check_number` takes them.
+RANGES: Mapping[str, Mapping[str, Any]] = {
+    "num_boost_round": {"at_least": 1, "whole": True},
+    "learning_rate": {"above": 0},
+    "num_leaves": {"at_least": 2, "at_most": 131_072, "whole": True},
+    "max_depth": {"whole": True},
+    "max_bin": {"at_least": 2, "whole": True},
+    "min_data_in_leaf": {"at_least": 0, "whole": True},
+    "min_sum_hessian_in_leaf": {"at_least": 0},
+    "min_gain_to_split": {"at_least": 0},
+    "bagging_fraction": {"above": 0, "at_most": 1},
+    "bagging_freq": {"whole": True},
+    "feature_fraction": {"above": 0, "at_most": 1},
+    "lambda_l1": {"at_least": 0},
+    "lambda_l2": {"at_least": 0},
+    "seed": {"whole": True},
+}
+
 
 @cache
 def _main_names() -> dict[str, str]:
@@ -69,12 +107,28 @@ def check_booster_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
     {'learning_rate': 0.1, 'num_boost_round': 50}
     """
     names = _main_names()
+    if params is not None and not isinstance(params, Mapping):
+        raise ValueError(f"booster_params must be a mapping of LightGBM's parameters; got {params!r}.")
     for name in params or {}:
         if name not in names:
             near = get_close_matches(str(name), names, n=1)
             hint = f"did you mean {near[0]!r}?" if near else "its documentation lists them."
             raise ValueError(f"booster_params has {name!r}, which is not a parameter of LightGBM: {hint}")
-    return {names[name]: value for name, value in (params or {}).items()}
+    checked: dict[str, Any] = {}
+    for name, value in (params or {}).items():
+        main = names[name]
+        if main in checked:
+            raise ValueError(f"booster_params has {name!r}, which is {main!r} under another name: give one.")
+        if main in NOT_TAKEN:
+            hint = " For categories: categorical_features=." * (main == "categorical_feature")
+            raise ValueError(
+                f"booster_params has {name!r}, but columns, files and machines are not LightGBM's to choose "
+                f"here: leave it out.{hint}"
+            )
+        if main in RANGES:  # LightGBM would write to stderr, and only once the data have been read
+            check_number(f"booster_params[{name!r}]", value, **RANGES[main])
+        checked[main] = value
+    return checked
 
 
 def booster_grades(labels: NDArray[Any]) -> NDArray[np.int32]:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank._checks import as_path
 from hyperrank._columns import stored_index
+from hyperrank.datasets._csv import is_csv
 from hyperrank.datasets._letor_lines import text_ids
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def arrow_batches(source: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     if isinstance(source, str | os.PathLike):
         source = [source]
     if isinstance(source, Sequence):
-        return _of_files([Path(path) for path in source])
+        return _of_files([as_path(path) for path in source])
     if isinstance(source, arrow.RecordBatch):
         source = arrow.Table.from_batches([source])
     if isinstance(source, arrow.Table):
@@ -48,7 +50,10 @@ def arrow_batches(source: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
                 f"a {type(source).__name__} is not a table that can be read; expected a file, a pandas or "
                 "polars frame (of a lazy one, what .collect() gives), or an Arrow table."
             )
-        source = arrow.RecordBatchReader.from_stream(source)
+        try:
+            source = arrow.RecordBatchReader.from_stream(source)
+        except arrow.ArrowException as error:  # of a kind that Arrow lacks, such as 128-bit integers
+            raise ValueError(f"a column has a type that Arrow does not know; cast it: {error}") from error
     return source.schema, iter(source)
 
 
@@ -69,6 +74,8 @@ def _of_files(paths: list[Path]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """The columns of files, and their batches one file after the other."""
     first = None
     for path in paths:
+        _check_kind(path)
+    for path in paths:
         with _naming(path), _reader(path) as reader:
             schema = reader.schema_arrow if hasattr(reader, "schema_arrow") else reader.schema
         if first is not None and set(schema.names) != set(first.names):
@@ -76,6 +83,18 @@ def _of_files(paths: list[Path]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
             raise ValueError(f"{path} has other columns than {paths[0]}: they differ in {differ}.")
         first = first or schema
     return first, _batches_of(paths)
+
+
+def _check_kind(path: Path) -> None:
+    """Refuse what the name does not say to be a table."""
+    if path.suffix.lower() not in PARQUET_FILES | ARROW_FILES:
+        what = "has another format than the files before" if is_csv(path) else "is not a table by its name"
+        what = "is a folder" if path.is_dir() else what
+        raise ValueError(
+            f"{path} {what}; expected .csv or .tsv (plain or .gz), .parquet or .pq, .arrow, .feather or "
+            ".ipc. Other formats go by a frame, as in load_table(pandas.read_json(path)); LETOR text by "
+            "load_letor, a store by open_store."
+        )
 
 
 def _batches_of(paths: list[Path]) -> Iterator[pa.RecordBatch]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hyperrank._checks import as_path
 from hyperrank.datasets._chunks import Chunk, Source, slices
 from hyperrank.datasets._letor_lines import merge_ids
 from hyperrank.datasets._store_format import (
@@ -185,7 +186,7 @@ def convert(
     ([7, 7, 8], [2.0, 0.0, 1.0], [[0.5, 0.0], [0.0, 1.0], [4.0, 0.0]])
     >>> folder.cleanup()
     """
-    target = Path(destination)
+    target = as_path(destination)
     of_text = {"group": group, "n_features": n_features, "zero_based": zero_based or None}
     of_tables = {"labels": labels, "features": features, "qid": None if qid == "qid" else qid}
     of_tables["drop"] = drop or None

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hyperrank._columns import as_numbers
+from hyperrank._columns import as_numbers, refuse_other_order
 from hyperrank.lists import QueryLists
 
 
@@ -51,6 +51,7 @@ def quantile_grades(
     >>> quantile_grades([3.0, 9.0, 1.0, 2.0], [1, 2, 1, 2], n_grades=2).tolist()
     [1.0, 1.0, 0.0, 0.0]
     """
+    refuse_other_order(qid, "qid", values, "values")
     signals = np.asarray(as_numbers(values, "values"))
     if signals.ndim not in (1, 2):
         raise ValueError(f"values must have shape (n,) or (n, m); got {signals.shape}.")

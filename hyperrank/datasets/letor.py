@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hyperrank._checks import as_path
 from hyperrank.datasets._chunks import Chunk, GrowingRows, Source, whole_lines
 from hyperrank.datasets._letor_lines import (
     Block,
@@ -46,7 +47,7 @@ def as_paths(path: PathLike | Sequence[PathLike]) -> list[Path]:
         )
     if not given:
         raise ValueError("path is an empty sequence; give at least one file.")
-    return [Path(p) for p in given]
+    return [as_path(p) for p in given]
 
 
 def read_group_sizes(group: Group) -> NDArray[np.int64]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hyperrank._columns import as_numbers
+from hyperrank._checks import check_random_state
+from hyperrank._columns import as_numbers, refuse_other_order
 
 RandomState = int | np.random.RandomState | None
 
@@ -59,6 +60,8 @@ class RankingData:
     comments: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        for name in ("Y", "qid"):
+            refuse_other_order(getattr(self, name), name, self.X)
         for name in ("X", "Y"):
             object.__setattr__(self, name, as_numbers(getattr(self, name), name))
         n_comments = len(self.X) if self.comments is None else len(self.comments)
@@ -150,8 +153,6 @@ class RankingData:
         ValueError
             If the sizes are not shares with sum 1, or so few queries would leave a part empty.
         """
-        from sklearn.utils import check_random_state  # takes a second, which readers need not wait for
-
         shares = np.asarray(sizes, dtype=np.float64)
         if shares.ndim != 1 or not (shares > 0).all() or not np.isclose(shares.sum(), 1):
             raise ValueError(

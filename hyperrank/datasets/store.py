@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank._checks import as_path
 from hyperrank.datasets._letor_lines import text_ids
 from hyperrank.datasets._store_format import (
     AGAIN,
@@ -191,7 +192,7 @@ def open_store(path: str | os.PathLike[str]) -> Store:
     ...     bool((store.X == data.X).all())
     True
     """
-    folder = Path(path)
+    folder = as_path(path)
     described = read_description(folder)
     for file, shape in described.arrays.items():
         _check_size(folder / file, size_of(file, shape))

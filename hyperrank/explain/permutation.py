@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from hyperrank._categories import categorical_of
-from hyperrank._checks import check_number
+from hyperrank._checks import check_number, check_random_state
 from hyperrank._progress import with_progress
 from hyperrank.explain.explanation import Explanation
 from hyperrank.lists import QueryLists

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from hyperrank._checks import as_path
+
 try:
     import fcntl
 except ImportError:  # Windows does not delete files that are open, so that it needs no locks
@@ -31,7 +33,7 @@ KNOWN_SUFFIXES = frozenset(
 
 def check_suffix(path: str | Path, expected: str) -> None:
     """Refuse a name that says another format than the suffix `expected`; none, or an unknown one, will do."""
-    suffix = Path(path).suffix.lower()
+    suffix = as_path(path).suffix.lower()
     if suffix in KNOWN_SUFFIXES and suffix != expected:
         raise ValueError(
             f"{path} ends in {suffix}, but what is written is {expected[1:]}: name it "
@@ -41,7 +43,7 @@ def check_suffix(path: str | Path, expected: str) -> None:
 
 def check_writable(path: str | Path) -> Path:
     """The regular file that writing to a path would replace, behind a link its target; or an OSError."""
-    target = Path(os.path.realpath(path))
+    target = Path(os.path.realpath(as_path(path)))
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(target.parent))
     try:
@@ -64,7 +66,7 @@ def write_atomically(path: str | Path, content: bytes) -> Path:
     The new content goes to a file next to it, is forced to disk and takes the old one's name. A process that
     is killed on the way leaves a file that ends in ``.partial``: the next write of that name deletes it.
     """
-    path = Path(path)
+    path = as_path(path)
     target = check_writable(path)
     _delete_leftovers(target)
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
@@ -94,7 +96,7 @@ def atomic_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
     Until then its name ends in ``.partial``: that of a killed process is deleted by the next one that writes
     this name. An OSError if something is there already, unless it is to be overwritten.
     """
-    target = Path(path)
+    target = as_path(path)
     if not overwrite and (target.exists() or target.is_symlink()):
         message = "There is something already; delete it or choose another name"
         raise FileExistsError(errno.EEXIST, message, str(target))

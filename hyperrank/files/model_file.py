@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from hyperrank._checks import as_path
 from hyperrank.files.atomic import check_suffix, write_atomically
 from hyperrank.files.codec import NotStorableError, Tensors, decode, encode
 
@@ -60,7 +61,7 @@ def read_model_file(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
     A ModelFileError if it is not such a file, damaged, truncated, or of a newer format.
     """
-    document, tensors = _parsed(Path(path))
+    document, tensors = _parsed(as_path(path))
     version = document.get("format")
     if not isinstance(version, int) or version < 1:
         raise ModelFileError(f"{path} is damaged: its format is {version!r}.")

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hyperrank._columns import as_numbers
+from hyperrank._columns import as_numbers, refuse_other_order
 from hyperrank.lists import QueryLists
 
 
@@ -68,6 +68,8 @@ class Inputs:
 
 def check_inputs(scores: ArrayLike, labels: ArrayLike, qid: ArrayLike | QueryLists | None) -> Inputs:
     """Check scores, labels and query ids against each other and group them by query."""
+    refuse_other_order(labels, "labels", scores, "scores")
+    refuse_other_order(qid, "qid", labels, "labels")
     score_rows = _as_rows(scores, "scores", "(n,) or (n, K)")
     label_rows = _as_rows(labels, "labels", "(n,) or (n, m)").astype(np.float64, copy=False)
     if len(score_rows) != len(label_rows):
@@ -101,6 +103,9 @@ def _as_rows(values: ArrayLike | Sequence[Any], name: str, expected: str) -> NDA
     values = as_numbers(values, name)
     try:
         rows = np.asarray(values)
+        if rows.dtype.kind in "iu" and rows.itemsize == 8 and name == "scores":
+            # Float64 would tie large ones, such as times in nanoseconds; their order is all that counts.
+            rows = np.unique(rows, return_inverse=True)[1].reshape(rows.shape)
         if rows.dtype not in (np.float32, np.float64):
             rows = rows.astype(np.float64)
     except (TypeError, ValueError) as error:

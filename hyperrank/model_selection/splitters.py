@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import BaseCrossValidator
-from sklearn.utils import check_random_state
 
+from hyperrank._checks import check_random_state
+from hyperrank._columns import refuse_other_order
 from hyperrank.lists import QueryLists
 
 RandomState = int | np.random.RandomState | None
@@ -211,6 +212,8 @@ def _checked_n_splits(n_splits: int, at_least: int) -> int:
 def _query_lists(splitter: str, X: Any, qid: ArrayLike | None, groups: ArrayLike | None) -> QueryLists:
     """Group the rows by query, wherever their ids were given."""
     n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    refuse_other_order(qid, "qid", X)
+    refuse_other_order(groups, "groups", X)
     if qid is None and groups is None:
         if "qid" not in getattr(X, "columns", ()):
             raise ValueError(

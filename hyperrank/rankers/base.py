@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from hyperrank._columns import refuse_other_order
 from hyperrank.front.pareto_front import ParetoFront
 from hyperrank.front.selection import resolve_trade_off
 from hyperrank.metrics import Metric, parse_metric
@@ -156,6 +157,8 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
                 "weights are given by query, but which rows are of which query is not: pass qid."
             )
         data = self._read_features(X, qid, ref_scores)
+        if isinstance(weights, PerRow):
+            refuse_other_order(weights.table, "weights", X)
         row_weights = weights.rows(data.lists, self.objectives_)
         return data.lists.ungroup(self._scores_by_row(data, row_weights, **options))
 
@@ -206,6 +209,7 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         values = per_query_values(self._metric(), scores, data)[0]
         share = np.ones(data.lists.n_lists)
         if sample_weight is not None:
+            refuse_other_order(sample_weight, "sample_weight", X)
             rows = data.lists.group(read_scores(sample_weight, data.lists.n_rows, name="sample_weight"))
             if (rows < 0).any():
                 raise ValueError(f"sample_weight must not be negative; got {rows.min()}.")

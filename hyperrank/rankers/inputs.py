@@ -16,7 +16,14 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
 from hyperrank._categories import Categories, categorical_positions
-from hyperrank._columns import arrow_to_pandas, as_numbers, index_levels, refuse_stored_index, warn_of_leaks
+from hyperrank._columns import (
+    arrow_to_pandas,
+    as_numbers,
+    index_levels,
+    refuse_other_order,
+    refuse_stored_index,
+    warn_of_leaks,
+)
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import MappedRows, forget_pages, stays_mapped, take_rows
 from hyperrank.rankers.data import (
@@ -98,7 +105,7 @@ def read_labels(
         raise ValueError(
             f"requires y to be passed, but the target {name} is None: give one column per objective."
         )
-    y = arrow_to_pandas(y)
+    y, objectives = arrow_to_pandas(y), _check_objectives(objectives)
     found = _column_names(y)
     numbers = [] if found is not None else list(getattr(y, "columns", ()))
     if all(isinstance(number, Integral) for number in numbers) and numbers != sorted(numbers):
@@ -106,7 +113,7 @@ def read_labels(
             f"{name} has the columns {numbers}: numbers name no objective, and columns go by position. "
             "Name them by text, or put them in ascending order."
         )
-    if objectives is not None and found is not None and set(objectives) <= set(found):
+    if objectives is not None and hasattr(y, "columns") and set(objectives) <= set(found or ()):
         y, found = y[list(objectives)], list(objectives)
     if found is not None and objectives is None:
         refuse_stored_index(found, name)
@@ -181,6 +188,19 @@ def _column_names(y: Any) -> list[str] | None:
     return [str(n) for n in names]
 
 
+def _check_objectives(objectives: Any) -> list[str] | None:
+    """Names of objectives as a list of text."""
+    if objectives is None:
+        return None
+    is_sequence = isinstance(objectives, list | tuple) or (
+        hasattr(objectives, "tolist") and np.ndim(objectives) == 1
+    )
+    names = list(objectives) if is_sequence else []
+    if not is_sequence or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"objectives must be a list of names, one for each column of y; got {objectives!r}.")
+    return [str(name) for name in names]
+
+
 def _objective_names(
     objectives: Sequence[str] | None, found: list[str] | None, m: int, name: str
 ) -> tuple[str, ...]:
@@ -247,6 +267,8 @@ def read_features(
 ) -> GroupedFeatures:
     """Check features, query ids and reference scores, and group them."""
     frame, ids = split_qid(X, qid, name=f"X{suffix}")
+    refuse_other_order(ids, f"qid{suffix}", frame, f"X{suffix}")
+    refuse_other_order(ref_scores, f"ref_scores{suffix}", frame, f"X{suffix}")
     is_fit = reset or streams
     if ids is None and lists_matter and not is_fit:
         warn_of_one_list(estimator, frame, f"X{suffix}")
@@ -412,6 +434,7 @@ def read_labelled(
     name_of_y = f"y{suffix}"
     if y is None:
         read_labels(y, 0, name=name_of_y)
+    refuse_other_order(y, name_of_y, X, f"X{suffix}")
     features = read_features(
         estimator,
         X,
@@ -469,6 +492,7 @@ def read_fit_inputs(
 ) -> FitInputs:
     """Check everything that fit is given, and group its rows."""
     validation_data = _one_validation(X_val, y_val, qid_val, eval_set, eval_qid)
+    refuse_other_order(query_weight, "query_weight", X)
     training = read_labelled(
         ranker,
         X,
@@ -559,6 +583,15 @@ def _read_validation(
     )
     if data.Y.shape[1] != len(names):
         raise ValueError(f"y_val has {data.Y.shape[1]} objectives, but y has {len(names)}: {list(names)}.")
+    nothing = [name for name, labels in zip(names, data.Y.T, strict=True) if not (labels > 0).any()]
+    if len(nothing) == len(names):
+        raise ValueError("y_val has no label above 0 in any objective: nothing to stop by can be measured.")
+    if nothing:
+        warnings.warn(
+            f"y_val has no label above 0 in {nothing}: the other objectives alone say when to stop.",
+            UserWarning,
+            stacklevel=5,
+        )
     if len(data.X) == n_rows:
         warnings.warn(
             f"X_val has exactly as many rows as X ({n_rows}). If this fit is part of a scikit-learn search, "

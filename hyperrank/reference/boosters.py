@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.boosters import BoosterSet, Cached, fit_boosters
+from hyperrank.boosters import BoosterSet, Cached, check_booster_params, fit_boosters
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviations
 from hyperrank.memmap import FeatureRows
@@ -179,7 +179,7 @@ def fit_booster_pairs(data: ReferenceData) -> SummedReference:
     -------
     SummedReference
     """
-    params = {**PAIR_PARAMS, **(data.booster_params or {})}
+    params = {**PAIR_PARAMS, **check_booster_params(data.booster_params)}
     objectives = range(data.Y.shape[1])
     ranking = replace(data, booster_params=params, cached=_prefixed("ranking", data.cached))
     members = [_fit(ranking, objectives, "ranking boosters"), fit_booster_regressions(data)]

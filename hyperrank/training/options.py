@@ -17,6 +17,8 @@ T = TypeVar("T")
 #: Given the entries of all epochs so far, whether training stops. Entries have ``epoch``, ``loss``,
 #: ``seconds`` and, where the validation data were scored, ``score``.
 StoppingRule: TypeAlias = Callable[[Sequence[dict[str, float]]], bool]
+#: Bound of options that torch takes as float32.
+LARGEST = 1e38
 
 
 @storable
@@ -75,8 +77,8 @@ class AdamW(Params):
         if batch_docs == "auto":
             batch_docs = 1024 if n_rows < 200_000 else 8192
         return AdamW(
-            learning_rate=check_number("learning_rate", rate, above=0, or_auto=True),
-            weight_decay=check_number("weight_decay", self.weight_decay, at_least=0),
+            learning_rate=check_number("learning_rate", rate, above=0, below=LARGEST, or_auto=True),
+            weight_decay=check_number("weight_decay", self.weight_decay, at_least=0, below=LARGEST),
             average_decay=check_number("average_decay", self.average_decay, at_least=0, below=1),
             batch_docs=int(check_number("batch_docs", batch_docs, at_least=1, whole=True, or_auto=True)),
         )

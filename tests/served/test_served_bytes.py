@@ -4,6 +4,7 @@ Before, LightGBM's own parser read text from files: a carriage return, a blank l
 ended the process, or wrote over its memory. Sizes were believed before they were looked at.
 """
 
+import io
 import json
 import os
 import re
@@ -25,7 +26,7 @@ from sklearn.base import clone
 import hyperrank
 from hyperrank import HyperDPORanker, MixedScoresRanker, ModelFileError, SoupRanker
 from hyperrank.boosters import canonical_text
-from hyperrank.datasets import make_multilabel_ranking
+from hyperrank.datasets import make_multilabel_ranking, open_store
 from hyperrank.files import check_suffix, model_file, write_atomically
 from hyperrank.files.model_file import KEY, _checksum
 from hyperrank.networks import MLP, Transformer
@@ -492,6 +493,14 @@ def test_what_is_not_a_file_is_not_waited_for(tmp_path):
             hyperrank.load(path)
     with pytest.raises(ModelFileError, match="is a folder"):
         hyperrank.load(tmp_path)
+
+
+@pytest.mark.parametrize("path", [None, 3, b"m", io.BytesIO(), "m\0"], ids=repr)
+def test_paths_are_text_or_path_objects(path, ranker):
+    """Before, Python's "expected str, bytes or os.PathLike object" and "embedded null byte"."""
+    for door in (ranker.save, hyperrank.load, open_store, lambda path: plain_file(ranker, path)):
+        with pytest.raises((TypeError, ValueError), match=r"expected the path of a file|holds a NUL"):
+            door(path)
 
 
 @pytest.mark.parametrize("name", ["m.pkl", "m.joblib", "m.ONNX", "m.txt", "m.pt"])

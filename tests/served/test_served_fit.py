@@ -103,10 +103,22 @@ def test_objectives_without_a_label_above_0_are_refused(name):
         RANKERS[name]().fit(X, nothing, qid=QID)
 
 
-@pytest.mark.parametrize("params", [{"num_leaves": "x"}, {"num_leaves": 1}, {"objective": "lambdarnk"}])
-def test_values_that_lightgbm_refuses_are_told_apart(params):
-    """Before, LightGBM's own error was raised."""
-    with pytest.raises(ValueError, match=r"LightGBM cannot train by these booster_params: \w"):
+BOOSTER_PARAMS = {
+    "text for a number": ({"num_leaves": "x"}, r"booster_params\['num_leaves'\] must be a whole number"),
+    "out of range": ({"eta": 0}, r"booster_params\['eta'\] must be a number above 0"),
+    "twice": ({"eta": 0.1, "learning_rate": 0.2}, "'learning_rate' under another name"),
+    "unknown value": ({"objective": "lambdarnk"}, r"LightGBM cannot train by these booster_params: \w"),
+    "columns": ({"categorical_feature": [90]}, "leave it out. For categories: categorical_features="),
+    "files": ({"forcedsplits_filename": "splits.json"}, "leave it out"),
+    "a list": ([("num_leaves", 6)], "a mapping"),
+}
+
+
+@pytest.mark.parametrize("kind", BOOSTER_PARAMS)
+def test_booster_params_that_lightgbm_refuses_or_ignores(kind):
+    """Before, LightGBM's own error after its line on stderr, or silence."""
+    params, message = BOOSTER_PARAMS[kind]
+    with pytest.raises(ValueError, match=message):
         HyperDPORanker(booster_params=params, max_epochs=1).fit(X, Y, qid=QID)
 
 
@@ -115,6 +127,29 @@ def test_values_that_lightgbm_refuses_are_told_apart(params):
 def test_devices_that_are_not_there_are_refused_before_boosters(no_training, device):
     with pytest.raises(ValueError, match="device must be 'auto' or one that torch can use here"):
         HyperDPORanker(device=device).fit(X, Y, qid=QID)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**40, "a", 1.5, np.random.default_rng(0)], ids=str)
+def test_seeds_are_numbers_that_numpy_takes(no_training, seed):
+    """Before, scikit-learn's or numpy's error."""
+    with pytest.raises(ValueError, match="random_state must be a whole number from 0 to 2"):
+        HyperDPORanker(random_state=seed).fit(X, Y, qid=QID)
+
+
+def test_rates_beyond_what_torch_takes_are_refused(no_training):
+    """Before, torch's "value cannot be converted to type float without overflow"."""
+    for optimizer in (AdamW(learning_rate=1e300), AdamW(weight_decay=1e300)):
+        with pytest.raises(ValueError, match=r"must be a number .* below 1e\+38"):
+            HyperDPORanker(optimizer=optimizer).fit(X, Y, qid=QID)
+
+
+def test_validation_labels_that_measure_nothing():
+    """Before, every epoch scored 0, so that the first was taken."""
+    with pytest.raises(ValueError, match="y_val has no label above 0 in any objective"):
+        HyperDPORanker(max_epochs=1).fit(X, Y, qid=QID, X_val=X[:10], y_val=0 * Y[:10], qid_val=QID[:10])
+    half = {"X_val": X[:10], "y_val": Y[:10] * [1, 0], "qid_val": QID[:10]}
+    with pytest.warns(UserWarning, match=r"y_val has no label above 0 in \['objective_1'\]"):
+        HyperDPORanker(None, max_epochs=1).fit(X, Y, qid=QID, **half)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
-from hyperrank import HyperDPORanker, metrics
+from hyperrank import HyperDPORanker, PerRow, metrics
 from hyperrank.cli import main
 from hyperrank.datasets import convert, load_table, quantile_grades
 from hyperrank.lists import QueryLists
+from hyperrank.model_selection import QueryKFold
 from hyperrank.networks import MLP
 
 N = 48
@@ -57,6 +58,11 @@ NOT_NUMBERS = {
     "Arrow's dates": (pd.array(DAYS, dtype=pd.ArrowDtype(pa.timestamp("us"))), "microseconds since 1970"),
     "categories of text": (pd.Categorical(["1", "2"] * (N // 2)), "the text as numbers"),
     "text": (["low"] * N, "no column named"),
+    "intervals": (pd.IntervalIndex.from_breaks(np.arange(N + 1)), "no column named"),
+    "bytes": ([b"1"] * N, "1.0"),
+    "Arrow's bytes": (pd.array([b"1"] * N, dtype=pd.ArrowDtype(pa.binary())), "1.0"),
+    "lists": ([[1.0]] * N, "no column named"),
+    "complex numbers": (X[:, 1] + 1j, "the real part, for labels of metrics"),
 }
 # What means numbers, and which.
 NUMBERS = {
@@ -157,6 +163,99 @@ ARRAYS = {
 def test_arrays_and_tables_that_are_not_numbers_are_refused(kind):
     with pytest.raises(ValueError, match=r"X.* holds .*, not numbers"):
         ranker(categorical_features=None).fit(ARRAYS[kind][0], Y, qid=QID)
+
+
+RECORDS = {
+    "a structured array": (frame()[["b", "a"]].to_records(index=False), "numpy's error"),
+    "a dict": ({"b": X[:, 1], "a": X[:, 0]}, "numpy's error"),
+    "a list of dict": (frame()[["b", "a"]].to_dict("records"), "numpy's error"),
+    "a list of Series": ([row for _, row in frame()[["b", "a"]].iterrows()], "columns by position"),
+}
+
+
+@pytest.mark.parametrize("entry", ["fit", "predict", "score", "pareto_front"])
+@pytest.mark.parametrize("kind", RECORDS)
+def test_records_are_made_frames_by_the_caller(fitted, kind, entry):
+    """Their names would be lost."""
+    with pytest.raises(TypeError, match=rf"X is {kind}; expected .*pandas\.DataFrame\(X\)"):
+        entry_points(fitted)[entry](RECORDS[kind][0])
+    with pytest.raises(TypeError, match=r"y is a dict; expected .*pandas\.DataFrame\(y\)"):
+        fitted.score(frame(), {"relevance": Y[:, 0], "clicks": Y[:, 1]}, qid=QID)
+
+
+def test_columns_of_several_levels_have_no_name(fitted):
+    """Before, a query id among them was a feature, and names of labels were lost."""
+    columns = frame(qid=QID)
+    columns.columns = pd.MultiIndex.from_product([["all"], columns.columns])
+    with pytest.raises(ValueError, match="X has columns of 2 levels"):
+        ranker().fit(columns, Y)
+    with pytest.raises(ValueError, match="X has columns of 2 levels"):
+        fitted.predict(columns, qid=QID)
+    labels = pd.DataFrame(Y, columns=pd.MultiIndex.from_product([["all"], OBJECTIVES]))
+    with pytest.raises(ValueError, match="y has columns of 2 levels"):
+        ranker().fit(frame(), labels, qid=QID)
+
+
+SHUFFLED = RNG.permutation(N)
+ONES = pd.Series(np.ones(N))
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    {
+        "y": lambda _: ranker().fit(frame(), pd.DataFrame(Y).iloc[SHUFFLED], qid=QID),
+        "y of score": lambda r: r.score(frame(), pd.DataFrame(Y).iloc[SHUFFLED], qid=QID),
+        "y of pareto_front": lambda r: r.pareto_front(frame().iloc[SHUFFLED], pd.DataFrame(Y), qid=QID),
+        "qid": lambda r: r.predict(frame(), qid=pd.Series(QID).iloc[SHUFFLED]),
+        "query_weight": lambda _: ranker().fit(frame(), Y, qid=QID, query_weight=ONES.iloc[SHUFFLED]),
+        "sample_weight": lambda r: r.score(frame(), Y, qid=QID, sample_weight=ONES.iloc[SHUFFLED]),
+        "weights": lambda r: r.predict(
+            frame(),
+            qid=QID,
+            weights=PerRow(pd.DataFrame({"objective_0": ONES, "objective_1": 0}).iloc[SHUFFLED]),
+        ),
+        "labels": lambda _: metrics.ndcg(pd.Series(X[:, 0]), pd.Series(Y[:, 0]).iloc[SHUFFLED], qid=QID),
+        "groups": lambda _: next(QueryKFold(2).split(frame(), groups=pd.Series(QID).iloc[SHUFFLED])),
+    }.items(),
+)
+def test_rows_in_another_order_are_refused(fitted, name, call):
+    """Before, rows went by position, whatever their index said."""
+    with pytest.raises(ValueError, match=rf"{name.split()[0]} has the index of \w+ in another order"):
+        call(fitted)
+
+
+def test_rows_of_another_index_go_by_position(fitted):
+    expected = fitted.score(frame(), Y, qid=QID)
+    labels = pd.DataFrame(Y)
+    shuffled = (frame().iloc[SHUFFLED], labels.iloc[SHUFFLED])
+    assert fitted.score(*shuffled, qid=pd.Series(QID).iloc[SHUFFLED]) == pytest.approx(expected)
+    assert fitted.score(shuffled[0], labels.to_numpy()[SHUFFLED], qid=QID[SHUFFLED]) == pytest.approx(
+        expected
+    )
+    assert fitted.score(frame(), labels.set_index(np.arange(N) + 7), qid=QID) == expected
+
+
+@pytest.mark.parametrize("qid", [dict(enumerate(QID)), set(range(N))], ids=["dict", "set"])
+def test_query_ids_have_an_order(fitted, qid):
+    """Before, the keys of a mapping were the ids."""
+    with pytest.raises(ValueError, match=f"one id per row, in their order; got a {type(qid).__name__}"):
+        fitted.predict(frame(), qid=qid)
+
+
+@pytest.mark.parametrize(
+    "objectives", ["relevance", {"relevance", "clicks"}, [0, 1], dict.fromkeys(OBJECTIVES)]
+)
+def test_objectives_are_a_list_of_names(objectives):
+    """Before, the letters of a text, or a set's order of chance."""
+    with pytest.raises(ValueError, match="objectives must be a list of names"):
+        ranker(objectives=objectives).fit(frame(), Y, qid=QID)
+
+
+def test_large_whole_scores_rank_exactly():
+    """Before, they were rounded to float64, and times in nanoseconds that differ were ties."""
+    times = np.int64(1) << 60
+    found = metrics.ndcg(times + np.arange(N), Y[:, 0], qid=QID)
+    assert found == metrics.ndcg(np.arange(N), Y[:, 0], qid=QID)
 
 
 def masked(values):

@@ -147,6 +147,16 @@ def test_null_is_a_missing_value(tmp_path):
     np.testing.assert_array_equal(data.y, [1, np.nan])
 
 
+@pytest.mark.parametrize("name", ["x.json", "x.xlsx", "x", "."])
+def test_other_formats_than_tables_are_told_what_is_read(name):
+    """Before, "No such file or directory", or Arrow's words."""
+    for source in (name, [name]):
+        with pytest.raises(ValueError, match=r"expected \.csv or \.tsv .*, \.parquet .*load_letor"):
+            load_table(source, labels="y")
+    with pytest.raises(ValueError, match="another format than the files before"):
+        load_table(["a.parquet", "b.csv"], labels="y")
+
+
 @pytest.mark.parametrize("source", [io.StringIO(LINES), io.BytesIO(b""), 3, None])
 def test_text_is_read_by_its_path(source):
     """Before, an error of pathlib."""

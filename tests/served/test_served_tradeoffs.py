@@ -338,7 +338,7 @@ def test_labelled_weights_are_matched_by_name(ranker, baseline, kind):
         (pd.Series([0.7, 0.2, 0.1], index=[2, 1, 0]), r"unknown objectives \[2, 1, 0\]"),
         (np.ma.masked_array([0.7, 0.2, 0.1], mask=[0, 0, 1]), "weights must be finite"),
         ({"relevance": 1.0, "clicks": None}, "weights must be finite"),
-        ([0.7 + 1j, 0.2, 0.1], "they are complex"),
+        ([0.7 + 1j, 0.2, 0.1], "weights: Complex data not supported"),
         (np.full((len(X), 3), 1 / 3), r"weights of each row of X: PerRow\(weights\)"),
     ],
 )

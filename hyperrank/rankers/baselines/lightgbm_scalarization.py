@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_random_state
 
 from hyperrank._categories import categorical_of
+from hyperrank._checks import check_random_state
 from hyperrank.boosters import (
     BOOSTER_PARAMS,
     MAX_GRADE,

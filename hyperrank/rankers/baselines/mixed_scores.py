@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_random_state
 
 from hyperrank._categories import categorical_of
+from hyperrank._checks import check_random_state
 from hyperrank.boosters.search import BoosterSearch, is_search, search_mixed_scores
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.base import BaseRanker

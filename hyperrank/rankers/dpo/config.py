@@ -9,9 +9,8 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from sklearn.utils import check_random_state
 
-from hyperrank._checks import _check_choice, check_number
+from hyperrank._checks import _check_choice, check_number, check_random_state
 from hyperrank.boosters.search import BoosterSearch, is_search
 from hyperrank.files import storable
 from hyperrank.losses import ListLoss, ListNet, get_loss
