@@ -40,13 +40,7 @@ def check_number(
 
 
 def check_random_state(random_state: Any) -> np.random.RandomState:
-    """The generator that a seed, a RandomState or None means.
-
-    Raises
-    ------
-    ValueError
-        If it is something else.
-    """
+    """The generator that a seed, a RandomState or None means; a ValueError for anything else."""
     from sklearn import utils  # takes a second, which readers need not wait for
 
     try:
@@ -59,15 +53,7 @@ def check_random_state(random_state: Any) -> np.random.RandomState:
 
 
 def as_path(path: Any) -> Path:
-    """The path that text or a path object means.
-
-    Raises
-    ------
-    TypeError
-        If it is neither, such as an open file.
-    ValueError
-        If no file can have the name.
-    """
+    """The path that text or a path object means; a TypeError for anything else, such as an open file."""
     if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
         raise TypeError(f"expected the path of a file, as text or pathlib.Path; got a {type(path).__name__}.")
     if "\0" in os.fspath(path):

@@ -63,8 +63,9 @@ def as_numbers(values: Any, name: str) -> Any:
 def _refuse_records(values: Any, name: str) -> None:
     """Refuse what names its columns or rows but is not a frame: numpy would read it by position."""
     first = values[0] if isinstance(values, list | tuple) and len(values) else values
-    is_record = isinstance(first, Mapping) or (isinstance(values, list | tuple) and hasattr(first, "iloc"))
-    if is_record or (isinstance(values, np.ndarray) and values.dtype.names is not None):
+    is_record = isinstance(first, Mapping) and not hasattr(first, "shape")  # a dok_matrix is a dict
+    is_row = isinstance(values, list | tuple) and hasattr(first, "iloc")
+    if is_record or is_row or (isinstance(values, np.ndarray) and values.dtype.names is not None):
         kind = "structured array" if isinstance(values, np.ndarray) else type(values).__name__
         kind += "" if first is values else f" of {type(first).__name__}"
         raise TypeError(
@@ -79,11 +80,6 @@ def refuse_other_order(values: Any, name: str, rows: Any, name_of_rows: str = "X
     """Refuse a frame or series of pandas that has the index of another in another order.
 
     Rows go by position, and the indices say that this is not meant.
-
-    Raises
-    ------
-    ValueError
-        Saying how to bring them into one order.
     """
     if not (hasattr(values, "iloc") and hasattr(rows, "iloc")) or len(values) != len(rows):
         return
