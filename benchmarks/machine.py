@@ -74,9 +74,9 @@ def machine() -> dict[str, str | int]:
 
 
 def share_of_cores(jobs: int) -> int:
-    """Cores for each of several jobs side by side, at least one."""
+    """Cores for each of several jobs side by side, at least one, and no more than OMP_NUM_THREADS says."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // jobs)
+    return max(1, min(cores // jobs, int(os.environ.get("OMP_NUM_THREADS", cores))))
 
 
 def commit() -> str:

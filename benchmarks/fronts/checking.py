@@ -16,7 +16,7 @@ __all__ = ["TOLERANCE", "compare_with_ir_measures"]
 #: Differences above this are not rounding.
 TOLERANCE = 1e-9
 #: Seconds that a run may spend on this; beyond, the corners alone are checked.
-MAX_SECONDS = 2.0
+MAX_SECONDS = 0.5
 
 
 def compare_with_ir_measures(
@@ -38,7 +38,7 @@ def compare_with_ir_measures(
         Our NDCG@10, gains 2^z - 1, lists without a label above 0 skipped.
     weights : ndarray of shape (k, m)
         Their corners are what is compared at least.
-    max_seconds : float, default 2
+    max_seconds : float, default 0.5
         How long all points may take, estimated from the first.
 
     Returns

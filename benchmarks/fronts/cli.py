@@ -8,18 +8,19 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.fronts.grid import N_WEIGHTS
+from benchmarks.fronts.grid import N_WEIGHTS, SUITE_WEIGHTS
 from benchmarks.fronts.letor_sources import MslrFolder, letor_source
-from benchmarks.fronts.methods import METHODS
+from benchmarks.fronts.methods import METHODS, SUITE
 from benchmarks.fronts.plan import plan
-from benchmarks.fronts.settings import SETTINGS
+from benchmarks.fronts.settings import LARGE, SETTINGS
 from benchmarks.fronts.sources import KFoldSource, Source, SourceError
 from benchmarks.fronts.store import Store, StoreError
-from benchmarks.fronts.suite import run_all
+from benchmarks.fronts.suite import run_all, run_settings
 
 __all__ = ["compare", "main"]
 
@@ -45,6 +46,7 @@ Methods
   {" ".join(METHODS)}
 
 Runs that are finished are not repeated: the same command goes on where it was stopped.
+{COMMAND} suite runs all of these settings and compares in one table.
 {COMMAND} report DIR... makes the report of finished runs again.
 """
 
@@ -55,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given[:1] == ["report"]:
             return _report_alone(given[1:])
+        if given[:1] == ["suite"]:
+            return _suite(given[1:])
         options = _parser().parse_args(given)
         source = _source(options)
         source.check()
@@ -186,12 +190,20 @@ def _checked_folds(source: Source, n_repeats: int) -> Source:
     return source
 
 
-def _methods(given: Sequence[str] | None) -> list[str]:
-    chosen = _split(given) or list(METHODS)
+def _methods(given: Sequence[str] | None, default: Sequence[str] = tuple(METHODS)) -> list[str]:
+    """Methods by key, without those whose library is missing, each of which is named in a line."""
+    chosen = _split(given) or list(default)
     unknown = [key for key in chosen if key not in METHODS]
     if unknown:
         raise _UsageError(f"there is no method {unknown[0]!r}; there are {', '.join(METHODS)}.")
-    return list(dict.fromkeys(chosen))
+    there = []
+    for key in dict.fromkeys(chosen):
+        library = METHODS[key].library
+        if library is None or find_spec(library) is not None:
+            there.append(key)
+        else:
+            print(f'{key} is left out: there is no {library} (pip install -e ".[bench]").')
+    return there
 
 
 def _params(text: str | None) -> dict[str, dict[str, Any]]:
@@ -228,6 +240,41 @@ def _without_folder(argument: str) -> str:
 
 def _slug(source: Source) -> str:
     return source.label.replace(" ", "-").lower()
+
+
+def _suite(given: Sequence[str]) -> int:
+    """All settings, a fold of each before the next fold of any, and their summary."""
+    from benchmarks.fronts.summary import write_summary
+
+    parser = argparse.ArgumentParser(
+        f"{COMMAND} suite", description="Run all settings, resume, and write fronts.md and fronts.png."
+    )
+    parser.add_argument("--settings", nargs="+", metavar="NAME", help="(default all but synthetic-500k)")
+    parser.add_argument("--methods", nargs="+", metavar="KEY", help=f"(default {' '.join(SUITE)})")
+    parser.add_argument("--folds", type=_count, help="of each setting at most, repetitions included")
+    parser.add_argument("--weights", type=_count, default=SUITE_WEIGHTS, help="trade-offs (default 10)")
+    parser.add_argument("--jobs", type=_count, default=1, help="runs at a time (default 1)")
+    parser.add_argument("--out", type=Path, default=Path("fronts"), metavar="DIR", help="(default fronts)")
+    parser.add_argument("--report", action="store_true", help="only write the summary again")
+    options = parser.parse_args(given)
+    names = _split(options.settings) or [name for name in SETTINGS if name not in LARGE]
+    unknown = [name for name in names if name not in SETTINGS]
+    if unknown:
+        raise _UsageError(f"there is no setting {unknown[0]!r}; there are {', '.join(SETTINGS)}.")
+    if not options.report:
+        methods = _methods(options.methods, SUITE)
+        failed = run_settings(
+            {name: SETTINGS[name] for name in names},
+            methods,
+            options.out,
+            n_weights=options.weights,
+            max_folds=options.folds,
+            jobs=options.jobs,
+        )
+        if failed:
+            print(f"{failed} runs failed.", file=sys.stderr)
+    print(write_summary(options.out, options.out))
+    return 0
 
 
 def _report_alone(given: Sequence[str]) -> int:

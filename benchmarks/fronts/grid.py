@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from hyperrank.simplex import corners, lattice_near
 
-__all__ = ["DENSE", "N_WEIGHTS", "edges", "trade_offs"]
+__all__ = ["N_WEIGHTS", "SUITE_WEIGHTS", "edges", "trade_offs"]
 
 #: Number of trade-offs: with three objectives, the lattice of steps 1/5.
 N_WEIGHTS = 21
-#: Trade-offs at which methods that hold all of them are profiled besides: what their users may choose from.
-DENSE = 231
+#: In the suite of all settings, where methods of one model per weight would take most of the time.
+SUITE_WEIGHTS = 10
 #: Where points are added between the centre (0) and the corners (1), should the lattice have too few.
 RINGS = (1 / 2, 1 / 4, 3 / 4)
 #: Steps along an edge of the simplex, for methods that hold every trade-off.

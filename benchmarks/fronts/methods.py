@@ -10,13 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 import hyperrank
+from benchmarks.fronts import baselines
 
 __all__ = [
     "HYPERDPO",
     "METHODS",
     "NETWORKS",
+    "PAPER",
     "REFERENCE",
     "SEARCHED",
+    "SUITE",
     "Method",
     "find",
     "front_label",
@@ -28,6 +31,8 @@ HYPERDPO = "hyperdpo"
 NETWORKS = "networks"
 REFERENCE = "reference"
 
+#: Of the sweep over one ranker as reference.
+PAPER_TEMPERATURES = (0.25, 0.5, 1, 2)
 #: With so high a temperature the reference drops out of the order, and rewards alone rank.
 REWARDS_ALONE = 1e9
 #: Parameters searched by the ranker itself on the training queries, rounds among them.
@@ -36,12 +41,12 @@ SEARCH: Mapping[str, Any] = {"booster_params": "search"}
 
 @dataclass(frozen=True)
 class Method:
-    """An estimator of hyperrank to fit, and the fronts to take of it.
+    """An estimator to fit, and the fronts to take of it.
 
     Attributes
     ----------
     ranker : str
-        Its public name; imported when it is made.
+        Its public name in hyperrank, or its name in `benchmarks.fronts.baselines`.
     label : str
         What tables call it.
     tuning : str
@@ -57,6 +62,8 @@ class Method:
         Whether it trains one model per weight vector, and knows no others.
     is_dpo : bool
         Whether it takes a reference ranker, and passes its scores to fit and predict.
+    library : str, optional
+        What must be installed for it, beside what hyperrank needs.
     """
 
     ranker: str
@@ -67,6 +74,7 @@ class Method:
     labels: Mapping[str, str] = field(default_factory=dict)
     per_weight: bool = False
     is_dpo: bool = False
+    library: str | None = None
 
     def fronts_of(self, key: str) -> Mapping[str, Mapping[str, Any]]:
         """Fronts by key, with the options they are predicted with."""
@@ -92,6 +100,40 @@ def _with_and_without(key: str, label: str) -> dict[str, Any]:
     }
 
 
+KINDS = {"ranking": ["ranking"], "regression": ["regression"], "both": ["ranking", "regression"]}
+SEARCHED_HERE = (
+    "leaves, rate, sampling, rounds and features chosen for each objective on a third of the lists"
+)
+
+
+def _mixed(library: str, name: str, features: Mapping[str, str], kinds: Sequence[str], tuning: str) -> Method:
+    """Models per objective of some kinds and features, a front of each kind and feature set."""
+    fronts, labels = {}, {}
+    for key, shown in features.items():
+        for kind in kinds:
+            front = "-".join([library, *([] if key == "plain" else [key]), kind])
+            fronts[front] = {"members": [(part, key) for part in KINDS[kind]]}
+            labels[front] = f"{name} {'ranking + regression' if kind == 'both' else kind}{shown}"
+    members = sorted({member for options in fronts.values() for member in options["members"]})
+    options = {"library": library, "members": members}
+    installed = None if library == "lightgbm" else library
+    return Method("MixedModels", f"{name}, mixed", tuning, options, fronts, labels, library=installed)
+
+
+def _per_weight(key: str, combination: str, name: str) -> Method:
+    """LightGBM per weight, alone and with regressions mixed in."""
+    return Method(
+        "PerWeight",
+        name,
+        "leaves, rate, sampling and rounds chosen on a third of the lists; in-list features",
+        {"combination": combination},
+        {key: {}, f"{key}-regression": {"with_regressions": True}},
+        {f"{key}-regression": f"{name} + regression"},
+        per_weight=True,
+    )
+
+
+FEATURES = {"plain": "", "in-list": ", in-list"}
 METHODS: Mapping[str, Method] = {
     HYPERDPO: Method(
         "HyperDPORanker",
@@ -99,6 +141,19 @@ METHODS: Mapping[str, Method] = {
         "defaults",
         fronts={HYPERDPO: {}, "hyperdpo-untrained": {"temperature": 0}},
         labels={"hyperdpo-untrained": "HyperDPO's reference alone"},
+        is_dpo=True,
+    ),
+    "hyperdpo-network": Method("HyperDPORanker", "HyperDPO, network alone", "defaults", {"reference": None}),
+    "hyperdpo-paper": Method(
+        "HyperDPORanker",
+        "HyperDPO over one ranker",
+        "defaults",
+        {"reference": "lightgbm"},
+        fronts={f"hyperdpo-paper-{t:g}": {"temperature": t} for t in PAPER_TEMPERATURES},
+        labels={
+            f"hyperdpo-paper-{t:g}": f"HyperDPO over one ranker, temperature {t:g}"
+            for t in PAPER_TEMPERATURES
+        },
         is_dpo=True,
     ),
     "hyperdpo-concat": Method(
@@ -115,6 +170,19 @@ METHODS: Mapping[str, Method] = {
         {"network": "transformer"},
         is_dpo=True,
     ),
+    "lightgbm": _mixed("lightgbm", "LightGBM", FEATURES, list(KINDS), "LightGBM's own defaults"),
+    "lightgbm-searched": _mixed(
+        "lightgbm", "LightGBM", {"searched": ", searched"}, list(KINDS), SEARCHED_HERE
+    ),
+    "xgboost": _mixed("xgboost", "XGBoost", FEATURES, ["ranking"], "its own defaults, rank:ndcg"),
+    "catboost": _mixed("catboost", "CatBoost", FEATURES, ["ranking"], "YetiRank, 100 rounds"),
+    "per-weight-labels": _per_weight(
+        "per-weight-labels", "labels", "LightGBM per weight, labels mixed, in-list"
+    ),
+    "per-weight-gradients": _per_weight(
+        "per-weight-gradients", "gradients", "LightGBM per weight, gradients mixed, in-list"
+    ),
+    "chebyshev": _per_weight("chebyshev", "chebyshev", "LightGBM per weight, Chebyshev, in-list"),
     "mixed-scores": Method("MixedScoresRanker", "boosters, scores mixed", SEARCHED, SEARCH),
     "lightgbm-gradients": Method(
         "LightGBMScalarizationRanker",
@@ -155,8 +223,27 @@ METHODS: Mapping[str, Method] = {
     ),
 }
 
+#: What the suite of all settings runs.
+SUITE = (
+    HYPERDPO,
+    "hyperdpo-network",
+    "hyperdpo-paper",
+    NETWORKS,
+    "soup",
+    "modpo",
+    "lightgbm",
+    "lightgbm-searched",
+    "xgboost",
+    "catboost",
+    "per-weight-labels",
+    "chebyshev",
+)
+
+#: What is run where the reference knows the main objective alone, as in the paper.
+PAPER = ("hyperdpo-paper", NETWORKS)
+
 #: Fitted to the main objective where data have one, before the others, which start from its scores.
-REFERENCE_METHOD = Method("MixedScoresRanker", "LightGBM for {main}, the reference", SEARCHED, SEARCH)
+REFERENCE_METHOD = Method("MixedScoresRanker", "LightGBM for {main}, the reference", "defaults")
 
 
 def find(key: str) -> Method:
@@ -198,7 +285,8 @@ def make(
         options["weights"] = weights
     if method.is_dpo and has_reference:
         options["reference"] = "scores"
-    return getattr(hyperrank, method.ranker)().set_params(**{**options, **(params or {})})
+    home = baselines if hasattr(baselines, method.ranker) else hyperrank
+    return getattr(home, method.ranker)().set_params(**{**options, **(params or {})})
 
 
 def front_order() -> list[str]:

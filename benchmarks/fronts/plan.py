@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import hyperrank
-from benchmarks.fronts.grid import DENSE, N_WEIGHTS
+from benchmarks.fronts.grid import N_WEIGHTS
 from benchmarks.fronts.methods import REFERENCE, find
 from benchmarks.fronts.sources import Source
 
@@ -58,7 +58,6 @@ class Run:
             "method": self.method,
             "options": {**find(self.method).options, **self.params},
             "n_weights": self.n_weights,
-            **({} if find(self.method).per_weight else {"n_dense": DENSE}),
             "reference": None if self.reference is None else self.reference.key,
             "hyperrank": hyperrank.__version__,
         }

@@ -1,4 +1,4 @@
-"""Figures of fronts and costs."""
+"""Figures of fronts."""
 
 from __future__ import annotations
 
@@ -8,30 +8,20 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-from benchmarks.fronts.methods import REFERENCE, front_label
+from benchmarks.fronts.methods import front_label, front_order
 from benchmarks.fronts.results import DataSet
 from hyperrank.metrics import non_dominated
 
-__all__ = ["draw_cost", "draw_fronts"]
+__all__ = ["STYLES", "draw_fronts"]
 
-#: Colour-blind safe (after Okabe & Ito), with a marker each, so that a front looks the same in all pictures.
+#: Colour-blind safe (after Okabe & Ito).
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#A6761D", "#000000")
+MARKERS = "os^vDPXdph<>*"
+#: A colour and a marker of its own for each front, the same in all pictures.
 STYLES = {
-    "hyperdpo": ("#0072B2", "o"),
-    "hyperdpo-untrained": ("#0072B2", "1"),
-    "hyperdpo-concat": ("#56B4E9", "p"),
-    "hyperdpo-transformer": ("#56B4E9", "h"),
-    "mixed-scores": ("#D55E00", "s"),
-    "lightgbm-gradients": ("#009E73", "^"),
-    "lightgbm-labels": ("#E69F00", "v"),
-    "networks": ("#CC79A7", "D"),
-    "networks-alone": ("#999999", "d"),
-    "soup": ("#A6761D", "P"),
-    "soup-alone": ("#A6761D", "+"),
-    "modpo": ("#000000", "X"),
-    "modpo-alone": ("#000000", "x"),
-    REFERENCE: ("#444444", "*"),
+    front: (COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)])
+    for number, front in enumerate(front_order())
 }
 COLUMNS = 3
 
@@ -67,37 +57,6 @@ def draw_fronts(data: DataSet, path: Path) -> None:
         handles[::-1], labels[::-1], loc="outside lower center", ncols=min(3, len(labels)), fontsize=9
     )
     figure.suptitle(data.title)
-    _save(figure, path)
-
-
-def draw_cost(data: DataSet, path: Path) -> None:
-    """Hypervolume against the seconds of one fit, search left out; arguments as for `draw_fronts`."""
-    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
-    ax = figure.subplots()
-    for front in data.records:
-        colour, marker = STYLES[front]
-        seconds = np.median(data.column(front, "fit_seconds") - data.column(front, "search_seconds"))
-        volumes = data.column(front, "hypervolume")
-        error = volumes.std(ddof=1) / np.sqrt(len(volumes)) if len(volumes) > 1 else 0.0
-        label = front_label(front).format(main=data.main)
-        ax.errorbar(
-            [max(float(seconds), 1e-3)],
-            [volumes.mean()],
-            yerr=[error],
-            fmt=marker,
-            color=colour,
-            markersize=8,
-            capsize=3,
-            label=label,
-        )
-    ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter(ScalarFormatter())
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set(xlabel="seconds of one fit, all trade-offs (median)", ylabel="hypervolume (mean ± standard error)")
-    ax.grid(alpha=0.25)
-    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-    ax.set_title(data.title, fontsize=10)
     _save(figure, path)
 
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.fronts.grid import DENSE
 from benchmarks.fronts.methods import HYPERDPO, METHODS, REFERENCE, SEARCHED, find, front_label
 from benchmarks.fronts.resampling import N_RESAMPLES
 from benchmarks.fronts.results import DataSet, read_results
@@ -17,10 +16,9 @@ __all__ = ["paper_section", "render", "write_report"]
 
 NOTES = f"""\
 Hypervolume: of NDCG@10 (gains 2^z - 1, lists without a label above 0 skipped) at all weights, measured
-from 0; mean ± standard deviation over folds and seeds. Share: of HyperDPO's mean hypervolume. At all it
-holds: hypervolume over {DENSE} trade-offs or nearly as many, for methods that are not bound to those they
-were trained at. Ahead: difference of mean hypervolumes, its 95% bootstrap interval over queries (centred
-on it), and p of a paired randomisation test by query ({N_RESAMPLES:,} permutations: a query's values are
+from 0; mean ± standard deviation over folds and seeds. Share: of HyperDPO's mean hypervolume. Ahead:
+difference of mean hypervolumes, its 95% bootstrap interval over queries (centred on it), and p of a paired
+randomisation test by query ({N_RESAMPLES:,} permutations: a query's values are
 swapped between the two methods, at all weights and seeds at once). Both hold the trained models fixed.
 Objectives: NDCG@10 with all weight on them, mean over folds and seeds; the last column compares the first
 of them by the same test. p-values are not corrected for the number of baselines. Fit and predict: medians;
@@ -154,15 +152,12 @@ def _commands(folders: Sequence[str | Path]) -> str:
 def _pictures(data: DataSet, out: Path) -> str:
     """Draw, and link the pictures; without matplotlib say what it takes."""
     try:
-        from benchmarks.fronts.plots import draw_cost, draw_fronts
+        from benchmarks.fronts.plots import draw_fronts
     except ModuleNotFoundError:
         return 'No pictures: they need matplotlib (pip install -e ".[plot]").'
     slug = re.sub(r"[^a-z0-9]+", "-", data.title.lower()).strip("-")
-    links = []
-    for draw, name in ((draw_fronts, "fronts"), (draw_cost, "cost")):
-        draw(data, out / f"{name}-{slug}.png")
-        links.append(f"![{name} on {data.title}]({name}-{slug}.png)")
-    return "\n".join(links)
+    draw_fronts(data, out / f"fronts-{slug}.png")
+    return f"![fronts on {data.title}](fronts-{slug}.png)"
 
 
 #: Hypervolume on MSLR-WEB10K with five auxiliary objectives (arXiv 2410.08316), by our front of that name.

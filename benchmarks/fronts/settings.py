@@ -18,10 +18,15 @@ from benchmarks.fronts.sources import (
     SyntheticShort,
 )
 
-__all__ = ["SETTINGS", "Setting"]
+__all__ = ["LARGE", "SETTINGS", "Setting"]
 
 TWO = ("relevance", "quality")
+AUXILIARY = ("quality", "quality2", "query_clicks", "url_clicks", "dwell")
 FIVE = ("relevance", "quality", "quality2", "url_clicks", "dwell")
+
+
+#: Settings that are run only where they are named.
+LARGE = ("synthetic-500k",)
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,14 @@ SETTINGS: Mapping[str, Setting] = {
     "items": Setting("generator, recurring items", RecurringItems, is_generated=True),
     "synthetic-50k": Setting(
         "generator, 50,000 rows", _rows(2_250, "synthetic-50k"), n_validation_folds=2, is_generated=True
+    ),
+    "mslr-sample-paper": Setting(
+        "MSLR sample, 5 auxiliary objectives",
+        partial(MslrSample, objectives=AUXILIARY, main="relevance"),
+        n_validation_folds=0,
+    ),
+    "movielens-paper": Setting(
+        "MovieLens 100k, 2 auxiliary objectives", partial(MovieLens, main="rating"), n_validation_folds=0
     ),
     "synthetic-500k": Setting(
         "generator, 500,000 rows", _rows(22_500, "synthetic-500k"), n_validation_folds=1, is_generated=True

@@ -14,12 +14,15 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from benchmarks import machine
-from benchmarks.fronts.plan import Run
+from benchmarks.fronts.grid import SUITE_WEIGHTS
+from benchmarks.fronts.methods import PAPER
+from benchmarks.fronts.plan import Run, plan
 from benchmarks.fronts.processes import RunFailed, end_processes, in_own_process
+from benchmarks.fronts.settings import Setting
 from benchmarks.fronts.store import Store
 from benchmarks.fronts.worker import execute
 
-__all__ = ["run_all"]
+__all__ = ["run_all", "run_settings"]
 
 #: ``(function, *arguments) -> result``, or `RunFailed`.
 Executor = Callable[..., Any]
@@ -68,6 +71,54 @@ def run_all(runs: Sequence[Run], store: Store, executor: Executor = in_own_proce
                 bar.write(_line(record))
             bar.update()
             bar.set_postfix_str(clock.left())
+    return failed
+
+
+def run_settings(
+    settings: Mapping[str, Setting],
+    methods: Sequence[str],
+    out: Path,
+    *,
+    n_weights: int = SUITE_WEIGHTS,
+    max_folds: int | None = None,
+    jobs: int = 1,
+    executor: Executor = in_own_process,
+) -> int:
+    """Run all settings, one fold of each at a time, so that an early end leaves a whole table.
+
+    Parameters
+    ----------
+    settings : mapping of str to Setting
+        Each stored in a folder of its name.
+    methods : sequence of str
+        Keys; where data have a main objective of its own, those of the paper's form alone.
+    out : Path
+    n_weights : int, default 10
+    max_folds : int, optional
+        Of each setting, repetitions included.
+    jobs, executor
+        As for `run_all`.
+
+    Returns
+    -------
+    int
+        How many runs failed.
+    """
+    planned = {}
+    for name, setting in settings.items():
+        source = setting.make(n_folds=setting.n_folds)
+        source.n_repeats = setting.n_repeats
+        source.check()
+        chosen = [key for key in methods if source.main is None or key in PAPER]
+        planned[name] = plan(source, chosen, n_seeds=1, n_weights=n_weights) if chosen else []
+    last = max((run.fold for runs in planned.values() for run in runs), default=-1)
+    failed = 0
+    for fold in range(min(last + 1, max_folds or last + 1)):
+        for name, runs in planned.items():
+            of_fold = [run for run in runs if run.fold == fold]
+            if of_fold:
+                print(f"{name}, fold {fold + 1}", flush=True)
+                failed += run_all(of_fold, Store(out / name), executor, jobs=jobs)
     return failed
 
 

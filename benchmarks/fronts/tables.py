@@ -25,7 +25,6 @@ def quality_table(data: DataSet, n_resamples: int = N_RESAMPLES) -> str:
             "method": _label(data, front),
             "hypervolume": mean_and_deviation(data.column(front, "hypervolume")),
             "share": "",
-            "at all it holds": _dense(data, front),
             "HyperDPO ahead by [95%]": "",
             "p": "",
         }
@@ -126,12 +125,6 @@ def main_table(data: DataSet) -> str:
             }
         )
     return markdown_table(rows)
-
-
-def _dense(data: DataSet, front: str) -> str:
-    """Mean hypervolume over many trade-offs, where a method holds all of them."""
-    found = [record["dense"]["hypervolume"] for record in data.records[front] if "dense" in record]
-    return mean_and_deviation(np.array(found)) if found else ""
 
 
 def _at_centre(record: Mapping[str, list[list[float]]], points: np.ndarray) -> float:

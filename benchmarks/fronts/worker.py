@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from benchmarks import machine
 from benchmarks.fronts.checking import compare_with_ir_measures
-from benchmarks.fronts.grid import DENSE, edges, trade_offs
+from benchmarks.fronts.grid import edges, trade_offs
 from benchmarks.fronts.methods import REFERENCE, find, make
 from benchmarks.fronts.plan import Run
 from benchmarks.fronts.sources import Fold
 from benchmarks.fronts.store import Store
 from hyperrank.datasets import RankingData
 from hyperrank.metrics import hypervolume, ndcg
-from hyperrank.simplex import lattice_near
 
 __all__ = ["NDCG_AT", "execute", "network_and_leaves"]
 
@@ -112,8 +111,8 @@ def _method(
         record = _front(run, front, scores_at, fold, weights, store)
         if not find(run.method).per_weight:
             record["edges"] = _edges(ranker, fold.test, at)
-            record["dense"] = _dense(ranker, fold.test, at)
-        records.append({**record, **cost, **seconds})
+        own = ranker.cost(**options) if hasattr(ranker, "cost") else {}
+        records.append({**record, **cost, **own, **seconds})
     return records
 
 
@@ -205,14 +204,6 @@ def _edges(ranker: Any, test: RankingData, options: Mapping[str, Any]) -> list[d
         values = ndcg(scores, test.Y[:, [i, j]], qid=test.qid, k=NDCG_AT)
         found.append({"objectives": [i, j], "share": weights[:, i].tolist(), "values": values.tolist()})
     return found
-
-
-def _dense(ranker: Any, test: RankingData, options: Mapping[str, Any]) -> dict[str, float]:
-    """Hypervolume over many trade-offs, of a method that holds all of them."""
-    weights = lattice_near(len(test.names), DENSE)
-    scores = ranker.predict(test.X, qid=test.qid, weights=weights, **options)
-    points = np.asarray(ndcg(scores, test.Y, qid=test.qid, k=NDCG_AT))
-    return {"n_weights": len(weights), "hypervolume": hypervolume(points)}
 
 
 def _per_query(scores: NDArray[np.float64], test: RankingData) -> NDArray[np.float64]:
