@@ -171,7 +171,7 @@ class MixedModels(BaseEstimator):
         X, ids = data.features[features], data.lists.index
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="X does not have valid feature names")
-            return features, self._make(kind).fit(X, labels, **self._groups(kind, ids, data.lists))
+            return features, self._make(kind).fit(X, labels.copy(), **self._groups(kind, ids, data.lists))
 
     def _groups(self, kind: str, ids: Array, lists: QueryLists) -> dict[str, Array]:
         if kind == "regression":
@@ -228,10 +228,10 @@ def _train(
 
     settings = {**(LAMBDARANK if kind == "ranking" else {"objective": "regression"}), **params}
     settings |= {"metric": "ndcg", "eval_at": [10], "verbose": -1}
-    train = lightgbm.Dataset(X, labels, group=lists.sizes, params={"verbose": -1})
+    train = lightgbm.Dataset(X, labels.copy(), group=lists.sizes, params={"verbose": -1})
     if held_out is None:
         return lightgbm.train(settings, train)
-    aside = lightgbm.Dataset(held_out[0], held_out[1], group=held_out[2].sizes, reference=train)
+    aside = lightgbm.Dataset(held_out[0], held_out[1].copy(), group=held_out[2].sizes, reference=train)
     stop = lightgbm.early_stopping(PATIENCE, verbose=False)
     return lightgbm.train(
         {**settings, "num_boost_round": MAX_ROUNDS}, train, valid_sets=[aside], callbacks=[stop]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from benchmarks.fronts.methods import front_label, front_order
 from benchmarks.fronts.results import DataSet
 from hyperrank.metrics import non_dominated
 
-__all__ = ["STYLES", "draw_fronts"]
+__all__ = ["STYLES", "draw_fronts", "draw_settings"]
 
 #: Colour-blind safe (after Okabe & Ito).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#A6761D", "#000000")
@@ -57,6 +58,39 @@ def draw_fronts(data: DataSet, path: Path) -> None:
         handles[::-1], labels[::-1], loc="outside lower center", ncols=min(3, len(labels)), fontsize=9
     )
     figure.suptitle(data.title)
+    _save(figure, path)
+
+
+def draw_settings(values: Mapping[str, Mapping[str, float]], path: Path) -> None:
+    """A row of dots per front, one for each setting, and their mean.
+
+    Parameters
+    ----------
+    values : mapping of front to mapping of setting to float
+        Hypervolume as a share of HyperDPO's.
+    path : Path
+        Of the picture.
+    """
+    fronts = sorted(values, key=lambda front: np.mean(list(values[front].values())))
+    settings = list(dict.fromkeys(setting for row in values.values() for setting in row))
+    figure = Figure(figsize=(10, 0.24 * len(fronts) + 1.4), layout="constrained")
+    ax = figure.subplots()
+    for number, setting in enumerate(settings):
+        at = [place for place, front in enumerate(fronts) if setting in values[front]]
+        shares = [values[fronts[place]][setting] for place in at]
+        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+        ax.scatter(shares, at, s=28, alpha=0.8, linewidths=0, label=setting, color=colour, marker=marker)
+    for place, front in enumerate(fronts):
+        ax.plot([np.mean(list(values[front].values()))] * 2, [place - 0.4, place + 0.4], color="black", lw=2)
+    ax.axvline(1, color=COLOURS[0], lw=1, ls=":")
+    ax.set_yticks(range(len(fronts)), [front_label(front) for front in fronts], fontsize=8)
+    for text, front in zip(ax.get_yticklabels(), fronts, strict=True):
+        text.set_fontweight("bold" if front.startswith("hyperdpo") else "normal")
+    ax.set_xlim(max(0.6, ax.get_xlim()[0]), None)
+    ax.grid(axis="y", alpha=0.25)
+    ax.set_axisbelow(True)
+    ax.set_xlabel("hypervolume as a share of HyperDPO's in the same setting (bar: mean)")
+    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     _save(figure, path)
 
 

@@ -12,7 +12,7 @@ from benchmarks.fronts.results import DataSet, read_results
 from benchmarks.fronts.tables import correlation_table, cost_ratios, cost_table, main_table, quality_table
 from benchmarks.markdown import markdown_table
 
-__all__ = ["paper_section", "render", "write_report"]
+__all__ = ["paper_section", "provenance", "render", "write_report"]
 
 NOTES = f"""\
 Hypervolume: of NDCG@10 (gains 2^z - 1, lists without a label above 0 skipped) at all weights, measured
@@ -87,7 +87,7 @@ def render(data: DataSet, *, n_resamples: int = N_RESAMPLES) -> str:
     if correlations:
         title = "Spearman's correlation of an objective with its weight along the simplex's edges (11 points)"
         parts.append(f"### Correlation with the weights\n\n{title}:\n\n{correlations}")
-    parts += ["### How each was tuned", _tuning(data), _agreement(data), _provenance(data)]
+    parts += ["### How each was tuned", _tuning(data), _agreement(data), provenance(data)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -131,7 +131,7 @@ def _agreement(data: DataSet) -> str:
     return f"{compared:,} values computed again by ir-measures; the largest difference is {largest:.1e}."
 
 
-def _provenance(data: DataSet) -> str:
+def provenance(data: DataSet) -> str:
     """What the last run was made with."""
     last = max(data.all_records, key=lambda record: record["finished"])
     machine = last["machine"]

@@ -12,7 +12,14 @@ from benchmarks.fronts.resampling import N_RESAMPLES, compare_fronts, compare_me
 from benchmarks.fronts.results import DataSet
 from benchmarks.markdown import markdown_table, mean_and_deviation, p_value
 
-__all__ = ["correlation_table", "cost_ratios", "cost_table", "main_table", "quality_table"]
+__all__ = [
+    "correlation_table",
+    "cost_ratios",
+    "cost_table",
+    "edge_correlations",
+    "main_table",
+    "quality_table",
+]
 
 
 def quality_table(data: DataSet, n_resamples: int = N_RESAMPLES) -> str:
@@ -95,17 +102,21 @@ def correlation_table(data: DataSet) -> str:
     """Spearman's correlation of each objective with its weight along the simplex's edges."""
     rows = []
     for front, records in data.records.items():
-        if not all(record.get("edges") for record in records):
-            continue
-        found: dict[int, list[float]] = {}
-        for edge in (edge for record in records for edge in record["edges"]):
-            share, values = np.array(edge["share"]), np.array(edge["values"])
-            for at, objective in enumerate(edge["objectives"]):
-                weight = share if at == 0 else 1 - share
-                found.setdefault(objective, []).append(_spearman(weight, values[:, at]))
-        means = {data.names[j]: f"{np.mean(found[j]):.3f}" for j in sorted(found)}
-        rows.append({"method": _label(data, front), **means})
+        if all(record.get("edges") for record in records):
+            means = {name: f"{mean:.3f}" for name, mean in edge_correlations(data, front).items()}
+            rows.append({"method": _label(data, front), **means})
     return markdown_table(rows) if rows else ""
+
+
+def edge_correlations(data: DataSet, front: str) -> dict[str, float]:
+    """Mean Spearman correlation of each objective with its weight, over runs and edges."""
+    found: dict[int, list[float]] = {}
+    for edge in (edge for record in data.records[front] for edge in record["edges"]):
+        share, values = np.array(edge["share"]), np.array(edge["values"])
+        for at, objective in enumerate(edge["objectives"]):
+            weight = share if at == 0 else 1 - share
+            found.setdefault(objective, []).append(_spearman(weight, values[:, at]))
+    return {data.names[j]: float(np.mean(found[j])) for j in sorted(found)}
 
 
 def main_table(data: DataSet) -> str:

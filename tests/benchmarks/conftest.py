@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import hyperrank
 from benchmarks.fronts.methods import METHODS
 from benchmarks.fronts.sources import Synthetic
 
@@ -15,10 +16,12 @@ TREES = {"num_boost_round": 2}
 @pytest.fixture(scope="session")
 def short_params():
     """Parameters that make every method's training short."""
-    return {
-        key: {"booster_params": TREES, **(NETWORK if method.is_dpo else {})}
-        for key, method in METHODS.items()
+    trees = {
+        key: {"booster_params": TREES} for key, method in METHODS.items() if hasattr(hyperrank, method.ranker)
     }
+    networks = {key: NETWORK for key, method in METHODS.items() if method.is_dpo}
+    alone = {key: value for key, value in NETWORK.items() if key != "reference"}
+    return {key: trees.get(key, {}) | networks.get(key, {}) for key in METHODS} | {"hyperdpo-network": alone}
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ def test_report_from_files(folder, tmp_path):
     ):
         assert part in text
     pictures = re.findall(r"\]\((.*?\.png)\)", text)
-    assert len(pictures) == 2
+    assert len(pictures) == 1
     for picture in pictures:
         assert (tmp_path / "made" / picture).read_bytes().startswith(b"\x89PNG")
 
