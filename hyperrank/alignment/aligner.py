@@ -582,8 +582,9 @@ class HyperPromptAligner(BaseEstimator):
         ----------
         folder : path
             Gets ``adapter_config.json`` and ``adapter_model.safetensors`` for `peft.PeftModel`, if there are
-            adapters; ``prompts.safetensors``, (n_tokens, d) by trade-off; ``trade_offs.json``. Cores that
-            depend on the weights have no place in PEFT: use `export_transformers`.
+            adapters; ``prompts.safetensors``, (n_tokens, d) by trade-off; ``trade_offs.json``. Where adapters
+            depend on the weights, each trade-off is a PEFT folder of its own name within it: servers of many
+            LoRAs, such as vLLM, then serve the trade-offs side by side.
         weights : mapping of str to weights, optional
             Trade-offs by name; each objective alone and all equally by default.
 
@@ -593,8 +594,6 @@ class HyperPromptAligner(BaseEstimator):
             Of the folder.
         """
         check_is_fitted(self, "policy_")
-        if self.policy_.has_cores:
-            raise ValueError("PEFT has no cores that depend on the weights: use export_transformers.")
         points = named_weights(weights, self.objectives_)
         return export_peft(folder, self.base_, self.policy_, self.objectives_, self.adapters, points)
 

@@ -32,29 +32,39 @@ def export_peft(
 ) -> Path:
     """Write adapters as PEFT reads them, and prompt vectors at trade-offs beside them."""
     path = Path(folder)
+    if policy.has_cores:
+        for name, w in weights.items():
+            if name in ("", ".", "..") or set(name) & set("/\\\0"):
+                raise ValueError(f"trade-offs become folders here, and {name!r} cannot be the name of one.")
+            _write_adapters(path / name, base, policy, adapters, torch.from_numpy(w).float())
+    elif adapters is not None:
+        _write_adapters(path, base, policy, adapters, None)
     path.mkdir(parents=True, exist_ok=True)
-    if adapters is not None:
-        layers = sorted(policy.adapter_changes(None))
-        config = required("peft").LoraConfig(
-            **{**adapters, "target_modules": layers},
-            task_type="CAUSAL_LM",
-            base_model_name_or_path=base.name,
-            inference_mode=True,
-        )
-        config.save_pretrained(str(path))
-        named = policy.adapter_parameters().items()
-        tensors = {f"base_model.model.{name.replace('.default', '')}": value for name, value in named}
-        save_file(
-            {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
-            path / "adapter_model.safetensors",
-            metadata={"format": "pt"},
-        )
     vectors = _prompt_vectors(policy, weights)
     if vectors:
         save_file(vectors, path / "prompts.safetensors", metadata={"format": "pt"})
     described = {"objectives": list(names), "trade_offs": {k: w.tolist() for k, w in weights.items()}}
     (path / "trade_offs.json").write_text(json.dumps(described, indent=1))
     return path
+
+
+def _write_adapters(
+    path: Path, base: BaseModel, policy: Policy, adapters: Mapping[str, Any] | None, weights: Tensor | None
+) -> None:
+    """Write one PEFT folder; a core of the weights goes into the first matrix of each layer."""
+    path.mkdir(parents=True, exist_ok=True)
+    config = required("peft").LoraConfig(
+        **{**(adapters or {}), "target_modules": sorted(policy.adapter_changes(None))},
+        task_type="CAUSAL_LM",
+        base_model_name_or_path=base.name,
+        inference_mode=True,
+    )
+    config.save_pretrained(str(path))
+    tensors = {
+        f"base_model.model.{name.replace('.default', '')}": value.detach().cpu().contiguous()
+        for name, value in policy.adapters_at(weights).items()
+    }
+    save_file(tensors, path / "adapter_model.safetensors", metadata={"format": "pt"})
 
 
 def export_transformers(

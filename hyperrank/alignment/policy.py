@@ -187,6 +187,18 @@ class Policy(nn.Module):
                 getattr(self.model, name)()
                 return
 
+    @torch.no_grad()
+    def adapters_at(self, weights: Tensor | None) -> dict[str, Tensor]:
+        """Parameters of the adapters by name, the core of weights of shape (m,) in each first matrix."""
+        found: dict[str, Tensor] = dict(self.adapter_parameters())
+        cores = None if weights is None else self.conditioning.cores(weights[None].to(self.device))
+        if cores is not None:
+            names = {id(value): name for name, value in found.items()}
+            for number, layer in enumerate(self._adapted_layers()):
+                first = layer.lora_A["default"].weight
+                found[names[id(first)]] = cores[number, 0] @ first
+        return found
+
     def adapter_changes(self, weights: Tensor | None) -> dict[str, Tensor]:
         """What adapters add to weight matrices under weights of shape (m,), by the name of the layer."""
         cores = None if weights is None else self.conditioning.cores(weights[None])

@@ -91,8 +91,8 @@ def test_other_conditionings_are_text_or_one_model_each(tiny, few, tmp_path):
         assert text_of(tmp_path / conditioning, [before["mixed"] + p for p in PROMPTS]) == expected
     with pytest.raises(ValueError, match="export one at a time"):
         aligner.export_transformers(tmp_path / "two")
-    with pytest.raises(ValueError, match="use export_transformers"):
-        aligner.export_peft(tmp_path / "peft")
+    with pytest.raises(ValueError, match="cannot be the name of one"):
+        aligner.export_peft(tmp_path / "peft", weights={"a/b": [1, 0]})
     with pytest.raises(ValueError, match="weights must map names of trade-offs to weights"):
         aligner.export_transformers(tmp_path / "two", weights=[[1, 0]])
 
@@ -113,3 +113,20 @@ def test_peft_loads_adapters_and_prompts(tiny, few, tmp_path):
         tiny[1].decode(made[0], skip_special_tokens=True) == aligner.generate(["Hi. "], max_new_tokens=8)[0]
     )
     assert np.isclose(json.loads((tmp_path / "trade_offs.json").read_text())["trade_offs"]["both"], 0.5).all()
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+@pytest.mark.parametrize("conditioning", ["lora", "mixture"])
+def test_each_trade_off_is_an_adapter_of_its_own(tiny, few, tmp_path, conditioning):
+    options = {**SHORT, "adapters": {"r": 3, "lora_alpha": 5}, "adapter_learning_rate": 0.1}
+    aligner = HyperPromptAligner(*tiny, **options, conditioning=conditioning).fit(*few)
+    aligner.export_peft(tmp_path, weights={"mixed": [0.3, 0.7], "short": [0, 1]})
+    ids = torch.tensor([tiny[1]("Hi. aab").input_ids])
+    for name, w in (("mixed", [0.3, 0.7]), ("short", [0.0, 1.0])):
+        model = peft.PeftModel.from_pretrained(copy.deepcopy(tiny[0]), str(tmp_path / name))
+        with torch.no_grad():
+            logits = model(input_ids=ids).logits
+            expected = aligner.policy_.merged(torch.tensor(w))(input_ids=ids).logits
+            plain = tiny[0](input_ids=ids).logits
+        assert torch.allclose(logits, expected, atol=1e-4)
+        assert not torch.allclose(logits, plain, atol=1e-2)
