@@ -46,8 +46,8 @@ FAULTS = (
     Fault(
         "gradient sign of fused ListNet",
         "losses/fused/cpu.py",
-        "gradient.numpy()[rows] = slope.T",
-        "gradient.numpy()[rows] = -slope.T",
+        "gradient.numpy()[rows] = block_gradient.T",
+        "gradient.numpy()[rows] = -block_gradient.T",
         ("losses/test_fused.py",),
     ),
     Fault(

@@ -56,16 +56,16 @@ class Archive:
     ) -> list[Path]:
         """Find intact files in the data home or its subfolder `folder`, downloaded if need be."""
         root = data_home(home)
-        found = [self._intact(root, name) for name in names]
-        if None in found:
+        paths = [self._intact(root, name) for name in names]
+        if None in paths:
             if not download:
                 raise FetchError(self._not_there(names, root, "download=False forbids to fetch them"))
             try:
                 self.download(root / self.folder)
             except FetchError as error:
                 raise FetchError(self._not_there(names, root, str(error))) from error
-            found = [root / self.folder / name for name in names]
-        return [path for path in found if path is not None]
+            paths = [root / self.folder / name for name in names]
+        return [path for path in paths if path is not None]
 
     def download(self, folder: Path) -> None:
         """Download the archive and keep its files in a folder, which is made if need be; or a FetchError."""

@@ -140,14 +140,14 @@ class CsvBatch:
         values = np.full(len(column), np.nan)
         for row, value in enumerate(column.tolist()):
             if isinstance(value, str):
-                found = _BOOLS.get(value.strip().lower(), number(value.strip().encode()))
-                if found is None:
+                parsed = _BOOLS.get(value.strip().lower(), number(value.strip().encode()))
+                if parsed is None:
                     shown = value if len(value) <= 40 else value[:40] + "..."
                     raise ValueError(
                         f"column {name!r} holds {shown!r} at row {column.index[row]:,}, not a number: leave "
                         "the column out by drop=, or encode it as numbers."
                     )
-                values[row] = found
+                values[row] = parsed
             elif value is not None:
                 values[row] = value
         return values

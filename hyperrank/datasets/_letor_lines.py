@@ -155,14 +155,14 @@ def parse_lines(text: bytes, first_line: int = 1, rules: Rules | None = None) ->
         if not tokens:
             continue
         labels.append(_label(tokens[0], line))
-        found = len(tokens) > 1 and tokens[1].startswith(b"qid:")
-        if has_qid is not None and found != has_qid:
-            _refuse_qid(line, found)
-        has_qid = found
-        if found:
+        line_has_qid = len(tokens) > 1 and tokens[1].startswith(b"qid:")
+        if has_qid is not None and line_has_qid != has_qid:
+            _refuse_qid(line, line_has_qid)
+        has_qid = line_has_qid
+        if line_has_qid:
             ids.append(_query_id(tokens[1], line))
         before = len(index)
-        _read_features(tokens[1 + found :], line, rules, index, values)
+        _read_features(tokens[1 + line_has_qid :], line, rules, index, values)
         counts.append(len(index) - before)
     return Block(
         np.asarray(labels, dtype=np.float32),
@@ -206,9 +206,9 @@ def _label(token: bytes, line: int) -> float:
     return value
 
 
-def _refuse_qid(line: int, found: bool) -> NoReturn:
+def _refuse_qid(line: int, line_has_qid: bool) -> NoReturn:
     """Tell that lines with and without a query id are mixed."""
-    here, before = ("has", "have none") if found else ("lacks", "have one")
+    here, before = ("has", "have none") if line_has_qid else ("lacks", "have one")
     raise LineError(
         line, f"this line {here} a 'qid:' after the label, but lines before {before}: give all or none."
     )
@@ -256,27 +256,27 @@ def _feature_number(key: bytes, token: bytes, line: int, last: int, rules: Rules
         raise LineError(
             line, f"the feature number of {_quote(token)} is not a whole number from {rules.first}."
         )
-    found = int(key)
-    if found < rules.first:
+    feature = int(key)
+    if feature < rules.first:
         raise LineError(
             line,
             f"{_quote(token)} has feature number 0; features are numbered from 1, "
             "unless zero_based=True is passed.",
         )
-    if found == last:
-        raise LineError(line, f"{_quote(token)} gives feature {found} twice.")
-    if found < last:
+    if feature == last:
+        raise LineError(line, f"{_quote(token)} gives feature {feature} twice.")
+    if feature < last:
         raise LineError(
             line, f"{_quote(token)} follows feature {last}; feature numbers must increase in a line."
         )
-    if rules.n_features is not None and found > rules.last:
+    if rules.n_features is not None and feature > rules.last:
         raise LineError(line, f"{_quote(token)} is beyond n_features={rules.n_features}.")
-    if found > rules.last:
+    if feature > rules.last:
         raise LineError(
             line,
-            f"{_quote(token)} would need {found:,} dense columns; pass n_features if that is meant.",
+            f"{_quote(token)} would need {feature:,} dense columns; pass n_features if that is meant.",
         )
-    return found
+    return feature
 
 
 def _quote(token: bytes, limit: int = 40) -> str:

@@ -236,8 +236,8 @@ def _rows_at(
     source: FileIO, rows: NDArray[np.int64], width: int, dtype: np.dtype[Any]
 ) -> NDArray[np.generic]:
     """Some rows of a file of numbers, in the order given."""
-    found = np.empty((len(rows), width), dtype=dtype)
-    content = memoryview(found.reshape(-1).view("u1"))  # type: ignore[arg-type]
+    out = np.empty((len(rows), width), dtype=dtype)
+    content = memoryview(out.reshape(-1).view("u1"))  # type: ignore[arg-type]
     n_bytes = width * dtype.itemsize
     firsts = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
     runs = zip(firsts.tolist(), [*firsts[1:].tolist(), len(rows)], rows[firsts].tolist(), strict=True)
@@ -249,4 +249,4 @@ def _rows_at(
             if not n_read:
                 raise OSError(errno.EIO, "The file ended while it was read", str(source.name))
             left = left[n_read:]
-    return found
+    return out

@@ -274,6 +274,6 @@ def _in_memory(data: RankingData) -> Source:
 
 def _refuse(options: dict[str, Any], kind: str) -> None:
     """Refuse options that say nothing about the kind of source given."""
-    given = [name for name, value in options.items() if value is not None]
-    if given:
-        raise ValueError(f"{', '.join(given)} cannot be given for {kind}: see the parameters of convert.")
+    passed = [name for name, value in options.items() if value is not None]
+    if passed:
+        raise ValueError(f"{', '.join(passed)} cannot be given for {kind}: see the parameters of convert.")

@@ -28,8 +28,8 @@ from hyperrank.datasets.ranking_data import RankingData
 
 PathLike = str | os.PathLike[str]
 Group = PathLike | Sequence[PathLike] | ArrayLike
-Given = TypeVar("Given")
-Made = TypeVar("Made")
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
 
 #: More threads than this only wait for the one that reads the file.
 MAX_THREADS = 8
@@ -39,15 +39,15 @@ MAX_ROWS = 1 << 48
 
 def as_paths(path: PathLike | Sequence[PathLike]) -> list[Path]:
     """One or several paths as a list."""
-    given = [path] if isinstance(path, str | os.PathLike) else path
-    if not isinstance(given, Sequence) or not all(isinstance(p, str | os.PathLike) for p in given):
+    paths = [path] if isinstance(path, str | os.PathLike) else path
+    if not isinstance(paths, Sequence) or not all(isinstance(p, str | os.PathLike) for p in paths):
         raise TypeError(
             f"expected the path of a file, or a sequence of paths; got a {type(path).__name__}. Of a file "
             "that is open, pass its name."
         )
-    if not given:
+    if not paths:
         raise ValueError("path is an empty sequence; give at least one file.")
-    return [as_path(p) for p in given]
+    return [as_path(p) for p in paths]
 
 
 def read_group_sizes(group: Group) -> NDArray[np.int64]:
@@ -160,11 +160,11 @@ def stream_blocks(paths: Sequence[Path], rules: Rules) -> Iterator[tuple[Block, 
             raise ValueError(f"{path}: no document found; the file is empty or holds comments alone.")
 
 
-def _in_order(pieces: Iterable[Given], work: Callable[[Given], Made]) -> Iterator[Made]:
+def _in_order(pieces: Iterable[Piece], work: Callable[[Piece], Result]) -> Iterator[Result]:
     """Work on pieces in threads; results, and an error of `pieces`, come in the order of the pieces."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     n_threads = min(cores, MAX_THREADS)
-    pending: deque[Future[Made]] = deque()
+    pending: deque[Future[Result]] = deque()
     failure: Exception | None = None
     with ThreadPoolExecutor(n_threads, thread_name_prefix="letor") as pool:
         try:

@@ -21,7 +21,7 @@ from hyperrank.losses.listnet import target_distribution
 #: Pairs looked at together, over lists and draws: what is made of them stays within tens of MiB.
 CHUNK_PAIRS = 2**20
 
-#: ``(scores (b, k, L), labels (b, L), is_row (b, L)) -> values (b, k), slopes (b, k, L)``.
+#: ``(scores (b, k, L), labels (b, L), is_row (b, L)) -> values (b, k), gradients (b, k, L)``.
 BlockLoss = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
@@ -35,7 +35,7 @@ def list_values(scores: Tensor, labels: Tensor, offsets: Tensor, of_block: Block
 
 
 class _ListValues(torch.autograd.Function):
-    """One value for each list and draw; slopes are stored, nothing of the pairs is."""
+    """One value for each list and draw; gradients are stored, nothing of the pairs is."""
 
     @staticmethod
     def forward(  # type: ignore[no-untyped-def]
@@ -44,21 +44,21 @@ class _ListValues(torch.autograd.Function):
         """Values of shape (q, k)."""
         device = scores.device
         values = scores.new_zeros(len(offsets) - 1, scores.shape[1])
-        slopes = torch.zeros_like(scores)
+        gradients = torch.zeros_like(scores)
         for block in size_blocks(offsets.cpu().numpy(), scores.shape[1]):
             rows, is_row = (torch.from_numpy(part).to(device) for part in (block.rows, block.is_row))
-            value, slope = of_block(scores[rows].transpose(1, 2).contiguous(), labels[rows], is_row)
+            value, gradient = of_block(scores[rows].transpose(1, 2).contiguous(), labels[rows], is_row)
             values[torch.from_numpy(block.lists).to(device)] = value
-            slopes[rows[is_row]] = slope.transpose(1, 2)[is_row]
-        ctx.save_for_backward(slopes, offsets)
+            gradients[rows[is_row]] = gradient.transpose(1, 2)[is_row]
+        ctx.save_for_backward(gradients, offsets)
         return values
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
-        """Each list's slopes times what comes in for it."""
-        slopes, offsets = ctx.saved_tensors
-        return slopes * grad[segment_index(offsets)], None, None, None
+        """Each list's gradients times what comes in for it."""
+        gradients, offsets = ctx.saved_tensors
+        return gradients * grad[segment_index(offsets)], None, None, None
 
 
 def anchor_chunks(scores: Tensor, n_anchors: int) -> Iterator[slice]:
@@ -192,9 +192,9 @@ def best_dcg(gains: Tensor, is_row: Tensor, top_k: int | None = None) -> Tensor:
 def _lambda_block(
     scores: Tensor, gains: Tensor, is_row: Tensor, *, weighting: str, top_k: int | None
 ) -> tuple[Tensor, Tensor]:
-    """Values and slopes of lists side by side."""
+    """Values and gradients of lists side by side."""
     longest = scores.shape[2]
-    value, slope = scores.new_zeros(scores.shape[:2]), torch.zeros_like(scores)
+    value, gradient = scores.new_zeros(scores.shape[:2]), torch.zeros_like(scores)
     best = best_dcg(gains, is_row, top_k)[:, None, None]
     places = _ranking(scores, gains, is_row)
     scores = scores.gather(2, places)
@@ -223,10 +223,10 @@ def _lambda_block(
         better = better.sign_()
         margin = (scores.gather(2, anchors)[:, :, :, None] - scores[:, :, None]).mul_(better)
         value += (softplus(-margin) * weight).sum(dim=(2, 3))
-        push = torch.sigmoid(-margin).mul_(weight).mul_(better)
-        slope.scatter_add_(2, anchors, -push.sum(dim=3))
-        slope += push.sum(dim=2)
-    return value, torch.zeros_like(slope).scatter_(2, places, slope)
+        derivative = torch.sigmoid(-margin).mul_(weight).mul_(better)
+        gradient.scatter_add_(2, anchors, -derivative.sum(dim=3))
+        gradient += derivative.sum(dim=2)
+    return value, torch.zeros_like(gradient).scatter_(2, places, gradient)
 
 
 def _ranking(scores: Tensor, gains: Tensor, is_row: Tensor) -> Tensor:
@@ -300,8 +300,8 @@ register_loss("pairwise_logistic", PairwiseLogistic)
 
 
 def _logistic_block(scores: Tensor, labels: Tensor, is_row: Tensor) -> tuple[Tensor, Tensor]:
-    """Values and slopes of lists side by side."""
-    value, slope = scores.new_zeros(scores.shape[:2]), torch.zeros_like(scores)
+    """Values and gradients of lists side by side."""
+    value, gradient = scores.new_zeros(scores.shape[:2]), torch.zeros_like(scores)
     n_pairs = torch.zeros(len(labels), dtype=torch.float64, device=scores.device)
     # Falling labels: every worse document comes after its anchor.
     labels = labels.masked_fill(~is_row, -torch.inf)
@@ -316,9 +316,9 @@ def _logistic_block(scores: Tensor, labels: Tensor, is_row: Tensor) -> tuple[Ten
         margin = scores[:, :, anchors, None] - scores[:, :, None, others]
         n_pairs += is_pair.sum(dim=(1, 2))
         value += softplus(-margin).masked_fill_(~is_pair[:, None], 0).sum(dim=(2, 3))
-        push = torch.sigmoid(-margin).masked_fill_(~is_pair[:, None], 0)
-        slope[:, :, anchors] -= push.sum(dim=3)
-        slope[:, :, others] += push.sum(dim=2)
+        derivative = torch.sigmoid(-margin).masked_fill_(~is_pair[:, None], 0)
+        gradient[:, :, anchors] -= derivative.sum(dim=3)
+        gradient[:, :, others] += derivative.sum(dim=2)
     share = 1 / n_pairs.clamp_min(1).to(scores.dtype)[:, None]
-    back = torch.zeros_like(slope).scatter_(2, places, slope)
+    back = torch.zeros_like(gradient).scatter_(2, places, gradient)
     return value * share, back * share[:, :, None]

@@ -95,8 +95,8 @@ def non_dominated(points: ArrayLike) -> NDArray[np.bool_]:
         return np.asarray(values[:, 0] == values.max())
     import moocore
 
-    kept: Any = moocore.is_nondominated(values, maximise=True, keep_weakly=True)
-    return np.asarray(kept, dtype=bool)
+    mask: Any = moocore.is_nondominated(values, maximise=True, keep_weakly=True)
+    return np.asarray(mask, dtype=bool)
 
 
 def _as_points(points: ArrayLike) -> NDArray[np.float64]:

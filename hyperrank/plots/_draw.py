@@ -290,14 +290,13 @@ class Scales:
 
     def heights(self, values: Any) -> NDArray[np.float64]:
         """Values as shares of their axes."""
-        found = (np.asarray(values, dtype=np.float64) - self.low) / (self.high - self.low)
-        return np.asarray(found)
+        return np.asarray((np.asarray(values, dtype=np.float64) - self.low) / (self.high - self.low))
 
     def ticks(self, axis: int) -> list[tuple[float, str]]:
         """Heights of an axis's ticks, and what stands there."""
         low, high = self.low[axis], self.high[axis]
-        found = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
-        at = [float(value) for value in found if low <= value <= high]
+        candidates = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+        at = [float(value) for value in candidates if low <= value <= high]
         digits = max(0, int(np.ceil(-np.log10(at[1] - at[0])))) if len(at) > 1 else 3
         digits += any(abs(round(value, digits) - value) > 1e-9 for value in at)
         return [((value - low) / (high - low), f"{value:.{digits}f}") for value in at]
@@ -367,7 +366,7 @@ def _lines(ax: Axes, front: FrontData, objectives: list[str], scales: Scales, sh
     ax.add_collection(LineCollection(list(lines[~optimal]), colors=FAINT, linewidths=0.6, zorder=1))
     order = np.flatnonzero(optimal)[np.argsort(shade.values[optimal], kind="stable")]
     options = shade.options()
-    found = LineCollection(
+    collection = LineCollection(
         list(lines[order]),
         array=shade.values[order],
         cmap=options["cmap"],
@@ -375,9 +374,9 @@ def _lines(ax: Axes, front: FrontData, objectives: list[str], scales: Scales, sh
         alpha=float(np.clip(20 / max(len(order), 1), 0.3, 0.9)),
         zorder=2,
     )
-    found.set_clim(0.0, 1.0)
-    ax.add_collection(found)
-    return found
+    collection.set_clim(0.0, 1.0)
+    ax.add_collection(collection)
+    return collection
 
 
 def _parallel_reference(ax: Axes, heights: NDArray[np.float64]) -> list[Line2D]:

@@ -168,8 +168,8 @@ class ExplanationDisplay(Display):
         -------
         ExplanationDisplay
         """
-        found = estimator.explain(X, y, qid=qid, weights=weights, **options)
-        return cls(found).plot(ax, n_features=n_features, width=width)
+        explanation = estimator.explain(X, y, qid=qid, weights=weights, **options)
+        return cls(explanation).plot(ax, n_features=n_features, width=width)
 
     def plot(
         self, ax: Axes | None = None, *, n_features: int = 12, width: float | str | None = None
@@ -556,12 +556,12 @@ class TrainingDisplay(Display):
             raise TypeError(
                 f"a {type(estimator).__name__} has no history of its training; HyperDPORanker has."
             )
-        found = getattr(estimator, "tuning_", None)
+        tuned = getattr(estimator, "tuning_", None)
         return cls(
             history,
             best_epoch=getattr(estimator, "best_epoch_", None),
-            candidates=() if found is None else found.candidates,
-            chosen=None if found is None else (found.dropout, found.reward_scale_factor),
+            candidates=() if tuned is None else tuned.candidates,
+            chosen=None if tuned is None else (tuned.dropout, tuned.reward_scale_factor),
             name=name,
         ).plot(ax, tuning=tuning, width=width)
 

@@ -57,11 +57,11 @@ def listnet_on_cpu(
         target = np.ascontiguousarray(prepared.target[rows].to(dtype).numpy().T)
         hidden = None if prepared.unobserved is None else prepared.unobserved[rows].numpy()
         share = np.where(has_gain[some, None], shares[some], 0).transpose(2, 1, 0)  # (m, k, q)
-        value, slope = _listnet_block(block, target, share, sizes, hidden)
+        value, block_gradient = _listnet_block(block, target, share, sizes, hidden)
         total += value
         if beta != 1:
-            slope *= dtype_of(slope, beta)
-        gradient.numpy()[rows] = slope.T
+            block_gradient *= dtype_of(block_gradient, beta)
+        gradient.numpy()[rows] = block_gradient.T
     return total, gradient
 
 
@@ -84,27 +84,27 @@ def _listnet_block(
         # Shifts do not change the loss; with the highest at 0, nothing overflows or loses digits.
         rewards = rewards - np.repeat(np.maximum.reduceat(rewards, starts, axis=1), sizes, axis=1)
     exponentials = np.exp(rewards)
-    value, slope = 0.0, np.zeros_like(rewards)
+    value, gradient = 0.0, np.zeros_like(rewards)
     if not has_hidden.all():
         value, factor = _log_sums(exponentials, share[~has_hidden].sum(axis=0), starts)
-        np.multiply(exponentials, np.repeat(factor, sizes, axis=1), out=slope)
+        np.multiply(exponentials, np.repeat(factor, sizes, axis=1), out=gradient)
     for j in np.flatnonzero(has_hidden).tolist():
         assert hidden is not None
         left, shift = _of_observed(rewards, exponentials, hidden[:, j], starts, sizes, is_safe)
         more, factor = _log_sums(left, share[j], starts)
         value += more + float((share[j] * shift).sum())
-        slope += left * np.repeat(factor, sizes, axis=1)
+        gradient += left * np.repeat(factor, sizes, axis=1)
     weighted_target = np.zeros_like(rewards)
     for j in range(len(share)):
         part = np.repeat(share[j], sizes, axis=1)
         part *= target[j]
         weighted_target += part
-    slope -= weighted_target
-    return value - float(np.vdot(weighted_target, rewards)), slope
+    gradient -= weighted_target
+    return value - float(np.vdot(weighted_target, rewards)), gradient
 
 
 def _log_sums(exponentials: Floats, share: Floats, starts: NDArray[np.int64]) -> tuple[float, Floats]:
-    """Weighted sum of the lists' log-sum-exps, and what their exponentials are multiplied by in its slope."""
+    """Weighted sum of the lists' log-sum-exps, and factors of exponentials in its gradient."""
     if len(starts) == 1:
         # A long list is summed in pairs of its own; `reduceat` would add one after the other.
         sums = exponentials.sum(axis=1, keepdims=True)
@@ -166,9 +166,9 @@ def plackett_luce_on_cpu(
             flat = flat * beta
         by_draw = np.ascontiguousarray(flat.view(*rows.shape, n_draws).numpy().transpose(0, 2, 1))
         share = shares[torch.from_numpy(block.lists)]
-        value, slope = _plackett_luce_block(torch.from_numpy(by_draw), block, rows, share, prepared)
+        value, block_gradient = _plackett_luce_block(torch.from_numpy(by_draw), block, rows, share, prepared)
         total += value
-        by_row = np.ascontiguousarray(slope.numpy().transpose(0, 2, 1)).reshape(-1, n_draws)
+        by_row = np.ascontiguousarray(block_gradient.numpy().transpose(0, 2, 1)).reshape(-1, n_draws)
         target = (
             rows if block.is_row.all() else rows.masked_fill(~torch.from_numpy(block.is_row), len(rewards))
         )
@@ -181,7 +181,7 @@ def plackett_luce_on_cpu(
 def _plackett_luce_block(
     rewards: Tensor, block: SizeBlock, rows: Tensor, share: Tensor, prepared: LabelRanks
 ) -> tuple[float, Tensor]:
-    """Value and slope (b, k, longest) of a block, all objectives; `share` has shape (b, m, k)."""
+    """Value and gradient (b, k, longest) of a block, all objectives; `share` has shape (b, m, k)."""
     n_lists, n_objectives, n_draws = share.shape
     # Labels decide, and among equal ones chance; falling keys, so that the first rank comes last.
     keys = torch.rand((*rows.shape, n_objectives), generator=prepared.generator, dtype=torch.float64)
@@ -194,12 +194,12 @@ def _plackett_luce_block(
     places = order[:, :, None].expand(shape)
     is_out, is_unpicked = _left_out(prepared, torch.from_numpy(block.lists), rows.shape[1])
     ranked = _Ranked(rewards[:, None].expand(shape).gather(3, places), is_out, is_unpicked)
-    losses, slopes = _how_to_sum(rewards)(ranked)
-    slopes *= share[:, :, :, None]
-    slope = torch.zeros_like(rewards)
+    losses, gradients = _how_to_sum(rewards)(ranked)
+    gradients *= share[:, :, :, None]
+    gradient = torch.zeros_like(rewards)
     for j in range(n_objectives):
-        slope.scatter_add_(2, places[:, j], slopes[:, j])
-    return float(torch.dot(share.reshape(-1), losses.view(-1))), slope
+        gradient.scatter_add_(2, places[:, j], gradients[:, j])
+    return float(torch.dot(share.reshape(-1), losses.view(-1))), gradient
 
 
 def _left_out(prepared: LabelRanks, lists: Tensor, longest: int) -> tuple[Tensor | None, Tensor | None]:
@@ -223,7 +223,7 @@ def _how_to_sum(rewards: Tensor) -> Callable[[_Ranked], tuple[Tensor, Tensor]]:
 
 
 def _plain_sums(ranked: _Ranked) -> tuple[Tensor, Tensor]:
-    """Losses (b, m, k) and slopes (b, m, k, longest), the exponentials as they are."""
+    """Losses (b, m, k) and gradients (b, m, k, longest), the exponentials as they are."""
     masses = ranked.rewards.exp()
     if ranked.is_out is not None:
         masses.masked_fill_(ranked.is_out, 0)
@@ -241,8 +241,8 @@ def _shifted_sums(ranked: _Ranked) -> tuple[Tensor, Tensor]:
     """The same with the highest reward of each list at 0, in float64."""
     rewards = ranked.rewards.double()
     rewards -= rewards.amax(dim=-1, keepdim=True)
-    losses, slopes = _plain_sums(_Ranked(rewards, ranked.is_out, ranked.is_unpicked))
-    return losses.to(ranked.rewards.dtype), slopes.to(ranked.rewards.dtype)
+    losses, gradients = _plain_sums(_Ranked(rewards, ranked.is_out, ranked.is_unpicked))
+    return losses.to(ranked.rewards.dtype), gradients.to(ranked.rewards.dtype)
 
 
 def _sums_of_logs(ranked: _Ranked) -> tuple[Tensor, Tensor]:
@@ -255,5 +255,5 @@ def _sums_of_logs(ranked: _Ranked) -> tuple[Tensor, Tensor]:
     left = rewards.masked_fill(is_out, -torch.inf).logcumsumexp(dim=-1)
     losses = (left - rewards).masked_fill(is_unpicked, 0).sum(dim=-1)
     heads = (-left).masked_fill(is_unpicked, -torch.inf).flip(-1).logcumsumexp(dim=-1).flip(-1)
-    slopes = torch.exp(rewards + heads).masked_fill(is_out, 0) - (~is_unpicked).to(rewards.dtype)
-    return losses.to(ranked.rewards.dtype), slopes.to(ranked.rewards.dtype)
+    gradients = torch.exp(rewards + heads).masked_fill(is_out, 0) - (~is_unpicked).to(rewards.dtype)
+    return losses.to(ranked.rewards.dtype), gradients.to(ranked.rewards.dtype)
