@@ -5,7 +5,8 @@ import pytest
 from sklearn.base import clone
 
 from hyperrank import HyperDPORanker, LightGBMScalarizationRanker, MixedScoresRanker, QueryLists, datasets
-from hyperrank.boosters.search import ROUNDS, is_search, search_booster_params, search_mixed_scores
+from hyperrank.boosters.search import ROUNDS, search_booster_params, search_mixed_scores
+from hyperrank.boosters.training import is_search
 from hyperrank.metrics import parse_metric
 from hyperrank.networks import MLP
 

@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 
 from hyperrank._progress import ProgressBar
 from hyperrank.boosters.scoring import booster_scores
-from hyperrank.boosters.training import BOOSTER_PARAMS, check_booster_params, fit_boosters, in_threads
+from hyperrank.boosters.training import BOOSTER_PARAMS, fit_boosters, in_threads
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviation
 from hyperrank.metrics import Metric, hypervolume
 from hyperrank.simplex import lattice_near
 
-#: Given instead of parameters to have them searched.
-SEARCH = "search"
 #: Candidates, on top of `hyperrank.boosters.BOOSTER_PARAMS`. Pairs of documents below
 #: LightGBM's truncation level do not count; 30 is its default.
 CANDIDATES: tuple[Mapping[str, Any], ...] = tuple(
@@ -59,19 +57,6 @@ class BoosterSearch:
     hypervolume: float
     tried: list[dict[str, Any]]
     seconds: float
-
-
-def is_search(booster_params: Any) -> bool:
-    """Whether parameters are to be searched; a ValueError if they are not parameters of LightGBM's either."""
-    if booster_params is None or isinstance(booster_params, Mapping):
-        check_booster_params(booster_params)
-        return False
-    if isinstance(booster_params, str) and booster_params == SEARCH:
-        return True
-    raise ValueError(
-        f"booster_params must be None, a mapping of LightGBM parameters, or '{SEARCH}'; "
-        f"got {booster_params!r}."
-    )
 
 
 def search_booster_params(

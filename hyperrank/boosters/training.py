@@ -131,6 +131,18 @@ def check_booster_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
     return checked
 
 
+def is_search(booster_params: Any) -> bool:
+    """Whether parameters are to be searched; a ValueError if they are not parameters of LightGBM's either."""
+    if booster_params is None or isinstance(booster_params, Mapping):
+        check_booster_params(booster_params)
+        return False
+    if isinstance(booster_params, str) and booster_params == "search":
+        return True
+    raise ValueError(
+        f"booster_params must be None, a mapping of LightGBM parameters, or 'search'; got {booster_params!r}."
+    )
+
+
 def booster_grades(labels: NDArray[Any]) -> NDArray[np.int32]:
     """Labels (n,) as the small whole numbers that LightGBM takes.
 

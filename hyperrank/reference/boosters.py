@@ -200,7 +200,7 @@ def fit_booster_regressions(data: ReferenceData) -> BoosterReference:
     -------
     BoosterReference
     """
-    params = {**PAIR_PARAMS, **(data.booster_params or {}), "objective": "regression"}
+    params = {**PAIR_PARAMS, **check_booster_params(data.booster_params), "objective": "regression"}
     cached = _prefixed("regression", data.cached)
     regression = replace(data, booster_params=params, query_standardize=False, cached=cached)
     return _fit(regression, range(data.Y.shape[1]), "regression boosters")

@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
+import numpy as np
+
 from hyperrank._checks import check_number
 from hyperrank._params import Params
 from hyperrank.files import storable
-from hyperrank.training.temperature import TemperatureRange, check_range
+from hyperrank.training.temperature import TemperatureRange
 
 T = TypeVar("T")
 #: Given the entries of all epochs so far, whether training stops. Entries have ``epoch``, ``loss``,
@@ -127,8 +129,22 @@ class TradeOffs(Params):
         return TradeOffs(
             alpha=check_number("alpha", self.alpha, above=0),
             n_draws=int(check_number("n_draws", self.n_draws, at_least=1, whole=True)),
-            temperature_range=check_range(self.temperature_range),
+            temperature_range=_check_range(self.temperature_range),
         )
+
+
+def _check_range(value: Any) -> TemperatureRange | None:
+    """A range of temperatures as numbers, or None; a ValueError unless 0 < low <= 1 <= high."""
+    if value is None:
+        return None
+    pair = np.asarray(value, dtype=object)
+    is_pair = pair.shape == (2,) and all(isinstance(v, int | float | np.number) for v in pair)
+    if not (is_pair and 0 < pair[0] <= 1 <= pair[1] < np.inf and pair[0] < pair[1]):
+        raise ValueError(
+            "temperature_range must be None or two numbers (low, high) with 0 < low <= 1 <= high and "
+            f"low < high; got {value!r}."
+        )
+    return float(pair[0]), float(pair[1])
 
 
 @storable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,20 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 TemperatureRange = tuple[float, float]
-
-
-def check_range(value: Any) -> TemperatureRange | None:
-    """A range of temperatures as numbers, or None; a ValueError unless 0 < low <= 1 <= high."""
-    if value is None:
-        return None
-    pair = np.asarray(value, dtype=object)
-    is_pair = pair.shape == (2,) and all(isinstance(v, int | float | np.number) for v in pair)
-    if not (is_pair and 0 < pair[0] <= 1 <= pair[1] < np.inf and pair[0] < pair[1]):
-        raise ValueError(
-            "temperature_range must be None or two numbers (low, high) with 0 < low <= 1 <= high and "
-            f"low < high; got {value!r}."
-        )
-    return float(pair[0]), float(pair[1])
 
 
 def check_temperature(temperature: float, trained: TemperatureRange) -> None:

@@ -20,7 +20,8 @@ from hyperrank.boosters import (
     fit_booster,
     in_threads,
 )
-from hyperrank.boosters.search import BoosterSearch, is_search, search_booster_params
+from hyperrank.boosters.search import BoosterSearch, search_booster_params
+from hyperrank.boosters.training import is_search
 from hyperrank.lists import QueryLists, within_list_deviation
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.baselines._weight_grid import WeightGridRanker, check_off_grid, weight_grid

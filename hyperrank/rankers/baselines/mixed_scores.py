@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from hyperrank._categories import categorical_of
 from hyperrank._checks import check_random_state
-from hyperrank.boosters.search import BoosterSearch, is_search, search_mixed_scores
+from hyperrank.boosters.search import BoosterSearch, search_mixed_scores
+from hyperrank.boosters.training import is_search
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.base import BaseRanker
 from hyperrank.rankers.data import GroupedFeatures, warn_of_counts

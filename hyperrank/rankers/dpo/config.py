@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from hyperrank._checks import _check_choice, check_number, check_random_state
-from hyperrank.boosters.search import BoosterSearch, is_search
+from hyperrank.boosters.search import BoosterSearch
+from hyperrank.boosters.training import is_search
 from hyperrank.files import storable
 from hyperrank.losses import ListLoss, ListNet, get_loss
 from hyperrank.metrics import Metric, parse_metric
