@@ -255,13 +255,15 @@ def _suite(given: Sequence[str]) -> int:
     parser.add_argument("--weights", type=_count, default=SUITE_WEIGHTS, help="trade-offs (default 10)")
     parser.add_argument("--jobs", type=_count, default=1, help="runs at a time (default 1)")
     parser.add_argument("--out", type=Path, default=Path("fronts"), metavar="DIR", help="(default fronts)")
-    parser.add_argument("--report", action="store_true", help="only write the summary again")
+    parser.add_argument(
+        "--report", nargs="*", type=Path, metavar="DIR", help="only write the summary, of these folders too"
+    )
     options = parser.parse_args(given)
     names = _split(options.settings) or [name for name in SETTINGS if name not in LARGE]
     unknown = [name for name in names if name not in SETTINGS]
     if unknown:
         raise _UsageError(f"there is no setting {unknown[0]!r}; there are {', '.join(SETTINGS)}.")
-    if not options.report:
+    if options.report is None:
         methods = _methods(options.methods, SUITE)
         failed = run_settings(
             {name: SETTINGS[name] for name in names},
@@ -273,7 +275,7 @@ def _suite(given: Sequence[str]) -> int:
         )
         if failed:
             print(f"{failed} runs failed.", file=sys.stderr)
-    print(write_summary(options.out, options.out))
+    print(write_summary([options.out, *(options.report or [])], options.out))
     return 0
 
 

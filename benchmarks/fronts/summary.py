@@ -69,8 +69,8 @@ def best_baseline(data: DataSet, fronts: Iterable[str]) -> str | None:
     return max(known, key=lambda front: known[front]) if known else None
 
 
-def write_summary(folder: Path, out: Path) -> str:
-    """Write ``fronts.md`` and ``fronts.png`` about the runs of all settings in a folder.
+def write_summary(folders: Sequence[Path], out: Path) -> str:
+    """Write ``fronts.md`` and ``fronts.png`` about the runs of all settings in some folders.
 
     Returns
     -------
@@ -82,15 +82,15 @@ def write_summary(folder: Path, out: Path) -> str:
     StoreError
         If no setting has a finished run of HyperDPO.
     """
-    sets = {
-        SETTINGS[name].title: read_results([folder / name])[0]
-        for name in SETTINGS
-        if (folder / name / "runs.jsonl").is_file()
-    }
+    sets = {}
+    for name, setting in SETTINGS.items():
+        there = [folder / name for folder in folders if (folder / name / "runs.jsonl").is_file()]
+        if there:
+            (sets[setting.title],) = read_results(there)
     whole = {title: data for title, data in sets.items() if data.main is None and HYPERDPO in data.records}
     paper = {title: data for title, data in sets.items() if data.main is not None}
     if not whole:
-        raise StoreError(f"No setting in {folder} has a finished run of {HYPERDPO}.")
+        raise StoreError(f"No setting in {', '.join(map(str, folders))} has a finished run of {HYPERDPO}.")
     out.mkdir(parents=True, exist_ok=True)
     warned = [f"- **{title}: {text}**" for title, data in sets.items() for text in data.warnings()]
     sections = [

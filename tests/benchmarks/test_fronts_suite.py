@@ -164,7 +164,7 @@ def test_settings_in_one_table(few, short_params, tmp_path, monkeypatch):
         "reference",
         "hyperdpo-paper",
     ]
-    text = summary.write_summary(tmp_path, tmp_path / "made")
+    text = summary.write_summary([tmp_path], tmp_path / "made")
     for part in (
         "generator, 3,000 rows",
         "HyperDPO / its reference",
