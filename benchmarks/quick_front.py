@@ -1,7 +1,6 @@
 """Comparison of fronts on the MSLR sample in minutes.
 
-Run ``python -m benchmarks.quick_front``: `benchmarks.fronts` with the methods that train quickly, one seed,
-and LightGBM at the parameters that are good on this sample instead of searched ones.
+Run ``python -m benchmarks.quick_front``: `benchmarks.fronts` with one seed and methods that train quickly.
 """
 
 from __future__ import annotations
@@ -11,18 +10,13 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmarks.fronts.cli import compare
 from benchmarks.fronts.sources import MslrSample, Source, SourceError, Synthetic
 
 __all__ = ["main"]
 
-METHODS = ("mixed-scores", "lightgbm-gradients", "lightgbm-labels", "networks", "hyperdpo")
-#: A search takes longer than all the rest.
-PARAMS: dict[str, dict[str, Any]] = {
-    method: {"booster_params": None} for method in ("mixed-scores", "lightgbm-gradients", "lightgbm-labels")
-}
+METHODS = ("lightgbm", "per-weight-labels", "networks", "hyperdpo")
 #: Of the sample, for data that stand in for it.
 SIZES = {"n_queries": 86, "list_size": (60, 200), "n_features": 60}
 
@@ -41,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         source = Synthetic(None, options.folds, SIZES)
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) if options.out is None else options.out
-        return compare(source, METHODS, n_seeds=options.seeds, out=out, params=PARAMS)
+        return compare(source, METHODS, n_seeds=options.seeds, out=out)
 
 
 def _read(arguments: Sequence[str] | None) -> argparse.Namespace:

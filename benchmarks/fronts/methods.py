@@ -18,7 +18,6 @@ __all__ = [
     "NETWORKS",
     "PAPER",
     "REFERENCE",
-    "SEARCHED",
     "SUITE",
     "Method",
     "find",
@@ -35,8 +34,6 @@ REFERENCE = "reference"
 PAPER_TEMPERATURES = (0.25, 0.5, 1, 2)
 #: With so high a temperature the reference drops out of the order, and rewards alone rank.
 REWARDS_ALONE = 1e9
-#: Parameters searched by the ranker itself on the training queries, rounds among them.
-SEARCH: Mapping[str, Any] = {"booster_params": "search"}
 
 
 @dataclass(frozen=True)
@@ -82,10 +79,6 @@ class Method:
 
 
 AS_OURS = "the defaults of HyperDPO: same trunk, transforms, loss, epochs and early stopping"
-SEARCHED = (
-    "its own search over leaves, truncation, leaf size and rounds (early stopping) by folds of the training "
-    "queries, for each fold anew"
-)
 
 
 def _with_and_without(key: str, label: str) -> dict[str, Any]:
@@ -183,21 +176,7 @@ METHODS: Mapping[str, Method] = {
         "per-weight-gradients", "gradients", "LightGBM per weight, gradients mixed, in-list"
     ),
     "chebyshev": _per_weight("chebyshev", "chebyshev", "LightGBM per weight, Chebyshev, in-list"),
-    "mixed-scores": Method("MixedScoresRanker", "boosters, scores mixed", SEARCHED, SEARCH),
-    "lightgbm-gradients": Method(
-        "LightGBMScalarizationRanker",
-        "LightGBM per weight, gradients mixed",
-        SEARCHED,
-        {"mixing": "gradients", **SEARCH},
-        per_weight=True,
-    ),
-    "lightgbm-labels": Method(
-        "LightGBMScalarizationRanker",
-        "LightGBM per weight, labels mixed",
-        SEARCHED,
-        {"mixing": "labels", **SEARCH},
-        per_weight=True,
-    ),
+    "mixed-scores": Method("MixedScoresRanker", "boosters, scores mixed", "defaults"),
     NETWORKS: Method(
         "LinearScalarizationRanker",
         "networks, one per weight",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -69,21 +69,9 @@ class Run:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
-    def first(self) -> Run:
-        """The run of the same method and fold under the first seed."""
-        return replace(self, seed=0)
-
-    @property
-    def searches(self) -> bool:
-        """Whether its method searches for parameters; all seeds take what the first one found."""
-        return {**find(self.method).options, **self.params}.get("booster_params") == "search"
-
-    @property
     def needs(self) -> str | None:
         """Key of the run that must end before this one starts."""
-        if self.reference is not None:
-            return self.reference.key
-        return self.first.key if self.searches and self.seed > 0 else None
+        return None if self.reference is None else self.reference.key
 
     def __str__(self) -> str:
         return f"{self.method}, fold {self.fold + 1}, seed {self.seed}"

@@ -36,7 +36,7 @@ class Store:
 
     def open(self) -> None:
         """Make the folder ready for more lines: one that a crash cut off in its middle is dropped."""
-        for name in ("per_query", "references", "searches"):
+        for name in ("per_query", "references"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         if not self.lines.exists():
             return
@@ -108,21 +108,6 @@ class Store:
     def reference_path(self, key: str) -> Path:
         """File of a reference's scores."""
         return self.folder / "references" / f"{key}.npz"
-
-    def note_search(self, run: Run, params: Mapping[str, Any]) -> None:
-        """Keep what a run's search found, for the other seeds."""
-        self._search_path(run).write_text(json.dumps(dict(params)))
-
-    def search_of(self, run: Run) -> dict[str, Any] | None:
-        """What the first seed's search found; None if it is this run's own turn."""
-        path = self._search_path(run.first)
-        if run.seed == 0 or not run.searches or not path.is_file():
-            return None
-        found: dict[str, Any] = json.loads(path.read_text())
-        return found
-
-    def _search_path(self, run: Run) -> Path:
-        return self.folder / "searches" / f"{run.key}.json"
 
     @staticmethod
     def save(path: Path, **arrays: NDArray[Any]) -> None:

@@ -153,7 +153,7 @@ def _outcomes(
 
 
 def _may_start(run: Run, going: Iterable[Run]) -> bool:
-    """Whether a run need not wait for what others of its fold find: the reference, a search."""
+    """Whether a run need not wait for the reference of its fold."""
     return run.needs not in {other.key for other in going}
 
 

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.fronts.methods import HYPERDPO, NETWORKS, REFERENCE, front_label, front_order
-from benchmarks.fronts.report import provenance
+from benchmarks.fronts.report import edge_correlations, provenance
 from benchmarks.fronts.results import DataSet, read_results
 from benchmarks.fronts.settings import SETTINGS
 from benchmarks.fronts.store import StoreError
-from benchmarks.fronts.tables import edge_correlations
 from benchmarks.markdown import markdown_table
 
 __all__ = ["Ratio", "ratio", "write_summary"]

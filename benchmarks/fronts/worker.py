@@ -92,18 +92,15 @@ def _method(
     if run.reference is not None:
         scores = store.load(store.reference_path(run.reference.key))
         to_fit, to_predict = {"ref_scores": scores["train"]}, {"ref_scores": scores["test"]}
-    found = store.search_of(run)
     ranker = make(
         run.method,
         weights,
         objectives=run.source.objectives,
         seed=run.seed,
         has_reference=run.reference is not None,
-        params={"n_jobs": cores, **run.params, **({} if found is None else {"booster_params": found})},
+        params={"n_jobs": cores, **run.params},
     )
     cost = _fit(ranker, fold.train, to_fit)
-    if run.searches and run.seed == 0:
-        store.note_search(run, cost["search_found"])
     records = []
     for front, options in find(run.method).fronts_of(run.method).items():
         at = {**options, **to_predict}
@@ -147,19 +144,9 @@ def _fit(ranker: Any, train: RankingData, options: Mapping[str, Any]) -> dict[st
     return {
         "fit_seconds": wall,
         "fit_cpu_seconds": cpu,
-        **_search(ranker),
         "peak_mb": max(0, machine.peak_memory_bytes() - before) / 1e6,
         "network_parameters": n_parameters,
         "booster_leaves": n_leaves,
-    }
-
-
-def _search(ranker: Any) -> dict[str, Any]:
-    """Seconds of fit that a search for parameters took, and what it found."""
-    found = getattr(ranker, "booster_search_", None)
-    return {
-        "search_seconds": float(getattr(found, "seconds", 0.0)),
-        "search_found": getattr(found, "params", None),
     }
 
 

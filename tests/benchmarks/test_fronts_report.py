@@ -45,7 +45,7 @@ def test_report_from_files(folder, tmp_path):
         "**HyperDPO, one network**",
         "Best baseline: boosters, scores mixed; HyperDPO is ahead in",
         "### Correlation with the weights",
-        "- mixed-scores: booster parameters as given, not searched",
+        "- mixed-scores: defaults (booster_params",
         "values computed again by ir-measures",
         "### Cost",
     ):

@@ -5,7 +5,6 @@ import os
 import signal
 import threading
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from benchmarks.fronts.plan import plan
 from benchmarks.fronts.processes import RunFailed, in_own_process
 from benchmarks.fronts.report import render
 from benchmarks.fronts.results import read_results
+from benchmarks.fronts.sources import MslrSample
 from benchmarks.fronts.store import Store, StoreError
 from benchmarks.fronts.suite import run_all
 from hyperrank.metrics import hypervolume
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 FIELDS = (
     "key front status data objectives folds fold seed method options weights points hypervolume corners "
-    "fit_seconds fit_cpu_seconds search_seconds predict_seconds predict_cpu_seconds peak_mb "
+    "fit_seconds fit_cpu_seconds predict_seconds predict_cpu_seconds peak_mb "
     "network_parameters booster_leaves ir_measures versions commit machine finished"
 )
 
@@ -216,7 +216,7 @@ def test_the_papers_protocol(tmp_path, write_letor, short_params, capsys):
     for params in short.values():
         params.pop("reference", None)
     short[REFERENCE] = {"booster_params": {"num_boost_round": 2}}
-    methods = ["hyperdpo", "networks", "lightgbm-labels"]
+    methods = ["hyperdpo", "networks", "mixed-scores"]
     runs = plan(source, methods, n_seeds=2, params=short)
     assert [run.method for run in runs] == [REFERENCE, *methods, *methods[::-1]]
     assert len({run.key for run in runs if run.method == REFERENCE}) == 1
@@ -257,21 +257,8 @@ def test_time_left_goes_by_method(few):
     assert clock.left() == "about 6 min left"
 
 
-def test_other_seeds_take_what_the_first_one_searched(few, tmp_path, monkeypatch):
-    monkeypatch.setattr("hyperrank.boosters.search.ROUNDS", (2, 4))
-    runs = plan(few, ["mixed-scores"], n_seeds=2, n_weights=2)
-    assert [run.needs for run in runs] == [None, runs[0].key, None, runs[2].key]
-    store = Store(tmp_path)
-    assert run_all(runs, store, here) == 0
-    records = lines(store)
-    assert [record["search_seconds"] > 0 for record in records] == [True, False, True, False]
-    for run, record in zip(runs[::2], records[::2], strict=True):
-        assert store.search_of(run) is None
-        assert store.search_of(replace(run, seed=1)) == record["search_found"]
-
-
-def test_what_is_needed_ends_before_what_needs_it_starts(few, tmp_path):
-    """Several at a time, but none whose fold is not searched yet."""
+def test_what_is_needed_ends_before_what_needs_it_starts(tmp_path):
+    """Several at a time, but none before the reference of its fold."""
     going, together, started, lock = set(), [], [], threading.Lock()
 
     def slow(function, run, folder, jobs):
@@ -286,7 +273,8 @@ def test_what_is_needed_ends_before_what_needs_it_starts(few, tmp_path):
         assert jobs == 3
         raise RunFailed("nothing to be done")
 
-    runs = plan(few, ["mixed-scores", "soup", "lightgbm-labels"], n_seeds=3)
+    source = MslrSample(main="relevance", n_folds=2)
+    runs = plan(source, ["hyperdpo", "soup", "modpo"], n_seeds=3)
     assert run_all(runs, Store(tmp_path), slow, jobs=3) == len(runs)
     assert sorted(map(str, started)) == sorted(map(str, runs))
     assert 1 < max(together) <= 3
