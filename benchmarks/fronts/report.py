@@ -225,14 +225,20 @@ def correlation_table(data: DataSet) -> str:
     return markdown_table(rows) if rows else ""
 
 
-def edge_correlations(data: DataSet, front: str) -> dict[str, float]:
-    """Mean Spearman correlation of each objective with its weight, over runs and edges."""
+def edge_correlations(data: DataSet, front: str, *, least_change: float = 0.0) -> dict[str, float]:
+    """Mean Spearman correlation of each objective with its weight, over runs and edges.
+
+    Edges along which an objective gains less than `least_change`, in the mean of the runs, are left out.
+    """
+    runs = [record["edges"] for record in data.records[front]]
     found: dict[int, list[float]] = {}
-    for edge in (edge for record in data.records[front] for edge in record["edges"]):
-        share, values = np.array(edge["share"]), np.array(edge["values"])
-        for at, objective in enumerate(edge["objectives"]):
-            weight = share if at == 0 else 1 - share
-            found.setdefault(objective, []).append(_spearman(weight, values[:, at]))
+    for same_edge in zip(*runs, strict=True):
+        share, values = np.array(same_edge[0]["share"]), np.array([edge["values"] for edge in same_edge])
+        gains = (values[:, -1] - values[:, 0]).mean(axis=0) * [1, -1]
+        if gains.min() >= least_change or least_change == 0:
+            for at, objective in enumerate(same_edge[0]["objectives"]):
+                weight = share if at == 0 else 1 - share
+                found.setdefault(objective, []).extend(_spearman(weight, run[:, at]) for run in values)
     return {data.names[j]: float(np.mean(found[j])) for j in sorted(found)}
 
 
