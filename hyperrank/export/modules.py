@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,22 +42,75 @@ class ServedBoosters(nn.Module):
         read = [read_booster_text(text) for text in boosters.texts]
         if not all(booster.is_sum_of_trees for booster in read):
             raise ValueError(
-                "a booster has categories, linear leaves, zeros that count as missing, or an objective whose "
-                "predictions are no plain sums of leaves: ONNX has no operator for it."
+                "a booster has linear leaves, zeros that count as missing, or an objective whose predictions "
+                "are no plain sums of leaves: ONNX has no operator for it."
             )
-        self.outputs = [booster.trees for booster in read]
+        self.outputs, tables = without_sets([booster.trees for booster in read], boosters.n_features)
+        self.categorical = list(tables)
+        for feature, table in tables.items():
+            self.register_buffer(f"outside_{feature}", torch.from_numpy(table))
         self.key = key
 
     def forward(self, features: Tensor) -> Tensor:
         """Scores of shape (n, boosters), float64."""
+        columns = [features.double()]
+        for feature in self.categorical:
+            table, codes = getattr(self, f"outside_{feature}"), features[:, feature]
+            unknown = len(table) - 1
+            is_known = (codes > -1) & (codes < unknown)
+            rows = torch.where(is_known, codes, torch.full_like(codes, unknown)).long()
+            columns.append(table[rows].double())
         return torch.onnx.ops.symbolic(
             f"{TREES_DOMAIN}::TreeEnsemble",
-            (features.double(),),
+            (torch.cat(columns, dim=1),),
             attrs={"key": self.key},
             dtype=torch.float64,
             shape=(features.shape[0], len(self.outputs)),
             version=TREES_VERSION,
         )
+
+
+def without_sets(
+    outputs: Sequence[Sequence[Tree]], n_features: int
+) -> tuple[list[list[Tree]], dict[int, NDArray[np.bool_]]]:
+    """Trees that see whether categories are in sets as further columns, behind the features.
+
+    Also the table of each categorical feature, a row for each code and a last one for unknown ones, a column
+    for each set: whether the category is outside of it.
+    """
+    sets: dict[int, dict[bytes, int]] = {}
+    for _, feature, words in (found for trees in outputs for tree in trees for found in _sets(tree)):
+        of_feature = sets.setdefault(feature, {})
+        of_feature.setdefault(words, len(of_feature))
+    tables, first, end = {}, {}, n_features
+    for feature, of_feature in sorted(sets.items()):
+        bits = [np.unpackbits(np.frombuffer(words, np.uint8), bitorder="little") for words in of_feature]
+        table = np.ones((max(map(len, bits)) + 1, len(bits)), dtype=np.bool_)
+        for number, each in enumerate(bits):
+            table[: len(each), number] = each == 0
+        tables[feature], first[feature] = table, end
+        end += len(bits)
+
+    def rewritten(tree: Tree) -> Tree:
+        if tree.categories is None:
+            return tree
+        columns, thresholds = tree.split_feature.copy(), tree.threshold.copy()
+        for node, feature, words in _sets(tree):
+            columns[node], thresholds[node] = first[feature] + sets[feature][words], 0.5
+        return replace(tree, split_feature=columns, threshold=thresholds, categories=None)
+
+    return [[rewritten(tree) for tree in trees] for trees in outputs], tables
+
+
+def _sets(tree: Tree) -> Iterator[tuple[int, int, bytes]]:
+    """The nodes that split on categories, their features and their sets."""
+    sets = tree.categories
+    if sets is None:
+        return
+    for node in np.flatnonzero(sets.of_node >= 0).tolist():
+        number = sets.of_node[node]
+        words = sets.words[sets.bounds[number] : sets.bounds[number + 1]]
+        yield node, int(tree.split_feature[node]), words.astype("<u4").tobytes()
 
 
 def fill_in_trees(graph: Any, boosters: Sequence[ServedBoosters]) -> None:
@@ -161,7 +214,9 @@ class ServedTransform(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Transformed features of shape (n, n_out) for features of shape (n, d)."""
-        fitted, missing = self.fitted, torch.isnan(features)
+        fitted = self.fitted
+        features, codes = fitted.split(features)
+        missing = torch.isnan(features)
         if fitted.kind == "quantile":
             out = self._interpolated(features, missing)
         elif fitted.kind == "none":
@@ -170,9 +225,9 @@ class ServedTransform(nn.Module):
             values = _signed_log(features) if fitted.kind == "log" else features
             out = ((values - fitted.mean) / fitted.scale).clamp(-LIMIT, LIMIT)
         out = out.masked_fill(missing, 0.0)
-        if len(fitted.missing_columns) == 0:
+        if len(fitted.missing_columns) == 0 and not fitted.n_categorical:
             return out
-        return torch.cat([out, missing[:, fitted.missing_columns].to(out.dtype)], dim=1)
+        return torch.cat([out, missing[:, fitted.missing_columns].to(out.dtype), codes], dim=1)
 
     def _interpolated(self, features: Tensor, missing: Tensor) -> Tensor:
         fitted = self.fitted
@@ -392,4 +447,9 @@ def _models(models: Sequence[object], n_features: int, keys: BoosterKeys) -> Ser
         raise ValueError(
             f"the reference model has {boosters.n_features} features, the ranker {n_features}: it {_OUTSIDE}"
         )
-    return keys.served(boosters)
+    served = keys.served(boosters)
+    if served.categorical:
+        raise ValueError(
+            f"a reference model that splits on categories knows them by other codes: it {_OUTSIDE}"
+        )
+    return served

@@ -17,6 +17,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from hyperrank._categories import Categories
 from hyperrank._version import __version__
 from hyperrank.export.modules import (
     BoosterKeys,
@@ -27,6 +28,7 @@ from hyperrank.export.modules import (
 )
 from hyperrank.files import check_suffix, check_writable, write_atomically
 from hyperrank.networks import ConditionedScorer
+from hyperrank.networks.categories import row_of
 from hyperrank.rankers import BaseRanker, HyperDPORanker, MixedScoresRanker, SoupRanker
 from hyperrank.rankers.baselines.soup import RewardSoup
 from hyperrank.rankers.dpo.reward_model import RewardModel
@@ -125,7 +127,10 @@ class ServedRewards(nn.Module):
         """Rewards of shape (n, k)."""
         inputs = self.transform(features)
         if self.query_standardize:
-            inputs = torch.cat([inputs, standardize_one_list(inputs, may_miss=False)], dim=1)
+            n_plain = inputs.shape[1] - self.transform.fitted.n_categorical
+            plain = inputs[:, :n_plain]
+            standardized = standardize_one_list(plain, may_miss=False)
+            inputs = torch.cat([plain, standardized, inputs[:, n_plain:]], dim=1)
         scores: Tensor = self.network(inputs, weights)
         return scores
 
@@ -138,10 +143,17 @@ class MixedNetwork(nn.Module):
         trunk = (f"trunk.{number}" for number in range(len(soup.network.trunk)))
         self.hidden_layers = [*trunk, "conditioned.shared"]
         self.ingredients = soup.ingredients
+        self.n_tables = len(soup.network.categories.tables)
 
     def forward(self, features: Tensor, weights: Tensor) -> Tensor:
         """Scores of shape (n, k)."""
-        hidden = features[None]
+        n_plain = features.shape[1] - self.n_tables
+        hidden = features[None, :, :n_plain]
+        for number in range(self.n_tables):
+            tables = self._mixed(f"categories.tables.{number}", weights)
+            rows = row_of(features[:, n_plain + number], tables[0])
+            embedded = tables.index_select(1, rows)
+            hidden = torch.cat([hidden.expand(embedded.shape[0], -1, -1), embedded], dim=2)
         for layer in self.hidden_layers:
             hidden = nn.functional.silu(self._linear(layer, hidden, weights))
         return self._linear("head", hidden, weights)[:, :, 0].T
@@ -201,7 +213,8 @@ def to_onnx(ranker: BaseRanker, path: str | Path, *, include_reference: bool = T
     All rows of a request are one list, as where ``predict`` is given no ``qid``: where features are
     standardised within the list, score one query at a time. Inputs, of any number of rows n and trade-offs k:
 
-    - ``X``, float32 of shape (n, d), NaN where missing;
+    - ``X``, float32 of shape (n, d), NaN where missing; of categorical features the codes: the places, from
+      0, of the values that the metadata lists, and NaN for all others;
     - ``weights``, float32 of shape (k, m), each row on the simplex, which the file does not check;
     - ``temperature``, float32 of shape (1,): 0 gives the reference, 1 what was trained. The file does
       not check that it lies in the `temperature_range` of a ranker that has one;
@@ -239,7 +252,8 @@ def to_onnx(ranker: BaseRanker, path: str | Path, *, include_reference: bool = T
     Notes
     -----
     Its metadata hold ``class``, ``hyperrank_version``, and as JSON ``objectives``, ``feature_names`` (null
-    where they have none), ``default_weights`` and ``inputs``.
+    where they have none), ``default_weights`` and ``inputs``, and ``categories``: for the
+    position of each categorical feature, as text, its values, in the order of their codes.
 
     Features are compared with the boosters' thresholds in float32, where a LightGBM model that was fitted
     elsewhere sees what the caller of ``predict`` passes.
@@ -333,6 +347,7 @@ def _describe(model: Any, ranker: BaseRanker, inputs: list[str]) -> None:
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
     names = getattr(ranker, "feature_names_in_", None)
+    categories: Categories | None = getattr(ranker, "categories_", None)
     m = len(ranker.objectives_)
     model.producer_name, model.producer_version = "hyperrank", __version__
     properties = {
@@ -342,6 +357,7 @@ def _describe(model: Any, ranker: BaseRanker, inputs: list[str]) -> None:
         "feature_names": json.dumps(None if names is None else [str(name) for name in names]),
         "default_weights": json.dumps([1 / m] * m),
         "inputs": json.dumps(inputs),
+        "categories": json.dumps({} if categories is None else categories.values),
     }
     helper.set_model_props(model, properties)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -41,6 +43,8 @@ class FeatureTransform(nn.Module):
     """
 
     missing_columns: Tensor
+    categorical: Tensor
+    numeric: Tensor
     knots: Tensor
     values: Tensor
     search: Tensor
@@ -52,13 +56,20 @@ class FeatureTransform(nn.Module):
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, kind: str, has_missing: Tensor, tables: dict[str, Tensor]) -> None:
+    def __init__(
+        self, kind: str, has_missing: Tensor, tables: dict[str, Tensor], categorical: Sequence[int] = ()
+    ) -> None:
         super().__init__()
         if kind not in TRANSFORMS:
             raise ValueError(f"transform must be one of {TRANSFORMS}; got {kind!r}.")
         self.kind = kind
         self.register_buffer("missing_columns", has_missing.nonzero()[:, 0])
-        self.n_in = len(has_missing)
+        self.n_in = len(has_missing) + len(categorical)
+        codes = torch.tensor(list(categorical), dtype=torch.int64)
+        is_numeric = torch.ones(self.n_in, dtype=torch.bool)
+        is_numeric[codes] = False
+        self.register_buffer("categorical", codes)
+        self.register_buffer("numeric", is_numeric.nonzero()[:, 0])
         self.table_names = tuple(tables)
         for name, table in tables.items():
             self.register_buffer(name, table)
@@ -68,8 +79,8 @@ class FeatureTransform(nn.Module):
 
     @property
     def has_missing(self) -> Tensor:
-        """Features that were missing somewhere in training, shape (d,), bool."""
-        flags = torch.zeros(self.n_in, dtype=torch.bool, device=self.missing_columns.device)
+        """Features that were missing somewhere in training, shape (d,), bool; categorical ones left out."""
+        flags = torch.zeros(len(self.numeric), dtype=torch.bool, device=self.missing_columns.device)
         flags[self.missing_columns] = True
         return flags
 
@@ -83,8 +94,21 @@ class FeatureTransform(nn.Module):
         """Number of columns that come out."""
         return self.n_in + len(self.missing_columns)
 
+    @property
+    def n_categorical(self) -> int:
+        """How many columns that come out, the last ones, are codes of categories."""
+        return len(self.categorical)
+
+    def split(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Features that are not categorical, and codes of those that are."""
+        if not self.n_categorical:
+            return features, features[:, :0]
+        codes = features[:, self.categorical] + 1
+        return features[:, self.numeric], codes.masked_fill(torch.isnan(codes), 0.0)
+
     def forward(self, features: Tensor) -> Tensor:
         """Transformed features of shape (n, n_out) for features of shape (n, d)."""
+        features, codes = self.split(features)
         missing = torch.isnan(features)
         if self.kind == "quantile":
             out = self._interpolated(features)
@@ -95,9 +119,9 @@ class FeatureTransform(nn.Module):
         else:
             out = features.clamp(-LIMIT, LIMIT)
         out = out.masked_fill(missing, 0.0)
-        if len(self.missing_columns) == 0:
+        if len(self.missing_columns) == 0 and not self.n_categorical:
             return out
-        return torch.cat([out, missing[:, self.missing_columns].to(out.dtype)], dim=1)
+        return torch.cat([out, missing[:, self.missing_columns].to(out.dtype), codes], dim=1)
 
     def _interpolated(self, features: Tensor) -> Tensor:
         """Piecewise-linear function of each feature, constant beyond its first and last knot."""
@@ -124,7 +148,12 @@ class FeatureTransform(nn.Module):
 
 
 def fit_transform_module(
-    features: FeatureRows, kind: str, *, n_knots: int = 256, rng: np.random.Generator
+    features: FeatureRows,
+    kind: str,
+    *,
+    n_knots: int = 256,
+    rng: np.random.Generator,
+    categorical: Collection[int] = (),
 ) -> FeatureTransform:
     """Fit a `FeatureTransform` to features (n, d) float32; `rng` picks the rows of more than 200,000.
 
@@ -136,16 +165,19 @@ def fit_transform_module(
     tensor([[-1.2247,  0.0000,  1.2247,  0.0000],
             [ 0.0000,  0.0000,  0.0000,  1.0000]])
     """
-    has_missing = torch.from_numpy(_has_missing(features))
+    has_missing = np.delete(_has_missing(features), [*categorical])
     if len(features) > MAX_FIT_ROWS:
         features = features[np.sort(rng.choice(len(features), MAX_FIT_ROWS, replace=False))]
     rows = features[:] if isinstance(features, MappedRows) else features
+    if categorical:
+        rows = np.delete(rows, [*categorical], axis=1)
+        kind = kind if rows.shape[1] else "none"
     tables: dict[str, Tensor] = {}
     if kind == "quantile":
         tables = _quantile_tables(rows, n_knots)
     elif kind in ("standard", "log"):
         tables = _moments(rows, logarithm=kind == "log")
-    return FeatureTransform(kind, has_missing, tables)
+    return FeatureTransform(kind, torch.from_numpy(has_missing), tables, sorted(categorical))
 
 
 def _has_missing(features: FeatureRows) -> NDArray[np.bool_]:

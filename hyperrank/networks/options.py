@@ -58,7 +58,9 @@ class MLP(Params):
         get_conditioning(self.conditioning)
         return replace(self, hidden=check_hidden(self.hidden), dropout=check_dropout(self))
 
-    def build(self, n_features: int, n_objectives: int, *, n_more: int = 0) -> ConditionedScorer:
+    def build(
+        self, n_features: int, n_objectives: int, *, n_more: int = 0, categories: Sequence[int] = ()
+    ) -> ConditionedScorer:
         """The network, with parameters drawn from torch's generator.
 
         Parameters
@@ -66,13 +68,17 @@ class MLP(Params):
         n_features, n_objectives : int
         n_more : int, default 0
             Numbers that condition the network in addition to the weights, such as a temperature.
+        categories : sequence of int, default ()
+            Number of categories of each categorical feature, which `n_features` does not count.
 
         Returns
         -------
         ConditionedScorer
         """
         resolved = self.resolve()
-        return ConditionedScorer(n_features, n_objectives, **resolved.get_params(), n_more=n_more)
+        return ConditionedScorer(
+            n_features, n_objectives, **resolved.get_params(), n_more=n_more, categories=categories
+        )
 
 
 @storable
@@ -126,7 +132,9 @@ class Transformer(Params):
         n_prompts = int(check_number("n_prompts", self.n_prompts, at_least=1, whole=True))
         return replace(self, hidden=hidden, n_prompts=n_prompts, dropout=check_dropout(self))
 
-    def build(self, n_features: int, n_objectives: int, *, alone: bool = False) -> ListTransformer:
+    def build(
+        self, n_features: int, n_objectives: int, *, alone: bool = False, categories: Sequence[int] = ()
+    ) -> ListTransformer:
         """The network, with parameters drawn from torch's generator.
 
         Parameters
@@ -134,6 +142,8 @@ class Transformer(Params):
         n_features, n_objectives : int
         alone : bool, default False
             Whether each document is a list of its own.
+        categories : sequence of int, default ()
+            Number of categories of each categorical feature, which `n_features` does not count.
 
         Returns
         -------
@@ -141,7 +151,7 @@ class Transformer(Params):
         """
         options = self.resolve().get_params(deep=False)
         del options["pretrained"]
-        return ListTransformer(n_features, n_objectives, **options, alone=alone)
+        return ListTransformer(n_features, n_objectives, **options, alone=alone, categories=categories)
 
 
 _NETWORKS = {"mlp": MLP, "transformer": Transformer}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from hyperrank.networks.categories import CategoryEmbedding
 from hyperrank.networks.conditioning import (
     BatchInvariantLinear,
     Conditioning,
@@ -46,6 +48,8 @@ class ConditionedScorer(nn.Module):
     n_more : int, default 0
         Further numbers that condition the network, such as a temperature; they stand behind
         the weights in the same tensor.
+    categories : sequence of int, default ()
+        Number of categories of each categorical feature, whose codes stand behind the `n_features` others.
 
     Examples
     --------
@@ -68,6 +72,7 @@ class ConditionedScorer(nn.Module):
         dropout: float = 0.0,
         n_condition: int = 32,
         n_more: int = 0,
+        categories: Sequence[int] = (),
     ) -> None:
         super().__init__()
         conditioning = conditioning_name(conditioning)
@@ -80,8 +85,10 @@ class ConditionedScorer(nn.Module):
             "dropout": dropout,
             "n_condition": n_condition,
             "n_more": n_more,
+            "categories": list(categories),
         }
-        self.widths = widths = [n_features, *hidden]
+        self.categories = CategoryEmbedding(categories)
+        self.widths = widths = [n_features + self.categories.n_out, *hidden]
         self.dropout = Dropout(dropout)
         self.trunk = nn.ModuleList(BatchInvariantLinear(n_in, n_out) for n_in, n_out in pairwise(widths[:-1]))
         self.embedding = WeightEmbedding(n_objectives, n_condition, n_more)
@@ -99,7 +106,7 @@ class ConditionedScorer(nn.Module):
         Parameters
         ----------
         features : Tensor of shape (n, d)
-            Transformed features.
+            Transformed features, codes of categories last.
         weights : Tensor of shape (k, m + n_more) or (q, k, m + n_more)
             Weights for all rows, or for each list, and what else conditions the network.
         index : Tensor of shape (n,), int64, optional
@@ -147,7 +154,7 @@ class ConditionedScorer(nn.Module):
         Parameters
         ----------
         features : Tensor of shape (n, d)
-            Transformed features.
+            Transformed features, codes of categories last.
         modulation : tuple of Tensor
             Of k weights for all rows, or for each list.
         index : Tensor of shape (n,), int64, optional
@@ -158,7 +165,7 @@ class ConditionedScorer(nn.Module):
         Tensor of shape (n, k)
             The scores.
         """
-        hidden = features
+        hidden = self.categories(features) if len(self.categories.tables) else features
         for layer in self.trunk:
             hidden = self._drop(torch.nn.functional.silu(layer(hidden)))
         is_conditioned = self.conditioning != "none"
@@ -187,12 +194,13 @@ class ConditionedScorer(nn.Module):
         device, exact = weights.device, copy.deepcopy(self).cpu().double()
         modulation = tuple(part[0] for part in exact.modulation(weights.cpu().double()[None]))
         is_conditioned = self.conditioning != "none"
-        n_features, *hidden = self.widths
+        shape: dict[str, Any] = {name: self.options[name] for name in ("n_features", "hidden", "categories")}
         with NewTensors(torch.Generator()):
-            network = ConditionedScorer(n_features, 1, hidden=hidden, conditioning="none", n_condition=1)
+            network = ConditionedScorer(n_objectives=1, conditioning="none", n_condition=1, **shape)
         network = network.double()
         for parameter in network.embedding.parameters():
             parameter.zero_()
+        network.categories.load_state_dict(exact.categories.state_dict())
         network.trunk.load_state_dict(exact.trunk.state_dict())
         weight, bias = exact.conditioned.fold(modulation[:-1] if is_conditioned else modulation)
         network.conditioned.shared.load_state_dict({"weight": weight, "bias": bias})

@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from hyperrank.networks.categories import CategoryEmbedding
 from hyperrank.networks.random import Dropout, NewTensors, forked
 
 
@@ -181,6 +182,8 @@ class ListTransformer(nn.Module):
         Whether each document is a list of its own, and sees the prompts alone.
     frozen : bool, default False
         Whether nothing but the prompts is to be trained.
+    categories : sequence of int, default ()
+        Number of categories of each categorical feature, whose codes stand behind the `n_features` others.
 
     Raises
     ------
@@ -214,6 +217,7 @@ class ListTransformer(nn.Module):
         n_prompts: int = 4,
         alone: bool = False,
         frozen: bool = False,
+        categories: Sequence[int] = (),
     ) -> None:
         super().__init__()
         if len(set(hidden)) != 1:
@@ -229,10 +233,12 @@ class ListTransformer(nn.Module):
             "n_prompts": n_prompts,
             "alone": alone,
             "frozen": frozen,
+            "categories": list(categories),
         }
         self.hidden, self.n_prompts, self.alone = tuple(hidden), n_prompts, alone
         width = hidden[0]
-        self.embed = nn.Linear(n_features, width)
+        self.categories = CategoryEmbedding(categories)
+        self.embed = nn.Linear(n_features + self.categories.n_out, width)
         self.prompt = HyperPrompt(n_objectives, n_prompts, width)
         self.blocks = nn.ModuleList(AttentionBlock(width, n_heads(width), dropout) for _ in hidden)
         self.norm = nn.LayerNorm(width)
@@ -246,7 +252,7 @@ class ListTransformer(nn.Module):
         Parameters
         ----------
         features : Tensor of shape (n, d)
-            Transformed features, lists one after the other.
+            Transformed features, codes of categories last; lists one after the other.
         weights : Tensor of shape (k, m) or (q, k, m)
             Weights for all rows, or for each list.
         index : Tensor of shape (n,), int64, optional
@@ -273,6 +279,8 @@ class ListTransformer(nn.Module):
             weights = weights.expand(len(sizes), -1, -1)
         if not len(features):
             return features.new_zeros(0, weights.shape[1])
+        if len(self.categories.tables):
+            features = self.categories(features)
         return self._scores(self.embed(features), self.prompt(weights), sizes)
 
     def _scores(self, documents: Tensor, prompts: Tensor, sizes: Tensor) -> Tensor:

@@ -1,6 +1,9 @@
 """Exported rankers under onnxruntime: the scores that predict gives, whatever the ranker is made of."""
 
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
 from export_helpers import SOME_WEIGHTS, assert_same, served
 from hypothesis import given, settings
@@ -55,6 +58,44 @@ def test_the_front_is_the_same_on_real_data(session_of, shared_data):
         expected = ranker.predict(everything[:n], weights=weights[:2])
         assert_same(served(session, everything[:n], weights[:2]), expected)
     assert np.ptp(ranker.predict(X, weights=weights), axis=1).max() > 0.1  # weights matter
+
+
+CATEGORICAL = {
+    "categorical_features": ["x1", "x3"],
+    "booster_params": {**FEW_TREES, "min_data_per_group": 5, "cat_smooth": 1},
+    "random_state": 0,
+}
+
+
+@pytest.mark.parametrize(
+    "ranker",
+    [
+        HyperDPORanker("booster_pairs", **{**QUICK, **CATEGORICAL}),
+        HyperDPORanker(None, query_standardize=False, **{**QUICK, **CATEGORICAL}),
+        SoupRanker(None, **{**QUICK, **CATEGORICAL, "network": MLP(hidden=(8,))}),
+        MixedScoresRanker(**CATEGORICAL),
+    ],
+    ids=["pairs", "network", "soup", "mixed"],
+)
+def test_categories_score_as_they_do_here(ranker, holed, session_of):
+    codes = np.random.default_rng(0).integers(0, 50, size=(len(holed.X), 2))
+    frame = pd.DataFrame(holed.X, columns=[f"x{j}" for j in range(holed.X.shape[1])])
+    frame = frame.assign(x1=[f"kind {code}" for code in codes[:, 0]], x3=codes[:, 1])
+    ranker = ranker.fit(frame, holed.Y + 2.0 * (codes[:, :1] % 3 == 0), qid=holed.qid)
+    session = session_of(ranker)
+    categories = json.loads(session.get_modelmeta().custom_metadata_map["categories"])
+    assert {int(j): values for j, values in categories.items()} == ranker.categories_.values
+    frame.loc[::7, "x1"] = "new"
+    frame.loc[::5, "x3"] = np.nan
+    X = frame.to_numpy(dtype=object)
+    for j, values in categories.items():
+        code = {value: number for number, value in enumerate(values)}
+        X[:, int(j)] = [code.get(value, np.nan) for value in X[:, int(j)]]
+    found = served(session, X.astype(np.float32), SOME_WEIGHTS)
+    expected = ranker.predict(frame, weights=SOME_WEIGHTS)
+    assert_same(found, expected)
+    shuffled = frame.assign(x1=frame.x1.sample(frac=1, random_state=0).to_numpy())
+    assert np.abs(ranker.predict(shuffled, weights=SOME_WEIGHTS) - expected).max() > 2e-3
 
 
 CONDITIONED = ("film", "concat", "hypernetwork")

@@ -7,12 +7,19 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.frozen import FrozenEstimator
 
 import hyperrank
-from hyperrank import HyperDPORanker, LightGBMScalarizationRanker, MixedScoresRanker
+from hyperrank import (
+    HyperDPORanker,
+    LightGBMScalarizationRanker,
+    LinearScalarizationRanker,
+    MixedScoresRanker,
+    SoupRanker,
+)
 from hyperrank._categories import MIN_ROWS, Categories
 from hyperrank.files import ModelFileError
-from hyperrank.networks import MLP
+from hyperrank.networks import MLP, Transformer
 
 N_ITEMS, N = 30, 600
 RNG = np.random.default_rng(0)
@@ -139,6 +146,61 @@ def test_numbers_are_told_from_their_order():
 def test_a_fit_without_categories_forgets_them():
     ranker = MixedScoresRanker(**OPTIONS).fit(PLAIN, Y, qid=QID).fit(frame(ITEM), Y, qid=QID)
     assert not hasattr(ranker, "categories_")
+
+
+NETWORK = {"reference": None, "max_epochs": 3, "random_state": 0, "network": MLP(hidden=(8,))}
+NETWORKS = {
+    "mlp": HyperDPORanker(**NETWORK),
+    "log": HyperDPORanker(**NETWORK, feature_transform="log", query_standardize=False),
+    "transformer": HyperDPORanker(**{**NETWORK, "network": Transformer(hidden=(8, 8))}),
+    "soup": SoupRanker(**NETWORK),
+    "linear": LinearScalarizationRanker(weights=2, **NETWORK),
+}
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_networks_embed_categories(kind, tmp_path):
+    ranker = NETWORKS[kind].fit(PLAIN, Y, qid=QID)
+    held, weights = HOLDERS["polars enum"], [1, 0]
+    scores = ranker.predict(PLAIN, qid=QID, weights=weights)
+    again = hyperrank.load(ranker.save(tmp_path / "model"))
+    np.testing.assert_array_equal(again.predict(held, qid=QID, weights=weights), scores)
+    first = QID == 0
+    np.testing.assert_array_equal(
+        ranker.predict(PLAIN[first], qid=QID[first], weights=weights),
+        scores[first] if kind != "transformer" else ranker.predict(PLAIN[first], weights=weights),
+    )
+    if hasattr(ranker, "specialize"):
+        plain = ranker.specialize(weights)
+        np.testing.assert_allclose(plain.predict(held, qid=QID), scores, atol=1e-5)
+    unseen, missing = (ranker.predict(frame(item), qid=QID, weights=weights) for item in ("new", None))
+    np.testing.assert_array_equal(unseen, missing)
+    assert np.abs(scores - missing).max() > 1e-3
+    moved = frame(NAMES[(ITEM + 1) % N_ITEMS])
+    assert not np.array_equal(ranker.predict(moved, qid=QID, weights=weights), scores)
+
+
+@pytest.mark.parametrize("reference", [None, "boosters"])
+def test_features_that_are_all_categories(reference):
+    kinds = pd.DataFrame({"item": NAMES[ITEM], "other": ITEM % 7}).astype("category")
+    labels = np.column_stack([kinds.other == 3, ITEM % 2]).astype(float)
+    options = {
+        **NETWORK,
+        "network": MLP(hidden=(16,), dropout=0),
+        "reference": reference,
+        "booster_params": {"num_boost_round": 20, "min_data_per_group": 5},
+    }
+    ranker = HyperDPORanker(**{**options, "max_epochs": 15}).fit(kinds, labels, qid=QID)
+    assert ranker.score(kinds, labels, qid=QID, weights=[1, 0]) > 0.95
+    assert ranker.score(kinds, labels, qid=QID, weights=[0, 1]) > 0.95
+
+
+def test_prompts_of_a_trained_transformer_keep_its_codes():
+    first = HyperDPORanker(**{**NETWORK, "network": Transformer(hidden=(8, 8))}).fit(PLAIN, Y, qid=QID)
+    rows = ITEM < 20
+    network = Transformer(pretrained=FrozenEstimator(first))
+    second = HyperDPORanker(**{**NETWORK, "network": network}).fit(PLAIN[rows], Y[rows], qid=QID[rows])
+    assert second.categories_ is first.categories_
 
 
 CATEGORY = st.one_of(st.text(max_size=3), st.integers(-(2**40), 2**40), st.floats(-1e6, 1e6, width=32))

@@ -112,6 +112,7 @@ class RewardModel:
                 "kind": self.transform.kind,
                 "has_missing": self.transform.has_missing.cpu().numpy(),
                 "tables": _as_arrays(self.transform.tables),
+                "categorical": self.transform.categorical.tolist(),
             },
             "network": {"options": self.network.options, "parameters": _as_arrays(self.network.state_dict())},
             "device": self.device.type,
@@ -126,7 +127,7 @@ class RewardModel:
         tables = _as_tensors(fitted["tables"])
         if not all(_are_finite(table) for name, table in tables.items() if name == "values"):
             raise ValueError(f"a transformed feature is not a number up to {LARGEST:g}.")
-        transform = FeatureTransform(fitted["kind"], has_missing, tables)
+        transform = FeatureTransform(fitted["kind"], has_missing, tables, fitted.get("categorical", ()))
         network = _network(
             self.network_kind, state["network"]["options"], _as_tensors(state["network"]["parameters"])
         )
@@ -166,8 +167,7 @@ class RewardModel:
                 n_rows = min(n_rows, max(ROWS_TO_SHARE, -(-len(inputs) // n_threads)))
             if len(inputs) <= n_rows or lists.n_lists == 1:
                 return self._features(inputs, lists)
-            width = self.transform.n_out * (2 if self.query_standardize else 1)
-            features = torch.empty(len(inputs), width, device=self.device)
+            features = torch.empty(len(inputs), self._width, device=self.device)
 
             def work(run: tuple[slice, QueryLists]) -> None:
                 rows, part = run
@@ -189,7 +189,17 @@ class RewardModel:
             if not self.query_standardize:
                 return transformed.contiguous()  # products of another layout round otherwise
             offsets = torch.from_numpy(lists.offsets).to(self.device)
-            return torch.cat([transformed, standardize_within(transformed, offsets)], dim=1)
+            if not self.transform.n_categorical:
+                return torch.cat([transformed, standardize_within(transformed, offsets)], dim=1)
+            n_plain = self.transform.n_out - self.transform.n_categorical
+            plain, codes = transformed[:, :n_plain].contiguous(), transformed[:, n_plain:]
+            return torch.cat([plain, standardize_within(plain, offsets), codes], dim=1)
+
+    @property
+    def _width(self) -> int:
+        """Columns that the network sees."""
+        n_plain = self.transform.n_out - self.transform.n_categorical
+        return n_plain * (2 if self.query_standardize else 1) + self.transform.n_categorical
 
     @isolated()
     def rewards(self, X: FeatureRows, lists: QueryLists, weights: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -299,8 +309,9 @@ LARGEST = 1e12
 
 def _network(kind: Any, options: Mapping[str, Any], parameters: dict[str, Tensor]) -> Any:
     """A network of given parameters; options that do not fit them take no memory before they are refused."""
-    if len(options["hidden"]) > len(parameters):
-        raise ValueError(f"{len(parameters)} parameters are too few for {len(options['hidden'])} layers.")
+    n_parts = len(options["hidden"]) + len(options.get("categories", ()))
+    if n_parts > len(parameters):
+        raise ValueError(f"{len(parameters)} parameters are too few for {n_parts} layers and embeddings.")
     if not all(map(_are_finite, parameters.values())):
         raise ValueError(f"a parameter is not a number up to {LARGEST:g}.")
     with torch.device("meta"):

@@ -251,16 +251,20 @@ def _new_model(
             device,
             query_standardize=pretrained.query_standardize,
         )
-    transform = fit_transform_module(X, config.feature_transform, rng=rng).to(device)
-    n_features = transform.n_out * (2 if config.query_standardize else 1)
+    categories = [config.categories[j] for j in sorted(config.categories)]
+    transform = fit_transform_module(X, config.feature_transform, rng=rng, categorical=config.categories).to(
+        device
+    )
+    n_features = (transform.n_out - len(categories)) * (2 if config.query_standardize else 1)
     kind: type[RewardModel] = RewardModel
     module: ConditionedScorer | ListTransformer
     with NewTensors(generator):
         if isinstance(network, Transformer):
-            kind, module = ListRewardModel, network.build(n_features, n_objectives, alone=config.is_one_list)
+            kind, alone = ListRewardModel, config.is_one_list
+            module = network.build(n_features, n_objectives, alone=alone, categories=categories)
         else:
             n_more = 0 if config.temperature_range is None else 1
-            module = network.build(n_features, n_objectives, n_more=n_more)
+            module = network.build(n_features, n_objectives, n_more=n_more, categories=categories)
     return kind(transform, module.to(device), device, query_standardize=config.query_standardize)
 
 
