@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperrank.boosters import BoosterSet, Tree, TreeEnsemble, booster_text
-from hyperrank.export.modules import TREES_DOMAIN, TREES_VERSION, ServedBoosters, tree_attributes
+from hyperrank.boosters import BoosterSet, Tree, TreeEnsemble, booster_text, read_booster_text
+from hyperrank.export.modules import (
+    TREES_DOMAIN,
+    TREES_VERSION,
+    ServedBoosters,
+    tree_attributes,
+    without_sets,
+)
 
 helper = pytest.importorskip("onnx.helper")
 ort = pytest.importorskip("onnxruntime")
@@ -90,10 +96,29 @@ def test_no_root_has_a_leaf_and_a_node_of_one_number(seed, sizes):
         assert made["nodes_truenodeids"][root] != made["nodes_falsenodeids"][root]
 
 
+def a_booster(**params):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.integers(0, 300, 2000), rng.integers(0, 9, 2000), rng.normal(size=2000)])
+    labels = rng.normal(size=300)[X[:, 0].astype(int)] + X[:, 1] % 2 * X[:, 2]
+    data = lightgbm.Dataset(X, labels, categorical_feature=[0, 1])
+    return lightgbm.train({"verbose": -1, "num_threads": 1, **params}, data, num_boost_round=10), X
+
+
+def test_sets_of_categories_are_columns():
+    booster, X = a_booster(min_data_per_group=1, num_leaves=8)
+    plain = BoosterSet([booster_text(booster)])
+    outputs, tables = without_sets([read_booster_text(text).trees for text in plain.texts], 3)
+    assert set(tables) == {0, 1}
+    X[::3, 0], X[::4, 1] = np.nan, 400
+    columns = [X]
+    for feature, table in tables.items():
+        codes = X[:, feature]
+        columns.append(table[np.where(codes < len(table) - 1, codes, len(table) - 1).astype(int)])
+    scores = TreeEnsemble(outputs).scores(np.hstack(columns).astype(np.float32))
+    np.testing.assert_array_equal(scores[:, 0], booster.predict(X))
+
+
 def test_trees_that_are_not_plain_are_refused():
-    X = np.random.default_rng(0).integers(0, 5, (200, 2)).astype(float)
-    data = lightgbm.Dataset(X, X[:, 0], categorical_feature=[0])
-    params = {"verbose": -1, "min_data_per_group": 1, "num_threads": 1}
-    booster = lightgbm.train(params, data, num_boost_round=2)
-    with pytest.raises(ValueError, match="categories"):
+    booster, _ = a_booster(linear_tree=True)
+    with pytest.raises(ValueError, match="linear leaves"):
         ServedBoosters(BoosterSet([booster_text(booster)]), 0)

@@ -59,15 +59,15 @@ def test_params_clone_equality_and_files(network):
 
 
 def test_what_is_built():
-    mlp = MLP(hidden=[8, 4], conditioning="concat").build(5, 3, n_more=1)
+    mlp = MLP(hidden=[8, 4], conditioning="concat").build(5, 3, n_more=1, categories=[7])
     assert mlp.options == {
         **{"n_features": 5, "n_objectives": 3, "hidden": [8, 4], "conditioning": "concat"},
-        **{"dropout": 0.5, "n_condition": 32, "n_more": 1},
+        **{"dropout": 0.5, "n_condition": 32, "n_more": 1, "categories": [7]},
     }
     transformer = Transformer(hidden=(8,), dropout=0.0).build(5, 3, alone=True)
     assert transformer.options == {
         **{"n_features": 5, "n_objectives": 3, "hidden": [8], "dropout": 0.0},
-        **{"n_prompts": 4, "alone": True, "frozen": False},
+        **{"n_prompts": 4, "alone": True, "frozen": False, "categories": []},
     }
     assert get_network("mlp").resolve() == MLP(dropout=0.5)
     assert get_network("transformer").resolve() == Transformer(dropout=0.3)

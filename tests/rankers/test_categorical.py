@@ -192,7 +192,7 @@ def test_features_that_are_all_categories(reference):
     }
     ranker = HyperDPORanker(**{**options, "max_epochs": 15}).fit(kinds, labels, qid=QID)
     assert ranker.score(kinds, labels, qid=QID, weights=[1, 0]) > 0.95
-    assert ranker.score(kinds, labels, qid=QID, weights=[0, 1]) > 0.95
+    assert ranker.score(kinds, labels, qid=QID, weights=[0, 1]) > 0.88
 
 
 def test_prompts_of_a_trained_transformer_keep_its_codes():
