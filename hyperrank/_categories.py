@@ -26,21 +26,10 @@ Category = str | int | float
 
 
 def categorical_positions(features: Any, frame: Any, name: str) -> list[int]:
-    """Positions of the categorical features among the columns.
+    """Positions of the categorical features among the columns, or a ValueError.
 
-    Parameters
-    ----------
-    features : None, "from_dtype", or sequence of str, of int or of bool
-        None for none; ``"from_dtype"`` for the columns of a frame whose types are categories; or names,
-        positions, or a mask of all columns.
-    frame : array-like, sparse matrix or frame of shape (n, d)
-    name : str
-        What the caller calls it, for errors.
-
-    Raises
-    ------
-    ValueError
-        If there is no such column, or `features` is none of these.
+    They are none for None, for ``"from_dtype"`` the columns of a frame whose types are categories, or those
+    of names, positions or a mask; errors call the frame `name`.
     """
     columns = [str(column) for column in getattr(frame, "columns", ())]
     if features is None:
@@ -102,12 +91,7 @@ class Categories:
     """The categories of each categorical feature, by the codes that models see in their place.
 
     A category's code is its place among those of its feature, the most frequent first. Missing values, and
-    categories that are not among them, are NaN.
-
-    Parameters
-    ----------
-    values : mapping of int to sequence of str or numbers
-        For the position of each categorical feature its categories.
+    categories that are not among them, are NaN. `values` has them by the feature's position.
     """
 
     def __init__(self, values: Mapping[int, Sequence[Category]]) -> None:
@@ -136,21 +120,7 @@ class Categories:
 
     @classmethod
     def learn(cls, frame: Any, positions: Sequence[int], name: str) -> Self:
-        """The categories of some columns that occur often enough.
-
-        Parameters
-        ----------
-        frame : array or frame of shape (n, d)
-        positions : sequence of int
-            Of the categorical columns.
-        name : str
-            What the caller calls the frame, for errors.
-
-        Warns
-        -----
-        UserWarning
-            If a column has more categories than are told apart.
-        """
+        """The categories of some columns that occur often enough; warns of more than are told apart."""
         values = {}
         for j in positions:
             codes, own = _factorized(frame, j, name)
@@ -169,21 +139,9 @@ class Categories:
         return cls(values)
 
     def encode(self, frame: Any, name: str, feature_names: Sequence[str] | None = None) -> Any:
-        """The frame, or array, with float32 codes in its categorical columns.
+        """The frame, or array, with float32 codes in its categorical columns, found by name in a frame.
 
-        Parameters
-        ----------
-        frame : array-like, sparse matrix or frame of shape (n, d)
-            Left as it is; where columns are missing, they are left to the checks of names.
-        name : str
-            What the caller calls it, for errors.
-        feature_names : sequence of str, optional
-            Names of the features, by which columns of a frame are found.
-
-        Raises
-        ------
-        ValueError
-            If a column holds text where its categories are numbers, or the other way about.
+        A ValueError says which column holds text where its categories are numbers, or the other way about.
         """
         frame = _with_columns(frame)
         columns = list(getattr(frame, "columns", ()))

@@ -139,20 +139,7 @@ def stays_mapped(X: Any) -> bool:
 
 
 def take_rows(frame: Any, rows: NDArray[np.int64]) -> Any:
-    """Rows of an array, sparse matrix or frame; of anything else that can be made an array.
-
-    Parameters
-    ----------
-    frame : object
-        Features as a caller gave them.
-    rows : ndarray of shape (k,), int64
-        Positions.
-
-    Returns
-    -------
-    object
-        Of the same kind.
-    """
+    """Rows of an array, sparse matrix or frame; of anything else that can be made an array."""
     if isinstance(frame, MappedRows):
         return frame.take(rows)
     if hasattr(frame, "iloc"):

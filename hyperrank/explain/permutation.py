@@ -17,10 +17,10 @@ from hyperrank._checks import check_number, check_random_state
 from hyperrank._progress import with_progress
 from hyperrank.explain.explanation import Explanation
 from hyperrank.lists import QueryLists
+from hyperrank.memmap import take_rows
 from hyperrank.metrics import Metric, parse_metric
 from hyperrank.rankers.data import GroupedFeatures, LabelledLists
 from hyperrank.rankers.inputs import read_features, split_qid
-from hyperrank.reference import take_rows
 
 __all__ = [
     "Columns",

@@ -63,19 +63,10 @@ class Profiled(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class FrontGrid:
-    """Trade-offs to profile: weights of shape (k, m), each under every temperature or with its own.
+    """Trade-offs to profile: weights (k, m), each under every temperature or with its own (`are_pairs`).
 
-    Parameters
-    ----------
-    weights : ndarray of shape (k, m)
-    temperatures : list of float, or None
-        As the ranker's scoring takes them; None for a ranker that has none.
-    are_pairs : bool
-        Whether each of the weights has its own temperature.
-    are_default : bool
-        Whether weights may be left out that cannot be measured.
-    with_reference : bool
-        Whether the reference itself, at temperature 0, is profiled too.
+    Weights that are a default may be left out where they cannot be measured; the reference itself, at
+    temperature 0, is profiled too on demand. A ranker without temperatures has None.
     """
 
     weights: NDArray[np.float64]

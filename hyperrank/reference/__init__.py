@@ -2,19 +2,9 @@
 
 from hyperrank.reference.base import NoReference, Reference, ReferenceData, ScoresReference
 from hyperrank.reference.boosters import BoosterReference, SummedReference
-from hyperrank.reference.fit import (
-    REFERENCES,
-    check_reference,
-    fit_reference,
-    is_fitted_here,
-    register_reference,
-    trains_boosters,
-)
-from hyperrank.reference.models import MixedModelsReference, ModelReference, fit_models, take_rows
-from hyperrank.reference.per_objective import (
-    ColumnReference,
-    PerObjectiveReference,
-)
+from hyperrank.reference.fit import REFERENCES, register_reference
+from hyperrank.reference.models import MixedModelsReference, ModelReference
+from hyperrank.reference.per_objective import ColumnReference, PerObjectiveReference
 
 __all__ = [
     "REFERENCES",
@@ -28,11 +18,5 @@ __all__ = [
     "ReferenceData",
     "ScoresReference",
     "SummedReference",
-    "check_reference",
-    "fit_models",
-    "fit_reference",
-    "is_fitted_here",
     "register_reference",
-    "take_rows",
-    "trains_boosters",
 ]

@@ -194,15 +194,7 @@ class Reference:
 
 @storable
 class MixedReference(Reference):
-    """A reference of several objectives at one trade-off.
-
-    Parameters
-    ----------
-    reference : Reference
-        With one score per objective.
-    weights : ndarray of shape (m,)
-        The trade-off.
-    """
+    """A reference of several objectives at one trade-off."""
 
     def __init__(self, reference: Reference, weights: NDArray[np.float64]) -> None:
         self.reference, self.weights = reference, weights

@@ -136,30 +136,12 @@ class SummedReference(Reference):
 
 
 def fit_single_booster(data: ReferenceData) -> BoosterReference:
-    """Fit one booster to the main objective.
-
-    Parameters
-    ----------
-    data : ReferenceData
-
-    Returns
-    -------
-    BoosterReference
-    """
+    """Fit one booster to the main objective."""
     return _fit(replace(data, query_standardize=False), [data.main])
 
 
 def fit_booster_front(data: ReferenceData) -> BoosterReference:
-    """Fit one booster per objective.
-
-    Parameters
-    ----------
-    data : ReferenceData
-
-    Returns
-    -------
-    BoosterReference
-    """
+    """Fit one booster per objective."""
     return _fit(data, range(data.Y.shape[1]))
 
 
@@ -169,15 +151,6 @@ def fit_booster_pairs(data: ReferenceData) -> SummedReference:
     The ranking booster sees each document beside the others of its list; the regression, whose scores
     are to mean the same in all lists, sees the features as they are. On validation folds both together
     gained more than either alone, and than both on the same features.
-
-    Parameters
-    ----------
-    data : ReferenceData
-        Its ``booster_params`` go on top of `PAIR_PARAMS`.
-
-    Returns
-    -------
-    SummedReference
     """
     params = {**PAIR_PARAMS, **check_booster_params(data.booster_params)}
     objectives = range(data.Y.shape[1])
@@ -189,17 +162,7 @@ def fit_booster_pairs(data: ReferenceData) -> SummedReference:
 
 
 def fit_booster_regressions(data: ReferenceData) -> BoosterReference:
-    """Fit one regression on the grades per objective, of the features as they are.
-
-    Parameters
-    ----------
-    data : ReferenceData
-        Its ``booster_params`` go on top of `PAIR_PARAMS`.
-
-    Returns
-    -------
-    BoosterReference
-    """
+    """Fit one regression on the grades per objective, of the features as they are."""
     params = {**PAIR_PARAMS, **check_booster_params(data.booster_params), "objective": "regression"}
     cached = _prefixed("regression", data.cached)
     regression = replace(data, booster_params=params, query_standardize=False, cached=cached)

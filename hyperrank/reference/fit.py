@@ -31,14 +31,8 @@ __all__ = [
 class ReferenceKind(NamedTuple):
     """How a reference that goes by a name is fitted.
 
-    Attributes
-    ----------
-    fit : callable
-        ``(data: ReferenceData) -> Reference``.
-    needs_scores : bool
-        Whether scores must be passed wherever features are; such a reference has nothing to fit.
-    trains_boosters : bool
-        Whether it trains boosters, which take a sample of very many rows.
+    One that `needs_scores`, wherever features are passed, has nothing to fit; one that `trains_boosters`
+    takes a sample of very many rows.
     """
 
     fit: Callable[[ReferenceData], Reference]
@@ -88,67 +82,21 @@ register_reference("scores", lambda _: ScoresReference(), needs_scores=True)
 
 
 def resolve_reference(reference: Any, names: Sequence[str], frame: Any) -> Any:
-    """A reference with the scorers of a mapping found; any other as it is.
-
-    Parameters
-    ----------
-    reference : object
-        What the user gave.
-    names : sequence of str
-        The objectives.
-    frame : object
-        The training features as the caller has them.
-
-    Returns
-    -------
-    object
-        `hyperrank.reference.per_objective.GivenScorers` of a mapping.
-
-    Raises
-    ------
-    ValueError
-        If a scorer of a mapping is not one, or unknown.
-    """
+    """A mapping of objectives to scorers as `GivenScorers`, any other reference as it is; or a ValueError."""
     return resolve_scorers(reference, names, frame) if isinstance(reference, Mapping) else reference
 
 
 def stand_in(reference: Any) -> Any:
-    """What tuning fits in the place of a reference.
+    """What tuning fits in the place of a reference, which is itself where the user gave no scorers.
 
-    Scorers that the user gave may have seen the queries that tuning holds out, on which they would then be
-    better than they will be: boosters that have not stand in for them.
-
-    Parameters
-    ----------
-    reference : object
-        Of `resolve_reference`.
-
-    Returns
-    -------
-    object
-        The reference itself where it is not a mapping.
+    Those may have seen the queries that tuning holds out, on which they would then be better than they will
+    be: boosters that have not stand in for them.
     """
     return "booster_pairs" if isinstance(reference, GivenScorers) else reference
 
 
 def check_reference(reference: Any) -> int:
-    """Check that something can be a reference, and say how many ``ref_scores`` per row it needs.
-
-    Parameters
-    ----------
-    reference : object
-        What the user gave.
-
-    Returns
-    -------
-    int
-        Scores per row that must be passed wherever features are.
-
-    Raises
-    ------
-    ValueError
-        If it is none of the known kinds.
-    """
+    """Check that something can be a reference; how many ``ref_scores`` per row it needs, or a ValueError."""
     if isinstance(reference, GivenScorers):
         return reference.needs_scores
     if isinstance(reference, str) and reference in REFERENCES:
@@ -163,18 +111,7 @@ def check_reference(reference: Any) -> int:
 
 
 def is_fitted_here(reference: Any) -> bool:
-    """Whether `fit_reference` fits it, so that it can be fitted without some of the queries.
-
-    Parameters
-    ----------
-    reference : object
-        What the user gave.
-
-    Returns
-    -------
-    bool
-        False for fitted models, scores and none.
-    """
+    """Whether `fit_reference` fits it, so that it can be fitted without some of the queries."""
     if isinstance(reference, str):
         return not check_reference(reference)
     if isinstance(reference, GivenScorers):
@@ -183,17 +120,7 @@ def is_fitted_here(reference: Any) -> bool:
 
 
 def trains_boosters(reference: Any) -> bool:
-    """Whether `fit_reference` trains boosters for it.
-
-    Parameters
-    ----------
-    reference : object
-        What the user gave.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether `fit_reference` trains boosters for it."""
     if isinstance(reference, GivenScorers):
         return bool(reference.missing)
     kind = REFERENCES.get(reference) if isinstance(reference, str) else None
@@ -201,39 +128,12 @@ def trains_boosters(reference: Any) -> bool:
 
 
 def needs_frame(reference: Any) -> bool:
-    """Whether `fit_reference` may read the features as the caller has them.
-
-    Parameters
-    ----------
-    reference : object
-        What the user gave.
-
-    Returns
-    -------
-    bool
-        False for none, scores and boosters.
-    """
+    """Whether `fit_reference` may read the features as the caller has them."""
     return reference is not None and not trains_boosters(reference) and reference != "scores"
 
 
 def fit_reference(reference: Any, data: ReferenceData) -> Reference:
-    """Fit the reference that the user named, or take the model that the user gave.
-
-    Parameters
-    ----------
-    reference : None, str, model or GivenScorers
-        As `HyperDPORanker` documents it, or a name of `register_reference`.
-    data : ReferenceData
-
-    Returns
-    -------
-    Reference
-
-    Raises
-    ------
-    ValueError
-        If the reference is none of the known kinds.
-    """
+    """Fit the reference that the user named, or take the model that the user gave; or a ValueError."""
     check_reference(reference)
     if reference is None:
         return NoReference()

@@ -44,22 +44,7 @@ MOST_LISTED = 5
 def columns_of_model(model: Any, frame: Any) -> NDArray[np.int64] | None:
     """Positions among the features of the columns that a fitted model takes, in its order.
 
-    Parameters
-    ----------
-    model : object
-        Fitted.
-    frame : object
-        Features: a frame, or an array without names.
-
-    Returns
-    -------
-    ndarray of shape (k,), int64, or None
-        None where all columns are taken as they are.
-
-    Raises
-    ------
-    ValueError
-        If the model was fitted on columns that a frame lacks, or on another number of columns.
+    None where all columns are taken as they are; a ValueError where some are lacking.
     """
     names, expected = names_of_frame(frame), _names_of_model(model)
     if names is not None and expected is not None:
@@ -100,13 +85,7 @@ def take_columns(frame: Any, columns: NDArray[np.int64]) -> Any:
 
 
 def _by_name(names: Sequence[str], expected: Sequence[str]) -> list[int] | None:
-    """Where each expected name stands; None where some stands nowhere.
-
-    Raises
-    ------
-    ValueError
-        If one stands twice.
-    """
+    """Where each expected name stands; None where some stands nowhere, a ValueError for one twice there."""
     exact: dict[str, list[int]] = {}
     for position, name in enumerate(names):
         for known in {name, _in_lightgbm(name)}:
@@ -264,23 +243,7 @@ class MixedModelsReference(Reference):
 
 
 def fit_models(model: Any, data: ReferenceData) -> MixedModelsReference:
-    """Fit a copy of an estimator to each objective.
-
-    Parameters
-    ----------
-    model : estimator
-        With ``fit`` and ``predict``; queries are passed as its ``fit`` takes them, if it does.
-    data : ReferenceData
-
-    Returns
-    -------
-    MixedModelsReference
-
-    Raises
-    ------
-    ValueError
-        If an objective has no label at all.
-    """
+    """Fit a copy of an estimator to each objective; queries are passed as its ``fit`` takes them."""
     unlabelled = np.flatnonzero(np.isnan(data.Y).all(axis=0)).tolist()
     if unlabelled:
         raise ValueError(f"objectives in columns {unlabelled} of y have no label: every entry is NaN.")
@@ -315,13 +278,7 @@ def _for_models(frame: Any) -> Any:
 
 
 def _with_categories(model: Any, frame: Any) -> Any:
-    """Features as a LightGBM model that was fitted on pandas categories takes them: by value.
-
-    Raises
-    ------
-    ValueError
-        If they are not a frame with as many columns of categories, or of text.
-    """
+    """Features as a LightGBM model that was fitted on pandas categories takes them: by value."""
     categories = getattr(getattr(model, "booster_", model), "pandas_categorical", None)
     if not categories:
         return frame
@@ -380,13 +337,7 @@ def _fit_model(model: Any, frame: Any, labels: NDArray[np.float32], lists: Query
 
 
 def _check_longest(model: Any, lists: QueryLists) -> None:
-    """Refuse a list that LightGBM refuses, with the way out.
-
-    Raises
-    ------
-    ValueError
-        If a list is longer than LightGBM's rankers take.
-    """
+    """Refuse a list that LightGBM refuses, with the way out."""
     if type(model).__name__ != "LGBMRanker" or lists.sizes.max(initial=0) <= MAX_LIST:
         return
     longest = int(lists.sizes.argmax())

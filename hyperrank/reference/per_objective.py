@@ -60,15 +60,7 @@ class ColumnReference(Reference):
 
 @dataclass(frozen=True)
 class GivenScorers:
-    """What the user gave as the reference of some objectives, found among the features.
-
-    Parameters
-    ----------
-    scorers : mapping of int to Reference
-        Each of one score per document, by the number of its objective.
-    n_objectives : int
-        How many objectives there are; boosters are trained for those without a scorer.
-    """
+    """What the user gave as the reference of some objectives, by their numbers, found among the features."""
 
     scorers: Mapping[int, Reference]
     n_objectives: int
@@ -188,29 +180,10 @@ def fit_completion(given: GivenScorers, data: ReferenceData) -> Reference:
 
 
 def resolve_scorers(reference: Mapping[Any, Any], names: Sequence[str], frame: Any) -> GivenScorers:
-    """Find what the user gave by objective, before anything is trained.
+    """Find what the user gave by name or number of an objective, before anything is trained.
 
-    Parameters
-    ----------
-    reference : mapping of str or int to scorer
-        By name or number of an objective: a fitted model, the path of a LightGBM text file, the name of a
-        column of the features, or ``"scores"``.
-    names : sequence of str
-        The objectives.
-    frame : object
-        The training features as the caller has them.
-
-    Returns
-    -------
-    GivenScorers
-        In the order of the objectives.
-
-    Raises
-    ------
-    ValueError
-        If an objective or column is unknown, a model is not fitted, or a file is not a model.
-    OSError
-        If a file cannot be read.
+    A scorer is a fitted model, the path of a LightGBM text file, the name of a column, or ``"scores"``.
+    Errors say which objective or column is unknown, which model is not fitted, and which file is not one.
     """
     scorers: dict[int, Reference] = {}
     for key, scorer in reference.items():
@@ -227,15 +200,7 @@ def resolve_scorers(reference: Mapping[Any, Any], names: Sequence[str], frame: A
 
 
 def read_booster_file(path: str | os.PathLike[str]) -> lightgbm.Booster:
-    """The LightGBM model in a text file, which may come from anywhere.
-
-    Raises
-    ------
-    ValueError
-        If it is not such a file.
-    OSError
-        If it cannot be read.
-    """
+    """The LightGBM model in a text file, which may come from anywhere; a ValueError if it is not one."""
     try:
         return booster_from_text(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:  # not UTF-8, or not a model

@@ -21,8 +21,13 @@ from hyperrank.networks.feature_transforms import TRANSFORMS
 from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo.reward_model import ListRewardModel
 from hyperrank.rankers.inputs import resolve_objective
-from hyperrank.reference import check_reference, is_fitted_here, trains_boosters
-from hyperrank.reference.fit import resolve_reference, stand_in
+from hyperrank.reference.fit import (
+    check_reference,
+    is_fitted_here,
+    resolve_reference,
+    stand_in,
+    trains_boosters,
+)
 from hyperrank.reference.per_objective import GivenScorers
 from hyperrank.training import StoppingRule, TradeOffs, TrainingSettings, resolve_stopping
 from hyperrank.training.options import get_optimizer, get_trade_offs

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank.lists import QueryLists
+from hyperrank.memmap import take_rows
 from hyperrank.rankers.data import FitInputs, GroupedFeatures, LabelledLists
 from hyperrank.rankers.dpo.config import FitConfig
-from hyperrank.reference import take_rows
 
 __all__ = ["few_rows", "hold_out", "labelled_lists", "sample_rows", "some_lists"]
 

@@ -14,15 +14,9 @@ from hyperrank.lists import QueryLists, within_list_deviation
 from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo.config import FitConfig, Phase
 from hyperrank.rankers.dpo.data import sample_rows
-from hyperrank.reference import (
-    NoReference,
-    PerObjectiveReference,
-    Reference,
-    ReferenceData,
-    is_fitted_here,
-    trains_boosters,
-)
-from hyperrank.reference import fit_reference as fit_reference_model
+from hyperrank.reference import NoReference, PerObjectiveReference, Reference, ReferenceData
+from hyperrank.reference.fit import fit_reference as fit_reference_model
+from hyperrank.reference.fit import is_fitted_here, trains_boosters
 from hyperrank.reference.per_objective import GivenScorers, fit_completion
 from hyperrank.training import Checkpoint
 

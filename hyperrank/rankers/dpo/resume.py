@@ -23,7 +23,8 @@ from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo.base import OBJECTS
 from hyperrank.rankers.dpo.config import FitConfig, Phase
 from hyperrank.rankers.dpo.reward_model import RewardModel
-from hyperrank.reference import Reference, is_fitted_here
+from hyperrank.reference import Reference
+from hyperrank.reference.fit import is_fitted_here
 from hyperrank.training import Checkpoint, TrainingResult
 from hyperrank.training.options import get_checkpoint_file
 

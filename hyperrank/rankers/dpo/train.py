@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from hyperrank.lists import QueryLists
 from hyperrank.losses import ListLoss
-from hyperrank.memmap import FeatureRows, MappedRows
+from hyperrank.memmap import FeatureRows, MappedRows, take_rows
 from hyperrank.metrics import Metric, hypervolume
 from hyperrank.networks import ConditionedScorer, ListTransformer, Transformer
 from hyperrank.networks.feature_transforms import fit_transform_module
@@ -24,7 +24,7 @@ from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo.config import FitConfig, Phase
 from hyperrank.rankers.dpo.reference import FittedReference, reference_logits
 from hyperrank.rankers.dpo.reward_model import ListRewardModel, RewardModel, one_thread_each
-from hyperrank.reference import Reference, take_rows
+from hyperrank.reference import Reference
 from hyperrank.simplex import corners, lattice_near
 from hyperrank.training import (
     Checkpoint,

@@ -24,8 +24,8 @@ from hyperrank.rankers.dpo.data import sample_rows
 from hyperrank.rankers.dpo.reference import REFERENCE_ROWS, FittedReference, fit_reference
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.dpo.train import train_reward_model
-from hyperrank.reference import is_fitted_here
 from hyperrank.reference.boosters import PAIR_PARAMS
+from hyperrank.reference.fit import is_fitted_here
 from hyperrank.simplex import lattice_near
 from hyperrank.training import Checkpoint
 
