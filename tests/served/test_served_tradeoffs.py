@@ -174,7 +174,7 @@ def test_the_page_says_what_to_call(front, choice, expected, ranker, tmp_path):
     page = front.to_html(tmp_path / "front.html", selection=choice).read_text()
     data = json.loads(re.search(r'id="data">(.*?)</script>', page)[1])
     assert (data["temperatures"][choice.index], data["first"]) == (AT, choice.index)
-    assert "temperature=${front.temperatures[i]}" in page
+    assert "temperature=${temperatureOf(i)}" in page
     weights = dict(zip(data["names"], data["weights"][data["first"]], strict=True))
     scores = ranker.predict(FRAME, qid=QID, weights=weights, temperature=data["temperatures"][data["first"]])
     np.testing.assert_array_equal(scores, expected)
