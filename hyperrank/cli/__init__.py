@@ -19,8 +19,8 @@ from hyperrank.cli.select import select
 __all__ = ["main"]
 
 EPILOG = (
-    "Results go to stdout, notes and progress to stderr. Exit codes: 0 done, 1 data or options were wrong, "
-    "2 usage, 130 interrupted."
+    "Results go to stdout, notes and progress to stderr; data may come from stdin, as -. Exit codes: 0 done, "
+    "1 data or options were wrong, 2 usage, 3 limits that no trade-off keeps, 130 interrupted."
 )
 
 

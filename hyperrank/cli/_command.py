@@ -131,8 +131,9 @@ def _in_one_line(error: Exception) -> str:
     return f"unexpected {type(error).__name__}: {text or 'no message'} (--debug shows where)"
 
 
-def command(name: str) -> Callable[[Callable[..., None]], Command]:
-    """Make a command of a function that takes a `Console` and its own options."""
+def command(name: str, *examples: str) -> Callable[[Callable[..., None]], Command]:
+    """Make a command of a function that takes a `Console` and its own options; its help shows examples."""
+    lines = "".join(f"\n  hyperrank {name} {line}" for line in examples)
 
     def decorate(function: Callable[..., None]) -> Command:
         @functools.wraps(function)
@@ -144,7 +145,7 @@ def command(name: str) -> Callable[[Callable[..., None]], Command]:
                 )
             function(Console(as_json=as_json, quiet=quiet), **given)
 
-        return click.command(name, cls=Command)(with_options(run, _SHARED))
+        return click.command(name, cls=Command, epilog=f"\b\nExamples:{lines}")(with_options(run, _SHARED))
 
     return decorate
 

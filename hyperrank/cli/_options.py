@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import functools
+import gzip
+import io
 import json
+import re
+import shutil
+import sys
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +19,19 @@ from typing import Any
 import click
 
 from hyperrank.cli._command import with_options
+from hyperrank.cli._completion import complete_columns
 
-__all__ = ["PAIRS", "SETTING", "Layout", "check_output", "layout_options", "numbers_by_name", "out_option"]
+__all__ = [
+    "DATA",
+    "PAIRS",
+    "SETTING",
+    "STDOUT",
+    "Layout",
+    "check_output",
+    "layout_options",
+    "numbers_by_name",
+    "out_option",
+]
 
 
 class Names(click.ParamType):
@@ -81,7 +99,52 @@ class Setting(click.ParamType):
             return name.strip(), text
 
 
-NAMES, PAIRS, SETTING = Names(), Pairs(), Setting()
+class DataFile(click.Path):
+    """Path of a data file; ``-`` is standard input, kept in a file for as long as the command runs."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read what is piped in."""
+        if value != "-" or ctx is None or ctx.resilient_parsing:
+            return super().convert(value, param, ctx)
+        stream = sys.stdin.buffer
+        start = stream.read(SNIFFED_BYTES)
+        if not start:
+            self.fail("nothing on standard input, or it is named twice.", param, ctx)
+        folder = ctx.with_resource(tempfile.TemporaryDirectory(prefix="hyperrank-"))
+        path = Path(folder, f"stdin{_suffix(start)}")
+        with path.open("wb") as file:
+            file.write(start)
+            shutil.copyfileobj(stream, file)
+        return path
+
+
+#: Bytes by whose look the format of what is piped in is told.
+SNIFFED_BYTES = 1 << 16
+#: Standard output, as ``--out``.
+STDOUT = Path("-")
+
+
+def _suffix(start: bytes) -> str:
+    """The suffix of the format that begins like this."""
+    if start.startswith(b"PAR1"):
+        return ".parquet"
+    if start.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
+        return ".arrow"
+    compressed = ".gz" if start.startswith(b"\x1f\x8b") else ""
+    if compressed:
+        with gzip.open(io.BytesIO(start)) as file, suppress(EOFError, OSError):
+            start = file.read(1024)
+    line = start.lstrip().partition(b"\n")[0]
+    kind = ".tsv" if b"\t" in line else ".csv"
+    if line.startswith(b"#") or re.match(rb"\S+ +(qid:|\d+:)", line):
+        kind = ".txt"
+    return kind + compressed
+
+
+DATA, NAMES, PAIRS, SETTING = DataFile(), Names(), Pairs(), Setting()
 
 
 def numbers_by_name(given: Iterable[dict[str, float]], option: str) -> dict[str, float]:
@@ -114,6 +177,7 @@ _LABELS = (
     click.option(
         "--labels",
         type=NAMES,
+        shell_complete=complete_columns,
         default=(),
         help="Objectives, the main one first: label columns of a CSV or Parquet file, objectives of a "
         "store, or what to call the label of LETOR text.",
@@ -128,6 +192,7 @@ _LABELS = (
     click.option(
         "--grade",
         type=NAMES,
+        shell_complete=complete_columns,
         default=(),
         help="Objectives whose raw values, such as clicks or seconds, become grades 0 to 4 by quantile "
         "within the query.",
@@ -137,6 +202,7 @@ _COLUMNS = (
     click.option(
         "--qid",
         default="qid",
+        shell_complete=complete_columns,
         show_default=True,
         metavar="COLUMN",
         help="Column of the query ids in a table.",
@@ -160,10 +226,17 @@ _FEATURES = (
     click.option(
         "--features",
         type=NAMES,
+        shell_complete=complete_columns,
         default=(),
         help="Feature columns of a table; by default all but labels and query ids.",
     ),
-    click.option("--drop", type=NAMES, default=(), help="Columns or features to leave out."),
+    click.option(
+        "--drop",
+        type=NAMES,
+        default=(),
+        shell_complete=complete_columns,
+        help="Columns or features to leave out.",
+    ),
 )
 
 

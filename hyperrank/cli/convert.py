@@ -7,13 +7,17 @@ from pathlib import Path
 import click
 
 from hyperrank.cli._command import Console, command
-from hyperrank.cli._options import Layout, layout_options
+from hyperrank.cli._options import DATA, Layout, layout_options
 
 __all__ = ["convert"]
 
 
-@command("convert")
-@click.argument("data", type=click.Path(path_type=Path))
+@command(
+    "convert",
+    "train.csv train.store --labels relevance,clicks --qid query_id",
+    "train.txt train.store --label-features clicks=134 --grade clicks",
+)
+@click.argument("data", type=DATA)
 @click.argument("store", type=click.Path(path_type=Path))
 @layout_options(labels=True, features=True)
 @click.option(

@@ -12,7 +12,7 @@ import click
 
 from hyperrank._params import Params
 from hyperrank.cli._command import Console, as_json, command
-from hyperrank.cli._options import Layout, layout_options
+from hyperrank.cli._options import DATA, Layout, layout_options
 from hyperrank.cli.front import profile, profile_options
 from hyperrank.cli.select import read_document
 
@@ -27,11 +27,14 @@ SHOWN = 5
 INDENT = "  "
 
 
-@command("describe")
-@click.argument("what", type=click.Path(path_type=Path), metavar="MODEL|STORE")
-@click.option(
-    "--data", type=click.Path(path_type=Path), help="Measure the front of MODEL on these data with labels."
+@command(
+    "describe",
+    "model.safetensors",
+    "model.safetensors --data test.csv --trade-off trade-off.json --format markdown",
+    "train.store --json",
 )
+@click.argument("what", type=click.Path(path_type=Path), metavar="MODEL|STORE")
+@click.option("--data", type=DATA, help="Measure the front of MODEL on these data with labels.")
 @click.option(
     "--front",
     "saved",

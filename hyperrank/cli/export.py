@@ -12,7 +12,7 @@ from hyperrank.cli._options import check_output
 __all__ = ["export"]
 
 
-@command("export")
+@command("export", "model.safetensors model.onnx")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("onnx", type=click.Path(path_type=Path), metavar="ONNX_FILE")
 @click.option("--without-reference", is_flag=True, help="Leave the reference's scores to the caller.")

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hyperrank.cli._command import Console, command, process_group
-from hyperrank.cli._options import SETTING, Layout, check_output, layout_options, out_option
+from hyperrank.cli._completion import LOSSES, METRICS, complete_settings, one_of
+from hyperrank.cli._options import DATA, SETTING, STDOUT, Layout, check_output, layout_options, out_option
 
 if TYPE_CHECKING:
     from hyperrank.rankers import HyperDPORanker
@@ -22,14 +23,22 @@ if TYPE_CHECKING:
 __all__ = ["fit", "interruptible"]
 
 
-@command("fit")
-@click.argument("data", type=click.Path(path_type=Path))
+@command(
+    "fit",
+    "train.parquet --labels relevance,clicks --qid query_id --out model.safetensors",
+    "train.csv --labels relevance,clicks --validation valid.csv --out model.safetensors",
+    "train.txt --label-features clicks=134 --grade clicks --out model.safetensors",
+    "train.csv --labels relevance,clicks --reference relevance=served.txt --out model.safetensors",
+    "train.store --out model.safetensors --checkpoint fit.checkpoint --resume",
+)
+@click.argument("data", type=DATA)
 @out_option("The model file to write, such as model.safetensors.", required=True)
 @layout_options(labels=True, features=True)
-@click.option("--validation", type=click.Path(path_type=Path), help="Validation data for early stopping.")
+@click.option("--validation", type=DATA, help="Validation data for early stopping.")
 @click.option(
     "--reference",
     multiple=True,
+    shell_complete=one_of("booster_pairs", "boosters", "lightgbm", "scores", "none", or_file=True),
     help="The reference ranker: booster_pairs (the default), boosters, lightgbm, scores, none, or the text "
     "file of a LightGBM model; or by objective, relevance=model.txt: such a file, a feature that holds "
     "scores, or scores. May be repeated.",
@@ -37,11 +46,21 @@ __all__ = ["fit", "interruptible"]
 @click.option(
     "--ref-scores", metavar="COLUMN", help="Column of a table with the scores of --reference scores."
 )
-@click.option("--loss", help="listnet (the default), plackett_luce, lambda_loss, ...")
-@click.option("--network", help="mlp (the default) or transformer.")
+@click.option(
+    "--loss", help="listnet (the default), plackett_luce, lambda_loss, ...", shell_complete=one_of(*LOSSES)
+)
+@click.option(
+    "--network", help="mlp (the default) or transformer.", shell_complete=one_of("mlp", "transformer")
+)
 @click.option("--max-epochs", type=int, help="Passes over the data at most.")
-@click.option("--metric", help="What fronts are measured in; ndcg@10 by default.")
-@click.option("--device", help="Device to train on: auto (the default), cpu, cuda.")
+@click.option(
+    "--metric", help="What fronts are measured in; ndcg@10 by default.", shell_complete=one_of(*METRICS)
+)
+@click.option(
+    "--device",
+    help="Device to train on: auto (the default), cpu, cuda.",
+    shell_complete=one_of("auto", "cpu", "cuda"),
+)
 @click.option("--jobs", "n_jobs", type=int, help="Boosters trained at a time; all cores by default.")
 @click.option("--seed", "random_state", type=int, help="Seed of the fit.")
 @click.option(
@@ -53,6 +72,7 @@ __all__ = ["fit", "interruptible"]
     "settings",
     type=SETTING,
     multiple=True,
+    shell_complete=complete_settings,
     help="Any other parameter of HyperDPORanker, as JSON or text, such as network__hidden=[64,64]; may be "
     "repeated.",
 )
@@ -74,6 +94,8 @@ def fit(
     """
     from hyperrank.files import check_suffix
 
+    if out == STDOUT:
+        raise ValueError("a model goes to a file: name it, as in --out model.safetensors.")
     check_output(out, force=force)
     check_suffix(out, ".safetensors")
     with process_group(named["device"]) as is_rank_zero:

@@ -12,7 +12,8 @@ import click
 
 from hyperrank._progress import ProgressBar
 from hyperrank.cli._command import Console, as_json, command, with_options
-from hyperrank.cli._options import Layout, check_output, layout_options, out_option
+from hyperrank.cli._completion import METRICS, one_of
+from hyperrank.cli._options import DATA, STDOUT, Layout, check_output, layout_options, out_option
 
 if TYPE_CHECKING:
     from hyperrank.front import ParetoFront
@@ -25,7 +26,9 @@ _PROFILE = (
     click.option(
         "--points", type=click.IntRange(min=1), help="Trade-offs to evaluate, at most; 66 by default."
     ),
-    click.option("--metric", help="What to measure; by default the ranker's own."),
+    click.option(
+        "--metric", help="What to measure; by default the ranker's own.", shell_complete=one_of(*METRICS)
+    ),
     click.option(
         "--temperature",
         type=float,
@@ -68,10 +71,18 @@ def profile(
         return ranker.pareto_front(labelled.features(), labelled.data.Y, qid=labelled.data.qid, **options)
 
 
-@command("front")
+@command(
+    "front",
+    "model.safetensors test.parquet --qid query_id",
+    "model.safetensors test.csv --points 11 --out front.csv",
+    "model.safetensors test.csv --html front.html",
+    "model.safetensors - --out - < test.csv > front.csv",
+)
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("data", type=click.Path(path_type=Path))
-@out_option("Where to write: .json, .csv, a page, .html, or a picture, .png, .svg or .pdf.")
+@click.argument("data", type=DATA)
+@out_option(
+    "Where to write: .json, .csv, a page, .html, or a picture, .png, .svg or .pdf; - is CSV to stdout."
+)
 @click.option(
     "--html",
     "page",
@@ -96,16 +107,22 @@ def front(
     DATA should hold queries that were not trained on, with labels for every objective: columns or objectives
     of the names that the model knows, or those that --labels names in the same order.
     """
-    if out is not None:
+    to_stdout = out == STDOUT
+    if to_stdout and console.as_json:
+        raise click.UsageError("--out - is CSV on standard output, --json is JSON: give one of the two.")
+    if out is not None and not to_stdout:
         check_output(out, force=force, kinds=(".json", ".csv", *PAGES, *PICTURES))
     if page is not None:
         check_output(page, force=force, kinds=PAGES)
     profiled = profile(console, model, data, layout, **options)
     for path in (out, page):
-        if path is not None:
+        if path is not None and path != STDOUT:
             _write(path, profiled)
             console.note(f"{path}: {len(profiled)} trade-offs")
-    console.result(_as_text(profiled), profiled.to_dict())
+    if to_stdout:
+        click.echo(_as_csv(profiled), nl=False)
+    else:
+        console.result(_as_text(profiled), profiled.to_dict())
 
 
 def _as_text(front: ParetoFront) -> str:
@@ -123,6 +140,10 @@ def _as_text(front: ParetoFront) -> str:
     return "\n".join([*lines, table.to_string(index=False, float_format="{:.4f}".format)])
 
 
+def _as_csv(front: ParetoFront) -> str:
+    return str(front.to_frame().to_csv(index=False, lineterminator="\n"))
+
+
 def _write(path: Path, front: ParetoFront) -> None:
     """Write a front in the form that the name of the file says, whole or not at all."""
     from hyperrank.files import write_atomically
@@ -134,7 +155,7 @@ def _write(path: Path, front: ParetoFront) -> None:
     if kind == ".json":
         content = json.dumps(as_json(front.to_dict()), indent=1, allow_nan=False).encode() + b"\n"
     elif kind == ".csv":
-        content = front.to_frame().to_csv(index=False, lineterminator="\n").encode()
+        content = _as_csv(front).encode()
     else:
         buffer = io.BytesIO()
         front.plot().savefig(buffer, format=kind[1:], dpi=150, bbox_inches="tight")

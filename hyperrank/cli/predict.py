@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hyperrank.cli._command import Console, command
-from hyperrank.cli._options import Layout, check_output, layout_options, out_option
+from hyperrank.cli._completion import complete_objectives
+from hyperrank.cli._options import DATA, STDOUT, Layout, check_output, layout_options, out_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,21 +23,27 @@ if TYPE_CHECKING:
 __all__ = ["predict"]
 
 
-@command("predict")
+@command(
+    "predict",
+    "model.safetensors today.csv --weights trade-off.json --out scores.csv",
+    "model.safetensors today.csv --weights relevance=0.7,clicks=0.3 --top 10",
+    "model.safetensors - --weights relevance=1 < today.csv > scores.csv",
+)
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=DATA)
 @click.option(
     "--weights",
     multiple=True,
     metavar="NAME=NUMBER,...|FILE",
-    help="The trade-off, as relevance=0.7,clicks=0.3 or a file that select wrote; several give a column "
-    "each. Equal weights by default.",
+    help="The trade-off, as relevance=0.7,clicks=0.3 or a .json file that select wrote; several give a "
+    "column each. Equal weights by default.",
+    shell_complete=complete_objectives,
 )
 @click.option(
     "--temperature", type=float, help="How far to move from the reference: 0 is the reference, 1 as trained."
 )
 @click.option("--top", type=click.IntRange(min=1), metavar="K", help="The K best of each query, in order.")
-@out_option("Where to write: .csv, .parquet or .npy (scores alone). By default CSV to stdout.")
+@out_option("Where to write: .csv, .parquet or .npy (scores alone). By default, and as -, CSV to stdout.")
 @layout_options(labels=False, features=False)
 @click.option("--ref-scores", metavar="COLUMN", help="Column of a table with the reference's scores.")
 def predict(
@@ -55,6 +62,7 @@ def predict(
 
     DATA needs no labels. Rows come in the order of the file, with --top in that of their ranks.
     """
+    out = None if out == STDOUT else out
     if out is not None:
         check_output(out, force=force, kinds=(".csv", ".parquet") if top else (".csv", ".parquet", ".npy"))
     if top and len(weights) > 1:

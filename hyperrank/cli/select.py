@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,38 +11,67 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hyperrank.cli._command import Console, as_json, command
-from hyperrank.cli._options import PAIRS, Layout, check_output, layout_options, numbers_by_name, out_option
+from hyperrank.cli._completion import complete_objectives
+from hyperrank.cli._options import (
+    DATA,
+    PAIRS,
+    STDOUT,
+    Layout,
+    check_output,
+    layout_options,
+    numbers_by_name,
+    out_option,
+)
 from hyperrank.cli.front import profile, profile_options
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from hyperrank.front import Selection
 
 __all__ = ["read_document", "read_trade_offs", "select"]
 
-EXPECTED = "expected name=weight pairs, as in relevance=0.7,clicks=0.3, or a .json file that select wrote"
+EXPECTED = (
+    "expected name=weight pairs, as in relevance=0.7,clicks=0.3, or a .json file of such, or one that select "
+    "wrote"
+)
 Pairs = tuple[dict[str, float], ...]
 
 
-@command("select")
+@command(
+    "select",
+    "model.safetensors valid.csv --at-least relevance=0.98 --out trade-off.json",
+    "model.safetensors valid.csv --at-least relevance=0.98 --maximize clicks --confidence 0.9",
+    "model.safetensors valid.csv --knee",
+    "model.safetensors - --nearest relevance=0.6 --out - < valid.csv > trade-off.json",
+)
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=DATA)
 @click.option(
     "--at-least",
     type=PAIRS,
     multiple=True,
+    shell_complete=complete_objectives,
     help="What to keep, as shares of the reference ranker's value: relevance=0.98.",
 )
 @click.option("--absolute", is_flag=True, help="Limits are values of the metric, not shares.")
 @click.option(
     "--maximize",
     metavar="NAME|NAME=SHARE,...",
+    shell_complete=complete_objectives,
     help="What to maximize: an objective, or several with shares; by default those without a limit.",
 )
 @click.option("--knee", is_flag=True, help="Take the knee, beyond which more of one costs much of another.")
-@click.option("--nearest", type=PAIRS, multiple=True, help="Take what is nearest to these values.")
+@click.option(
+    "--nearest",
+    type=PAIRS,
+    multiple=True,
+    shell_complete=complete_objectives,
+    help="Take what is nearest to these values.",
+)
 @click.option("--confidence", type=float, help="Keep the limits in this share of resamples of the queries.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the resamples.")
-@out_option("The trade-off as .json, for --weights of predict.")
+@out_option("The trade-off as .json, for --weights of predict; - is stdout.")
 @layout_options(labels=True, features=False)
 @profile_options
 def select(
@@ -66,7 +96,8 @@ def select(
     """
     if (maximize is not None) + knee + bool(nearest) > 1:
         raise click.UsageError("give one of --maximize, --knee and --nearest.")
-    if out is not None:
+    to_stdout = out == STDOUT
+    if out is not None and not to_stdout:
         check_output(out, force=force, kinds=(".json",))
     limits = numbers_by_name(at_least, "--at-least")
     target = numbers_by_name(nearest, "--nearest")
@@ -85,12 +116,13 @@ def select(
     else:
         selection = front.select(maximize=goal, **common)
     document = as_json(selection.to_dict())
-    if out is not None:
+    content = json.dumps(document, indent=1, allow_nan=False)
+    if out is not None and not to_stdout:
         from hyperrank.files import write_atomically
 
-        write_atomically(out, json.dumps(document, indent=1, allow_nan=False).encode() + b"\n")
+        write_atomically(out, content.encode() + b"\n")
         console.note(f"{out}: the trade-off")
-    console.result(_as_text(selection), document)
+    console.result(content if to_stdout else _as_text(selection), document)
 
 
 def _as_text(selection: Selection) -> str:
@@ -107,9 +139,9 @@ def _as_text(selection: Selection) -> str:
     return f"{selection.metric}\n{table}{unsure}\n\n{shell}\nranker.predict(X, qid=qid, {python})"
 
 
-def spelled(weights: dict[str, float]) -> str:
+def spelled(weights: dict[str, float] | pd.Series) -> str:
     """A trade-off as ``--weights`` reads it, to the bit."""
-    return ",".join(f"{name}={weight!r}" for name, weight in weights.items())
+    return ",".join(f"{name}={float(weight)!r}" for name, weight in weights.items())
 
 
 def read_trade_offs(
@@ -147,6 +179,8 @@ def read_trade_offs(
         try:
             if text.endswith(".json"):
                 document = read_document(Path(text))
+                if "weights" not in document:  # weights alone, by objective
+                    document = {"objectives": list(objectives), "weights": document}
             elif "=" in text:
                 document = {"objectives": list(objectives), "weights": PAIRS(text)}
             else:
@@ -154,6 +188,14 @@ def read_trade_offs(
             selections.append(Selection.from_dict(document))
         except ValueError as error:
             raise ValueError(f"--weights {text}: {error}") from error
+    for text, selection in zip(given, selections, strict=True):
+        carried = selection.temperature
+        if temperature is None or carried is None or math.isclose(temperature, carried, rel_tol=1e-9):
+            continue
+        raise ValueError(
+            f"{text} is of temperature {carried:g}, and --temperature {temperature:g} was given beside it: "
+            f"leave --temperature out, or give the weights alone, {spelled(selection.named_weights)}."
+        )
     trade_offs = selections if len(selections) > 1 else selections[0]
     return resolve_trade_off(trade_offs, temperature, objectives)
 

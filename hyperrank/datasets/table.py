@@ -76,7 +76,7 @@ def is_table(source: Any) -> bool:
     return hasattr(source, "columns") or hasattr(source, "__arrow_c_stream__") or hasattr(source, "schema")
 
 
-def _open(source: Any, names: Sequence[str]) -> Table:
+def open_table(source: Any, names: Sequence[str] = ()) -> Table:
     """Open a table; levels of a pandas frame's index of these names become columns."""
     is_path = isinstance(source, str | os.PathLike)
     paths = [Path(source)] if is_path else [Path(p) for p in source] if isinstance(source, Sequence) else []
@@ -201,7 +201,7 @@ def table_source(
 ) -> Source:
     """Go through a table; arguments as for `load_table`."""
     names = _as_names(labels)
-    table = _open(source, [*names, qid])
+    table = open_table(source, [*names, qid])
     if not names:
         raise ValueError(f"pass labels=, the columns of the objectives. {_listed(table.columns)}")
     columns = _resolve(table, names, qid, features, _as_names(drop), None, ())
@@ -230,7 +230,7 @@ def read_table(
     `extra` is that column, such as the reference's scores, whose values are given beside the data;
     `not_features` are columns that are not features where all that are left are, and need not be there.
     """
-    table = _open(source, [*labels, qid])
+    table = open_table(source, [*labels, qid])
     columns = _resolve(table, labels, qid, features, drop, extra, not_features)
     X = GrowingRows(len(columns.features), np.nan)
     ids, targets, values = [], [], []
