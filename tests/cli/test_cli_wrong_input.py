@@ -189,7 +189,7 @@ MISTAKES = {
     "no such trade-off": (PREDICT.format("test.csv") + " --weights no.json", "no.json: No such file"),
     "no trade-off": (
         PREDICT.format("test.csv") + " --weights bad.json",
-        "a selection is a mapping with 'weights'",
+        "weights must sum to 1",
     ),
     "negative temperature": (PREDICT.format("test.csv") + " --temperature -1", "temperature"),
     "unknown output": (PREDICT.format("test.csv") + " --out out/s.xlsx", "must end in .csv, .parquet, .npy"),
