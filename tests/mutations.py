@@ -67,15 +67,15 @@ FAULTS = (
     Fault(
         "temperature applied twice",
         "rankers/dpo/base.py",
-        "return 1.0 if temperature is None else check_number",
-        "return 1.0 if temperature is None else temperature * check_number",
+        "1.0 if temperature is None else check_number",
+        "1.0 if temperature is None else temperature * check_number",
         ("rankers/test_hyperdpo.py",),
     ),
     Fault(
         "weights of a mapping by position",
         "simplex.py",
-        "return [float(weights.get(name, 0.0)) for name in names]",
-        "return [*map(float, weights.values()), *[0.0] * (len(names) - len(weights))]",
+        "return [weights.get(name, 0.0) for name in names]",
+        "return [*weights.values(), *[0.0] * (len(names) - len(weights))]",
         ("test_simplex.py",),
     ),
     Fault(

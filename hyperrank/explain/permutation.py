@@ -256,13 +256,7 @@ def explain_change(
     n_jobs: int | None,
     verbose: int,
 ) -> Explanation:
-    """Permute features, one after the other.
-
-    Raises
-    ------
-    ValueError
-        If both trade-offs rank the rows alike, or an objective cannot be measured.
-    """
+    """Permute features, one after the other; a ValueError if both trade-offs rank the rows alike."""
     scores = task.score(task.X, task.frame)
     change = exposure_change(scores[:, 0], scores[:, 1], task.lists)
     if not change.any():

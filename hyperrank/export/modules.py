@@ -368,14 +368,7 @@ class ServedScores(nn.Module):
 class ServedObjectives(nn.Module):
     """Scores of objectives by different scorers, as `PerObjectiveReference.scores` gives them.
 
-    Parameters
-    ----------
-    members : sequence of module
-        Each of shape (n, k), for some of the objectives.
-    objectives : ndarray of shape (m,), int64
-        The objective of each column of all members.
-    scales : ndarray of shape (m,)
-        What the scores of each objective are divided by.
+    `objectives` has the objective of each column of all members, `scales` what the scores are divided by.
     """
 
     scales: Tensor

@@ -24,15 +24,8 @@ SAME_POINTS = 1e-4
 def resampled_means(*values: NDArray[np.floating], n_resamples: int, seed: int) -> list[NDArray[np.float64]]:
     """Means over as many queries drawn with replacement, again and again; one array for each of the values.
 
-    Values are of shape (r, n_queries, m), NaN where a query does not count, and means of shape
-    (n_resamples, r, m), NaN where no query drawn counts. The same queries are drawn for all values, which
-    pairs what is compared.
-
-    >>> import numpy as np
-    >>> clicks = np.array([0.2, 0.4, np.nan, 0.6])[None, :, None]
-    >>> means, = resampled_means(clicks, n_resamples=2000, seed=0)
-    >>> means.shape, float(np.nanmean(means).round(2))
-    ((2000, 1, 1), 0.4)
+    Values are of shape (r, n_queries, m), NaN where a query does not count, and means (n_resamples, r, m),
+    NaN where no query drawn counts. The same queries are drawn for all values, which pairs them.
     """
     n_queries = values[0].shape[1]
     by_query = [np.moveaxis(part, 1, 0).reshape(n_queries, -1) for part in values]

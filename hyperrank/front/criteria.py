@@ -35,7 +35,7 @@ def best_row(
 
 
 def knee_distance(points: NDArray[np.float64], front: NDArray[np.bool_]) -> NDArray[np.float64]:
-    r"""Distance of points beyond the plane through the extremes of the normalised front.
+    r"""Distance of points (k, m) beyond the plane through the extremes of the normalised front, a mask (k,).
 
     With :math:`z` the values brought to [0, 1] by the smallest and the largest on the front, and :math:`e_j`
     the point of the largest :math:`z_j`, the plane is :math:`a \cdot z = 1` through all :math:`e_j` and
@@ -45,31 +45,11 @@ def knee_distance(points: NDArray[np.float64], front: NDArray[np.bool_]) -> NDAr
     For two objectives :math:`d(z) = (z_1 + z_2 - 1) / \sqrt 2`. Where one point is the extreme of several
     objectives, `a` is the shortest that fits; where some :math:`a_j` were not above 0, so that more of an
     objective would lie less far out, the plane is that through the corners, :math:`\sum_j z_j = 1`.
+    Objectives that do not vary on the front are left out; all is 0 for a front of a single point.
 
-    Parameters
-    ----------
-    points : ndarray of shape (k, m)
-        More is better.
-    front : ndarray of shape (k,), bool
-        The non-dominated ones.
-
-    Returns
-    -------
-    ndarray of shape (k,)
-        All 0 for a front of a single point. Objectives that do not vary on the front are left out.
-
-    References
-    ----------
     Das: On characterizing the "knee" of the Pareto curve based on normal-boundary intersection, Structural
     Optimization 18, 1999. Zhang, Tian, Jin: A knee point-driven evolutionary algorithm for many-objective
     optimization, IEEE Transactions on Evolutionary Computation 19, 2015.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> points = np.array([[0.4, 0.1], [0.35, 0.25], [0.2, 0.3]])
-    >>> knee_distance(points, np.ones(3, dtype=bool)).round(3).tolist()
-    [0.0, 0.354, 0.0]
     """
     low, spread = _ranges(points, front)
     varies = spread > 0
@@ -83,16 +63,11 @@ def knee_distance(points: NDArray[np.float64], front: NDArray[np.bool_]) -> NDAr
 def achievement(
     points: pd.DataFrame, front: NDArray[np.bool_], target: Mapping[str, float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    r"""Wierzbicki's achievement of a target, and the desirability that breaks ties.
+    r"""Wierzbicki's achievement of a target (LNEMS 177, 1980), and the desirability that breaks ties.
 
     It is :math:`\min_j (p_j - t_j) / (\max p_j - \min p_j)` over the objectives that the target names, with
     ranges on the front. If it names some only, it is cut at 0: among the points that reach the target the
     objectives left out decide.
-
-    References
-    ----------
-    Wierzbicki: The use of reference objectives in multiobjective optimization, Lecture Notes in Economics and
-    Mathematical Systems 177, 1980.
     """
     example = {name: round(float(points[name].mean()), 2) for name in points.columns}
     goal_of = "target must map objectives to values of the metric"

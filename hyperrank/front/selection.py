@@ -270,13 +270,7 @@ def at_temperature(temperature: float | NDArray[np.float64] | None) -> str:
 
 
 def carried_temperatures(weights: Any) -> list[float | None]:
-    """The temperatures that trade-offs carry: one for all or one for each; None for those without.
-
-    Raises
-    ------
-    ValueError
-        If weights are of a front of several temperatures, and which of them has been lost.
-    """
+    """The temperatures that trade-offs carry: one for all or one for each; None for those without."""
     table = _table_of(weights)
     rows = list(table) if isinstance(table, list | tuple) else [table]
     return [found for row in rows for found in _carried(row)]
@@ -308,17 +302,10 @@ def _carried(row: Any) -> list[float | None]:
 def resolve_trade_off(
     weights: Any, temperature: float | None, names: Sequence[str]
 ) -> tuple[Any, float | None]:
-    """Weights without the temperature that they carry, and that temperature.
+    """Weights without the temperature that they carry, and that temperature, or the one asked for outright.
 
-    Selections, sequences of them, and rows of a front's weights carry one; all but selections are given
-    back as they are, for `hyperrank.simplex.as_weights` to read. `temperature` is what the caller asked for
-    outright.
-
-    Raises
-    ------
-    ValueError
-        If a temperature is given beside a selection of another temperature, trade-offs are of several
-        temperatures, or a selection is of other objectives.
+    Selections, sequences of them, and rows of a front's weights carry one; all but selections are given back
+    as they are. A ValueError if temperatures differ, or a selection is of other objectives.
     """
     table = _table_of(weights)
     weights = table if isinstance(weights, np.ndarray) else weights

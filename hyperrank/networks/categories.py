@@ -22,19 +22,7 @@ class CategoryEmbedding(nn.Module):
     """Codes of categories in the last columns, replaced by vectors that are learnt.
 
     The first vector of each feature stands for missing and unknown categories. All start at zero, so that
-    a category of which little is learnt stays near the others.
-
-    Parameters
-    ----------
-    sizes : sequence of int
-        Number of categories of each categorical feature.
-
-    Examples
-    --------
-    >>> import torch
-    >>> embedding = CategoryEmbedding([3, 20])
-    >>> embedding(torch.tensor([[0.5, 0.0, 20.0]])).shape[1] == 1 + embedding.n_out
-    True
+    a category of which little is learnt stays near the others. `sizes` are numbers of categories.
     """
 
     def __init__(self, sizes: Sequence[int]) -> None:

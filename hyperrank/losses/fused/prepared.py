@@ -20,16 +20,9 @@ from hyperrank.losses.plackett_luce import label_order, plackett_luce, tie_group
 
 @dataclass(frozen=True)
 class ListNetTargets:
-    """Target distributions of ListNet.
+    """Target distributions of ListNet: each document's share (n, m) in its list's gain, 0 where unobserved.
 
-    Attributes
-    ----------
-    target : Tensor of shape (n, m)
-        The share of each document in its list's gain; 0 where it is unobserved.
-    has_gain : Tensor of shape (q, m), bool
-        Whether a list has any gain; those without teach nothing.
-    unobserved : Tensor of shape (n, m), bool, or None
-        Where labels are NaN; None where none is.
+    `has_gain` (q, m) is False for lists that teach nothing; `unobserved` (n, m) is None if no label is NaN.
     """
 
     target: Tensor
@@ -46,16 +39,8 @@ class ListNetTargets:
 class LabelRanks:
     """Ranks of documents by falling label, for Plackett-Luce with random orders of tied documents.
 
-    Attributes
-    ----------
-    rank : Tensor of shape (n, m), int32
-        Observed documents of the same list with a higher label; for unobserved ones, all of them.
-    n_observed : Tensor of shape (q, m), int32
-        Documents with a label, of each list.
-    top_k : int or None
-        Ranks that count.
-    generator : torch.Generator or None
-        Where random orders come from.
+    `rank` (n, m) counts observed documents of the same list with a higher label, all of them for unobserved
+    ones; `n_observed` (q, m) those with a label. `generator` draws the orders of the first `top_k` ranks.
     """
 
     rank: Tensor
@@ -133,16 +118,7 @@ def _targets(labels: Tensor, offsets: Tensor, gain: str) -> ListNetTargets:
 
 
 def label_ranks(labels: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
-    """Rank and number of observed documents, as `LabelRanks` has them.
-
-    Examples
-    --------
-    >>> import torch
-    >>> labels = torch.tensor([[1.0], [2.0], [torch.nan], [1.0]])
-    >>> rank, n_observed = label_ranks(labels, torch.tensor([0, 4]))
-    >>> rank[:, 0].tolist(), n_observed.tolist()
-    ([1, 0, 3, 1], [[3]])
-    """
+    """Rank and number of observed documents, as `LabelRanks` has them."""
     known = ~torch.isnan(labels)
     n_observed = segment_sum(known.to(torch.float64), offsets).to(torch.int32)
     rank = torch.empty(labels.shape, dtype=torch.int32, device=labels.device)

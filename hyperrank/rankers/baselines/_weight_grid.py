@@ -30,22 +30,13 @@ def check_off_grid(off_grid: Any) -> str:
 def interpolation_shares(
     weights: NDArray[np.float64], grid: NDArray[np.float64]
 ) -> NDArray[np.float64] | None:
-    r"""The convex combination of weights of a grid that equals others, of the nearest of them.
+    r"""The convex combination of weights of a grid, of the nearest, that equals others; or None.
 
     .. math:: \min_{c \ge 0} \; \sum_h c_h \, \lVert w_h - w \rVert^2
               \quad \text{with} \quad \sum_h c_h \, w_h = w
 
     With squared distances these are the barycentric coordinates in the cell of a Delaunay triangulation
     around w, on an even lattice in a smallest cell: scores change continuously, and linearly within a cell.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> grid = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
-    >>> interpolation_shares(np.array([0.7, 0.3]), grid).round(6).tolist()
-    [0.4, 0.6, 0.0]
-    >>> interpolation_shares(np.array([0.7, 0.3]), grid[1:]) is None
-    True
     """
     distances = ((grid - weights) ** 2).sum(axis=1)
     # The shares' sum needs no constraint: all weights sum to 1.

@@ -88,20 +88,7 @@ class Callback:
 
 
 class FitCallbacks:
-    """The callbacks of one fit: those of the parameter, and those that scikit-learn's protocol has set.
-
-    Parameters
-    ----------
-    ranker : HyperDPORanker
-        In fit.
-    X, y, qid
-        The training rows, as the caller gave them.
-
-    Raises
-    ------
-    ValueError
-        If a callback of the parameter is neither a `Callback` nor callable.
-    """
+    """The callbacks of one fit: those of the parameter, and those that scikit-learn's protocol has set."""
 
     def __init__(self, ranker: Any, X: Any, y: Any, qid: Any) -> None:
         self.ranker = ranker
@@ -111,16 +98,9 @@ class FitCallbacks:
         self.context: Any = None
 
     def begin(self, n_epochs: int, fitted: Mapping[str, Any], history: Sequence[dict[str, float]]) -> None:
-        """Tell that the training begins.
+        """Tell that the training begins: its epochs at most, the attributes with which the ranker predicts.
 
-        Parameters
-        ----------
-        n_epochs : int
-            Epochs to come at most.
-        fitted : mapping
-            The attributes that, with the network, make the ranker one that predicts.
-        history : sequence of dict
-            Entries of the epochs of an interrupted fit.
+        `history` has the entries of the epochs of an interrupted fit.
         """
         self.fitted = fitted
         self.ranker.history_ = list(history)

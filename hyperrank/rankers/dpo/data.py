@@ -65,14 +65,7 @@ def few_rows(data: LabelledLists, seed: int) -> GroupedFeatures:
 def some_lists(
     sizes: NDArray[np.int64], n_rows: int, rng: np.random.Generator, *, n_lists: int | None = None
 ) -> NDArray[np.int64]:
-    """Numbers of lists at random, in random order, that together have about `n_rows` rows.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> len(some_lists(np.full(100, 10), 250, np.random.default_rng(0)))
-    25
-    """
+    """Numbers of lists at random, in random order, that together have about `n_rows` rows."""
     order = rng.permutation(len(sizes)).astype(np.int64)[:n_lists]
     ends = np.cumsum(sizes[order])
     n_fit = int(np.searchsorted(ends, n_rows, side="right"))
