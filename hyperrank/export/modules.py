@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -366,25 +366,45 @@ class ServedScores(nn.Module):
 
 
 class ServedObjectives(nn.Module):
-    """Scores of objectives by different scorers, as `PerObjectiveReference.scores` gives them.
+    """Scores of a scorer per objective joined by boosters, as `PerObjectiveReference` gives them.
 
-    `objectives` has the objective of each column of all members, `scales` what the scores are divided by.
+    The scores of objectives that `scorers` has no module for are passed.
     """
 
+    kept: Tensor
+    at_rest: Tensor
+    joining: Tensor
     scales: Tensor
 
     def __init__(
-        self, members: Sequence[nn.Module], objectives: NDArray[np.int64], scales: NDArray[np.float64]
+        self, reference: PerObjectiveReference, scorers: Mapping[int, nn.Module], boosters: nn.Module
     ) -> None:
         super().__init__()
-        self.members = nn.ModuleList(members)
-        self.places = np.argsort(objectives).tolist()
-        self.register_buffer("scales", torch.tensor(scales, dtype=torch.float64))
+        self.objectives = reference.objectives.tolist()
+        self.scorers = nn.ModuleDict({str(j): module for j, module in scorers.items()})
+        self.boosters = boosters
+        at_rest, at_one = (reference.factors(temperature)[1] for temperature in (0.0, 1.0))
+        buffers = {
+            "kept": reference.kept,
+            "at_rest": at_rest,
+            "joining": at_one - at_rest,
+            "scales": reference.scales,
+        }
+        for name, values in buffers.items():
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float64))
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor, temperature: Tensor, passed: Tensor | None) -> Tensor:
         """Scores of shape (n, m), float64."""
-        scores = torch.cat([member(features) for member in self.members], dim=1)
-        return torch.cat([scores[:, place : place + 1] for place in self.places], dim=1) / self.scales
+        boosted = self.boosters(features) * (self.at_rest + temperature * self.joining)
+        kept = (1 + temperature * (self.kept - 1)).clamp(min=0.0) / self.scales
+        columns = list(boosted.split(1, dim=1))
+        if passed is not None and passed.ndim == 1:
+            passed = passed[:, None]
+        others = iter(() if passed is None else passed.split(1, dim=1))
+        for j in self.objectives:
+            own = self.scorers[str(j)](features) if str(j) in self.scorers else next(others)
+            columns[j] = columns[j] + own * kept[j]
+        return torch.cat(columns, dim=1)
 
 
 class ServedColumns(nn.Module):
@@ -404,8 +424,13 @@ class ServedColumns(nn.Module):
         return scores
 
 
-def served_reference(reference: Reference, n_features: int, keys: BoosterKeys) -> nn.Module:
-    """The module of a reference; a ValueError if it holds models that cannot be joined to the graph."""
+def served_reference(
+    reference: Reference, n_features: int, keys: BoosterKeys, *, include_scorers: bool = True
+) -> nn.Module:
+    """The module of a reference; a ValueError if it holds models that cannot be joined to the graph.
+
+    Scorers by objective may be left outside.
+    """
     if isinstance(reference, SummedReference):
         members = [served_reference(member, n_features, keys) for member in reference.members]
         return ServedScores(members, reference.scales)
@@ -415,11 +440,13 @@ def served_reference(reference: Reference, n_features: int, keys: BoosterKeys) -
     if isinstance(reference, MixedModelsReference):
         return ServedScores([_models(reference.models, n_features, keys)], reference.scales)
     if isinstance(reference, PerObjectiveReference):
-        members = [served_reference(scorer, n_features, keys) for scorer in reference.scorers]
-        if reference.completion is not None:
-            members.append(served_reference(reference.completion, n_features, keys))
-        objectives = np.concatenate([reference.objectives, reference.missing])
-        return ServedObjectives(members, objectives, reference.scales)
+        scorers = {
+            j: served_reference(scorer, n_features, keys)
+            for j, scorer in zip(reference.objectives.tolist(), reference.scorers, strict=True)
+            if include_scorers and not scorer.needs_scores
+        }
+        joining = served_reference(reference.boosters, n_features, keys)
+        return ServedObjectives(reference, scorers, joining)
     if isinstance(reference, ModelReference):
         if reference.columns is None:
             return _models([reference.model], n_features, keys)

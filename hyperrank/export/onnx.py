@@ -21,6 +21,7 @@ from hyperrank._categories import Categories
 from hyperrank._version import __version__
 from hyperrank.export.modules import (
     BoosterKeys,
+    ServedObjectives,
     ServedTransform,
     fill_in_trees,
     served_reference,
@@ -32,15 +33,15 @@ from hyperrank.networks.categories import row_of
 from hyperrank.rankers import BaseRanker, HyperDPORanker, MixedScoresRanker, SoupRanker
 from hyperrank.rankers.baselines.soup import RewardSoup
 from hyperrank.rankers.dpo.reward_model import RewardModel
-from hyperrank.reference import NoReference, Reference, ScoresReference
+from hyperrank.reference import NoReference, PerObjectiveReference, Reference, ScoresReference
 from hyperrank.training.environment import isolated
 
 
 class ServedRanker(nn.Module):
     """Scores of the rows of one list: reference, and rewards times `reward_scale` and temperature.
 
-    The reference gives `n_scores` per document: 0 for none, 1, or one per objective; `takes_scores` says
-    whether they are an input, `trained` is the range of temperatures that the rewards know.
+    The reference gives `n_scores` per document: 0 for none, 1, or one per objective; `n_passed` are
+    an input. `trained` is the range of temperatures that the rewards know.
     """
 
     reward_scale: Tensor
@@ -53,12 +54,12 @@ class ServedRanker(nn.Module):
         *,
         reward_scale: float,
         n_scores: int,
-        takes_scores: bool,
+        n_passed: int,
         trained: tuple[float, float] | None = None,
     ) -> None:
         super().__init__()
         self.rewards, self.reference = rewards, reference
-        self.n_scores, self.takes_scores = n_scores, takes_scores
+        self.n_scores, self.n_passed = n_scores, n_passed
         # No plain numbers, which the exporter would round to float32.
         self.register_buffer("reward_scale", torch.tensor(reward_scale, dtype=torch.float64))
         self.knows_temperature = trained is not None
@@ -72,7 +73,7 @@ class ServedRanker(nn.Module):
             "X": self.rewards is not None or self.reference is not None,
             "weights": True,
             "temperature": self.rewards is not None,
-            "ref_scores": self.takes_scores,
+            "ref_scores": self.n_passed > 0,
         }
         return [name for name, is_taken in names.items() if is_taken]
 
@@ -102,7 +103,11 @@ class ServedRanker(nn.Module):
         """Reference scores under the weights, shape (n, 1) or (n, k)."""
         if self.n_scores == 0:
             return None
-        scores = named["ref_scores"] if self.reference is None else self.reference(named["X"])
+        if isinstance(self.reference, ServedObjectives):
+            temperature = named["temperature"].double()
+            scores = self.reference(named["X"], temperature, named.get("ref_scores"))
+        else:
+            scores = named["ref_scores"] if self.reference is None else self.reference(named["X"])
         if scores.ndim == 1:
             scores = scores[:, None]
         if scores.shape[1] != weights.shape[1]:
@@ -183,13 +188,18 @@ def served_ranker(ranker: BaseRanker, keys: BoosterKeys, *, include_reference: b
     if reference.main is not None:
         n_scores = len(ranker.objectives_)
     is_outside = isinstance(reference, ScoresReference) or not include_reference
-    is_joined = n_scores > 0 and not is_outside
+    served, n_passed = None, n_scores if is_outside else 0
+    if isinstance(reference, PerObjectiveReference):
+        served = served_reference(reference, ranker.n_features_in_, keys, include_scorers=include_reference)
+        n_passed = reference.needs_scores if include_reference else len(reference.scorers)
+    elif n_scores > 0 and not is_outside:
+        served = served_reference(reference, ranker.n_features_in_, keys)
     return ServedRanker(
         rewards,
-        served_reference(reference, ranker.n_features_in_, keys) if is_joined else None,
+        served,
         reward_scale=float(getattr(ranker, "reward_scale_", 0.0)),
         n_scores=n_scores,
-        takes_scores=n_scores > 0 and is_outside,
+        n_passed=n_passed,
         trained=getattr(ranker, "temperature_range_", None),
     )
 
@@ -219,7 +229,7 @@ def to_onnx(ranker: BaseRanker, path: str | Path, *, include_reference: bool = T
     - ``temperature``, float32 of shape (1,): 0 gives the reference, 1 what was trained. The file does
       not check that it lies in the `temperature_range` of a ranker that has one;
     - ``ref_scores``, float64 of shape (n,), or (n, m) for a reference with one score per objective: only
-      where the reference is not in the file.
+      where the reference is not in the file. Of a mapping, what the scorers predict that are not.
 
     The output is ``scores``, float64 of shape (n, k).
 
@@ -232,7 +242,8 @@ def to_onnx(ranker: BaseRanker, path: str | Path, *, include_reference: bool = T
     include_reference : bool, default True
         Whether the reference is in the file: boosters that were fitted here, or models of LightGBM's. Of a
         reference outside give the scores: ``predict`` gives them at temperature 0, and those of a reference
-        with one score per objective under the weights of `hyperrank.simplex.corners`.
+        with one score per objective under the weights of `hyperrank.simplex.corners`. Of a mapping the
+        scorers alone are left outside.
 
     Returns
     -------
@@ -303,7 +314,7 @@ def _exported(served: ServedRanker, ranker: BaseRanker) -> Any:
     n, k = torch.export.Dim("n"), torch.export.Dim("k")
     sizes: dict[str, Any] = {"X": {0: n}, "weights": {0: k}, "temperature": {}, "ref_scores": {0: n}}
     names = served.input_names
-    examples = _examples(ranker.n_features_in_, len(ranker.objectives_), served.n_scores)
+    examples = _examples(ranker.n_features_in_, len(ranker.objectives_), served.n_passed)
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             served,

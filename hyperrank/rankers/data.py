@@ -54,15 +54,19 @@ class GroupedFeatures:
     frame: Any
     #: The caller's reference scores, shape (n,), or (n, k) for k references by scores.
     ref_scores: NDArray[np.float64] | None
-    #: The scores of the ranker's reference, where they are known already.
-    known_scores: NDArray[np.float64] | None = field(default=None, kw_only=True)
+    #: The parts of the scores of the ranker's reference, where they are known already.
+    known_parts: NDArray[np.float64] | None = field(default=None, kw_only=True)
 
-    def reference_scores(self, reference: Reference) -> NDArray[np.float64]:
-        """Scores of a reference, shape (n, 1) or, to be mixed by weights, (n, m)."""
-        if self.known_scores is not None:
-            return self.known_scores
+    def reference_parts(self, reference: Reference) -> NDArray[np.float64]:
+        """What the scores of a reference at any temperature are made of."""
+        if self.known_parts is not None:
+            return self.known_parts
         self.check_ref_scores(reference.needs_scores)
-        return reference.scores(self.X, self.lists, self.frame, self.ref_scores)
+        return reference.parts(self.X, self.lists, self.frame, self.ref_scores)
+
+    def reference_scores(self, reference: Reference, temperature: float = 0.0) -> NDArray[np.float64]:
+        """Scores of a reference, shape (n, 1) or, to be mixed by weights, (n, m)."""
+        return reference.at_temperature(self.reference_parts(reference), temperature)
 
     def check_ref_scores(self, needed: int, *, suffix: str = "") -> None:
         """Refuse reference scores that are missing, of the wrong number, or that nothing would read."""
@@ -124,6 +128,11 @@ class FitInputs:
         self.training.check_ref_scores(needed)
         if self.validation is not None:
             self.validation.check_ref_scores(needed, suffix="_val")
+
+    def without_ref_scores(self) -> FitInputs:
+        """The same for a reference that reads none."""
+        validation = None if self.validation is None else replace(self.validation, ref_scores=None)
+        return replace(self, training=replace(self.training, ref_scores=None), validation=validation)
 
     def take(self, which: NDArray[np.int64]) -> FitInputs:
         """The same with some of the training lists."""

@@ -74,9 +74,9 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         as `ref_scores` to fit and predict. A fitted model with ``predict`` is taken as it is (an unfitted
         estimator is cloned and fitted here on `reference_objective`); None ranks by the network alone.
         A mapping gives objectives, by name or number, a scorer each: a fitted model, the path of a LightGBM
-        text file, the name of a column of `X`, or ``"scores"``. Boosters are fitted here for the others, as
-        ``"booster_pairs"`` are. At temperature 0 and weight 1 on such an objective, documents are ranked by
-        its scorer to the bit.
+        text file, the name of a column of `X`, or ``"scores"``. At temperature 0 such an objective is ranked
+        by its scorer to the bit, and the others by ``"booster_pairs"`` fitted here; as the temperature rises,
+        the pairs of all objectives join in, but for scorers that `X_val` shows to be better alone.
     reference_objective : int or str, default 0
         The objective that the reference ranker is for: the one it is fitted on, and that constraints
         relative to the reference are about.

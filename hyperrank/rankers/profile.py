@@ -175,7 +175,7 @@ def profile_front(
     """Measure a ranker, and its baseline, at trade-offs; see `BaseRanker.pareto_front`."""
     reference = getattr(ranker, "reference_", None)
     if reference is not None:
-        data = replace(data, known_scores=data.reference_scores(reference))
+        data = replace(data, known_parts=data.reference_parts(reference))
     at, temperatures = _rows(grid, measured, reference)
     name, scores = _read_baseline(ranker, data, baseline)
     values = []

@@ -150,6 +150,6 @@ def specialize(
             setattr(plain, name, getattr(ranker, name))
     plain.weights_ = at[None]
     plain.reward_scale_ = factor * ranker.reward_scale_
-    plain.reference_ = ranker.reference_.at(at)
+    plain.reference_ = ranker.reference_.at(at, factor)
     plain.model_ = ranker.model_.at(ranker._condition(at[None], factor)[0])
     return plain

@@ -119,6 +119,40 @@ class Reference:
         """
         raise NotImplementedError
 
+    def parts(
+        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
+        """What scores at any temperature are made of: `scores`, where these do not depend on it.
+
+        Parameters
+        ----------
+        X, lists, frame, ref_scores
+            As of `scores`.
+
+        Returns
+        -------
+        ndarray of shape (n, p)
+            For `at_temperature`.
+        """
+        return self.scores(X, lists, frame, ref_scores)
+
+    def at_temperature(self, parts: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+        """Scores that the rewards at a temperature are added to.
+
+        Parameters
+        ----------
+        parts : ndarray of shape (n, p)
+            Of `parts`.
+        temperature : float
+            As of ``predict``.
+
+        Returns
+        -------
+        ndarray of shape (n, 1) or (n, m)
+            At temperature 0 `scores`.
+        """
+        return parts
+
     @staticmethod
     def mix(scores: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scores under weights.
@@ -143,13 +177,15 @@ class Reference:
             mixed += column[:, None] * weight
         return mixed
 
-    def at(self, weights: NDArray[np.float64]) -> Reference:
+    def at(self, weights: NDArray[np.float64], temperature: float = 1.0) -> Reference:
         """The reference at one trade-off: one score per document.
 
         Parameters
         ----------
         weights : ndarray of shape (m,)
             The trade-off.
+        temperature : float, default 1.0
+            What is to count as temperature 1.
 
         Returns
         -------
@@ -159,7 +195,7 @@ class Reference:
         if self.main is None:
             return self
         objectives = np.flatnonzero(weights > 0)
-        return MixedReference(self.select(objectives), weights[objectives])
+        return MixedReference(self.select(objectives), weights[objectives], temperature)
 
     def select(self, objectives: NDArray[np.int64]) -> Reference:
         """The reference of some of its objectives.
@@ -194,10 +230,10 @@ class Reference:
 
 @storable
 class MixedReference(Reference):
-    """A reference of several objectives at one trade-off."""
+    """A reference of several objectives at one trade-off; `temperature` counts as 1."""
 
-    def __init__(self, reference: Reference, weights: NDArray[np.float64]) -> None:
-        self.reference, self.weights = reference, weights
+    def __init__(self, reference: Reference, weights: NDArray[np.float64], temperature: float = 1.0) -> None:
+        self.reference, self.weights, self.temperature = reference, weights, temperature
         self.needs_frame, self.needs_scores = reference.needs_frame, reference.needs_scores
 
     @property
@@ -214,7 +250,18 @@ class MixedReference(Reference):
         self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
     ) -> NDArray[np.float64]:
         """The mixed scores, shape (n, 1)."""
-        return self.mix(self.reference.scores(X, lists, frame, ref_scores), self.weights[None])
+        return self.at_temperature(self.parts(X, lists, frame, ref_scores), 0.0)
+
+    def parts(
+        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
+        """What scores at any temperature are made of."""
+        return self.reference.parts(X, lists, frame, ref_scores)
+
+    def at_temperature(self, parts: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+        """The mixed scores at a temperature, shape (n, 1)."""
+        scores = self.reference.at_temperature(parts, self.temperature * temperature)
+        return self.mix(scores, self.weights[None])
 
 
 @storable

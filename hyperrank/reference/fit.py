@@ -13,7 +13,7 @@ from hyperrank.reference.boosters import (
     fit_single_booster,
 )
 from hyperrank.reference.models import ModelReference, fitted_model, is_fitted
-from hyperrank.reference.per_objective import GivenScorers, fit_completion, resolve_scorers
+from hyperrank.reference.per_objective import GivenScorers, resolve_scorers
 
 __all__ = [
     "REFERENCES",
@@ -87,12 +87,12 @@ def resolve_reference(reference: Any, names: Sequence[str], frame: Any) -> Any:
 
 
 def stand_in(reference: Any) -> Any:
-    """What tuning fits in the place of a reference, which is itself where the user gave no scorers.
+    """What tuning fits in the place of a reference: of a mapping, the boosters that join its scorers.
 
     Those may have seen the queries that tuning holds out, on which they would then be better than they will
-    be: boosters that have not stand in for them.
+    be.
     """
-    return "booster_pairs" if isinstance(reference, GivenScorers) else reference
+    return reference.boosters if isinstance(reference, GivenScorers) else reference
 
 
 def check_reference(reference: Any) -> int:
@@ -115,14 +115,14 @@ def is_fitted_here(reference: Any) -> bool:
     if isinstance(reference, str):
         return not check_reference(reference)
     if isinstance(reference, GivenScorers):
-        return bool(reference.missing)
+        return True
     return reference is not None and not is_fitted(reference)
 
 
 def trains_boosters(reference: Any) -> bool:
     """Whether `fit_reference` trains boosters for it."""
     if isinstance(reference, GivenScorers):
-        return bool(reference.missing)
+        return True
     kind = REFERENCES.get(reference) if isinstance(reference, str) else None
     return kind is not None and kind.trains_boosters
 
@@ -140,6 +140,6 @@ def fit_reference(reference: Any, data: ReferenceData) -> Reference:
     if isinstance(reference, str):
         return REFERENCES[reference].fit(data)
     if isinstance(reference, GivenScorers):
-        return reference.complete(fit_completion(reference, data) if reference.missing else None, data)
+        return reference.complete(fit_reference(stand_in(reference), data), data)
     model = fitted_model(reference, data.frame, data.Y[:, data.main], data.lists)
     return ModelReference.of(model, data.frame)

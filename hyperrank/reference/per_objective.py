@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,6 @@ from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviations
 from hyperrank.memmap import FeatureRows
 from hyperrank.reference.base import Reference, ReferenceData, ScoresReference
-from hyperrank.reference.boosters import fit_booster_pairs
 from hyperrank.reference.models import (
     ModelReference,
     checked_scores,
@@ -30,6 +29,9 @@ from hyperrank.reference.models import (
 
 if TYPE_CHECKING:
     import lightgbm
+
+#: How many boosters of an objective join its scorer, each counting as much as that at temperature 1.
+N_JOINING = 2
 
 
 @storable
@@ -60,41 +62,53 @@ class ColumnReference(Reference):
 
 @dataclass(frozen=True)
 class GivenScorers:
-    """What the user gave as the reference of some objectives, by their numbers, found among the features."""
+    """What the user gave as the reference of some objectives, by their numbers, found among the features.
+
+    `boosters` names the reference of all objectives that completes and joins them.
+    """
 
     scorers: Mapping[int, Reference]
     n_objectives: int
-
-    @property
-    def missing(self) -> list[int]:
-        """The objectives that boosters are trained for."""
-        return [j for j in range(self.n_objectives) if j not in self.scorers]
+    boosters: str = "booster_pairs"
 
     @property
     def needs_scores(self) -> int:
         """How many scores per row the caller must pass."""
         return sum(scorer.needs_scores for scorer in self.scorers.values())
 
-    def complete(self, completion: Reference | None, data: ReferenceData) -> PerObjectiveReference:
-        """The reference of these scorers and of boosters for the other objectives, on a common scale."""
-        ones = np.ones(self.n_objectives)
-        reference = PerObjectiveReference(
-            list(self.scorers.values()), np.array([*self.scorers]), completion, ones, data.main
-        )
-        scores = reference.scores(data.X, data.lists, data.frame, data.ref_scores)
-        deviations = within_list_deviations(scores, data.lists)
-        anchor = data.main if data.main in self.scorers else min(self.scorers)
-        scales = deviations / deviations[anchor]
+    def complete(self, boosters: Reference, data: ReferenceData) -> PerObjectiveReference:
+        """The reference of these scorers and of boosters for all objectives, on a common scale.
+
+        Parameters
+        ----------
+        boosters : Reference
+            One score per objective, standardised.
+        data : ReferenceData
+            Training rows, in which deviations are measured.
+        """
+        given, scorers = np.array([*self.scorers]), list(self.scorers.values())
+        scales, kept, joined = (np.ones(self.n_objectives) for _ in range(3))
+        reference = PerObjectiveReference(scorers, given, boosters, scales, 1.0, kept, joined, data.main)
+        parts = reference.parts(data.X, data.lists, data.frame, data.ref_scores)
+        own, boosted = (part[:, given] for part in np.hsplit(parts, 2))
+        deviations = within_list_deviations(own, data.lists)
+        anchor = [*self.scorers].index(data.main) if data.main in self.scorers else 0
+        unit = reference.unit = float(deviations[anchor])
         # Division by a power of two is exact: documents that a given scorer tells apart stay apart.
-        given = reference.objectives
-        scales[given] = np.exp2(np.round(np.log2(scales[given])))
-        reference.scales = scales
+        scales[given] = np.exp2(np.round(np.log2(deviations / unit)))
+        joint = own / scales[given] + N_JOINING * unit * boosted
+        kept[given] = unit / within_list_deviations(joint, data.lists)
+        joined[given] = N_JOINING * kept[given]
         return reference
 
 
 @storable
 class PerObjectiveReference(Reference):
-    """Scorers that the user gave for some objectives, and boosters trained here for the others.
+    """Scorers that the user gave for some objectives, and boosters trained here for all.
+
+    At temperature 0 an objective with a scorer is ranked by that alone. The higher the temperature, the more
+    the boosters of the objective join in, as the rewards of the network do: at 1 the scorer counts as much as
+    each of the pair.
 
     Parameters
     ----------
@@ -102,11 +116,15 @@ class PerObjectiveReference(Reference):
         Each of one score per document.
     objectives : ndarray of shape (len(scorers),), int64
         The number of each scorer's objective.
-    completion : Reference or None
-        One score for each of the other objectives, in their order.
+    boosters : Reference
+        One score for each of all objectives, standardised.
     scales : ndarray of shape (m,)
-        What the scores of each objective are divided by: 1 for the main objective if it has a scorer, and a
-        power of two for other scorers.
+        What the scorers' scores are divided by: 1 for the main objective if it has a scorer, and a power of
+        two for others.
+    unit : float
+        What the boosters' scores are multiplied by.
+    kept, joined : ndarray of shape (m,)
+        How much the scorers' scores count at temperature 1, and the boosters' of the same objectives.
     main : int
         The objective whose score is the reference ranker.
     """
@@ -115,68 +133,84 @@ class PerObjectiveReference(Reference):
         self,
         scorers: Sequence[Reference],
         objectives: NDArray[np.int64],
-        completion: Reference | None,
+        boosters: Reference,
         scales: NDArray[np.float64],
+        unit: float,
+        kept: NDArray[np.float64],
+        joined: NDArray[np.float64],
         main: int,
     ) -> None:
-        self.scorers, self.completion, self.scales, self.main = list(scorers), completion, scales, main
+        self.scorers, self.boosters, self.main = list(scorers), boosters, main
         self.objectives = np.asarray(objectives, dtype=np.int64)
-        self.missing = np.setdiff1d(np.arange(len(scales)), self.objectives)
-        if len(self.missing) + len(self.scorers) != len(scales) or (completion is None) != (
-            len(self.missing) == 0
-        ):
-            raise ValueError(
-                f"{len(scales)} objectives need a scorer each or boosters; got scorers of {objectives}."
-            )
+        self.scales, self.unit, self.kept, self.joined = scales, unit, kept, joined
         self.needs_scores = sum(scorer.needs_scores for scorer in self.scorers)
         self.needs_frame = any(scorer.needs_frame for scorer in self.scorers)
 
     @property
     def knows_lists(self) -> bool:
         """Whether the score of a document depends on the others of its list."""
-        members = self.scorers if self.completion is None else [*self.scorers, self.completion]
-        return any(member.knows_lists for member in members)
+        return any(member.knows_lists for member in [*self.scorers, self.boosters])
 
     @property
     def n_features(self) -> int | None:
         """How many features rows must have; None where that is not known."""
-        return None if self.completion is None else self.completion.n_features
+        return self.boosters.n_features
 
     def select(self, objectives: NDArray[np.int64]) -> PerObjectiveReference:
         """The scorers and boosters of some objectives; the first of them stands for the reference ranker."""
-        place = {int(j): position for position, j in enumerate(objectives)}
+        place = {j: position for position, j in enumerate(np.asarray(objectives).tolist())}
         scorers = {
             place[j]: scorer
             for j, scorer in zip(self.objectives.tolist(), self.scorers, strict=True)
             if j in place
         }
-        missing = np.array([k for k, j in enumerate(self.missing.tolist()) if j in place], dtype=np.int64)
-        completion = self.completion.select(missing) if self.completion and len(missing) else None
         return PerObjectiveReference(
-            list(scorers.values()), np.array([*scorers]), completion, self.scales[objectives], 0
+            list(scorers.values()),
+            np.array([*scorers], dtype=np.int64),
+            self.boosters.select(objectives),
+            self.scales[objectives],
+            self.unit,
+            self.kept[objectives],
+            self.joined[objectives],
+            0,
         )
+
+    def keep_alone(self, objectives: Sequence[int]) -> None:
+        """Leave objectives to their scorers at all temperatures."""
+        self.kept[objectives], self.joined[objectives] = 1.0, 0.0
+
+    def factors(self, temperature: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What the scores of scorers and of boosters are multiplied by, each of shape (m,)."""
+        boosters = np.ones(len(self.scales))
+        boosters[self.objectives] = temperature * self.joined[self.objectives]
+        return np.maximum(0.0, 1 + temperature * (self.kept - 1)) / self.scales, boosters * self.unit
 
     def scores(
         self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
     ) -> NDArray[np.float64]:
-        """Scores of each objective on a common scale, shape (n, m)."""
-        out = np.empty((len(X), len(self.scales)))
+        """Scores of each objective on a common scale, shape (n, m): those at temperature 0."""
+        return self.at_temperature(self.parts(X, lists, frame, ref_scores), 0.0)
+
+    def parts(
+        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
+        """Scores of the scorers, 0 where there is none, and beside them those of the boosters, (n, 2 m)."""
+        own = np.zeros((len(X), len(self.scales)))
         passed = iter(() if ref_scores is None else ref_scores.reshape(len(X), -1).T)
         for j, scorer in zip(self.objectives, self.scorers, strict=True):
-            own = next(passed) if scorer.needs_scores else None
-            out[:, j] = scorer.scores(X, lists, frame, own)[:, 0]
-        if self.completion is not None:
-            out[:, self.missing] = self.completion.scores(X, lists, frame, None)
-        return np.asarray(out / self.scales)
+            scores = next(passed) if scorer.needs_scores else None
+            own[:, j] = scorer.scores(X, lists, frame, scores)[:, 0]
+        return np.hstack([own, self.boosters.scores(X, lists, frame, None)])
+
+    def at_temperature(self, parts: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+        """Scores with the boosters that join in at a temperature, shape (n, m)."""
+        own, boosted = np.hsplit(parts, 2)
+        of_scorers, of_boosters = self.factors(temperature)
+        return np.asarray(own * of_scorers + boosted * of_boosters)
 
     def given(self, names: Sequence[str]) -> dict[str, Any]:
         """The scorers as `HyperDPORanker` takes them."""
         return {names[j]: _given(scorer) for j, scorer in zip(self.objectives, self.scorers, strict=True)}
-
-
-def fit_completion(given: GivenScorers, data: ReferenceData) -> Reference:
-    """Pairs of boosters for the objectives without a scorer, of which there must be one."""
-    return fit_booster_pairs(replace(data, Y=data.Y[:, given.missing], main=0))
 
 
 def resolve_scorers(reference: Mapping[Any, Any], names: Sequence[str], frame: Any) -> GivenScorers:

@@ -81,6 +81,31 @@ def test_all_objectives_count_alike(data, ranker):
     np.testing.assert_allclose(mixed, ends @ MIXED[2])
 
 
+def test_boosters_join_a_scorer_as_the_temperature_rises(data, ranker):
+    lists, reference = QueryLists.from_qid(data.qid), ranker.reference_
+    grouped = lists.group(data.X.to_numpy()), lists.in_place, data.X.iloc[lists.order], None
+    parts = reference.parts(*grouped)
+    alone, one, far = (reference.at_temperature(parts, t) for t in (0.0, 1.0, 50.0))
+    pairs = reference.boosters.scores(*grouped)
+    for j in (0, 2):
+        both = alone[:, j] + 2 * reference.unit * pairs[:, j]
+        both *= reference.unit / within_list_deviations(both[:, None], lists.in_place)
+        np.testing.assert_allclose(one[:, j] - one[0, j], both - both[0], atol=1e-5)
+        assert np.corrcoef(far[:, j], pairs[:, j])[0, 1] == pytest.approx(1)  # what was there has faded
+    np.testing.assert_array_equal(one[:, 1], alone[:, 1])
+
+
+def test_validation_queries_tell_what_is_better_alone_and_what_a_model_has_seen(data):
+    X_val, y_val = data.X[5:].sample(frac=1, random_state=0), data.Y[5:]
+    X_val["f1"] = y_val[:, 1] / 50  # which no booster could learn from the training rows
+    fits = {**data.fits, "X_val": X_val, "y_val": y_val, "qid_val": np.arange(len(X_val)) // 10}
+    with pytest.warns(UserWarning, match="reference of 'relevance' has visibly seen the training queries"):
+        ranker = HyperDPORanker({"relevance": data.model, "clicks": "f1"}, **QUICK).fit(data.X, **fits)
+    kept, joined = ranker.reference_.kept, ranker.reference_.joined
+    assert (kept[1], joined[1]) == (1, 0)
+    assert joined[0] > 0.5
+
+
 def test_what_is_completed_is_what_booster_pairs_would_be(data, ranker):
     pairs = data.fit("booster_pairs")
     at = {"weights": [0, 1, 0], "temperature": 0, "qid": data.qid}
@@ -111,7 +136,8 @@ def test_specialized_rankers_keep_what_counts(weights, data, ranker, tmp_path):
     assert len(plain.reference_.reference.scorers) == (weights[0] > 0) + (weights[2] > 0)
 
 
-def test_an_onnx_file_has_models_columns_and_boosters(data, tmp_path):
+@pytest.mark.parametrize("include", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_an_onnx_file_has_models_columns_and_boosters(include, data, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     from hyperrank.export import to_onnx
@@ -120,7 +146,7 @@ def test_an_onnx_file_has_models_columns_and_boosters(data, tmp_path):
     reference = {"relevance": data.model, "margin": "f2"}
     plain = {"query_standardize": False, "feature_transform": "none"}  # a graph that exports fast
     ranker = HyperDPORanker(reference, **QUICK, **plain).fit(X, **data.fits)
-    session = onnxruntime.InferenceSession(to_onnx(ranker, tmp_path / "ranker.onnx"))
+    session = onnxruntime.InferenceSession(to_onnx(ranker, tmp_path / "r.onnx", include_reference=include))
     one = X[data.qid == data.qid[0]]
     for temperature in (0, 1):
         inputs = {
@@ -128,6 +154,8 @@ def test_an_onnx_file_has_models_columns_and_boosters(data, tmp_path):
             "weights": np.array(MIXED, np.float32),
             "temperature": np.full(1, temperature, np.float32),
         }
+        if not include:
+            inputs["ref_scores"] = np.column_stack([data.model.predict(one[data.reverse]), one["f2"]])
         (found,) = session.run(None, inputs)
         np.testing.assert_allclose(
             found, ranker.predict(one, weights=MIXED, temperature=temperature), atol=1e-5
@@ -167,7 +195,6 @@ def test_all_objectives_may_be_given_and_a_model_be_a_file(data, tmp_path):
     path = tmp_path / "today.txt"
     data.model.booster_.save_model(path)
     ranker = data.fit({"relevance": path, "clicks": str(path), "margin": "margin_score"})
-    assert ranker.reference_.completion is None
     found = ranker.predict(data.X, qid=data.qid, weights=[1, 0, 0], temperature=0)
     np.testing.assert_array_equal(found, data.today)
     path.unlink()
@@ -199,7 +226,7 @@ def test_searches_clone_frozen_models(data):
     ],
 )
 def test_what_cannot_be_a_scorer_is_refused_before_training(reference, message, data, monkeypatch):
-    monkeypatch.setattr("hyperrank.rankers.dpo.reference.fit_completion", None)
+    monkeypatch.setattr("hyperrank.rankers.dpo.reference.fit_reference_model", None)
     with pytest.raises(ValueError, match=message):
         data.fit(reference)
 

@@ -191,9 +191,9 @@ def test_utility_is_the_weighted_mean_of_the_metrics_that_can_be_measured():
 
 def test_better_by_less_than_its_standard_error_is_not_better():
     a = np.array([1.0, 2.0, 3.0, np.nan])
-    assert trials._surely_better(a + 0.1, a)
-    assert not trials._surely_better(a, a)
-    assert not trials._surely_better(np.array([3.0, 0.0, 4.0]), np.array([0.0, 3.0, 3.0]))
+    assert trials.surely_better(a + 0.1, a)
+    assert not trials.surely_better(a, a)
+    assert not trials.surely_better(np.array([3.0, 0.0, 4.0]), np.array([0.0, 3.0, 3.0]))
 
 
 def test_labels_that_say_nothing_leave_the_defaults():
@@ -240,7 +240,7 @@ def tuned(Y, data, **options):
 def test_larger_boosters_are_chosen_where_they_are_better(monkeypatch, capsys, kind):
     data = datasets.make_user_item_ranking(n_users=150, n_items=60, list_size=12, noise=0.0, random_state=0)
     if kind == "pairs":  # regressions alone are surely better here
-        monkeypatch.setattr(trials, "_surely_better", lambda *_, **__: False)
+        monkeypatch.setattr(trials, "surely_better", lambda *_, **__: False)
     ranker = tuned(data.Y, data, verbose=1)
     tuning, reference = ranker.tuning_, ranker.reference_
     small, *larger = tuning.booster_candidates

@@ -14,7 +14,7 @@ from hyperrank.networks import get_network
 from hyperrank.rankers.base import BaseRanker
 from hyperrank.rankers.data import GroupedFeatures
 from hyperrank.rankers.dpo.reward_model import RewardModel
-from hyperrank.reference import NoReference, Reference
+from hyperrank.reference import NoReference, PerObjectiveReference, Reference
 from hyperrank.training import EarlyStopping
 from hyperrank.training.options import get_checkpoint_file, get_optimizer, get_trade_offs
 from hyperrank.weights import PerQuery, PerRow, RowWeights, mix_by_row
@@ -158,8 +158,8 @@ class DPORanker(BaseRanker):
     def _scores(
         self, data: GroupedFeatures, weights: NDArray[np.float64], *, temperature: float | None = None
     ) -> NDArray[np.float64]:
-        base = self.reference_.mix(data.reference_scores(self.reference_), weights)
         factor = self._factor(temperature)
+        base = self.reference_.mix(data.reference_scores(self.reference_, factor), weights)
         rewards = self._rewards(data, self._condition(weights, factor))
         return base + np.multiply(rewards, factor * self.reward_scale_, dtype=np.float64)
 
@@ -182,14 +182,16 @@ class DPORanker(BaseRanker):
         distinct, which = np.unique(conditions, axis=0, return_inverse=True)
         scores[:, warm] = self._rewards(data, distinct)[:, which.ravel()]
         scores *= temperatures * self.reward_scale_
-        scores += self.reference_.mix(data.reference_scores(self.reference_), weights)
+        for t in np.unique(temperatures):
+            at_t = temperatures == t
+            scores[:, at_t] += self.reference_.mix(data.reference_scores(self.reference_, t), weights[at_t])
         return scores
 
     def _scores_by_row(
         self, data: GroupedFeatures, row_weights: RowWeights, *, temperature: float | None = None
     ) -> NDArray[np.float64]:
-        base = mix_by_row(data.reference_scores(self.reference_), row_weights)
         factor = self._factor(temperature)
+        base = mix_by_row(data.reference_scores(self.reference_, factor), row_weights)
         condition = RowWeights(self._condition(row_weights.weights, factor), row_weights.index)
         rewards = self._rewards_by_row(data, condition)
         return base + np.multiply(rewards, factor * self.reward_scale_, dtype=np.float64)
@@ -205,7 +207,10 @@ class DPORanker(BaseRanker):
         return self._factor(options.get("temperature"))
 
     def _default_temperatures(self) -> tuple[float, ...] | None:
-        if isinstance(self.reference_, NoReference) or self.reference_.main is not None:
+        is_learnt = self.reference_.main is not None and not isinstance(
+            self.reference_, PerObjectiveReference
+        )
+        if isinstance(self.reference_, NoReference) or is_learnt:
             return (1.0,)
         low, high = getattr(self, "temperature_range_", None) or (0.0, np.inf)
         return tuple(t for t in FRONT_TEMPERATURES if low <= t <= high)

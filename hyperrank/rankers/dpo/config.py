@@ -148,7 +148,7 @@ class FitConfig:
         stopping, validation_fraction = resolve_early_stopping(params["early_stopping"], inputs)
         tuning = params.get("tuning", True)  # rankers that are compared with it always tune
         _check_choice("tuning", tuning, (True, False))
-        is_named_boosters = isinstance(reference, str) and trains_boosters(reference)
+        is_named_boosters = isinstance(stand_in(reference), str) and trains_boosters(reference)
         return cls(
             reference=reference,
             reference_objective=reference_objective,
@@ -185,12 +185,20 @@ class FitConfig:
         """What tuning chose but for the reward scale, which `FittedReference` applies."""
         return replace(
             self,
-            reference=self.reference if tuning.reference is None else tuning.reference,
+            reference=self._reference_of(tuning),
             booster_params=tuning.booster_params or self.booster_params,
             network=replace(self.network, dropout=tuning.dropout),
             training=replace(self.training, max_epochs=tuning.max_epochs),
             tuning=tuning,
         )
+
+    def _reference_of(self, tuning: Tuning) -> Any:
+        """The reference, of the boosters that tuning chose."""
+        if tuning.reference is None:
+            return self.reference
+        if isinstance(self.reference, GivenScorers):
+            return replace(self.reference, boosters=tuning.reference)
+        return tuning.reference
 
     def for_tuning(self, n_rows: int) -> Self:
         """Of a network conditioned on weights alone that nothing stops early."""

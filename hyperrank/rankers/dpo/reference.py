@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -11,13 +12,14 @@ from numpy.typing import NDArray
 from hyperrank.boosters import Cached
 from hyperrank.files import ModelFileError, storable
 from hyperrank.lists import QueryLists, within_list_deviation
+from hyperrank.metrics import Metric
 from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo.config import FitConfig, Phase
 from hyperrank.rankers.dpo.data import sample_rows
 from hyperrank.reference import NoReference, PerObjectiveReference, Reference, ReferenceData
 from hyperrank.reference.fit import fit_reference as fit_reference_model
-from hyperrank.reference.fit import is_fitted_here, trains_boosters
-from hyperrank.reference.per_objective import GivenScorers, fit_completion
+from hyperrank.reference.fit import is_fitted_here, stand_in, trains_boosters
+from hyperrank.reference.per_objective import GivenScorers
 from hyperrank.training import Checkpoint
 
 __all__ = ["FittedReference", "fit_reference", "reference_logits"]
@@ -32,6 +34,10 @@ REFERENCE_ROWS = 1 << 20
 DEVIATION_ROWS = 1 << 18
 #: Shares of the queries that a reference is fitted without, to score them.
 N_FOLDS = 4
+#: Training lists at most that scorers are compared with validation lists on.
+MAX_LISTS_TO_JUDGE = 500
+#: Standard errors, and the ratio, by which a scorer that has seen lists is better on them.
+FAR, FAR_SHARE = 4.0, 1.1
 #: Reference scores this far below the best of their list, in units of reward, are told apart no further:
 #: exponentials of them vanish at any temperature.
 FARTHEST = 1e4
@@ -86,19 +92,65 @@ def _fit_reference(
 def _complete(
     given: GivenScorers, inputs: FitInputs, config: FitConfig, phase: Phase, checkpoint: Checkpoint
 ) -> PerObjectiveReference:
-    """The user's scorers and boosters for the other objectives; checkpoints hold the boosters alone."""
-    completion = None
-    if given.missing:
-        fit = partial(_fit_completion, given, inputs, config, phase)
-        completion = checkpoint.on_rank_zero(phase, fit).reference
-    return given.complete(completion, _reference_data(inputs, config))
+    """The user's scorers and boosters; checkpoints hold the boosters alone."""
+    boosters = replace(config, reference=stand_in(given))
+    fit = partial(_fit_reference, inputs.without_ref_scores(), boosters, phase)
+    fitted = checkpoint.on_rank_zero(phase, fit)
+    reference = given.complete(fitted.reference, _reference_data(inputs, config))
+    if config.temperature_range is not None:
+        # The network learns what is missing at each temperature over the scorers alone.
+        reference.keep_alone([*given.scorers])
+    elif inputs.validation is not None and config.validation_fraction is None:
+        _validate_scorers(given, reference, inputs.training, inputs.validation, config.metric)
+    return reference
 
 
-def _fit_completion(
-    given: GivenScorers, inputs: FitInputs, config: FitConfig, phase: Phase, checkpoint: Checkpoint
-) -> FittedReference:
-    data = _reference_data(inputs, config, checkpoint.parts_of(phase))
-    return FittedReference(fit_completion(given, data), 1.0)
+def _validate_scorers(
+    given: GivenScorers,
+    reference: PerObjectiveReference,
+    training: LabelledLists,
+    validation: LabelledLists,
+    metric: Metric,
+) -> None:
+    """Keep scorers alone that are surely better so on validation lists of the caller.
+
+    Warns of those that are far better on training lists, which they then have seen.
+    """
+    alone, joined = (_metrics_by_list(reference, validation, t, metric) for t in (0.0, 1.0))
+    reference.keep_alone([j for j in given.scorers if surely_better(alone[:, j], joined[:, j])])
+    some = np.linspace(0, training.lists.n_lists - 1, min(training.lists.n_lists, MAX_LISTS_TO_JUDGE))
+    seen = _metrics_by_list(reference, training.take(np.unique(some.astype(np.int64))), 0.0, metric)
+    for j in given.scorers:
+        a, b = (values[~np.isnan(values[:, j]), j] for values in (seen, alone))
+        if min(len(a), len(b)) < 2:
+            continue
+        error = float(np.hypot(a.std(ddof=1) / len(a) ** 0.5, b.std(ddof=1) / len(b) ** 0.5))
+        if a.mean() > max(b.mean() + FAR * error, FAR_SHARE * b.mean()):
+            warnings.warn(
+                f"the reference of {training.names[j]!r} has visibly seen the training queries: {metric} is "
+                f"{a.mean():.3f} on them and {b.mean():.3f} on the validation queries. The rewards are "
+                "learnt without its scores, so that this does no harm to them; but fronts and limits promise "
+                "too much on queries that it has seen.",
+                UserWarning,
+                stacklevel=2,
+            )
+
+
+def _metrics_by_list(
+    reference: PerObjectiveReference, data: LabelledLists, temperature: float, metric: Metric
+) -> NDArray[np.float64]:
+    """The metric of each objective under its own scores, shape (q, m)."""
+    scores = data.reference_scores(reference, temperature)
+    by_list = metric(scores, data.Y, qid=data.lists.in_place, per_query=True)
+    return np.einsum("qjj->qj", by_list)
+
+
+def surely_better(a: NDArray[np.float64], b: NDArray[np.float64], *, errors: float = 1) -> bool:
+    """Whether a's mean over lists is above b's by more than the standard error of the difference, or two."""
+    difference = (a - b)[~np.isnan(a - b)]
+    if len(difference) < 2:
+        return False
+    return float(difference.mean()) > errors * float(difference.std(ddof=1)) / len(difference) ** 0.5
 
 
 def _fit_model(inputs: FitInputs, config: FitConfig, cached: Cached | None = None) -> Reference:

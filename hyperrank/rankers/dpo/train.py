@@ -95,7 +95,7 @@ class ValidationScores:
             return None
         if processes is not None and processes.size > 1:
             data = data.take(processes.shard(data.lists.sizes))
-        scores = data.reference_scores(fitted.reference) if len(data.X) else np.empty((0, 1))
+        scores = data.reference_scores(fitted.reference, 1.0) if len(data.X) else np.empty((0, 1))
         return cls(data, scores, fitted.reward_scale)
 
 

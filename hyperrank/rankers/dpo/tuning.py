@@ -21,11 +21,12 @@ from hyperrank.networks.random import Dropout
 from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo.config import FitConfig, Phase, Tuning, tuning_phase
 from hyperrank.rankers.dpo.data import sample_rows
-from hyperrank.rankers.dpo.reference import REFERENCE_ROWS, FittedReference, fit_reference
+from hyperrank.rankers.dpo.reference import REFERENCE_ROWS, FittedReference, fit_reference, surely_better
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.dpo.train import train_reward_model
 from hyperrank.reference.boosters import PAIR_PARAMS
-from hyperrank.reference.fit import is_fitted_here
+from hyperrank.reference.fit import is_fitted_here, stand_in
+from hyperrank.reference.per_objective import GivenScorers
 from hyperrank.simplex import lattice_near
 from hyperrank.training import Checkpoint
 
@@ -83,7 +84,7 @@ def _summary(tuning: Tuning, config: FitConfig) -> str:
         leaves = tuning.booster_params.get("num_leaves", BOOSTER_PARAMS["num_leaves"])
         default, *larger = (entry["utility"] for entry in tuning.booster_candidates)
         chosen.append(
-            f"{config.reference} of {leaves} leaves (utility {default:.4f} of small regressions, "
+            f"{stand_in(config.reference)} of {leaves} leaves (utility {default:.4f} of small regressions, "
             f"{max(larger):.4f} of large ones)"
         )
     chosen.append(f"{tuning.max_epochs} epochs, dropout {tuning.dropout:g}")
@@ -124,6 +125,8 @@ def _search_boosters(inputs: FitInputs, config: FitConfig) -> BoosterSearch:
 
 def _tune(inputs: FitInputs, config: FitConfig, checkpoint: Checkpoint) -> Tuning | None:
     """Boosters, epochs, dropout and reward scale; None where there is too little to tune on."""
+    if isinstance(config.reference, GivenScorers):
+        inputs = inputs.without_ref_scores()  # boosters stand in for them
     split = split_for_tuning(inputs, np.random.default_rng([config.seed, 1]))
     if split is None:
         return None
@@ -176,7 +179,7 @@ def _fit_reference(
     for candidate, phase in ((pairs, Phase.TUNING_REFERENCE), (regressions, Phase.TUNING_REGRESSIONS)):
         fitted.append(fit_reference(inputs, candidate, checkpoint, phase))
         utilities.append(TuningEvaluation.of(evaluated, fitted[-1], config).of_reference)
-    if _surely_better(utilities[1], utilities[0]):
+    if surely_better(utilities[1], utilities[0]):
         return fitted[1], {**chosen, "reference": "booster_regressions"}
     return fitted[0], {**chosen, "booster_params": pairs.booster_params}
 
@@ -213,7 +216,7 @@ def _tune_capacity(inputs: FitInputs, config: FitConfig, evaluated: LabelledList
     (small, of_small), *larger = tried
     highest = max((utility for _, utility in larger), key=_mean)
     # The fewest rounds that are not surely worse than the best ones.
-    chosen, of_chosen = next(entry for entry in larger if not _surely_better(highest, entry[1]))
+    chosen, of_chosen = next(entry for entry in larger if not surely_better(highest, entry[1]))
     # Pairs take larger trees better than regressions alone do, so that a mean that is higher will do.
     if _mean(of_chosen) <= _mean(of_small):
         chosen = small
@@ -329,11 +332,11 @@ def tune_epochs(
             for multiple, utility in utilities.items()
         ]
         multiple = np.inf if evaluation.reference is None else _best_reward_scale(utilities)
-        is_better = best is None or _surely_better(utilities[multiple], best[0])
+        is_better = best is None or surely_better(utilities[multiple], best[0])
         if is_better:
             best = (utilities[multiple], multiple, dropout, factor)
         # A network that grows may come to add to a reference that it adds nothing to yet.
-        if not (is_better or _surely_better(utilities[np.inf], alone, errors=2)):
+        if not (is_better or surely_better(utilities[np.inf], alone, errors=2)):
             break
         alone = utilities[np.inf]
     assert best is not None
@@ -375,18 +378,10 @@ def _best_reward_scale(utilities: Utilities) -> float:
     """The multiple of the highest utility, if it is surely better than the default."""
     finite = {multiple: utility for multiple, utility in utilities.items() if np.isfinite(multiple)}
     best = max(finite, key=lambda multiple: _mean(finite[multiple]))
-    return best if _surely_better(finite[best], finite[1.0]) else 1.0
+    return best if surely_better(finite[best], finite[1.0]) else 1.0
 
 
 def _mean(utility: NDArray[np.float64]) -> float:
     """Mean over the lists that can be measured; 0 for none, as where labels say nothing."""
     known = utility[~np.isnan(utility)]
     return float(known.mean()) if len(known) else 0.0
-
-
-def _surely_better(a: NDArray[np.float64], b: NDArray[np.float64], *, errors: float = 1) -> bool:
-    """Whether a's mean over lists is above b's by more than the standard error of the difference, or two."""
-    difference = (a - b)[~np.isnan(a - b)]
-    if len(difference) < 2:
-        return False
-    return float(difference.mean()) > errors * float(difference.std(ddof=1)) / len(difference) ** 0.5
