@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from hyperrank.plots import ExplanationDisplay
 
-__all__ = ["Explanation"]
-
 #: Features shown at most.
 SHOWN = 10
 

@@ -22,20 +22,6 @@ from hyperrank.metrics import Metric, parse_metric
 from hyperrank.rankers.data import GroupedFeatures, LabelledLists
 from hyperrank.rankers.inputs import read_features, split_qid
 
-__all__ = [
-    "Columns",
-    "Task",
-    "common_at_top",
-    "correlation",
-    "explain_change",
-    "explain_ranker",
-    "exposure_change",
-    "named_columns",
-    "permutations",
-    "positions",
-    "share_gone",
-]
-
 
 def positions(scores: NDArray[Any], lists: QueryLists) -> NDArray[np.int64]:
     """Rank of each grouped row in its list, from 0; of equal scores the earlier row ranks first."""

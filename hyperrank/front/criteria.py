@@ -9,16 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = [
-    "achievement",
-    "best_row",
-    "check_objectives",
-    "desirability",
-    "finite_number",
-    "knee_distance",
-    "numbers_by_objective",
-]
-
 #: Differences of normalised values that are rounding.
 ROUNDING = 1e-9
 

@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from hyperrank.networks.random import Dropout
 
-__all__ = ["CategoryEmbedding", "row_of"]
-
 #: Widths of embeddings: so many times the fourth root of the number of categories, up to the most.
 WIDTH, MAX_WIDTH = 2.0, 16
 #: Share of the categories that training takes for unknown ones, so that these are learnt.

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     import dask.dataframe as dd
     from dask.delayed import Delayed
 
-__all__ = ["predict_dask"]
-
 #: What can be said of queries that partitions may cut.
 QUERIES = ("check", "whole")
 #: Made-up rows by which a ranker checks features before any are read.

@@ -28,8 +28,6 @@ from hyperrank.reference import MixedModelsReference, ModelReference, PerObjecti
 from hyperrank.reference.base import MixedReference
 from hyperrank.training import CheckpointFile
 
-__all__ = ["load_ranker", "save_ranker", "versions"]
-
 #: Versions that are noted, for whoever wonders later.
 LIBRARIES = ("numpy", "torch", "scikit-learn", "lightgbm")
 #: Rows whose scores a file holds, so that loading can tell whether they are still the same.

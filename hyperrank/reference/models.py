@@ -21,20 +21,6 @@ from hyperrank.lists import QueryLists, within_list_deviations
 from hyperrank.memmap import FeatureRows, MappedRows, take_rows
 from hyperrank.reference.base import Reference, ReferenceData
 
-__all__ = [
-    "MixedModelsReference",
-    "ModelReference",
-    "checked_scores",
-    "columns_of_model",
-    "fit_models",
-    "fitted_model",
-    "is_fitted",
-    "listed",
-    "names_of_frame",
-    "take_columns",
-    "take_rows",
-]
-
 #: Names that libraries make up for the columns of arrays.
 MADE_UP = re.compile(r"(Column_|f)?\d+")
 #: Names that an error lists at most.

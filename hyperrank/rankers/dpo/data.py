@@ -12,8 +12,6 @@ from hyperrank.memmap import take_rows
 from hyperrank.rankers.data import FitInputs, GroupedFeatures, LabelledLists
 from hyperrank.rankers.dpo.config import FitConfig
 
-__all__ = ["few_rows", "hold_out", "labelled_lists", "sample_rows", "some_lists"]
-
 #: Rows at most that feature importances are computed on.
 FEW_ROWS = 256
 

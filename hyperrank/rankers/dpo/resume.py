@@ -28,8 +28,6 @@ from hyperrank.reference.fit import is_fitted_here
 from hyperrank.training import Checkpoint, TrainingResult
 from hyperrank.training.options import get_checkpoint_file
 
-__all__ = ["agree_on_fit", "open_checkpoint", "warn_of_interrupt"]
-
 #: Options that do not change what is fitted, or whose effect is compared instead of them.
 PASSING = frozenset(
     {
