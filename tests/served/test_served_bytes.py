@@ -495,7 +495,9 @@ def test_what_is_not_a_file_is_not_waited_for(tmp_path):
         hyperrank.load(tmp_path)
 
 
-@pytest.mark.parametrize("path", [None, 3, b"m", io.BytesIO(), "m\0"], ids=repr)
+@pytest.mark.parametrize(
+    "path", [None, 3, b"m", io.BytesIO(), "m\0"], ids=["none", "number", "bytes", "stream", "NUL"]
+)
 def test_paths_are_text_or_path_objects(path, ranker):
     """Before, Python's "expected str, bytes or os.PathLike object" and "embedded null byte"."""
     for door in (ranker.save, hyperrank.load, open_store, lambda path: plain_file(ranker, path)):
