@@ -49,7 +49,7 @@ def texts(figure: Figure) -> list[str]:
 
 @pytest.fixture(scope="module")
 def fitted() -> tuple[Any, Any, Any]:
-    """A ranker trained with validation, a rival, and the data."""
+    """A ranker trained with validation, a baseline, and the data."""
     data = datasets.make_multilabel_ranking(30, 8, 4, 2, random_state=0)
     some = {"booster_params": {"num_iterations": 5}, "n_jobs": 1, "random_state": 0}
     options: dict[str, Any] = {
@@ -59,22 +59,22 @@ def fitted() -> tuple[Any, Any, Any]:
         **some,
     }
     ranker = HyperDPORanker("lightgbm", objectives=NAMES[:2], **options)
-    rival = MixedScoresRanker(objectives=NAMES[:2], **some)
-    for each in (ranker, rival):
+    baseline = MixedScoresRanker(objectives=NAMES[:2], **some)
+    for each in (ranker, baseline):
         each.fit(data.X, data.Y, qid=data.qid)
-    return ranker, rival, data
+    return ranker, baseline, data
 
 
 def test_an_estimator_and_its_rivals_are_profiled_on_the_same_queries(fitted):
-    ranker, rival, data = fitted
+    ranker, baseline, data = fitted
     front = ranker.pareto_front(data.X, data.Y, qid=data.qid)
-    theirs = rival.pareto_front(data.X, data.Y, qid=data.qid)
+    theirs = baseline.pareto_front(data.X, data.Y, qid=data.qid)
     display = ParetoFrontDisplay.from_estimator(
         ranker,
         data.X,
         data.Y,
         qid=data.qid,
-        others={"mixed": rival},
+        others={"mixed": baseline},
         at_least={"relevance": 0.9},
         name="ours",
     )
@@ -93,7 +93,7 @@ def test_an_estimator_and_its_rivals_are_profiled_on_the_same_queries(fitted):
     with pytest.raises(TypeError, match="a dict has no front"):
         ParetoFrontDisplay.from_estimator({}, data.X, data.Y)
     with pytest.raises(TypeError, match="others must be fronts here; got a MixedScoresRanker"):
-        ParetoFrontDisplay.from_front(front, others=rival)
+        ParetoFrontDisplay.from_front(front, others=baseline)
 
 
 def test_plot_gives_the_display_itself_and_draws_anew():
@@ -108,9 +108,9 @@ def test_plot_gives_the_display_itself_and_draws_anew():
 
 def test_more_than_three_objectives_are_parallel_coordinates():
     front = concave(5, 35, reference=[0.3] * 5, label="ours")
-    rival = concave(5, 35, shift=-0.1, label="theirs")
+    baseline = concave(5, 35, shift=-0.1, label="theirs")
     selection = front.select({"relevance": 0.5}, maximize="clicks")
-    display = front.plot(others=rival, selection=selection)
+    display = front.plot(others=baseline, selection=selection)
     ours, theirs = display.axes_
     assert [ours.get_ylabel(), theirs.get_ylabel()] == ["ours", "theirs"]
     labels = [label.get_text() for label in ours.get_xticklabels()]
@@ -119,7 +119,7 @@ def test_more_than_three_objectives_are_parallel_coordinates():
     heights = _heights(ours)
     # All fronts are on the same axes: what is higher is better, wherever it is drawn.
     assert heights.shape == (len(front), 5)
-    low, high = rival.points.to_numpy().min(axis=0), front.points.to_numpy().max(axis=0)
+    low, high = baseline.points.to_numpy().min(axis=0), front.points.to_numpy().max(axis=0)
     room = 0.06 * (high - low)
     wanted = (front.points.to_numpy() - low + room) / (high - low + 2 * room)
     order = np.argsort(front.weights["relevance"], kind="stable")
@@ -233,18 +233,18 @@ def test_training_without_validation_is_one_panel():
 
 def test_a_trial_is_drawn_by_rungs():
     candidates = [
-        {"dropout": dropout, "epochs": epochs, "reward_scale_factor": pull, "utility": dropout + 1 / pull}
+        {"dropout": dropout, "epochs": epochs, "reward_scale_factor": factor, "utility": dropout + 1 / factor}
         for dropout, epochs in ((0.5, 10), (0.3, 20))
-        for pull in (np.inf, 0.5, 1.0, 2.0)
+        for factor in (np.inf, 0.5, 1.0, 2.0)
     ]
     history = [{"epoch": 1.0, "loss": 0.9}]
     display = TrainingDisplay(history, best_epoch=1, candidates=candidates, chosen=(0.3, 2.0)).plot(
         tuning=True
     )
-    trial = display.axes_[-1]
+    panel = display.axes_[-1]
     assert texts(display.figure_)[-3:] == ["10 epochs, dropout 0.5", "20 epochs, dropout 0.3", "chosen"]
     assert [2.0, 0.8] in [
-        line.get_xydata().tolist()[0] for line in trial.lines if len(line.get_xydata()) == 1
+        line.get_xydata().tolist()[0] for line in panel.lines if len(line.get_xydata()) == 1
     ]
     alone = [{"dropout": 0.3, "epochs": 4.0, "reward_scale_factor": np.inf, "utility": 0.4}]
     TrainingDisplay(history, candidates=alone, chosen=(0.3, 1.0)).plot(tuning=True)

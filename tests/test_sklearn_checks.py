@@ -4,10 +4,10 @@ from benchmarks import sklearn_checks
 from benchmarks.sklearn_checks import CANDIDATES, Candidate
 
 
-def test_checks_of_ours_and_of_a_rival(capsys):
-    ours, rival = CANDIDATES[0], CANDIDATES[2]
+def test_checks_of_ours_and_of_a_baseline(capsys):
+    ours, baseline = CANDIDATES[0], CANDIDATES[2]
     absent = Candidate("Nobody", "no_such_library", lambda library: library.Nobody())
-    sklearn_checks.main(["-v"], [ours, rival, absent])
+    sklearn_checks.main(["-v"], [ours, baseline, absent])
     printed = capsys.readouterr().out
     assert "HyperDPORanker failed: none." in printed
     assert "LGBMRanker failed: check_" in printed

@@ -175,10 +175,10 @@ def test_networks_are_validated_in_several_processes(given, lists):
 def test_rankers_compete_in_one_search(given, lists):
     X, ids = given
     model, prefix = wrapped(HyperDPORanker(**QUICK), True, X)
-    rivals = [HyperDPORanker(**QUICK), MixedScoresRanker(**FEW_TREES)]
+    rankers = [HyperDPORanker(**QUICK), MixedScoresRanker(**FEW_TREES)]
     search = GridSearchCV(
         model,
-        {prefix.rstrip("_"): rivals},
+        {prefix.rstrip("_"): rankers},
         cv=QueryKFold(2),
         scoring=SCORERS["hypervolume"],
         error_score="raise",

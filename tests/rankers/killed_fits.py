@@ -13,7 +13,7 @@ import torch._dynamo  # noqa: F401
 from hyperrank import AdamW, HyperDPORanker, datasets
 from hyperrank.networks import MLP
 
-#: All phases: a trial, boosters as reference and as inputs, validation; a second of work.
+#: All phases: tuning, boosters as reference and as inputs, validation; a second of work.
 SHORT: dict[str, Any] = {
     "booster_params": {"num_iterations": 3, "num_threads": 1},
     "network": MLP(hidden=(8, 8)),

@@ -71,7 +71,7 @@ def told(ranker: HyperDPORanker, rows: RankingData) -> dict[str, Any]:
         "losses": [entry["loss"] for entry in ranker.history_],
         "fronts": [entry.get("score", 0.0) for entry in ranker.history_],
         "best_epoch": ranker.best_epoch_,
-        "pull": ranker.reward_scale_,
+        "reward_scale": ranker.reward_scale_,
     }
 
 
@@ -105,7 +105,7 @@ def boosters() -> dict[str, Any]:
 
 
 @case
-def tempered() -> dict[str, Any]:
+def temperature_range() -> dict[str, Any]:
     return fitted(reference="boosters", trade_offs=TradeOffs(temperature_range=(0.5, 2.0)), max_epochs=2)
 
 
@@ -162,7 +162,7 @@ def by_chance() -> dict[str, Any]:
 
 
 @case
-def rival() -> dict[str, Any]:
+def baseline() -> dict[str, Any]:
     some = data(0)
     ranker = LinearScalarizationRanker(
         weights=TRADE_OFFS, max_epochs=1, network=MLP(hidden=(8,)), random_state=0

@@ -44,7 +44,7 @@ SAME = (
     "validated",
     "one_validation_list",
     "boosters",
-    "tempered",
+    "temperature_range",
     "transformer",
     "rating",
     "unconditioned",
@@ -55,7 +55,7 @@ SAME = (
     "taken_up_by_others",
     "kept_at_ctrl_c",
     "by_the_command",
-    "rival",
+    "baseline",
 )
 
 

@@ -88,7 +88,7 @@ SHARED = ("loss", "feature_transform", "query_standardize", "early_stopping")
 REFERENCES = (None, None, None, "boosters", "lightgbm")
 
 
-def rival(rng: np.random.Generator) -> Any:
+def baseline(rng: np.random.Generator) -> Any:
     """A small ranker of the kinds that hold a model per trade-off or per objective."""
     if rng.random() < 0.3:
         mixing = one_of(["gradients", "labels"], rng)
@@ -183,16 +183,16 @@ def test_boosters_rank_whatever_is_right(seed):
 
 @examples(200)
 @given(seed=SEEDS)
-def test_rivals_rank_whatever_is_right(seed):
+def test_baselines_rank_whatever_is_right(seed):
     rng = np.random.default_rng(seed)
-    checked(rival(rng), fit_data(rng), twice=seed % 2 == 0)
+    checked(baseline(rng), fit_data(rng), twice=seed % 2 == 0)
 
 
 @examples(1000)
 @given(seed=SEEDS)
 def test_fit_names_what_is_wrong(seed):
     rng = np.random.default_rng(seed)
-    ranker, data = one_of([network, boosters, rival], rng)(rng), fit_data(rng, faulty=True)
+    ranker, data = one_of([network, boosters, baseline], rng)(rng), fit_data(rng, faulty=True)
     note(f"{ranker} on {data}")
     refused(lambda: ranker.fit(data.X, data.y, qid=data.qid), data.faults)
     assert not hasattr(ranker, "objectives_")

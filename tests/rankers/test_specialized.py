@@ -27,7 +27,7 @@ RANKERS = {
     "boosters": HyperDPORanker("boosters", **QUICK),
     "one booster": HyperDPORanker("lightgbm", **QUICK),
     "no reference": HyperDPORanker(None, **{**QUICK, "network": MLP(hidden=(9,))}),
-    "tempered": HyperDPORanker(**QUICK, trade_offs=TradeOffs(temperature_range=(0.5, 4))),
+    "temperature range": HyperDPORanker(**QUICK, trade_offs=TradeOffs(temperature_range=(0.5, 4))),
     "soup": SoupRanker(**QUICK),
 }
 WEIGHTS = ([0.2, 0.5, 0.3], [0.6, 0.0, 0.4], [0.0, 1.0, 0.0])

@@ -96,7 +96,7 @@ def test_prompts_alone_are_trained_of_a_fitted_ranker(fitted, tmp_path):
     assert {name for name in later if (later[name] != after[name]).any()} == changed
 
 
-def test_a_trial_of_a_transformer_begins_with_its_own_dropout():
+def test_tuning_a_transformer_begins_with_its_own_dropout():
     data = make_multilabel_ranking(n_queries=110, n_objectives=2, n_features=4, list_size=4, random_state=0)
     ranker = HyperDPORanker(None, network=Transformer(hidden=(8,)), random_state=0)
     ranker.fit(data.X, data.Y, qid=data.qid)

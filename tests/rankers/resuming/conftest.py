@@ -16,7 +16,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def many():
-    """Enough queries for a trial."""
+    """Enough queries for tuning."""
     return datasets.make_multilabel_ranking(
         n_queries=100, list_size=(2, 8), n_features=5, n_objectives=2, random_state=0
     )

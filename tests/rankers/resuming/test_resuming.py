@@ -16,8 +16,7 @@ from hyperrank import AdamW, CheckpointFile, HyperDPORanker, TradeOffs
 from hyperrank.boosters import training as growing
 from hyperrank.boosters.search import BoosterSearch
 from hyperrank.files import ModelFileError
-from hyperrank.rankers.dpo import reference
-from hyperrank.rankers.dpo import tuning as trial
+from hyperrank.rankers.dpo import reference, tuning
 from hyperrank.training import Checkpoint
 from hyperrank.training.step import Steps
 
@@ -67,10 +66,10 @@ def never(*_, **__):
     pytest.fail("computed again")
 
 
-def test_a_trial_is_kept(many, tmp_path, dying, monkeypatch):
+def test_tuning_is_kept(many, tmp_path, dying, monkeypatch):
     whole = fit(HyperDPORanker(**TINY), many)
     assert whole.tuning_ is not None
-    dying[0] = 3  # after the trial's reference, its only rung, and all of it
+    dying[0] = 3  # after tuning's reference, its only candidate, and all of it
     with pytest.raises(KilledError):
         fit(HyperDPORanker(**TINY, checkpoint=tmp_path / "fit"), many)
     monkeypatch.setattr("hyperrank.rankers.dpo.tuning._tune", never)
@@ -79,17 +78,17 @@ def test_a_trial_is_kept(many, tmp_path, dying, monkeypatch):
     same(whole, ranker, many)
 
 
-def test_parts_of_a_trial_are_kept(many, tmp_path, dying, monkeypatch):
+def test_parts_of_tuning_are_kept(many, tmp_path, dying, monkeypatch):
     monkeypatch.setattr("hyperrank.rankers.dpo.config.automatic_epochs", lambda _: 1)
     options = {**TINY, "max_epochs": "auto"}
 
     def start(**kept):
         monkeypatch.setattr("hyperrank.rankers.dpo.tuning._best_reward_scale", lambda _: 1.0)
-        monkeypatch.setattr("hyperrank.rankers.dpo.tuning._surely_better", lambda *_, **__: True)
+        monkeypatch.setattr("hyperrank.rankers.dpo.tuning.surely_better", lambda *_, **__: True)
         return fit(HyperDPORanker(**options, **kept), many, resume=bool(kept))
 
     whole = start()
-    trained = spied(monkeypatch, trial, "train_reward_model")
+    trained = spied(monkeypatch, tuning, "train_reward_model")
     fitted = spied(monkeypatch, reference, "_fit_model")
     path, starts, ranker = tmp_path / "fit", 0, None
     while ranker is None:
@@ -97,7 +96,7 @@ def test_parts_of_a_trial_are_kept(many, tmp_path, dying, monkeypatch):
         with suppress(KilledError):
             ranker = start(checkpoint=path)
     assert len(trained) == len({entry["epochs"] for entry in whole.tuning_.candidates}) == 4
-    assert len(fitted) == 2  # the trial's, and that of the fit
+    assert len(fitted) == 2  # tuning's, and that of the fit
     assert starts >= 1 + 4 + 1
     assert ranker.tuning_ == whole.tuning_
     same(whole, ranker, many)
@@ -119,7 +118,7 @@ def test_boosters_that_take_long_are_kept_one_by_one(
         with suppress(KilledError):
             ranker = fit(HyperDPORanker(**options, checkpoint=path), data, resume=True)
     assert len(grown) == n_boosters
-    assert starts > 1 + n_boosters + 1  # no trial, each booster, all of them
+    assert starts > 1 + n_boosters + 1  # no tuning, each booster, all of them
     same(whole, ranker, data)
 
 
@@ -205,7 +204,7 @@ def test_callbacks_see_the_epochs_that_are_left(data, tmp_path, dying):
             ended.append(1)
             return super().on_fit_task_end(*args, **kwargs)
 
-    # No trial, the reference, and two epochs of a batch each: after the batch, and after the epoch.
+    # No tuning, the reference, and two epochs of a batch each: after the batch, and after the epoch.
     dying[0] = 2 + 2 * 2
     with pytest.raises(KilledError):
         fit(HyperDPORanker(**options), data)

@@ -37,7 +37,7 @@ def at(ranker, data, temperature, **options):
 
 
 @pytest.fixture(scope="module")
-def tempered(small):
+def conditioned(small):
     return fit(small)
 
 
@@ -70,10 +70,10 @@ def test_the_linear_rule_is_a_line_through_the_reference(fitted, unseen, tempera
 # ---- networks that know the temperature ------------------------------------------------------------------
 
 
-def test_zero_is_the_reference_and_one_the_default(tempered, unseen):
-    np.testing.assert_array_equal(at(tempered, unseen, 0), reference_of(tempered, unseen))
-    np.testing.assert_array_equal(at(tempered, unseen, None), at(tempered, unseen, 1))
-    assert tempered.temperature_range_ == RANGE
+def test_zero_is_the_reference_and_one_the_default(conditioned, unseen):
+    np.testing.assert_array_equal(at(conditioned, unseen, 0), reference_of(conditioned, unseen))
+    np.testing.assert_array_equal(at(conditioned, unseen, None), at(conditioned, unseen, 1))
+    assert conditioned.temperature_range_ == RANGE
 
 
 @pytest.mark.parametrize("conditioning", ["film", "concat", "hypernetwork"])
@@ -100,11 +100,11 @@ def test_the_reference_enters_the_gradient(small, unseen):
 
 
 @pytest.mark.parametrize("temperature", [0.2, 4.1, 1e-9, 1e9])
-def test_temperatures_outside_the_range_are_refused(tempered, unseen, temperature):
+def test_temperatures_outside_the_range_are_refused(conditioned, unseen, temperature):
     with pytest.raises(ValueError, match=r"within temperature_range, 0\.25 to 4, or be 0"):
-        at(tempered, unseen, temperature)
-    assert np.isfinite(at(tempered, unseen, RANGE[0])).all()
-    assert np.isfinite(at(tempered, unseen, RANGE[1])).all()
+        at(conditioned, unseen, temperature)
+    assert np.isfinite(at(conditioned, unseen, RANGE[0])).all()
+    assert np.isfinite(at(conditioned, unseen, RANGE[1])).all()
 
 
 MISTAKES = {
@@ -133,33 +133,33 @@ def test_ranges_that_cannot_be_are_refused_before_training(small, monkeypatch, m
         fit(small, **options)
 
 
-def test_same_seed_same_bits_and_copies_predict_alike(tempered, small, unseen):
-    scores = at(tempered, unseen, 2.0)
+def test_same_seed_same_bits_and_copies_predict_alike(conditioned, small, unseen):
+    scores = at(conditioned, unseen, 2.0)
     assert scores.dtype == np.float64
     np.testing.assert_array_equal(at(fit(small), unseen, 2.0), scores)
-    np.testing.assert_array_equal(at(pickle.loads(pickle.dumps(tempered)), unseen, 2.0), scores)
-    again = clone(tempered)
+    np.testing.assert_array_equal(at(pickle.loads(pickle.dumps(conditioned)), unseen, 2.0), scores)
+    again = clone(conditioned)
     assert again.get_params()["trade_offs__temperature_range"] == RANGE
     assert not hasattr(again, "temperature_range_")
 
 
-def test_a_score_is_the_same_to_the_bit_in_any_company(tempered, unseen):
-    scores = at(tempered, unseen, 2.0)
+def test_a_score_is_the_same_to_the_bit_in_any_company(conditioned, unseen):
+    scores = at(conditioned, unseen, 2.0)
     shuffled = np.random.default_rng(0).permutation(len(unseen.X))
-    np.testing.assert_array_equal(at(tempered, unseen.take(shuffled), 2.0), scores[shuffled])
+    np.testing.assert_array_equal(at(conditioned, unseen.take(shuffled), 2.0), scores[shuffled])
     for query in np.unique(unseen.qid)[:5]:
         rows = np.flatnonzero(unseen.qid == query)
-        np.testing.assert_array_equal(at(tempered, unseen.take(rows), 2.0), scores[rows])
+        np.testing.assert_array_equal(at(conditioned, unseen.take(rows), 2.0), scores[rows])
 
 
-def test_fronts_and_scores_take_the_temperature(tempered, unseen):
+def test_fronts_and_scores_take_the_temperature(conditioned, unseen):
     lattice_of = lattice(2, 2)
     fronts = [
-        tempered.pareto_front(unseen.X, unseen.Y, qid=unseen.qid, weights=lattice_of, temperature=t)
+        conditioned.pareto_front(unseen.X, unseen.Y, qid=unseen.qid, weights=lattice_of, temperature=t)
         for t in (0, 4.0)
     ]
     assert not np.array_equal(fronts[0].points, fronts[1].points)
-    value = tempered.score(unseen.X, unseen.Y, qid=unseen.qid, weights=[1, 0], temperature=4.0)
+    value = conditioned.score(unseen.X, unseen.Y, qid=unseen.qid, weights=[1, 0], temperature=4.0)
     row = np.flatnonzero(lattice_of[:, 0] == 1)[0]
     assert value == pytest.approx(fronts[1].points.to_numpy()[row, 0], rel=1e-6)
 
@@ -247,7 +247,7 @@ def test_training_sees_references_that_have_not_seen_the_query(small):
     np.testing.assert_allclose(seen[:, 0], (own - best) / fitted.reward_scale, rtol=1e-5)
 
 
-def test_the_trial_chooses_as_for_the_linear_rule():
+def test_the_tuning_chooses_as_for_the_linear_rule():
     from hyperrank import datasets
 
     data = datasets.make_multilabel_ranking(

@@ -1,4 +1,4 @@
-"""The rivals: what they promise in common with ours, and what each is."""
+"""Baselines: what they promise in common with ours, and what each is."""
 
 import numpy as np
 import pytest
@@ -38,18 +38,18 @@ def networks(weights=3, **params):
     return LinearScalarizationRanker(weights, **{**QUICK_NETWORK, **params})
 
 
-RIVALS = [
+BASELINES = [
     pytest.param(mixed_scores, id="mixed scores"),
     pytest.param(lightgbm, id="mixed gradients"),
     pytest.param(lambda **params: lightgbm(mixing="labels", **params), id="mixed labels"),
     pytest.param(networks, id="networks"),
 ]
-GRIDS = RIVALS[1:]
+GRIDS = BASELINES[1:]
 
 
 @pytest.fixture(scope="module")
 def alone(small):
-    """A booster for each objective, fitted as the rivals fit theirs."""
+    """A booster for each objective, fitted as the baselines fit theirs."""
     seed = int(np.random.RandomState(0).randint(2**31 - 1))
     lists = QueryLists.from_qid(small.qid)
     return [fit_booster(small.X, y, lists, params=FEW_TREES, seed=seed) for y in small.Y.T]
@@ -59,7 +59,7 @@ def ranks(scores):
     return np.argsort(np.argsort(scores, axis=0, kind="stable"), axis=0)
 
 
-@pytest.mark.parametrize("make", RIVALS)
+@pytest.mark.parametrize("make", BASELINES)
 def test_names_shapes_and_fronts(make, small, unseen):
     ranker = make(objectives=("relevance", "clicks")).fit(small.X, small.Y, qid=small.qid)
     assert ranker.objectives_ == ("relevance", "clicks")
@@ -74,7 +74,7 @@ def test_names_shapes_and_fronts(make, small, unseen):
     assert 0 < ranker.score(unseen.X, unseen.Y, qid=unseen.qid) < 1
 
 
-@pytest.mark.parametrize("make", RIVALS)
+@pytest.mark.parametrize("make", BASELINES)
 def test_random_state_decides_all(make, small, unseen):
     first, second, other = (
         make(random_state=seed).fit(small.X, small.Y, qid=small.qid).predict(unseen.X, weights=lattice(2, 2))
@@ -84,7 +84,7 @@ def test_random_state_decides_all(make, small, unseen):
     assert (first != other).any()
 
 
-@pytest.mark.parametrize("make", RIVALS)
+@pytest.mark.parametrize("make", BASELINES)
 def test_labels_may_be_unobserved(make, small, unseen):
     Y = small.Y.copy()
     Y[::7] = np.nan
@@ -93,7 +93,7 @@ def test_labels_may_be_unobserved(make, small, unseen):
     assert np.isfinite(ranker.predict(unseen.X, qid=unseen.qid)).all()
 
 
-@pytest.mark.parametrize("make", RIVALS)
+@pytest.mark.parametrize("make", BASELINES)
 def test_an_objective_without_labels_is_refused(make, small):
     Y = small.Y.copy()
     Y[:, 1] = np.nan
@@ -101,7 +101,7 @@ def test_an_objective_without_labels_is_refused(make, small):
         make().fit(small.X, Y, qid=small.qid)
 
 
-@pytest.mark.parametrize("make", RIVALS)
+@pytest.mark.parametrize("make", BASELINES)
 def test_one_objective_is_enough(make, small, unseen):
     ranker = make().fit(small.X, small.Y[:, 0], qid=small.qid)
     scores = ranker.predict(unseen.X, qid=unseen.qid, weights=[[1.0], [1.0]])
@@ -110,7 +110,7 @@ def test_one_objective_is_enough(make, small, unseen):
     assert len(ranker.pareto_front(unseen.X, unseen.Y[:, 0], qid=unseen.qid)) == 1
 
 
-@pytest.mark.parametrize("make", RIVALS)
+@pytest.mark.parametrize("make", BASELINES)
 def test_query_weights_count(make, small, unseen):
     weight = np.where(small.qid % 2 == 0, 1.0, 0.01)
     plain, weighted = (
@@ -240,13 +240,13 @@ def test_networks_follow_their_weights(small):
     assert (front.points.to_numpy().argmax(axis=0) == [0, 1]).all()
 
 
-@pytest.mark.parametrize("make", RIVALS)
+@pytest.mark.parametrize("make", BASELINES)
 def test_clone_keeps_every_parameter(make):
     ranker = make(objectives=("a", "b"), metric="map")
     assert clone(ranker).get_params() == ranker.get_params()
 
 
-def test_rivals_are_public():
+def test_baseline_are_public():
     for name in ("MixedScoresRanker", "LightGBMScalarizationRanker", "LinearScalarizationRanker"):
         assert name in hyperrank.__all__
         assert getattr(hyperrank, name).__name__ == name
