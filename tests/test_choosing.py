@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from hyperrank.front import ParetoFront
+from hyperrank.front import InfeasibleLimitsError, ParetoFront
 from hyperrank.front.bootstrap import resampled_means
 from hyperrank.front.criteria import knee_distance
 from hyperrank.simplex import lattice
@@ -190,21 +191,37 @@ def noisy(k: int = 5, n: int = 200, m: int = 2, seed: int = 0) -> np.ndarray:
     return (true[:, None] / 2 + rng.normal(0, 0.3, (1, n, m)) + rng.normal(0, 0.1, (k, n, m))).astype("f4")
 
 
-def test_confidence_counts_the_resamples_that_keep_a_limit():
-    per_query, reference = noisy(), noisy(seed=1)[2]
+def confidences(per_query: np.ndarray, floors: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
+    """For each trade-off in every limit, and in all of them, with Student's distribution itself.
+
+    Values are of shape (k, n, l), and floors too: limits, or shares of what moves with the queries.
+    """
+    away = per_query - floors
+    drawn = naive_means(away, n_resamples, seed)
+    n, deviation = (~np.isnan(away)).sum(axis=1), drawn.std(axis=0)
+    t = np.nanmean(away, axis=1) / deviation * np.sqrt((n - 1) / n)
+    z = stats.norm.ppf(np.clip(stats.t.cdf(t, n - 1), 1e-12, 1 - 1e-12))
+    falls = ((np.nanmean(away, axis=1) - drawn) / deviation).max(axis=1)
+    each = (falls[:, None] <= z).mean(axis=0)
+    return np.column_stack([each, (falls.max(axis=1)[:, None] <= z.min(axis=1)).mean(axis=0)])
+
+
+@pytest.mark.parametrize("n", [9, 200])
+def test_confidence_allows_for_picking_the_best_of_many_on_few_queries(n):
+    per_query, reference = noisy(n=n), noisy(n=n, seed=1)[2]
     front = measured(per_query, reference)
-    chosen = front.select({"relevance": 0.95, "clicks": 0.3}, n_resamples=300, random_state=4)
-    drawn = naive_means(np.concatenate([per_query[[chosen.index]], reference[None]]), 300, 4)
-    kept = drawn[:, 0] >= [0.95, 0.3] * drawn[:, 1]
-    assert 0 < kept.mean() < 1
-    assert chosen.confidence.to_dict() == pytest.approx(dict(zip(NAMES, kept.mean(axis=0), strict=False)))
-    assert chosen.joint_confidence == pytest.approx(kept.all(axis=1).mean())
-    low, high = np.quantile(drawn[:, 0], [0.1, 0.9], axis=0)
-    assert chosen.interval(0.8)["low"].tolist() == pytest.approx(low.tolist(), abs=1e-6)
-    assert chosen.interval(0.8)["high"].tolist() == pytest.approx(high.tolist(), abs=1e-6)
-    again = front.select({"relevance": 0.95, "clicks": 0.3}, n_resamples=300, random_state=4)
+    chosen = front.select({"relevance": 0.8, "clicks": 0.3}, n_resamples=300, random_state=4)
+    expected = confidences(per_query, reference * [0.8, 0.3], 300, 4)[chosen.index]
+    assert 0 < expected[2] < 1
+    assert [*chosen.confidence, chosen.joint_confidence] == pytest.approx(expected, abs=0.01)
+    drawn = naive_means(per_query[[chosen.index]], 300, 4)[:, 0]
+    value, bounds = per_query[chosen.index].mean(axis=0), np.quantile(drawn, [0.1, 0.9], axis=0)
+    factor = np.sqrt(n / (n - 1)) * stats.t.ppf(0.9, n - 1) / stats.norm.ppf(0.9)
+    found = chosen.interval(0.8).to_numpy().T
+    assert found == pytest.approx(value + factor * (bounds - value), abs=1e-5)
+    again = front.select({"relevance": 0.8, "clicks": 0.3}, n_resamples=300, random_state=4)
     assert again.confidence.equals(chosen.confidence)
-    other = front.select({"relevance": 0.95, "clicks": 0.3}, n_resamples=300, random_state=5)
+    other = front.select({"relevance": 0.8, "clicks": 0.3}, n_resamples=300, random_state=5)
     assert not other.interval().equals(chosen.interval())
     for column in ("low", "high", "limit", "margin", "confidence"):
         assert column in repr(chosen)
@@ -218,52 +235,65 @@ def test_a_ranker_is_surely_as_good_as_itself():
     assert (chosen.index, chosen.joint_confidence) == (2, 1.0)
 
 
+def test_values_of_the_metric_are_limits_that_do_not_move():
+    per_query = noisy()
+    chosen = measured(per_query).select({"relevance": 0.45}, relative=False, n_resamples=200)
+    expected = confidences(per_query[:, :, :1], np.float64(0.45), 200, 0)[chosen.index, 1]
+    assert 0.5 < chosen.confidence["relevance"] == pytest.approx(expected, abs=0.01)
+
+
 def test_shares_of_the_fronts_best_are_of_the_best_in_each_resample():
     per_query = noisy()
     chosen = measured(per_query).select({"relevance": 0.9}, n_resamples=200)
     drawn = naive_means(per_query[:, :, :1], 200, 0)[:, :, 0]
-    expected = (drawn[:, chosen.index] >= 0.9 * drawn.max(axis=1)).mean()
-    assert chosen.confidence["relevance"] == pytest.approx(expected)
-
-
-def test_values_of_the_metric_are_limits_that_do_not_move():
-    per_query = noisy()
-    chosen = measured(per_query).select({"relevance": 0.45}, relative=False, n_resamples=200)
-    drawn = naive_means(per_query[[chosen.index], :, :1], 200, 0)
-    assert chosen.confidence["relevance"] == pytest.approx((drawn >= 0.45).mean())
+    margins = drawn - 0.9 * drawn.max(axis=1)[:, None]
+    margin = per_query[:, :, 0].mean(axis=1) - 0.9 * per_query[:, :, 0].mean(axis=1).max()
+    falls = ((margin - margins) / margins.std(axis=0)).max(axis=1)
+    expected = (falls <= (margin / margins.std(axis=0))[chosen.index]).mean()
+    assert chosen.confidence["relevance"] == pytest.approx(expected, abs=0.03)
 
 
 @given(share=st.floats(0.05, 0.98), limit=st.floats(0.3, 0.5))
 def test_confident_selections_are_the_best_of_the_sure(share, limit):
     per_query = noisy(k=9)
     front = measured(per_query)
-    drawn = naive_means(per_query[:, :, :1], 200, 0)[:, :, 0]
-    sure = ((drawn >= limit).mean(axis=0) >= share) & (front.points["relevance"] >= limit)
     arguments = {"at_least": {"relevance": limit}, "relative": False, "n_resamples": 200}
-    sure &= front.non_dominated
-    if not sure.any():
-        with pytest.raises(ValueError, match=r"cannot be met|no point keeps relevance >= .* with confidence"):
+    candidates = front.non_dominated & (front.points["relevance"] >= limit)
+    joint = confidences(per_query[:, :, :1], np.float64(limit), 200, 0)[:, 1]
+    sure, unsure = (candidates & (joint >= share + slack) for slack in (0.01, -0.01))
+    if not unsure.any():
+        with pytest.raises(InfeasibleLimitsError, match=r"cannot be met|no point keeps relevance >= .* with"):
             front.select(**arguments, confidence=share)
         return
+    if not sure.any():
+        return  # within what Wallace's formula is off by
     chosen = front.select(**arguments, confidence=share, maximize="clicks")
-    assert sure[chosen.index]
-    assert chosen.values["clicks"] == front.points["clicks"][sure].max()
+    assert unsure[chosen.index]
+    assert chosen.values["clicks"] >= front.points["clicks"][sure].max()
     assert chosen.joint_confidence >= share
     for other in (
         front.knee(**arguments, confidence=share),
         front.nearest({"relevance": 1.0, "clicks": 1.0}, **arguments, confidence=share),
     ):
-        assert sure[other.index]
+        assert unsure[other.index]
 
 
-def test_a_single_query_tells_nothing_of_others():
-    front = measured(noisy()[:, :1])
-    with pytest.raises(
-        ValueError, match=r"how sure .* cannot be told: the front was measured on a single query"
-    ):
+def test_few_queries_tell_too_little_of_others_but_of_the_reference_itself():
+    per_query = noisy(n=7)
+    front = measured(per_query)
+    with pytest.raises(ValueError, match=r"cannot be told: 7 queries count for 'relevance', which tells too"):
         front.select().interval()
-    with pytest.raises(ValueError, match=r"confidence=0\.9 cannot be promised: .* a single query"):
+    with pytest.raises(
+        InfeasibleLimitsError, match=r"confidence=0\.9 cannot be promised: 7 queries .* 8 or more"
+    ):
         front.select({"relevance": 0.1}, confidence=0.9)
+    settings = {
+        "per_query": per_query,
+        "reference": front.points.iloc[2],
+        "reference_per_query": per_query[2],
+    }
+    front = of_points(front.points, **settings, temperature=[1, 1, 0, 1, 1])
+    assert front.select({"relevance": 0.9}, confidence=0.9).index == 2
 
 
 def test_without_limits_there_is_nothing_to_break():
@@ -297,8 +327,8 @@ def test_without_limits_there_is_nothing_to_break():
         (
             {},
             {"at_least": {"relevance": 1.12}, "confidence": 0.999},
-            r"no point keeps relevance >= .* with confidence 0\.999\. The surest does in 0\.\d+ of the "
-            r"resamples: {relevance: .*}, at weights .*\. Ask for less, or profile more queries",
+            r"no point keeps relevance >= .* with confidence 0\.999\. The surest does with 0\.\d+: "
+            r"{relevance: .*}, at weights .*\. Ask for less, or profile more queries: about [\d,]+ would",
         ),
     ],
 )
@@ -352,7 +382,7 @@ def sampled(rng: np.random.Generator, n: int) -> ParetoFront:
 def promises() -> dict[str, np.ndarray]:
     """Over 400 samples of 250 queries: what was promised of a limit that binds, and what was true."""
     rng = np.random.default_rng(0)
-    found: dict[str, list] = {"covered": [], "plain": [], "sure": [], "claimed": [], "optimism": []}
+    found: dict[str, list] = {"covered": [], "plain": [], "sure": [], "optimism": [], "refused": []}
     share = 0.93
     kept = TRUTH[:, 0] >= share * REFERENCE[0]
     for seed in range(400):
@@ -360,13 +390,15 @@ def promises() -> dict[str, np.ndarray]:
         options = {"n_resamples": 400, "random_state": seed}
         alone = measured(front.per_query[[10]]).select(**options)
         plain = front.select({"relevance": share}, maximize="clicks", **options)
-        sure = front.select({"relevance": share}, maximize="clicks", confidence=0.9, **options)
+        try:
+            sure = front.select({"relevance": share}, maximize="clicks", confidence=0.9, **options)
+            found["sure"].append(kept[sure.index])
+        except InfeasibleLimitsError:
+            found["refused"].append(seed)
         bounds = alone.interval(0.9)
         found["covered"].append((bounds["low"] <= TRUTH[10]) & (TRUTH[10] <= bounds["high"]))
         found["optimism"].append(plain.values["clicks"] - TRUTH[plain.index, 1])
         found["plain"].append(kept[plain.index])
-        found["claimed"].append(plain.confidence["relevance"])
-        found["sure"].append(kept[sure.index])
     return {name: np.array(values) for name, values in found.items()}
 
 
@@ -376,13 +408,12 @@ def test_intervals_hold_the_truth_as_often_as_they_say(promises):
 
 
 @pytest.mark.slow
-def test_a_confident_limit_is_kept_about_as_often_as_promised(promises):
-    assert 0.86 <= promises["sure"].mean() <= 0.96
+def test_a_confident_limit_is_kept_as_often_as_promised(promises):
+    assert promises["sure"].mean() >= 0.89
+    assert len(promises["refused"]) < 40
     assert promises["plain"].mean() <= 0.65
 
 
 @pytest.mark.slow
 def test_the_best_of_many_is_partly_the_luckiest(promises):
-    """As documented: what a selection claims knows nothing of the others that it was picked from."""
     assert promises["optimism"].mean() > 0.002
-    assert promises["claimed"].mean() > promises["plain"].mean() + 0.05

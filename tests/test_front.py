@@ -220,7 +220,7 @@ def test_selection_stands_for_its_weights() -> None:
         (
             {"at_least": {"relevance": 1.2}},
             r"relevance >= 0\.48 \(1\.2 of the reference's 0\.4\) cannot be met: the best is 0\.42, "
-            r"at weights {relevance: 1, clicks: 0}\.",
+            r"a share of 1\.049, at weights {relevance: 1, clicks: 0}\.",
         ),
         (
             {"at_least": {"relevance": 90}},
@@ -237,7 +237,8 @@ def test_selection_stands_for_its_weights() -> None:
         (
             {"at_least": {"relevance": 0.42, "clicks": 0.4}, "relative": False},
             r"relevance >= 0\.42 and clicks >= 0\.4 can each be met, but by no point together\. The closest "
-            r"is {relevance: 0\.41, clicks: 0\.38}, at weights {relevance: 0\.7, clicks: 0\.3}\.",
+            r"is {relevance: 0\.41, clicks: 0\.38}, at weights {relevance: 0\.7, clicks: 0\.3}, which keeps "
+            r"at_least={'relevance': 0\.41, 'clicks': 0\.38}\.",
         ),
         ({"at_least": {"sales": 0.9}}, r"at_least names unknown objectives \['sales'\]; the front has"),
         ({"maximize": "sales"}, r"maximize names unknown objectives \['sales'\]"),

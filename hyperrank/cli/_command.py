@@ -99,7 +99,7 @@ class Command(click.Command):
             if ctx.params.get("debug"):
                 say(traceback.format_exc().rstrip("\n"))
             say(f"Error: {self._in_options(_in_one_line(error))}")
-            raise click.exceptions.Exit(1) from error
+            raise click.exceptions.Exit(getattr(error, "exit_code", 1)) from error
 
     def _show_warning(self, *, quiet: bool) -> Callable[..., None]:
         def show(message: Warning | str, *_: object, **__: object) -> None:

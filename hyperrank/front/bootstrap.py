@@ -1,4 +1,4 @@
-"""Bootstrap over queries: resampled means, and how often they keep limits."""
+"""Bootstrap over queries: resampled means, their intervals, and how surely limits are kept."""
 
 from __future__ import annotations
 
@@ -6,15 +6,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
-__all__ = ["Evidence", "ResampledLimits", "StoredEvidence", "agrees", "check_resampling", "resampled_means"]
+__all__ = [
+    "MIN_QUERIES",
+    "Evidence",
+    "LimitConfidence",
+    "StoredEvidence",
+    "agrees",
+    "check_resampling",
+    "count_queries",
+    "resampled_means",
+    "small_sample_factor",
+]
 
 #: Counts, and values in double precision, in memory at a time.
 ENTRIES_AT_ONCE = 4_000_000
+#: Fewer queries tell too little of others, whatever the procedure (benchmarks/coverage.py).
+MIN_QUERIES = 8
 #: How far below a limit a mean may lie and still be rounding: in every resample a ranker equals itself.
 ROUNDING = 1e-9
 #: How far means by query may lie from the points: they are stored in single precision.
@@ -39,67 +53,139 @@ def resampled_means(*values: NDArray[np.floating], n_resamples: int, seed: int) 
     ]
 
 
-@dataclass(frozen=True, eq=False)
-class ResampledLimits:
-    """Limits on l objectives, `limited`: values of the metric, or shares of what moves with the queries.
+def small_sample_factor(n_queries: Any, level: float) -> Any:
+    r"""How much wider a percentile interval of means must be for few queries, elementwise.
 
-    With `base`, of shape (r, n_queries, l), they are shares of the largest of its r means in every resample.
+    Resampled means of n queries spread by :math:`\sqrt{(n - 1) / n}` too little, and as a normal distribution
+    where Student's is due (Hesterberg's expanded percentile interval, 2015).
+    """
+    n = np.asarray(n_queries, dtype=np.float64)
+    tail = (1 + level) / 2
+    return np.sqrt(n / (n - 1)) * stats.t.ppf(tail, n - 1) / stats.norm.ppf(tail)
+
+
+def count_queries(per_query: NDArray[np.float32]) -> NDArray[np.int64]:
+    """How many queries count for each objective, the fewest over trade-offs; values of shape (k, n, m)."""
+    return np.asarray((~np.isnan(per_query)).sum(axis=1).min(axis=0))
+
+
+class LimitConfidence:
+    r"""How surely limits are kept at each of k trade-offs, allowing for picking any of them.
+
+    With :math:`\bar d` the mean over n queries by which a trade-off lies above its limit and :math:`\sigma`
+    the deviation of that mean over resamples, :math:`t = \bar d / \sigma \sqrt{(n - 1) / n}` is brought to a
+    normal score z (Wallace, 1959). The confidence is the share of resamples in which at no trade-off the mean
+    falls by more than :math:`z \sigma`: the maximum over trade-offs is what the best of many needs.
+
+    Parameters
+    ----------
+    per_query : ndarray of shape (k, n_queries, m)
+        Values by query, NaN where one does not count.
+    limits : ndarray of shape (l,)
+        Values of the metric or, with `base`, shares of the largest of its r means in every resample.
+    limited : ndarray of shape (l,), int
+        The objectives limited.
+    base : ndarray of shape (r, n_queries, l) or None
+    certain : ndarray of shape (k,), bool
+        Trade-offs that keep all limits for certain.
+    n_resamples, seed : int
     """
 
-    limits: NDArray[np.float64]
-    limited: NDArray[np.int64]
-    base: NDArray[np.float32] | None = None
+    def __init__(
+        self,
+        per_query: NDArray[np.float32],
+        limits: NDArray[np.float64],
+        limited: NDArray[np.int64],
+        base: NDArray[np.float32] | None,
+        certain: NDArray[np.bool_],
+        n_resamples: int,
+        seed: int,
+    ) -> None:
+        self.per_query, self.limits, self.limited, self.base = per_query, limits, limited, base
+        self.certain, self.n_resamples, self.seed = certain, n_resamples, seed
 
-    def kept(
-        self, per_query: NDArray[np.float32], n_resamples: int, seed: int
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """Where resampled means of values of shape (r, n_queries, m) keep the limits, and the means.
+    @cached_property
+    def _scores(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Normal scores of shape (k, l), and the maxima over trade-offs, shape (n_resamples, l)."""
+        limited = self.per_query[:, :, self.limited]
+        both = (limited,) if self.base is None else (limited, self.base)
+        means, *of_base = resampled_means(*both, n_resamples=self.n_resamples, seed=self.seed)
+        value = np.nanmean(limited, axis=1, dtype=np.float64)
+        floors, floor = np.broadcast_to(self.limits, means[:, 0].shape), self.limits
+        if self.base is not None:
+            floors = self.limits * of_base[0].max(axis=1)
+            floor = self.limits * np.nanmean(self.base, axis=1, dtype=np.float64).max(axis=0)
+        margin, margins = value - floor, means - floors[:, None]
+        deviation = np.nanstd(margins, axis=0)
+        varies = (deviation > ROUNDING) & ~self.certain[:, None]
+        scale = np.where(varies, deviation, 1.0)
+        n = count_queries(limited)
+        z = normal_score(margin / scale * np.sqrt((n - 1) / n), n - 1)
+        z = np.where(varies, z, np.where(margin >= -ROUNDING, np.inf, -np.inf))
+        z[self.certain] = np.inf
+        falls = np.where(varies, (margin - margins) / scale, -np.inf)
+        # A resample in which no query counts says nothing for a limit.
+        return z, np.where(np.isnan(falls), np.inf, falls).max(axis=1)
 
-        Of shapes (n_resamples, r, l), False too where a mean is NaN, and (n_resamples, r, m).
-        """
-        base = () if self.base is None else (self.base,)
-        means, *of_base = resampled_means(per_query, *base, n_resamples=n_resamples, seed=seed)
-        floors = self.limits * of_base[0].max(axis=1) if of_base else self.limits[None]
-        slack = ROUNDING * np.maximum(1.0, np.abs(floors))
-        return means[:, :, self.limited] >= (floors - slack)[:, None], means
+    def of(self, row: int) -> NDArray[np.float64]:
+        """Confidence in each limit at one trade-off, shape (l,)."""
+        if not len(self.limits):
+            return np.ones(0)
+        z, falls = self._scores
+        return np.asarray((falls <= z[row]).mean(axis=0))
+
+    @cached_property
+    def joint(self) -> NDArray[np.float64]:
+        """Confidence in all limits at once, shape (k,); 1 without limits."""
+        if not len(self.limits):
+            return np.ones(len(self.per_query))
+        z, falls = self._scores
+        largest = np.sort(falls.max(axis=1))
+        return np.asarray(np.searchsorted(largest, z.min(axis=1), side="right") / len(largest))
+
+    def n_needed(self, row: int, confidence: float) -> int | None:
+        """About how many queries would show what these suggest of a trade-off; None if that is nothing."""
+        z, falls = self._scores
+        needed, found = float(np.quantile(falls.max(axis=1), confidence)), float(z[row].min())
+        if not (0 < found < np.inf and np.isfinite(needed)):
+            return None
+        return int(np.ceil(count_queries(self.per_query[:, :, self.limited]).min() * (needed / found) ** 2))
+
+
+def normal_score(t: NDArray[np.float64], df: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Where a normal distribution has as much below it as Student's has below t (Wallace, 1959)."""
+    return np.asarray(np.sign(t) * (8 * df + 1) / (8 * df + 3) * np.sqrt(df * np.log1p(t * t / df)))
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What values by query, of shape (n_queries, m), tell of one trade-off; computed when first asked for."""
+    """What values by query tell of one trade-off, the row of a front; computed when first asked for."""
 
-    per_query: NDArray[np.float32]
-    limits: ResampledLimits
-    n_resamples: int
-    seed: int
+    limits: LimitConfidence
+    row: int
 
     @cached_property
-    def _resampled(self) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        return self.limits.kept(self.per_query[None], self.n_resamples, self.seed)
-
-    @property
-    def kept(self) -> NDArray[np.bool_]:
-        """Whether each limit is kept in each resample, shape (n_resamples, l)."""
-        return self._resampled[0][:, 0]
-
-    @property
     def means(self) -> NDArray[np.float64]:
         """Resampled means, shape (n_resamples, m)."""
-        return self._resampled[1][:, 0]
+        of_row = self.limits.per_query[[self.row]]
+        return resampled_means(of_row, n_resamples=self.limits.n_resamples, seed=self.limits.seed)[0][:, 0]
 
     @property
     def confidence(self) -> NDArray[np.float64]:
-        """Share of resamples in which each limit is kept, shape (l,)."""
-        return np.asarray(self.kept.mean(axis=0))
+        """Confidence in each limit, shape (l,)."""
+        return self.limits.of(self.row)
 
     @property
     def joint_confidence(self) -> float:
-        """Share of resamples in which all limits are kept at once."""
-        return float(self.kept.all(axis=1).mean())
+        """Confidence in all limits at once."""
+        return float(self.limits.joint[self.row])
 
     def interval(self, level: float) -> NDArray[np.float64]:
-        """Percentile interval of each mean, shape (m, 2)."""
-        return np.asarray(np.nanquantile(self.means, [(1 - level) / 2, (1 + level) / 2], axis=0).T)
+        """Percentile interval of each mean, widened for few queries, shape (m, 2)."""
+        of_row = self.limits.per_query[[self.row]]
+        bounds = np.nanquantile(self.means, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        value = np.nanmean(of_row[0], axis=0, dtype=np.float64)
+        return np.asarray((value + (bounds - value) * small_sample_factor(count_queries(of_row), level)).T)
 
 
 #: The level of the intervals that are stored.

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hyperrank.front.bootstrap import Evidence, ResampledLimits, agrees, check_resampling
+from hyperrank.front.bootstrap import (
+    MIN_QUERIES,
+    Evidence,
+    LimitConfidence,
+    agrees,
+    check_resampling,
+    count_queries,
+)
 from hyperrank.front.criteria import best_row, numbers_by_objective
-from hyperrank.front.selection import FrontData, Selection
+from hyperrank.front.selection import FrontData, Selection, at_temperature
 
-__all__ = ["Candidates"]
+__all__ = ["Candidates", "InfeasibleLimitsError", "reference_rows"]
+
+
+class InfeasibleLimitsError(ValueError):
+    """Limits that no trade-off keeps, or not with the confidence asked for."""
+
+    #: Of a command that ends by it.
+    exit_code = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,44 +123,55 @@ class Candidates:
         limited = self.front.points[list(self.limits.values.index)]
         feasible = (limited >= self.limits.values).all(axis=1).to_numpy()
         if not feasible.any():
-            raise ValueError(self._why_infeasible(limited))
+            raise InfeasibleLimitsError(self._why_infeasible(limited))
         return np.asarray(feasible)
 
     def _confident(self, candidates: NDArray[np.bool_], confidence: float) -> NDArray[np.bool_]:
-        """Candidates that keep their limits in as many resamples; refuses a confidence that none reaches."""
-        per_query = self._per_query()
-        if isinstance(per_query, str):
-            raise ValueError(f"confidence={confidence:g} cannot be promised: {per_query}")
-        limits = self._resampled_limits(per_query)
-        # Only what is limited is resampled, of all points.
-        of_limited = replace(limits, limited=np.arange(len(limits.limits)))
-        kept, _ = of_limited.kept(per_query[:, :, limits.limited], self.n_resamples, self.seed)
-        joint = np.asarray(kept.all(axis=2).mean(axis=0))
+        """Candidates that keep their limits with such confidence; refuses one that none reaches."""
+        known = self._known
+        certain = candidates & self._certain
+        if isinstance(known, str):
+            if certain.any():
+                return certain
+            raise InfeasibleLimitsError(f"confidence={confidence:g} cannot be promised: {known}")
+        joint = known.joint
         confident = candidates & (joint >= confidence)
         if not confident.any():
             row = int(np.argmax(np.where(candidates, joint, -1.0)))
             wording = " and ".join(self.limits.wording.values())
-            raise ValueError(
-                f"no point keeps {wording} with confidence {confidence:g}. The surest "
-                f"does in {joint[row]:.3g} of the resamples: {self._spelled(row)}. "
-                "Ask for less, or profile more queries."
+            n = known.n_needed(row, confidence)
+            more = "" if n is None else f", or profile more queries: about {n:,} would show it if it holds"
+            raise InfeasibleLimitsError(
+                f"no point keeps {wording} with confidence {confidence:g}. The surest does with "
+                f"{joint[row]:.3g}: {self._spelled(row)}. Ask for less{more}."
             )
         return confident
 
-    def _evidence(self, row: int) -> Evidence | str:
+    @cached_property
+    def _certain(self) -> NDArray[np.bool_]:
+        """Which trade-offs are the reference itself where limits are shares of it, up to 1."""
+        front, shares = self.front, self.limits.shares
+        is_share = shares is not None and len(shares) > 0 and bool((shares <= 1).all())
+        return reference_rows(front) & is_share
+
+    @cached_property
+    def _known(self) -> LimitConfidence | str:
+        """How surely the limits are kept, or why that cannot be told."""
         per_query = self._per_query()
         if isinstance(per_query, str):
             return per_query
-        return Evidence(per_query[row], self._resampled_limits(per_query), self.n_resamples, self.seed)
-
-    def _resampled_limits(self, per_query: NDArray[np.float32]) -> ResampledLimits:
         values, shares = self.limits.values, self.limits.shares
         limited = self.front.points.columns.get_indexer(values.index).astype(np.int64)
-        if shares is None or not len(shares):
-            return ResampledLimits(values.to_numpy(), limited)
-        of_reference = self.front.reference_per_query
-        base = per_query if self.front.reference is None or of_reference is None else of_reference[None]
-        return ResampledLimits(shares.to_numpy(), limited, base[:, :, limited])
+        base = None
+        if shares is not None and len(shares):
+            of_reference = self.front.reference_per_query
+            base = per_query if self.front.reference is None or of_reference is None else of_reference[None]
+            base = base[:, :, limited]
+        numbers = (values if base is None or shares is None else shares).to_numpy()
+        return LimitConfidence(per_query, numbers, limited, base, self._certain, self.n_resamples, self.seed)
+
+    def _evidence(self, row: int) -> Evidence | str:
+        return self._known if isinstance(self._known, str) else Evidence(self._known, row)
 
     def _per_query(self) -> NDArray[np.float32] | str:
         """The values to resample, or what is missing for that or contradicts the points."""
@@ -155,8 +181,13 @@ class Candidates:
                 "the front has no values by query. Make it by pareto_front, or pass per_query (and "
                 "reference_per_query) to ParetoFront."
             )
-        if front.per_query.shape[1] < 2:
-            return "the front was measured on a single query, which tells nothing of others: profile more."
+        limited = list(self.limits.values.index) or list(front.points.columns)
+        counts = pd.Series(count_queries(front.per_query), index=front.points.columns)[limited]
+        if counts.min() < MIN_QUERIES:
+            return (
+                f"{counts.min()} queries count for {counts.idxmin()!r}, which tells too little of others: "
+                f"profile {MIN_QUERIES} or more."
+            )
         if not agrees(front.points, front.per_query):
             return (
                 "the points of the front are not the means of its per_query: give those of the same queries."
@@ -174,25 +205,55 @@ class Candidates:
 
     def _why_infeasible(self, limited: pd.DataFrame) -> str:
         """Which limit no point meets or, if each is met somewhere, what comes closest to all."""
-        limits, weights = self.limits, self.front.weights
+        limits = self.limits
         problems = []
         for name, limit in limits.values.items():
             row = int(limited[name].to_numpy().argmax())
             best = limited[name].iloc[row]
             if best < limit:
+                share = "" if limits.shares is None else f", a share of {self._reached(str(name), row):g}"
                 problems.append(
-                    f"{limits.wording[str(name)]} cannot be met: the best is {best:.4g}, at weights "
-                    f"{_spelled(weights.iloc[row])}."
+                    f"{limits.wording[str(name)]} cannot be met: the best is {best:.4g}{share}, "
+                    f"{self._place(row)}."
                 )
         if problems:
             return " ".join([*problems, *_percent_hint(limits)])
         scale = limits.values.abs().where(limits.values != 0, 1.0)
         row = int(((limits.values - limited) / scale).max(axis=1).to_numpy().argmin())
         wording = " and ".join(limits.wording.values())
-        return f"{wording} can each be met, but by no point together. The closest is {self._spelled(row)}."
+        asked = limits.values if limits.shares is None else limits.shares
+        met = {str(name): min(self._reached(str(name), row), float(asked[name])) for name in limited}
+        return (
+            f"{wording} can each be met, but by no point together. The closest is {self._spelled(row)}, "
+            f"which keeps at_least={met}."
+        )
+
+    def _reached(self, name: str, row: int) -> float:
+        """What a point reaches as a limit, in four digits that it does keep."""
+        value, shares = float(self.front.points[name].iloc[row]), self.limits.shares
+        if shares is not None and shares[name] > 0:
+            value /= self.limits.values[name] / shares[name]
+        digits = 4 - int(np.ceil(np.log10(abs(value)))) if value else 0
+        return float(np.floor(value * 10**digits) / 10**digits)
+
+    def _place(self, row: int) -> str:
+        """Weights and temperature of a point."""
+        at = self.front.temperatures
+        where = at_temperature(None if at is None else at[row])
+        return f"at weights {_spelled(self.front.weights.iloc[row])}{where.replace(' at', ' and')}"
 
     def _spelled(self, row: int) -> str:
-        return f"{_spelled(self.front.points.iloc[row])}, at weights {_spelled(self.front.weights.iloc[row])}"
+        return f"{_spelled(self.front.points.iloc[row])}, {self._place(row)}"
+
+
+def reference_rows(front: FrontData) -> NDArray[np.bool_]:
+    """Which trade-offs are the very ranking that the front is compared with, shape (k,)."""
+    of_reference = front.reference_per_query
+    if front.temperatures is None or front.per_query is None or of_reference is None:
+        return np.zeros(len(front), dtype=bool)
+    same = (front.per_query == of_reference) | np.isnan(of_reference)
+    is_reference = (front.temperatures == 0) & (front.baseline == "reference")
+    return np.asarray(is_reference & same.all(axis=(1, 2)))
 
 
 def _percent_hint(limits: Limits) -> list[str]:

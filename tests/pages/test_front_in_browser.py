@@ -163,7 +163,7 @@ def test_limits_are_asked_for_by_people(opened):
     wanted = front.select({"relevance": 0.983}, maximize="clicks", confidence=0.8)
     assert chosen(page) == wanted.index
     assert asked_for(page, front).index == wanted.index
-    assert f"in about {100 * wanted.joint_confidence:.1f}" in page.inner_text("#kept")
+    assert f"queries: {100 * wanted.joint_confidence:.1f}" in page.inner_text("#kept")
     page.fill("#limit-0", "900")
     page.click("#best")
     assert chosen(page) == wanted.index

@@ -16,8 +16,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hyperrank.front.bootstrap import agrees, check_resampling, resampled_means
+from hyperrank.front.bootstrap import (
+    MIN_QUERIES,
+    agrees,
+    check_resampling,
+    count_queries,
+    resampled_means,
+    small_sample_factor,
+)
 from hyperrank.front.criteria import finite_number
+from hyperrank.front.limits import reference_rows
 from hyperrank.front.selection import Selection, at_temperature
 
 if TYPE_CHECKING:
@@ -42,8 +50,12 @@ def front_evidence(front: ParetoFront, level: float, n_resamples: int, seed: int
     """
     if front.per_query is None:
         return {"missing": "The front holds no values by query, so that nothing is known of its uncertainty."}
-    if front.per_query.shape[1] < 2:
-        return {"missing": "The front was measured on a single query, which tells nothing of others."}
+    counts = count_queries(front.per_query)
+    if counts.min() < MIN_QUERIES:
+        return {
+            "missing": f"Fewer than {MIN_QUERIES} queries count for {front.names[counts.argmin()]}, "
+            "which tells too little of others."
+        }
     if not agrees(front.points, front.per_query):
         return {
             "missing": "The values by query are not those of the points, so that they tell no uncertainty."
@@ -54,21 +66,22 @@ def front_evidence(front: ParetoFront, level: float, n_resamples: int, seed: int
     intervals, differences, resamples = [], [], []
     for chunk in _chunks(front.per_query, n_resamples):
         means = _means(chunk, n_resamples, seed)
-        intervals.append(_interval(means, level))
+        intervals.append(_interval(means, level, chunk))
         resamples.append(means[:carried])
-        if of_reference is not None:
-            differences.append(_interval(means - of_reference[:, None], level))
+        if of_reference is not None and reference is not None:
+            differences.append(_interval(means - of_reference[:, None], level, chunk - reference))
     evidence: dict[str, Any] = {
         "level": level,
         "n_resamples": n_resamples,
         "seed": seed,
         "n_queries": front.per_query.shape[1],
+        "counts": counts.tolist(),
         "interval": _rounded(np.concatenate(intervals)),
         "reference": None,
         "difference": None,
     }
-    if of_reference is not None:
-        evidence["reference"] = _rounded(_interval(of_reference, level))
+    if of_reference is not None and reference is not None:
+        evidence["reference"] = _rounded(_interval(of_reference[:, None], level, reference[None])[0])
         evidence["difference"] = _rounded(np.concatenate(differences))
         resamples.append(of_reference[:carried, None])
     evidence["resamples"] = _packed(np.concatenate(resamples, axis=1)) if carried else None
@@ -100,8 +113,10 @@ def _means(per_query: NDArray[np.float32], n_resamples: int, seed: int) -> NDArr
     return resampled_means(per_query, n_resamples=n_resamples, seed=seed)[0]
 
 
-def _interval(means: NDArray[np.float64], level: float) -> NDArray[np.float64]:
-    """Percentile intervals over the first axis, along a new last one."""
+def _interval(
+    means: NDArray[np.float64], level: float, per_query: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Percentile intervals over the first axis, widened for few queries, along a new last one."""
     tails = [(1 - level) / 2, (1 + level) / 2]
     with warnings.catch_warnings():
         # An objective that no query drawn counts for has no mean: its interval stays NaN.
@@ -109,6 +124,8 @@ def _interval(means: NDArray[np.float64], level: float) -> NDArray[np.float64]:
         # Looking for NaN first is worth it: nanquantile goes column by column.
         quantile = np.nanquantile if np.isnan(means).any() else np.quantile
         bounds = quantile(means, tails, axis=0)
+        value = np.nanmean(per_query, axis=1, dtype=np.float64)
+    bounds = value + (bounds - value) * small_sample_factor(count_queries(per_query), level)
     return np.moveaxis(bounds, 0, -1)
 
 
@@ -288,6 +305,8 @@ def _document(
         "temperatures": None if front.temperatures is None else front.temperatures.tolist(),
         "weights": front.weights.to_numpy().tolist(),
         "points": front.points.to_numpy().tolist(),
+        "certain": reference_rows(front).tolist(),
+        "baseline": front.baseline or "reference",
         "nonDominated": front.non_dominated.tolist(),
         "reference": None if front.reference is None else front.reference.tolist(),
         "first": first,
@@ -312,15 +331,21 @@ def _embedded(data: Mapping[str, Any]) -> str:
 def _table(front: ParetoFront) -> str:
     """All trade-offs as rows of a table, there without a script too."""
     names = [escape(name) for name in front.names]
-    heads = [f'<th scope="col">weight of <bdi>{name}</bdi></th>' for name in names]
+    at = front.temperatures
+    has_several = at is not None and front.temperature is None
+    heads = ['<th scope="col">temperature</th>'] if has_several else []
+    heads += [f'<th scope="col">weight of <bdi>{name}</bdi></th>' for name in names]
     heads += [f'<th scope="col"><bdi>{name}</bdi></th>' for name in names]
     rows = []
     if front.reference is not None:
-        cells = "<td></td>" * len(names) + "".join(f"<td>{value:.4f}</td>" for value in front.reference)
-        rows.append(f'<tr class="is-reference"><th scope="row">reference</th>{cells}</tr>')
+        cells = "<td></td>" * (len(names) + has_several)
+        cells += "".join(f"<td>{value:.4f}</td>" for value in front.reference)
+        name = escape(front.baseline or "reference")
+        rows.append(f'<tr class="is-reference"><th scope="row">{name}</th>{cells}</tr>')
     numbers = np.column_stack([front.weights.to_numpy(), front.points.to_numpy()])
     for i, row in enumerate(numbers):
-        cells = "".join(f"<td>{value:.4f}</td>" for value in row)
+        cells = f"<td>{at[i]:g}</td>" if has_several and at is not None else ""
+        cells += "".join(f"<td>{value:.4f}</td>" for value in row)
         rows.append(f'<tr><th scope="row">{i}</th>{cells}</tr>')
     head = f'<thead><tr><th scope="col">Row</th>{"".join(heads)}</tr></thead>'
     return f"{head}\n<tbody>\n" + "\n".join(rows) + "\n</tbody>"

@@ -17,7 +17,7 @@ function buildChart() {
   const key = [["now", "chosen"], ["good", "Pareto-optimal"]];
   if (front.nonDominated.includes(false)) key.push(["beaten", "dominated"]);
   key.push(["out", "breaks a limit"]);
-  if (front.reference) key.push(["star", "reference"]);
+  if (front.reference) key.push(["star", front.baseline]);
   front.others.forEach(({ label }, n) => key.push([`other other-${n % 4}`, label]));
   byId("chart-key").append(...key.map(([kind, text]) => element("span", {}, sample(kind), text)));
   new ResizeObserver(() => drawChart()).observe(byId("chart"));
@@ -139,7 +139,7 @@ function otherFront({ label, points }, n, x, y, flat) {
 
 function referenceMark(x, y, flat) {
   const place = [x.at(front.reference[x.j]), flat ? 50 : y.at(front.reference[y.j])];
-  const label = `Reference: ${chart.axes.map((j) => `${front.names[j]} ${shown(front.reference[j], j)}`).join(", ")}`;
+  const label = `The ${front.baseline}: ${chart.axes.map((j) => `${front.names[j]} ${shown(front.reference[j], j)}`).join(", ")}`;
   return drawn("path", { class: "mark star", d: SHAPES.star, transform: `translate(${place.join(" ")})`,
     role: "img", "aria-label": label });
 }
@@ -203,7 +203,7 @@ const byAxis = (j) => range(k).sort((a, b) => front.points[a][j] - front.points[
 function showTip(i, [left, top]) {
   const lines = range(m).map((j) => element("div", {}, named(j), element("span", {},
     `${shown(front.points[i][j], j)}${front.reference ? `  ${gainOf(i, j)}` : ""}`)));
-  tip.replaceChildren(element("strong", {}, `Row ${i}`), ...lines);
+  tip.replaceChildren(element("strong", {}, `Row ${i}${distinct.length > 1 ? `, temperature ${temperatureOf(i)}` : ""}`), ...lines);
   tip.hidden = false;
   const width = chart.size[0];
   const beside = left > width / 2 ? left - tip.offsetWidth - 14 : left + 14;

@@ -12,17 +12,53 @@ function desirability(limits, maximize) {
     over.reduce((sum, j) => sum + point[j] / (largest[j] > 0 ? largest[j] : 1), 0));
 }
 
-// The share of resamples in which a trade-off keeps all limits at once.
-function confidenceOf(i, limits) {
+// How surely trade-offs keep limits, allowing for picking any of them, by the rules of LimitConfidence in Python:
+// a normal score for each trade-off, and in each resample how far the farthest fell.
+let known = { key: null };
+function sureness(limits) {
+  const key = JSON.stringify(limits);
+  if (known.key === key) return known;
   const bound = limited(limits);
-  let kept = 0;
-  for (let r = 0; r < resamples.number; r += 1) {
-    kept += bound.every((j) => {
-      const floor = relative ? limits[j] * resamples.base(r, j) : limits[j];
-      return resamples.value(r, i, j) >= floor - 1e-9 * Math.max(1, Math.abs(floor)) - resamples.step[j] / 2;
-    });
+  const isShare = relative && bound.every((j) => limits[j] <= 1);
+  const scores = range(k).map(() => Infinity);
+  const falls = new Float64Array(resamples.number).fill(-Infinity);
+  for (const i of range(k).filter((row) => !(isShare && front.certain[row]))) {
+    for (const j of bound) {
+      const margin = front.points[i][j] - floorOf(limits[j], j);
+      const margins = range(resamples.number).map((r) =>
+        resamples.value(r, i, j) - (relative ? limits[j] * resamples.base(r, j) : limits[j]));
+      const deviation = deviationOf(margins);
+      if (deviation <= 1e-9) {
+        scores[i] = margin >= -1e-9 ? scores[i] : -Infinity;
+        continue;
+      }
+      scores[i] = Math.min(scores[i], normalScore(margin / deviation, evidence.counts[j]));
+      margins.forEach((value, r) => {
+        const fall = (margin - value) / deviation;
+        falls[r] = Number.isNaN(fall) ? Infinity : Math.max(falls[r], fall);
+      });
+    }
   }
-  return kept / resamples.number;
+  known = { key, scores, falls };
+  return known;
+}
+
+function deviationOf(values) {
+  const there = values.filter((value) => !Number.isNaN(value));
+  const mean = there.reduce((a, b) => a + b, 0) / there.length;
+  return Math.sqrt(there.reduce((sum, value) => sum + (value - mean) ** 2, 0) / there.length);
+}
+
+// Where a normal distribution has as much below it as Student's of n - 1 degrees of freedom (Wallace, 1959).
+function normalScore(ratio, n) {
+  const df = n - 1;
+  const t = ratio * Math.sqrt(df / n);
+  return Math.sign(t) * ((8 * df + 1) / (8 * df + 3)) * Math.sqrt(df * Math.log1p((t * t) / df));
+}
+
+function confidenceOf(i, limits) {
+  const { scores, falls } = sureness(limits);
+  return falls.filter((fall) => fall <= scores[i]).length / falls.length;
 }
 
 // The best trade-off, or why there is none: {index} or {why}.
@@ -48,8 +84,8 @@ function whyNone(limits) {
 }
 
 function whyUnsure(sure, surest, share) {
-  return `No trade-off keeps the limits in ${percent(sure)} of the resamples. The surest, row ${surest}, `
-    + `does in ${percent(share, 1)}. Ask for less, or measure on more queries.`;
+  return `No trade-off keeps the limits with ${percent(sure)} confidence. The surest, row ${surest}, `
+    + `does with ${percent(share, 1)}. Ask for less, or measure on more queries.`;
 }
 
 function spelledLimit(limit, j) {

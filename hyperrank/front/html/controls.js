@@ -2,7 +2,8 @@
 const state = { index: front.first, wish: front.weights[front.first].slice(), limits: range(m).map(() => null), pinned: null };
 const sliders = [];
 const rows = [...byId("table").querySelectorAll("tbody tr:not(.is-reference)")];
-const levels = range(m).map((j) => [...new Set(front.weights.map((w) => w[j]))].sort((a, b) => a - b));
+const levelsOf = (j) =>
+  [...new Set(rowsAt(temperatureOf(state.index)).map((i) => front.weights[i][j]))].sort((a, b) => a - b);
 let held = null;
 let talk = null;
 
@@ -17,23 +18,28 @@ function buildWeights() {
       held = null;
       showWeights();
     });
-    slider.disabled = levels[j].length === 1;
     sliders.push({ slider, output });
     return element("div", { class: "control" }, element("label", { for: `weight-${j}` }, named(j)), output, slider);
   }));
+  byId("temperature").append(...distinct.map((value) => element("option", { value }, value)));
+  byId("temperature").addEventListener("change", () =>
+    show(nearest(state.wish, rowsAt(Number(byId("temperature").value)))));
+  byId("temperatures").hidden = distinct.length < 2;
 }
 
 // Keys move by small steps, and there may be no other trade-off so near: then they go to the next that there is.
 function weigh(j, value) {
   const before = front.weights[state.index][j];
   let wish = moved(state.wish, j, value);
-  let index = nearest(wish);
+  const rowsHere = rowsAt(temperatureOf(state.index));
+  let index = nearest(wish, rowsHere);
   if (held !== j && value !== before && Math.abs(front.weights[index][j] - before) < 1e-12) {
+    const levels = levelsOf(j);
     const further = value > before
-      ? levels[j].find((level) => level > before + 1e-12) : levels[j].findLast((level) => level < before - 1e-12);
+      ? levels.find((level) => level > before + 1e-12) : levels.findLast((level) => level < before - 1e-12);
     if (further !== undefined) {
       wish = moved(state.wish, j, further);
-      index = nearest(wish, range(k).filter((i) => Math.abs(front.weights[i][j] - further) < 1e-12));
+      index = nearest(wish, rowsHere.filter((i) => Math.abs(front.weights[i][j] - further) < 1e-12));
     }
   }
   state.wish = held === j ? wish : moved(wish, j, front.weights[index][j]);
@@ -68,7 +74,9 @@ function showWeights() {
     if (held !== j) slider.value = 100 * weight;
     output.textContent = percent(weight, Number((100 * weight).toFixed(1)) % 1 ? 1 : 0);
     slider.setAttribute("aria-valuetext", output.textContent);
+    slider.disabled = levelsOf(j).length === 1;
   });
+  if (distinct.length > 1) byId("temperature").value = temperatureOf(state.index);
   byId("snapped").replaceChildren("Nearest measured trade-off: ",
     element("b", {}, `row ${state.index}`), ` of ${k.toLocaleString("en")}`);
 }

@@ -28,7 +28,7 @@ function buildLimits() {
     ...range(m).map((j) => element("option", { value: j }, front.names[j])));
   const levels = ["", 0.5, 0.8, 0.9, 0.95, 0.99];
   byId("confidence").append(...levels.map((level) => element("option", { value: level },
-    level === "" ? "on these queries" : `in ${percent(level)} of resamples`)));
+    level === "" ? "on these queries" : `with ${percent(level)} confidence`)));
   document.querySelectorAll(".sure").forEach((node) => { node.hidden = !canBeSure; });
   byId("best").addEventListener("click", takeBest);
   byId("clear").addEventListener("click", () => {
@@ -89,8 +89,8 @@ function showKept(why = null) {
     : whyNone(state.limits)];
   if (number) parts.push(now ? "The chosen one does." : "The chosen one does not.");
   if (canBeSure && now) {
-    parts.push(`On other such queries it would in about ${percent(confidenceOf(state.index, state.limits), 1)} `
-      + `of cases (${resamples.number.toLocaleString("en")} resamples).`);
+    parts.push(`Confidence that it does on other such queries: ${percent(confidenceOf(state.index, state.limits), 1)}, `
+      + `allowing for the choice among all (${resamples.number.toLocaleString("en")} resamples).`);
   }
   byId("kept").textContent = parts.join(" ");
 }

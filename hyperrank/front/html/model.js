@@ -10,7 +10,7 @@ const largest = range(m).map((j) => column(j).reduce((a, b) => Math.max(a, b)));
 
 // Limits are shares of these, as in select: of the reference or, without one, of the front's best.
 const base = front.reference || largest;
-const owner = front.reference ? "the reference" : "the front's best";
+const owner = front.reference ? `the ${front.baseline}` : "the front's best";
 // A share of what is not above 0 says nothing: then limits are values of the metric.
 const relative = base.every((value) => value > 0);
 
@@ -23,6 +23,11 @@ const shown = (value, j) => value.toFixed(decimals[j]);
 const signed = (value, j) => sign(value) + Math.abs(value).toFixed(decimals[j]);
 const sign = (value) => (value < 0 ? "\u2212" : "+");
 const percent = (share, digits = 0) => (100 * share).toFixed(digits) + "\u00a0%";
+
+// Trade-offs of one temperature; all where there is none.
+const distinct = front.temperatures === null ? [] : [...new Set(front.temperatures)].sort((a, b) => a - b);
+const rowsAt = (temperature) =>
+  range(k).filter((i) => front.temperatures === null || front.temperatures[i] === temperature);
 
 // The trade-off whose weights lie nearest; of equals one that no other beats, then the first.
 function nearest(wish, among = range(k)) {

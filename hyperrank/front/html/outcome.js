@@ -2,7 +2,7 @@
 const pictures = [];
 
 function buildOutcome() {
-  const heads = ["Objective", front.metric, ...(front.reference ? ["Against the reference"] : [])];
+  const heads = ["Objective", front.metric, ...(front.reference ? [`Against the ${front.baseline}`] : [])];
   const table = byId("outcome");
   table.append(
     element("thead", {}, element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text)))),
@@ -20,7 +20,7 @@ function buildOutcome() {
     + (evidence.difference ? "; differences are taken on the same queries." : ".");
   const key = [["dot", "this trade-off"], ["span", `its ${level} interval`], ["band", "all trade-offs"]];
   if (evidence.missing) key.splice(1, 1);
-  if (front.reference) key.push(["tick", "reference"]);
+  if (front.reference) key.push(["tick", front.baseline]);
   key.push(["limit", "its limit"]);
   byId("outcome-key").append(...key.map(([mark, text]) =>
     element("span", {}, element("i", { class: mark }), text)));

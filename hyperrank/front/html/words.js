@@ -43,7 +43,8 @@ function sentence(i) {
   const values = range(m).map((j) => `${front.names[j]} ${shown(front.points[i][j], j)}`
     + (front.reference ? `, ${gainOf(i, j)}` : ""));
   const beaten = front.nonDominated[i] ? "" : " Another is at least as good in everything.";
-  return `Row ${i}: ${values.join("; ")}.${beaten}`;
+  const where = distinct.length > 1 ? `, temperature ${temperatureOf(i)}` : "";
+  return `Row ${i}${where}: ${values.join("; ")}.${beaten}`;
 }
 
 // Lines of Python come in parts: a name in them must not turn the writing of what stands around it.

@@ -47,7 +47,7 @@ def with_objects(params: Mapping[str, Any], current: Mapping[str, Any]) -> dict[
 
 
 #: Temperatures that a front is profiled at by default where the reference is one score.
-FRONT_TEMPERATURES = (0.3, 1.0, 3.0)
+FRONT_TEMPERATURES = (0.1, 0.3, 1.0, 3.0)
 
 
 class DPORanker(BaseRanker):
