@@ -222,7 +222,7 @@ class Candidates:
         row = int(((limits.values - limited) / scale).max(axis=1).to_numpy().argmin())
         wording = " and ".join(limits.wording.values())
         asked = limits.values if limits.shares is None else limits.shares
-        met = {str(name): min(self._reached(str(name), row), float(asked[name])) for name in limited}
+        met = {name: min(self._reached(name, row), float(asked[name])) for name in map(str, limited)}
         return (
             f"{wording} can each be met, but by no point together. The closest is {self._spelled(row)}, "
             f"which keeps at_least={met}."

@@ -264,7 +264,7 @@ def at_temperature(temperature: float | NDArray[np.float64] | None) -> str:
     distinct = [f"{value:g}" for value in np.unique(temperature)]
     if len(distinct) == 1:
         return f" at temperature {distinct[0]}"
-    if len(distinct) > 4:
+    if len(distinct) > 5:
         return f" at temperatures {distinct[0]} to {distinct[-1]}"
     return f" at temperatures {', '.join(distinct[:-1])} and {distinct[-1]}"
 

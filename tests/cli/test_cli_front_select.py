@@ -36,7 +36,7 @@ def test_the_front_of_every_kind_of_file(hr, files, front, data):
 def test_the_front_as_text(hr, files, front):
     text = hr("front model.safetensors test.csv").stdout
     assert text.startswith(
-        f"ndcg@10 of {len(front)} trade-offs at temperatures 0, 0.3, 1 and 3, {front.non_dominated.sum()} of "
+        f"ndcg@10 of {len(front)} trade-offs at temperatures 0, 0.1, 0.3, 1 and 3, {front.non_dominated.sum()} of "
         "them non-dominated; hyper"
     )
     assert f"reference: relevance {front.reference['relevance']:.4f}" in text
@@ -138,7 +138,7 @@ def test_a_single_query_is_not_taken_for_certainty(hr, files, tmp_path):
     one = files.test[files.test["qid"] == files.test["qid"].iloc[0]]
     one.assign(relevance=1, clicks=1).to_csv(tmp_path / "one.csv", index=False)
     found = hr(f"select model.safetensors {tmp_path / 'one.csv'}").stdout
-    assert "How sure this is cannot be told: the front was measured on a single query" in found
+    assert "How sure this is cannot be told: 1 queries count for" in found
 
 
 def test_ids_of_documents_taken_for_those_of_queries_are_noticed(hr, files, tmp_path):
@@ -149,7 +149,7 @@ def test_ids_of_documents_taken_for_those_of_queries_are_noticed(hr, files, tmp_
 
 def test_what_cannot_be_kept_says_what_can(hr, files, tmp_path):
     out = tmp_path / "t.json"
-    result = hr(f"select model.safetensors test.csv --at-least relevance=3 --out {out}", code=1)
+    result = hr(f"select model.safetensors test.csv --at-least relevance=3 --out {out}", code=3)
     assert "cannot be met: the best is" in result.stderr
     assert result.stderr.count("\n") == 2  # what was read, and the error
     assert not out.exists()

@@ -59,7 +59,7 @@ def test_each_row_is_what_predict_serves(single, front):
 
 def test_the_reference_is_a_candidate_by_default(single, mixed):
     found = single.pareto_front(FRAME, DATA.Y, **OPTIONS)
-    assert sorted(set(found.temperatures)) == [0, 0.3, 1, 3]
+    assert sorted(set(found.temperatures)) == [0, 0.1, 0.3, 1, 3]
     for ranker in (single, mixed):
         found = ranker.pareto_front(FRAME, DATA.Y, **OPTIONS)
         row = int(np.flatnonzero(found.temperatures == 0)[0])
