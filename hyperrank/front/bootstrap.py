@@ -81,10 +81,10 @@ class LimitConfidence:
     ----------
     per_query : ndarray of shape (k, n_queries, m)
         Values by query, NaN where one does not count.
+    limited : ndarray of shape (k, n_queries, l)
+        Those that are limited, of an objective or of one in a segment.
     limits : ndarray of shape (l,)
         Values of the metric or, with `base`, shares of the largest of its r means in every resample.
-    limited : ndarray of shape (l,), int
-        The objectives limited.
     base : ndarray of shape (r, n_queries, l) or None
     certain : ndarray of shape (k,), bool
         Trade-offs that keep all limits for certain.
@@ -94,32 +94,35 @@ class LimitConfidence:
     def __init__(
         self,
         per_query: NDArray[np.float32],
+        limited: NDArray[np.float32],
         limits: NDArray[np.float64],
-        limited: NDArray[np.int64],
         base: NDArray[np.float32] | None,
         certain: NDArray[np.bool_],
         n_resamples: int,
         seed: int,
     ) -> None:
-        self.per_query, self.limits, self.limited, self.base = per_query, limits, limited, base
+        self.per_query, self.limited, self.limits, self.base = per_query, limited, limits, base
         self.certain, self.n_resamples, self.seed = certain, n_resamples, seed
+
+    @cached_property
+    def margin(self) -> NDArray[np.float64]:
+        """How far the means lie above the limits, shape (k, l)."""
+        value, floor = np.nanmean(self.limited, axis=1, dtype=np.float64), self.limits
+        if self.base is not None:
+            floor = self.limits * np.nanmean(self.base, axis=1, dtype=np.float64).max(axis=0)
+        return np.asarray(value - floor)
 
     @cached_property
     def _scores(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Normal scores of shape (k, l), and the maxima over trade-offs, shape (n_resamples, l)."""
-        limited = self.per_query[:, :, self.limited]
-        both = (limited,) if self.base is None else (limited, self.base)
+        both = (self.limited,) if self.base is None else (self.limited, self.base)
         means, *of_base = resampled_means(*both, n_resamples=self.n_resamples, seed=self.seed)
-        value = np.nanmean(limited, axis=1, dtype=np.float64)
-        floors, floor = np.broadcast_to(self.limits, means[:, 0].shape), self.limits
-        if self.base is not None:
-            floors = self.limits * of_base[0].max(axis=1)
-            floor = self.limits * np.nanmean(self.base, axis=1, dtype=np.float64).max(axis=0)
-        margin, margins = value - floor, means - floors[:, None]
+        floors = self.limits * of_base[0].max(axis=1) if of_base else self.limits[None]
+        margin, margins = self.margin, means - floors[:, None]
         deviation = np.nanstd(margins, axis=0)
         varies = (deviation > ROUNDING) & ~self.certain[:, None]
         scale = np.where(varies, deviation, 1.0)
-        n = count_queries(limited)
+        n = count_queries(self.limited)
         z = normal_score(margin / scale * np.sqrt((n - 1) / n), n - 1)
         z = np.where(varies, z, np.where(margin >= -ROUNDING, np.inf, -np.inf))
         z[self.certain] = np.inf
@@ -149,7 +152,7 @@ class LimitConfidence:
         needed, found = float(np.quantile(falls.max(axis=1), confidence)), float(z[row].min())
         if not (0 < found < np.inf and np.isfinite(needed)):
             return None
-        return int(np.ceil(count_queries(self.per_query[:, :, self.limited]).min() * (needed / found) ** 2))
+        return int(np.ceil(count_queries(self.limited).min() * (needed / found) ** 2))
 
 
 def normal_score(t: NDArray[np.float64], df: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -163,6 +166,7 @@ class Evidence:
 
     limits: LimitConfidence
     row: int
+    n_limits: int
 
     @cached_property
     def means(self) -> NDArray[np.float64]:
@@ -172,8 +176,9 @@ class Evidence:
 
     @property
     def confidence(self) -> NDArray[np.float64]:
-        """Confidence in each limit, shape (l,)."""
-        return self.limits.of(self.row)
+        """Confidence in each limit, the lowest over segments, shape (n_limits,)."""
+        each = self.limits.of(self.row)
+        return np.asarray(each.reshape(self.n_limits, -1).min(axis=1)) if self.n_limits else each
 
     @property
     def joint_confidence(self) -> float:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hyperrank.front.bootstrap import (
     MIN_QUERIES,
+    ROUNDING,
     Evidence,
     LimitConfidence,
     agrees,
@@ -20,6 +21,7 @@ from hyperrank.front.bootstrap import (
 )
 from hyperrank.front.criteria import best_row, numbers_by_objective
 from hyperrank.front.selection import FrontData, Selection, at_temperature
+from hyperrank.metrics import non_dominated
 
 __all__ = ["Candidates", "InfeasibleLimitsError", "reference_rows"]
 
@@ -71,7 +73,7 @@ def read_limits(
 
 
 class Candidates:
-    """Trade-offs to choose from: those not dominated that keep all limits, with the confidence asked for.
+    """Trade-offs to choose from: those that keep all limits, with the confidence asked for; none dominated.
 
     Parameters are those of `hyperrank.front.ParetoFront.select`.
     """
@@ -84,9 +86,10 @@ class Candidates:
         confidence: float | None,
         n_resamples: int,
         random_state: int,
+        in_every_segment: bool = False,
     ) -> None:
         check_resampling(n_resamples, random_state, confidence)
-        self.front, self.confidence = front, confidence
+        self.front, self.confidence, self.in_every_segment = front, confidence, in_every_segment
         self.n_resamples, self.seed = int(n_resamples), int(random_state)
         base, owner = front.points.max(), "the front's best"
         if front.reference is not None:
@@ -103,9 +106,12 @@ class Candidates:
     def best(self, rating: NDArray[np.float64], tie_break: NDArray[np.float64] | None = None) -> Selection:
         """The candidate of the highest rating."""
         front = self.front
-        candidates = front.non_dominated & self._feasible()
+        candidates = self._feasible()
         if self.confidence is not None:
             candidates = self._confident(candidates, self.confidence)
+        # What dominates a candidate may itself be unsure, or break a limit in a segment.
+        candidates = candidates.copy()
+        candidates[candidates] = non_dominated(front.points.to_numpy()[candidates])
         row = best_row(rating, candidates, tie_break)
         weights = front.weights.iloc[row].to_numpy(copy=True)
         return Selection(
@@ -124,7 +130,22 @@ class Candidates:
         feasible = (limited >= self.limits.values).all(axis=1).to_numpy()
         if not feasible.any():
             raise InfeasibleLimitsError(self._why_infeasible(limited))
-        return np.asarray(feasible)
+        if not self.in_every_segment:
+            return np.asarray(feasible)
+        if self.front.segments is None:
+            raise ValueError("in_every_segment is of a front by segment: pareto_front(by=...).")
+        margin = self._values.margin
+        everywhere = feasible & (margin >= -ROUNDING).all(axis=1)
+        if not everywhere.any():
+            row = int(margin.min(axis=1).argmax())
+            wording = " and ".join(self.limits.wording.values())
+            names = np.unique(self.front.segments)
+            worst = names[int(margin[row].argmin()) % len(names)]
+            raise InfeasibleLimitsError(
+                f"no point keeps {wording} in every segment. The closest is {self._spelled(row)}, which is "
+                f"{-margin[row].min():.4g} short of it in {worst!r}."
+            )
+        return np.asarray(everywhere)
 
     def _confident(self, candidates: NDArray[np.bool_], confidence: float) -> NDArray[np.bool_]:
         """Candidates that keep their limits with such confidence; refuses one that none reaches."""
@@ -157,43 +178,67 @@ class Candidates:
     @cached_property
     def _known(self) -> LimitConfidence | str:
         """How surely the limits are kept, or why that cannot be told."""
-        per_query = self._per_query()
-        if isinstance(per_query, str):
-            return per_query
-        values, shares = self.limits.values, self.limits.shares
-        limited = self.front.points.columns.get_indexer(values.index).astype(np.int64)
+        missing = self._missing()
+        return self._values if missing is None else missing
+
+    @cached_property
+    def _values(self) -> LimitConfidence:
+        """The limits and the values by query that they are of, in each segment if that is asked for."""
+        front, values, shares = self.front, self.limits.values, self.limits.shares
+        assert front.per_query is not None
+        limited = front.points.columns.get_indexer(values.index)
         base = None
         if shares is not None and len(shares):
-            of_reference = self.front.reference_per_query
-            base = per_query if self.front.reference is None or of_reference is None else of_reference[None]
-            base = base[:, :, limited]
+            of_reference = front.reference_per_query
+            base = front.per_query if of_reference is None else of_reference[None]
+            base = self._by_segment(base[:, :, limited])
         numbers = (values if base is None or shares is None else shares).to_numpy()
-        return LimitConfidence(per_query, numbers, limited, base, self._certain, self.n_resamples, self.seed)
+        of_limits = self._by_segment(front.per_query[:, :, limited])
+        return LimitConfidence(
+            front.per_query,
+            of_limits,
+            np.repeat(numbers, of_limits.shape[2] // max(1, len(numbers))),
+            base,
+            self._certain,
+            self.n_resamples,
+            self.seed,
+        )
+
+    def _by_segment(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Values of shape (r, n_queries, l), or (r, n_queries, l * s) for those of s segments alone."""
+        if not self.in_every_segment or self.front.segments is None:
+            return values
+        codes, names = pd.factorize(self.front.segments, sort=True)
+        is_in = codes[:, None] == np.arange(len(names))
+        apart = np.where(is_in[None, :, None], values[..., None], np.float32(np.nan))
+        return apart.reshape(*values.shape[:2], -1)
 
     def _evidence(self, row: int) -> Evidence | str:
-        return self._known if isinstance(self._known, str) else Evidence(self._known, row)
+        known = self._known
+        return known if isinstance(known, str) else Evidence(known, row, len(self.limits.values))
 
-    def _per_query(self) -> NDArray[np.float32] | str:
-        """The values to resample, or what is missing for that or contradicts the points."""
+    def _missing(self) -> str | None:
+        """What is missing to tell how surely limits are kept, or contradicts the points."""
         front = self.front
         if front.per_query is None:
             return (
                 "the front has no values by query. Make it by pareto_front, or pass per_query (and "
                 "reference_per_query) to ParetoFront."
             )
-        limited = list(self.limits.values.index) or list(front.points.columns)
-        counts = pd.Series(count_queries(front.per_query), index=front.points.columns)[limited]
+        has_limits = len(self.limits.values) > 0
+        counts = count_queries(self._values.limited if has_limits else front.per_query)
         if counts.min() < MIN_QUERIES:
+            where = " in a segment" if self.in_every_segment else ""
             return (
-                f"{counts.min()} queries count for {counts.idxmin()!r}, which tells too little of others: "
+                f"{counts.min()} queries count{where}, which tells too little of others: "
                 f"profile {MIN_QUERIES} or more."
             )
         if not agrees(front.points, front.per_query):
             return (
                 "the points of the front are not the means of its per_query: give those of the same queries."
             )
-        if self.limits.shares is None or not len(self.limits.shares) or front.reference is None:
-            return front.per_query
+        if self.limits.shares is None or not has_limits or front.reference is None:
+            return None
         if front.reference_per_query is None:
             return (
                 "limits are shares of the reference, of which the front has no values by query. Pass "
@@ -201,7 +246,7 @@ class Candidates:
             )
         if not agrees(front.reference, front.reference_per_query):
             return "the reference of the front is not the mean of its reference_per_query."
-        return front.per_query
+        return None
 
     def _why_infeasible(self, limited: pd.DataFrame) -> str:
         """Which limit no point meets or, if each is met somewhere, what comes closest to all."""

@@ -23,6 +23,7 @@ from hyperrank.front.criteria import (
     numbers_by_objective,
 )
 from hyperrank.front.limits import Candidates
+from hyperrank.front.segments import read_by_segment, table_by_segment
 from hyperrank.front.selection import TEMPERATURE, Selection, at_temperature
 from hyperrank.metrics import hypervolume, non_dominated
 from hyperrank.simplex import as_weights, by_name
@@ -64,6 +65,8 @@ class ParetoFront:
         The temperatures that the points were measured at, if the ranker has one.
     baseline : str, default "reference"
         What to call the baseline.
+    segments : array-like of shape (n_queries,), optional
+        The segment of each query, such as its market.
 
     Attributes
     ----------
@@ -80,6 +83,12 @@ class ParetoFront:
         What it is: ``"reference"``, the class of a model, or ``"baseline"``.
     per_query, reference_per_query : ndarray of float32 or None
         As given.
+    segments : ndarray of shape (n_queries,) or None
+        As given.
+    by_segment : DataFrame or None
+        What each trade-off reaches in each segment: ``segment``, ``trade_off`` (its row), ``objective``,
+        ``n_queries`` that count, ``value`` and its standard ``error``, and with a baseline its value
+        ``baseline``, the ``change`` from it and the ``change_error``.
 
     Raises
     ------
@@ -115,6 +124,7 @@ class ParetoFront:
         label: str | None = None,
         temperature: float | ArrayLike | None = None,
         baseline: str | None = "reference",
+        segments: ArrayLike | None = None,
     ) -> None:
         columns = _checked_names(names)
         m = len(columns)
@@ -141,6 +151,11 @@ class ParetoFront:
         self.per_query = _per_query(per_query, (k, None, m), "per_query")
         n_queries = None if self.per_query is None else self.per_query.shape[1]
         self.reference_per_query = _per_query(reference_per_query, (n_queries, m), "reference_per_query")
+        self.segments = None if segments is None else np.asarray(segments)
+        if self.segments is not None and self.segments.shape != (n_queries,):
+            raise ValueError(
+                f"segments must have shape (n_queries,), as per_query has them; got {self.segments.shape}."
+            )
 
     @property
     def names(self) -> list[str]:
@@ -157,6 +172,13 @@ class ParetoFront:
     def non_dominated(self) -> NDArray[np.bool_]:
         """Points that no other equals in all objectives and beats in at least one, shape (k,)."""
         return np.asarray(non_dominated(self.points.to_numpy()), dtype=bool)
+
+    @cached_property
+    def by_segment(self) -> pd.DataFrame | None:
+        """What each trade-off reaches in each segment; None without segments."""
+        if self.segments is None or self.per_query is None:
+            return None
+        return table_by_segment(self.per_query, self.reference_per_query, self.segments, self.names)
 
     def hypervolume(self, reference_point: float | ArrayLike | Mapping[str, float] = 0.0) -> float:
         """Volume of what the front dominates, above a reference point.
@@ -188,6 +210,7 @@ class ParetoFront:
         confidence: float | None = None,
         n_resamples: int = 2000,
         random_state: int = 0,
+        in_every_segment: bool = False,
     ) -> Selection:
         """Pick the profiled trade-off that keeps every limit and is best otherwise.
 
@@ -203,14 +226,18 @@ class ParetoFront:
             Whether limits are shares: of the reference ranker's value or, for a front without a reference, of
             the best value that this front reaches in the objective. False: limits are values of the metric.
         confidence : float, optional
-            Pick only what keeps all limits at once in at least this share of resamples of the queries (and on
-            the queries themselves). Shares of the reference are taken of its mean over the same queries.
-            By default the limits need to be kept on the queries themselves, which for a limit that binds
-            means about as often as not on others.
+            Pick only what keeps all limits at once with this probability on all such queries, allowing for
+            few queries and for having picked the best of many (`hyperrank.front.bootstrap.LimitConfidence`).
+            Shares of the baseline are taken of its mean over the same queries. The reference itself keeps
+            its own shares for certain. By default the limits need to be kept on the queries themselves,
+            which for a limit that binds means about as often as not on others.
         n_resamples : int, default 2000
             How often queries are resampled, for this and for what the selection tells.
         random_state : int, default 0
             Seed of the resamples.
+        in_every_segment : bool, default False
+            Whether limits hold in each segment of a front by segment too, as shares of the baseline there;
+            with `confidence`, in all at once.
 
         Returns
         -------
@@ -238,7 +265,9 @@ class ParetoFront:
         relevance     0.5   0.41    0.4    0.01
         clicks        0.5   0.38
         """
-        candidates = Candidates(self, at_least, relative, confidence, n_resamples, random_state)
+        candidates = Candidates(
+            self, at_least, relative, confidence, n_resamples, random_state, in_every_segment
+        )
         return candidates.best(desirability(self.points, maximize, candidates.limits.values.index))
 
     def knee(
@@ -249,6 +278,7 @@ class ParetoFront:
         confidence: float | None = None,
         n_resamples: int = 2000,
         random_state: int = 0,
+        in_every_segment: bool = False,
     ) -> Selection:
         r"""Pick the trade-off beyond which more of one objective costs much of another.
 
@@ -261,7 +291,7 @@ class ParetoFront:
         ----------
         at_least : mapping of objective to float, optional
             Limits to keep; the plane and the ranges stay those of the whole front.
-        relative, confidence, n_resamples, random_state
+        relative, confidence, n_resamples, random_state, in_every_segment
             As in `select`.
 
         Returns
@@ -284,7 +314,9 @@ class ParetoFront:
         >>> front.knee().index
         1
         """
-        candidates = Candidates(self, at_least, relative, confidence, n_resamples, random_state)
+        candidates = Candidates(
+            self, at_least, relative, confidence, n_resamples, random_state, in_every_segment
+        )
         rating = knee_distance(self.points.to_numpy(), self.non_dominated)
         return candidates.best(rating, desirability(self.points, None, self.points.columns))
 
@@ -297,6 +329,7 @@ class ParetoFront:
         confidence: float | None = None,
         n_resamples: int = 2000,
         random_state: int = 0,
+        in_every_segment: bool = False,
     ) -> Selection:
         r"""Pick the trade-off that comes closest to a target, or goes farthest beyond it.
 
@@ -314,7 +347,7 @@ class ParetoFront:
             Limits to keep as well.
         relative : bool, default True
             How `at_least` is meant, as in `select`; the target is in units of the metric.
-        confidence, n_resamples, random_state
+        confidence, n_resamples, random_state, in_every_segment
             As in `select`.
 
         Returns
@@ -339,7 +372,9 @@ class ParetoFront:
         >>> front.nearest({"clicks": 0.39}).index
         2
         """
-        candidates = Candidates(self, at_least, relative, confidence, n_resamples, random_state)
+        candidates = Candidates(
+            self, at_least, relative, confidence, n_resamples, random_state, in_every_segment
+        )
         return candidates.best(*achievement(self.points, self.non_dominated, target))
 
     def plot(
@@ -485,11 +520,13 @@ class ParetoFront:
         dict
             ``objectives``, ``metric``, ``temperature`` (None if there are several), ``label``,
             ``hypervolume``, ``reference``, ``baseline`` and ``points``: for each trade-off its ``weights``,
-            ``temperature``, ``values`` by objective and whether it is ``non_dominated``.
+            ``temperature``, ``values`` by objective and whether it is ``non_dominated``. By segment also
+            ``by_segment``, the columns of the table of that name.
         """
         rows = zip(
             self.weights.to_dict("records"), self.points.to_dict("records"), self.non_dominated, strict=True
         )
+        by_segment = None if self.by_segment is None else self.by_segment.to_dict("list")
         temperatures = [None] * len(self) if self.temperatures is None else self.temperatures.tolist()
         return {
             "objectives": self.names,
@@ -503,6 +540,7 @@ class ParetoFront:
                 {"weights": weights, "temperature": t, "values": values, "non_dominated": bool(best)}
                 for (weights, values, best), t in zip(rows, temperatures, strict=True)
             ],
+            **({} if by_segment is None else {"by_segment": by_segment}),
         }
 
     @classmethod
@@ -561,6 +599,8 @@ class ParetoFront:
         volume = document.get("hypervolume")
         if volume is not None and not np.isclose(finite_number(volume, "hypervolume"), front.hypervolume()):
             raise ValueError(f"hypervolume is {volume!r}, and that of the points {front.hypervolume():.6g}.")
+        if document.get("by_segment") is not None:
+            front.by_segment = read_by_segment(document["by_segment"], names, len(rows))
         return front
 
     def __len__(self) -> int:

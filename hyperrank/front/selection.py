@@ -32,6 +32,7 @@ class FrontData(Protocol):
     reference: pd.Series | None
     per_query: NDArray[np.float32] | None
     reference_per_query: NDArray[np.float32] | None
+    segments: NDArray[Any] | None
 
     def __len__(self) -> int: ...
 

@@ -25,6 +25,7 @@ from hyperrank.rankers.profile import (
     per_query_values,
     profile_front,
     read_grid,
+    split_segments,
 )
 from hyperrank.rankers.rankings import RankingsMixin
 from hyperrank.simplex import as_weights, lattice_near
@@ -228,6 +229,7 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         weights: ArrayLike | None = None,
         temperatures: Sequence[float] | None = None,
         baseline: Any = None,
+        by: Any = None,
         metric: str | Metric | None = None,
         label: str | None = None,
         **options: Any,
@@ -252,6 +254,9 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         baseline : array-like of shape (n,), fitted model or "reference", optional
             What limits, plots and confidence are relative to: scores, a model with ``predict``, its columns
             matched by name, or by default the reference, if the ranker has one.
+        by : str or array-like of shape (n,), optional
+            The segment of each row, the same for all rows of a query, or the column of `X` with it, such as
+            market or device: ``front.by_segment`` has the values of each.
         metric : str or Metric, optional
             By default that of the ranker.
         label : str, optional
@@ -266,8 +271,8 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If no objective has a list with a label above 0, or one that `weights` weigh has none, or the
-            baseline or a temperature is not what it must be.
+            If no objective has a list with a label above 0, or one that `weights` weigh has none, segments
+            differ within a query, or the baseline or a temperature is not what it must be.
 
         Warns
         -----
@@ -275,6 +280,7 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
             If an objective has none: the front is of the others, at trade-offs that give it no weight.
         """
         check_is_fitted(self)
+        X, by = split_segments(self, X, by)
         grid, options = read_grid(self, weights, temperatures, options)
         data = self._read(X, Y, qid, options.pop("ref_scores", None), keeps_frame=is_model(baseline))
         grid, measured = measurable(self.objectives_, grid, data.Y)
@@ -286,6 +292,7 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
             self._metric() if metric is None else parse_metric(metric),
             label=type(self).__name__ if label is None else label,
             baseline=baseline,
+            by=by,
             **options,
         )
 

@@ -13,9 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hyperrank._checks import check_number
+from hyperrank._columns import arrow_to_pandas
 from hyperrank._progress import with_progress
 from hyperrank.front.pareto_front import ParetoFront
 from hyperrank.front.selection import TEMPERATURE, carried_temperatures
+from hyperrank.lists import QueryLists
 from hyperrank.metrics import Metric
 from hyperrank.rankers.data import GroupedFeatures, LabelledLists
 from hyperrank.rankers.inputs import read_scores
@@ -31,6 +33,7 @@ __all__ = [
     "per_query_values",
     "profile_front",
     "read_grid",
+    "split_segments",
 ]
 
 #: Trade-offs at which a front is profiled unless the caller says otherwise.
@@ -170,6 +173,7 @@ def profile_front(
     *,
     label: str | None,
     baseline: Any = None,
+    by: Any = None,
     **options: Any,
 ) -> ParetoFront:
     """Measure a ranker, and its baseline, at trade-offs; see `BaseRanker.pareto_front`."""
@@ -177,6 +181,7 @@ def profile_front(
     if reference is not None:
         data = replace(data, known_parts=data.reference_parts(reference))
     at, temperatures = _rows(grid, measured, reference)
+    segments = None if by is None else _read_segments(by, data.lists)
     name, scores = _read_baseline(ranker, data, baseline)
     values = []
     blocks = np.array_split(np.arange(len(at)), -(-len(at) * len(data.X) // MAX_SCORES))
@@ -200,6 +205,7 @@ def profile_front(
         label=label,
         temperature=_recorded(ranker, temperatures),
         baseline=name,
+        segments=segments,
     )
 
 
@@ -222,6 +228,43 @@ def _rows(
         np.concatenate([rows for rows, _ in blocks]),
         np.concatenate([np.full(len(rows), t) for rows, t in blocks]),
     )
+
+
+def split_segments(ranker: Any, X: Any, by: Any) -> tuple[Any, Any]:
+    """Features without the column of segments, unless the ranker was fitted on it, and that column."""
+    if not isinstance(by, str):
+        return X, by
+    X = arrow_to_pandas(X)
+    if by not in list(getattr(X, "columns", ())):
+        raise ValueError(
+            f"by={by!r} is not a column of X: name one of a frame, or pass a value for each row."
+        )
+    known = getattr(ranker, "feature_names_in_", getattr(ranker, "column_labels_in_", ()))
+    if by in list(known):
+        return X, X[by]
+    return X.drop(columns=[by]) if hasattr(X, "iloc") else X.drop(by), X[by]
+
+
+def _read_segments(by: Any, lists: QueryLists) -> NDArray[Any]:
+    """The segment of each list, from that of each row."""
+    given = pd.Series(np.asarray(by, dtype=object))
+    if len(given) != lists.n_rows:
+        raise ValueError(f"by has {len(given)} values for {lists.n_rows} rows; expected one for each row.")
+    codes, names = pd.factorize(given)
+    if (codes < 0).any():
+        raise ValueError(f"by has no value in row {int((codes < 0).argmax())}: name what is unknown.")
+    grouped = lists.group(codes)
+    of_list = grouped[lists.offsets[:-1]]
+    varies = np.flatnonzero(grouped != of_list[lists.index])
+    if len(varies):
+        query = lists.ids[lists.index[varies[0]]]
+        raise ValueError(
+            f"by differs between rows of query {query!r}: segments are of whole queries, such as a market "
+            "or a device."
+        )
+    labels = names.to_numpy()
+    is_number = all(isinstance(label, int | float | np.number) for label in labels)
+    return np.asarray(labels.astype(np.float64 if is_number else str)[of_list])
 
 
 def _recorded(ranker: Profiled, temperatures: NDArray[np.float64] | None) -> NDArray[np.float64] | None:

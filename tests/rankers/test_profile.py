@@ -8,7 +8,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from hyperrank import HyperDPORanker, MixedScoresRanker, TradeOffs, datasets
-from hyperrank.front import ParetoFront, Selection
+from hyperrank.front import InfeasibleLimitsError, ParetoFront, Selection
 from hyperrank.networks import MLP
 
 NAMES = ["relevance", "clicks"]
@@ -152,3 +152,76 @@ def test_any_baseline_is_what_limits_are_shares_of(mixed):
     with pytest.raises(ValueError, match="of the LinearRegression's"):
         by_model.select({"clicks": 9})
     assert ParetoFront.from_dict(by_model.to_dict()).baseline == "LinearRegression"
+
+
+MARKET = np.array(["de", "fr", "jp"])[DATA.qid % 3]
+
+
+@pytest.fixture(scope="module")
+def by_market(single):
+    return single.pareto_front(
+        FRAME.assign(market=MARKET), DATA.Y, weights=WEIGHTS, temperatures=(0, 1), by="market", **OPTIONS
+    )
+
+
+def test_each_segment_is_what_its_queries_alone_reach(single, by_market):
+    table = by_market.by_segment
+    whole = single.pareto_front(FRAME, DATA.Y, weights=WEIGHTS, temperatures=(0, 1), **OPTIONS)
+    pd.testing.assert_frame_equal(whole.points, by_market.points)
+    for market, rows in table.groupby("segment"):
+        among = market == MARKET
+        grid = {"weights": WEIGHTS, "temperatures": (0, 1), "qid": DATA.qid[among]}
+        alone = single.pareto_front(FRAME[among], DATA.Y[among], **grid)
+        values, errors, changes = (
+            rows.pivot(index="trade_off", columns="objective", values=column)[NAMES].to_numpy()
+            for column in ("value", "error", "change_error")
+        )
+        np.testing.assert_allclose(values, alone.points, rtol=1e-5)
+        n = (~np.isnan(alone.per_query)).sum(axis=1)
+        np.testing.assert_allclose(errors, np.nanstd(alone.per_query, axis=1, ddof=1) / np.sqrt(n), rtol=1e-4)
+        away = alone.per_query - alone.reference_per_query
+        np.testing.assert_allclose(
+            changes, np.nanstd(away, axis=1, ddof=1) / np.sqrt(n), rtol=1e-4, atol=1e-9
+        )
+        assert (rows["n_queries"].to_numpy().reshape(n.shape) == n).all()
+    again = ParetoFront.from_dict(json.loads(json.dumps(by_market.to_dict())))
+    pd.testing.assert_frame_equal(again.by_segment, table)
+
+
+def test_limits_hold_in_every_segment(by_market):
+    """A trade-off that keeps them on average and not in one market is passed over."""
+    segments = np.repeat(["de", "fr"], 20)
+    rng = np.random.default_rng(0)
+    base = rng.uniform(0.3, 0.6, (40, 2)).astype("f4")
+    values = np.stack([base, base + np.float32([0, 0.05]), base + np.float32([0, 0.1])])
+    values[2, segments == "fr", 0] -= 0.03
+    values[2, segments == "de", 0] += 0.03
+    front = ParetoFront(
+        values.mean(axis=1), WEIGHTS, names=NAMES, per_query=values, reference=base.mean(axis=0),
+        reference_per_query=base, segments=segments,
+    )  # fmt: skip
+    limits = {"relevance": 0.98}
+    assert front.select(limits).index == 2
+    chosen = front.select(limits, in_every_segment=True, confidence=0.9)
+    assert chosen.index == 1
+    assert chosen.confidence["relevance"] >= chosen.joint_confidence >= 0.9
+    with pytest.raises(InfeasibleLimitsError, match=r"in every segment\. The closest .* short of it in 'fr'"):
+        front.select({"clicks": 1.15, "relevance": 0.98}, in_every_segment=True)
+    with pytest.raises(InfeasibleLimitsError, match="queries count in a segment"):
+        by_market.select({"relevance": 0.5}, in_every_segment=True, maximize="clicks", confidence=0.9)
+    with pytest.raises(ValueError, match="is of a front by segment"):
+        ParetoFront(values.mean(axis=1), WEIGHTS, names=NAMES).select(limits, in_every_segment=True)
+
+
+@pytest.mark.parametrize(
+    ("by", "message"),
+    [
+        ("market", "by='market' is not a column of X"),
+        (np.arange(len(FRAME)), "by differs between rows of query"),
+        (MARKET[:5], "by has 5 values for"),
+        ([None, *MARKET[1:]], "by has no value in row 0"),
+    ],
+)
+def test_refused_segments(single, by, message):
+    with pytest.raises(ValueError, match=message):
+        single.pareto_front(FRAME, DATA.Y, weights=WEIGHTS, by=by, **OPTIONS)

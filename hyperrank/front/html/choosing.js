@@ -67,14 +67,19 @@ function choose(limits, maximize, sure) {
   if (!within.length) return { why: whyNone(limits) };
   let among = within.filter((i) => front.nonDominated[i]);
   if (sure !== null && limited(limits).length) {
+    among = within;
     const shares = new Map(among.map((i) => [i, confidenceOf(i, limits)]));
     const surest = among.reduce((a, b) => (shares.get(b) > shares.get(a) ? b : a), among[0]);
     among = among.filter((i) => shares.get(i) >= sure);
     if (!among.length) return { why: whyUnsure(sure, surest, shares.get(surest)), closest: surest };
+    // What dominates one may itself be unsure.
+    among = among.filter((i) => !among.some((other) => dominates(front.points[other], front.points[i])));
   }
   const rating = desirability(limits, maximize);
   return { index: among.reduce((a, b) => (rating[b] > rating[a] ? b : a)) };
 }
+
+const dominates = (a, b) => a.every((value, j) => value >= b[j]) && a.some((value, j) => value > b[j]);
 
 function whyNone(limits) {
   const beyond = limited(limits).filter((j) => largest[j] < floorOf(limits[j], j));
