@@ -143,7 +143,7 @@ class Candidates:
             worst = names[int(margin[row].argmin()) % len(names)]
             raise InfeasibleLimitsError(
                 f"no point keeps {wording} in every segment. The closest is {self._spelled(row)}, which is "
-                f"{-margin[row].min():.4g} short of it in {worst!r}."
+                f"{-margin[row].min():.4g} short of it in {str(worst)!r}."
             )
         return np.asarray(everywhere)
 
