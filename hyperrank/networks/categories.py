@@ -26,7 +26,7 @@ class CategoryEmbedding(nn.Module):
     def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__()
         self.tables = nn.ParameterList(
-            torch.zeros(size + 1, min(MAX_WIDTH, math.ceil(WIDTH * size**0.25))) for size in sizes
+            torch.zeros(size + 1, min(MAX_WIDTH, math.ceil(WIDTH * max(size, 1) ** 0.25))) for size in sizes
         )
         self.n_out = sum(table.shape[1] for table in self.tables)
         self.dropout = Dropout(UNKNOWN_SHARE)

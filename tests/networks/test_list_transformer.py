@@ -155,3 +155,9 @@ def test_wrong_shapes_are_named():
         ListTransformer(5, 2, hidden=(8, 4))
     with pytest.raises(ValueError, match="need index"):
         transformer()(torch.zeros(2, 5), WEIGHTS[None])
+
+
+def test_categorical_features_alone_of_which_no_category_is_known():
+    """Too few rows to learn one from: all are unknown, and have a vector."""
+    network = ListTransformer(0, 2, hidden=(8, 8), categories=[0, 0]).eval()
+    assert network(torch.zeros(3, 2), torch.eye(2)).isfinite().all()
