@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank.files import storable
-
-__all__ = ["Categories", "as_pandas_categories", "categorical_of", "categorical_positions", "check_kind"]
 
 #: Categories of a feature that are told apart; the rarest beyond are unknown ones.
 MAX_CATEGORIES = 1 << 14
@@ -170,6 +168,24 @@ class Categories:
         return frame
 
 
+def named_categories(
+    X: NDArray[np.float32], names: Sequence[str], categories: Mapping[str, Iterable[Category]]
+) -> Any:
+    """Features as a frame, with categories in the place of codes; as they are where there are none."""
+    if not categories:
+        return X
+    return Categories({names.index(name): list(own) for name, own in categories.items()}).decode(X, names)
+
+
+def category_codes(frame: Any, name: str) -> tuple[NDArray[np.float32], dict[str, list[Category]]]:
+    """Features of a frame of pandas as numbers, and the values whose codes stand for its categories."""
+    codes, categories = {}, {}
+    for j in categorical_positions("from_dtype", frame, name):
+        places, categories[str(frame.columns[j])] = _factorized(frame, j, name)
+        codes[j] = np.where(places < 0, np.nan, places).astype(np.float32)
+    return np.asarray(_replaced(frame, codes), dtype=np.float32), categories
+
+
 def check_kind(given: Iterable[Any], known: Iterable[Any], where: str) -> None:
     """Refuse categories that are all text where the known ones are all numbers, or the other way about."""
     first_given, first_known = (
@@ -191,18 +207,22 @@ def _where(frame: Any, j: int, name: str) -> str:
 
 def _factorized(frame: Any, j: int, name: str) -> tuple[NDArray[np.int64], list[Category]]:
     """The categories of a column, and the place of each row's among them; -1 where it is missing."""
-    import pandas as pd
-
     column = frame.iloc[:, j] if hasattr(frame, "iloc") else frame[:, j]
     if hasattr(column, "to_physical"):  # polars
         column = _of_polars(column)
-    codes, found = pd.factorize(column if hasattr(column, "iloc") else pd.Series(column))
     places: dict[Category, int] = {}
-    place_of = [_place(value, places, lambda: _where(frame, j, name)) for value in found.tolist()]
-    return np.array([*place_of, -1], dtype=np.int64)[codes], list(places)
+    return place_values(column, places, _where(frame, j, name)), list(places)
 
 
-def _place(value: Any, places: dict[Category, int], where: Callable[[], str]) -> int:
+def place_values(column: Any, places: dict[Category, int], where: str) -> NDArray[np.int64]:
+    """The place of each value of a column among the categories so far, which grow; -1 where it is missing."""
+    import pandas as pd
+
+    codes, found = pd.factorize(column if hasattr(column, "iloc") else pd.Series(column))
+    return np.array([*(_place(value, places, where) for value in found.tolist()), -1], dtype=np.int64)[codes]
+
+
+def _place(value: Any, places: dict[Category, int], where: str) -> int:
     """The place of a value among the categories so far, which are those that are equal to it; -1 for NaN."""
     if isinstance(value, str):
         category: Category = str(value)
@@ -215,7 +235,7 @@ def _place(value: Any, places: dict[Category, int], where: Callable[[], str]) ->
         return -1
     else:
         raise ValueError(
-            f"{where()} holds the category {value!r} ({type(value).__name__}); categories are text, whole "
+            f"{where} holds the category {value!r} ({type(value).__name__}); categories are text, whole "
             "numbers or numbers: write others as text."
         )
     return places.setdefault(category, len(places))

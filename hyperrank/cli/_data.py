@@ -6,17 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hyperrank._categories import categorical_of
 from hyperrank.cli._command import Console
 from hyperrank.cli._options import Layout
 from hyperrank.datasets import RankingData, load_letor, open_store, quantile_grades
 from hyperrank.datasets.table import absent_columns, is_table, read_table
 from hyperrank.memmap import forget_pages, is_mapped
+from hyperrank.reference.models import take_columns
 
 if TYPE_CHECKING:
     from hyperrank.rankers import BaseRanker
@@ -54,6 +56,7 @@ def read_data(
     features: Sequence[str] | None = None,
     not_features: Sequence[str] = (),
     extra: str | None = None,
+    categorical: Sequence[str] | None = None,
 ) -> tuple[RankingData, NDArray[np.float64] | None]:
     """Read a CSV, Parquet or Arrow file, LETOR text, or open a store, whose X stays in its file.
 
@@ -81,6 +84,8 @@ def read_data(
     """
     if layout.group is not None and not is_text(path):
         raise ValueError(f"{path} is not LETOR text, which --group is for.")
+    if categorical is None:
+        categorical = layout.categorical or None
     if is_table(path):
         if layout.label_features:
             raise ValueError(f"{path} is a table: name its label columns by --labels.")
@@ -96,6 +101,7 @@ def read_data(
             drop=layout.drop,
             extra=extra,
             not_features=not_features,
+            categorical_features="from_dtype" if categorical is None else categorical,
         )
         return _graded(data, layout.grade, path), values
     if extra is not None:
@@ -105,6 +111,8 @@ def read_data(
     else:
         store = open_store(path)
         data = RankingData(store.X, store.Y, store.qid, store.names, store.feature_names, store.description)
+        if store.categories:
+            data = store.load()
     return _graded(_laid_out(data, layout, path), layout.grade, path), None
 
 
@@ -123,6 +131,10 @@ def _laid_out(data: RankingData, layout: Layout, path: Path) -> RankingData:
     moved: list[int] = []
     if layout.label_features:
         data, moved = _with_label_features(data, layout.label_features, path)
+    if layout.categorical:
+        named = [_feature(feature, data, path) for feature in layout.categorical]
+        frame: Any = as_frame(data.X, data.feature_names).astype(dict.fromkeys(named, "category"))
+        data = replace(data, X=frame)
     left_out = {*moved, *(data.feature_names.index(_feature(f, data, path)) for f in layout.drop)}
     if not left_out:
         return data
@@ -131,7 +143,7 @@ def _laid_out(data: RankingData, layout: Layout, path: Path) -> RankingData:
         raise ValueError(f"{path}: no feature is left.")
     return replace(
         data,
-        X=np.ascontiguousarray(data.X[:, columns]),
+        X=take_columns(data.X, np.array(columns)),
         feature_names=tuple(data.feature_names[j] for j in columns),
     )
 
@@ -148,7 +160,7 @@ def _with_label_features(
         columns.append(data.feature_names.index(full_name))
     if len(set(names)) < len(names) or len(set(columns)) < len(columns):
         raise ValueError(f"{path}: objectives must differ; got {', '.join(names)} with {', '.join(words)}.")
-    labels = data.X[:, columns]
+    labels = np.asarray(take_columns(data.X, np.array(columns)), dtype=np.float32)
     if (labels < 0).any():
         raise ValueError(f"{path}: labels must not be negative, as some of {', '.join(words)} are.")
     return replace(data, Y=np.column_stack([data.Y, labels]), names=tuple(names)), columns
@@ -199,6 +211,9 @@ class ModelData:
 
     def features(self, rows: slice = slice(None)) -> pd.DataFrame | NDArray[np.float32]:
         """Features of some rows, as the ranker was fitted on them."""
+        if hasattr(self.data.X, "iloc"):
+            frame = self.data.X.iloc[rows]
+            return frame if self.columns is None else take_columns(frame, self.columns)
         X = self.data.X[rows]
         if self.columns is not None:
             X = np.where(self.columns >= 0, X[:, self.columns], np.float32(self.fill))
@@ -238,7 +253,13 @@ def read_features(
     known = getattr(ranker, "feature_names_in_", None)
     names = None if known is None else tuple(map(str, known))
     data, ref_scores = read_data(
-        path, layout, labels=labels, features=names, not_features=ranker.objectives_, extra=extra
+        path,
+        layout,
+        labels=labels,
+        features=names,
+        not_features=ranker.objectives_,
+        extra=extra,
+        categorical=[] if names is None else [names[j] for j in categorical_of(ranker)],
     )
     width = data.X.shape[1]
     if names is None and width != ranker.n_features_in_:

@@ -166,6 +166,7 @@ class Layout:
     qid: str = "qid"
     features: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
     label_features: tuple[str, ...] = ()
     grade: tuple[str, ...] = ()
     missing: float = 0.0
@@ -236,6 +237,13 @@ _FEATURES = (
         default=(),
         shell_complete=complete_columns,
         help="Columns or features to leave out.",
+    ),
+    click.option(
+        "--categorical",
+        type=NAMES,
+        default=(),
+        shell_complete=complete_columns,
+        help="Features that are categories, text or numbers; by default the columns whose type says so.",
     ),
 )
 

@@ -42,7 +42,8 @@ def convert(
     if n_features is not None and not is_text(data):
         raise ValueError(f"{data} is not LETOR text, which --n-features is for.")
     as_it_is = not (layout.label_features or layout.grade)
-    if is_text(data) and as_it_is and not (layout.labels or layout.features or layout.drop):
+    takes_all = not (layout.labels or layout.features or layout.drop or layout.categorical)
+    if is_text(data) and as_it_is and takes_all:
         made = datasets.convert(
             data,
             store,
@@ -60,6 +61,7 @@ def convert(
             features=layout.features or None,
             qid=layout.qid,
             drop=layout.drop,
+            categorical_features=layout.categorical or "from_dtype",
             overwrite=force,
         )
     elif n_features is not None:

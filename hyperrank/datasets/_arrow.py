@@ -137,12 +137,26 @@ def _naming(path: Path) -> Iterator[None]:
 
 def index_columns(schema: pa.Schema) -> list[str]:
     """The columns that hold the index of the frame that was stored."""
-    written = (schema.metadata or {}).get(b"pandas", b"{}")
+    return list(stored_index(schema.names, _pandas_metadata(schema)))
+
+
+def categorical_columns(schema: pa.Schema) -> list[str]:
+    """The columns of dictionaries, and those that pandas stored as categories: Parquet keeps those of text."""
+    described = _pandas_metadata(schema).get("columns")
+    of_pandas = {
+        str(column.get("name"))
+        for column in (described if isinstance(described, list) else [])
+        if isinstance(column, dict) and column.get("pandas_type") == "categorical"
+    }
+    return [each.name for each in schema if str(each.type).startswith("dictionary") or each.name in of_pandas]
+
+
+def _pandas_metadata(schema: pa.Schema) -> dict[str, Any]:
     try:
-        metadata = json.loads(written)
-    except ValueError:
+        metadata = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+    except (ValueError, RecursionError):
         metadata = {}
-    return list(stored_index(schema.names, metadata if isinstance(metadata, dict) else {}))
+    return metadata if isinstance(metadata, dict) else {}
 
 
 @dataclass(frozen=True)
@@ -176,6 +190,10 @@ class ArrowBatch:
         if types.is_boolean(kind):
             column = column.cast(arrow.uint8())
         return np.asarray(column.cast(arrow.float64(), safe=False).to_numpy(zero_copy_only=False))
+
+    def values(self, name: str) -> Any:
+        """A column of categories as a series of pandas."""
+        return self._column(name).to_pandas()
 
     def ids(self, name: str, first_row: int) -> NDArray[Any]:
         """A column of query ids, as int64 if it holds integers and as text if it holds text."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Source:
 
     `names` are the objectives; `feature_names` is None if features are numbered, from `first` on; `width` is
     None if it is known only at the end; `missing` stands for features that a chunk is too narrow for.
+    `categories` has for each feature of codes its values so far, and the code of each.
     """
 
     chunks: Iterator[Chunk]
@@ -43,6 +44,7 @@ class Source:
     first: int = 1
     width: int | None = None
     missing: float = 0.0
+    categories: Mapping[str, dict[Any, int]] = field(default_factory=dict)
 
     def names_of(self, width: int) -> tuple[str, ...]:
         """Names of the features, now that their number is known."""

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,6 +152,11 @@ class CsvBatch:
                 values[row] = value
         return values
 
+    def values(self, name: str) -> pd.Series[Any]:
+        """A column of categories: numbers where they are written just so, or text; NaN where it is empty."""
+        column = self.frame[name]
+        return column.where(column != "").map(_category, na_action="ignore")
+
     def ids(self, name: str, first_row: int) -> NDArray[np.generic]:
         """A column of query ids."""
         column = self.frame[name]
@@ -196,6 +201,17 @@ class _Lines(io.RawIOBase):
 
 def _delimiter(path: Path) -> str:
     return "\t" if ".tsv" in path.name.lower() else ","
+
+
+def _category(text: str) -> str | int | float:
+    """The number that is written just so, or the text: neither 007 nor 1.10 is one."""
+    for kind in (int, float):
+        try:
+            if text[-1].isdigit() and str(value := kind(text)) == text:
+                return value
+        except ValueError:
+            continue
+    return text
 
 
 def _is_number(text: str) -> bool:

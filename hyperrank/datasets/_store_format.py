@@ -8,7 +8,8 @@
 ``ids.utf8``              their texts, one after the other in UTF-8, and
 ``id_ends.i64``           where each text ends
 ``checksums.u32``         CRC-32 of each 16 MiB of the files above, in this order
-``store.json``            sizes, names, and the checksum of itself and of ``checksums.u32``
+``store.json``            sizes, names, values of categories by code, and the checksum of itself and of
+                          ``checksums.u32``
 ========================  =====================================================================
 """
 
@@ -21,7 +22,7 @@ import math
 import os
 import zlib
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +33,8 @@ from numpy.typing import NDArray
 
 from hyperrank.datasets._chunks import chunk_rows
 
-FORMAT = 1
+#: The newest format, with categories; stores without are written in format 1, which older versions read.
+FORMAT = 2
 KIND = "hyperrank store"
 DESCRIPTION = "store.json"
 CHECKSUMS = "checksums.u32"
@@ -59,10 +61,15 @@ class Description:
     feature_names: tuple[str, ...]
     description: str
     checksums: int
+    #: The values of each feature of codes, in the order of these.
+    categories: dict[str, list[Any]] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Write ``store.json`` to the disk."""
         document = {"kind": KIND, "format": FORMAT, **asdict(self)}
+        if not self.categories:
+            del document["categories"]
+            document["format"] = 1
         with path.open("w") as file:
             json.dump({**document, "sha256": _digest(document)}, file, indent=1, allow_nan=False)
             file.flush()
@@ -122,6 +129,7 @@ def read_description(folder: Path) -> Description:
         tuple(document["feature_names"]),
         document["description"],
         document["checksums"],
+        document.get("categories", {}),
     )
 
 
@@ -139,6 +147,14 @@ def _fault(document: dict[str, Any]) -> str | None:
     arrays, names, features = document["arrays"], document["names"], document["feature_names"]
     if not all(isinstance(name, str) for name in [*names, *features]):
         return "names are not text"
+    categories = document.get("categories", {})
+    if not isinstance(categories, dict) or not set(categories) <= set(features):
+        return "'categories' are not those of features"
+    for values in categories.values():
+        if not isinstance(values, list) or not all(type(value) in (str, int, float) for value in values):
+            return "'categories' are not lists of text and numbers"
+        if len(set(values)) < len(values):
+            return "'categories' has one twice"
     for file, shape in arrays.items():
         if not isinstance(shape, list) or not all(isinstance(n, int) and 0 <= n < MAX_LENGTH for n in shape):
             return f"the shape of {file!r} is {shape!r}"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hyperrank._categories import category_codes
 from hyperrank._checks import as_path
 from hyperrank.datasets._chunks import Chunk, Source, slices
 from hyperrank.datasets._letor_lines import merge_ids
@@ -128,6 +129,7 @@ def convert(
     qid: str = "qid",
     features: Sequence[str] | None = None,
     drop: str | Sequence[str] = (),
+    categorical_features: str | Sequence[str] | None = "from_dtype",
     group: PathLike | Sequence[PathLike] | ArrayLike | None = None,
     n_features: int | None = None,
     missing: float = 0.0,
@@ -150,8 +152,8 @@ def convert(
         The folder to be made, in a folder that exists. It has this name only when it is complete and on the
         disk; a process that is killed leaves a folder whose name ends in ``.partial``, which is not opened,
         and deleted by the next conversion to this name.
-    labels, qid, features, drop
-        Of tables: as for `load_table`.
+    labels, qid, features, drop, categorical_features
+        Of tables: as for `load_table`. The store holds codes, and the values that they stand for.
     group, n_features, missing, zero_based
         Of text: as for `load_letor`.
     overwrite : bool, default False
@@ -190,6 +192,11 @@ def convert(
     of_text = {"group": group, "n_features": n_features, "zero_based": zero_based or None}
     of_tables = {"labels": labels, "features": features, "qid": None if qid == "qid" else qid}
     of_tables["drop"] = drop or None
+    of_tables["categorical_features"] = (
+        None
+        if isinstance(categorical_features, str) and categorical_features == "from_dtype"
+        else categorical_features
+    )
     if target.name.endswith(PARTIAL):
         raise ValueError(f"{target} ends in {PARTIAL!r}, as unfinished stores do; choose another name.")
     with atomic_folder(target, overwrite=overwrite and (target / DESCRIPTION).is_file()) as partial:
@@ -198,7 +205,14 @@ def convert(
             content = _in_memory(source)
         elif is_table(source):
             _refuse(of_text, "a table")
-            content = table_source(source, labels=labels, qid=qid, features=features, drop=drop)
+            content = table_source(
+                source,
+                labels=labels,
+                qid=qid,
+                features=features,
+                drop=drop,
+                categorical_features=categorical_features,
+            )
         elif hasattr(source, "shape"):
             raise TypeError(
                 f"a {type(source).__name__} has neither labels nor query ids: put arrays into a RankingData."
@@ -243,6 +257,7 @@ def _write(source: Source, folder: Path) -> None:
         source.names_of(spool.width),
         source.description,
         zlib.crc32(checksums.tobytes()),
+        {name: list(values) for name, values in source.categories.items()},
     ).write(folder / DESCRIPTION)
 
 
@@ -259,16 +274,17 @@ def _query_arrays(lists: QueryLists) -> dict[str, Any]:
 def _in_memory(data: RankingData) -> Source:
     """Data in memory as a source."""
     ids = data.qid if data.qid.dtype.kind in "iuO" else data.qid.astype(np.str_)
-    chunks = slices(*data.X.shape)
+    X, categories = category_codes(data.X, "X") if hasattr(data.X, "iloc") else (data.X, {})
+    chunks = slices(*X.shape)
     return Source(
         chunks=(
-            Chunk(data.X[rows_of_chunk], data.Y[rows_of_chunk], ids[rows_of_chunk])
-            for rows_of_chunk in chunks
+            Chunk(X[rows_of_chunk], data.Y[rows_of_chunk], ids[rows_of_chunk]) for rows_of_chunk in chunks
         ),
         names=data.names,
         feature_names=data.feature_names,
         description=data.description,
-        width=data.X.shape[1],
+        width=X.shape[1],
+        categories={name: dict.fromkeys(values, 0) for name, values in categories.items()},
     )
 
 

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hyperrank._categories import categorical_positions
 from hyperrank._checks import check_random_state
 from hyperrank._columns import as_numbers, refuse_other_order
+from hyperrank.memmap import take_rows
 
 RandomState = int | np.random.RandomState | None
 
@@ -21,8 +23,8 @@ class RankingData:
 
     Parameters
     ----------
-    X : ndarray of shape (n, d), float32
-        Features; NaN is a missing value.
+    X : ndarray of shape (n, d), float32, or DataFrame
+        Features; NaN is a missing value. A frame of pandas where some of them are categories.
     Y : ndarray of shape (n, m), float32
         Labels, one column per objective, the main one first; NaN is an unobserved label.
     qid : ndarray of shape (n,), int64 or str
@@ -62,7 +64,8 @@ class RankingData:
     def __post_init__(self) -> None:
         for name in ("Y", "qid"):
             refuse_other_order(getattr(self, name), name, self.X)
-        for name in ("X", "Y"):
+        of_categories = categorical_positions("from_dtype", self.X, "X")
+        for name in ("Y",) if of_categories else ("X", "Y"):
             object.__setattr__(self, name, as_numbers(getattr(self, name), name))
         n_comments = len(self.X) if self.comments is None else len(self.comments)
         if not len(self.X) == len(self.Y) == len(self.qid) == n_comments:
@@ -129,7 +132,9 @@ class RankingData:
         """
         chosen = _positions(rows, len(self.X))
         comments = None if self.comments is None else tuple(self.comments[i] for i in chosen)
-        return replace(self, X=self.X[chosen], Y=self.Y[chosen], qid=self.qid[chosen], comments=comments)
+        return replace(
+            self, X=take_rows(self.X, chosen), Y=self.Y[chosen], qid=self.qid[chosen], comments=comments
+        )
 
     def split(
         self, sizes: Sequence[float] = (0.6, 0.2, 0.2), *, random_state: RandomState = None

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank._categories import named_categories
 from hyperrank._checks import as_path
 from hyperrank.datasets._letor_lines import text_ids
 from hyperrank.datasets._store_format import (
@@ -38,7 +39,9 @@ class Store:
     Attributes
     ----------
     X : ndarray of shape (n, d), float32
-        Features, NaN where missing; read-only, in the file.
+        Features, NaN where missing, and codes of categories; read-only, in the file.
+    categories : dict of str to list
+        For each feature that is categories its values, in the order of their codes; `load` gives a frame.
     Y : ndarray of shape (n, m), float32
         Labels, NaN where unobserved; read-only, in the file.
     offsets : ndarray of shape (n_queries + 1,), int64
@@ -67,7 +70,7 @@ class Store:
     def __init__(self, path: Path, described: Description) -> None:
         self.path = path
         self.names, self.feature_names = described.names, described.feature_names
-        self.description = described.description
+        self.description, self.categories = described.description, described.categories
         self._shapes = described.arrays
         self.X: NDArray[np.float32] = self._map("X.f32")
         self.Y: NDArray[np.float32] = self._map("Y.f32")
@@ -120,7 +123,7 @@ class Store:
         RankingData
         """
         return RankingData(
-            X=np.array(self.X),
+            X=named_categories(np.array(self.X), self.feature_names, self.categories),
             Y=np.array(self.Y),
             qid=self.qid if self.ids.dtype != object else text_ids(self.qid.tolist()),
             names=self.names,

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank._categories import named_categories, place_values
 from hyperrank._columns import index_levels, stored_index, warn_of_leaks
-from hyperrank.datasets._arrow import ARROW_FILES, PARQUET_FILES, ArrowBatch, arrow_batches, index_columns
+from hyperrank.datasets._arrow import (
+    ARROW_FILES,
+    PARQUET_FILES,
+    ArrowBatch,
+    arrow_batches,
+    categorical_columns,
+    index_columns,
+)
 from hyperrank.datasets._chunks import Chunk, GrowingRows, Source, chunk_rows
 from hyperrank.datasets._csv import csv_batches, csv_header, is_csv
 from hyperrank.datasets._letor_lines import merge_ids
@@ -37,6 +46,9 @@ class Batch(Protocol):
     def numbers(self, name: str) -> NDArray[np.float64]:
         """A column of numbers, NaN where there is none."""
 
+    def values(self, name: str) -> Any:
+        """A column of categories."""
+
     def ids(self, name: str, first_row: int) -> NDArray[Any]:
         """A column of query ids as int64 or text."""
 
@@ -46,7 +58,7 @@ class Table:
     """A table that can be gone through once.
 
     `index` are those columns that hold the index of a frame; `batches` takes the columns that are to be
-    numbers; `is_file` says whether errors begin with `name`.
+    numbers; `is_file` says whether errors begin with `name`; `categorical` are columns of such types.
     """
 
     columns: list[str]
@@ -54,6 +66,7 @@ class Table:
     batches: Callable[[Sequence[str]], Iterator[Batch]]
     name: str
     is_file: bool
+    categorical: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -64,6 +77,8 @@ class Columns:
     qid: str
     features: tuple[str, ...]
     extra: str | None = None
+    #: The values so far of the categorical features, and the code of each.
+    categories: dict[str, dict[Any, int]] = field(default_factory=dict)
 
 
 def is_table(source: Any) -> bool:
@@ -88,7 +103,12 @@ def open_table(source: Any, names: Sequence[str] = ()) -> Table:
         ", ".join(map(str, paths)) or f"a {type(source).__module__.partition('.')[0]} {type(source).__name__}"
     )
     return Table(
-        list(schema.names), index_columns(schema), lambda _: map(ArrowBatch, batches), name, len(paths) == 1
+        list(schema.names),
+        index_columns(schema),
+        lambda _: map(ArrowBatch, batches),
+        name,
+        len(paths) == 1,
+        categorical_columns(schema),
     )
 
 
@@ -115,6 +135,7 @@ def _resolve(
     drop: Sequence[str],
     extra: str | None,
     not_features: Sequence[str],
+    categorical: str | Sequence[str] | None,
 ) -> Columns:
     """Find the columns; a ValueError if some are not there, or named twice."""
     where = f"{table.name} has" if table.is_file else "the table has"
@@ -145,7 +166,12 @@ def _resolve(
         )
     if not features:
         raise ValueError(f"{prefix}no column is left for features. {_listed(table.columns)}")
-    return Columns(tuple(labels), qid, tuple(features), extra)
+    if categorical == "from_dtype":
+        categorical = [name for name in features if name in table.categorical]
+    absent = [name for name in _as_names(categorical) if name not in features]
+    if absent:
+        raise ValueError(f"categorical_features: {where} {absent_columns(absent, features, 'feature')}")
+    return Columns(tuple(labels), qid, tuple(features), extra, {name: {} for name in _as_names(categorical)})
 
 
 def _chunks(
@@ -155,11 +181,19 @@ def _chunks(
     row, step = 0, chunk_rows(len(columns.features))
     extra = columns.extra
     try:
-        for batch in table.batches([*columns.features, *columns.labels, *([] if extra is None else [extra])]):
+        numbers = [name for name in columns.features if name not in columns.categories]
+        for batch in table.batches([*numbers, *columns.labels, *([] if extra is None else [extra])]):
             for start in range(0, batch.n_rows, step):
                 rows = batch.slice(start, step)
                 chunk = Chunk(
-                    _numbers(rows, columns.features, row, -LARGEST, "finite numbers that float32 can hold"),
+                    _numbers(
+                        rows,
+                        columns.features,
+                        row,
+                        -LARGEST,
+                        "finite numbers that float32 can hold",
+                        columns.categories,
+                    ),
                     _numbers(rows, columns.labels, row, 0.0, "labels from 0 to 3e38"),
                     rows.ids(columns.qid, row),
                 )
@@ -174,11 +208,20 @@ def _chunks(
 
 
 def _numbers(
-    batch: Batch, names: Sequence[str], first_row: int, lowest: float, expected: str
+    batch: Batch,
+    names: Sequence[str],
+    first_row: int,
+    lowest: float,
+    expected: str,
+    categories: Mapping[str, dict[Any, int]] = MappingProxyType({}),
 ) -> NDArray[np.float32]:
     """Some columns, shape (n, number of names); refused beyond bounds, naming column and row."""
     values = np.empty((batch.n_rows, len(names)), dtype=np.float32)
     for j, name in enumerate(names):
+        if name in categories:
+            codes = place_values(batch.values(name), categories[name], f"column {name!r}")
+            values[:, j] = np.where(codes < 0, np.nan, codes)
+            continue
         column = batch.numbers(name)
         with np.errstate(invalid="ignore"):
             bad = np.flatnonzero((column < lowest) | (column > LARGEST))
@@ -198,13 +241,14 @@ def table_source(
     qid: str,
     features: Sequence[str] | None,
     drop: str | Sequence[str] = (),
+    categorical_features: str | Sequence[str] | None = "from_dtype",
 ) -> Source:
     """Go through a table; arguments as for `load_table`."""
     names = _as_names(labels)
     table = open_table(source, [*names, qid])
     if not names:
         raise ValueError(f"pass labels=, the columns of the objectives. {_listed(table.columns)}")
-    columns = _resolve(table, names, qid, features, _as_names(drop), None, ())
+    columns = _resolve(table, names, qid, features, _as_names(drop), None, (), categorical_features)
     return Source(
         chunks=(chunk for chunk, _ in _chunks(table, columns, guessed=features is None)),
         names=columns.labels,
@@ -212,6 +256,7 @@ def table_source(
         description=f"Read from {table.name}.",
         width=len(columns.features),
         missing=float("nan"),
+        categories=columns.categories,
     )
 
 
@@ -224,6 +269,7 @@ def read_table(
     drop: Sequence[str] = (),
     extra: str | None = None,
     not_features: Sequence[str] = (),
+    categorical_features: str | Sequence[str] | None = "from_dtype",
 ) -> tuple[RankingData, NDArray[np.float64] | None]:
     """Read a table as `load_table` does, perhaps without labels and with one further column of numbers.
 
@@ -231,7 +277,7 @@ def read_table(
     `not_features` are columns that are not features where all that are left are, and need not be there.
     """
     table = open_table(source, [*labels, qid])
-    columns = _resolve(table, labels, qid, features, drop, extra, not_features)
+    columns = _resolve(table, labels, qid, features, drop, extra, not_features, categorical_features)
     X = GrowingRows(len(columns.features), np.nan)
     ids, targets, values = [], [], []
     for chunk, more in _chunks(table, columns, guessed=features is None):
@@ -243,7 +289,7 @@ def read_table(
     if not ids:
         raise ValueError(f"{table.name} holds no row.")
     data = RankingData(
-        X=X.finish(),
+        X=named_categories(X.finish(), columns.features, columns.categories),
         Y=np.concatenate(targets),
         qid=merge_ids(ids),
         names=columns.labels,
@@ -260,6 +306,7 @@ def load_table(
     qid: str = "qid",
     features: Sequence[str] | None = None,
     drop: str | Sequence[str] = (),
+    categorical_features: str | Sequence[str] | None = "from_dtype",
 ) -> RankingData:
     """Read ranking data from a table with one row per document.
 
@@ -278,11 +325,15 @@ def load_table(
         `drop`, and but the index that pandas stores in files.
     drop : str or sequence of str, optional
         Columns to leave out.
+    categorical_features : "from_dtype", str, sequence of str, or None, default "from_dtype"
+        Features that are categories, numbers or text; by default the columns whose type says so: Arrow's
+        dictionaries, as which pandas and polars store theirs. In CSV, values that are written as numbers are.
 
     Returns
     -------
     RankingData
-        With rows in the order of the table.
+        With rows in the order of the table. Where features are categories, `X` is a frame of pandas, whose
+        columns of dtype category rankers take by value.
 
     Raises
     ------
@@ -314,7 +365,14 @@ def load_table(
     names = _as_names(labels)
     if not names:
         raise ValueError("pass labels=, the columns of the objectives.")
-    return read_table(source, labels=names, qid=qid, features=features, drop=_as_names(drop))[0]
+    return read_table(
+        source,
+        labels=names,
+        qid=qid,
+        features=features,
+        drop=_as_names(drop),
+        categorical_features=categorical_features,
+    )[0]
 
 
 def _as_names(names: str | Sequence[str] | None) -> tuple[str, ...]:
