@@ -141,7 +141,7 @@ def index_columns(schema: pa.Schema) -> list[str]:
 
 
 def categorical_columns(schema: pa.Schema) -> list[str]:
-    """The columns of dictionaries, and those that pandas stored as categories: Parquet keeps those of text."""
+    """The columns of dictionaries, and those that pandas stored as categories: Parquet keeps text alone."""
     described = _pandas_metadata(schema).get("columns")
     of_pandas = {
         str(column.get("name"))
@@ -181,9 +181,10 @@ class ArrowBatch:
         kind = column.type.value_type if types.is_dictionary(column.type) else column.type
         tests = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
         if not any(test(kind) for test in tests):
+            hint = f"name it in categorical_features=[{name!r}] if it is categories, "
             raise ValueError(
-                f"column {name!r} holds {kind}, not numbers: leave it out by drop=, or encode it as numbers "
-                "(a date as days since another, say)."
+                f"column {name!r} holds {kind}, not numbers: {hint * ('string' in str(kind))}leave it out by "
+                "drop=, or encode it as numbers (a date as days since another, say)."
             )
         if types.is_dictionary(column.type):
             column = column.dictionary_decode()

@@ -144,8 +144,9 @@ class CsvBatch:
                 if parsed is None:
                     shown = value if len(value) <= 40 else value[:40] + "..."
                     raise ValueError(
-                        f"column {name!r} holds {shown!r} at row {column.index[row]:,}, not a number: leave "
-                        "the column out by drop=, or encode it as numbers."
+                        f"column {name!r} holds {shown!r} at row {column.index[row]:,}, not a number: name "
+                        f"the column in categorical_features=[{name!r}] if it is categories, leave it out by "
+                        "drop=, or encode it as numbers."
                     )
                 values[row] = parsed
             elif value is not None:

@@ -383,10 +383,12 @@ def test_tables_refuse_what_is_not_numbers(kind, way, tmp_path):
     if (kind, way) == ("categories of text", "csv"):
         pytest.skip("numbers in CSV")
     source = as_source(table(b=NOT_NUMBERS[kind][0]), way, tmp_path)
+    numbers = {"labels": OBJECTIVES, "categorical_features": None}
+    with pytest.raises(ValueError, match="column 'b' holds") as refused:
+        load_table(source, **numbers)
+    assert ("categorical_features=['b']" in str(refused.value)) == ("text" in kind or way == "csv")
     with pytest.raises(ValueError, match="column 'b' holds"):
-        load_table(source, labels=OBJECTIVES)
-    with pytest.raises(ValueError, match="column 'b' holds"):
-        convert(source, tmp_path / "s", labels=OBJECTIVES)
+        convert(source, tmp_path / "s", **numbers)
     assert not (tmp_path / "s").exists()
     source = as_source(table(clicks=NOT_NUMBERS[kind][0]), way, tmp_path)
     with pytest.raises(ValueError, match="column 'clicks' holds"):
@@ -402,7 +404,8 @@ def test_tables_read_every_kind_of_number(kind, way, tmp_path):
         pytest.skip("polars takes no sparse column")
     if isinstance(values.dtype, pd.SparseDtype) and way in ("Arrow", "parquet"):
         values = values.sparse.to_dense()
-    found = load_table(as_source(table(b=values), way, tmp_path), labels=OBJECTIVES)
+    source = as_source(table(b=values), way, tmp_path)
+    found = load_table(source, labels=OBJECTIVES, categorical_features=None)
     floats = [np.nan if value is pd.NA else float(value) for value in values.astype(object)]
     np.testing.assert_array_equal(found.X[:, 1], np.float32(floats))
 
