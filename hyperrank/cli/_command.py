@@ -25,6 +25,8 @@ INTERRUPTED = 130
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 #: An argument of Python in a message, such as ``group=`` or ``zero_based=True``.
 _ARGUMENT = re.compile(r"\b([a-z_]+)=(?:True\b)?(?=(['\"\w]?))")
+#: The argument that names a categorical feature, as errors write it.
+_CATEGORICAL = re.compile(r"\bcategorical_features=\['([^']*)'\]")
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ class Command(click.Command):
             spelled = options.get(found[1])
             return found[0] if spelled is None else spelled + " " * bool(found[2])
 
+        if "categorical" in options:
+            text = _CATEGORICAL.sub(r"--categorical \1", text)
         return _ARGUMENT.sub(option, text)
 
 
