@@ -30,20 +30,9 @@ Evaluate: TypeAlias = Callable[[nn.Module], float | Mapping[str, float]]
 
 @dataclass
 class TrainingResult:
-    """Outcome of a training.
+    """Outcome of a training: an entry per epoch, and the epoch whose parameters the network has now.
 
-    Attributes
-    ----------
-    history : list of dict
-        One entry per epoch: ``epoch``, ``loss``, ``seconds``, and what was evaluated, ``score`` above all.
-    best_epoch : int
-        The epoch whose parameters the network has now.
-    best_score : float
-        Its validation score; NaN without validation.
-    skipped_steps : int
-        Steps that were left out because their gradient was not finite.
-    is_interrupted : bool
-        Whether Ctrl-C ended the training.
+    `best_score` is NaN without validation; `skipped_steps` counts steps whose gradient was not finite.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
@@ -70,49 +59,18 @@ def train(
     keep_on_interrupt: bool = False,
     checkpoint: Checkpoint | None = None,
 ) -> TrainingResult:
-    """Train a network on query lists in place.
+    """Train a network, ``(features, weights, index) -> rewards (n, k)``, on query lists in place.
 
-    Parameters
-    ----------
-    network : Module
-        ``network(features, weights, index) -> scores of shape (n, k)``, read as rewards.
-    data : ListTensors or ShardedLists
-        The training lists; where several processes train together, the shard of this one.
-    loss : callable
-        A listwise loss such as `hyperrank.losses.listnet`.
-    settings : TrainingSettings
-        Epochs, batches, optimiser, weights, stopping.
-    rng : numpy.random.Generator
-        Shuffles lists and draws weights, the same in all processes.
-    generator : torch.Generator, optional
-        Draws what is dropped and the orders of ties, on the network's device; torch's own by default.
-    scale : Tensor of shape (m,), optional
-        What each objective's loss is divided by.
-    draw_weights : callable, optional
-        ``n -> weights of shape (n, m)``; by default Dirichlet draws by ``settings.alpha``.
-    evaluate : callable, optional
-        ``network -> score``, higher is better, or a mapping with ``score`` among other values, the same in
-        all processes. The parameters of the best score are restored at the end.
-    on_epoch : callable, optional
-        Called in rank 0 with the entry of each epoch; training stops where it returns True.
-    progress : TrainingProgress, optional
-        Shown while training, by rank 0.
-    keep_on_interrupt : bool, default False
-        Whether Ctrl-C ends the training as if it had ended by itself, rather than raising KeyboardInterrupt.
-    checkpoint : Checkpoint, optional
-        Where the state of the training is stored as it goes, and what it goes on from; it names the processes
-        that train together.
+    `rng` shuffles lists and draws weights, the same in all processes; `generator` draws what is dropped and
+    the orders of ties; `scale` (m,) is what each objective's loss is divided by; ``draw_weights(n)`` gives
+    weights (n, m), by default Dirichlet draws by ``settings.alpha``. ``evaluate(network)`` gives a score,
+    higher is better, or a mapping with ``score`` among other values: the parameters of the best one are
+    restored at the end. ``on_epoch(entry)`` is called in rank 0; training stops where it returns True, and
+    with `keep_on_interrupt` at Ctrl-C as if it had ended by itself. The state is stored in `checkpoint` as it
+    goes, and training goes on from it.
 
-    Returns
-    -------
-    TrainingResult
-
-    Raises
-    ------
-    FloatingPointError
-        If the loss is NaN or infinite in 10 steps in a row.
-    MemoryError
-        If memory runs out in a step on a single list; steps on several are made smaller, with a warning.
+    A FloatingPointError if the loss is NaN or infinite in 10 steps in a row; a MemoryError if memory runs out
+    on a single list, while steps on several are made smaller, with a warning.
     """
     checkpoint = checkpoint or Checkpoint()
     processes = checkpoint.processes

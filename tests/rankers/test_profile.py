@@ -208,8 +208,8 @@ def test_limits_hold_in_every_segment():
         InfeasibleLimitsError, match=r"in every segment\. The closest .* short of it in '(de|fr)'"
     ):
         front.select({"clicks": 1.15, "relevance": 0.98}, in_every_segment=True)
+    few = ParetoFront(values.mean(axis=1), WEIGHTS, segments=np.repeat(["de", "fr"], [33, 7]), **settings)
     with pytest.raises(InfeasibleLimitsError, match="queries count in a segment"):
-        few = ParetoFront(values.mean(axis=1), WEIGHTS, segments=np.repeat(["de", "fr"], [33, 7]), **settings)
         few.select({"relevance": 0.5}, in_every_segment=True, confidence=0.9)
     with pytest.raises(ValueError, match="is of a front by segment"):
         ParetoFront(values.mean(axis=1), WEIGHTS, names=NAMES).select(limits, in_every_segment=True)
