@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -27,6 +28,18 @@ def forget_pages(array: NDArray[Any]) -> None:
         return
     with suppress(OSError, ValueError):
         pages.madvise(mmap.MADV_DONTNEED)
+
+
+def check_pages(array: Any) -> None:
+    """Refuse an array in a mapped file that has been cut off: to read what is gone ends the process.
+
+    An OSError, which says nothing of what is cut off later, while the array is read.
+    """
+    pages = _map_of(array)
+    if pages is not None and pages.size() < len(pages):
+        raise OSError(
+            errno.ESTALE, "a mapped file was cut off or overwritten since it was opened: open it again"
+        )
 
 
 def _map_of(array: Any) -> mmap.mmap | None:
@@ -81,6 +94,7 @@ class MappedRows:
         at = self._positions(which)
         read = np.empty((len(at), self.matrix.shape[1]), dtype=self.dtype)
         for first, last in self._spans(at):
+            check_pages(self.matrix)
             # Of positions that are known to be right, since those are copied without a detour.
             np.take(self.matrix, at[first:last], axis=0, out=read[first:last], mode="clip")
             if self._n_resident > FORGET_BYTES:

@@ -72,9 +72,8 @@ class Store:
         self.names, self.feature_names = described.names, described.feature_names
         self.description, self.categories = described.description, described.categories
         self._shapes = described.arrays
-        self.X: NDArray[np.float32] = self._map("X.f32")
-        self.Y: NDArray[np.float32] = self._map("Y.f32")
-        self.offsets: NDArray[np.int64] = self._map("offsets.i64")
+        self._maps = {file: self._map(file) for file in ("X.f32", "Y.f32", "offsets.i64")}
+        self._opened = {file: (path / file).stat() for file in self._maps}
 
     def __repr__(self) -> str:
         return (
@@ -84,6 +83,21 @@ class Store:
 
     def __len__(self) -> int:
         return len(self.X)
+
+    @property
+    def X(self) -> NDArray[np.float32]:  # noqa: N802 (its name everywhere)
+        """Features, shape (n, d)."""
+        return self._unchanged("X.f32")
+
+    @property
+    def Y(self) -> NDArray[np.float32]:  # noqa: N802
+        """Labels, shape (n, m)."""
+        return self._unchanged("Y.f32")
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """Where queries begin, shape (n_queries + 1,)."""
+        return self._unchanged("offsets.i64")
 
     @property
     def y(self) -> NDArray[np.float32]:
@@ -154,8 +168,23 @@ class Store:
 
     def release(self) -> None:
         """Give back the memory in which the system keeps what was read; it is read again when needed."""
-        for array in (self.X, self.Y):
+        for array in self._maps.values():
             forget_pages(array)
+
+    def _unchanged(self, file: str) -> NDArray[Any]:
+        """A mapped array; a file that was changed in place is refused: to read what is gone is a crash."""
+        opened = self._opened[file]
+        try:
+            now = (self.path / file).stat()
+        except OSError:  # deleted or renamed: what is mapped stays
+            return self._maps[file]
+        is_same_file = (now.st_dev, now.st_ino) == (opened.st_dev, opened.st_ino)
+        if is_same_file and (now.st_size, now.st_mtime_ns) != (opened.st_size, opened.st_mtime_ns):
+            raise StoreError(
+                f"{self.path / file} was overwritten since the store was opened: open it again. To replace a "
+                "store that is in use, convert(..., overwrite=True), which leaves what is open as it is."
+            )
+        return self._maps[file]
 
     def _map(self, file: str) -> NDArray[Any]:
         return map_array(self.path / file, self._shapes[file])

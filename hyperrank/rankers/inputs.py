@@ -25,7 +25,7 @@ from hyperrank._columns import (
     warn_of_leaks,
 )
 from hyperrank.lists import QueryLists
-from hyperrank.memmap import MappedRows, forget_pages, stays_mapped, take_rows
+from hyperrank.memmap import MappedRows, check_pages, forget_pages, stays_mapped, take_rows
 from hyperrank.rankers.data import (
     FitInputs,
     GroupedFeatures,
@@ -270,6 +270,7 @@ def read_features(
     refuse_other_order(ids, f"qid{suffix}", frame, f"X{suffix}")
     refuse_other_order(ref_scores, f"ref_scores{suffix}", frame, f"X{suffix}")
     is_fit = reset or streams
+    check_pages(frame)
     if ids is None and lists_matter and not is_fit:
         warn_of_one_list(estimator, frame, f"X{suffix}")
     if streams and stays_mapped(frame):
@@ -407,6 +408,7 @@ def _has_infinity(X: NDArray[np.float32]) -> bool:
     """Whether some entry is infinite, looked for part by part: X may be larger than memory."""
     step = max(1, ENTRIES_AT_ONCE // X.shape[1])
     for start in range(0, len(X), step):
+        check_pages(X)
         if np.isinf(X[start : start + step]).any():
             return True
         if len(X) > step:

@@ -102,8 +102,9 @@ def load_ranker(path: str | Path, base: type[R]) -> R:
             ranker.reference = fitted.given(ranker.objectives_) if is_mapping else fitted.model
         _check_description(ranker, head, n_bytes=Path(path).stat().st_size)
         stored = content["probe"]
-        scores = None
-        if stored is not None or not _has_models(ranker):
+        if stored is None and _has_models(ranker):
+            scores = _probe(ranker)
+        else:
             scores = _probe_scores(ranker)
             _check_trade_offs(ranker)
     except Exception as error:  # whatever hostile content runs into
@@ -115,7 +116,7 @@ def load_ranker(path: str | Path, base: type[R]) -> R:
             f"{path} holds a ranker whose scores are not finite: its training diverged, or it is damaged. "
             "Fit it anew with a lower learning_rate."
         )
-    if not _agree(scores, stored):
+    if stored is not None and not _agree(scores, stored):
         raise ModelFileError(
             f"{path} does not score as it did when it was saved, under {_versions_text(head)}: "
             "fit and save it anew with the libraries of this machine."
@@ -150,6 +151,8 @@ def _check_description(ranker: Any, head: Mapping[str, Any], *, n_bytes: int) ->
         if columns is not None and not {*np.ravel(columns).tolist()} <= set(range(n_features)):
             raise ValueError("its reference takes columns that it does not have")
     parse_metric(ranker.metric)
+    if not isinstance(getattr(ranker, "verbose", 0), int):
+        raise ValueError(f"its verbose is {ranker.verbose!r}")
     _check_summary(getattr(ranker, "data_summary_", None), objectives)
 
 

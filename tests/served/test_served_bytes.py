@@ -26,9 +26,10 @@ from sklearn.base import clone
 import hyperrank
 from hyperrank import HyperDPORanker, MixedScoresRanker, ModelFileError, SoupRanker
 from hyperrank.boosters import canonical_text
-from hyperrank.datasets import make_multilabel_ranking, open_store
+from hyperrank.datasets import StoreError, convert, make_multilabel_ranking, open_store
 from hyperrank.files import check_suffix, model_file, write_atomically
 from hyperrank.files.model_file import KEY, _checksum
+from hyperrank.memmap import MappedRows
 from hyperrank.networks import MLP, Transformer
 
 DATA = make_multilabel_ranking(n_queries=25, n_objectives=2, n_features=6, random_state=0)
@@ -43,6 +44,9 @@ RANKERS = {
         **{**SMALL, "booster_params": {**TREES, "num_leaves": 40, "min_data_in_leaf": 2}}
     ),
     "soup": SoupRanker(**QUICK),
+    "foreign": HyperDPORanker(
+        lightgbm.train({"verbosity": -1, **TREES}, lightgbm.Dataset(DATA.X, DATA.Y[:, 0].copy())), **QUICK
+    ),
 }
 posix = pytest.mark.skipif(os.name != "posix", reason="files of POSIX")
 
@@ -433,6 +437,19 @@ def test_a_ranker_that_diverged_is_not_saved_and_not_blamed_on_libraries(tmp_pat
     assert not (tmp_path / "new").exists()
 
 
+def test_networks_over_models_that_refuse_made_up_rows_are_finite(contents, tmp_path):
+    """Files of such have no scores to compare."""
+    document, tensors = opened(contents("foreign"))
+    document["content"]["probe"] = None
+    del tensors["probe"]
+    in_use(loading(closed(document, tensors), tmp_path))
+    for name, array in tensors.items():
+        if array.dtype == np.float32 and name.endswith("weight"):
+            broken = {**tensors, name: np.full_like(array, np.nan)}
+            with pytest.raises(ModelFileError, match="finite"):
+                loading(closed(document, broken), tmp_path)
+
+
 # Paths
 
 
@@ -555,3 +572,40 @@ def test_a_file_that_is_overwritten_while_it_is_read_is_no_crash(saved, tmp_path
         "hyperrank.rankers.io.Path.stat", lambda _: os.stat_result((0,) * 6 + (len(saved),) * 4)
     )
     in_use(hyperrank.load(path))
+
+
+def store_of(folder):
+    return convert(DATA, folder / "s")
+
+
+CUTS = {
+    "cut off": lambda path: os.truncate(path, 8),
+    "overwritten by as many bytes": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+}
+
+
+@posix
+@pytest.mark.parametrize("kind", CUTS)
+@pytest.mark.parametrize("file", ["X.f32", "Y.f32", "offsets.i64"])
+def test_a_store_that_is_changed_in_place_is_not_read(kind, file, tmp_path):
+    """Before, what was cut off ended the process by SIGBUS, and other numbers were taken."""
+    store = store_of(tmp_path)
+    held = store.X
+    os.utime(store.path / file, ns=(0, 0))
+    opened = open_store(store.path)
+    CUTS[kind](store.path / file)
+    with pytest.raises(StoreError, match=rf"{re.escape(file)} was overwritten since the store was opened"):
+        opened.load()
+    if (kind, file) == ("cut off", "X.f32"):
+        for read in (
+            lambda: MappedRows(held)[:3],
+            lambda: HyperDPORanker(**QUICK).fit(held, DATA.Y, qid=DATA.qid),
+        ):
+            with pytest.raises(OSError, match="cut off or overwritten since it was opened"):
+                read()
+
+
+def test_a_store_that_is_replaced_stays_as_it_was(tmp_path):
+    store = store_of(tmp_path)
+    convert(DATA.select(["objective_1"]), tmp_path / "s", overwrite=True)
+    np.testing.assert_array_equal(store.Y, DATA.Y)
