@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["QueryLists", "within_list_deviation", "within_list_deviations"]
 
+#: Rows of all lists: offsets beyond would overflow.
+MAX_ROWS = 1 << 48
+
 
 @dataclass(frozen=True, eq=False)
 class QueryLists:
@@ -110,11 +113,13 @@ class QueryLists:
         counts = np.asarray(sizes)
         if counts.ndim != 1 or (counts.size and not np.issubdtype(counts.dtype, np.integer)):
             raise ValueError(f"sizes must be a 1-D sequence of integers; got {counts.dtype} {counts.shape}.")
+        if np.any(np.ma.getmask(sizes)) or sum(map(int, counts)) > MAX_ROWS:
+            raise ValueError(f"sizes must be numbers of rows that there can be; got {sizes!r:.80}.")
         if (counts < 0).any():
             raise ValueError(f"sizes must not be negative; got {counts.min()} at {int(counts.argmin())}.")
         offsets = _offsets(counts)
         names = np.arange(len(counts), dtype=np.int64) if ids is None else np.asarray(ids)
-        if len(names) != len(counts):
+        if names.shape != counts.shape:
             raise ValueError(f"ids has {len(names)} entries for {len(counts)} lists.")
         return cls(offsets, names)
 

@@ -17,6 +17,9 @@ __all__ = ["as_weights", "corners", "dirichlet_weights", "lattice", "lattice_nea
 #: How far a sum of weights may stray from one and still count as rounding.
 SUM_TOLERANCE = 1e-3
 
+#: Points of a lattice at most: more would fill the memory.
+MAX_LATTICE = 10_000_000
+
 #: How far below zero a weight may lie and still count as rounding, as in ``1 - 0.9 - 0.1``.
 ZERO_TOLERANCE = 1e-6
 
@@ -53,6 +56,8 @@ def as_weights(
     [0.0, 1.0]
     """
     weights = arrow_to_pandas(weights)
+    if type(weights).__name__ in ("PerQuery", "PerRow"):
+        raise ValueError("weights per query or row are for predict; here give one trade-off of all rows.")
     if isinstance(weights, str | bytes) or hasattr(weights, "non_dominated"):
         kind = f"a {type(weights).__name__}, {weights!r:.60}"
         raise ValueError(
@@ -222,6 +227,11 @@ def lattice(n_objectives: int, divisions: int) -> NDArray[np.float64]:
     if not all(isinstance(count, Integral) and count >= 1 for count in (n_objectives, divisions)):
         given = f"{n_objectives} and {divisions}"
         raise ValueError(f"n_objectives and divisions must be whole numbers of at least 1; got {given}.")
+    if math.comb(divisions + n_objectives - 1, n_objectives - 1) > MAX_LATTICE:
+        raise ValueError(
+            f"a lattice of {divisions} divisions of {n_objectives} objectives has more than {MAX_LATTICE:,} "
+            "points: lattice_near(n_objectives, n_points) takes as many divisions as fit."
+        )
     counts = np.zeros((1, 0), dtype=np.int64)
     left = np.array([divisions], dtype=np.int64)
     for _ in range(n_objectives - 1):

@@ -25,6 +25,7 @@ from hyperrank.datasets._letor_lines import (
 )
 from hyperrank.datasets._letor_vectorized import parse_block
 from hyperrank.datasets.ranking_data import RankingData
+from hyperrank.lists import MAX_ROWS
 
 PathLike = str | os.PathLike[str]
 Group = PathLike | Sequence[PathLike] | ArrayLike
@@ -33,8 +34,6 @@ Result = TypeVar("Result")
 
 #: More threads than this only wait for the one that reads the file.
 MAX_THREADS = 8
-#: Rows of one query, or of all: offsets beyond would overflow.
-MAX_ROWS = 1 << 48
 
 
 def as_paths(path: PathLike | Sequence[PathLike]) -> list[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -105,6 +105,11 @@ def desirability(
         if not shares or min(shares.values()) < 0 or max(shares.values()) == 0:
             raise ValueError(f"maximize must hold weights >= 0, one at least above 0; got {dict(maximize)}.")
     elif maximize is not None:
+        if not isinstance(maximize, Hashable):
+            raise ValueError(
+                f"maximize must be an objective, or map several to weights, as in "
+                f"{dict.fromkeys(points.columns, 1.0)}; got {maximize!r}."
+            )
         shares = dict.fromkeys(check_objectives([maximize], points.columns, "maximize"), 1.0)
     else:
         free = points.columns.difference(constrained, sort=False)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hyperrank._checks import check_number
 from hyperrank._columns import as_numbers
-from hyperrank.files import write_atomically
+from hyperrank.files import check_suffix, write_atomically
 from hyperrank.front.criteria import (
     achievement,
     desirability,
@@ -486,6 +486,7 @@ class ParetoFront:
         """
         from hyperrank.front.html import front_page
 
+        check_suffix(path, ".html")
         page = front_page(
             self,
             title=title,

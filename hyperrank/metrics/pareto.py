@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hyperrank._columns import as_numbers
+from hyperrank.simplex import by_name
 
 
 def hypervolume(points: ArrayLike, reference_point: ArrayLike = 0.0) -> float:
@@ -46,6 +47,8 @@ def hypervolume(points: ArrayLike, reference_point: ArrayLike = 0.0) -> float:
     0.25
     """
     values = _as_points(points)
+    if hasattr(points, "columns"):
+        reference_point = by_name(reference_point, list(points.columns), "reference_point")
     corner = np.asarray(as_numbers(reference_point, "reference_point"), dtype=np.float64)
     if corner.shape not in ((), (values.shape[1],)):
         expected = f"one number or shape ({values.shape[1]},)"

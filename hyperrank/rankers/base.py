@@ -20,6 +20,7 @@ from hyperrank.rankers.inputs import read_features, read_labelled, read_scores, 
 from hyperrank.rankers.io import load_ranker, save_ranker
 from hyperrank.rankers.profile import (
     FRONT_WEIGHTS,
+    check_options,
     is_model,
     measurable,
     per_query_values,
@@ -202,6 +203,7 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         weights, options = self._trade_off(weights, options)
+        check_options(self, options, "score")
         at = self._weights(weights)
         if at.ndim != 1:
             raise ValueError(f"score takes one trade-off; got weights of shape {at.shape}.")
@@ -282,6 +284,7 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         check_is_fitted(self)
         X, by = split_segments(self, X, by)
         grid, options = read_grid(self, weights, temperatures, options)
+        refuse_other_order(baseline, "baseline", X)
         data = self._read(X, Y, qid, options.pop("ref_scores", None), keeps_frame=is_model(baseline))
         grid, measured = measurable(self.objectives_, grid, data.Y)
         return profile_front(

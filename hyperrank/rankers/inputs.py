@@ -516,6 +516,8 @@ def read_fit_inputs(
         keeps_frame=keeps_frame,
     )
     if not reset:
+        if not (training.Y > 0).any():
+            raise ValueError("y has no label above 0 in any objective: nothing can be learnt from it.")
         warn_of_other_units(ranker, training.Y, training.names, "y")
     if validation is not None:
         warn_of_other_units(ranker, validation.Y, training.names, "y_val")

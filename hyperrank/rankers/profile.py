@@ -6,6 +6,7 @@ import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any, Protocol
 
 import numpy as np
@@ -79,11 +80,22 @@ class FrontGrid:
     with_reference: bool = False
 
 
+def check_options(ranker: Profiled, options: Mapping[str, Any], method: str, hint: str = "") -> None:
+    """Refuse options that a ranker's scoring does not have."""
+    known = {"ref_scores", "temperature", *inspect.signature(ranker._scores).parameters}
+    for unknown in sorted(set(options) - known):
+        near = get_close_matches(unknown, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else hint or "its documentation lists them."
+        raise TypeError(f"{method} has no option {unknown!r}; {hint}")
+
+
 def read_grid(
     ranker: Profiled, weights: Any, temperatures: Any, options: Mapping[str, Any]
 ) -> tuple[FrontGrid, dict[str, Any]]:
     """The trade-offs that `pareto_front` is asked for, and the other options of scoring."""
     names = ranker.objectives_
+    if hasattr(options.get("temperature"), "__len__"):
+        raise ValueError(f"temperature must be one number; several: temperatures={options['temperature']!r}.")
     default: tuple[float, ...] | None = None
     carried = carried_temperatures(weights)
     distinct = {t for t in carried if t is not None}
@@ -107,9 +119,7 @@ def read_grid(
         default = ranker._default_temperatures() if is_open else None
         found = [options.get("temperature")] if default is None else list(default)
     others = {name: value for name, value in options.items() if name != "temperature"}
-    known = {"ref_scores", *inspect.signature(ranker._scores).parameters}
-    if unknown := sorted(set(others) - known):
-        raise TypeError(f"pareto_front has no option {unknown[0]!r}; how many trade-offs: weights says it.")
+    check_options(ranker, others, "pareto_front", "how many trade-offs: weights says it.")
     at = ranker._default_weights() if weights is None else weights
     at = np.atleast_2d(as_weights(ranker._for_all(at), len(names), names))
     has_temperature = ranker._front_temperature() is not None

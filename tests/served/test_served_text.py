@@ -16,6 +16,7 @@ from pyarrow import parquet
 from hyperrank import datasets
 from hyperrank.datasets import convert, load_letor, load_table
 from hyperrank.datasets.ranking_data import RankingData
+from hyperrank.lists import QueryLists
 
 LINES = "1 1:1\n0 1:2\n2 1:3\n"
 
@@ -239,6 +240,20 @@ def test_parquet_with_other_bytes_is_read_or_refused(tmp_path_factory, data):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(content)
     _loaded(path)
+
+
+SIZES = {
+    "whose sum wraps": [2**62] * 4,
+    "beyond int64": np.array([2**63], dtype=np.uint64),
+    "that are masked": np.ma.array([1, 2], mask=[0, 1]),
+}
+
+
+@pytest.mark.parametrize("kind", SIZES)
+def test_sizes_of_lists_are_numbers_of_rows(kind):
+    """Before, offsets below 0, or what lies under the mask."""
+    with pytest.raises(ValueError, match="sizes must be numbers of rows that there can be"):
+        QueryLists.from_sizes(SIZES[kind])
 
 
 columns = st.sampled_from(

@@ -14,7 +14,9 @@ import hyperrank
 from hyperrank import HyperDPORanker, MixedScoresRanker, PerQuery, PerRow, datasets, make_ranking_scorer
 from hyperrank.cli import main
 from hyperrank.front import ParetoFront, Selection
+from hyperrank.metrics import hypervolume
 from hyperrank.networks import MLP
+from hyperrank.simplex import lattice
 
 AT = 0.3
 NAMES = ["relevance", "clicks", "margin"]
@@ -421,3 +423,38 @@ def test_a_front_there_and_back(front):
         ParetoFront.from_dict({**front.to_dict(), "objectives": [*NAMES, "price"]})
     with pytest.raises(ValueError, match="temperature must be a number at least 0"):
         ParetoFront([[1.0]], [[1.0]], names=["a"], temperature=-1)
+
+
+TYPOS = {
+    "maximize": (lambda _, f: f.select(maximize=["clicks"]), "maximize must be an objective, or map several"),
+    "temperatures": (
+        lambda r, _: r.pareto_front(FRAME, Y, qid=QID, temperature=[0.5, 1]),
+        r"several: temperatures=\[0.5, 1\]",
+    ),
+    "options": (
+        lambda r, _: r.score(FRAME, Y, qid=QID, temprature=1),
+        "score has no option 'temprature'; did you mean 'temperature'",
+    ),
+    "rows": (lambda r, _: r.specialize(PerRow([[1, 0, 0]])), "per query or row are for predict"),
+    "text": (lambda r, _: r.predict(FRAME, qid=QID, weights='{"relevance": 1}'), "Selection.from_dict"),
+    "a front": (lambda r, f: r.predict(FRAME, qid=QID, weights=f), r"front\.select\(\.\.\.\)"),
+    "page": (lambda _, f: f.to_html("front.pdf"), "name it front.html"),
+    "lattice": (lambda *_: lattice(20, 20), "lattice_near"),
+}
+
+
+@pytest.mark.parametrize("kind", TYPOS)
+def test_near_misses_are_told_the_way(ranker, front, kind):
+    """Before, words of numpy and Python, or memory without end."""
+    call, message = TYPOS[kind]
+    with pytest.raises((TypeError, ValueError), match=message):
+        call(ranker, front)
+
+
+def test_a_reference_point_is_matched_by_name():
+    """Before, by position."""
+    points = pd.DataFrame({"relevance": [0.5], "clicks": [0.4]})
+    corner = pd.Series({"clicks": 0.3, "relevance": 0.1})
+    assert hypervolume(points, corner) == pytest.approx(0.4 * 0.1)
+    with pytest.raises(ValueError, match=r"unknown objectives \['price'\]"):
+        hypervolume(points, corner.rename({"clicks": "price"}))
