@@ -12,10 +12,13 @@ from torch import Tensor
 
 from hyperrank._checks import check_number
 from hyperrank.files import storable
-from hyperrank.losses._segments import check_flat, observed_rows, reduce_lists
+from hyperrank.losses._segments import check_flat, observed_rows, reduce_lists, segment_index, segment_sum
 from hyperrank.losses.base import Loss, register_loss
 from hyperrank.losses.listnet import target_distribution
 from hyperrank.losses.pairwise import anchor_chunks, best_dcg, list_values
+
+#: Added to variances: scores that differ by less, as those of a new network, are not blown up.
+LEAST_VARIANCE = 1e-2
 
 
 def approx_ndcg(
@@ -25,6 +28,7 @@ def approx_ndcg(
     *,
     temperature: float = 0.1,
     gain: str = "exp2",
+    standardize: bool = False,
     reduction: str = "mean",
 ) -> Tensor:
     r"""One less ApproxNDCG on flat, ragged lists.
@@ -70,12 +74,13 @@ def approx_ndcg(
     """
     flat = check_flat(scores, labels, offsets)
     check_number("temperature", temperature, above=0)
+    scores = _standardized(flat.scores, offsets) if standardize else flat.scores
     losses = []
     for j in range(flat.labels.shape[1]):
         rows, observed_offsets = observed_rows(flat.labels[:, j], offsets)
         gains = target_distribution(flat.labels[rows, j, None], observed_offsets, gain=gain)[:, 0]
         of_block = partial(_of_block, temperature=temperature)
-        losses.append(list_values(flat.scores[rows], gains, observed_offsets, of_block))
+        losses.append(list_values(scores[rows], gains, observed_offsets, of_block))
     return reduce_lists(torch.stack(losses, dim=2), flat, reduction)
 
 
@@ -90,11 +95,13 @@ class ApproxNDCG(Loss):
         What a label z is worth: 2^z - 1, or z.
     temperature : float, default 0.1
         The lower, the nearer to NDCG itself, and the less is there to learn from.
+    standardize : bool, default True
+        Whether scores count in units of their deviation within the list; networks learn little without it.
 
     Examples
     --------
     >>> import torch
-    >>> loss = ApproxNDCG(temperature=1.0)
+    >>> loss = ApproxNDCG(temperature=1.0, standardize=False)
     >>> loss(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 0.0]), torch.tensor([0, 2]))
     tensor(0.3101)
     """
@@ -104,9 +111,18 @@ class ApproxNDCG(Loss):
 
     gain: str = "exp2"
     temperature: float = 0.1
+    standardize: bool = True
 
 
 register_loss("approx_ndcg", ApproxNDCG)
+
+
+def _standardized(scores: Tensor, offsets: Tensor) -> Tensor:
+    """Scores of shape (n, k) less their list's mean, in units of its deviation unless that is tiny."""
+    index, sizes = segment_index(offsets), offsets.diff().clamp_min(1)[:, None]
+    centred = scores - (segment_sum(scores, offsets) / sizes)[index]
+    variance = segment_sum(centred.square(), offsets) / sizes
+    return centred / (variance + LEAST_VARIANCE).sqrt()[index]
 
 
 def _of_block(scores: Tensor, gains: Tensor, is_row: Tensor, *, temperature: float) -> tuple[Tensor, Tensor]:

@@ -39,7 +39,10 @@ OBJECTS = {
         LambdaLoss("linear", 2, "ndcg_loss2"),
         partial(lambda_loss, gain="linear", top_k=2, weighting="ndcg_loss2"),
     ),
-    "approx_ndcg": (ApproxNDCG("linear", 0.5), partial(approx_ndcg, gain="linear", temperature=0.5)),
+    "approx_ndcg": (
+        ApproxNDCG("linear", 0.5),
+        partial(approx_ndcg, gain="linear", temperature=0.5, standardize=True),
+    ),
     "pairwise_logistic": (PairwiseLogistic(), pairwise_logistic),
 }
 

@@ -85,6 +85,21 @@ def test_each_is_its_formula(name: str, data: tuple[Tensor, Tensor, list[int]], 
     torch.testing.assert_close(leaf.grad, plain_leaf.grad)
 
 
+def test_a_standardised_approximation_knows_no_scale() -> None:
+    rng = np.random.default_rng(0)
+    scores = torch.from_numpy(rng.normal(size=(12, 2)))
+    labels = torch.from_numpy(rng.integers(0, 3, 12).astype(float))
+    offsets = torch.tensor([0, 5, 12])
+    loss = partial(approx_ndcg, standardize=True, reduction="none")
+    one, large = loss(100 * scores, labels, offsets), loss(10_000 * scores + 3.0, labels, offsets)
+    torch.testing.assert_close(one, large, rtol=1e-5, atol=1e-6)
+    by_hand = (scores[:5] - scores[:5].mean(0)) / (scores[:5].var(0, correction=0) + 1e-2).sqrt()
+    first = approx_ndcg(by_hand, labels[:5], torch.tensor([0, 5]), reduction="none")
+    torch.testing.assert_close(loss(scores, labels, offsets)[:1], first)
+    scores.requires_grad_(True)
+    assert torch.autograd.gradcheck(lambda s: loss(s, labels, offsets), scores)
+
+
 def test_a_cold_approximation_is_one_less_ndcg() -> None:
     scores, labels = torch.randperm(30).double(), torch.randint(0, 4, (30,)).double()
     gains = gains_of(labels)
