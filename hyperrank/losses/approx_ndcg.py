@@ -45,6 +45,9 @@ def approx_ndcg(
         As for `listnet`.
     temperature : float, default 0.1
         T: the lower, the nearer to NDCG itself, and the less is there to learn from.
+    standardize : bool, default False
+        Whether scores count in units of their deviation within the list. Without it the loss falls as all
+        scores of a list grow, whatever their order, until no slope is left to learn from.
 
     Returns
     -------
