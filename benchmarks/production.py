@@ -27,6 +27,7 @@ from benchmarks.markdown import markdown_table
 from benchmarks.validation import validation_fold
 from hyperrank import HyperDPORanker, MixedScoresRanker, ParetoFront, QueryKFold, QueryLists
 from hyperrank.datasets import RankingData
+from hyperrank.front import InfeasibleLimitsError
 from hyperrank.metrics import hypervolume, ndcg
 
 __all__ = ["main", "split_record", "tuned_production"]
@@ -46,8 +47,6 @@ PRODUCTION: Mapping[str, Any] = {
     "n_jobs": 1,
     "verbose": -1,
 }
-#: What `select` says where nothing is eligible; all else is a fault of this benchmark.
-REFUSALS = ("cannot be met", "no point keeps")
 METHODS = ("mapping reference", "single-model reference", "default", "mixed scores")
 ALONE = "production alone"
 
@@ -159,9 +158,7 @@ def _chosen(ranker: Any, today: LGBMRanker, aside: RankingData, test: RankingDat
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             selection = chosen_on.select(at_least={aside.names[0]: KEPT}, confidence=CONFIDENCE)
-    except ValueError as error:
-        if not any(words in str(error) for words in REFUSALS):
-            raise
+    except InfeasibleLimitsError as error:
         return {"refusal": str(error)}
     scores = ranker.predict(test.X, qid=test.qid, weights=selection)
     shares = ndcg(scores, test.Y, qid=test.qid, k=10) / ndcg(

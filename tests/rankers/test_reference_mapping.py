@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from hyperrank import HyperDPORanker, QueryLists, datasets, load
+from hyperrank import CheckpointFile, HyperDPORanker, QueryLists, datasets, load
 from hyperrank.files import ModelFileError
 from hyperrank.lists import within_list_deviations
 from hyperrank.metrics import ndcg
@@ -126,14 +126,29 @@ def test_a_saved_ranker_has_its_models_along(data, ranker, tmp_path):
 
 @pytest.mark.parametrize("weights", [[1, 0, 0], [0, 1, 0], [0.5, 0, 0.5], [0.2, 0.5, 0.3]])
 def test_specialized_rankers_keep_what_counts(weights, data, ranker, tmp_path):
-    plain = ranker.specialize(weights)
-    for temperature in (0, 1):
-        expected = ranker.predict(data.X, qid=data.qid, weights=weights, temperature=temperature)
+    plain = ranker.specialize(weights, temperature=0.5)
+    for temperature in (0, 1, 4):
+        expected = ranker.predict(data.X, qid=data.qid, weights=weights, temperature=temperature / 2)
         found = plain.predict(data.X, qid=data.qid, temperature=temperature)
         np.testing.assert_allclose(found, expected, atol=1e-6)
     again = load(plain.save(tmp_path / "plain.safetensors"))
     np.testing.assert_array_equal(again.predict(data.X, qid=data.qid), plain.predict(data.X, qid=data.qid))
     assert len(plain.reference_.reference.scorers) == (weights[0] > 0) + (weights[2] > 0)
+
+
+def test_an_unfinished_fit_goes_on_with_models_that_no_file_holds(data, tmp_path):
+    pipeline = make_pipeline(StandardScaler(), LinearRegression()).fit(data.X[["f3", "f1"]], data.Y[:, 1])
+    given, file = {"relevance": data.model, "clicks": pipeline}, CheckpointFile(tmp_path / "fit", keep=True)
+    first = data.fit(given, checkpoint=file)
+    again = HyperDPORanker(given, checkpoint=file, **QUICK).fit(data.X, resume=True, **data.fits)
+    np.testing.assert_array_equal(again.predict(data.X, qid=data.qid), first.predict(data.X, qid=data.qid))
+    less = LGBMRanker(n_estimators=2, n_jobs=1, verbose=-1)
+    other = {
+        **given,
+        "relevance": less.fit(data.X, data.Y[:, 0].copy(), group=QueryLists.from_qid(data.qid).sizes),
+    }
+    with pytest.raises(ModelFileError, match="scores the training rows otherwise"):
+        HyperDPORanker(other, checkpoint=file, **QUICK).fit(data.X, resume=True, **data.fits)
 
 
 @pytest.mark.parametrize("include", [True, pytest.param(False, marks=pytest.mark.slow)])
