@@ -29,6 +29,7 @@ __all__ = [
     "as_frame",
     "is_table",
     "is_text",
+    "read_column",
     "read_data",
     "read_features",
     "read_labelled",
@@ -239,6 +240,20 @@ class ModelData:
 def as_frame(X: NDArray[np.float32], names: Sequence[str]) -> pd.DataFrame:
     """Features with their names, as rankers keep them; not copied."""
     return pd.DataFrame(X, columns=list(names), copy=False)
+
+
+def read_column(
+    path: Path, name: str, beside: RankingData, qid: str, *, as_ids: bool = False
+) -> NDArray[Any]:
+    """A further column of a table with ranking data: of numbers or, as ids are, of whole numbers or text."""
+    if not is_table(path):
+        raise ValueError(f"{path} is not a table: it has no column {name!r}.")
+    features = beside.feature_names[:1]  # a table without any is refused
+    if as_ids:
+        return read_table(path, labels=(), qid=name, features=features)[0].qid
+    values = read_table(path, labels=(), qid=qid, features=features, extra=name)[1]
+    assert values is not None
+    return values
 
 
 def read_features(

@@ -34,6 +34,17 @@ _PROFILE = (
         type=float,
         help="How far to move from the reference: 0 is the reference, 1 as trained.",
     ),
+    click.option(
+        "--temperatures",
+        metavar="T,T,...",
+        help="Several temperatures, each with all weights: 0,0.3,1,3.",
+    ),
+    click.option(
+        "--baseline",
+        metavar="COLUMN|FILE",
+        help="What limits are relative to: a column of scores, or a LightGBM model; else the reference.",
+    ),
+    click.option("--by", metavar="COLUMN", help="Column of a table with the segment of each query."),
     click.option("--ref-scores", metavar="COLUMN", help="Column of a table with the reference's scores."),
 )
 
@@ -52,11 +63,15 @@ def profile(
     points: int | None,
     metric: str | None,
     temperature: float | None,
+    temperatures: str | None,
+    baseline: str | None,
+    by: str | None,
     ref_scores: str | None,
 ) -> ParetoFront:
     """Profile the front of a model on data with labels."""
-    from hyperrank.cli._data import read_labelled, scoring_options, summary
+    from hyperrank.cli._data import read_column, read_labelled, scoring_options, summary
     from hyperrank.rankers import load
+    from hyperrank.reference.per_objective import read_booster_file
     from hyperrank.simplex import lattice_near
 
     ranker = load(model)
@@ -65,10 +80,30 @@ def profile(
     options: dict[str, Any] = {"metric": metric, **scoring_options(ranker, temperature)}
     if points is not None:
         options["weights"] = lattice_near(len(ranker.objectives_), points)
+        if temperature is None:
+            options["temperatures"] = ranker._default_temperatures()
+    if temperatures is not None:
+        options["temperatures"] = [_number(text) for text in temperatures.split(",")]
+    if baseline is not None and baseline != "reference":
+        is_file = Path(baseline).is_file()
+        options["baseline"] = (
+            read_booster_file(Path(baseline))
+            if is_file
+            else read_column(data, baseline, labelled.data, layout.qid)
+        )
+    if by is not None:
+        options["by"] = read_column(data, by, labelled.data, layout.qid, as_ids=True)
     if labelled.ref_scores is not None:
         options["ref_scores"] = labelled.ref_scores
     with ProgressBar(verbose=int(console.shows_progress), desc="front"):
         return ranker.pareto_front(labelled.features(), labelled.data.Y, qid=labelled.data.qid, **options)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise click.UsageError(f"--temperatures takes numbers, as in 0,0.3,1,3; got {text!r}.") from None
 
 
 @command(
@@ -136,8 +171,14 @@ def _as_text(front: ParetoFront) -> str:
     ]
     if front.reference is not None:
         values = ", ".join(f"{name} {value:.4f}" for name, value in front.reference.items())
-        lines.append(f"reference: {values}")
-    return "\n".join([*lines, table.to_string(index=False, float_format="{:.4f}".format)])
+        lines.append(f"{front.baseline}: {values}")
+    lines.append(table.to_string(index=False, float_format="{:.4f}".format))
+    segments = front.by_segment
+    if segments is not None:
+        selected = segments[segments["trade_off"] == front.select(n_resamples=1).index]
+        shown = selected.drop(columns="trade_off").to_string(index=False, float_format="{:.4f}".format)
+        lines.append(f"\nby segment, at the trade-off of the best mean:\n{shown}")
+    return "\n".join(lines)
 
 
 def _as_csv(front: ParetoFront) -> str:

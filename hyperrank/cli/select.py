@@ -52,7 +52,7 @@ Pairs = tuple[dict[str, float], ...]
     type=PAIRS,
     multiple=True,
     shell_complete=complete_objectives,
-    help="What to keep, as shares of the reference ranker's value: relevance=0.98.",
+    help="What to keep, as shares of what the baseline reaches: relevance=0.98.",
 )
 @click.option("--absolute", is_flag=True, help="Limits are values of the metric, not shares.")
 @click.option(
@@ -69,7 +69,12 @@ Pairs = tuple[dict[str, float], ...]
     shell_complete=complete_objectives,
     help="Take what is nearest to these values.",
 )
-@click.option("--confidence", type=float, help="Keep the limits in this share of resamples of the queries.")
+@click.option(
+    "--confidence",
+    type=float,
+    help="Keep the limits with this probability, allowing for few queries and for the choice among many.",
+)
+@click.option("--in-every-segment", is_flag=True, help="Keep the limits in each segment of --by too.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the resamples.")
 @out_option("The trade-off as .json, for --weights of predict; - is stdout.")
 @layout_options(labels=True, features=False)
@@ -84,6 +89,7 @@ def select(
     knee: bool,
     nearest: Pairs,
     confidence: float | None,
+    in_every_segment: bool,
     seed: int,
     out: Path | None,
     force: bool,
@@ -107,6 +113,7 @@ def select(
         "at_least": limits or None,
         "relative": not absolute,
         "confidence": confidence,
+        "in_every_segment": in_every_segment,
         "random_state": seed,
     }
     if knee:

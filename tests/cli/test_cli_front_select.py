@@ -2,6 +2,7 @@
 
 import json
 
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
@@ -153,3 +154,35 @@ def test_what_cannot_be_kept_says_what_can(hr, files, tmp_path):
     assert "cannot be met: the best is" in result.stderr
     assert result.stderr.count("\n") == 2  # what was read, and the error
     assert not out.exists()
+
+
+def test_temperatures_baseline_and_segments_are_those_of_python(hr, files, tmp_path):
+    test = files.test
+    market = np.array(["de", "fr"])[pd.factorize(test["qid"])[0] % 2]
+    scores = np.random.default_rng(0).random(len(test))
+    test.assign(market=market, production=scores).to_csv(tmp_path / "t.csv", index=False)
+    options = "--temperatures 0,0.3,2 --points 3 --baseline production --by market"
+    out = tmp_path / "front.json"
+    told = hr(f"front model.safetensors {tmp_path / 't.csv'} {options} --out {out}").stdout
+    expected = files.ranker.pareto_front(
+        test[FEATURES], test[LABELS], qid=test["qid"].to_numpy(), weights=[[1, 0], [0.5, 0.5], [0, 1]],
+        temperatures=(0, 0.3, 2), baseline=scores, by=market,
+    )  # fmt: skip
+    assert json.loads(out.read_text()) == json.loads(json.dumps(expected.to_dict()))
+    assert "\nbaseline: relevance" in told
+    assert "by segment" in told
+    limits = "--at-least relevance=0.9 --in-every-segment --json"
+    picked = hr(f"select model.safetensors {tmp_path / 't.csv'} {options} {limits}").stdout
+    chosen = expected.select({"relevance": 0.9}, in_every_segment=True)
+    assert json.loads(picked)["index"] == chosen.index
+    model = tmp_path / "production.txt"
+    booster = lightgbm.train(
+        {"verbose": -1, "num_leaves": 3, "min_data_in_leaf": 3, "num_threads": 1},
+        lightgbm.Dataset(test[FEATURES], test["clicks"]),
+        2,
+    )
+    booster.save_model(model)
+    found = hr(f"front model.safetensors test.csv --baseline {model} --points 3 --json").stdout
+    assert json.loads(found)["baseline"] == "Booster"
+    assert "takes numbers" in hr("front model.safetensors test.csv --temperatures a", code=2).stderr
+    assert "no column 'x'" in hr("front model.safetensors test.csv --by x", code=1).stderr
