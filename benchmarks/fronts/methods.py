@@ -13,6 +13,7 @@ import hyperrank
 from benchmarks.fronts import baselines
 
 __all__ = [
+    "FREE",
     "HYPERDPO",
     "METHODS",
     "NETWORKS",
@@ -220,6 +221,9 @@ SUITE = (
 
 #: What is run where the reference knows the main objective alone, as in the paper.
 PAPER = ("hyperdpo-paper", NETWORKS)
+
+#: What is run on all other data.
+FREE = tuple(key for key in METHODS if key != "hyperdpo-paper")
 
 #: Fitted to the main objective where data have one, before the others, which start from its scores.
 REFERENCE_METHOD = Method("MixedScoresRanker", "LightGBM for {main}, the reference", "defaults")

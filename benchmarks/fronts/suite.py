@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from benchmarks import machine
 from benchmarks.fronts.grid import SUITE_WEIGHTS
-from benchmarks.fronts.methods import PAPER
+from benchmarks.fronts.methods import FREE, PAPER
 from benchmarks.fronts.plan import Run, plan
 from benchmarks.fronts.processes import RunFailed, end_processes, in_own_process
 from benchmarks.fronts.settings import Setting
@@ -109,7 +109,7 @@ def run_settings(
         source = setting.make(n_folds=setting.n_folds)
         source.n_repeats = setting.n_repeats
         source.check()
-        chosen = [key for key in methods if source.main is None or key in PAPER]
+        chosen = [key for key in methods if key in (FREE if source.main is None else PAPER)]
         planned[name] = plan(source, chosen, n_seeds=1, n_weights=n_weights) if chosen else []
     last = max((run.fold for runs in planned.values() for run in runs), default=-1)
     failed = 0
