@@ -114,7 +114,8 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         A document's score then depends on the others of its query. By default: where fit is given query ids.
     booster_params : mapping or "search", optional
         Native LightGBM parameters for boosters fitted here; ``"search"`` looks for them by cross-validation.
-        By default trees of 7 leaves, or of 31 and more rounds where tuning finds these better.
+        By default trees of 15 leaves in pairs and 7 in others, or of 31 and more rounds where tuning finds
+        these better.
     trade_offs : "uniform" or TradeOffs, default "uniform"
         **Training.** The weights, and temperatures, that the network is trained at; see
         `hyperrank.TradeOffs`.

@@ -29,7 +29,8 @@ __all__ = [
 ]
 
 #: Half the trees for each of a pair: on validation folds as good as the usual number, and half the work.
-PAIR_PARAMS: Mapping[str, Any] = {"learning_rate": 0.1, "num_boost_round": 100}
+#: Larger trees than those of one booster alone: the sum of two overfits less.
+PAIR_PARAMS: Mapping[str, Any] = {"learning_rate": 0.1, "num_boost_round": 100, "num_leaves": 15}
 #: Rows, about, that are scored at a time.
 ROWS_AT_ONCE = 1 << 13
 

@@ -226,7 +226,7 @@ def test_tuning_can_be_left_out():
 
 @pytest.fixture
 def few_rounds(monkeypatch):
-    monkeypatch.setattr(trials, "CAPACITIES", (({}, (20,)), ({"num_leaves": 15}, (20, 40))))
+    monkeypatch.setattr(trials, "CAPACITIES", (({}, (5,)), ({"num_leaves": 31}, (20, 40))))
     monkeypatch.setattr(trials, "PAIR_ROUNDS", 30)
 
 
@@ -248,10 +248,10 @@ def test_larger_boosters_are_chosen_where_they_are_better(monkeypatch, capsys, k
     assert tuning.reference == ("booster_regressions" if kind == "regressions" else None)
     assert isinstance(reference, BoosterReference if kind == "regressions" else SummedReference)
     boosters = (reference if kind == "regressions" else reference.members[0]).boosters
-    assert tuning.booster_params["num_leaves"] == 15
-    assert max(tree.n_leaves for tree in read_booster_text(boosters.texts[0]).trees) > 7
+    assert tuning.booster_params["num_leaves"] == 31
+    assert max(tree.n_leaves for tree in read_booster_text(boosters.texts[0]).trees) > 15
     assert tuning.booster_params["num_boost_round"] <= (40 if kind == "regressions" else 30)
-    assert "of 15 leaves" in capsys.readouterr().err
+    assert "of 31 leaves" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("few_rounds")
@@ -266,9 +266,9 @@ def test_small_boosters_stay_where_labels_are_noise():
 def test_other_boosters_get_the_size_that_is_chosen(reference):
     data = datasets.make_user_item_ranking(n_users=150, n_items=60, list_size=12, noise=0.0, random_state=0)
     ranker = tuned(data.Y, data, reference=reference)
-    assert ranker.tuning_.booster_params["num_leaves"] == 15
+    assert ranker.tuning_.booster_params["num_leaves"] == 31
     (tree, *_) = read_booster_text(ranker.reference_.boosters.texts[0]).trees
-    assert tree.n_leaves > 7
+    assert tree.n_leaves > 15
 
 
 def test_booster_params_of_the_caller_stay():

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank._progress import ProgressBar
-from hyperrank.boosters import BOOSTER_PARAMS, booster_scores, fit_boosters
+from hyperrank.boosters import booster_scores, fit_boosters
 from hyperrank.boosters.search import BoosterSearch, search_mixed_scores
 from hyperrank.lists import within_list_deviations
 from hyperrank.metrics import Metric
@@ -81,7 +81,7 @@ def _summary(tuning: Tuning, config: FitConfig) -> str:
     """What was chosen and why, in a line."""
     chosen = []
     if tuning.booster_candidates:
-        leaves = tuning.booster_params.get("num_leaves", BOOSTER_PARAMS["num_leaves"])
+        leaves = tuning.booster_params.get("num_leaves")
         default, *larger = (entry["utility"] for entry in tuning.booster_candidates)
         chosen.append(
             f"{stand_in(config.reference)} of {leaves} leaves (utility {default:.4f} of small regressions, "
