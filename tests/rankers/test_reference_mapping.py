@@ -15,6 +15,7 @@ from hyperrank.files import ModelFileError
 from hyperrank.lists import within_list_deviations
 from hyperrank.metrics import ndcg
 from hyperrank.networks import MLP
+from hyperrank.reference import ModelReference
 
 NAMES = ("relevance", "clicks", "margin")
 QUICK = {
@@ -204,6 +205,19 @@ def test_models_of_any_library_serve_but_are_not_stored(data, tmp_path):
     with pytest.raises(ModelFileError, match=r"Pipeline.*pickle the ranker, or .*'scores'"):
         ranker.save(tmp_path / "ranker.safetensors")
     assert not list(tmp_path.iterdir())
+
+
+def test_arrays_are_scored_by_tables_of_trees_to_the_same_bits(data, monkeypatch):
+    X = data.X[data.reverse].to_numpy(np.float32)
+    model = LGBMRanker(n_estimators=8, num_leaves=9, min_child_samples=3, n_jobs=1, verbose=-1)
+    sizes = QueryLists.from_qid(data.qid).sizes
+    model.fit(pd.DataFrame(X, columns=data.reverse), data.Y[:, 0].copy(), group=sizes)
+    lists = QueryLists.from_qid(data.qid)
+    expected = model.booster_.predict(X)
+    reference = ModelReference.of(model, pd.DataFrame(X, columns=data.reverse)[data.reverse[::-1]])
+    shuffled = np.ascontiguousarray(X[:, ::-1])
+    monkeypatch.setattr(LGBMRanker, "predict", None)
+    np.testing.assert_array_equal(reference.scores(shuffled, lists, shuffled, None)[:, 0], expected)
 
 
 def test_all_objectives_may_be_given_and_a_model_be_a_file(data, tmp_path):
