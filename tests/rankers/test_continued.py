@@ -69,7 +69,8 @@ def test_eval_set_is_validation_data_under_another_name(small, unseen):
         )
         assert other.best_score_ == own.best_score_
     one_row = HyperDPORanker(**QUICK)
-    one_row.fit(small.X, small.Y, qid=small.qid, eval_set=[(unseen.X[:1], unseen.Y[:1])], eval_qid=["a"])
+    row = np.flatnonzero((unseen.Y > 0).all(axis=1))[:1]
+    one_row.fit(small.X, small.Y, qid=small.qid, eval_set=[(unseen.X[row], unseen.Y[row])], eval_qid=["a"])
     assert np.isfinite(one_row.best_score_)
     for wrong in ([], [(unseen.X, unseen.Y)] * 2, [unseen.X], unseen.X, pd.DataFrame(unseen.X), 5, "ab"):
         with pytest.raises(ValueError, match="eval_set must be one pair"):
