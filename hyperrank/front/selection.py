@@ -41,6 +41,10 @@ class FrontData(Protocol):
         """Names of the objectives."""
 
     @property
+    def by_segment(self) -> pd.DataFrame | None:
+        """What each trade-off reaches in each segment."""
+
+    @property
     def non_dominated(self) -> NDArray[np.bool_]:
         """The points that no other dominates, shape (k,)."""
 

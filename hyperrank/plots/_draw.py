@@ -100,7 +100,7 @@ def draw_strip(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]]:
         handles = []
         if front.reference is not None:
             panel.axvline(front.reference[objective], color=INK, linestyle=DASHES, linewidth=1.0, zorder=1)
-            handles.append(Line2D([], [], color=INK, linestyle=DASHES, linewidth=1.0, label="reference"))
+            handles.append(Line2D([], [], color=INK, linestyle=DASHES, linewidth=1.0, label=front.baseline))
         handles += _selected(panel, picture, [objective])
         panel.set_yticks(range(len(names)), names)
         panel.set_ylim(len(names) - 0.5, -0.5)
@@ -186,7 +186,7 @@ def _panel(ax: Axes, picture: Picture, pair: list[str], shade: Shade) -> tuple[P
     ax.scatter(x[~optimal], y[~optimal], s=10, color=FAINT, linewidths=0, zorder=2)
     dots = _dots(ax, x[optimal], y[optimal], shade, optimal)
     if front.reference is not None:
-        handles.append(_reference(ax, *front.reference[pair]))
+        handles.append(_reference(ax, *front.reference[pair], front.baseline))
     handles += _selected(ax, picture, pair)
     return dots, handles
 
@@ -215,12 +215,12 @@ def _baseline_dots(
         ax.scatter(x[where], y[where], s=14, linewidths=0.9, zorder=3, **style)
 
 
-def _reference(ax: Axes, x: float, y: float) -> Line2D:
-    """Mark the reference ranker, with lines that show what beats it."""
+def _reference(ax: Axes, x: float, y: float, label: str | None) -> Line2D:
+    """Mark the baseline, with lines that show what beats it."""
     for line, at in ((ax.axvline, x), (ax.axhline, y)):
         line(at, color=INK, linestyle=(0, (1, 3)), linewidth=0.8, alpha=0.7, zorder=1)
     ax.plot(x, y, "*", color=INK, markersize=11, markeredgecolor="white", markeredgewidth=0.7, zorder=5)
-    return mark("*", INK, 9, "reference")
+    return mark("*", INK, 9, label)
 
 
 def _selected(ax: Axes, picture: Picture, objectives: list[str]) -> list[Line2D]:
@@ -257,6 +257,46 @@ def name_of(front: FrontData, number: int | None = None) -> str:
 
 def _axis_label(front: FrontData, objective: str) -> str:
     return f"{objective} ({front.metric})"
+
+
+#: Inches of a panel of segments, and of a row in it.
+SEGMENTS_WIDTH, SEGMENT_ROW = 2.4, 0.28
+#: Standard errors on either side of a mean in a 90% interval.
+NINETY = 1.645
+
+
+def draw_segments(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]]:
+    """A panel for each objective: what one trade-off changes in each segment, with its 90% interval."""
+    front, names = picture.front, picture.objectives
+    table = front.by_segment
+    if table is None:
+        raise ValueError("kind='segments' is of a front by segment: pareto_front(by=...).")
+    row = (picture.selection or front.select()).index
+    what, error = ("change", "change_error") if "change" in table else ("value", "error")
+    table = table[table["trade_off"] == row]
+    segments = list(dict.fromkeys(table["segment"]))
+    counts = table.groupby("segment")["n_queries"].max()
+    default = 1.2 + SEGMENTS_WIDTH * len(names)
+    with canvas(ax, picture.width, default, (0.9 + SEGMENT_ROW * len(segments)) / default) as place:
+        grid = place.grid(1, len(names))
+        axes = [place.figure.add_subplot(grid[0, j]) for j in range(len(names))]
+        for panel, name in zip(axes, names, strict=True):
+            dress(panel)
+            panel.grid(visible=False, axis="y")
+            of_name = table[table["objective"] == name].set_index("segment").loc[segments]
+            value, spread = of_name[what].to_numpy(), NINETY * np.nan_to_num(of_name[error].to_numpy())
+            hurts = (value + spread < 0) if what == "change" else np.zeros(len(value), dtype=bool)
+            for y, (x, wide, bad) in enumerate(zip(value, spread, hurts, strict=True)):
+                color = ACCENT if bad else INK
+                panel.errorbar(x, y, xerr=wide, fmt="o", color=color, markersize=4.5, elinewidth=1.0)
+            if what == "change":
+                panel.axvline(0, color=INK, linewidth=0.7, zorder=0.5)
+            panel.set_xlabel(f"{'change in ' if what == 'change' else ''}{name}\n({front.metric})")
+            panel.set_yticks(range(len(segments)), [f"{each} ({counts[each]})" for each in segments])
+            panel.set_ylim(len(segments) - 0.5, -0.5)
+            panel.locator_params(axis="x", nbins=4)
+            panel.tick_params(axis="y", length=0, labelleft=panel is axes[0])
+    return place.figure, axes
 
 
 WIDTH = 7.0
@@ -320,7 +360,9 @@ def draw_parallel(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]
             shade = Shade(front, picture.color_by)
             lines = _lines(panel, front, picture.objectives, scales, shade)
             if front.reference is not None:
-                handles += _parallel_reference(panel, scales.heights(front.reference[picture.objectives]))
+                handles += _parallel_reference(
+                    panel, scales.heights(front.reference[picture.objectives]), front.baseline
+                )
             if number == 0:
                 shown, mapped = shade, lines
                 handles += _parallel_selected(panel, picture, scales)
@@ -379,11 +421,11 @@ def _lines(ax: Axes, front: FrontData, objectives: list[str], scales: Scales, sh
     return collection
 
 
-def _parallel_reference(ax: Axes, heights: NDArray[np.float64]) -> list[Line2D]:
-    """The reference ranker as a dashed line."""
+def _parallel_reference(ax: Axes, heights: NDArray[np.float64], label: str | None) -> list[Line2D]:
+    """The baseline as a dashed line."""
     look: Style = {"color": INK, "linestyle": DASHES, "linewidth": 1.4}
     ax.plot(range(len(heights)), heights, zorder=4, **look)
-    return [Line2D([], [], label="reference", **look)]
+    return [Line2D([], [], label=label, **look)]
 
 
 def _parallel_selected(ax: Axes, picture: Picture, scales: Scales) -> list[Line2D]:

@@ -205,7 +205,7 @@ class ExplanationDisplay(Display):
 
 #: Fronts to draw beside, perhaps by label.
 Others = FrontData | Sequence[FrontData] | Mapping[str, FrontData]
-KINDS = ("auto", "strip", "plane", "pairs", "parallel")
+KINDS = ("auto", "strip", "plane", "pairs", "parallel", "segments")
 
 
 class ParetoFrontDisplay(Display):
@@ -347,10 +347,11 @@ class ParetoFrontDisplay(Display):
             What to draw; all objectives by default.
         ax : matplotlib.axes.Axes, optional
             Where to draw; several panels share its place. A figure of its own by default.
-        kind : {"auto", "strip", "plane", "pairs", "parallel"}, default "auto"
+        kind : {"auto", "strip", "plane", "pairs", "parallel", "segments"}, default "auto"
             By default one objective is a strip, two are a plane, three every pair of them, and more
             parallel coordinates: an axis for each objective and a line for each trade-off, baselines in
-            panels below on the same axes.
+            panels below on the same axes. ``"segments"`` shows the selection alone, of a front by segment:
+            its change from the baseline in each, with 90% intervals, red where it surely loses.
         color_by : str, optional
             The objective whose weight colours the trade-offs; the first one drawn by default.
         width : float, "column" or "page", optional
@@ -378,12 +379,20 @@ class ParetoFrontDisplay(Display):
         if interval is not None and self.selection is None:
             raise ValueError("interval is of a selection: pass selection=, or at_least= to from_estimator.")
         with drawing():
-            from hyperrank.plots._draw import Picture, draw_pairs, draw_parallel, draw_plane, draw_strip
+            from hyperrank.plots._draw import (
+                Picture,
+                draw_pairs,
+                draw_parallel,
+                draw_plane,
+                draw_segments,
+                draw_strip,
+            )
         draw = {
             "strip": draw_strip,
             "plane": draw_plane,
             "pairs": draw_pairs,
             "parallel": draw_parallel,
+            "segments": draw_segments,
         }[how]
         picture = Picture(
             self.front, names, self.others, self.selection, color_by or names[0], width, interval
@@ -426,6 +435,8 @@ def _kind(kind: str, n_objectives: int) -> str:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}.")
     if kind == "auto":
         return {1: "strip", 2: "plane", 3: "pairs"}.get(n_objectives, "parallel")
+    if kind == "segments":
+        return kind
     fits = {"strip": n_objectives == 1, "plane": n_objectives == 2}.get(kind, n_objectives >= 2)
     if not fits:
         drawn = {"strip": "one objective", "plane": "two objectives"}.get(kind, "two objectives or more")

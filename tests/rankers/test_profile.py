@@ -215,6 +215,21 @@ def test_limits_hold_in_every_segment():
         ParetoFront(values.mean(axis=1), WEIGHTS, names=NAMES).select(limits, in_every_segment=True)
 
 
+def test_the_plot_of_segments_shows_where_a_trade_off_hurts(by_market, front):
+    row = 2
+    again = ParetoFront.from_dict(by_market.to_dict())
+    for each in (by_market, again):
+        display = each.plot(kind="segments", selection=each.nearest(each.points.iloc[row].to_dict()))
+        assert [ax.get_xlabel() for ax in display.axes_] == [f"change in {name}\n(ndcg@10)" for name in NAMES]
+        assert [text.get_text()[:2] for text in display.ax_.get_yticklabels()] == ["de", "fr", "jp"]
+        table = each.by_segment
+        clicks = table[(table["trade_off"] == row) & (table["objective"] == "clicks")]
+        drawn = [line.get_xdata()[0] for line in display.axes_[1].lines if line.get_marker() == "o"]
+        assert drawn == clicks["change"].tolist()
+    with pytest.raises(ValueError, match="is of a front by segment"):
+        front.plot(kind="segments")
+
+
 @pytest.mark.parametrize(
     ("by", "message"),
     [
