@@ -52,6 +52,20 @@ def check_random_state(random_state: Any) -> np.random.RandomState:
         ) from error
 
 
+def check_n_jobs(n_jobs: Any) -> int | None:
+    """How many tasks at a time, as joblib has it: None for all cores, or a whole number but 0."""
+    if n_jobs is None or (isinstance(n_jobs, Integral) and not isinstance(n_jobs, bool) and n_jobs != 0):
+        return None if n_jobs is None else int(n_jobs)
+    raise ValueError(f"n_jobs must be None or a whole number other than 0, such as -1; got {n_jobs!r}.")
+
+
+def check_verbose(verbose: Any) -> int:
+    """How much a fit says: 0, 1 or more, or True."""
+    if not isinstance(verbose, Integral):
+        raise ValueError(f"verbose must be 0, 1 or a higher whole number; got {verbose!r}.")
+    return int(verbose)
+
+
 def as_path(path: Any) -> Path:
     """The path that text or a path object means; a TypeError for anything else, such as an open file."""
     if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):

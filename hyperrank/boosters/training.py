@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank._checks import check_number
+from hyperrank._checks import check_n_jobs, check_number
 from hyperrank._progress import ProgressBar
 from hyperrank.boosters.scoring import requested_threads
 from hyperrank.lists import QueryLists
@@ -241,7 +241,7 @@ def in_threads(tasks: list[Any], n_jobs: int | None, X: NDArray[np.float32]) -> 
     """Run tasks in threads, which LightGBM leaves free; one at a time where each takes all cores itself."""
     from joblib import Parallel, delayed
 
-    at_once = -1 if n_jobs is None else n_jobs
+    at_once = check_n_jobs(n_jobs) or -1
     if X.size > ONE_THREAD_ENTRIES:
         at_once = 1
     return list(Parallel(n_jobs=at_once, prefer="threads")(delayed(task)() for task in tasks))

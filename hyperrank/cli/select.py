@@ -207,10 +207,18 @@ def read_trade_offs(
     return resolve_trade_off(trade_offs, temperature, objectives)
 
 
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, of which json would keep the last of several values of one name."""
+    named = dict(pairs)
+    if len(named) < len(pairs):
+        raise ValueError(f"it has the names {[name for name, _ in pairs][:10]}, one of them twice")
+    return named
+
+
 def read_document(path: Path) -> dict[str, Any]:
     """The object in a JSON file."""
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(path.read_bytes(), object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(document, dict):

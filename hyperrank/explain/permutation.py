@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from hyperrank._categories import categorical_of
-from hyperrank._checks import check_number, check_random_state
+from hyperrank._checks import check_n_jobs, check_number, check_random_state
 from hyperrank._progress import with_progress
 from hyperrank.explain.explanation import Explanation
 from hyperrank.lists import QueryLists
@@ -261,7 +261,7 @@ def explain_change(
         )
     jobs = (delayed(_permuted)(task, each, change, before) for each in columns)
     # As they come, for the bar; one after the other in this process by default.
-    found = Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
+    found = Parallel(n_jobs=check_n_jobs(n_jobs), return_as="generator")(jobs)
     results = list(
         with_progress(found, total=len(columns), unit="feature", desc="permuting", verbose=verbose)
     )

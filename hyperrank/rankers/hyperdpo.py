@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hyperrank._checks import check_verbose
 from hyperrank._progress import ProgressBar
 from hyperrank.losses import ListLoss
 from hyperrank.networks import MLP, Transformer
@@ -318,7 +319,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
             checkpoint = open_checkpoint(
                 params, resume, Checkpoint(processes=processes), name=type(self).__name__
             )
-            verbose = int(self.verbose) if processes.is_rank_zero else 0
+            verbose = check_verbose(self.verbose) if processes.is_rank_zero else 0
             with ProgressBar(verbose=verbose, desc="reading"):
                 inputs = read_fit_inputs(
                     self,

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
@@ -165,8 +166,8 @@ def read_scores(values: Any, n_rows: int, *, name: str, several: bool = False) -
 def naming(name: str) -> Iterator[None]:
     """Errors of scikit-learn's and numpy's that name the argument, and no warning before them."""
     try:
-        # Values beyond float32 become infinite, which is refused.
-        with np.errstate(over="ignore", invalid="ignore"):
+        # Values beyond float32 become infinite, which is refused, whatever scikit-learn may assume.
+        with np.errstate(over="ignore", invalid="ignore"), config_context(assume_finite=False):
             yield
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         # A RuntimeError is what torch raises of tensors that have a gradient.

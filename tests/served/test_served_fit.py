@@ -136,6 +136,15 @@ def test_seeds_are_numbers_that_numpy_takes(no_training, seed):
         HyperDPORanker(random_state=seed).fit(X, Y, qid=QID)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("n_jobs", 0), ("n_jobs", "all"), ("verbose", "yes"), ("verbose", [])]
+)
+def test_counts_that_are_none_are_refused(no_training, name, value):
+    """Before, joblib's and Python's words, the former after minutes."""
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        HyperDPORanker(**{name: value}).fit(X, Y, qid=QID)
+
+
 def test_rates_beyond_what_torch_takes_are_refused(no_training):
     """Before, torch's "value cannot be converted to type float without overflow"."""
     for optimizer in (AdamW(learning_rate=1e300), AdamW(weight_decay=1e300)):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn
 import torch
 
 import hyperrank
@@ -63,6 +64,7 @@ STATES: dict[str, Callable[[], Any]] = {
     "default_device": lambda: torch.device("meta"),
     "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
     "errstate": lambda: np.errstate(all="raise"),
+    "frames": lambda: sklearn.config_context(assume_finite=True, transform_output="pandas"),
 }
 
 
@@ -117,6 +119,20 @@ def in_thread(compute: Callable[[], Any]) -> Any:
 #: What changes most, for all rankers.
 STRICT = ("inference_mode", "default_dtype")
 CASES = [(kind, name) for kind in STATES for name in (RANKERS if kind in STRICT else FEW)]
+
+
+def test_what_scikit_learn_may_assume_is_checked(data):
+    """Before, infinite features and NaN of weights and scores were trained on."""
+    infinite = np.where(np.arange(data.X.size).reshape(data.X.shape) == 7, np.inf, data.X)
+    nothing = np.full(len(data.X), np.nan)
+    with sklearn.config_context(assume_finite=True):
+        ranker = fit(data, "mlp")
+        with pytest.raises(ValueError, match="X contains infinity"):
+            ranker.predict(infinite.astype(np.float64), qid=data.qid)
+        with pytest.raises(ValueError, match="query_weight contains NaN"):
+            RANKERS["mlp"]().fit(data.X, data.Y, qid=data.qid, query_weight=nothing)
+        with pytest.raises(ValueError, match="ref_scores contains NaN"):
+            HyperDPORanker("scores", **SMALL).fit(data.X, data.Y, qid=data.qid, ref_scores=nothing)
 
 
 @pytest.mark.parametrize(("kind", "name"), CASES)

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from hyperrank._checks import _check_choice, check_number, check_random_state
+from hyperrank._checks import _check_choice, check_n_jobs, check_number, check_random_state, check_verbose
 from hyperrank.boosters.search import BoosterSearch
 from hyperrank.boosters.training import is_search
 from hyperrank.files import storable
@@ -171,9 +171,9 @@ class FitConfig:
             tunes_reward_scale=tuning and beta == "auto" and is_fitted_here(stand_in(reference)),
             validation_fraction=validation_fraction,
             seed=int(check_random_state(params["random_state"]).randint(2**31 - 1)),
-            n_jobs=params["n_jobs"],
+            n_jobs=check_n_jobs(params["n_jobs"]),
             device=resolve_device(params["device"]),
-            verbose=int(params["verbose"]),
+            verbose=check_verbose(params["verbose"]),
             categories=inputs.categories,
         )
 
