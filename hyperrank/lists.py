@@ -81,7 +81,10 @@ class QueryLists:
             )
         if len(values) == 0:
             return cls(np.zeros(1, dtype=np.int64), values)
-        starts = np.concatenate([[0], np.flatnonzero(values[1:] != values[:-1]) + 1])
+        ends = np.flatnonzero(values[1:] != values[:-1]) + 1
+        if len(ends) == 0:  # a request
+            return cls(np.array([0, len(values)]), values[:1])
+        starts = np.concatenate([[0], ends])
         codes, first = _first_appearance_codes(values[starts])
         if len(first) == len(starts):  # each id is one run: already grouped
             return cls(np.append(starts, len(values)), values[starts])

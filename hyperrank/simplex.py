@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from numbers import Integral
 from typing import Any
 
@@ -55,6 +56,8 @@ def as_weights(
     >>> as_weights({"clicks": 1.0}, 2, names=["relevance", "clicks"]).tolist()
     [0.0, 1.0]
     """
+    if type(weights) is list and all(type(weight) is float for weight in weights):
+        return _of_floats(tuple(weights), n_objectives).copy()
     weights = arrow_to_pandas(weights)
     if type(weights).__name__ in ("PerQuery", "PerRow"):
         raise ValueError("weights per query or row are for predict; here give one trade-off of all rows.")
@@ -97,6 +100,12 @@ def as_weights(
             "Divide them by their sum."
         )
     return np.asarray(values / sums)
+
+
+@lru_cache(maxsize=1024)
+def _of_floats(weights: tuple[float, ...], n_objectives: int) -> NDArray[np.float64]:
+    """Weights of a request, which mostly are those of the last one."""
+    return as_weights(np.array(weights), n_objectives)
 
 
 def by_name(values: Any, names: Sequence[str], what: str) -> Any:

@@ -49,7 +49,6 @@ class FeatureTransform(nn.Module):
     values: Tensor
     search: Tensor
     first: Tensor
-    starts: Tensor
     heights: Tensor
     slopes: Tensor
     scales: Tensor
@@ -118,7 +117,9 @@ class FeatureTransform(nn.Module):
             out = ((features - self.mean) / self.scale).clamp(-LIMIT, LIMIT)
         else:
             out = features.clamp(-LIMIT, LIMIT)
-        out = out.masked_fill(missing, 0.0)
+        # On a GPU to ask would mean to wait.
+        if features.device.type != "cpu" or missing.any():
+            out = out.masked_fill(missing, 0.0)
         if len(self.missing_columns) == 0 and not self.n_categorical:
             return out
         return torch.cat([out, missing[:, self.missing_columns].to(out.dtype), codes], dim=1)
@@ -140,11 +141,11 @@ class FeatureTransform(nn.Module):
         columns = torch.minimum(features.T.contiguous(), self.knots[:, -1:])
         columns = torch.maximum(columns, self.knots[:, :1], out=columns)
         at = last_knots(self.search, columns, self.first)
-        x0, y0, slope = (
-            table.index_select(0, at).view_as(columns) for table in (self.starts, self.heights, self.slopes)
+        knot, y0, slope = (
+            table.index_select(0, at).view_as(columns) for table in (self.search, self.heights, self.slopes)
         )
         # Apart, not as one operation: that would round otherwise at the end of a vector.
-        return columns.mul_(self.scales).sub_(x0).mul_(slope).add_(y0)
+        return columns.mul_(self.scales).sub_(knot.mul_(self.scales)).mul_(slope).add_(y0)
 
 
 def fit_transform_module(
@@ -273,7 +274,6 @@ def _searched(knots: Tensor, values: Tensor) -> dict[str, Tensor]:
     return {
         "search": flat(knots, torch.inf),
         "first": first,
-        "starts": flat(knots * scales),
         "heights": flat(values),
         "slopes": flat(slopes),
         "scales": scales,

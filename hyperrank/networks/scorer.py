@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -99,6 +100,16 @@ class ConditionedScorer(nn.Module):
             self.embedding.requires_grad_(False)  # nothing reads it
         else:
             self.head_shift = zero_linear(n_condition, widths[-1])
+
+    @cached_property
+    def condition_parameters(self) -> list[nn.Parameter]:
+        """The parameters that `modulation` depends on."""
+        parts = [
+            self.embedding,
+            self.conditioned,
+            *([] if self.conditioning == "none" else [self.head_shift]),
+        ]
+        return [parameter for part in parts for parameter in part.parameters()]
 
     def forward(self, features: Tensor, weights: Tensor, index: Tensor | None = None) -> Tensor:
         """Scores of all rows under k weights, shape (n, k).

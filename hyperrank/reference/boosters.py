@@ -85,6 +85,9 @@ class BoosterReference(Reference):
         self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
     ) -> NDArray[np.float64]:
         """Standardised scores of each booster, shape (n, 1) or (n, m)."""
+        if 0 < len(X) <= ROWS_AT_ONCE:
+            features = join_standardized(X[:], lists) if self.query_standardize else X[:]
+            return np.asarray(self.boosters.scores(features) / self.scales)
         out = np.empty((len(X), len(self.boosters)))
         # Features standardised within the list take as much memory again: some of the rows at a time.
         for rows, chunk in lists.runs(ROWS_AT_ONCE):

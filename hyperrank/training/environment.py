@@ -6,8 +6,9 @@ import _thread
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ContextDecorator, ExitStack, contextmanager
 from types import FrameType
+from typing import Any
 
 import torch
 
@@ -17,19 +18,26 @@ from hyperrank.networks.random import NewTensors
 _THREADS_LOCK = threading.Lock()
 
 
-@contextmanager
-def isolated() -> Iterator[None]:
+class isolated(ContextDecorator):  # noqa: N801 - called as a function is
     """Torch as it is by default, for a while: gradients, no inference mode or autocast, single precision."""
-    with ExitStack() as stack:
+
+    def _recreate_cm(self) -> isolated:
+        return isolated()
+
+    def __enter__(self) -> None:
+        self.stack = ExitStack()
         if torch.is_inference_mode_enabled():
-            stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.enable_grad())
+            self.stack.enter_context(torch.inference_mode(False))
+        if not torch.is_grad_enabled():
+            self.stack.enter_context(torch.enable_grad())
         for device in ("cpu", "cuda"):
             if torch.is_autocast_enabled(device):
-                stack.enter_context(torch.autocast(device, enabled=False))
+                self.stack.enter_context(torch.autocast(device, enabled=False))
         if torch.get_default_dtype() != torch.float32 or torch.get_default_device().type != "cpu":
-            stack.enter_context(NewTensors())
-        yield
+            self.stack.enter_context(NewTensors())
+
+    def __exit__(self, *error: Any) -> None:
+        self.stack.__exit__(*error)
 
 
 def default_generator(device: torch.device) -> torch.Generator:

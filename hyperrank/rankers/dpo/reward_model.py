@@ -38,6 +38,8 @@ def in_fixed_chunks(function: Callable[[Tensor], Tensor], rows: Tensor, n_thread
     """Apply a row-wise function to chunks of equal size; call it within `one_thread_each`."""
     starts = range(0, len(rows), CHUNK_ROWS)
     work = partial(_fixed_chunk, function, rows)
+    if len(starts) == 1:
+        return work(0)
     if rows.device.type != "cpu" or len(starts) < CHUNKS_TO_SHARE:
         n_threads = 1
     return torch.cat(shared(work, starts, n_threads))
@@ -99,6 +101,8 @@ class RewardModel:
     ) -> None:
         self.transform, self.network, self.device = transform, network, device
         self.query_standardize = query_standardize
+        #: The last modulation, and what it is of: requests to a server mostly ask for the same trade-off.
+        self._last: tuple[Any, tuple[Tensor, ...]] | None = None
 
     @property
     def knows_lists(self) -> bool:
@@ -190,7 +194,9 @@ class RewardModel:
                 return transformed.contiguous()  # products of another layout round otherwise
             offsets = torch.from_numpy(lists.offsets).to(self.device)
             if not self.transform.n_categorical:
-                return torch.cat([transformed, standardize_within(transformed, offsets)], dim=1)
+                both = transformed, standardize_within(transformed, offsets)
+                # Column after column, as the transform leaves them, and then turned at once.
+                return torch.cat([part.T for part in both]).T.contiguous()
             n_plain = self.transform.n_out - self.transform.n_categorical
             plain, codes = transformed[:, :n_plain].contiguous(), transformed[:, n_plain:]
             return torch.cat([plain, standardize_within(plain, offsets), codes], dim=1)
@@ -243,8 +249,13 @@ class RewardModel:
             features = self.features(X[first:last], part)
             out[first:last] = score(features, part, slice(first, last), n_threads).cpu().numpy()
 
-        chunks = self._chunks(lists)
         with one_thread_each() as n_threads:
+            if 0 < lists.n_rows <= (ROWS_TO_SHARE if n_threads > 1 else CHUNK) and self.device.type == "cpu":
+                # A request: what follows would take longer than its arithmetic.
+                features = self._features(X[:], lists)
+                out[:] = score(features, lists, slice(0, lists.n_rows), n_threads).numpy()
+                return out
+            chunks = self._chunks(lists)
             if len(chunks) == 1:
                 work(chunks[0], n_threads)
             else:
@@ -267,7 +278,10 @@ class RewardModel:
 
     def scores(self, features: Tensor, lists: QueryLists, weights: Tensor, n_threads: int = 1) -> Tensor:
         """Network scores of shape (n, k) for what the network sees, in fixed-size chunks."""
-        pieces = [part[None].split(WEIGHTS_AT_ONCE, dim=1) for part in self._modulation(weights)]
+        modulation = tuple(part[None] for part in self._modulation(weights))
+        if len(weights) <= WEIGHTS_AT_ONCE:
+            return in_fixed_chunks(partial(self.network.modulate, modulation=modulation), features, n_threads)
+        pieces = [part.split(WEIGHTS_AT_ONCE, dim=1) for part in modulation]
         parts = list(zip(*pieces, strict=True))
 
         def score(chunk: Tensor) -> Tensor:
@@ -282,6 +296,10 @@ class RewardModel:
             self.network.eval()
         if self.network.conditioning == "none":
             return self.network.modulation(at)
+        # The parameters may have been trained further since.
+        state = (at.cpu().numpy().tobytes(), *(p._version for p in self.network.condition_parameters))
+        if self._last is not None and self._last[0] == state:
+            return self._last[1]
         widths: list[int] = []
 
         def joined(chunk: Tensor) -> Tensor:
@@ -289,7 +307,8 @@ class RewardModel:
             widths[:] = [part.shape[-1] for part in parts]
             return torch.cat(parts, dim=1)
 
-        return in_fixed_chunks(joined, at).split(widths, dim=1)
+        self._last = state, in_fixed_chunks(joined, at).split(widths, dim=1)
+        return self._last[1]
 
     def _chunks(self, lists: QueryLists) -> list[tuple[int, int]]:
         """Bounds of chunks; they keep lists whole where the features of a row depend on its list."""
