@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import re
+import sys
 import tempfile
 import time
 import warnings
@@ -20,8 +24,8 @@ from hyperrank.datasets import RankingData
 
 __all__ = ["LIGHTGBM", "OURS", "PLAIN", "Fitted", "calls_of", "phases_of"]
 
-LIGHTGBM, OURS, PLAIN = "LGBMRanker, 300 trees", "HyperDPO", "HyperDPO, specialised"
-N_TREES = 300
+LIGHTGBM, OURS, PLAIN = "LGBMRanker, as many leaves", "HyperDPO", "HyperDPO, specialised"
+N_LEAVES = 31
 #: A trade-off that leaves nothing out.
 WEIGHTS = np.array([0.5, 0.3, 0.2])
 
@@ -69,11 +73,53 @@ class Fitted:
         ranker.fit(train.X, train.Y, qid=train.qid)
         order = np.argsort(train.qid, kind="stable")
         groups = np.unique(train.qid, return_counts=True)[1]
-        baseline = LGBMRanker(n_estimators=N_TREES, n_jobs=1, random_state=seed, verbose=-1)
+        n_trees = max(1, round(count_leaves(ranker) / N_LEAVES))
+        size = {"n_estimators": n_trees, "num_leaves": N_LEAVES}
+        baseline = LGBMRanker(**size, n_jobs=1, random_state=seed, verbose=-1)
         baseline.fit(train.X[order], train.Y[order, 0], group=groups)
         grouped = np.argsort(scored.qid, kind="stable")
         rows = np.ascontiguousarray(scored.X[grouped], dtype=np.float32)
         return cls(label, rows, scored.qid[grouped], ranker, baseline)
+
+
+def count_leaves(ranker: HyperDPORanker) -> int:
+    """Leaves of all trees of a ranker's reference; those of 300 trees where there are none."""
+    reference: Any = ranker.reference_
+    members = getattr(reference, "members", [reference])
+    texts = [text for member in members if hasattr(member, "boosters") for text in member.boosters.texts]
+    found = [int(n) for text in texts for n in re.findall(r"^num_leaves=(\d+)$", text, re.MULTILINE)]
+    return sum(found) or 300 * N_LEAVES
+
+
+def server_calls(fitted: Fitted, X: NDArray[np.float32]) -> dict[str, Callable[[], Any]]:
+    """Requests to docs/examples/serve.py and to a plain server of LightGBM, from bytes to bytes."""
+    try:
+        serve = _example()
+    except ImportError:
+        return {}
+    rows = [[float(f"{value:.6g}") for value in row] for row in X]
+    body = json.dumps({"documents": rows, "weights": WEIGHTS.tolist()}).encode()
+    with tempfile.TemporaryDirectory() as folder:
+        model = serve.Model.read(fitted.ranker.save(Path(folder) / "model.safetensors"), serve.Settings())
+
+    def plain() -> bytes:
+        scores = fitted.lightgbm.predict(np.array(json.loads(body)["documents"], dtype=np.float32))
+        order = np.argsort(-scores, kind="stable")
+        return json.dumps({"order": order.tolist(), "scores": scores[order].tolist()}).encode()
+
+    return {f"{LIGHTGBM}, plain server": plain, f"{OURS}, example server": lambda: model.rank(body)}
+
+
+def _example() -> Any:
+    """docs/examples/serve.py as a module."""
+    path = Path(__file__).resolve().parents[1] / "docs" / "examples" / "serve.py"
+    spec = importlib.util.spec_from_file_location("serve", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["serve"] = module  # where its annotations are looked up
+    spec.loader.exec_module(module)
+    return module
 
 
 def calls_of(
@@ -91,6 +137,7 @@ def calls_of(
     if qid is None:  # the exported graph scores one query at a time
         with suppress(ImportError):
             calls["HyperDPO, ONNX Runtime"] = _onnx_call(fitted.ranker, X)
+        calls |= server_calls(fitted, X)
     return calls
 
 

@@ -101,7 +101,7 @@ class RankAnswer(BaseModel):
 
 
 def request_type(
-    n_features: int, names: list[str] | None, n_objectives: int, max_documents: int
+    names: list[str] | None, n_features: int, n_objectives: int, max_documents: int
 ) -> type[RankRequest]:
     """Requests to one ranker: sizes are checked while a body is parsed, before it becomes large objects."""
     vector = Annotated[list[Number | None], Field(min_length=n_features, max_length=n_features), FIRST_ERROR]
@@ -111,8 +111,7 @@ def request_type(
     by_name = Annotated[dict[str, Number], Field(max_length=2 * n_objectives), FIRST_ERROR, Tag("object")]
     in_order = Annotated[list[Number], Field(max_length=n_objectives), FIRST_ERROR, Tag("array")]
     weights = Annotated[
-        by_name | in_order,
-        Discriminator(lambda value: "object" if isinstance(value, dict) else "array"),
+        by_name | in_order, Discriminator(lambda value: "object" if isinstance(value, dict) else "array")
     ]
     documents = Annotated[list[document], Field(min_length=1, max_length=max_documents), FIRST_ERROR]
     return create_model(
@@ -130,15 +129,21 @@ class Model:
         As `hyperrank.load` read it.
     names : list of str or None
         Names of the features, where it was fitted on a frame.
-    request : type
-        The form of its requests.
+    wants_frame : bool
+        Whether its reference is a model that needs them; frames take longer to make than to score.
+    options : set of str
+        What its predict takes.
+    requests : tuple of type
+        The forms of its requests: documents by name, where it knows names, and as rows.
     stamp : tuple
         Tells the file from the one that will replace it.
     """
 
     ranker: Any
     names: list[str] | None
-    request: type[RankRequest]
+    wants_frame: bool
+    options: frozenset[str]
+    requests: tuple[type[RankRequest], ...]
     stamp: tuple[int, int, int]
 
     @classmethod
@@ -148,8 +153,13 @@ class Model:
         ranker = hyperrank.load(path)
         found = getattr(ranker, "feature_names_in_", None)
         names = None if found is None else [str(name) for name in found]
-        sizes = len(ranker.objectives_), settings.max_documents
-        return cls(ranker, names, request_type(ranker.n_features_in_, names, *sizes), before)
+        wants_frame = getattr(getattr(ranker, "reference_", None), "needs_frame", False)
+        if names is not None and not wants_frame:
+            del ranker.feature_names_in_  # documents become arrays, in the order of the names
+        sizes = ranker.n_features_in_, len(ranker.objectives_), settings.max_documents
+        requests = tuple(request_type(known, *sizes) for known in ([names, None] if names else [None]))
+        options = frozenset(signature(ranker.predict).parameters)
+        return cls(ranker, names, wants_frame, options, requests, before)
 
     def about(self) -> dict[str, Any]:
         """What a client must know of it."""
@@ -165,7 +175,7 @@ class Model:
     def rank(self, body: bytes) -> bytes:
         """Answer a request, from bytes to bytes: all of it is work for a thread."""
         try:
-            asked = self.request.model_validate_json(body)
+            asked = self._read(body)
         except ValidationError as error:
             raise refusal(error) from error
         try:
@@ -173,6 +183,16 @@ class Model:
         except ValueError as error:
             raise HTTPException(422, str(error)) from error
         return answer.model_dump_json().encode()
+
+    def _read(self, body: bytes) -> RankRequest:
+        """A request; documents that are not objects are read as rows."""
+        try:
+            return self.requests[0].model_validate_json(body)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            if first["type"] != "dict_type" or first["loc"][0] != "documents":
+                raise
+            return self.requests[-1].model_validate_json(body)
 
     def _answer(self, asked: RankRequest) -> RankAnswer:
         n, objectives = len(asked.documents), self.ranker.objectives_
@@ -184,7 +204,7 @@ class Model:
         weights, temperature = self._trade_off(asked)
         options: dict[str, Any] = {"temperature": temperature, "ref_scores": asked.ref_scores}
         options = {name: value for name, value in options.items() if value is not None}
-        for name in options.keys() - signature(self.ranker.predict).parameters.keys():
+        for name in options.keys() - self.options:
             raise ValueError(f"{name} means nothing to a {type(self.ranker).__name__}.")
         scores = self.ranker.predict(self._table(asked.documents), weights=weights, **options)
         if not np.isfinite(scores).all():
@@ -208,23 +228,27 @@ class Model:
                 raise ValueError("a selection holds weights and temperature: leave weights out beside it.")
             given = Selection.from_dict(asked.selection)
         weights, temperature = resolve_trade_off(given, asked.temperature, objectives)
-        if temperature is None and "temperature" in signature(self.ranker.predict).parameters:
+        if temperature is None and "temperature" in self.options:
             temperature = 1.0
         return weights, temperature
 
     def _table(self, documents: list[Any]) -> Any:
-        if self.names is None:
-            return np.array(documents, dtype=np.float64)
-        known = set(self.names)
-        for i, document in enumerate(documents):
-            lacking, unknown = sorted(known - document.keys()), sorted(document.keys() - known)
-            if lacking or unknown:
-                raise ValueError(
-                    f"documents[{i}] lacks features {lacking[:10]} and has unknown ones {unknown[:10]}; "
-                    "wanted exactly those that /health names, null where a value is missing."
-                )
-        values = [[document[name] for name in self.names] for document in documents]
-        return pd.DataFrame(np.array(values, dtype=np.float64), columns=self.names)
+        rows = documents
+        if isinstance(documents[0], dict):
+            names = cast(list[str], self.names)
+            known = frozenset(names)
+            for number, document in enumerate(documents):
+                if document.keys() != known:
+                    lacking, unknown = sorted(known - document.keys()), sorted(document.keys() - known)
+                    raise ValueError(
+                        f"documents[{number}] lacks features {lacking[:10]} and has unknown ones "
+                        f"{unknown[:10]}; expected exactly those that /health names, null where a value is "
+                        "missing."
+                    )
+            rows = [list(map(document.__getitem__, names)) for document in documents]
+        with np.errstate(over="ignore"):  # predict refuses what is too large
+            values = np.array(rows, dtype=np.float32)
+        return pd.DataFrame(values, columns=self.names) if self.wants_frame else values
 
 
 class Workers:
@@ -296,7 +320,8 @@ def create_app(model_path: str | Path | None = None, settings: Settings | None =
     async def health() -> dict[str, Any]:
         return model().about()
 
-    schema = {"application/json": {"schema": model().request.model_json_schema()}}
+    schemas = [form.model_json_schema() for form in model().requests]
+    schema = {"application/json": {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
     posted = {"requestBody": {"required": True, "content": schema}}
 
     @app.post("/rank", response_model=RankAnswer, openapi_extra=posted)

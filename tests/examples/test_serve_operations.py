@@ -60,12 +60,14 @@ def test_a_new_model_is_served(replaced, named, data):
     answer = _post(replaced, {"documents": documents, "weights": {"margin": 0.8, "quality": 0.2}}).json()
     assert answer["order"] == np.argsort(-scores, kind="stable").tolist()
     np.testing.assert_array_equal(answer["scores"], np.sort(scores)[::-1])
+    rows = [[document[name] for name in about["feature_names"]] for document in documents]
+    assert _post(replaced, {"documents": rows, "weights": [0.2, 0.8]}).json() == answer
 
 
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ({"documents": [[0.0] * 6]}, "documents[0]"),
+        ({"documents": [[0.0] * 5]}, "documents[0]"),
         ({"documents": [{"f0": 1, "f9": 2}]}, "lacks features ['f1', 'f2', 'f3', 'f4', 'f5']"),
         ({"documents": [{**{f"f{j}": 0 for j in range(6)}, "f9": 2}]}, "unknown ones ['f9']"),
         ({"documents": [{f"g{j}": 0 for j in range(13)}]}, "at most 12"),

@@ -1,5 +1,6 @@
 """The same seed gives the same bits whatever ran before, and a document the same score in any company."""
 
+import copy
 import os
 import random
 import subprocess
@@ -224,3 +225,15 @@ def test_large_batches_in_several_threads_give_the_same_bits_each_time():
             ranker = HyperDPORanker(**options).fit(some.X, some.Y, qid=some.qid)
             found.add(ranker.predict(some.X, qid=some.qid).tobytes())
     assert len(found) == 1
+
+
+def test_what_is_kept_of_a_trade_off_follows_the_parameters(fitted, unseen):
+    """The conditioning of the last weights is kept for the next request, until the network is trained on."""
+    ranker = copy.deepcopy(fitted)
+    before = ranker.predict(unseen.X, qid=unseen.qid, weights=[0.3, 0.7])
+    with torch.no_grad():
+        ranker.model_.network.head_shift.weight.add_(0.5)
+    after = ranker.predict(unseen.X, qid=unseen.qid, weights=[0.3, 0.7])
+    assert not np.array_equal(before, after)
+    fresh = copy.deepcopy(ranker)
+    np.testing.assert_array_equal(fresh.predict(unseen.X, qid=unseen.qid, weights=[0.3, 0.7]), after)
