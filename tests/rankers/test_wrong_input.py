@@ -67,7 +67,10 @@ FIT_MISTAKES = {
         lambda d: {"X": pl.DataFrame({"a": d["X"][:, 0], "qid": d["qid"]}).lazy()},
         "X is a LazyFrame",
     ),
-    "features with a gradient": (lambda d: {"X": torch.tensor(d["X"], requires_grad=True)}, "X: Can't call"),
+    "features with a gradient": (
+        lambda d: {"X": torch.tensor(d["X"], requires_grad=True)},
+        "X is a tensor with a gradient",
+    ),
     "qid with a gradient": (
         lambda d: {"qid": torch.tensor(d["qid"].astype(float), requires_grad=True)},
         "qid: Can't call",
