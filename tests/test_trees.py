@@ -1,5 +1,8 @@
 """Trees as tables: LightGBM's own scores to the bit, and no text that breaks the reader."""
 
+import functools
+import re
+
 import lightgbm
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from hyperrank.boosters import (
     TreeEnsemble,
     booster_scores,
     booster_text,
+    canonical_text,
     read_booster_text,
 )
 from hyperrank.datasets import make_multilabel_ranking
@@ -231,3 +235,58 @@ def test_no_mutation_of_a_text_does_worse_than_an_error(data):
     if max(tree.n_leaves for tree in read.trees) <= MAX_LEAVES:
         scores = TreeEnsemble([read.trees]).scores(np.zeros((3, read.n_features), dtype=np.float32))
         assert scores.shape == (3, 1)
+
+
+@functools.cache
+def categorical_text():
+    options = {"min_data_per_group": 1, "cat_smooth": 0.1, "rounds": 3, "num_leaves": 4}
+    text = booster_text(grow(CATEGORIES[:, :2], categories=[0, 1], **options))
+    assert re.search(r"\nnum_leaves=4\nnum_cat=3\n", text)
+    return text
+
+
+FORGED_SETS = {
+    "bounds that begin after the first word": (r"\ncat_boundaries=0 ", "\ncat_boundaries=1 "),
+    "bounds that descend": (r"\ncat_boundaries=0 (\d+) ", r"\ncat_boundaries=0 9\1 "),
+    "bounds beyond the words": (r"(\ncat_boundaries=[^\n]*)", r"\g<1>0"),
+    "a bound that is negative": (r"\ncat_boundaries=0 ", "\ncat_boundaries=0 -"),
+    "too few bounds": (r"\ncat_boundaries=0 \d+ ", "\ncat_boundaries=0 "),
+    "too many words": (r"\ncat_threshold=", "\ncat_threshold=1 "),
+    "a word of 33 bits": (r"\ncat_threshold=\d+", "\ncat_threshold=4294967296"),
+    "a word that is negative": (r"\ncat_threshold=", "\ncat_threshold=-"),
+    "a word that is a fraction": (r"\ncat_threshold=\d+", "\ncat_threshold=0.5"),
+    "no words": (r"\ncat_threshold=[^\n]*", ""),
+    "no bounds": (r"\ncat_boundaries=[^\n]*", ""),
+    "no sets": (r"\nnum_cat=\d+", "\nnum_cat=0"),
+    "more sets": (r"\nnum_cat=\d+", "\nnum_cat=4"),
+    "sets without end": (r"\nnum_cat=\d+", "\nnum_cat=99999999"),
+    "a set of a high number": (r"\nthreshold=[^\n]*", "\nthreshold=3 3 3"),
+    "a set of a negative number": (r"\nthreshold=[^\n]*", "\nthreshold=-1 -1 -1"),
+    "half a set": (r"\nthreshold=[^\n]*", "\nthreshold=0.5 0.5 0.5"),
+    "no number of a set": (r"\nthreshold=[^\n]*", "\nthreshold=nan nan nan"),
+}
+
+
+@pytest.mark.parametrize("what", FORGED_SETS)
+def test_forged_sets_of_categories_are_refused(what):
+    text = categorical_text()
+    pattern, put = FORGED_SETS[what]
+    forged = re.sub(pattern, put, text, count=1)
+    assert forged != text
+    for read in (read_booster_text, canonical_text):
+        with pytest.raises(BoosterTextError):
+            read(forged)
+
+
+def test_a_small_text_takes_little_memory():
+    """Zeros are words of 32 categories, and many nodes may name one set."""
+    text = categorical_text()
+    tree = re.search(r"\nTree=0\n.*?\n\n", text, re.DOTALL)[0]
+    sizes = [int(bound) for bound in re.search(r"cat_boundaries=([^\n]*)", tree)[1].split()]
+    wide = re.sub(
+        r"cat_boundaries=[^\n]*", "cat_boundaries=" + " ".join(["0", *["300000"] * (len(sizes) - 1)]), tree
+    )
+    wide = re.sub(r"cat_threshold=[^\n]*", "cat_threshold=" + " ".join(["0"] * 300000), wide)
+    held = BoosterSet([text.replace(tree, wide)])
+    assert held._trees is not None
+    assert held._trees._sets.words.nbytes < 2 * len(held.texts[0]) + 1000
