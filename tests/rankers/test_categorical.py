@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lightgbm import LGBMRegressor
 from sklearn.frozen import FrozenEstimator
 
 import hyperrank
@@ -128,6 +129,20 @@ def test_whole_numbers_in_arrays_are_categories_where_named(dtype):
     hidden = np.where(masked.mask, np.nan, masked.data)
     np.testing.assert_array_equal(ranker.predict(masked), ranker.predict(hidden))
     assert set(ranker.categories_.values[0]) == set(codes.tolist())
+
+
+def test_rows_in_a_mapped_file(tmp_path, monkeypatch):
+    array = np.column_stack([7 * ITEM - 40, NUMBERS]).astype(np.float32)
+    array.tofile(tmp_path / "X")
+    mapped = np.memmap(tmp_path / "X", dtype=np.float32, mode="r", shape=array.shape).view(np.ndarray)
+    for reference in ("boosters", LGBMRegressor(n_estimators=3, n_jobs=1, verbose=-1).fit(array, Y[:, 0])):
+        options = {**NETWORK, "reference": reference, "categorical_features": [0]}
+        expected = HyperDPORanker(**options).fit(array, Y, qid=QID)
+        with monkeypatch.context() as patch:
+            patch.setattr("hyperrank.memmap.IN_MEMORY_BYTES", 0)
+            ranker = HyperDPORanker(**options).fit(mapped, Y, qid=QID)
+        assert ranker.categories_.values == expected.categories_.values
+        np.testing.assert_array_equal(ranker.predict(mapped, qid=QID), expected.predict(array, qid=QID))
 
 
 def test_numbers_are_told_from_their_order():
@@ -268,4 +283,6 @@ def test_permutation_importance_finds_the_category():
     changes = [
         ranker.explain(X, Y, qid=QID, weights=[[0, 1], [1, 0]], random_state=0) for X in HOLDERS.values()
     ]
-    print(changes[0])
+    assert all(change.top(3) == changes[0].top(3) for change in changes)
+    assert changes[0].to_frame().direction["item"] == 0
+    assert set(changes[0].top(2)) == {"a", "item"}
