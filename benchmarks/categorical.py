@@ -2,8 +2,8 @@
 
 MovieLens 100k has the film (1,682 of them), its genres (216 combinations) and the user's occupation (21) as
 categories beside its 28 numbers; the generated data have the item (1,000) in the place of 12 of its 16
-measured properties. Each ranker sees the categories, numbers in their place (in the order of the values), or neither.
-Folds are of users: those of the test fold are new, and the films or items recur.
+measured properties. Each ranker sees the categories, numbers in their place (in the order of the values), or
+neither. Folds are of users: those of the test fold are new, and the films or items recur.
 """
 
 from __future__ import annotations
