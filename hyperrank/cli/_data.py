@@ -61,27 +61,8 @@ def read_data(
 ) -> tuple[RankingData, NDArray[np.float64] | None]:
     """Read a CSV, Parquet or Arrow file, LETOR text, or open a store, whose X stays in its file.
 
-    Parameters
-    ----------
-    path : Path
-    layout : Layout
-    labels : sequence of str, optional
-        Label columns of a table, none or some; by default those that the layout names.
-    features, not_features, extra
-        Of tables, as for `hyperrank.datasets.table.read_table`.
-
-    Returns
-    -------
-    data : RankingData
-    values : ndarray of shape (n,) or None
-        Of the `extra` column.
-
-    Raises
-    ------
-    ValueError
-        If the file is not what it should be, naming it.
-    OSError
-        If it cannot be opened.
+    Gives the data and the values of the `extra` column. Options are of tables, as for
+    `hyperrank.datasets.table.read_table`; label columns by default those that the layout names.
     """
     if layout.group is not None and not is_text(path):
         raise ValueError(f"{path} is not LETOR text, which --group is for.")
@@ -309,11 +290,6 @@ def read_labelled(
     """Read a file with labels for each objective of a fitted ranker, graded as they were for its fit.
 
     Label columns are those of the objectives' names, or those that the layout names, in the same order.
-
-    Raises
-    ------
-    ValueError
-        If labels do not fit the objectives.
     """
     objectives = tuple(ranker.objectives_)
     if is_text(path) and not layout.labels:

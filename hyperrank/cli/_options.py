@@ -279,12 +279,7 @@ def out_option(text: str, *, required: bool = False) -> Callable[[Callable[..., 
 def check_output(path: Path, *, force: bool, kinds: Sequence[str] = ()) -> None:
     """Refuse an output before the work that would be lost.
 
-    Raises
-    ------
-    ValueError
-        If the file exists and may not be replaced, or its name does not end in one of the `kinds`.
-    OSError
-        If it is a folder, a device or a pipe, or its folder does not exist.
+    It exists and may not be replaced, is a folder or device, or does not end in one of the `kinds`.
     """
     from hyperrank.files import check_writable
 

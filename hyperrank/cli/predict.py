@@ -114,21 +114,10 @@ def _score(
 
 
 def score_table(qid: NDArray[Any], scores: NDArray[np.floating[Any]], top: int | None) -> pd.DataFrame:
-    """Scores with their query ids.
+    """Scores with their query ids: columns ``qid`` and ``score``, or ``score_1`` to ``score_k``.
 
-    Parameters
-    ----------
-    qid : ndarray of shape (n,)
-    scores : ndarray of shape (n,) or (n, k)
-    top : int, optional
-        Keep that many of each query.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``qid`` and ``score``, or ``score_1`` to ``score_k``. With `top` also ``rank`` from 1, and
-        ``row``, the number of the row in the data from 0; queries are in the order of their first rows, and
-        of equal scores the earlier row is first.
+    With `top`, how many of each query are kept, also ``rank`` from 1 and ``row``, its number in the data from
+    0; queries are in the order of their first rows, and of equal scores the earlier row is first.
     """
     import numpy as np
     import pandas as pd

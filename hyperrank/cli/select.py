@@ -154,28 +154,10 @@ def spelled(weights: dict[str, float] | pd.Series) -> str:
 def read_trade_offs(
     given: Sequence[str], temperature: float | None, objectives: Sequence[str]
 ) -> tuple[Any, float | None]:
-    """Weights and temperature for predict.
+    """Weights, None, of shape (m,) or (k, m), and temperature for predict.
 
-    Parameters
-    ----------
-    given : sequence of str
-        Each ``relevance=0.7,clicks=0.3`` or the path of a file that select wrote.
-    temperature : float or None
-        What was asked for outright.
-    objectives : sequence of str
-        Of the ranker.
-
-    Returns
-    -------
-    weights : ndarray of shape (m,) or (k, m), or None
-        (m,) for one, None for none.
-    temperature : float or None
-
-    Raises
-    ------
-    ValueError
-        If weights are off the simplex, an objective is unknown, a file does not hold a trade-off, or
-        temperatures disagree.
+    Each of `given` is like ``relevance=0.7,clicks=0.3`` or the path of a file that select wrote. A ValueError
+    says which weights, objective or file is wrong, or that temperatures disagree.
     """
     from hyperrank.front.selection import Selection, resolve_trade_off
 

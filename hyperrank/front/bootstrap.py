@@ -77,18 +77,9 @@ class LimitConfidence:
     normal score z (Wallace, 1959). The confidence is the share of resamples in which at no trade-off the mean
     falls by more than :math:`z \sigma`: the maximum over trade-offs is what the best of many needs.
 
-    Parameters
-    ----------
-    per_query : ndarray of shape (k, n_queries, m)
-        Values by query, NaN where one does not count.
-    limited : ndarray of shape (k, n_queries, l)
-        Those that are limited, of an objective or of one in a segment.
-    limits : ndarray of shape (l,)
-        Values of the metric or, with `base`, shares of the largest of its r means in every resample.
-    base : ndarray of shape (r, n_queries, l) or None
-    certain : ndarray of shape (k,), bool
-        Trade-offs that keep all limits for certain.
-    n_resamples, seed : int
+    `limited` (k, n_queries, l) are the values by query that are limited, of an objective or of one in a
+    segment; `limits` (l,) are values of the metric or, with `base` (r, n_queries, l), shares of the largest
+    of its r means in every resample; `certain` (k,) marks trade-offs that keep all limits for certain.
     """
 
     def __init__(
