@@ -127,9 +127,10 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         Whether what is left open is tuned on held-out queries before the whole fit, where there are 100 or
         more: the size of boosters fitted here, and whether regressions alone serve better than pairs; epochs
         and dropout of the network; the reward scale, from nearly the reference alone to nearly the network
-        alone. A fifth of the queries (500 at most) evaluate; boosters and networks are trained on the others
-        (2,000 queries, 524,288 rows at most), each network going on from the one before. That takes about
-        as long as the fit itself. ``tuning_`` holds what was tried, and ``verbose=1`` says what was chosen.
+        alone. A fifth of the queries (500 at most) evaluate; boosters and up to four networks, each twice
+        as long as the one before, are trained on the others (2,000 queries, 524,288 rows at most). That takes
+        up to twice as long as the rest of the fit. ``tuning_`` holds what was tried, and ``verbose=1`` says
+        what was chosen.
     optimizer : "adamw" or AdamW, default "adamw"
         Learning rate, batches and the average of parameters; see `hyperrank.AdamW`.
     early_stopping : bool, "auto", EarlyStopping or callable, default "auto"

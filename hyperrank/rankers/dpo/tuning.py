@@ -17,12 +17,10 @@ from hyperrank.boosters import booster_scores, fit_boosters
 from hyperrank.boosters.search import BoosterSearch, search_mixed_scores
 from hyperrank.lists import within_list_deviations
 from hyperrank.metrics import Metric
-from hyperrank.networks.random import Dropout
 from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo.config import FitConfig, Phase, Tuning, tuning_phase
 from hyperrank.rankers.dpo.data import sample_rows
 from hyperrank.rankers.dpo.reference import REFERENCE_ROWS, FittedReference, fit_reference, surely_better
-from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.dpo.train import train_reward_model
 from hyperrank.reference.boosters import PAIR_PARAMS
 from hyperrank.reference.fit import is_fitted_here, stand_in
@@ -311,22 +309,17 @@ def tune_epochs(
     checkpoint: Checkpoint,
     bar: ProgressBar,
 ) -> Tuning:
-    """Train candidates, each going on from the one before, while that pays."""
+    """Train candidates, each longer than the one before, while that surely pays."""
     tuned: list[dict[str, float]] = []
     best: tuple[NDArray[np.float64], float, float, int] | None = None
-    model: RewardModel | None = None
     alone = np.empty(0)
-    trained = 0
     for dropout, factor in candidates:
         epochs = factor * config.training.max_epochs
-        candidate = replace(config, network=replace(config.network, dropout=dropout)).for_epochs(
-            epochs - trained
+        candidate = replace(config, network=replace(config.network, dropout=dropout)).for_epochs(epochs)
+        bar.extend(epochs if tuned else 0)
+        utilities = checkpoint.phase(
+            tuning_phase(epochs), partial(_train_candidate, inputs, candidate, evaluation, bar)
         )
-        bar.extend(epochs - trained if tuned else 0)
-        model, utilities = checkpoint.phase(
-            tuning_phase(epochs), partial(_train_candidate, inputs, candidate, evaluation, model, bar)
-        )
-        trained = epochs
         tuned += [
             {"dropout": dropout, "epochs": epochs, "reward_scale_factor": multiple, "utility": _mean(utility)}
             for multiple, utility in utilities.items()
@@ -351,21 +344,12 @@ def tune_epochs(
 
 
 def _train_candidate(
-    inputs: FitInputs,
-    config: FitConfig,
-    evaluation: TuningEvaluation,
-    start: RewardModel | None,
-    bar: ProgressBar,
-) -> tuple[RewardModel, Utilities]:
-    if start is not None:
-        start = start.copy()
-        for module in start.network.modules():
-            if isinstance(module, Dropout):
-                module.p = float(config.network.dropout)
+    inputs: FitInputs, config: FitConfig, evaluation: TuningEvaluation, bar: ProgressBar
+) -> Utilities:
     silent = replace(config, verbose=0)
-    model, _ = train_reward_model(inputs, None, silent, start=start, on_epoch=partial(_show_epoch, bar))
+    model, _ = train_reward_model(inputs, None, silent, on_epoch=partial(_show_epoch, bar))
     data = evaluation.data
-    return model, evaluation.utilities(model.rewards(data.X, data.lists.in_place, evaluation.weights))
+    return evaluation.utilities(model.rewards(data.X, data.lists.in_place, evaluation.weights))
 
 
 def _show_epoch(bar: ProgressBar, *_: object) -> bool:
