@@ -97,7 +97,7 @@ def _next(frames: Iterator[pd.DataFrame], lines: _Lines) -> pd.DataFrame | None:
         try:
             return next(frames, None)
         except pd.errors.ParserWarning as warning:
-            raise ValueError(f"lines have more values than the header has names: {warning}") from None
+            raise ValueError("lines have more values than the header has names.") from warning
         except Exception as error:
             raise (lines.fault or error) from None
 
@@ -160,7 +160,7 @@ class CsvBatch:
 
     def ids(self, name: str, first_row: int) -> NDArray[np.generic]:
         """A column of query ids."""
-        column = self.frame[name]
+        column = self.frame[name].str.strip()  # "1" beside "1 " is one query
         absent = np.flatnonzero(column.isna() | (column == ""))
         if len(absent):
             raise ValueError(

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hyperrank._checks import check_number
 from hyperrank._columns import as_numbers, refuse_other_order
 from hyperrank.lists import QueryLists
 
@@ -57,8 +58,7 @@ def quantile_grades(
         raise ValueError(f"values must have shape (n,) or (n, m); got {signals.shape}.")
     if not (np.issubdtype(signals.dtype, np.number) or signals.dtype == bool):
         raise ValueError(f"values must be numbers; got an array of {signals.dtype}.")
-    if n_grades < 2:
-        raise ValueError(f"n_grades must be at least 2; got {n_grades}.")
+    check_number("n_grades", n_grades, at_least=2, whole=True)
     lists = QueryLists.from_qid(qid, n_rows=len(signals))
     columns = signals[:, None] if signals.ndim == 1 else signals
     grades = np.empty(columns.shape, dtype=np.float32)

@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from numbers import Real
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -127,8 +128,8 @@ def _read_blocks(
     paths = as_paths(path)
     if rules.n_features is not None and rules.n_features < 1:
         raise ValueError(f"n_features must be at least 1; got {rules.n_features}.")
-    if np.isinf(missing):
-        raise ValueError("missing must be finite or NaN; features must not be infinite.")
+    if not isinstance(missing, Real) or np.isinf(missing):
+        raise ValueError(f"missing must be finite or NaN; got {missing!r}.")
     ids = QueryIds(paths, group)
 
     def blocks() -> Iterator[tuple[Block, bytes, NDArray[Any]]]:

@@ -343,7 +343,13 @@ def as_generator(random_state: Seed) -> np.random.Generator:
     """Make a generator of our own, seeded from whatever is given."""
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(0, 2**32, size=4, dtype=np.uint32))
-    return np.random.default_rng(random_state)
+    try:
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "random_state must be a whole number of at least 0, a generator of numpy's or None; "
+            f"got {random_state!r}."
+        ) from error
 
 
 def _bounds(list_size: int | tuple[int, int]) -> tuple[int, int]:

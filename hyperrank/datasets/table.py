@@ -148,6 +148,7 @@ def _resolve(
             f"{where} no column {qid!r} of query ids; name it by qid=. {hint}{_listed(table.columns)}"
         )
     further = [] if extra is None else [extra]
+    features = None if features is None else _as_names(features)
     for names in ([*labels, *further, *drop], features or []):
         absent = [name for name in names if name not in table.columns]
         if absent:

@@ -242,6 +242,33 @@ def test_parquet_with_other_bytes_is_read_or_refused(tmp_path_factory, data):
     _loaded(path)
 
 
+def test_one_name_is_one_feature():
+    """Before, its letters were features where columns had such names."""
+    table = pd.DataFrame({"qid": [1, 1], "a": [1.0, 2], "b": [3.0, 4], "ab": [5.0, 6], "y": [1, 0]})
+    assert load_table(table, labels="y", features="ab").X.tolist() == [[5.0], [6.0]]
+
+
+def test_query_ids_of_csv_with_spaces_around(tmp_path):
+    """Before, "1" and "1 " were two queries, and spaces alone an id."""
+    path = tmp_path / "t.csv"
+    path.write_text("qid,a,y\n1,2,1\n1 ,3,0\n 1,4,0\n")
+    assert load_table(path, labels="y").qid.tolist() == [1, 1, 1]
+    path.write_text("qid,a,y\n1,2,1\n  ,3,0\n")
+    with pytest.raises(ValueError, match="no query id at row 1"):
+        load_table(path, labels="y")
+
+
+def test_options_of_readers_that_are_no_numbers(tmp_path):
+    """Before, numpy's words, or grades of no whole number."""
+    (tmp_path / "t.txt").write_text("1 qid:1 1:2\n")
+    with pytest.raises(ValueError, match="missing must be finite or NaN"):
+        load_letor(tmp_path / "t.txt", missing="none")
+    with pytest.raises(ValueError, match="n_grades must be a whole number at least 2"):
+        datasets.quantile_grades([1, 2, 3], [1, 1, 1], n_grades=2.5)
+    with pytest.raises(ValueError, match="random_state must be a whole number"):
+        datasets.make_multilabel_ranking(n_queries=2, random_state="a")
+
+
 SIZES = {
     "whose sum wraps": [2**62] * 4,
     "beyond int64": np.array([2**63], dtype=np.uint64),
