@@ -102,7 +102,7 @@ def _lightgbm() -> MixedScoresRanker:
 
 
 #: Epochs given, so that none are tried: a fit takes a third of the time.
-SHORT = {"max_epochs": 16}
+SHORT: dict[str, Any] = {"max_epochs": 16}
 #: Rankers by what the table calls them.
 RANKERS: Mapping[str, Callable[[], Any]] = {
     "LGBMRanker for each objective, scores mixed": _lightgbm,

@@ -130,7 +130,7 @@ def split_record(source: Source, fold: int, seed: int) -> dict[str, Any]:
         "default": HyperDPORanker(objectives=train.names, random_state=seed),
         "mixed scores": MixedScoresRanker(objectives=train.names, random_state=seed),
     }
-    of_production = ndcg(today.predict(test.X), test.Y, qid=test.qid, k=10)
+    of_production = ndcg(np.asarray(today.predict(test.X)), test.Y, qid=test.qid, k=10)
     record: dict[str, Any] = {ALONE: {"hypervolume": hypervolume(of_production[None])}}
     for name, ranker in rankers.items():
         ranker.fit(train.X, train.Y, qid=train.qid)
@@ -162,7 +162,7 @@ def _chosen(ranker: Any, today: LGBMRanker, aside: RankingData, test: RankingDat
         return {"refusal": str(error)}
     scores = ranker.predict(test.X, qid=test.qid, weights=selection)
     shares = ndcg(scores, test.Y, qid=test.qid, k=10) / ndcg(
-        today.predict(test.X), test.Y, qid=test.qid, k=10
+        np.asarray(today.predict(test.X)), test.Y, qid=test.qid, k=10
     )
     expected = np.asarray(selection.values) / np.asarray(chosen_on.reference)
     return {"shares": shares.tolist(), "is production": bool(np.allclose(expected, 1))}

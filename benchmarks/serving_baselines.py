@@ -74,7 +74,7 @@ class Fitted:
         order = np.argsort(train.qid, kind="stable")
         groups = np.unique(train.qid, return_counts=True)[1]
         n_trees = max(1, round(count_leaves(ranker) / N_LEAVES))
-        size = {"n_estimators": n_trees, "num_leaves": N_LEAVES}
+        size: dict[str, Any] = {"n_estimators": n_trees, "num_leaves": N_LEAVES}
         baseline = LGBMRanker(**size, n_jobs=1, random_state=seed, verbose=-1)
         baseline.fit(train.X[order], train.Y[order, 0], group=groups)
         grouped = np.argsort(scored.qid, kind="stable")

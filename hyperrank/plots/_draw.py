@@ -186,7 +186,7 @@ def _panel(ax: Axes, picture: Picture, pair: list[str], shade: Shade) -> tuple[P
     ax.scatter(x[~optimal], y[~optimal], s=10, color=FAINT, linewidths=0, zorder=2)
     dots = _dots(ax, x[optimal], y[optimal], shade, optimal)
     if front.reference is not None:
-        handles.append(_reference(ax, *front.reference[pair], front.baseline))
+        handles.append(_reference(ax, front.reference[pair], front.baseline))
     handles += _selected(ax, picture, pair)
     return dots, handles
 
@@ -215,12 +215,13 @@ def _baseline_dots(
         ax.scatter(x[where], y[where], s=14, linewidths=0.9, zorder=3, **style)
 
 
-def _reference(ax: Axes, x: float, y: float, label: str | None) -> Line2D:
+def _reference(ax: Axes, place: Any, label: str | None) -> Line2D:
     """Mark the baseline, with lines that show what beats it."""
+    x, y = place
     for line, at in ((ax.axvline, x), (ax.axhline, y)):
         line(at, color=INK, linestyle=(0, (1, 3)), linewidth=0.8, alpha=0.7, zorder=1)
     ax.plot(x, y, "*", color=INK, markersize=11, markeredgecolor="white", markeredgewidth=0.7, zorder=5)
-    return mark("*", INK, 9, label)
+    return mark("*", INK, 9, label or "reference")
 
 
 def _selected(ax: Axes, picture: Picture, objectives: list[str]) -> list[Line2D]:
