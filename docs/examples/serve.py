@@ -42,6 +42,7 @@ log = logging.getLogger("uvicorn.error")
 T = TypeVar("T")
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
+Category = Annotated[str, Field(max_length=1000)]
 # A hostile body could hold a million errors: the first ends the reading.
 FIRST_ERROR = Field(fail_fast=True)
 
@@ -101,12 +102,15 @@ class RankAnswer(BaseModel):
 
 
 def request_type(
-    names: list[str] | None, n_features: int, n_objectives: int, max_documents: int
+    names: list[str] | None, n_features: int, n_objectives: int, max_documents: int, value: Any
 ) -> type[RankRequest]:
-    """Requests to one ranker: sizes are checked while a body is parsed, before it becomes large objects."""
-    vector = Annotated[list[Number | None], Field(min_length=n_features, max_length=n_features), FIRST_ERROR]
+    """Requests to one ranker: sizes are checked while a body is parsed, before it becomes large objects.
+
+    `value` is what a feature may be.
+    """
+    vector = Annotated[list[value], Field(min_length=n_features, max_length=n_features), FIRST_ERROR]
     # A few names too many are let through, to be told which ones are not known.
-    named = Annotated[dict[str, Number | None], Field(max_length=2 * n_features), FIRST_ERROR]
+    named = Annotated[dict[str, value], Field(max_length=2 * n_features), FIRST_ERROR]
     document: Any = vector if names is None else named
     by_name = Annotated[dict[str, Number], Field(max_length=2 * n_objectives), FIRST_ERROR, Tag("object")]
     in_order = Annotated[list[Number], Field(max_length=n_objectives), FIRST_ERROR, Tag("array")]
@@ -131,6 +135,8 @@ class Model:
         Names of the features, where it was fitted on a frame.
     wants_frame : bool
         Whether its reference is a model that needs them; frames take longer to make than to score.
+    dtype : numpy.dtype
+        Of rows: numbers, or objects where some features are categories, which may be text.
     options : set of str
         What its predict takes.
     requests : tuple of type
@@ -142,6 +148,7 @@ class Model:
     ranker: Any
     names: list[str] | None
     wants_frame: bool
+    dtype: np.dtype[Any]
     options: frozenset[str]
     requests: tuple[type[RankRequest], ...]
     stamp: tuple[int, int, int]
@@ -157,9 +164,12 @@ class Model:
         if names is not None and not wants_frame:
             del ranker.feature_names_in_  # documents become arrays, in the order of the names
         sizes = ranker.n_features_in_, len(ranker.objectives_), settings.max_documents
-        requests = tuple(request_type(known, *sizes) for known in ([names, None] if names else [None]))
+        has_categories = hasattr(ranker, "categories_")
+        value: Any = Number | Category | None if has_categories else Number | None
+        requests = tuple(request_type(known, *sizes, value) for known in ([names, None] if names else [None]))
+        dtype = np.dtype(object if has_categories else np.float32)
         options = frozenset(signature(ranker.predict).parameters)
-        return cls(ranker, names, wants_frame, options, requests, before)
+        return cls(ranker, names, wants_frame, dtype, options, requests, before)
 
     def about(self) -> dict[str, Any]:
         """What a client must know of it."""
@@ -247,7 +257,7 @@ class Model:
                     )
             rows = [list(map(document.__getitem__, names)) for document in documents]
         with np.errstate(over="ignore"):  # predict refuses what is too large
-            values = np.array(rows, dtype=np.float32)
+            values = np.array(rows, dtype=self.dtype)
         return pd.DataFrame(values, columns=self.names) if self.wants_frame else values
 
 

@@ -6,12 +6,14 @@ import re
 
 import httpx
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from served_process import MAX_BYTES, MAX_DOCUMENTS, PATIENCE, SCRIPT
+from served_process import MAX_BYTES, MAX_DOCUMENTS, PATIENCE, SCRIPT, serving
 
 import hyperrank
+from hyperrank import MixedScoresRanker
 
 JSON = {"content-type": "application/json"}
 
@@ -265,3 +267,28 @@ def test_no_bytes_and_no_json_are_a_fault_of_the_server(client, body):
 def test_no_near_miss_is_a_fault_of_the_server(client, documents, others):
     body = json.dumps({"documents": documents, **others}).encode()
     check_refusal(client.post("/rank", content=body, headers=JSON))
+
+
+def test_categories_may_be_text(data, tmp_path):
+    """By name and in rows; numbers where there is text otherwise are a refusal."""
+    kinds = np.array(["red", "green", "blue"])[np.arange(len(data.X)) % 3]
+    frame = pd.DataFrame(data.X[:, :2], columns=["a", "b"]).assign(kind=pd.Categorical(kinds))
+    labels = np.column_stack([data.Y[:, 0], kinds == "green"])
+    fitted = MixedScoresRanker(objectives=("quality", "margin"), random_state=0)
+    fitted = fitted.fit(frame, labels, qid=data.qid)
+    some = frame.iloc[:9].astype({"kind": object})
+    some.loc[2, "kind"] = None
+    some.loc[4, "kind"] = "violet"
+    scores = fitted.predict(some, weights=[0, 1])
+    records = json.loads(some.to_json(orient="records"))
+    with (
+        serving(fitted.save(tmp_path / "m"), max_bytes=MAX_BYTES, max_documents=MAX_DOCUMENTS) as running,
+        httpx.Client(base_url=running.url, timeout=PATIENCE) as client,
+    ):
+        for documents in (records, [list(record.values()) for record in records]):
+            answer = client.post("/rank", json={"documents": documents, "weights": [0, 1]})
+            assert answer.status_code == 200, answer.text
+            np.testing.assert_allclose(answer.json()["scores"], np.sort(scores)[::-1])
+        for wrong in ({**records[0], "kind": 3.0}, {**records[0], "a": "red"}):
+            refused = client.post("/rank", json={"documents": [wrong]})
+            assert refused.status_code == 422, refused.text
