@@ -50,7 +50,7 @@ assert np.array_equal(same, today.predict(test.X))
 # Choosing
 # --------
 # Of all weights and temperatures, the one with most dwell time among those that keep
-# 98% of today's relevance in at least nine of ten resamples of the validation queries.
+# 98% of today's relevance with a probability of 90%, as far as these queries tell.
 # Limits count from today's model, which is itself one of the trade-offs.
 
 front = ranker.pareto_front(validation.X, validation.Y, qid=validation.qid)

@@ -252,7 +252,7 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
             to 66.
         temperatures : sequence of float, optional
             Temperatures, each with all weights. By default that of ``temperature=`` or of the weights, or
-            else 1 and, where the reference is one score, 0.1, 0.3 and 3 too. The reference itself, which is
+            else 1, and where a reference was passed 0.1, 0.3, 1 and 3. The reference itself, which is
             temperature 0, is profiled as well unless `weights` or ``temperature=`` say what to profile.
         baseline : array-like of shape (n,), fitted model or "reference", optional
             What limits, plots and confidence are relative to: scores, a model with ``predict``, its columns
