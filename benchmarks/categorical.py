@@ -116,7 +116,7 @@ RANKERS: Mapping[str, Callable[[], Any]] = {
 
 def _as_numbers(X: pd.DataFrame) -> pd.DataFrame:
     """Categories as numbers in the order of their values."""
-    return X.assign(**{name: X[name].cat.codes.astype(float) for name in X.select_dtypes("category")})
+    return X.assign(**{str(name): X[name].cat.codes.astype(float) for name in X.select_dtypes("category")})
 
 
 #: What becomes of the categories.

@@ -33,8 +33,9 @@ def test_the_card_tells_what_the_model_was_fitted_on(hr, files):
 
 
 def test_a_front_and_a_trade_off_are_told(hr, files, tmp_path):
-    hr(f"front model.safetensors test.parquet --points 5 --out {tmp_path / 'front.json'}")
-    hr(f"select model.safetensors test.parquet --points 5 --knee --out {tmp_path / 'knee.json'}")
+    hr(f"front model.safetensors test.parquet --points 5 --temperature 1 --out {tmp_path / 'front.json'}")
+    at = "test.parquet --points 5 --temperature 1"
+    hr(f"select model.safetensors {at} --knee --out {tmp_path / 'knee.json'}")
     line = (
         f"describe model.safetensors --front {tmp_path / 'front.json'} --trade-off {tmp_path / 'knee.json'}"
     )
@@ -55,15 +56,18 @@ def test_a_front_and_a_trade_off_are_told(hr, files, tmp_path):
     assert {name: chosen[name]["value"] for name in LABELS} == pytest.approx(knee.values.to_dict())
     assert {"low", "high"} <= set(chosen["clicks"])
     # Measured on the spot it is the same front.
-    again = json.loads(hr("describe model.safetensors --data test.parquet --points 5 --json --quiet").stdout)
+    again = json.loads(
+        hr("describe model.safetensors --data test.parquet --points 5 --temperature 1 --json --quiet").stdout
+    )
     assert {**again["front"], "from": ""} == {**told, "from": ""}
     # Weights are spelled as predict reads them.
     hr(f"predict model.safetensors test.parquet --weights {card['trade_offs']['knee']['weights']}")
 
 
 def test_the_card_as_markdown(hr, files, tmp_path):
-    hr(f"front model.safetensors test.parquet --points 5 --out {tmp_path / 'front.json'}")
-    hr(f"select model.safetensors test.parquet --points 5 --knee --out {tmp_path / 'knee.json'}")
+    hr(f"front model.safetensors test.parquet --points 5 --temperature 1 --out {tmp_path / 'front.json'}")
+    at = "test.parquet --points 5 --temperature 1"
+    hr(f"select model.safetensors {at} --knee --out {tmp_path / 'knee.json'}")
     text = hr(
         f"describe model.safetensors --format markdown --front {tmp_path / 'front.json'} "
         f"--trade-off {tmp_path / 'knee.json'}"
