@@ -611,7 +611,10 @@ class ParetoFront:
         return f"{self._summary()}\n{self.to_frame()!r}"
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(self._summary())}</p>{self.to_frame().to_html(max_rows=60)}"
+        from hyperrank.front.picture import front_picture
+
+        table = self.to_frame().to_html(max_rows=60)
+        return f"<p>{escape(self._summary())}</p>{front_picture(self)}{table}"
 
     def _summary(self) -> str:
         title = "ParetoFront" if self.label is None else f"ParetoFront of {self.label}"

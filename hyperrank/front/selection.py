@@ -244,8 +244,10 @@ class Selection:
         return f"{self._summary()}\n{self._table().to_string(na_rep='')}"
 
     def _repr_html_(self) -> str:
+        from hyperrank.front.picture import selection_picture
+
         table = self._table().to_html(na_rep="", float_format="{:.4g}".format)
-        return f"<p>{escape(self._summary())}</p>{table}"
+        return f"<p>{escape(self._summary())}</p>{selection_picture(self)}{table}"
 
     def _summary(self) -> str:
         return f"Selection of row {self.index}{at_temperature(self.temperature)}"
