@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks import machine
 from benchmarks.fronts.sources import Source, Synthetic
@@ -22,6 +21,7 @@ from benchmarks.markdown import markdown_table
 from benchmarks.validation import DATA, validation_fold
 from hyperrank import HyperDPORanker, ParetoFront
 from hyperrank.datasets import RankingData
+from hyperrank.front import InfeasibleLimitsError, Selection
 
 __all__ = ["Kept", "followed", "main", "rows_of"]
 
@@ -29,8 +29,6 @@ __all__ = ["Kept", "followed", "main", "rows_of"]
 KEPT = 0.98
 #: Ways of choosing: options of `ParetoFront.select` by what the table calls them.
 WAYS: Mapping[str, dict[str, Any]] = {"by the means": {}, "confidence=.9": {"confidence": 0.9}}
-#: What `select` says where nothing is eligible; all else is a fault of this benchmark.
-REFUSALS = ("cannot be met", "no point keeps")
 #: One-sided 5% of a normal distribution.
 SURE = 1.645
 
@@ -84,12 +82,10 @@ def followed(source: Source, number: int, seed: int) -> dict[str, Kept | None]:
     for way, given in WAYS.items():
         try:
             selection = chosen_on.select(at_least={train.names[0]: KEPT}, **given)
-        except ValueError as error:
-            if not any(words in str(error) for words in REFUSALS):
-                raise
+        except InfeasibleLimitsError:
             found[way] = None
             continue
-        looked_at = _front(ranker, test, selection.weights[None])
+        looked_at = _front(ranker, test, selection)
         found[way] = _kept(chosen_on, selection.index, looked_at)
     return found
 
@@ -116,9 +112,7 @@ def _numbers(kept: Kept) -> tuple[float, float, float]:
     return kept.share, kept.errors, kept.gained
 
 
-def _front(
-    ranker: HyperDPORanker, data: RankingData, weights: NDArray[np.float64] | None = None
-) -> ParetoFront:
+def _front(ranker: HyperDPORanker, data: RankingData, weights: Selection | None = None) -> ParetoFront:
     return ranker.pareto_front(data.X, data.Y, qid=data.qid, weights=weights)
 
 
