@@ -218,7 +218,10 @@ def place_values(column: Any, places: dict[Category, int], where: str) -> NDArra
     """The place of each value of a column among the categories so far, which grow; -1 where it is missing."""
     import pandas as pd
 
-    codes, found = pd.factorize(column if hasattr(column, "iloc") else pd.Series(column))
+    try:
+        codes, found = pd.factorize(column if hasattr(column, "iloc") else pd.Series(column))
+    except TypeError as error:  # lists, say
+        raise ValueError(f"{where} holds values that cannot be categories: {error}.") from error
     return np.array([*(_place(value, places, where) for value in found.tolist()), -1], dtype=np.int64)[codes]
 
 

@@ -304,6 +304,10 @@ def fitted_model(model: Any, frame: Any, labels: NDArray[np.float32], lists: Que
 
 def is_fitted(model: Any) -> bool:
     """Whether a model is fitted; one that scikit-learn cannot tell of is taken at its word."""
+    if isinstance(model, type):
+        raise ValueError(
+            f"{model.__name__} is a class; expected a fitted model, {model.__name__}().fit(...)."
+        )
     if not hasattr(model, "fit") or not hasattr(model, "get_params"):
         return True
     try:

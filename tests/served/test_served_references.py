@@ -268,3 +268,14 @@ def test_a_ranker_as_reference_is_told_the_queries():
     expected = inner.predict(x, qid=qid)
     np.testing.assert_array_equal(outer.predict(x, qid=qid, temperature=0), expected)
     assert not np.array_equal(inner.predict(x, qid=np.zeros(len(x))), expected)
+
+
+@pytest.mark.parametrize(
+    "reference", [LGBMRanker, {DATA.names[0]: LGBMRanker}], ids=["alone", "by objective"]
+)
+def test_a_class_is_not_a_model(reference):
+    """Before, "'property' object is not iterable"."""
+    with pytest.raises(
+        ValueError, match=r"LGBMRanker is a class; expected a fitted model, LGBMRanker\(\)\.fit"
+    ):
+        HyperDPORanker(reference, objectives=DATA.names, **QUICK).fit(X, DATA.Y, qid=DATA.qid)

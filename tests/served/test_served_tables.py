@@ -196,6 +196,12 @@ def test_columns_of_several_levels_have_no_name(fitted):
         ranker().fit(frame(), labels, qid=QID)
 
 
+def test_lists_are_no_categories():
+    """Before, "unhashable type: 'list'"."""
+    with pytest.raises(ValueError, match="column 'b' holds values that cannot be categories"):
+        ranker(categorical_features=["b"]).fit(frame(b=[[1.0]] * N), Y, qid=QID)
+
+
 SHUFFLED = RNG.permutation(N)
 ONES = pd.Series(np.ones(N))
 
