@@ -366,3 +366,34 @@ def test_what_is_shown_outlives_the_frame(opened):
     page = opened(swapped)
     assert page.locator("#outcome tbody th").all_inner_texts() == ["relevance", "clicks"]
     assert shown(page)[0][0].startswith(f"{swapped.points.iloc[chosen(page), 0]:.4f}")
+
+
+def test_a_temperature_is_chosen_beside_the_weights(opened):
+    """Weights move among the trade-offs of one temperature, and the line serves what is shown."""
+    weights = [[1, 0], [0.5, 0.5], [0, 1]]
+    rng = np.random.default_rng(0)
+    per_query = np.float32(rng.uniform(0.3, 0.6, (7, 20, 2)))
+    front = ParetoFront(
+        per_query.mean(axis=1), [[1, 0], *weights, *weights], names=NAMES[:2], per_query=per_query,
+        reference=per_query[0].mean(axis=0), reference_per_query=per_query[0],
+        temperature=[0, 0.3, 0.3, 0.3, 2, 2, 2], baseline="reference",
+    )  # fmt: skip
+    page = opened(front, selection=front.nearest(front.points.iloc[4].to_dict()))
+    start = int(page.get_attribute("body", "data-trade-off"))
+    assert page.input_value("#temperature") == f"{front.temperatures[start]:g}"
+    for t in ("2", "0.3"):
+        page.select_option("#temperature", t)
+        for place in ("100", "0"):
+            page.fill("#weight-0", place)
+            row = int(page.get_attribute("body", "data-trade-off"))
+            assert front.temperatures[row] == float(t)
+            assert front.weights["relevance"][row] == float(place) / 100
+            assert page.inner_text("#python").endswith(f"temperature={t})")
+    page.select_option("#temperature", "0")
+    assert page.get_attribute("body", "data-trade-off") == "0"
+    page.fill("#limit-0", "100")
+    page.select_option("#confidence", "0.9")
+    page.click("#best")
+    assert page.get_attribute("body", "data-trade-off") == str(
+        front.select({"relevance": 1.0}, confidence=0.9).index
+    )
