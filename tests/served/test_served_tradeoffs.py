@@ -432,8 +432,8 @@ TYPOS = {
         r"several: temperatures=\[0.5, 1\]",
     ),
     "options": (
-        lambda r, _: r.score(FRAME, Y, qid=QID, temprature=1),
-        "score has no option 'temprature'; did you mean 'temperature'",
+        lambda r, _: r.score(FRAME, Y, qid=QID, temperatur_=1),
+        "score has no option 'temperatur_'; did you mean 'temperature'",
     ),
     "rows": (lambda r, _: r.specialize(PerRow([[1, 0, 0]])), "per query or row are for predict"),
     "text": (lambda r, _: r.predict(FRAME, qid=QID, weights='{"relevance": 1}'), "Selection.from_dict"),
