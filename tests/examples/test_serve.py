@@ -269,6 +269,7 @@ def test_no_near_miss_is_a_fault_of_the_server(client, documents, others):
     check_refusal(client.post("/rank", content=body, headers=JSON))
 
 
+@pytest.mark.slow
 def test_categories_may_be_text(data, tmp_path):
     """By name and in rows; numbers where there is text otherwise are a refusal."""
     kinds = np.array(["red", "green", "blue"])[np.arange(len(data.X)) % 3]
