@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,10 +31,13 @@ __all__ = ["main", "report"]
 REQUESTS, N_WEIGHTS = (100, 1_000), 64
 #: Requests in a row of each baseline.
 TURN = 10
+#: Fewer requests than these tell no median.
+FEWEST = 10
 
 NOTES = """\
-Latency: wall milliseconds of a request, median and 99th percentile, and the median of its CPU milliseconds,
-which other processes disturb less; ratios are of those. Baselines take turns of ten requests. Servers: from
+Latency: wall milliseconds of a request, median and 99th percentile, and the median of its CPU milliseconds
+where no other process had the core in between, after which everything takes half as long again; ratios are of
+those. Baselines take turns of ten requests. Servers: from
 the bytes of a request (JSON rows) to those of the answer, without the network. Bulk:
 documents per CPU second, all queries in one call. Phases: CPU microseconds per document of the parts that
 predict consists of, on the same documents; what is left is checking, grouping and adding up."""
@@ -94,21 +98,34 @@ def report(fitted: Fitted, n_requests: int, command: str) -> str:
 
 
 def _times(calls: Mapping[str, Callable[[], Any]], n: int) -> dict[str, NDArray[np.float64]]:
-    """Wall and CPU seconds of each call, shape (n, 2), in turns of ten; one call each goes before."""
+    """Wall and CPU seconds of each call, and how often it was interrupted, shape (n, 3), in turns of ten.
+
+    One call each goes before.
+    """
     for call in calls.values():
         call()
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
+    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in calls}
     for first in range(0, n, TURN):
         for name, call in calls.items():
             for _ in range(min(TURN, n - first)):
-                wall, cpu = time.perf_counter(), time.process_time()
+                before, wall, cpu = _switches(), time.perf_counter(), time.process_time()
                 call()
-                found[name].append((time.perf_counter() - wall, time.process_time() - cpu))
+                wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+                found[name].append((wall, cpu, _switches() - before))
     return {name: np.array(times) for name, times in found.items()}
 
 
+def _switches() -> int:
+    """How often the processor went to another process and back."""
+    used = resource.getrusage(resource.RUSAGE_THREAD)
+    return used.ru_nvcsw + used.ru_nivcsw
+
+
 def _cpu(times: Mapping[str, NDArray[np.float64]], name: str) -> float:
-    return float(np.median(times[name][:, 1]))
+    """Median CPU seconds of calls that nothing interrupted; of all where these are few."""
+    _, cpu, switches = times[name].T
+    quiet = cpu[switches == 0]
+    return float(np.median(quiet if len(quiet) >= FEWEST else cpu))
 
 
 def _latency_rows(latency: Mapping[int, Mapping[str, NDArray[np.float64]]]) -> list[dict[str, str]]:

@@ -25,7 +25,8 @@ from hyperrank.datasets import RankingData
 __all__ = ["LIGHTGBM", "OURS", "PLAIN", "Fitted", "calls_of", "phases_of"]
 
 LIGHTGBM, OURS, PLAIN = "LGBMRanker, as many leaves", "HyperDPO", "HyperDPO, specialised"
-N_LEAVES = 31
+LARGE = "LGBMRanker, 300 trees"
+N_TREES, N_LEAVES = 300, 31
 #: A trade-off that leaves nothing out.
 WEIGHTS = np.array([0.5, 0.3, 0.2])
 
@@ -43,7 +44,8 @@ class Fitted:
     qid : ndarray of shape (n,)
         Their queries.
     ranker : HyperDPORanker
-    lightgbm : LGBMRanker
+    lightgbm, large : LGBMRanker
+        With as many leaves as the ranker's boosters, and with 300 trees of 31.
     """
 
     label: str
@@ -51,6 +53,7 @@ class Fitted:
     qid: NDArray[Any]
     ranker: HyperDPORanker
     lightgbm: Any
+    large: Any
 
     @classmethod
     def on_mslr(cls, seed: int = 0) -> Fitted:
@@ -74,12 +77,14 @@ class Fitted:
         order = np.argsort(train.qid, kind="stable")
         groups = np.unique(train.qid, return_counts=True)[1]
         n_trees = max(1, round(count_leaves(ranker) / N_LEAVES))
-        size: dict[str, Any] = {"n_estimators": n_trees, "num_leaves": N_LEAVES}
-        baseline = LGBMRanker(**size, n_jobs=1, random_state=seed, verbose=-1)
-        baseline.fit(train.X[order], train.Y[order, 0], group=groups)
+        common: dict[str, Any] = {"num_leaves": N_LEAVES, "n_jobs": 1, "random_state": seed, "verbose": -1}
+        baselines = [
+            LGBMRanker(n_estimators=n, **common).fit(train.X[order], train.Y[order, 0], group=groups)
+            for n in (n_trees, N_TREES)
+        ]
         grouped = np.argsort(scored.qid, kind="stable")
         rows = np.ascontiguousarray(scored.X[grouped], dtype=np.float32)
-        return cls(label, rows, scored.qid[grouped], ranker, baseline)
+        return cls(label, rows, scored.qid[grouped], ranker, *baselines)
 
 
 def count_leaves(ranker: HyperDPORanker) -> int:
@@ -88,7 +93,7 @@ def count_leaves(ranker: HyperDPORanker) -> int:
     members = getattr(reference, "members", [reference])
     texts = [text for member in members if hasattr(member, "boosters") for text in member.boosters.texts]
     found = [int(n) for text in texts for n in re.findall(r"^num_leaves=(\d+)$", text, re.MULTILINE)]
-    return sum(found) or 300 * N_LEAVES
+    return sum(found) or N_TREES * N_LEAVES
 
 
 def server_calls(fitted: Fitted, X: NDArray[np.float32]) -> dict[str, Callable[[], Any]]:
@@ -130,6 +135,7 @@ def calls_of(
     specialized = fitted.ranker.specialize(WEIGHTS)
     calls = {
         LIGHTGBM: lambda: fitted.lightgbm.predict(X),
+        LARGE: lambda: fitted.large.predict(X),
         PLAIN: lambda: specialized.predict(X, qid=qid),
         OURS: lambda: fitted.ranker.predict(X, qid=qid, weights=WEIGHTS),
         f"{OURS}, {n_weights} weights": lambda: fitted.ranker.predict(X, qid=qid, weights=many),
