@@ -280,7 +280,8 @@ class RewardModel:
         """Network scores of shape (n, k) for what the network sees, in fixed-size chunks."""
         modulation = tuple(part[None] for part in self._modulation(weights))
         if len(weights) <= WEIGHTS_AT_ONCE:
-            return in_fixed_chunks(partial(self.network.modulate, modulation=modulation), features, n_threads)
+            score_all = self.network.modulate
+            return in_fixed_chunks(lambda chunk: score_all(chunk, modulation), features, n_threads)
         pieces = [part.split(WEIGHTS_AT_ONCE, dim=1) for part in modulation]
         parts = list(zip(*pieces, strict=True))
 
