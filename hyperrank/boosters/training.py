@@ -244,7 +244,9 @@ def in_threads(tasks: list[Any], n_jobs: int | None, X: NDArray[np.float32]) -> 
     at_once = check_n_jobs(n_jobs) or -1
     if X.size > ONE_THREAD_ENTRIES:
         at_once = 1
-    return list(Parallel(n_jobs=at_once, prefer="threads")(delayed(task)() for task in tasks))
+    # Of this process whatever backend the caller has set: on Dask's, fits within a search's would wait for
+    # workers that wait for them.
+    return list(Parallel(n_jobs=at_once, require="sharedmem")(delayed(task)() for task in tasks))
 
 
 def _booster_rows(

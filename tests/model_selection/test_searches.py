@@ -294,7 +294,7 @@ def searched_on_dask(model, grid, X, Y, ids, **cluster):
     here, there = (GridSearchCV(model, grid, **options) for _ in range(2))
     here.fit(X, Y, **ids)
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, **cluster) as workers,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", **cluster) as workers,
         Client(workers) as client,
         joblib.parallel_backend("dask"),
     ):

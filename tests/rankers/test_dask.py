@@ -335,7 +335,7 @@ def test_threads_do_not_multiply(alone, cut, rows, monkeypatch):
 def on_a_cluster(ranker, rows, **options):
     """Scores by way of a real scheduler and real workers."""
     with (
-        LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None, **options) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=":0", **options) as cluster,
         Client(cluster),
     ):
         frame = dd.from_pandas(rows, npartitions=5)
