@@ -18,6 +18,8 @@ _OTHERS = (
     *(datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64),
     *(bytes, bytearray, complex, list, tuple, set, np.ndarray),
 )
+#: What columns of query ids are often called, without underscores and spaces.
+USUAL_IDS = ("qid", "queryid", "query", "searchid", "sessionid")
 #: Rows, evenly spaced, in which labels are looked for among the features.
 _SAMPLE_ROWS = 2048
 #: Fewer rows have equal columns by chance.
@@ -276,6 +278,12 @@ def row_labels(frame: Any, n_rows: int) -> NDArray[Any]:
     if index is None:
         return np.arange(n_rows)
     return (index.droplevel("qid") if "qid" in index.names and index.nlevels > 1 else index).to_numpy()
+
+
+def named_like_ids(columns: Iterable[Any]) -> list[str]:
+    """Columns whose names are those that query ids often have."""
+    texts = [column for column in columns if isinstance(column, str)]
+    return [text for text in texts if re.sub(r"[_ ]", "", text.lower()) in USUAL_IDS]
 
 
 def warn_of_leaks(

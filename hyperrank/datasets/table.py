@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank._categories import named_categories, place_values
-from hyperrank._columns import index_levels, stored_index, warn_of_leaks
+from hyperrank._columns import index_levels, named_like_ids, stored_index, warn_of_leaks
 from hyperrank.datasets._arrow import (
     ARROW_FILES,
     PARQUET_FILES,
@@ -29,8 +29,6 @@ from hyperrank.datasets._letor_lines import merge_ids
 from hyperrank.datasets.ranking_data import RankingData
 
 LARGEST = float(np.finfo(np.float32).max)
-#: What columns of query ids are often called, without underscores and spaces.
-USUAL_IDS = ("qid", "queryid", "query", "searchid", "sessionid")
 
 
 class Batch(Protocol):
@@ -142,7 +140,7 @@ def _resolve(
     if len(set(table.columns)) < len(table.columns):
         raise ValueError(f"{where} several columns of the same name; rename them.")
     if qid not in table.columns:
-        near = [name for name in table.columns if name.lower().replace("_", "").replace(" ", "") in USUAL_IDS]
+        near = named_like_ids(table.columns)
         hint = f"Did you mean {near[0]!r}? " if near else ""
         raise ValueError(
             f"{where} no column {qid!r} of query ids; name it by qid=. {hint}{_listed(table.columns)}"

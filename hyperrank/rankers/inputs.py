@@ -21,6 +21,7 @@ from hyperrank._columns import (
     arrow_to_pandas,
     as_numbers,
     index_levels,
+    named_like_ids,
     refuse_other_order,
     refuse_stored_index,
     warn_of_leaks,
@@ -222,6 +223,8 @@ def _objective_names(
     return names
 
 
+#: Fewer query ids may be labels by chance.
+FEW_LISTS = 5
 #: Entries of X that are looked at at a time.
 ENTRIES_AT_ONCE = 1 << 22
 #: The column that frames may carry query ids in.
@@ -307,6 +310,11 @@ def read_features(
         _check_labels(estimator, frame, f"X{suffix}", reset=reset)
     if ids is None and is_fit:
         refuse_forgotten_qid(features, f"X{suffix}")
+        if near := named_like_ids([*getattr(frame, "columns", ()), *index_levels(frame)]):
+            raise ValueError(
+                f"X{suffix} has {near[0]!r}, and no query ids were passed: pass qid=, or call the column "
+                "'qid'. If it is a feature and all rows are of one query: qid=np.zeros(len(X))."
+            )
     if hasattr(features, "toarray"):
         features = features.toarray()
     with naming(f"qid{suffix}"):
@@ -455,9 +463,20 @@ def read_labelled(
     if reset:
         feature_names = getattr(estimator, "feature_names_in_", range(labelled.X.shape[1]))
         in_place = labelled.lists.in_place
+        _refuse_ids_as_labels(labelled, names, name_of_y)
         warn_of_leaks(labelled.X, feature_names, labelled.Y, names, in_place.qid, stacklevel=4)
         estimator.data_summary_ = summarize_data(labelled.X, labelled.Y, labelled.lists, names)
     return labelled
+
+
+def _refuse_ids_as_labels(data: LabelledLists, names: tuple[str, ...], name: str) -> None:
+    """Refuse an objective whose labels are the query ids."""
+    ids, lists = data.lists.ids, data.lists
+    if ids.dtype.kind not in "iuf" or lists.n_lists < FEW_LISTS:
+        return
+    for objective, labels in zip(names, data.Y.T, strict=True):
+        if np.array_equal(labels, ids.astype(np.float32)[lists.index]):
+            raise ValueError(f"{name} holds the query ids as the objective {objective!r}: leave them out.")
 
 
 def _refuse_unlearnable(labels: NDArray[np.float32], names: tuple[str, ...], name: str) -> None:

@@ -338,6 +338,23 @@ def test_labels_named_by_numbers_come_in_their_order(fitted):
         ranker().fit(frame(), labels[labels.columns[::-1]], qid=QID)
 
 
+@pytest.mark.parametrize("name", ["query_id", "QID", "Query", "session id"])
+def test_a_column_of_query_ids_under_another_name_is_told_of(name):
+    """Before, in few rows, a feature of one query of all rows."""
+    for table in (frame(**{name: QID}), frame().set_index(pd.Index(QID, name=name))):
+        with pytest.raises(ValueError, match=f"X has '{name}', and no query ids were passed"):
+            ranker().fit(table, Y)
+    with pytest.warns(UserWarning, match="has the values of the query ids"):
+        ranker().fit(frame(**{name: QID}), Y, qid=QID)
+
+
+def test_query_ids_under_another_name_are_not_labels():
+    """Before, an objective."""
+    for labels in (pd.DataFrame({"relevance": Y[:, 0], "query": QID}), np.column_stack([Y[:, 0], QID])):
+        with pytest.raises(ValueError, match="y holds the query ids as the objective"):
+            ranker().fit(frame(), labels, qid=QID)
+
+
 def test_query_ids_are_not_labels():
     """Before, the query id was an objective."""
     with pytest.raises(ValueError, match="y has the column 'qid', which holds query ids and not labels"):
