@@ -180,7 +180,7 @@ METHODS: Mapping[str, Method] = {
     "mixed-scores": Method("MixedScoresRanker", "boosters, scores mixed", "defaults"),
     NETWORKS: Method(
         "LinearScalarizationRanker",
-        "networks, one per weight",
+        "networks, one per weight, HyperDPO's reference",
         f"{AS_OURS}, each network stopped under its own weights",
         per_weight=True,
         is_dpo=True,
