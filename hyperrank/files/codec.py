@@ -52,6 +52,9 @@ def storable(cls: C) -> C:
     A class with ``__setstate__`` is stored as what ``__getstate__`` gives; any other as the attributes that
     have the names of its constructor's arguments.
     """
+    known = _CLASSES.get(cls.__name__, cls)
+    if known.__module__ != cls.__module__ and known.__module__.startswith("hyperrank."):
+        raise ValueError(f"files know {cls.__name__} as a class of hyperrank: give yours another name.")
     _CLASSES[cls.__name__] = cls
     return cls
 

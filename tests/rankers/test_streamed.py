@@ -113,7 +113,8 @@ def test_a_chunk_is_of_its_own_lists_alone(monkeypatch):
         return inner(self, inputs, lists)
 
     monkeypatch.setattr(RewardModel, "features", noted)
-    monkeypatch.setattr(reward_model, "CHUNK", 24)
+    for limit in ("CHUNK", "ROWS_TO_SHARE"):
+        monkeypatch.setattr(reward_model, limit, 24)
     np.testing.assert_array_equal(ranker.predict(data.X, qid=data.qid), expected)
     assert np.concatenate(seen).sum() == len(data.X)
     assert sum(len(sizes) for sizes in seen) == 200
