@@ -121,7 +121,7 @@ def compare(
     try:
         failed = run_all(runs, store, jobs=jobs)
     except KeyboardInterrupt:
-        print(f"\nInterrupted. What is finished is in {out}; the same command goes on from there.")
+        print(f"\nInterrupted. What is finished is in {out}; the same command continues from there.")
         return INTERRUPTED
     if command is not None:
         store.note_command(command)

@@ -280,7 +280,7 @@ class Workers:
             self._free += 1
 
     async def run(self, work: Callable[..., T], *args: Any) -> T:
-        """Work in a thread, while the event loop goes on."""
+        """Work in a thread, while the event loop runs."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
 
     def close(self) -> None:

@@ -62,7 +62,7 @@ with sklearn.config_context(enable_metadata_routing=True):
 
 # %%
 # ``error_score="raise"`` matters: by default scikit-learn turns a failing fit into a
-# NaN and goes on.
+# NaN and continues.
 #
 # Results
 # -------

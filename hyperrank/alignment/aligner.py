@@ -127,7 +127,7 @@ class HyperPromptAligner(BaseEstimator):
         A whole `TrainingArguments` replaces them, and with them `max_epochs`, `max_steps`, `batch_size` and
         `checkpoint_dir`.
     checkpoint_dir : path, optional
-        Where the Trainer keeps checkpoints, every 100 steps; fit with the same data and options goes on from
+        Where the Trainer keeps checkpoints, every 100 steps; fit with the same data and options resumes from
         the last one, and with a larger `max_steps` or `max_epochs` extends the run. One folder per run.
     device : {"auto", "cpu", "cuda"}, default "auto"
         A GPU where there is one.

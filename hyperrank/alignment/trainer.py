@@ -175,7 +175,7 @@ def train_policy(
     callbacks: Sequence[TrainerCallback],
     identity: Mapping[str, Any],
 ) -> tuple[list[dict[str, Any]], bool]:
-    """Train a policy in place, or go on from the last checkpoint of its run; the log, and if it collapsed."""
+    """Train a policy in place, or resume its run from the last checkpoint; the log, and if it collapsed."""
     n_lists = None if isinstance(data, ListStream) else len(data)
     with ExitStack() as stack:
         stack.callback(transformers.utils.logging.set_verbosity, transformers.utils.logging.get_verbosity())
@@ -196,7 +196,7 @@ def train_policy(
                 policy.load_state_dict(load_file(resume / "model.safetensors"))
             except (OSError, ValueError, SafetensorError) as error:
                 raise ModelFileError(
-                    f"{resume} is damaged: {error}. Delete it to go on without it."
+                    f"{resume} is damaged: {error}. Delete it to continue without it."
                 ) from error
         if resume is not None and _steps(resume) >= args.max_steps > 0:
             trainer.state = trainer.state.load_from_json(str(resume / "trainer_state.json"))

@@ -55,7 +55,7 @@ class Console:
 
 
 def say(text: str) -> None:
-    """Write a line to stderr, if there is one: without it the work goes on."""
+    """Write a line to stderr, if there is one: without it work continues."""
     try:
         click.echo(printable(text), err=True)
     except (OSError, ValueError):  # its reader has left, or it was closed

@@ -179,7 +179,7 @@ def checked_checkpoint(params: dict[str, Any], out: Path, *, resume: bool) -> Pa
         raise ValueError(f"--checkpoint and --out are the same file: {path}.")
     if path.exists() and not resume:
         Checkpoint.read(path, 0.0)  # nobody is told to delete a file that is not a checkpoint
-        raise ValueError(f"{path} is there already: --resume goes on from it; delete it to start over.")
+        raise ValueError(f"{path} is there already: --resume continues from it; delete it to start over.")
     params["checkpoint"] = CheckpointFile(path, keep=True)
     open_checkpoint(make_ranker(params).get_params(deep=False), resume)
     return path
@@ -198,7 +198,7 @@ def interruptible(console: Console, checkpoint: Path | None) -> Iterator[None]:
             ):
                 raise
             if checkpoint is not None and checkpoint.exists():
-                console.note(f"The same command with --resume goes on from {checkpoint}.")
+                console.note(f"The same command with --resume continues from {checkpoint}.")
             raise KeyboardInterrupt from None
 
 

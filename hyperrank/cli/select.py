@@ -182,7 +182,7 @@ def read_trade_offs(
         if temperature is None or carried is None or math.isclose(temperature, carried, rel_tol=1e-9):
             continue
         raise ValueError(
-            f"{text} is of temperature {carried:g}, and --temperature {temperature:g} was given beside it: "
+            f"{text} has temperature {carried:g}, and --temperature {temperature:g} was also given: "
             f"leave --temperature out, or give the weights alone, {spelled(selection.named_weights)}."
         )
     trade_offs = selections if len(selections) > 1 else selections[0]

@@ -332,7 +332,7 @@ def resolve_trade_off(
     carried = temperatures.pop() if temperatures else None
     if temperature is not None and carried is not None and not np.isclose(temperature, carried, rtol=1e-9):
         raise ValueError(
-            f"the selection is of temperature {carried:g}, and temperature={temperature:g} was given beside "
+            f"the selection has temperature {carried:g}, and temperature={temperature:g} was given beside "
             "it: leave temperature out, or pass selection.named_weights for the weights alone."
         )
     if are_selections and table is weights:

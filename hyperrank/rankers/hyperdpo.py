@@ -138,7 +138,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         `X_val` a share of the queries is held out for it. By default: with `X_val`, or from 1,000 queries on.
         See `hyperrank.EarlyStopping`; one's own rule is a function of the history of the epochs.
     warm_start : bool, default False
-        Whether fit goes on from the network of the last fit, with its reference and transforms. Options
+        Whether fit continues from the network of the last fit, with its reference and transforms. Options
         of these are then without effect.
     device : str, default "auto"
         **The run.** Where to train: a GPU where there is one, or what torch calls it.
@@ -300,7 +300,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         eval_set, eval_qid
             Validation data as other rankers take them: ``[(X_val, y_val)]`` and ``[qid_val]``.
         resume : bool, default False
-            Whether to go on from the file `checkpoint`, to the same bits as a fit that was not interrupted.
+            Whether to continue from the file `checkpoint`, to the same bits as a fit without interruption.
             Where there is no such file, fit starts over.
 
         Returns

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Checkpoint:
-    """What a fit has done, stored in a file so that another process can go on from there.
+    """What a fit has done, stored in a file so that another process can continue from there.
 
     Rank 0 writes it, whole or not at all, after each phase and every `every` seconds of training (more where
     the file is large; 0: after each batch). Without `path` phases are computed, and that is all.
@@ -163,7 +163,7 @@ class Checkpoint:
                 self.path.unlink()
 
     def _write(self, training: Mapping[str, Any] | None) -> None:
-        """Write the file; where that fails the fit goes on, with a warning for the first time in a row."""
+        """Write the file; where that fails the fit continues, with a warning for the first time in a row."""
         assert self.path is not None
         if not self.processes.is_rank_zero:
             return
@@ -177,8 +177,8 @@ class Checkpoint:
             if not self._has_failed:
                 reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
                 warnings.warn(
-                    f"the checkpoint {self.path} could not be written ({reason}): the fit goes on without a "
-                    "new one, and tries again at the next interval.",
+                    f"the checkpoint {self.path} could not be written ({reason}): the fit continues without "
+                    "a new one, and tries again at the next interval.",
                     UserWarning,
                     stacklevel=2,
                 )

@@ -67,7 +67,7 @@ def train(
     higher is better, or a mapping with ``score`` among other values: the parameters of the best one are
     restored at the end. ``on_epoch(entry)`` is called in rank 0; training stops where it returns True, and
     with `keep_on_interrupt` at Ctrl-C as if it had ended by itself. The state is stored in `checkpoint` as it
-    goes, and training goes on from it.
+    goes, and training continues from it.
 
     A FloatingPointError if the loss is NaN or infinite in 10 steps in a row; a MemoryError if memory runs out
     on a single list, while steps on several are made smaller, with a warning.

@@ -266,7 +266,7 @@ class Stop(transformers.TrainerCallback):
 
 
 def test_interrupted_runs_end_where_others_do(short, few, tmp_path):
-    """To the bit, and a finished run is read; a larger max_steps goes on from there."""
+    """To the bit, and a finished run is read; a larger max_steps continues from there."""
     whole = short(**RUN).fit(*few)
     with pytest.raises(InterruptedRunError):
         short(**RUN, checkpoint_dir=tmp_path / "run").fit(*few, callbacks=[Stop(5)])

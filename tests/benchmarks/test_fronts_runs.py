@@ -303,4 +303,4 @@ def test_ctrl_c_says_how_to_go_on(few, monkeypatch, tmp_path, capsys):
 
     monkeypatch.setattr(cli, "run_all", interrupted)
     assert cli.compare(few, ["soup"], n_seeds=1, out=tmp_path) == cli.INTERRUPTED
-    assert "the same command goes on from there" in capsys.readouterr().out
+    assert "the same command continues from there" in capsys.readouterr().out

@@ -38,7 +38,7 @@ def test_without_a_checkpoint_there_yet_it_begins(hr, files, line, tmp_path):
 
 
 def test_an_interrupted_fit_goes_on_to_the_same_model(hr, files, line, tmp_path, interrupted):
-    assert f"The same command with --resume goes on from {tmp_path / 'fit'}." in interrupted.stderr
+    assert f"The same command with --resume continues from {tmp_path / 'fit'}." in interrupted.stderr
     assert interrupted.stderr.endswith("Interrupted.\n")
     assert [path.name for path in tmp_path.iterdir()] == ["fit"]
     hr(f"{line} --resume")
@@ -49,7 +49,7 @@ def test_an_interrupted_fit_goes_on_to_the_same_model(hr, files, line, tmp_path,
 
 def test_an_unfinished_fit_is_not_lost(hr, line, tmp_path, interrupted):
     found = hr(line, code=1)
-    assert f"Error: {tmp_path / 'fit'} is there already: --resume goes on from it" in found.stderr
+    assert f"Error: {tmp_path / 'fit'} is there already: --resume continues from it" in found.stderr
     found = hr(f"{line} --resume --set trade_offs__alpha=2", code=1)
     assert "is the checkpoint of another fit: trade_offs__alpha was 1 and is 2" in found.stderr
 

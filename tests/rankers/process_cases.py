@@ -235,7 +235,7 @@ def resumed() -> dict[str, Any]:
 
 @case
 def taken_up_by_others() -> dict[str, Any]:
-    """What one process began goes on in several."""
+    """What one process began continues in several."""
     path = Path(tempfile.mkdtemp(), "fit.checkpoint")
     kept = {"checkpoint": CheckpointFile(str(path), every=0.0)}
     if not distributed.is_initialized() or distributed.get_rank() == 0:
@@ -292,7 +292,7 @@ def other_rows() -> dict[str, Any]:
 
 @case
 def other_fits_before() -> dict[str, Any]:
-    """Only the first process has loaded what the fit is to go on from."""
+    """Only the first process has loaded what the fit is to continue from."""
     some = data(0)
     ranker = HyperDPORanker(**{**SHORT, "max_epochs": 1, "warm_start": True})
     if distributed.is_initialized() and distributed.get_rank() == 0:

@@ -120,7 +120,7 @@ def test_other_rows_in_each_process_are_refused(found):
 
 
 OTHERS = {
-    "fits_before": "the network to go on from",
+    "fits_before": "the network to continue from",
     "references": "reference",
     "loss": "loss",
     "validation": "X_val",

@@ -54,9 +54,9 @@ def whole(processes, folder, n_queries, **options):
 
 
 def killed_until_done(processes, folder, n_queries, rng, seconds, *, kills, **options):
-    """Kill a fit and those that go on from it at random moments; then let one end.
+    """Kill a fit and those that continue it at random moments; then let one end.
 
-    Gives how many were killed, and how many found a checkpoint to go on from.
+    Gives how many were killed, and how many found a checkpoint to continue from.
     """
     folder.mkdir()
     killed = went_on = 0

@@ -176,7 +176,7 @@ def test_going_on_keeps_the_range(small, unseen):
     assert ranker.temperature_range_ == RANGE
     ranker.set_params(loss="plackett_luce")
     for method in (ranker.fit, ranker.partial_fit):
-        with pytest.raises(ValueError, match="needs loss='listnet' to go on"):
+        with pytest.raises(ValueError, match="needs loss='listnet' to continue"):
             method(small.X, small.Y, qid=small.qid)
     plain = fit(small, trade_offs=TradeOffs(temperature_range=None), warm_start=True).set_params(
         trade_offs=TradeOffs(temperature_range=RANGE)

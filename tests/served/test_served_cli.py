@@ -104,7 +104,7 @@ def test_a_trade_off_keeps_its_temperature(here):
     typed = json.loads(hr(f"predict m.safetensors t.csv {shell} --json").stdout)
     assert typed["score"] == chosen["score"]
     error = hr("predict m.safetensors t.csv --weights k.json --temperature 1", code=1).stderr
-    assert "k.json is of temperature 0.3, and --temperature 1 was given beside it: leave" in error
+    assert "k.json has temperature 0.3, and --temperature 1 was also given: leave" in error
     assert "the weights alone, relevance=" in error
     card = json.loads(hr("describe m.safetensors --trade-off k.json --json").stdout)
     assert card["trade_offs"]["k"]["temperature"] == 0.3

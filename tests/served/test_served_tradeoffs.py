@@ -206,7 +206,7 @@ def test_commands(ranker, tmp_path, monkeypatch):
         run(f"predict model.safetensors data.csv {line} --out scores.npy --force")
         np.testing.assert_array_equal(np.load("scores.npy"), expected)
     refused = run("predict model.safetensors data.csv --weights choice.json --temperature 1", code=1)
-    assert "is of temperature 0.3, and --temperature 1 was given beside it" in refused.stderr
+    assert "has temperature 0.3, and --temperature 1 was also given" in refused.stderr
     run(f"front {options} --out front.json")
     assert ParetoFront.from_dict(json.loads(Path("front.json").read_text())).temperature == AT
     card = run("describe model.safetensors --front front.json --trade-off choice.json --json").stdout
@@ -227,7 +227,7 @@ def test_commands(ranker, tmp_path, monkeypatch):
     ids=["predict", "score", "specialize", "specialized", "explain", "pareto_front"],
 )
 def test_another_temperature_beside_a_selection_is_an_error(ranker, choice, take):
-    with pytest.raises(ValueError, match=r"selection is of (temperature )?0\.3"):
+    with pytest.raises(ValueError, match=r"selection (is of|has temperature) 0\.3"):
         take(ranker, choice)
 
 

@@ -1,4 +1,4 @@
-"""A run of the loop that is broken off after any batch goes on to the same bits."""
+"""A run of the loop that is interrupted after any batch continues to the same bits."""
 
 import signal
 

@@ -222,7 +222,7 @@ class FitConfig:
         """The same for a network that was trained at a range of temperatures before, or at none."""
         if trained is not None and not isinstance(self.loss, ListNet):
             raise ValueError(
-                f"the last fit had temperature_range={trained}, which needs loss='listnet' to go on; "
+                f"the last fit had temperature_range={trained}, which needs loss='listnet' to continue; "
                 f"got loss={self.loss!r}."
             )
         return replace(self, temperature_range=trained)

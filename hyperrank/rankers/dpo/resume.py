@@ -72,8 +72,8 @@ def _open(params: Mapping[str, Any], resume: bool, name: str) -> Checkpoint:
     if not resume:
         Checkpoint.read(path, every)  # nobody is told to delete a file that is not a checkpoint
         raise ValueError(
-            f"checkpoint {path} is there already: fit(..., resume=True) goes on from it; delete it to start "
-            "over, or give another file."
+            f"checkpoint {path} is there already: fit(..., resume=True) continues from it; delete it to "
+            "start over, or give another file."
         )
     return Checkpoint.read(path, every)
 
@@ -143,9 +143,9 @@ def _check_phases(phases: Mapping[str, Any]) -> None:
 
 def warn_of_interrupt(result: TrainingResult, checkpoint: Path | None) -> None:
     """Say what a fit has kept that Ctrl-C ended."""
-    how = "With warm_start=True, fit goes on from there."
+    how = "With warm_start=True, fit continues from there."
     if checkpoint is not None and checkpoint.exists():
-        how = f"fit(..., resume=True) goes on from {checkpoint} to what the whole fit would have been."
+        how = f"fit(..., resume=True) continues from {checkpoint} to what the whole fit would have been."
     warnings.warn(
         f"training was interrupted after {len(result.history)} whole epochs: the ranker is fitted, and holds "
         f"what it had learnt by then. {how}",
@@ -219,7 +219,7 @@ def _described_inputs(inputs: FitInputs, start: RewardModel | None) -> dict[str,
         **_described(inputs.training, ""),
         **({} if inputs.validation is None else _described(inputs.validation, "_val")),
         "query_weight": _digest(inputs.list_weight),
-        "the network to go on from": None if start is None else _network_digest(start),
+        "the network to continue from": None if start is None else _network_digest(start),
     }
 
 

@@ -353,7 +353,7 @@ def _train_candidate(
 
 
 def _show_epoch(bar: ProgressBar, *_: object) -> bool:
-    """Count an epoch; training goes on."""
+    """Count an epoch; training continues."""
     bar.advance()
     return False
 

@@ -1,4 +1,4 @@
-"""Files that a fit does not go on from, with what is wrong."""
+"""Files that a fit does not continue from, with what is wrong."""
 
 import re
 import warnings
@@ -142,7 +142,7 @@ def test_files_of_other_versions_are_refused(data, unfinished):
 
 def test_an_unfinished_fit_is_not_lost_by_forgetting_resume(data, unfinished):
     before = unfinished.read_bytes()
-    with pytest.raises(ValueError, match=r"is there already: fit\(\.\.\., resume=True\) goes on from it"):
+    with pytest.raises(ValueError, match=r"is there already: fit\(\.\.\., resume=True\) continues from it"):
         fit(HyperDPORanker(**TINY, checkpoint=unfinished), data)
     assert unfinished.read_bytes() == before
 

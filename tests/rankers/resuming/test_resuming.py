@@ -181,7 +181,7 @@ def test_a_fit_that_goes_on_from_an_earlier_one(data, tmp_path, dying):
     with pytest.raises(KilledError):
         fit(warm(max_epochs=3, checkpoint=CheckpointFile(path, every=0)), data)
     dying[0] = -1
-    with pytest.raises(ModelFileError, match="the network to go on from is not given now"):
+    with pytest.raises(ModelFileError, match="the network to continue from is not given now"):
         fit(HyperDPORanker(**{**TINY, "max_epochs": 3, "checkpoint": path}), data, resume=True)
     same(whole, fit(warm(max_epochs=3, checkpoint=path), data, resume=True), data)
 
@@ -227,7 +227,9 @@ def test_a_full_disk_is_survived(data, tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full_for_a_while)
     path = tmp_path / "fit"
-    with pytest.warns(UserWarning, match=r"could not be written \(No space left.*the fit goes on") as warned:
+    with pytest.warns(
+        UserWarning, match=r"could not be written \(No space left.*the fit continues"
+    ) as warned:
         ranker = fit(HyperDPORanker(**TINY, checkpoint=CheckpointFile(path, every=0)), data)
     assert len(warned) == 1
     assert failures[0] > 5
@@ -256,7 +258,7 @@ def test_ctrl_c_leaves_a_fitted_ranker_and_a_checkpoint(data, tmp_path, monkeypa
     monkeypatch.setattr(Steps, "over", interrupted)
     path = tmp_path / "fit"
     ranker = HyperDPORanker(**TINY, checkpoint=path)
-    with pytest.warns(UserWarning, match=f"resume=True.* goes on from {re.escape(str(path))}"):
+    with pytest.warns(UserWarning, match=f"resume=True.* continues from {re.escape(str(path))}"):
         fit(ranker, data)
     assert len(steps) == 2
     assert np.isfinite(ranker.predict(data.X, qid=data.qid)).all()
