@@ -114,7 +114,7 @@ class TrainingState:
             "rng": {"now": self.rng.bit_generator.state, "before": self.shuffled_from},
             "torch": _array(self.generator.get_state()),
             "network": _arrays(self.network.state_dict()),
-            "optimiser": {k: _arrays(v) for k, v in steps.optimiser.moments.items()},
+            "optimiser": {k: _arrays(v) for k, v in steps.optimiser.state_dict()["state"].items()},
             "steps": [steps.taken, steps.bad, steps.skipped, float(steps.too_many)],
             "average": {"n_updates": average.n_updates, "averaged": [_array(p) for p in average.averaged]},
             "best": [best.score, best.epoch],
@@ -131,9 +131,9 @@ class TrainingState:
         self.losses = [] if losses is None else steps.local_losses(torch.tensor(losses, device=device))
         self.network.load_state_dict(_tensors(state["network"]))
         steps.taken, steps.bad, steps.skipped, steps.too_many = state["steps"]
-        for number, values in state["optimiser"].items():
-            on_device = {name: value.to(device) for name, value in _tensors(values).items() if name != "step"}
-            steps.optimiser.moments[number] = {"step": torch.tensor(values["step"]), **on_device}
+        moments = {number: _tensors(values) for number, values in state["optimiser"].items()}
+        groups = steps.optimiser.state_dict()["param_groups"]
+        steps.optimiser.load_state_dict({"state": moments, "param_groups": groups})
         self.average.n_updates = state["average"]["n_updates"]
         for averaged, value in zip(self.average.averaged, state["average"]["averaged"], strict=True):
             averaged.copy_(torch.tensor(value))
@@ -150,7 +150,7 @@ class TrainingState:
 
     def _check(self, state: Mapping[str, Any]) -> None:
         """Refuse a state whose parts are not those of this training."""
-        parameters = [_array(p) for p in self.steps.optimiser.parameters]
+        parameters = [_array(p) for group in self.steps.optimiser.param_groups for p in group["params"]]
         _check_like(state["network"], _arrays(self.network.state_dict()))
         if state["best_state"] is not None:
             _check_like(state["best_state"], _arrays(self.network.state_dict()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim.adamw import adamw
 
 from hyperrank.losses import ListLoss, margin_reward, temperature_loss, weighted_loss
 from hyperrank.training.data import Batch, ListTensors, ShardedLists
@@ -51,41 +50,6 @@ MAX_BAD_STEPS = 10
 NO_MEMORY = ("can't allocate memory", "not enough memory")
 
 
-class Optimiser:
-    """AdamW, to the bit as `torch.optim.AdamW`, whose first use imports torch's compiler for a second."""
-
-    def __init__(self, parameters: Sequence[nn.Parameter], learning_rate: float, weight_decay: float) -> None:
-        self.parameters, self.learning_rate, self.weight_decay = parameters, learning_rate, weight_decay
-        #: By the number of each parameter that has had a gradient: ``step``, ``exp_avg`` and ``exp_avg_sq``.
-        self.moments: dict[int, dict[str, Tensor]] = {}
-
-    @torch.no_grad()
-    def step(self) -> None:
-        """Change the parameters that have a gradient."""
-        numbers = [number for number, p in enumerate(self.parameters) if p.grad is not None]
-        for number in numbers:
-            if number not in self.moments:
-                zeros = [torch.zeros_like(self.parameters[number]) for _ in range(2)]
-                step = torch.zeros((), dtype=torch.float32, device="cpu")
-                self.moments[number] = {"step": step, "exp_avg": zeros[0], "exp_avg_sq": zeros[1]}
-        moments = [self.moments[number] for number in numbers]
-        adamw(
-            [self.parameters[number] for number in numbers],
-            [grad for number in numbers if (grad := self.parameters[number].grad) is not None],
-            [moment["exp_avg"] for moment in moments],
-            [moment["exp_avg_sq"] for moment in moments],
-            [],
-            [moment["step"] for moment in moments],
-            amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
-            lr=self.learning_rate,
-            weight_decay=self.weight_decay,
-            eps=1e-8,
-            maximize=False,
-        )
-
-
 class Steps:
     """Forward, backward, clipping, schedule; in several processes on shards of the same lists."""
 
@@ -108,10 +72,10 @@ class Steps:
         self.forward = processes.wrap(network)
         # The gradient of a constant is rounding, which the optimiser would make whole steps of.
         constants = getattr(network, "constants", ())
-        self.optimiser = Optimiser(
+        self.optimiser = torch.optim.AdamW(
             [parameter for name, parameter in network.named_parameters() if name not in constants],
-            settings.learning_rate,
-            settings.weight_decay,
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
         )
         #: Documents of a step that ran out of memory.
         self.too_many = np.inf
@@ -174,8 +138,8 @@ class Steps:
         return self._take(*self.processes.run_synced(forward, is_out_of_memory=_is_out_of_memory))
 
     def _take(self, batch: Batch, value: Tensor) -> Tensor:
-        factor = warmup_cosine(self.taken, self.n_steps)
-        self.optimiser.learning_rate = self.settings.learning_rate * factor
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.settings.learning_rate * warmup_cosine(self.taken, self.n_steps)
         # Of all parameters: constants get a gradient too, and none that is NaN may stay.
         self.network.zero_grad(set_to_none=True)
         with self.processes.exchanging_gradients():

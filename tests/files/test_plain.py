@@ -148,3 +148,9 @@ def test_a_generator_goes_on_where_the_other_is():
 def test_an_array_belongs_to_one_thing():
     with pytest.raises(NotStorableError, match="'a' is missing, or belongs to two things"):
         decode([{"$array": "a"}, {"$array": "a"}], {"a": np.zeros(1)})
+
+
+def test_names_of_our_classes_are_taken():
+    """A user's class of the same name would be stored, and read, in the place of ours."""
+    with pytest.raises(ValueError, match="files know QueryLists as a class of hyperrank"):
+        storable(type("QueryLists", (), {"__module__": "mine"}))

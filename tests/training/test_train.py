@@ -13,7 +13,6 @@ from training_helpers import Constant, data_of, network_of, run, same_bits, stat
 
 from hyperrank.losses import listnet, plackett_luce, weighted_loss
 from hyperrank.training import ListTensors, TrainingProgress
-from hyperrank.training.step import Optimiser
 
 
 def test_the_loss_falls_on_what_can_be_learned() -> None:
@@ -276,23 +275,3 @@ def test_unlabelled_objectives_and_single_documents_are_no_trouble() -> None:
     result = run(network, data, loss=plackett_luce)
     assert all(math.isfinite(entry["loss"]) for entry in result.history)
     assert all(tensor.isfinite().all() for tensor in state_of(network).values())
-
-
-def test_the_optimiser_is_torchs_to_the_bit() -> None:
-    """Also for a parameter whose first gradient comes late."""
-    networks = [nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1)) for _ in range(2)]
-    networks[1].load_state_dict(networks[0].state_dict())
-    ours = Optimiser([*networks[0].parameters()], 0.1, 0.02)
-    theirs = torch.optim.AdamW(networks[1].parameters(), lr=0.1, weight_decay=0.02)
-    for number in range(5):
-        X = torch.randn(7, 3, generator=torch.Generator().manual_seed(number))
-        ours.learning_rate = theirs.param_groups[0]["lr"] = 0.1 / (1 + number)
-        for network, optimiser in zip(networks, (ours, theirs), strict=True):
-            network.zero_grad(set_to_none=True)
-            network(X).square().sum().backward()
-            if number < 2:
-                network[1].bias.grad = None
-            optimiser.step()
-    for one, other in zip(*(network.parameters() for network in networks), strict=True):
-        assert torch.equal(one, other)
-    assert ours.moments[3]["step"] == 3
