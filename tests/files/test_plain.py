@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from hyperrank.files import ModelFileError, read_model_file, storable, write_model_file
 from hyperrank.files.codec import NotStorableError, decode, encode
+from hyperrank.losses import ListNet
 
 
 @storable
@@ -152,5 +153,5 @@ def test_an_array_belongs_to_one_thing():
 
 def test_names_of_our_classes_are_taken():
     """A user's class of the same name would be stored, and read, in the place of ours."""
-    with pytest.raises(ValueError, match="files know QueryLists as a class of hyperrank"):
-        storable(type("QueryLists", (), {"__module__": "mine"}))
+    with pytest.raises(ValueError, match="files know ListNet as a class of hyperrank"):
+        storable(type(ListNet.__name__, (), {"__module__": "mine"}))
