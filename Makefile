@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DOCS_READY := $(VENV)/.docs-ready
-# Processes that share the tests, file by file; each needs about 1 GB.
+# Processes that share the tests; each needs about 1 GB.
 WORKERS ?= 2
 
 .PHONY: demo test test-slow test-versions test-lowest test-highest quick-tests wheel coverage fuzz lint format bench docs clean
@@ -15,7 +15,7 @@ demo: $(READY)
 	$(BIN)/python -m benchmarks.demo
 
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not network"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not network"
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m "slow or network"
@@ -51,7 +51,7 @@ test-highest:
 quick-tests:
 	$(PYTHON) -m venv --clear $(WITH)
 	$(WITH)/bin/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e ".[$(NEEDED)]" -r tests/requirements.txt
-	$(WITH)/bin/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not network" $(OPTIONS) $(QUICK)
+	$(WITH)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not network" $(OPTIONS) $(QUICK)
 
 # The release: it installs into an empty environment and passes quick tests there, away from the source.
 wheel: $(READY)
@@ -64,7 +64,7 @@ wheel: $(READY)
 	cd tests && ../.venv-wheel/bin/python -m pytest -p no:cacheprovider -o pythonpath= -q test_lists.py test_simplex.py test_choosing.py test_boosters.py
 
 coverage: $(READY)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not network" --cov=hyperrank --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not network" --cov=hyperrank --cov-report=term:skip-covered --cov-fail-under=90
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.quick_front

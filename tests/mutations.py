@@ -127,6 +127,34 @@ FAULTS = (
         "if front.reference is not None and False:",
         ("test_choosing.py",),
     ),
+    Fault(
+        "boosters join a given reference at temperature 0",
+        "reference/per_objective.py",
+        "boosters[self.objectives] = temperature * self.joined[self.objectives]",
+        "boosters[self.objectives] = self.joined[self.objectives]",
+        ("rankers/test_reference_mapping.py",),
+    ),
+    Fault(
+        "categories by their place in the frame, not by value",
+        "_categories.py",
+        "[codes_of.get(value, math.nan) for value in own]",
+        "[float(place) for place, _ in enumerate(own)]",
+        ("rankers/test_categorical.py",),
+    ),
+    Fault(
+        "the temperature of a selection is not served",
+        "front/selection.py",
+        "return weights, carried if temperature is None else temperature",
+        "return weights, temperature",
+        ("rankers/test_profile.py",),
+    ),
+    Fault(
+        "confidence in a limit as if one trade-off had been looked at",
+        "front/bootstrap.py",
+        "np.where(np.isnan(falls), np.inf, falls).max(axis=1)",
+        "np.where(np.isnan(falls), np.inf, falls)[:, 0]",
+        ("test_choosing.py",),
+    ),
 )
 
 
