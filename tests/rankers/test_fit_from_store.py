@@ -14,7 +14,13 @@ from hyperrank.rankers.dpo import reference as dpo
 from hyperrank.training import ListTensors
 
 FEW_TREES = {"num_boost_round": 5, "num_leaves": 5, "min_data_in_leaf": 5}
-SMALL = {"network": MLP(hidden=(16,)), "booster_params": FEW_TREES, "random_state": 0, "max_epochs": 2}
+SMALL = {
+    "network": MLP(hidden=(16,)),
+    "booster_params": FEW_TREES,
+    "random_state": 0,
+    "max_epochs": 2,
+    "tuning": False,
+}
 
 AT = [[1, 0], [0.3, 0.7]]
 
@@ -63,7 +69,7 @@ def stays(monkeypatch):
 @pytest.mark.parametrize(
     "options",
     [
-        {},
+        {"tuning": True},
         {"early_stopping": True, "max_epochs": 3},
         {"reference": None},
         {"reference": "lightgbm", "query_standardize": False, "feature_transform": "log"},
@@ -71,10 +77,10 @@ def stays(monkeypatch):
         {"reference": Summing()},
         {"network": Transformer(n_prompts=1), "max_epochs": 1},
         {"trade_offs": TradeOffs(temperature_range=(0.5, 2.0)), "max_epochs": 1},
-        {"max_epochs": "auto", "network": MLP(hidden=(4,)), "early_stopping": True},
+        {"tuning": True, "max_epochs": "auto", "network": MLP(hidden=(4,)), "early_stopping": True},
         {"booster_params": "search", "reference": "lightgbm", "max_epochs": 1},
     ],
-    ids=lambda options: "-".join(options) or "default",
+    ids="-".join,
 )
 def test_a_fit_is_the_one_in_memory(store, stays, options):
     whole = store.load()
