@@ -7,8 +7,8 @@ import signal
 import sys
 from pathlib import Path
 
-# Threads of processes that share the tests would wait for each other, and spin while they do. torch and LightGBM
-# read this when they are imported; tests of several threads ask for them.
+# Threads of processes that share the tests would wait for each other, and spin while they do. torch and
+# LightGBM read this when they are imported; tests of several threads ask for them.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
