@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hyperrank.losses import listnet, plackett_luce, prepare, weighted_loss
 from hyperrank.losses._segments import list_blocks, size_blocks
-from hyperrank.losses.fused.prepared import LabelRanks
+from hyperrank.losses.fused import LabelRanks
 
 FUSED: dict[str, Any] = {
     "listnet": listnet,

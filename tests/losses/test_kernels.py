@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from hyperrank.losses import listnet, plackett_luce, prepare, weighted_loss
-from hyperrank.losses.fused import objective as on_gpu
-from hyperrank.losses.fused import objective as weighted
+from hyperrank.losses import fused, listnet, plackett_luce, prepare, weighted_loss
 
 if find_spec("triton") is None and os.environ.get("CI") != "true":
     pytest.skip("Triton is not installed", allow_module_level=True)
+
+from hyperrank.losses import triton_kernels as on_gpu
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 LOSSES: dict[str, Any] = {
@@ -33,8 +33,8 @@ LOSSES: dict[str, Any] = {
 def kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small blocks, so that lists take several; and kernels wherever tensors are."""
     monkeypatch.setattr(on_gpu, "BLOCK", 16)
-    monkeypatch.setattr(weighted, "listnet_on_cpu", on_gpu.listnet_on_gpu)
-    monkeypatch.setattr(weighted, "plackett_luce_on_cpu", on_gpu.plackett_luce_on_gpu)
+    monkeypatch.setattr(fused, "listnet_on_cpu", on_gpu.listnet_on_gpu)
+    monkeypatch.setattr(fused, "plackett_luce_on_cpu", on_gpu.plackett_luce_on_gpu)
 
 
 def case(sizes: list[int], k: int, m: int, *, missing: float = 0.0, spread: float = 1.0) -> dict[str, Any]:
@@ -116,23 +116,23 @@ def test_without_triton_one_line_says_so(
     def missing(name: str) -> None:
         raise ImportError(f"No module named {name!r}")
 
-    on_gpu.has_kernels.cache_clear()
+    fused.has_kernels.cache_clear()
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, logger="hyperrank"):
-        patch.setattr(on_gpu, "import_module", missing)
-        assert not on_gpu.has_kernels()
-        assert not on_gpu.has_kernels()
-    on_gpu.has_kernels.cache_clear()
+        patch.setattr(fused, "import_module", missing)
+        assert not fused.has_kernels()
+        assert not fused.has_kernels()
+    fused.has_kernels.cache_clear()
     (record,) = caplog.records
     assert "Triton cannot be imported (No module named 'triton')" in record.getMessage()
-    assert on_gpu.has_kernels()
+    assert fused.has_kernels()
 
 
 COMPILE = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from hyperrank.losses.fused.triton_kernels import listnet_kernel
-from hyperrank.losses.fused.triton_kernels import plackett_luce_kernel
+from hyperrank.losses.triton_kernels import listnet_kernel
+from hyperrank.losses.triton_kernels import plackett_luce_kernel
 
 TYPES = {"order": "*i64", "offsets": "*i64", "n_observed": "*i32", "hidden": "*u8", "beta": "fp32"}
 for kernel, constants in (

@@ -1,9 +1,21 @@
-"""ListNet of all objectives and draws with its gradient: one program per list, long lists by blocks."""
+"""Fused losses on a GPU by Triton: one program per list, long lists by blocks."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 import triton
 import triton.language as tl
+from torch import Tensor
+
+from hyperrank.losses._segments import segment_index
+from hyperrank.losses.fused import LabelRanks, ListNetTargets
+
+#: Documents that a program looks at together, and numbers at most: longer lists and more draws go by blocks.
+BLOCK, BLOCK_NUMBERS = 256, 4096
+#: More than any list is long.
+ALL_RANKS = 2**31 - 1
 
 
 @triton.jit
@@ -196,3 +208,71 @@ def plackett_luce_kernel(
             tl.store(gradient + cells, before + beta * slope, mask=mask)
         tl.debug_barrier()
     tl.store(losses + number, tl.sum(tl.where(is_draw, loss, 0.0), axis=0))
+
+
+def listnet_on_gpu(
+    rewards: Tensor, offsets: Tensor, weights: Tensor, prepared: ListNetTargets, beta: float
+) -> tuple[Tensor, Tensor]:
+    """As `listnet_on_cpu`; the value is a tensor of shape (), so that nothing waits for it."""
+    rewards, shape = rewards.contiguous(), _blocks(rewards.shape[1])
+    shares = torch.where(prepared.has_gain[:, None], weights, 0).float().contiguous()
+    losses = torch.zeros(len(offsets) - 1, device=rewards.device)
+    gradient = torch.empty(rewards.shape, device=rewards.device)
+    target = prepared.target.float().contiguous()
+    hidden = target if prepared.unobserved is None else prepared.unobserved.contiguous().view(torch.uint8)
+    if len(losses):
+        listnet_kernel[(len(losses),)](
+            rewards,
+            target,
+            hidden,
+            offsets,
+            shares,
+            losses,
+            gradient,
+            beta,
+            *weights.shape[1:],
+            HAS_HIDDEN=prepared.unobserved is not None,
+            **shape,
+        )
+    return losses.sum(), gradient
+
+
+def plackett_luce_on_gpu(
+    rewards: Tensor, offsets: Tensor, weights: Tensor, prepared: LabelRanks, beta: float
+) -> tuple[Tensor, Tensor]:
+    """As `plackett_luce_on_cpu`; the value is a tensor of shape (), so that nothing waits for it."""
+    rewards, shape = rewards.contiguous(), _blocks(rewards.shape[1])
+    losses = torch.zeros(len(offsets) - 1, device=rewards.device)
+    gradient = torch.zeros(rewards.shape, device=rewards.device)
+    if len(losses):
+        plackett_luce_kernel[(len(losses),)](
+            rewards,
+            random_orders(prepared, offsets),
+            prepared.n_observed.contiguous(),
+            offsets,
+            weights.float().contiguous(),
+            torch.empty_like(gradient),
+            losses,
+            gradient,
+            beta,
+            len(rewards),
+            *weights.shape[1:],
+            prepared.top_k or ALL_RANKS,
+            **shape,
+        )
+    return losses.sum(), gradient
+
+
+def random_orders(prepared: LabelRanks, offsets: Tensor) -> Tensor:
+    """Rows of each list by falling label, equal ones in a fresh random order, shape (m, n)."""
+    device = prepared.rank.device
+    begin = offsets[:-1][segment_index(offsets)]
+    # In the high bits where the tied documents of a list begin, in the low ones chance.
+    keys = (begin[:, None] + prepared.rank).t().contiguous() << 31
+    keys |= torch.randint(0, 2**31, keys.shape, generator=prepared.generator, device=device)
+    return keys.argsort(dim=1)
+
+
+def _blocks(n_draws: int) -> dict[str, Any]:
+    draws = 1 << max(0, n_draws - 1).bit_length()
+    return {"DRAWS": draws, "BLOCK": max(16, min(BLOCK, BLOCK_NUMBERS // draws))}
