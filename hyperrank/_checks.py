@@ -1,11 +1,12 @@
-"""Checks of options: numbers and choices."""
+"""Options: checks of numbers and choices, and the base of option objects."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,3 +83,70 @@ def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+class Params:
+    """Base of dataclasses that hold options of a ranker, such as those of its loss.
+
+    A ranker that is given one lets scikit-learn reach its fields, as in ``ranker.set_params(loss__top_k=5)``.
+    The constructor only stores, as scikit-learn asks: who takes the object checks it.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass
+    ... class Cooling(Params):
+    ...     rate: float = 0.5
+    >>> Cooling().set_params(rate=0.1)
+    Cooling(rate=0.1)
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # what makes a class a dataclass to type checkers
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters by name.
+
+        Parameters
+        ----------
+        deep : bool, default True
+            Whether to add, as ``name__parameter``, the parameters of parameters that have some.
+
+        Returns
+        -------
+        dict
+        """
+        params = {field.name: getattr(self, field.name) for field in fields(self)}
+        if deep:
+            for name, value in list(params.items()):
+                if isinstance(value, Params):
+                    params |= {f"{name}__{key}": inner for key, inner in value.get_params().items()}
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name.
+
+        Parameters
+        ----------
+        **params
+            New values; ``name__parameter`` sets a parameter of a parameter.
+
+        Returns
+        -------
+        Params
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        known = [field.name for field in fields(self)]
+        for name, value in params.items():
+            own, _, inner = name.partition("__")
+            if own not in known or (inner and not isinstance(getattr(self, own), Params)):
+                raise ValueError(f"{type(self).__name__} has no parameter {name!r}; it has {known}.")
+            if inner:
+                getattr(self, own).set_params(**{inner: value})
+            else:
+                setattr(self, own, value)
+        return self

@@ -81,7 +81,10 @@ class QueryLists:
             )
         if len(values) == 0:
             return cls(np.zeros(1, dtype=np.int64), values)
-        ends = np.flatnonzero(values[1:] != values[:-1]) + 1
+        try:
+            ends = np.flatnonzero(values[1:] != values[:-1]) + 1
+        except ValueError as error:  # arrays, say
+            raise ValueError(f"qid holds ids that are not single values, such as {values[0]!r}.") from error
         if len(ends) == 0:  # a request
             return cls(np.array([0, len(values)]), values[:1])
         starts = np.concatenate([[0], ends])
@@ -305,44 +308,20 @@ def _object_array(qid: Any) -> NDArray[Any]:
 
 
 def _missing(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Where an id is None, NaN or NaT: whatever differs from itself, and what cannot tell."""
+    """Where an id is None, NaN, NaT or pandas.NA."""
     if values.dtype.kind in "iubSU":
         return np.zeros(len(values), dtype=bool)
-    if values.dtype != object:
-        return np.asarray(values != values)
-    return np.fromiter((_is_missing(v) for v in values), dtype=bool, count=len(values))
+    import pandas as pd
 
-
-def _is_missing(value: Any) -> bool:
-    """Whether one id is None, NaN or a scalar whose comparison with itself is undecided (pandas.NA)."""
-    if value is None:
-        return True
-    try:
-        return bool(value != value)
-    except TypeError:
-        return True
-    except ValueError as error:
-        raise ValueError(f"qid holds ids that are not single values, such as {value!r}.") from error
+    return np.asarray(pd.isna(values))
 
 
 def _first_appearance_codes(values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Give ids codes by first appearance: the code of each value, and where each code first stands."""
-    if values.dtype == object:
-        return _hash_codes(values)
-    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
-    by_appearance = np.argsort(first)
-    rank = np.empty_like(by_appearance)
-    rank[by_appearance] = np.arange(len(first))
-    return rank[inverse.reshape(-1)].astype(np.int64), first[by_appearance].astype(np.int64)
+    import pandas as pd
 
-
-def _hash_codes(values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give codes to ids that need not be comparable, only hashable."""
-    code_of: dict[Hashable, int] = {}
     try:
-        codes = np.fromiter(
-            (code_of.setdefault(v, len(code_of)) for v in values), dtype=np.int64, count=len(values)
-        )
+        codes = pd.factorize(values)[0].astype(np.int64)
     except TypeError as error:
         raise ValueError(f"qid holds ids that cannot be hashed: {error}.") from error
     return codes, np.unique(codes, return_index=True)[1].astype(np.int64)

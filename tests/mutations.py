@@ -101,7 +101,7 @@ FAULTS = (
     ),
     Fault(
         "early stopping keeps the last state",
-        "training/state.py",
+        "training/step.py",
         "if score > self.score:",
         "if score == score:",
         ("training/test_train.py",),

@@ -10,7 +10,9 @@ from hyperrank.boosters.lightgbm_text import (
     read_booster_text,
 )
 from hyperrank.boosters.scoring import (
+    MAX_LEAVES,
     BoosterSet,
+    TreeEnsemble,
     booster_from_text,
     booster_scores,
     booster_text,
@@ -28,7 +30,6 @@ from hyperrank.boosters.training import (
     fit_boosters,
     in_threads,
 )
-from hyperrank.boosters.tree_ensemble import MAX_LEAVES, TreeEnsemble
 
 __all__ = [
     "BOOSTER_PARAMS",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hyperrank._params import Params
+from hyperrank._checks import Params
 from hyperrank.cli._command import Console, as_json, command
 from hyperrank.cli._options import DATA, Layout, layout_options
 from hyperrank.cli.front import profile, profile_options

@@ -1,14 +1,10 @@
 """Data sets for ranking by several objectives: readers, a store on disk, real data, a generator."""
 
-from hyperrank.datasets._archive import FetchError
-from hyperrank.datasets._store_format import StoreError
 from hyperrank.datasets.convert import convert
-from hyperrank.datasets.grades import quantile_grades
+from hyperrank.datasets.fetch import FetchError, fetch_movielens_100k, fetch_mslr_sample
 from hyperrank.datasets.letor import load_letor
-from hyperrank.datasets.movielens import fetch_movielens_100k
-from hyperrank.datasets.mslr import fetch_mslr_sample
-from hyperrank.datasets.ranking_data import RankingData
-from hyperrank.datasets.store import Store, open_store
+from hyperrank.datasets.ranking_data import RankingData, quantile_grades
+from hyperrank.datasets.store import Store, StoreError, open_store
 from hyperrank.datasets.synthetic import make_multilabel_ranking, make_user_item_ranking
 from hyperrank.datasets.table import load_table
 

@@ -1,10 +1,10 @@
-"""Chunks of documents, as every source gives them, and rows that grow to a matrix."""
+"""Chunks of documents, as every source gives them, gathered to arrays; query ids; text in whole lines."""
 
 from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank._categories import named_categories
+from hyperrank.datasets.ranking_data import RankingData
+
 #: Bytes of features that are worked on at a time.
 CHUNK_BYTES = 1 << 24
 
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
-    """Some documents: features (k, d) float32, labels (k, m) float32, query ids (k,) int64 or text.
+    """Some documents: features (k, d) float32, labels (k, m) float32, query ids (k,); what is beside them.
 
     Of a source that does not know its width, the features are as wide as these documents need.
     """
@@ -26,6 +29,7 @@ class Chunk:
     X: NDArray[np.float32]
     Y: NDArray[np.float32]
     ids: NDArray[Any]
+    extra: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +55,27 @@ class Source:
         if self.feature_names is not None:
             return self.feature_names
         return tuple(f"feature_{j}" for j in range(self.first, self.first + width))
+
+
+def gather(source: Source) -> tuple[RankingData, list[Any]]:
+    """All documents of a source in memory, and the `extra` of its chunks."""
+    X = GrowingRows(source.width or 1, source.missing)
+    labels, ids, extras = [], [], []
+    for chunk in source.chunks:
+        X.append(chunk.X)
+        labels.append(chunk.Y)
+        ids.append(chunk.ids)
+        extras.append(chunk.extra)
+    names = source.names_of(X.width)
+    data = RankingData(
+        X=named_categories(X.finish(), names, source.categories),
+        Y=np.concatenate(labels),
+        qid=merge_ids(ids),
+        names=source.names,
+        feature_names=names,
+        description=source.description,
+    )
+    return data, extras
 
 
 def chunk_rows(width: int) -> int:
@@ -112,6 +137,52 @@ class GrowingRows:
     def _resize(self, n_rows: int, width: int) -> None:
         """Change the number of rows in place."""
         self._room.resize((n_rows, width), refcheck=False)
+
+
+#: How many times the characters that there are a text column of equal width may have, ...
+WIDE = 4
+#: ... and the characters that it may have in any case.
+SMALL = 1 << 20
+
+
+def as_ids(ids: list[str]) -> NDArray[Any]:
+    """Query ids as integers if all are written as such, as text otherwise.
+
+    Integers with leading zeros stay text: "7" and "007" may be two queries.
+    """
+    texts = text_ids(ids)
+    if texts.dtype.kind != "U":
+        return texts
+    try:
+        numbers = texts.astype(np.int64)
+    except (ValueError, OverflowError):
+        return texts
+    return numbers if (numbers.astype(np.str_) == texts).all() else texts
+
+
+def text_ids(ids: list[str]) -> NDArray[Any]:
+    """Query ids as text: as objects where numpy's strings, all as wide as the longest, would take far more.
+
+    Also where some end in NUL, which numpy's strings do not keep.
+    """
+    longest, total = max(map(len, ids), default=0), sum(map(len, ids))
+    if longest * len(ids) <= WIDE * total + SMALL and not any(text.endswith("\0") for text in ids):
+        return np.asarray(ids, dtype=np.str_)
+    texts = np.empty(len(ids), dtype=object)
+    texts[:] = ids
+    return texts
+
+
+def merge_ids(ids: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Query ids of all chunks: integers if all are, text otherwise."""
+    if all(chunk.dtype.kind in "iu" for chunk in ids):
+        return np.concatenate(ids)
+    ids = [chunk.astype(np.str_) if chunk.dtype.kind in "iu" else chunk for chunk in ids]
+    widths = [chunk.dtype.itemsize // 4 if chunk.dtype.kind == "U" else 0 for chunk in ids]
+    total = sum(width * len(chunk) for width, chunk in zip(widths, ids, strict=True))
+    if not all(widths) or max(widths) * sum(map(len, ids)) > WIDE * total + SMALL:
+        ids = [chunk.astype(object) for chunk in ids]
+    return np.concatenate(ids)
 
 
 #: Bytes read at once: enough to amortise numpy's overhead, little enough for the processor's cache.

@@ -13,21 +13,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from hyperrank._categories import category_codes
 from hyperrank._checks import as_path
-from hyperrank.datasets._chunks import Chunk, Source, slices
-from hyperrank.datasets._letor_lines import merge_ids
-from hyperrank.datasets._store_format import (
+from hyperrank.datasets._chunks import Chunk, Source, merge_ids, slices
+from hyperrank.datasets.letor import letor_source
+from hyperrank.datasets.ranking_data import RankingData
+from hyperrank.datasets.store import (
     CHECKSUMS,
     DESCRIPTION,
     PARTIAL,
     ArrayFile,
     Description,
+    Store,
     map_array,
+    open_store,
     rearranged,
 )
-from hyperrank.datasets.letor import letor_source
-from hyperrank.datasets.ranking_data import RankingData
-from hyperrank.datasets.store import Store, open_store
-from hyperrank.datasets.table import is_table, table_source
+from hyperrank.datasets.table import is_table, label_columns, table_source
 from hyperrank.files import atomic_folder
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import forget_pages
@@ -191,12 +191,8 @@ def convert(
     target = as_path(destination)
     of_text = {"group": group, "n_features": n_features, "zero_based": zero_based or None}
     of_tables = {"labels": labels, "features": features, "qid": None if qid == "qid" else qid}
-    of_tables["drop"] = drop or None
-    of_tables["categorical_features"] = (
-        None
-        if isinstance(categorical_features, str) and categorical_features == "from_dtype"
-        else categorical_features
-    )
+    is_default = isinstance(categorical_features, str) and categorical_features == "from_dtype"
+    of_tables |= {"drop": drop or None, "categorical_features": None if is_default else categorical_features}
     if target.name.endswith(PARTIAL):
         raise ValueError(f"{target} ends in {PARTIAL!r}, as unfinished stores do; choose another name.")
     with atomic_folder(target, overwrite=overwrite and (target / DESCRIPTION).is_file()) as partial:
@@ -207,10 +203,10 @@ def convert(
             _refuse(of_text, "a table")
             content = table_source(
                 source,
-                labels=labels,
+                labels=label_columns(labels),
                 qid=qid,
                 features=features,
-                drop=drop,
+                drop=(drop,) if isinstance(drop, str) else drop,
                 categorical_features=categorical_features,
             )
         elif hasattr(source, "shape"):

@@ -6,25 +6,26 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from itertools import chain
 from numbers import Real
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hyperrank._checks import as_path
-from hyperrank.datasets._chunks import Chunk, GrowingRows, Source, whole_lines
-from hyperrank.datasets._letor_lines import (
+from hyperrank.datasets._chunks import Chunk, Source, gather, whole_lines
+from hyperrank.datasets._letor_text import (
     Block,
     LineError,
     Rules,
     comments_of,
     dense_chunks,
-    merge_ids,
+    parse_block,
     parse_lines,
 )
-from hyperrank.datasets._letor_vectorized import parse_block
 from hyperrank.datasets.ranking_data import RankingData
 from hyperrank.lists import MAX_ROWS
 
@@ -81,63 +82,30 @@ def _read_sizes(path: Path) -> NDArray[np.int64]:
     return np.asarray(sizes, dtype=np.int64)
 
 
-class QueryIds:
-    """Query ids of the rows of some files, block by block: from their lines, or from the rows per query."""
-
-    def __init__(self, paths: list[Path], group: Group | None) -> None:
-        self._paths = paths
-        self._ends = None if group is None else np.cumsum(read_group_sizes(group))
-        self.n_rows = 0
-
-    def of(self, block: Block) -> NDArray[Any]:
-        """The ids of the next rows."""
-        start, self.n_rows = self.n_rows, self.n_rows + len(block.labels)
-        if self._ends is None:
-            if block.ids is not None:
-                return block.ids
-            default = Path(f"{self._paths[0]}.query")
-            file = repr(str(default)) if default.exists() else " with the number of rows of each query"
-            raise ValueError(f"{self._paths[0]}: the lines have no 'qid:'; pass group={file}.")
+def _with_ids(
+    paths: Sequence[Path], rules: Rules, ends: NDArray[np.int64] | None
+) -> Iterator[tuple[Block, bytes, NDArray[Any]]]:
+    """Blocks, their lines and query ids: from the lines, or by where each query ends."""
+    files, n_rows = ", ".join(map(str, paths)), 0
+    for block, text in stream_blocks(paths, rules):
+        start, n_rows = n_rows, n_rows + len(block.labels)
+        if ends is None:
+            if block.ids is None:
+                default = Path(f"{paths[0]}.query")
+                file = repr(str(default)) if default.exists() else " with the number of rows of each query"
+                raise ValueError(f"{paths[0]}: the lines have no 'qid:'; pass group={file}.")
+            yield block, text, block.ids
+            continue
         if block.ids is not None:
-            raise ValueError(f"{self._paths[0]}: the lines have query ids already; leave group out.")
-        if self.n_rows > self._n_grouped:
-            self._refuse("more")
-        return np.searchsorted(self._ends, np.arange(start, self.n_rows), side="right")
-
-    def finish(self) -> None:
-        """Check that there were as many rows as the sizes say."""
-        if self._ends is not None and self.n_rows != self._n_grouped:
-            self._refuse(f"{self.n_rows:,} rows")
-
-    @property
-    def _n_grouped(self) -> int:
-        return int(self._ends[-1]) if self._ends is not None and len(self._ends) else 0
-
-    def _refuse(self, found: str) -> NoReturn:
-        n_queries = 0 if self._ends is None else len(self._ends)
+            raise ValueError(f"{paths[0]}: the lines have query ids already; leave group out.")
+        if n_rows > ends[-1]:
+            break
+        yield block, text, np.searchsorted(ends[1:], np.arange(start, n_rows), side="right")
+    if ends is not None and n_rows != ends[-1]:
+        found = f"{n_rows:,} rows" if n_rows < ends[-1] else "more"
         raise ValueError(
-            f"group sums to {self._n_grouped:,} rows in {n_queries:,} queries, but there are {found} in "
-            f"{', '.join(map(str, self._paths))}."
+            f"group sums to {ends[-1]:,} rows in {len(ends) - 1:,} queries, but there are {found} in {files}."
         )
-
-
-def _read_blocks(
-    path: PathLike | Sequence[PathLike], group: Group | None, rules: Rules, missing: float
-) -> tuple[list[Path], Iterator[tuple[Block, bytes, NDArray[Any]]]]:
-    """Check the options; give the files, and their blocks with lines and query ids."""
-    paths = as_paths(path)
-    if rules.n_features is not None and rules.n_features < 1:
-        raise ValueError(f"n_features must be at least 1; got {rules.n_features}.")
-    if not isinstance(missing, Real) or np.isinf(missing):
-        raise ValueError(f"missing must be finite or NaN; got {missing!r}.")
-    ids = QueryIds(paths, group)
-
-    def blocks() -> Iterator[tuple[Block, bytes, NDArray[Any]]]:
-        for block, text in stream_blocks(paths, rules):
-            yield block, text, ids.of(block)
-        ids.finish()
-
-    return paths, blocks()
 
 
 def stream_blocks(paths: Sequence[Path], rules: Rules) -> Iterator[tuple[Block, bytes]]:
@@ -247,28 +215,17 @@ def load_letor(
     ([[0.5, 0.0, 1.0], [0.0, 4.0, 0.0]], [2.0, 0.0], [7, 7], ('doc A', ''))
     >>> folder.cleanup()
     """
-    rules = Rules(n_features=n_features, first=0 if zero_based else 1)
-    paths, blocks = _read_blocks(path, group, rules, missing)
-    ids: list[NDArray[Any]] = []
-    labels: list[NDArray[np.float32]] = []
-    X = GrowingRows(n_features or 1, missing)
-    notes: list[str] | None = [] if comments else None
-    for block, text, block_ids in blocks:
-        ids.append(block_ids)
-        labels.append(block.labels)
-        for _, rows in dense_chunks(block, rules.first, missing):
-            X.append(rows)
-        if notes is not None:
-            notes.extend(comments_of(text))
-    return RankingData(
-        X=X.finish(),
-        Y=np.concatenate(labels)[:, None],
-        qid=merge_ids(ids),
-        names=("relevance",),
-        feature_names=tuple(f"feature_{j}" for j in range(rules.first, rules.first + X.width)),
-        description=f"Read from {', '.join(map(str, paths))}.",
-        comments=None if notes is None else tuple(notes),
+    data, notes = gather(
+        letor_source(
+            path,
+            group=group,
+            n_features=n_features,
+            missing=missing,
+            zero_based=zero_based,
+            comments=comments,
+        )
     )
+    return replace(data, comments=tuple(chain.from_iterable(notes))) if comments else data
 
 
 def letor_source(
@@ -278,16 +235,25 @@ def letor_source(
     n_features: int | None,
     missing: float,
     zero_based: bool,
+    comments: bool = False,
 ) -> Source:
     """Files chunk by chunk, as wide as each needs without `n_features`; arguments as for `load_letor`."""
+    paths = as_paths(path)
+    if n_features is not None and n_features < 1:
+        raise ValueError(f"n_features must be at least 1; got {n_features}.")
+    if not isinstance(missing, Real) or np.isinf(missing):
+        raise ValueError(f"missing must be finite or NaN; got {missing!r}.")
     rules = Rules(n_features=n_features, first=0 if zero_based else 1)
-    paths, blocks = _read_blocks(path, group, rules, missing)
+    ends = None if group is None else np.append(0, np.cumsum(read_group_sizes(group)))
+
+    def chunks() -> Iterator[Chunk]:
+        for block, text, ids in _with_ids(paths, rules, ends):
+            notes = comments_of(text) if comments else None
+            for rows, X in dense_chunks(block, rules.first, missing):
+                yield Chunk(X, block.labels[rows, None], ids[rows], notes and notes[rows])
+
     return Source(
-        chunks=(
-            Chunk(X, block.labels[rows, None], ids[rows])
-            for block, _, ids in blocks
-            for rows, X in dense_chunks(block, rules.first, missing)
-        ),
+        chunks=chunks(),
         names=("relevance",),
         feature_names=None,
         description=f"Read from {', '.join(map(str, paths))}.",

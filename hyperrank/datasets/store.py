@@ -1,34 +1,280 @@
-"""Columnar store: memory-mapped features, labels and query ids, opened at once at any size."""
+"""Columnar store: memory-mapped features, labels and query ids, opened at once at any size.
+
+Its files are raw arrays, and ``store.json``, which is written last and checked first:
+
+========================  =====================================================================
+``X.f32``                 features, row after row, little-endian float32, NaN where missing
+``Y.f32``                 labels likewise, a column per objective, NaN where unobserved
+``offsets.i64``           where each query's rows begin, and the end of the last
+``ids.i64``               the query ids, if all are integers; or else
+``ids.utf8``              their texts, one after the other in UTF-8, and
+``id_ends.i64``           where each text ends
+``checksums.u32``         CRC-32 of each 16 MiB of the files above, in this order
+``store.json``            sizes, names, values of categories by code, and the checksum of itself and of
+                          ``checksums.u32``
+========================  =====================================================================
+"""
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import json
+import math
 import os
 import zlib
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from io import FileIO
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank._categories import named_categories
 from hyperrank._checks import as_path
-from hyperrank.datasets._letor_lines import text_ids
-from hyperrank.datasets._store_format import (
-    AGAIN,
-    BLOCK_BYTES,
-    CHECKSUMS,
-    Description,
-    StoreError,
-    map_array,
-    n_blocks,
-    read_description,
-    size_of,
-)
+from hyperrank.datasets._chunks import chunk_rows, text_ids
 from hyperrank.datasets.ranking_data import RankingData
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import forget_pages
+
+#: The newest format, with categories; stores without are written in format 1, which older versions read.
+FORMAT = 2
+KIND = "hyperrank store"
+DESCRIPTION = "store.json"
+CHECKSUMS = "checksums.u32"
+#: Bytes that ``store.json`` may have, and rows or columns that an array may have.
+MAX_DESCRIPTION, MAX_LENGTH = 1 << 28, 1 << 48
+AGAIN = "Convert the source again."
+#: How the names of folders end in which a store is being made.
+PARTIAL = ".partial"
+#: Bytes under one checksum.
+BLOCK_BYTES = 1 << 24
+DTYPES = {"f32": "<f4", "i64": "<i8", "u32": "<u4", "utf8": "|u1"}
+
+
+class StoreError(ValueError):
+    """A folder is not a store, or a damaged one; the message says which file and what to do."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What ``store.json`` says: the shape of each array by file, names, and the checksum of the checksums."""
+
+    arrays: dict[str, tuple[int, ...]]
+    names: tuple[str, ...]
+    feature_names: tuple[str, ...]
+    description: str
+    checksums: int
+    #: The values of each feature of codes, in the order of these.
+    categories: dict[str, list[Any]] = field(default_factory=dict)
+
+    def write(self, path: Path) -> None:
+        """Write ``store.json`` to the disk."""
+        document = {"kind": KIND, "format": FORMAT, **asdict(self)}
+        if not self.categories:
+            del document["categories"]
+            document["format"] = 1
+        with path.open("w") as file:
+            json.dump({**document, "sha256": _digest(document)}, file, indent=1, allow_nan=False)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def dtype_of(file: str) -> np.dtype[Any]:
+    """Type of a file's numbers, by the end of its name."""
+    return np.dtype(DTYPES[file.rpartition(".")[2]])
+
+
+def n_blocks(n_bytes: int) -> int:
+    """Checksums of a file."""
+    return -(-n_bytes // BLOCK_BYTES)
+
+
+def size_of(file: str, shape: tuple[int, ...]) -> int:
+    """Bytes that a file must have."""
+    return math.prod(shape) * dtype_of(file).itemsize
+
+
+def read_description(folder: Path) -> Description:
+    """Read ``store.json``; a StoreError if it is absent, unfinished, damaged or of a newer format."""
+    path = folder / DESCRIPTION
+    if folder.name.endswith(PARTIAL):
+        raise StoreError(
+            f"{folder} was never finished: the process that wrote it died. Delete it and convert again."
+        )
+    if not path.is_file():
+        what = "is not a folder" if folder.exists() and not folder.is_dir() else f"has no {DESCRIPTION}"
+        raise StoreError(
+            f"{folder} {what}: not a store. hyperrank.datasets.convert makes one from files or frames."
+        )
+    if path.stat().st_size > MAX_DESCRIPTION:
+        raise StoreError(f"{path} is damaged: it has {path.stat().st_size:,} bytes. {AGAIN}")
+    try:
+        document = json.loads(path.read_bytes())
+        digest = document.pop("sha256", None)
+    except (ValueError, RecursionError, AttributeError, TypeError) as error:
+        raise StoreError(f"{path} is damaged: {error}. {AGAIN}") from error
+    if document.get("kind") != KIND:
+        raise StoreError(f"{path} does not describe a store.")
+    version = document.get("format")
+    if isinstance(version, int) and version > FORMAT:
+        raise StoreError(
+            f"{folder} has format {version}; this version reads up to {FORMAT}: "
+            "pip install --upgrade hyperrank."
+        )
+    if digest != _digest(document):
+        raise StoreError(f"{path} is damaged: it does not match its checksum. {AGAIN}")
+    fault = _fault(document)
+    if fault:
+        raise StoreError(f"{path} is not as convert writes it: {fault}. {AGAIN}")
+    return Description(
+        {file: tuple(shape) for file, shape in document["arrays"].items()},
+        tuple(document["names"]),
+        tuple(document["feature_names"]),
+        document["description"],
+        document["checksums"],
+        document.get("categories", {}),
+    )
+
+
+def _fault(document: dict[str, Any]) -> str | None:
+    """What is wrong with a description whose checksum is right."""
+    for key, kind in {
+        "arrays": dict,
+        "names": list,
+        "feature_names": list,
+        "description": str,
+        "checksums": int,
+    }.items():
+        if not isinstance(document.get(key), kind):
+            return f"{key!r} is missing"
+    arrays, names, features = document["arrays"], document["names"], document["feature_names"]
+    if not all(isinstance(name, str) for name in [*names, *features]):
+        return "names are not text"
+    categories = document.get("categories", {})
+    if not isinstance(categories, dict) or not set(categories) <= set(features):
+        return "'categories' are not those of features"
+    for values in categories.values():
+        if not isinstance(values, list) or not all(type(value) in (str, int, float) for value in values):
+            return "'categories' are not lists of text and numbers"
+        if len(set(values)) < len(values):
+            return "'categories' has one twice"
+    for file, shape in arrays.items():
+        if not isinstance(shape, list) or not all(isinstance(n, int) and 0 <= n < MAX_LENGTH for n in shape):
+            return f"the shape of {file!r} is {shape!r}"
+    n_rows, n_queries = (next(iter(arrays.get(file) or [0]), 0) for file in ("X.f32", "offsets.i64"))
+    expected = {"X.f32": [n_rows, len(features)], "Y.f32": [n_rows, len(names)], "offsets.i64": [n_queries]}
+    if "ids.utf8" in arrays:
+        expected |= {"ids.utf8": arrays["ids.utf8"][:1], "id_ends.i64": [n_queries - 1]}
+    else:
+        expected["ids.i64"] = [n_queries - 1]
+    n_checksums = sum(n_blocks(size_of(file, tuple(shape))) for file, shape in expected.items())
+    expected[CHECKSUMS] = [n_checksums]
+    if arrays != expected or n_queries < 2 or not names or not features:
+        return "the arrays do not fit each other"
+    return None
+
+
+def _digest(document: dict[str, Any]) -> str:
+    """Checksum of the description."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+class ArrayFile:
+    """A new file of numbers, of the type that its name says, written at its end.
+
+    `checksums` has the CRC-32 of each block, of which the last may be short.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checksums: list[int] = []
+        self._file = path.open("wb", buffering=1 << 20)
+        self._filled = BLOCK_BYTES
+
+    def append(self, values: NDArray[Any]) -> None:
+        """Write numbers at the end."""
+        numbers = np.ascontiguousarray(values, dtype=dtype_of(self.path.name))
+        content = memoryview(numbers.reshape(-1).view("u1"))  # type: ignore[arg-type]
+        self._file.write(content)
+        while len(content):
+            if self._filled == BLOCK_BYTES:
+                self._filled = 0
+                self.checksums.append(0)
+            piece = content[: BLOCK_BYTES - self._filled]
+            self.checksums[-1] = zlib.crc32(piece, self.checksums[-1])
+            self._filled += len(piece)
+            content = content[len(piece) :]
+
+    def close(self) -> None:
+        """Force everything to disk."""
+        if not self._file.closed:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+            return
+        with suppress(OSError):  # what is buffered may be what did not fit on the disk
+            self._file.close()
+
+
+def map_array(path: Path, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The numbers of a file, read from it when they are needed; not to be written to."""
+    if 0 in shape:
+        return np.zeros(shape, dtype=dtype_of(path.name))
+    # A plain array: scikit-learn and torch treat subclasses, such as memmap, as something to be converted.
+    return np.asarray(np.memmap(path, dtype=dtype_of(path.name), mode="r", shape=shape))
+
+
+def rearranged(path: Path, width: int, order: NDArray[np.int64]) -> ArrayFile:
+    """Bring the rows of a file into another order, chunk by chunk and one run of neighbours after the other.
+
+    Of a map, each row from somewhere else would bring pages around it into memory, on some systems megabytes.
+    """
+    regrouped = path.with_name(f"grouped-{path.name}")
+    step = max(1, chunk_rows(width) // 16)
+    with path.open("rb", buffering=0) as source, ArrayFile(regrouped) as file:
+        for start in range(0, len(order), step):
+            file.append(_rows_at(source, order[start : start + step], width, dtype_of(path.name)))
+    os.replace(regrouped, path)
+    file.path = path
+    return file
+
+
+def _rows_at(
+    source: FileIO, rows: NDArray[np.int64], width: int, dtype: np.dtype[Any]
+) -> NDArray[np.generic]:
+    """Some rows of a file of numbers, in the order given."""
+    out = np.empty((len(rows), width), dtype=dtype)
+    content = memoryview(out.reshape(-1).view("u1"))  # type: ignore[arg-type]
+    n_bytes = width * dtype.itemsize
+    firsts = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
+    runs = zip(firsts.tolist(), [*firsts[1:].tolist(), len(rows)], rows[firsts].tolist(), strict=True)
+    for begin, end, row in runs:
+        source.seek(row * n_bytes)
+        left = content[begin * n_bytes : end * n_bytes]
+        while len(left):
+            n_read = source.readinto(left)
+            if not n_read:
+                raise OSError(errno.EIO, "The file ended while it was read", str(source.name))
+            left = left[n_read:]
+    return out
 
 
 class Store:
@@ -227,7 +473,13 @@ def open_store(path: str | os.PathLike[str]) -> Store:
     folder = as_path(path)
     described = read_description(folder)
     for file, shape in described.arrays.items():
-        _check_size(folder / file, size_of(file, shape))
+        path, expected = folder / file, size_of(file, shape)
+        if not path.is_file():
+            raise StoreError(f"{path} is missing. {AGAIN}")
+        if (n_bytes := path.stat().st_size) != expected:
+            raise StoreError(
+                f"{path} has {n_bytes:,} bytes; expected {expected:,}: it was cut off or overwritten. {AGAIN}"
+            )
     store = Store(folder, described)
     if zlib.crc32(store._map(CHECKSUMS).tobytes()) != described.checksums:
         raise StoreError(f"{folder / CHECKSUMS} is damaged. {AGAIN}")
@@ -235,14 +487,3 @@ def open_store(path: str | os.PathLike[str]) -> Store:
     if offsets[0] != 0 or offsets[-1] != len(store.X) or (offsets[1:] <= offsets[:-1]).any():
         raise StoreError(f"{folder / 'offsets.i64'} is damaged: queries overlap. {AGAIN}")
     return store
-
-
-def _check_size(path: Path, expected: int) -> None:
-    """Refuse a file that was truncated or is missing."""
-    if not path.is_file():
-        raise StoreError(f"{path} is missing. {AGAIN}")
-    n_bytes = path.stat().st_size
-    if n_bytes != expected:
-        raise StoreError(
-            f"{path} has {n_bytes:,} bytes; expected {expected:,}: it was cut off or overwritten. {AGAIN}"
-        )

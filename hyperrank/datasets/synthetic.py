@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,16 +147,11 @@ def _factors(
     for start in range(0, lists.n_rows, 65536):  # all units of all documents would outweigh the features
         rows = slice(start, start + 65536)
         raw[rows] = np.tanh(hidden.documents[rows] @ weights[0] + of_query[lists.index[rows]]) @ readout
-    raw -= _list_means(raw, lists)[lists.index]
+    sums = np.add.reduceat(raw, lists.offsets[:-1], axis=0)
+    raw -= (sums / lists.sizes[:, None]).astype(np.float32)[lists.index]
     power, axes = np.linalg.eigh(np.cov(raw.T, bias=True).reshape(n_factors, n_factors))
     scale = np.where(power > 1e-6 * power[-1], 1 / np.sqrt(np.maximum(power, 1e-30)), 0.0)
     return np.asarray(raw @ (axes * scale).astype(np.float32))
-
-
-def _list_means(values: NDArray[np.float32], lists: QueryLists) -> NDArray[np.float32]:
-    """Mean of each column within each list."""
-    sums = np.add.reduceat(values, lists.offsets[:-1], axis=0)
-    return np.asarray(sums / lists.sizes[:, None], dtype=np.float32)
 
 
 def _mixing(n_objectives: int, conflict: float) -> NDArray[np.float32]:
@@ -184,11 +180,13 @@ def _observe(
 
 def _grade(values: NDArray[np.float32], shares: NDArray[np.float64]) -> NDArray[np.float32]:
     """Grades 0, 1, ... of these shares, column by column."""
-    grades = np.empty_like(values)
-    for j in range(values.shape[1]):
-        cuts = np.quantile(values[:, j], np.clip(np.cumsum(shares)[:-1], 0, 1))
-        grades[:, j] = np.searchsorted(cuts, values[:, j], side="left")
-    return grades
+    levels = np.clip(np.cumsum(shares)[:-1], 0, 1)
+    return np.column_stack([_grade_column(column, levels) for column in values.T])
+
+
+def _grade_column(values: NDArray[np.floating[Any]], levels: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Grades between the quantiles at some levels."""
+    return np.searchsorted(np.quantile(values, levels), values, side="left").astype(np.float32)
 
 
 #: Shares of the grades 0 to 4 in MSLR-WEB10K.
@@ -285,9 +283,10 @@ def make_multilabel_ranking(
     """
     shares = np.asarray(grade_shares, dtype=np.float64)
     _check(n_queries, list_size, n_features, n_objectives, n_hidden, shares)
-    _check_shares(conflict=conflict, noise=noise, features=heavy_share + count_share + query_share)
-    _check_shares(heavy=heavy_share, count=count_share, query=query_share)
-    _check_shares(below_one=True, missing_features=missing_features, missing_labels=missing_labels)
+    _check_shares({"conflict": conflict, "noise": noise})
+    kinds = {"heavy_share": heavy_share, "count_share": count_share, "query_share": query_share}
+    _check_shares({**kinds, " + ".join(kinds): sum(kinds.values())})
+    _check_shares({"missing_features": missing_features, "missing_labels": missing_labels}, below_one=True)
     rng = as_generator(random_state)
     lists = QueryLists.from_sizes(_draw_sizes(rng, n_queries, list_size))
     hidden = Hidden.draw(rng, lists, n_variables=n_hidden or max(4, n_objectives + 2))
@@ -329,14 +328,11 @@ def _check(
         raise ValueError(f"grade_shares must be two or more shares with sum 1; got {shares.tolist()}.")
 
 
-def _check_shares(*, below_one: bool = False, **shares: float) -> None:
+def _check_shares(shares: Mapping[str, float], *, below_one: bool = False) -> None:
     """Refuse shares outside [0, 1], or [0, 1)."""
     for name, value in shares.items():
         if not 0 <= value <= 1 or (below_one and value == 1):
-            label = {"features": "heavy_share + count_share + query_share"}.get(
-                name, f"{name}_share" if name in ("heavy", "count", "query") else name
-            )
-            raise ValueError(f"{label} must be in [0, 1{')' if below_one else ']'}; got {value:g}.")
+            raise ValueError(f"{name} must be in [0, 1{')' if below_one else ']'}; got {value:g}.")
 
 
 def as_generator(random_state: Seed) -> np.random.Generator:
@@ -373,7 +369,7 @@ def _draw_sizes(
 ITEM_ERROR_SHARE = 0.05
 #: Units of the random network that makes an item's fixed property out of its hidden variables.
 N_PROPERTY_UNITS = 16
-N_GRADES = 5
+FIFTHS = np.arange(1, 5) / 5
 
 
 def make_user_item_ranking(
@@ -435,8 +431,7 @@ def make_user_item_ranking(
             "n_users must be at least 1, n_features at least 3 and list_size between 1 and n_items; got "
             f"n_users={n_users}, n_features={n_features}, list_size={list_size}, n_items={n_items}."
         )
-    if not 0 <= noise <= 1:
-        raise ValueError(f"noise must be in [0, 1]; got {noise:g}.")
+    _check_shares({"noise": noise})
     rng = as_generator(random_state)
     n_user_features = n_features // 3
     n_hidden = max(2, n_user_features)
@@ -456,7 +451,7 @@ def make_user_item_ranking(
     names = [f"item_{j}" for j in range(of_items.shape[1])] + [f"user_{j}" for j in range(of_users.shape[1])]
     return RankingData(
         X=np.column_stack([of_items[shown], of_users[qid]]).astype(np.float32),
-        Y=np.column_stack([_grade_by_fifths(affinity), _grade_by_fifths(item_property)[shown]]),
+        Y=np.column_stack([_grade_column(affinity, FIFTHS), _grade_column(item_property, FIFTHS)[shown]]),
         qid=qid,
         names=("affinity", "item_property"),
         feature_names=tuple(names),
@@ -469,14 +464,7 @@ def _measure_items(
 ) -> NDArray[np.float64]:
     """Columns that see the hidden variables in turn, each with error and a skew of its own."""
     source = hidden[:, np.arange(n_features) % hidden.shape[1]]
-    measured = np.sqrt(1 - ITEM_ERROR_SHARE) * source + np.sqrt(ITEM_ERROR_SHARE) * rng.standard_normal(
-        source.shape
-    )
+    error = rng.standard_normal(source.shape)
+    measured = np.sqrt(1 - ITEM_ERROR_SHARE) * source + np.sqrt(ITEM_ERROR_SHARE) * error
     is_skewed = np.arange(n_features) % 2 == 1
     return np.where(is_skewed, np.exp(measured), measured)
-
-
-def _grade_by_fifths(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Grades 0 to 4 by quintile."""
-    cuts = np.quantile(values, np.arange(1, N_GRADES) / N_GRADES)
-    return np.searchsorted(cuts, values, side="left").astype(np.float32)

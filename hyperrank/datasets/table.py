@@ -8,47 +8,30 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank._categories import named_categories, place_values
+from hyperrank._categories import place_values
 from hyperrank._columns import index_levels, named_like_ids, stored_index, warn_of_leaks
-from hyperrank.datasets._arrow import (
+from hyperrank.datasets._batches import (
     ARROW_FILES,
     PARQUET_FILES,
     ArrowBatch,
+    CsvBatch,
     arrow_batches,
     categorical_columns,
+    csv_batches,
+    csv_header,
     index_columns,
+    is_csv,
 )
-from hyperrank.datasets._chunks import Chunk, GrowingRows, Source, chunk_rows
-from hyperrank.datasets._csv import csv_batches, csv_header, is_csv
-from hyperrank.datasets._letor_lines import merge_ids
+from hyperrank.datasets._chunks import Chunk, Source, chunk_rows, gather
 from hyperrank.datasets.ranking_data import RankingData
 
 LARGEST = float(np.finfo(np.float32).max)
-
-
-class Batch(Protocol):
-    """Some rows of a table."""
-
-    @property
-    def n_rows(self) -> int:
-        """Number of rows."""
-
-    def slice(self, start: int, length: int) -> Batch:
-        """Some of the rows."""
-
-    def numbers(self, name: str) -> NDArray[np.float64]:
-        """A column of numbers, NaN where there is none."""
-
-    def values(self, name: str) -> Any:
-        """A column of categories."""
-
-    def ids(self, name: str, first_row: int) -> NDArray[Any]:
-        """A column of query ids as int64 or text."""
+Batch = ArrowBatch | CsvBatch
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,10 +156,8 @@ def _resolve(
     return Columns(tuple(labels), qid, tuple(features), extra, {name: {} for name in _as_names(categorical)})
 
 
-def _chunks(
-    table: Table, columns: Columns, *, guessed: bool
-) -> Iterator[tuple[Chunk, NDArray[np.float64] | None]]:
-    """Documents of all batches, and the values of the further column; `guessed` features may be labels."""
+def _chunks(table: Table, columns: Columns, *, guessed: bool) -> Iterator[Chunk]:
+    """Documents of all batches; `guessed` features may be labels."""
     row, step = 0, chunk_rows(len(columns.features))
     extra = columns.extra
     try:
@@ -195,11 +176,14 @@ def _chunks(
                     ),
                     _numbers(rows, columns.labels, row, 0.0, "labels from 0 to 3e38"),
                     rows.ids(columns.qid, row),
+                    None if extra is None else rows.numbers(extra),
                 )
                 if guessed and row == 0:
                     warn_of_leaks(chunk.X, columns.features, chunk.Y, columns.labels, chunk.ids, stacklevel=4)
-                yield chunk, None if extra is None else rows.numbers(extra)
+                yield chunk
                 row += rows.n_rows
+        if not row:
+            raise ValueError(f"{table.name} holds no row.")
     except ValueError as error:
         if not table.is_file or str(error).startswith(table.name):
             raise
@@ -236,20 +220,23 @@ def _numbers(
 def table_source(
     source: Any,
     *,
-    labels: str | Sequence[str] | None,
-    qid: str,
-    features: Sequence[str] | None,
-    drop: str | Sequence[str] = (),
+    labels: Sequence[str],
+    qid: str = "qid",
+    features: Sequence[str] | None = None,
+    drop: Sequence[str] = (),
     categorical_features: str | Sequence[str] | None = "from_dtype",
+    extra: str | None = None,
+    not_features: Sequence[str] = (),
 ) -> Source:
-    """Go through a table; arguments as for `load_table`."""
-    names = _as_names(labels)
-    table = open_table(source, [*names, qid])
-    if not names:
-        raise ValueError(f"pass labels=, the columns of the objectives. {_listed(table.columns)}")
-    columns = _resolve(table, names, qid, features, _as_names(drop), None, (), categorical_features)
+    """Go through a table; arguments as for `load_table`.
+
+    The chunks have the numbers of the column `extra` beside them; `not_features` are columns that are not
+    features where all that are left are, and need not be there.
+    """
+    table = open_table(source, [*labels, qid])
+    columns = _resolve(table, labels, qid, features, drop, extra, not_features, categorical_features)
     return Source(
-        chunks=(chunk for chunk, _ in _chunks(table, columns, guessed=features is None)),
+        chunks=_chunks(table, columns, guessed=features is None),
         names=columns.labels,
         feature_names=columns.features,
         description=f"Read from {table.name}.",
@@ -259,43 +246,10 @@ def table_source(
     )
 
 
-def read_table(
-    source: Any,
-    *,
-    labels: Sequence[str],
-    qid: str = "qid",
-    features: Sequence[str] | None = None,
-    drop: Sequence[str] = (),
-    extra: str | None = None,
-    not_features: Sequence[str] = (),
-    categorical_features: str | Sequence[str] | None = "from_dtype",
-) -> tuple[RankingData, NDArray[np.float64] | None]:
-    """Read a table as `load_table` does, perhaps without labels and with one further column of numbers.
-
-    `extra` is that column, such as the reference's scores, whose values are given beside the data;
-    `not_features` are columns that are not features where all that are left are, and need not be there.
-    """
-    table = open_table(source, [*labels, qid])
-    columns = _resolve(table, labels, qid, features, drop, extra, not_features, categorical_features)
-    X = GrowingRows(len(columns.features), np.nan)
-    ids, targets, values = [], [], []
-    for chunk, more in _chunks(table, columns, guessed=features is None):
-        ids.append(chunk.ids)
-        X.append(chunk.X)
-        targets.append(chunk.Y)
-        if more is not None:
-            values.append(more)
-    if not ids:
-        raise ValueError(f"{table.name} holds no row.")
-    data = RankingData(
-        X=named_categories(X.finish(), columns.features, columns.categories),
-        Y=np.concatenate(targets),
-        qid=merge_ids(ids),
-        names=columns.labels,
-        feature_names=columns.features,
-        description=f"Read from {table.name}.",
-    )
-    return data, np.concatenate(values) if values else None
+def read_table(source: Any, **options: Any) -> tuple[RankingData, NDArray[np.float64] | None]:
+    """Read a table as `table_source` does, perhaps without labels; the data, and the values of `extra`."""
+    data, values = gather(table_source(source, **options))
+    return data, None if options.get("extra") is None else np.concatenate(values)
 
 
 def load_table(
@@ -361,17 +315,21 @@ def load_table(
     >>> data.X[:, 0].tolist()
     [0.5, nan, 2.0]
     """
-    names = _as_names(labels)
-    if not names:
-        raise ValueError("pass labels=, the columns of the objectives.")
     return read_table(
         source,
-        labels=names,
+        labels=label_columns(labels),
         qid=qid,
         features=features,
         drop=_as_names(drop),
         categorical_features=categorical_features,
     )[0]
+
+
+def label_columns(labels: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Names of label columns, at least one."""
+    if not (names := _as_names(labels)):
+        raise ValueError("pass labels=, the columns of the objectives.")
+    return names
 
 
 def _as_names(names: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -2,6 +2,5 @@
 
 from hyperrank.explain.comparison import Comparison
 from hyperrank.explain.explanation import Explanation
-from hyperrank.explain.permutation import Columns, Task, explain_change, named_columns
 
-__all__ = ["Columns", "Comparison", "Explanation", "Task", "explain_change", "named_columns"]
+__all__ = ["Comparison", "Explanation"]

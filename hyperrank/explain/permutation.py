@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
@@ -17,7 +18,6 @@ from hyperrank._checks import check_n_jobs, check_number, check_random_state
 from hyperrank._progress import with_progress
 from hyperrank.explain.explanation import Explanation
 from hyperrank.lists import QueryLists
-from hyperrank.memmap import take_rows
 from hyperrank.metrics import Metric, parse_metric
 from hyperrank.rankers.data import GroupedFeatures, LabelledLists
 from hyperrank.rankers.inputs import read_features, split_qid
@@ -71,15 +71,11 @@ def correlation(values: NDArray[Any], change: NDArray[np.float64], lists: QueryL
 
     Missing values do not count; a feature that is constant within lists gives 0.
     """
-    known = ~np.isnan(values)
-    filled = np.where(known, values, -np.inf)
-    # Of equal values one order has the earlier row first and the other the later: the mean is the mid-rank.
-    upwards = lists.sizes[lists.index] - 1 - positions(filled, lists)
-    ranks = (upwards + positions(-filled, lists)) / 2
-    n_known = np.maximum(list_sums(known.astype(np.float64), lists), 1)
-    middle = list_sums(np.where(known, ranks, 0.0), lists) / n_known
-    shares = np.where(known, ranks - middle[lists.index], 0.0) / n_known[lists.index]
-    scale = np.sqrt((shares**2).sum() * (change[known] ** 2).sum())
+    by_list = pd.Series(values).groupby(lists.index)
+    n_known = by_list.transform("count").to_numpy()
+    with np.errstate(invalid="ignore"):
+        shares = np.nan_to_num((by_list.rank().to_numpy() - (n_known + 1) / 2) / n_known)
+    scale = np.sqrt((shares**2).sum() * (change[~np.isnan(values)] ** 2).sum())
     return float((shares * change).sum() / scale) if scale > 0 else 0.0
 
 
@@ -168,20 +164,13 @@ def permuted_frame(frame: Any, index: Sequence[int], order: NDArray[np.int64]) -
 WITHIN = ("query", "all")
 
 
-def check_within(within: str) -> str:
-    """Refuse unknown values of `within`."""
-    if within not in WITHIN:
-        raise ValueError(f"within must be one of {', '.join(map(repr, WITHIN))}; got {within!r}.")
-    return within
-
-
 def permutations(lists: QueryLists, n_repeats: int, *, within: str, seed: int) -> Iterator[NDArray[np.int64]]:
     """Orders of grouped rows, one per repeat: row i gets the value of row ``order[i]``.
 
     Within ``"query"`` values stay in their query. ``"all"`` draws as
     ``sklearn.inspection.permutation_importance`` does, which shuffles on from repeat to repeat.
     """
-    if check_within(within) == "all":
+    if within == "all":
         state = np.random.RandomState(seed)
         order = np.arange(lists.n_rows, dtype=np.int64)
         placed = order.copy()
@@ -198,28 +187,33 @@ def permutations(lists: QueryLists, n_repeats: int, *, within: str, seed: int) -
 
 @dataclass(frozen=True)
 class Task:
-    """The grouped rows of an explanation, how they are scored under two trade-offs, and the metric.
+    """The grouped rows of an explanation, and how they are scored and measured under two trade-offs.
 
-    `frame` has the features as the caller gave them, for models that take them so. `score` gives scores of
-    shape (n, 2) for ``(X, frame)``. `Y` is None without metrics.
+    `weights` are of shape (2, m), `options` those of the scoring at each. It goes to other processes.
     """
 
-    X: NDArray[np.float32]
-    frame: Any
-    lists: QueryLists
-    Y: NDArray[np.float32] | None
-    score: Callable[[NDArray[np.float32], Any], NDArray[np.floating[Any]]]
+    ranker: Any
+    data: GroupedFeatures
+    weights: NDArray[np.float64]
+    options: tuple[dict[str, Any], dict[str, Any]]
     metric: Metric
     within: str
     n_repeats: int
     seed: int
-    categorical: Collection[int] = ()
+
+    def scores(self, data: GroupedFeatures) -> NDArray[np.floating[Any]]:
+        """Scores of shape (n, 2) for these rows, or for changed ones."""
+        before, after = self.options
+        if before == after:
+            return self.ranker._scores(data, self.weights, **before)
+        pairs = zip(self.weights[:, None], self.options, strict=True)
+        return np.concatenate([self.ranker._scores(data, at, **options) for at, options in pairs], axis=1)
 
     def values(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64] | None:
-        """The metric of each query, shape (2, n_lists, m), NaN where a list does not count."""
-        if self.Y is None:
+        """The metric of each query, shape (2, n_lists, m), NaN where it does not count; or None."""
+        if not isinstance(self.data, LabelledLists):
             return None
-        found = self.metric(scores, self.Y, qid=self.lists, per_query=True)
+        found = self.metric(scores, self.data.Y, qid=self.data.lists, per_query=True)
         return np.ascontiguousarray(np.moveaxis(found, 0, 1), dtype=np.float64)
 
 
@@ -232,87 +226,27 @@ class _Permuted:
     drops: NDArray[np.float64] | None
 
 
-def explain_change(
-    task: Task,
-    columns: Sequence[Columns],
-    *,
-    objectives: Sequence[str],
-    weights: NDArray[np.float64],
-    temperatures: tuple[float | None, ...] = (None, None),
-    n_jobs: int | None,
-    verbose: int,
-) -> Explanation:
-    """Permute features, one after the other; a ValueError if both trade-offs rank the rows alike."""
-    scores = task.score(task.X, task.frame)
-    change = exposure_change(scores[:, 0], scores[:, 1], task.lists)
-    if not change.any():
-        raise ValueError(
-            "both trade-offs rank all of these queries alike: there is no change to explain. "
-            "Take trade-offs further apart, or queries of more documents."
-        )
-    before = task.values(scores)
-    names: list[str] = []
-    if before is not None:
-        names = [name for j, name in enumerate(objectives) if np.isnan(before[:, :, j]).all()]
-    if names:
-        raise ValueError(
-            f"objectives {names} of y have no list with a label above 0 among the {task.lists.n_lists} "
-            "queries looked at: nothing to measure there. Raise max_rows, or leave y out."
-        )
-    jobs = (delayed(_permuted)(task, each, change, before) for each in columns)
-    # As they come, for the bar; one after the other in this process by default.
-    found = Parallel(n_jobs=check_n_jobs(n_jobs), return_as="generator")(jobs)
-    results = list(
-        with_progress(found, total=len(columns), unit="feature", desc="permuting", verbose=verbose)
-    )
-    drops = None if before is None else np.stack([each.drops for each in results if each.drops is not None])
-    return Explanation(
-        features=tuple(each.name for each in columns),
-        objectives=tuple(objectives),
-        against=weights[0],
-        weights=weights[1],
-        metric=str(task.metric),
-        change=np.array([each.change[0] for each in results]),
-        change_error=np.array([each.change[1] for each in results]),
-        direction=np.array([each.direction for each in results]),
-        drops=drops,
-        reached=None if before is None else np.nanmean(before, axis=1),
-        n_rows=task.lists.n_rows,
-        n_queries=task.lists.n_lists,
-        common=common_at_top(scores[:, 0], scores[:, 1], task.lists),
-        temperatures=temperatures,
-    )
-
-
 def _permuted(
     task: Task, columns: Columns, change: NDArray[np.float64], before: NDArray[np.float64] | None
 ) -> _Permuted:
-    index = list(columns.index)
-    original = task.X[:, index]
-    remaining: list[NDArray[np.float64]] = []
-    drops: list[NDArray[np.float64]] = []
-    for order in permutations(task.lists, task.n_repeats, within=task.within, seed=task.seed):
-        permuted = original[order]
-        if np.array_equal(permuted, original, equal_nan=True):  # constant within queries: nothing to score
-            remaining.append(change)
-            drops += [] if before is None else [np.where(np.isnan(before), np.nan, 0.0)]
-            continue
-        X = task.X.copy()
-        X[:, index] = permuted
-        scores = task.score(X, permuted_frame(task.frame, index, order))
-        remaining.append(exposure_change(scores[:, 0], scores[:, 1], task.lists))
-        after = task.values(scores)
-        if before is not None and after is not None:
-            drops.append(before - after)
+    lists, index = task.data.lists, list(columns.index)
+    orders = permutations(lists, task.n_repeats, within=task.within, seed=task.seed)
+    scored = [task.scores(copy) for copy in permuted_copies(task.data, index, orders)]
+    n_unchanged = task.n_repeats - len(scored)  # a feature is constant within queries
+    remaining = [change] * n_unchanged
+    remaining += [exposure_change(scores[:, 0], scores[:, 1], lists) for scores in scored]
+    drops: NDArray[np.float64] | None = None
+    if before is not None:
+        after = [before] * n_unchanged + [task.values(scores) for scores in scored]
+        drops = np.mean([before - each for each in after if each is not None], axis=0)
     # Codes of categories have no direction.
-    directions = [
-        0.0 if j in task.categorical else correlation(task.X[:, j], change, task.lists) for j in index
-    ]
+    categorical = categorical_of(task.ranker)
+    directions = [0.0 if j in categorical else correlation(task.data.X[:, j], change, lists) for j in index]
     return _Permuted(
-        change=share_gone(change, np.mean(remaining, axis=0), task.lists),
+        change=share_gone(change, np.mean(remaining, axis=0), lists),
         # A group points where its features do, if they agree.
         direction=float(np.mean(directions)),
-        drops=np.mean(drops, axis=0) if drops else None,
+        drops=drops,
     )
 
 
@@ -320,14 +254,15 @@ def permuted_copies(
     data: GroupedFeatures, index: list[int], orders: Iterable[NDArray[np.int64]]
 ) -> Iterator[GroupedFeatures]:
     """Features with some columns in other orders of rows; orders that change nothing are left out."""
-    features, frame = np.asarray(data.X), _dense(data.frame)
+    features = np.asarray(data.X)
+    frame = data.frame.toarray() if hasattr(data.frame, "toarray") else data.frame
     original = features[:, index]
     for order in orders:
         if np.array_equal(original[order], original, equal_nan=True):
             continue
         X = features.copy()
         X[:, index] = original[order]
-        own = X if data.frame is data.X else permuted_frame(frame, index, order)
+        own = X if data.is_shared else permuted_frame(frame, index, order)
         yield GroupedFeatures(X, data.lists, own, data.ref_scores)
 
 
@@ -373,7 +308,8 @@ def explain_ranker(
     check_is_fitted(ranker)
     ref_scores = options.pop("ref_scores", None)
     pair, pair_options = _pair(ranker, weights, against, options)
-    check_within(within)
+    if within not in WITHIN:
+        raise ValueError(f"within must be one of {', '.join(map(repr, WITHIN))}; got {within!r}.")
     repeats = int(check_number("n_repeats", n_repeats, at_least=1, whole=True))
     columns = named_columns(features, getattr(ranker, "feature_names_in_", None), ranker.n_features_in_)
     if split_qid(X, qid)[1] is None:
@@ -386,53 +322,48 @@ def explain_ranker(
         data = read_features(ranker, X, qid, reset=False, ref_scores=ref_scores)
     else:
         data = ranker._read(X, y, qid, ref_scores)
-    rows, lists = data.lists.take(_sampled_lists(data.lists, max_rows, seed))
-    task = Task(
-        X=data.X[rows],
-        frame=_dense(take_rows(data.frame, rows)),
-        lists=lists,
-        Y=data.Y[rows] if isinstance(data, LabelledLists) else None,
-        score=_Scoring(
-            ranker,
-            pair,
-            lists,
-            None if data.ref_scores is None else data.ref_scores[rows],
-            pair_options,
-        ),
-        metric=ranker._metric() if metric is None else parse_metric(metric),
-        within=within,
-        n_repeats=repeats,
-        seed=seed,
-        categorical=categorical_of(ranker),
+    data = data.take(_sampled_lists(data.lists, max_rows, seed)).in_memory()
+    measured = parse_metric(ranker.metric if metric is None else metric)
+    task = Task(ranker, data, pair, pair_options, measured, within, repeats, seed)
+    scores = task.scores(data)
+    change = exposure_change(scores[:, 0], scores[:, 1], data.lists)
+    if not change.any():
+        raise ValueError(
+            "both trade-offs rank all of these queries alike: there is no change to explain. "
+            "Take trade-offs further apart, or queries of more documents."
+        )
+    before = task.values(scores)
+    is_unknown = np.zeros(len(ranker.objectives_)) if before is None else np.isnan(before).all(axis=(0, 1))
+    if is_unknown.any():
+        names = [ranker.objectives_[j] for j in np.flatnonzero(is_unknown)]
+        raise ValueError(
+            f"objectives {names} of y have no list with a label above 0 among the {data.lists.n_lists} "
+            "queries looked at: nothing to measure there. Raise max_rows, or leave y out."
+        )
+    jobs = (delayed(_permuted)(task, each, change, before) for each in columns)
+    # As they come, for the bar; one after the other in this process by default.
+    found = Parallel(n_jobs=check_n_jobs(n_jobs), return_as="generator")(jobs)
+    results = list(
+        with_progress(found, total=len(columns), unit="feature", desc="permuting", verbose=verbose)
     )
-    return explain_change(
-        task,
-        columns,
-        objectives=ranker.objectives_,
-        weights=pair,
+    return Explanation(
+        features=tuple(each.name for each in columns),
+        objectives=tuple(ranker.objectives_),
+        against=pair[0],
+        weights=pair[1],
+        metric=str(measured),
+        change=np.array([each.change[0] for each in results]),
+        change_error=np.array([each.change[1] for each in results]),
+        direction=np.array([each.direction for each in results]),
+        drops=None
+        if before is None
+        else np.stack([each.drops for each in results if each.drops is not None]),
+        reached=None if before is None else np.nanmean(before, axis=1),
+        n_rows=data.lists.n_rows,
+        n_queries=data.lists.n_lists,
+        common=common_at_top(scores[:, 0], scores[:, 1], data.lists),
         temperatures=tuple(ranker._front_temperature(**each) for each in pair_options),
-        n_jobs=n_jobs,
-        verbose=verbose,
     )
-
-
-@dataclass(frozen=True)
-class _Scoring:
-    """Scores of changed features under two trade-offs; goes to other processes with the ranker."""
-
-    ranker: Any
-    weights: NDArray[np.float64]
-    lists: QueryLists
-    ref_scores: NDArray[np.float64] | None
-    options: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-
-    def __call__(self, X: NDArray[np.float32], frame: Any) -> NDArray[np.floating[Any]]:
-        data = GroupedFeatures(X, self.lists, frame, self.ref_scores)
-        before, after = self.options
-        if before == after:
-            return self.ranker._scores(data, self.weights, **before)
-        pairs = zip(self.weights[:, None], self.options, strict=True)
-        return np.concatenate([self.ranker._scores(data, at, **options) for at, options in pairs], axis=1)
 
 
 def _pair(
@@ -470,8 +401,3 @@ def _sampled_lists(lists: QueryLists, max_rows: int | None, seed: int) -> NDArra
     order = np.random.default_rng(seed).permutation(lists.n_lists)
     fits = int((np.cumsum(lists.sizes[order]) <= max_rows).sum())
     return np.sort(order[: max(1, fits)]).astype(np.int64)
-
-
-def _dense(frame: Any) -> Any:
-    """Sparse features as an array: columns of it are replaced."""
-    return frame.toarray() if hasattr(frame, "toarray") else frame

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from hyperrank._params import Params
+from hyperrank._checks import Params
 
 
 class ListLoss(Protocol):

@@ -153,14 +153,15 @@ class _Fused(torch.autograd.Function):
         ctx, rewards: Tensor, offsets: Tensor, shares: Tensor, prepared: Prepared, beta: float
     ) -> Tensor:
         """The weighted sum, as a tensor of shape ()."""
-        is_listnet = isinstance(prepared, ListNetTargets)
-        fused: Callable[..., tuple[float | Tensor, Tensor]]
-        if rewards.device.type == "cpu":
-            fused = listnet_on_cpu if is_listnet else plackett_luce_on_cpu
+        on_gpu = rewards.device.type != "cpu"
+        gpu: Any = import_module("hyperrank.losses.triton_kernels") if on_gpu else None
+        value: float | Tensor
+        if isinstance(prepared, ListNetTargets):
+            listnet = gpu.listnet_on_gpu if on_gpu else listnet_on_cpu
+            value, gradient = listnet(rewards, offsets, shares, prepared, beta)
         else:
-            gpu = import_module("hyperrank.losses.triton_kernels")
-            fused = gpu.listnet_on_gpu if is_listnet else gpu.plackett_luce_on_gpu
-        value, gradient = fused(rewards, offsets, shares, prepared, beta)
+            plackett_luce = gpu.plackett_luce_on_gpu if on_gpu else plackett_luce_on_cpu
+            value, gradient = plackett_luce(rewards, offsets, shares, prepared, beta)
         ctx.save_for_backward(gradient)
         ctx.dtype = rewards.dtype
         return value if isinstance(value, Tensor) else gradient.new_tensor(value)

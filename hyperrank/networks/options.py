@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from hyperrank._checks import _as_tuple, check_number
-from hyperrank._params import Params
+from hyperrank._checks import Params, _as_tuple, check_number
 from hyperrank.files import storable
 from hyperrank.networks.conditioning import Conditioning, get_conditioning
 from hyperrank.networks.scorer import ConditionedScorer

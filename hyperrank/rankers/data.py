@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,29 @@ class GroupedFeatures:
         """Scores of a reference, shape (n, 1) or, to be mixed by weights, (n, m)."""
         return reference.at_temperature(self.reference_parts(reference), temperature)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether the caller's features are the checked ones, so that rows of both need no two copies."""
+        return self.frame is self.X
+
+    def take(self, which: NDArray[np.int64]) -> Self:
+        """Some whole lists."""
+        rows, lists = self.lists.take(which)
+        X = take_rows(self.X, rows)
+        of_rows = {name: getattr(self, name, None) for name in ("ref_scores", "known_parts", "Y")}
+        return replace(
+            self,
+            X=X,
+            lists=lists,
+            frame=X if self.is_shared else take_rows(self.frame, rows),
+            **{name: values[rows] for name, values in of_rows.items() if values is not None},
+        )
+
+    def in_memory(self) -> Self:
+        """The same, no features of which stay in a file."""
+        X = np.asarray(self.X)
+        return replace(self, X=X, frame=X if self.is_shared else self.frame)
+
     def check_ref_scores(self, needed: int, *, suffix: str = "") -> None:
         """Refuse reference scores that are missing, of the wrong number, or that nothing would read."""
         name = f"ref_scores{suffix}"
@@ -93,24 +116,6 @@ class LabelledLists(GroupedFeatures):
 
     Y: NDArray[np.float32]
     names: tuple[str, ...]
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether the caller's features are the checked ones, so that rows of both need no two copies."""
-        return self.frame is self.X
-
-    def take(self, which: NDArray[np.int64]) -> LabelledLists:
-        """Some whole lists."""
-        rows, lists = self.lists.take(which)
-        X = take_rows(self.X, rows)
-        return LabelledLists(
-            X=X,
-            lists=lists,
-            frame=X if self.is_shared else take_rows(self.frame, rows),
-            ref_scores=None if self.ref_scores is None else self.ref_scores[rows],
-            Y=self.Y[rows],
-            names=self.names,
-        )
 
 
 @dataclass(frozen=True)
@@ -142,9 +147,7 @@ class FitInputs:
     def take_into_memory(self, which: NDArray[np.int64]) -> FitInputs:
         """The same with some of the training lists, none of which stay in a file."""
         taken = self.take(which)
-        training, X = taken.training, np.asarray(taken.training.X)
-        frame = X if training.frame is training.X else training.frame
-        return replace(taken, training=replace(training, X=X, frame=frame))
+        return replace(taken, training=taken.training.in_memory())
 
 
 def score_in_chunks(

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from hyperrank._version import __version__
 from hyperrank.files import ModelFileError, read_model_file, write_model_file
 from hyperrank.training.distributed import SingleProcess
-from hyperrank.training.state import TrainingState
+from hyperrank.training.step import TrainingState
 
 #: What the head of the file says it is.
 CHECKPOINT_CLASS = "fit checkpoint"

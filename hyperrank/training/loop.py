@@ -22,8 +22,7 @@ from hyperrank.simplex import dirichlet_weights
 from hyperrank.training.checkpoint import Checkpoint
 from hyperrank.training.data import ListTensors, ShardedLists, document_batches
 from hyperrank.training.environment import default_generator, isolated
-from hyperrank.training.state import BestState, RunningAverage, TrainingState
-from hyperrank.training.step import Steps, TrainingSettings
+from hyperrank.training.step import BestState, RunningAverage, Steps, TrainingSettings, TrainingState
 
 Evaluate: TypeAlias = Callable[[nn.Module], float | Mapping[str, float]]
 

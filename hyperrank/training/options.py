@@ -10,8 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from hyperrank._checks import check_number
-from hyperrank._params import Params
+from hyperrank._checks import Params, check_number
 from hyperrank.files import storable
 from hyperrank.training.temperature import TemperatureRange
 

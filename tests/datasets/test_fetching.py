@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from hyperrank.datasets import _archive, movielens, mslr
-from hyperrank.datasets._archive import Archive, FetchError
+from hyperrank.datasets import fetch
+from hyperrank.datasets.fetch import Archive, FetchError
 
 CONTENT = {"a.txt": b"first" * 1000, "b.txt": b"second"}
 DIGESTS = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()}
@@ -70,7 +70,7 @@ def pip(monkeypatch):
                 Path(cwd, f"p-1{suffix}").write_bytes(archive)
             return subprocess.CompletedProcess(command, status, "", stderr)
 
-        monkeypatch.setattr(_archive.subprocess, "run", run)
+        monkeypatch.setattr(fetch.subprocess, "run", run)
         return calls
 
     return play
@@ -106,7 +106,7 @@ def test_a_damaged_wheel(pip, package, tmp_path, damaged):
 
 
 def test_shipped_requirements_are_pinned_by_hash():
-    for archive, package in ((mslr.ARCHIVE, "rankeval==0.8.2"), (movielens.ARCHIVE, "recbole==1.2.1")):
+    for archive, package in ((fetch.MSLR, "rankeval==0.8.2"), (fetch.MOVIELENS, "recbole==1.2.1")):
         pinned, digest = archive.requirements.read_text().split()
         assert pinned == package
         assert re.fullmatch("--hash=sha256:[0-9a-f]{64}", digest)
@@ -164,7 +164,7 @@ def test_a_reader_never_sees_half_a_file(pip, package, tmp_path):
 def test_mslr_error_has_the_reason_and_the_ways_out(pip, tmp_path):
     pip(status=1, stderr="ERROR: no network here\n")
     with pytest.raises(OSError, match="no network here") as caught:
-        mslr.fetch_mslr_sample(data_home=tmp_path)
+        fetch.fetch_mslr_sample(data_home=tmp_path)
     message = str(caught.value)
     assert "HYPERRANK_DATA" in message
     assert "make_multilabel_ranking" in message

@@ -6,8 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hyperrank.datasets import load_letor
-from hyperrank.datasets._letor_lines import LineError, Rules, number, parse_lines
-from hyperrank.datasets._letor_vectorized import _Tokens, parse_block
+from hyperrank.datasets._letor_text import LineError, Rules, _Tokens, number, parse_block, parse_lines
 
 value_texts = st.one_of(
     st.integers(-(10**9), 10**9).map(str),

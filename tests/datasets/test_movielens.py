@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hyperrank.datasets import FetchError, fetch_movielens_100k, movielens
+from hyperrank.datasets import FetchError, fetch, fetch_movielens_100k
 
 USERS = """user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token
 1\t20\tM\twriter\t1
@@ -30,11 +30,11 @@ RATINGS = """user_id:token\titem_id:token\trating:float\ttimestamp:float
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):
-    contents = {movielens.INTERACTIONS: RATINGS, movielens.ITEMS: ITEMS, movielens.USERS: USERS}
+    contents = {fetch.INTERACTIONS: RATINGS, fetch.ITEMS: ITEMS, fetch.USERS: USERS}
     for name, content in contents.items():
         (tmp_path / name).write_text(content)
     digests = {name: hashlib.sha256(content.encode()).hexdigest() for name, content in contents.items()}
-    monkeypatch.setattr(movielens, "ARCHIVE", replace(movielens.ARCHIVE, digests=digests))
+    monkeypatch.setattr(fetch, "MOVIELENS", replace(fetch.MOVIELENS, digests=digests))
     return fetch_movielens_100k(data_home=tmp_path)
 
 

@@ -3,8 +3,8 @@ import shutil
 import numpy as np
 import pytest
 
-from hyperrank.datasets import FetchError, fetch_mslr_sample, load_letor, mslr, quantile_grades
-from hyperrank.datasets._archive import Archive, data_home, digest_of
+from hyperrank.datasets import FetchError, fetch, fetch_mslr_sample, load_letor, quantile_grades
+from hyperrank.datasets.fetch import Archive, data_home, digest_of
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def no_network(request, monkeypatch):
 
 @pytest.fixture(scope="module")
 def table(shared_data):
-    return load_letor([shared_data / mslr.ARCHIVE.folder / name for name in mslr.FILES.values()])
+    return load_letor([shared_data / fetch.MSLR.folder / name for name in fetch.MSLR_FILES.values()])
 
 
 def test_raw_columns(shared_data, table):
@@ -43,7 +43,7 @@ def test_splits_are_disjoint_and_make_the_whole(shared_data):
     train, test, both = (fetch_mslr_sample(s, data_home=shared_data) for s in ("train", "test", None))
     assert not set(train.qid) & set(test.qid)
     assert len(set(train.qid)) == len(set(test.qid)) == 43
-    file = shared_data / mslr.ARCHIVE.folder / "msn1.fold1.train.5k.txt"
+    file = shared_data / fetch.MSLR.folder / "msn1.fold1.train.5k.txt"
     np.testing.assert_array_equal(train.Y[:, 0], load_letor(file).y)
     np.testing.assert_array_equal(both.X, np.vstack([train.X, test.X]))
     np.testing.assert_array_equal(both.Y, np.vstack([train.Y, test.Y]))
@@ -57,7 +57,7 @@ def test_signals_never_return_as_features(shared_data):
 
 
 def test_feature_names(shared_data):
-    names = mslr.feature_names()
+    names = fetch.mslr_feature_names()
     assert len(names) == len(set(names)) == 131
     # Numbers as in Microsoft's list of features.
     published = {
@@ -78,11 +78,11 @@ def test_feature_names(shared_data):
 
 
 def test_data_home_and_its_layouts(shared_data, tmp_path, monkeypatch):
-    name = mslr.FILES["test"]
+    name = fetch.MSLR_FILES["test"]
     expected = fetch_mslr_sample("test", data_home=shared_data).X
     monkeypatch.setenv("HYPERRANK_DATA", str(shared_data))
     np.testing.assert_array_equal(fetch_mslr_sample("test", download=False).X, expected)
-    shutil.copy(shared_data / mslr.ARCHIVE.folder / name, tmp_path / name)
+    shutil.copy(shared_data / fetch.MSLR.folder / name, tmp_path / name)
     monkeypatch.setenv("HYPERRANK_DATA", str(tmp_path))
     np.testing.assert_array_equal(fetch_mslr_sample("test", download=False).X, expected)
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -108,7 +108,7 @@ def test_absent_files_name_the_ways_out(tmp_path):
 
 
 def test_damaged_file_of_the_user_is_not_replaced(tmp_path):
-    damaged = tmp_path / mslr.FILES["train"]
+    damaged = tmp_path / fetch.MSLR_FILES["train"]
     damaged.write_text("1 qid:1 1:1\n")
     with pytest.raises(FetchError, match="is damaged: its sha256"):
         fetch_mslr_sample("train", data_home=tmp_path)
@@ -116,19 +116,19 @@ def test_damaged_file_of_the_user_is_not_replaced(tmp_path):
 
 
 def test_damaged_download_is_fetched_again(shared_data, tmp_path, monkeypatch):
-    folder = tmp_path / mslr.ARCHIVE.folder
+    folder = tmp_path / fetch.MSLR.folder
     folder.mkdir()
-    (folder / mslr.FILES["test"]).write_text("cut")
+    (folder / fetch.MSLR_FILES["test"]).write_text("cut")
 
     def download(archive, target):
         for name in archive.digests:
-            shutil.copyfile(shared_data / mslr.ARCHIVE.folder / name, target / name)
+            shutil.copyfile(shared_data / fetch.MSLR.folder / name, target / name)
 
     with pytest.raises(FetchError, match="not whole"):
         fetch_mslr_sample("test", data_home=tmp_path, download=False)
     monkeypatch.setattr(Archive, "download", download)
     assert fetch_mslr_sample("test", data_home=tmp_path).X.shape == (5000, 131)
-    assert digest_of(folder / mslr.FILES["test"]) == mslr.DIGESTS[mslr.FILES["test"]]
+    assert digest_of(folder / fetch.MSLR_FILES["test"]) == fetch.MSLR.digests[fetch.MSLR_FILES["test"]]
 
 
 @pytest.mark.parametrize(
@@ -148,4 +148,6 @@ def test_refuses(arguments, message):
 def test_download_for_real(tmp_path):
     data = fetch_mslr_sample(data_home=tmp_path)
     assert data.X.shape == (10000, 131)
-    assert sorted(path.name for path in (tmp_path / mslr.ARCHIVE.folder).iterdir()) == sorted(mslr.DIGESTS)
+    assert sorted(path.name for path in (tmp_path / fetch.MSLR.folder).iterdir()) == sorted(
+        fetch.MSLR.digests
+    )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hyperrank import datasets
 from hyperrank.datasets import _chunks, convert, load_letor, open_store
-from hyperrank.datasets._store_format import ArrayFile, Description, n_blocks, size_of
+from hyperrank.datasets.store import ArrayFile, Description, n_blocks, size_of
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import is_mapped
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from hyperrank import datasets
-from hyperrank.datasets import StoreError, _store_format, convert, open_store
+from hyperrank.datasets import StoreError, convert, open_store
+from hyperrank.datasets import store as store_module
 from hyperrank.files import atomic_folder
 
 
@@ -265,7 +266,7 @@ def _forged(store, change):
     document = json.loads(path.read_text())
     del document["sha256"]
     change(document)
-    path.write_text(json.dumps({**document, "sha256": _store_format._digest(document)}))
+    path.write_text(json.dumps({**document, "sha256": store_module._digest(document)}))
 
 
 FORGED = {

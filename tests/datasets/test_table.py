@@ -163,7 +163,7 @@ def test_what_is_no_table():
 
 
 def test_a_table_of_no_row_makes_no_store(tmp_path):
-    with pytest.raises(ValueError, match="no document found"):
+    with pytest.raises(ValueError, match="holds no row"):
         convert(arrow()[:0], tmp_path / "s", labels=LABELS)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ValueError, match="zero_based cannot be given for a table"):

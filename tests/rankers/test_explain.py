@@ -16,7 +16,7 @@ from sklearn.linear_model import LinearRegression
 
 from hyperrank import Explanation, HyperDPORanker, LinearScalarizationRanker, QueryLists
 from hyperrank.explain.permutation import (
-    _Scoring,
+    Task,
     common_at_top,
     correlation,
     exposure_change,
@@ -27,7 +27,7 @@ from hyperrank.explain.permutation import (
 from hyperrank.metrics import ndcg, parse_metric
 from hyperrank.networks import MLP
 from hyperrank.rankers import BaseRanker
-from hyperrank.rankers.inputs import read_labelled
+from hyperrank.rankers.inputs import read_features, read_labelled
 
 N_QUERIES, SIZE = 40, 15
 QID = np.repeat(np.arange(N_QUERIES), SIZE)
@@ -156,9 +156,10 @@ def test_several_jobs_give_the_same(ranker, rows):
 
 
 def test_what_goes_to_other_processes_can_be_pickled(ranker, rows):
-    scoring = _Scoring(ranker, np.eye(2), QueryLists.from_qid(QID), None)
-    again = pickle.loads(pickle.dumps(scoring))
-    assert np.array_equal(again(rows[0], rows[0]), scoring(rows[0], rows[0]))
+    data = read_features(ranker, rows[0], QID, reset=False)
+    task = Task(ranker, data, np.eye(2), ({}, {}), parse_metric("ndcg"), "query", 1, 0)
+    again = pickle.loads(pickle.dumps(task))
+    assert np.array_equal(again.scores(data), task.scores(data))
 
 
 def test_a_bar_shows_how_far_it_is(ranker, rows, capsys):

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank._checks import check_number
-from hyperrank._params import Params
+from hyperrank._checks import Params, check_number
 from hyperrank.files import ModelFileError, check_suffix, check_writable
 from hyperrank.metrics import parse_metric
 from hyperrank.networks import get_network
