@@ -162,13 +162,9 @@ def booster_from_text(text: str) -> lightgbm.Booster:
     return lightgbm.Booster(model_str=canonical_text(text))
 
 
-def _stored_text(model: object) -> str | None:
-    """What files hold of a model of LightGBM's."""
-    text = model_text(model)
-    return None if text is None else canonical_text(text)
-
-
-register_codec("lightgbm", _stored_text, booster_from_text)
+register_codec(
+    "lightgbm", lambda model: (text := model_text(model)) and canonical_text(text), booster_from_text
+)
 
 
 #: Beyond about this many leaves walking each tree is faster than comparing all its nodes.
@@ -308,8 +304,7 @@ class _SetTable:
     """Sets of categories of nodes that split on them, one after the other, each before a word of zeros."""
 
     def __init__(self, n_nodes: int) -> None:
-        self._words: list[NDArray[np.uint32]] = []
-        self._n_words = 0
+        self._words, self._n_words = [np.zeros(0, dtype=np.uint32)], 0
         #: For each node the trees whose sets it has, where these begin, and their words.
         self._found: list[list[tuple[int, int, int]]] = [[] for _ in range(n_nodes)]
 
@@ -325,7 +320,7 @@ class _SetTable:
 
     def finish(self) -> None:
         """Make arrays of what was entered."""
-        self.words = np.concatenate(self._words) if self._words else np.zeros(0, dtype=np.uint32)
+        self.words = np.concatenate(self._words)
         self._words.clear()
         self.nodes = [np.array(found, dtype=np.int64).reshape(-1, 3).T for found in self._found]
 

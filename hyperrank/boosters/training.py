@@ -197,7 +197,8 @@ def fit_booster(
     elif requested_threads() is not None:
         settings.setdefault("num_threads", requested_threads())
     data = lightgbm.Dataset(
-        X if _is_all(rows, X) else X[rows],
+        # A copy of all rows would be X again.
+        X if isinstance(X, np.ndarray) and np.array_equal(rows, np.arange(len(X))) else X[rows],
         booster_grades(labels[rows]),
         group=sizes,
         weight=None if list_weight is None else list_weight[row_list],
@@ -264,11 +265,6 @@ def _booster_rows(
         order = np.argsort(key, kind="stable")
         rows, index, sizes = rows[order], index[order], np.bincount(key)
     return rows, _cut(sizes[sizes > 0]), index
-
-
-def _is_all(rows: NDArray[np.int64], X: Any) -> bool:
-    """Whether rows are all those of X in their order, so that a copy of them would be X again."""
-    return isinstance(X, np.ndarray) and np.array_equal(rows, np.arange(len(X)))
 
 
 def _cut(sizes: NDArray[np.int64]) -> NDArray[np.int64]:

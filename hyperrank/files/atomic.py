@@ -69,7 +69,8 @@ def write_atomically(path: str | Path, content: bytes) -> Path:
     path = as_path(path)
     target = check_writable(path)
     _delete_leftovers(target)
-    mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+    os.umask(mask := os.umask(0o022))  # it can only be read by setting it
+    mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~mask
     number, partial = _locked_partial(target)
     try:
         with os.fdopen(number, "wb") as file:
@@ -184,10 +185,3 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(number)
         finally:
             os.close(number)
-
-
-def _umask() -> int:
-    """Permissions that new files do not get; it can only be read by setting it."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

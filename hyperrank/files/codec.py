@@ -74,7 +74,11 @@ def encode(value: Any, tensors: Tensors, where: str) -> Any:
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, str):
-        return _text(value, tensors, where)
+        if len(value) <= LONG_TEXT:
+            return value
+        name = _unused(where, tensors)
+        tensors[name] = np.frombuffer(value.encode(), dtype=np.uint8)
+        return {"$text": name}
     if isinstance(value, float):
         return value if math.isfinite(value) else {"$number": repr(float(value))}
     if isinstance(value, np.generic):
@@ -85,7 +89,10 @@ def encode(value: Any, tensors: Tensors, where: str) -> Any:
         items = [encode(item, tensors, f"{where}.{number}") for number, item in enumerate(value)]
         return items if isinstance(value, list) else {"$tuple": items}
     if isinstance(value, Mapping):
-        return _mapping(value, tensors, where)
+        if all(isinstance(key, str) and not key.startswith("$") for key in value):
+            return {key: encode(item, tensors, f"{where}.{key}") for key, item in value.items()}
+        pairs = enumerate(value.items())
+        return {"$pairs": [encode(list(pair), tensors, f"{where}.{number}") for number, pair in pairs]}
     if _CLASSES.get(type(value).__name__) is type(value):
         state = encode(_state(value), tensors, where)
         return {"$object": type(value).__name__, "state": state}
@@ -121,14 +128,6 @@ def decode(value: Any, tensors: Tensors) -> Any:
     return _READERS[kind](value, tensors)
 
 
-def _text(text: str, tensors: Tensors, where: str) -> str | dict[str, str]:
-    if len(text) <= LONG_TEXT:
-        return text
-    name = _unused(where, tensors)
-    tensors[name] = np.frombuffer(text.encode(), dtype=np.uint8)
-    return {"$text": name}
-
-
 def _array(array: NDArray[Any], tensors: Tensors, where: str) -> dict[str, Any]:
     if array.dtype.kind in KINDS and array.dtype.itemsize <= 8:
         name = _unused(where, tensors)
@@ -146,13 +145,6 @@ def _unused(name: str, tensors: Tensors) -> str:
     return name
 
 
-def _mapping(value: Mapping[Any, Any], tensors: Tensors, where: str) -> dict[str, Any]:
-    if all(isinstance(key, str) and not key.startswith("$") for key in value):
-        return {key: encode(item, tensors, f"{where}.{key}") for key, item in value.items()}
-    pairs = enumerate(value.items())
-    return {"$pairs": [encode(list(pair), tensors, f"{where}.{number}") for number, pair in pairs]}
-
-
 def _state(value: Any) -> dict[str, Any]:
     if hasattr(type(value), "__setstate__"):
         state: dict[str, Any] = value.__getstate__()
@@ -166,10 +158,6 @@ def _read_array(value: dict[str, Any], tensors: Tensors) -> NDArray[Any]:
     if name not in tensors:
         raise NotStorableError(f"the array {str(name)[:80]!r} is missing, or belongs to two things.")
     return tensors.pop(name)
-
-
-def _read_text(value: dict[str, Any], tensors: Tensors) -> str:
-    return _read_array({"$array": value["$text"]}, tensors).tobytes().decode()
 
 
 def _read_object(value: dict[str, Any], tensors: Tensors) -> object:
@@ -186,7 +174,7 @@ def _read_object(value: dict[str, Any], tensors: Tensors) -> object:
 
 _READERS: Mapping[str, Callable[[dict[str, Any], Tensors], Any]] = {
     "$array": _read_array,
-    "$text": _read_text,
+    "$text": lambda value, tensors: _read_array({"$array": value["$text"]}, tensors).tobytes().decode(),
     "$tuple": lambda value, tensors: tuple(decode(value["$tuple"], tensors)),
     "$pairs": lambda value, tensors: dict(decode(value["$pairs"], tensors)),
     "$strings": lambda value, _: np.array([str(item) for item in value["$strings"]], dtype=object),

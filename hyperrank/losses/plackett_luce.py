@@ -25,16 +25,10 @@ from hyperrank.losses.base import Loss, register_loss
 EXACT_TIES = 10
 
 
-def label_order(labels: Tensor, offsets: Tensor) -> Tensor:
-    """Row numbers of each list by falling label, shape (n,), documents of equal label as they stand."""
-    by_label = torch.argsort(labels, descending=True, stable=True)
-    return by_label[torch.argsort(segment_index(offsets)[by_label], stable=True)]
-
-
-def random_order(labels: Tensor, offsets: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Row numbers of each list by falling label, shape (n,), equal labels in a fresh random order."""
-    shuffled = torch.randperm(len(labels), generator=generator, device=labels.device)
-    by_label = shuffled[torch.argsort(labels[shuffled], descending=True, stable=True)]
+def label_order(labels: Tensor, offsets: Tensor, first: Tensor | None = None) -> Tensor:
+    """Row numbers of each list by falling label, shape (n,); equal labels as they stand, or as in `first`."""
+    by_label = torch.argsort(labels if first is None else labels[first], descending=True, stable=True)
+    by_label = by_label if first is None else first[by_label]
     return by_label[torch.argsort(segment_index(offsets)[by_label], stable=True)]
 
 
@@ -136,14 +130,15 @@ def plackett_luce(
     for j in range(flat.labels.shape[1]):
         rows, observed_offsets = observed_rows(flat.labels[:, j], offsets)
         column = flat.labels[rows, j]
-        order = (
-            random_order(column, observed_offsets, generator)
-            if ties == "random"
-            else label_order(column, observed_offsets)
-        )
+        shuffled = None
+        if ties == "random":
+            shuffled = torch.randperm(len(column), generator=generator, device=column.device)
+        order = label_order(column, observed_offsets, shuffled)
         ranked, grades = flat.scores[rows[order]], column[order]
         if ties == "random":
-            losses.append(_of_order(ranked, observed_offsets, top_k))
+            rank = torch.arange(len(rows), device=rows.device)
+            rank -= observed_offsets[:-1][segment_index(observed_offsets)]
+            losses.append(_of_picks(ranked, observed_offsets, rank, top_k))
         elif ties == "rating":
             losses.append(_of_ratings(ranked, grades, observed_offsets, top_k))
         else:
@@ -192,12 +187,6 @@ class PlackettLuce(Loss):
 
 
 register_loss("plackett_luce", PlackettLuce)
-
-
-def _of_order(ranked: Tensor, offsets: Tensor, top_k: int | None) -> Tensor:
-    """Negative log-likelihood of documents in the order they stand, shape (q, k)."""
-    rank = torch.arange(len(ranked), device=ranked.device) - offsets[:-1][segment_index(offsets)]
-    return _of_picks(ranked, offsets, rank, top_k)
 
 
 def _of_ratings(ranked: Tensor, grades: Tensor, offsets: Tensor, top_k: int | None) -> Tensor:

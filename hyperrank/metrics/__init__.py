@@ -19,9 +19,8 @@ per trade-off, and labels (n,) or (n, m), one column per objective, gives the me
 """
 
 from hyperrank.metrics.binary import average_precision, mrr, precision
-from hyperrank.metrics.err import err
 from hyperrank.metrics.ir_measures import MeasureReport, ir_measures_report
-from hyperrank.metrics.ndcg import CONVENTIONS, Convention, ndcg
+from hyperrank.metrics.ndcg import CONVENTIONS, Convention, err, ndcg
 from hyperrank.metrics.pareto import hypervolume, non_dominated
 from hyperrank.metrics.registry import Metric, parse_metric, register_metric
 

@@ -76,7 +76,9 @@ def check_inputs(scores: ArrayLike, labels: ArrayLike, qid: ArrayLike | QueryLis
         raise ValueError(
             f"scores have {len(score_rows)} rows and labels {len(label_rows)}: give one of each per document."
         )
-    _check_scores(score_rows)
+    finite = np.isfinite(score_rows)
+    if not finite.all():
+        raise ValueError(f"scores must be finite; got {_first(score_rows, ~finite)}.")
     has_nan = _check_labels(label_rows)
     lists = _as_lists(qid, len(score_rows))
     flat_axes = ((-2, score_rows), (-1, label_rows))
@@ -125,12 +127,6 @@ def _as_lists(qid: ArrayLike | QueryLists | None, n_rows: int) -> QueryLists:
     if qid.n_rows != n_rows:
         raise ValueError(f"qid has query lists of {qid.n_rows} rows, but there are {n_rows} documents.")
     return qid
-
-
-def _check_scores(scores: NDArray[Any]) -> None:
-    finite = np.isfinite(scores)
-    if not finite.all():
-        raise ValueError(f"scores must be finite; got {_first(scores, ~finite)}.")
 
 
 def _check_labels(labels: NDArray[np.float64]) -> bool:
@@ -377,7 +373,8 @@ def average_over_lists(inputs: Inputs, measure: Measure, k: int | None, per_quer
             for columns in block.column_tiles():
                 values = measure(block, columns)
                 if by_list is not None:
-                    _store(by_list, block, columns, values)
+                    objectives = np.arange(n_labels)[subset.columns]
+                    by_list[np.ix_(block.which, np.arange(columns.start, columns.stop), objectives)] = values
                     continue
                 valid = ~np.isnan(values)
                 totals[columns, subset.columns] += values.sum(axis=0, where=valid)
@@ -387,11 +384,3 @@ def average_over_lists(inputs: Inputs, measure: Measure, k: int | None, per_quer
     means = np.full_like(totals, np.nan)
     np.divide(totals, counts, out=means, where=counts > 0)
     return inputs.squeeze(means)
-
-
-def _store(by_list: NDArray[np.float64], block: Block, columns: slice, values: NDArray[np.float64]) -> None:
-    """Put a block's values at their lists, columns and objectives."""
-    lists = block.which[:, None, None]
-    scores = np.arange(columns.start, columns.stop)[None, :, None]
-    objectives = np.arange(by_list.shape[2])[block.subset.columns][None, None, :]
-    by_list[lists, scores, objectives] = values

@@ -16,8 +16,7 @@ from numpy.typing import ArrayLike
 from hyperrank.lists import QueryLists
 from hyperrank.metrics._blocks import Inputs, check_cutoff, check_inputs
 from hyperrank.metrics.binary import average_precision, mrr, precision
-from hyperrank.metrics.err import err
-from hyperrank.metrics.ndcg import ndcg
+from hyperrank.metrics.ndcg import err, ndcg
 
 #: A metric of one list: its scores and labels to a number, NaN where it has none.
 ListMetric = Callable[..., float]

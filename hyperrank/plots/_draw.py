@@ -361,9 +361,10 @@ def draw_parallel(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]
             shade = Shade(front, picture.color_by)
             lines = _lines(panel, front, picture.objectives, scales, shade)
             if front.reference is not None:
-                handles += _parallel_reference(
-                    panel, scales.heights(front.reference[picture.objectives]), front.baseline
-                )
+                look: Style = {"color": INK, "linestyle": DASHES, "linewidth": 1.4}
+                heights = scales.heights(front.reference[picture.objectives])
+                panel.plot(range(len(heights)), heights, zorder=4, **look)
+                handles.append(Line2D([], [], label=front.baseline, **look))
             if number == 0:
                 shown, mapped = shade, lines
                 handles += _parallel_selected(panel, picture, scales)
@@ -420,13 +421,6 @@ def _lines(ax: Axes, front: FrontData, objectives: list[str], scales: Scales, sh
     collection.set_clim(0.0, 1.0)
     ax.add_collection(collection)
     return collection
-
-
-def _parallel_reference(ax: Axes, heights: NDArray[np.float64], label: str | None) -> list[Line2D]:
-    """The baseline as a dashed line."""
-    look: Style = {"color": INK, "linestyle": DASHES, "linewidth": 1.4}
-    ax.plot(range(len(heights)), heights, zorder=4, **look)
-    return [Line2D([], [], label=label, **look)]
 
 
 def _parallel_selected(ax: Axes, picture: Picture, scales: Scales) -> list[Line2D]:

@@ -1,10 +1,9 @@
 """The estimators."""
 
 from hyperrank.rankers.base import BaseRanker, RankerMixin, load
-from hyperrank.rankers.baselines.lightgbm_scalarization import LightGBMScalarizationRanker
-from hyperrank.rankers.baselines.linear_scalarization import LinearScalarizationRanker
 from hyperrank.rankers.baselines.mixed_scores import MixedScoresRanker
 from hyperrank.rankers.baselines.modpo import MODPORanker
+from hyperrank.rankers.baselines.scalarization import LightGBMScalarizationRanker, LinearScalarizationRanker
 from hyperrank.rankers.baselines.soup import SoupRanker
 from hyperrank.rankers.dpo.callbacks import Callback
 from hyperrank.rankers.hyperdpo import HyperDPORanker

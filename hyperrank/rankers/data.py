@@ -160,24 +160,18 @@ def score_in_chunks(
     X = data.X
     if not isinstance(X, np.ndarray) or not is_mapped(X):
         return score(data)
-    scores = []
+    scores, frame = [], data.frame
     for rows, lists in data.lists.runs(max(1, CHUNK_BYTES // max(1, X[:1].nbytes))):
         chunk = GroupedFeatures(
             X=X[rows],
             lists=lists,
-            frame=_slice_rows(data.frame, rows),
+            # Of an array a view, which copies nothing.
+            frame=frame[rows] if isinstance(frame, np.ndarray) else take_rows(frame, np.r_[rows]),
             ref_scores=None if data.ref_scores is None else data.ref_scores[rows],
         )
         scores.append(score(chunk))
         forget_pages(X)
     return np.concatenate(scores)
-
-
-def _slice_rows(frame: Any, rows: slice) -> Any:
-    """Rows of the features as given: of an array as a view, which copies nothing."""
-    if isinstance(frame, np.ndarray):
-        return frame[rows]
-    return take_rows(frame, np.arange(rows.start, rows.stop))
 
 
 def summarize_data(

@@ -6,6 +6,7 @@ import os
 import platform
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -102,7 +103,10 @@ def load_ranker(path: str | Path, base: type[R]) -> R:
             ranker.reference = fitted.given(ranker.objectives_) if is_mapping else fitted.model
         _check_description(ranker, head, n_bytes=Path(path).stat().st_size)
         stored = content["probe"]
-        if stored is None and _has_models(ranker):
+        # Models that were fitted elsewhere may want features of another kind than made-up ones.
+        models = ModelReference | MixedModelsReference
+        references = _references(getattr(ranker, "reference_", None))
+        if stored is None and any(isinstance(reference, models) for reference in references):
             scores = _probe(ranker)
         else:
             scores = _probe_scores(ranker)
@@ -194,12 +198,6 @@ def _widths(value: Any) -> Iterator[int]:
         yield value.num_feature()
 
 
-def _has_models(ranker: Any) -> bool:
-    """Whether models that were fitted elsewhere may want features of another kind than made-up ones."""
-    references = _references(getattr(ranker, "reference_", None))
-    return any(isinstance(reference, ModelReference | MixedModelsReference) for reference in references)
-
-
 def _references(reference: Any) -> Iterator[Any]:
     """A reference, and those of one objective each that it is made of."""
     reference = reference.reference if isinstance(reference, MixedReference) else reference
@@ -257,15 +255,11 @@ def _classes(base: type[R]) -> dict[str, type[R]]:
 
 def versions() -> dict[str, str]:
     """Versions of this package, of Python and of what rankers are made of, as they are here."""
-    return {"hyperrank": __version__, "python": platform.python_version(), **dict(_versions())}
-
-
-def _versions() -> Iterator[tuple[str, str]]:
+    here = {"hyperrank": __version__, "python": platform.python_version()}
     for name in LIBRARIES:
-        try:
-            yield name, version(name)
-        except PackageNotFoundError:
-            continue
+        with suppress(PackageNotFoundError):
+            here[name] = version(name)
+    return here
 
 
 def _probe(ranker: BaseEstimator) -> NDArray[np.float64] | None:

@@ -81,6 +81,8 @@ def train(
         )
     loss = with_generator(loss, generator)
     data.prepare(loss)
+    # As many as in any order of the lists.
+    n_batches = len([*document_batches(data.lists.sizes, settings.batch_docs, np.random.default_rng(0))])
     steps = Steps(
         network,
         data,
@@ -89,7 +91,7 @@ def train(
         scale=scale,
         draw=draw_weights,
         rng=rng,
-        n_steps=_n_batches(data, settings) * settings.max_epochs,
+        n_steps=n_batches * settings.max_epochs,
         processes=processes,
     )
     average = RunningAverage(network, settings.average_decay)
@@ -108,12 +110,6 @@ def train(
             checkpoint.maybe_save(state)
     _take_best(state, result)
     return result
-
-
-def _n_batches(data: ListTensors | ShardedLists, settings: TrainingSettings) -> int:
-    """Batches of an epoch, in any order of the lists."""
-    batches = document_batches(data.lists.sizes, settings.batch_docs, np.random.default_rng(0))
-    return sum(1 for _ in batches)
 
 
 def _is_stopped(state: TrainingState, settings: TrainingSettings) -> bool:

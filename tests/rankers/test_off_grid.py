@@ -178,7 +178,7 @@ def test_a_booster_of_larger_scores_has_no_more_say(small, unseen):
     with pytest.MonkeyPatch.context() as patch:
         loud = ranker.boosters_[0]
         factor = lambda booster, X: booster_scores(booster, X) * (1000 if booster is loud else 1)  # noqa: E731
-        patch.setattr("hyperrank.rankers.baselines.lightgbm_scalarization.booster_scores", factor)
+        patch.setattr("hyperrank.rankers.baselines.scalarization.booster_scores", factor)
         ranker.scales_ = ranker.scales_ * [1000, 1, 1]
         after = ranker.predict(unseen.X, weights=[0.7, 0.3])
     np.testing.assert_allclose(after / after.std(), before / before.std())
@@ -222,7 +222,7 @@ def test_a_score_does_not_depend_on_the_trade_offs_beside_it(make, small, unseen
 @GRIDS
 @pytest.mark.parametrize("off_grid", ["guess", None, 3, ["nearest"]])
 def test_the_option_is_checked_before_training(make, off_grid, small, monkeypatch):
-    for home in ("dpo.reference.fit_reference_model", "baselines.lightgbm_scalarization.fit_mixed_boosters"):
+    for home in ("dpo.reference.fit_reference_model", "baselines.scalarization.fit_mixed_boosters"):
         monkeypatch.setattr(f"hyperrank.rankers.{home}", lambda *_, **__: pytest.fail("training started"))
     with pytest.raises(ValueError, match="off_grid must be one of"):
         make(HELD, off_grid=off_grid).fit(small.X, small.Y, qid=small.qid)

@@ -90,10 +90,8 @@ class WeightGridRanker(BaseRanker):
         :math:`\bar\sigma = \sum_h c_h \sigma_h`: a model of large scores has no more say for it.
         """
         recipes = self._recipes(weights)
-        scores: dict[int, NDArray[Any]] = {}
-        for row in sorted({row for recipe in recipes for row in recipe}):
-            scores[row] = scores_of(row)
-        columns = []
+        scores = {row: scores_of(row) for row in sorted({row for recipe in recipes for row in recipe})}
+        columns: list[NDArray[Any]] = []
         for recipe in recipes:
             if len(recipe) == 1:
                 columns += [scores[row] for row in recipe]

@@ -34,12 +34,8 @@ class RewardSoup(RewardModel):
 
     def __init__(self, models: Sequence[RewardModel]) -> None:
         first = models[0]
-        super().__init__(
-            first.transform,
-            first.network,
-            first.device,
-            query_standardize=first.query_standardize,
-        )
+        standardize = first.query_standardize
+        super().__init__(first.transform, first.network, first.device, query_standardize=standardize)
         #: For each parameter those of all networks, shape (m, ...), on the CPU: not all devices know doubles.
         self.ingredients = {
             name: torch.stack([model.network.state_dict()[name].detach().cpu() for model in models])
@@ -63,21 +59,13 @@ class RewardSoup(RewardModel):
         network = copy.deepcopy(self.network)
         # Term by term in double precision: the same bits for the same weights, and at a corner those of
         # that objective's own network.
-        network.load_state_dict(
-            {
-                name: sum(
-                    weight * ingredient.double()
-                    for weight, ingredient in zip(weights.tolist(), ingredients, strict=True)
-                )
-                for name, ingredients in self.ingredients.items()
-            }
-        )
-        return RewardModel(
-            self.transform,
-            network,
-            self.device,
-            query_standardize=self.query_standardize,
-        )
+        mixed = {}
+        for name, ingredients in self.ingredients.items():
+            pairs = zip(weights.tolist(), ingredients, strict=True)
+            mixed[name] = sum(weight * ingredient.double() for weight, ingredient in pairs)
+        network.load_state_dict(mixed)
+        standardize = self.query_standardize
+        return RewardModel(self.transform, network, self.device, query_standardize=standardize)
 
     def at(self, weights: NDArray[np.float64]) -> RewardModel:
         """The model of the mixed network, which takes weights of one objective."""

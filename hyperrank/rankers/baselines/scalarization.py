@@ -1,4 +1,4 @@
-"""LightGBM scalarisation: one booster per trade-off, trained on all objectives at once."""
+"""Scalarisation: one booster, or one unconditioned network, per trade-off, on all objectives at once."""
 
 from __future__ import annotations
 
@@ -22,12 +22,17 @@ from hyperrank.boosters import (
 )
 from hyperrank.boosters.search import BoosterSearch, search_booster_params
 from hyperrank.boosters.training import is_search
-from hyperrank.lists import QueryLists, within_list_deviation
+from hyperrank.lists import QueryLists, within_list_deviations
+from hyperrank.losses import ListLoss
 from hyperrank.metrics import parse_metric
+from hyperrank.networks import MLP
+from hyperrank.rankers.baselines._networks import NetworkGridRanker, NetworkTrainer
 from hyperrank.rankers.baselines._weight_grid import WeightGridRanker, check_off_grid, weight_grid
 from hyperrank.rankers.data import GroupedFeatures, warn_of_counts
+from hyperrank.rankers.dpo.train import TradeOffTask
 from hyperrank.rankers.inputs import read_labelled, read_list_weight, takes_qid
 from hyperrank.simplex import corners
+from hyperrank.training import AdamW, EarlyStopping, StoppingRule
 from hyperrank.weights import RowWeights
 
 if TYPE_CHECKING:
@@ -74,19 +79,11 @@ def search_mixed_boosters(
     m = Y.shape[1]
     probes = np.vstack([corners(m), np.full((1, m), 1 / m)]) if m > 1 else corners(1)
 
+    shared: dict[str, Any] = {"mixing": mixing, "seed": seed, "n_jobs": 1, "categorical": categorical}
+
     def fit(X: Any, Y: Any, lists: QueryLists, list_weight: Any, params: Any) -> list[Any]:
-        return fit_mixed_boosters(
-            X,
-            Y,
-            lists,
-            weights=probes,
-            mixing=mixing,
-            params=params,
-            seed=seed,
-            list_weight=list_weight,
-            n_jobs=1,
-            categorical=categorical,
-        )
+        own = {"params": params, "list_weight": list_weight}
+        return fit_mixed_boosters(X, Y, lists, weights=probes, **own, **shared)
 
     return search_booster_params(X, Y, lists, fit=fit, mix=lambda scores, _: scores, seed=seed, **options)
 
@@ -272,7 +269,7 @@ class LightGBMScalarizationRanker(WeightGridRanker):
             If data or options are not as described.
         """
         data = read_labelled(self, X, y, qid, reset=True, objectives=self.objectives, keeps_frame=False)
-        metric = parse_metric(self.metric)
+        features, metric = np.asarray(data.X), parse_metric(self.metric)
         warn_of_counts(self.data_summary_, metric)
         if self.mixing not in MIXINGS:
             raise ValueError(f"mixing must be one of {MIXINGS}; got {self.mixing!r}.")
@@ -287,14 +284,12 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         }
         params: Any = self.booster_params
         if is_search(params):
-            found = search_mixed_boosters(np.asarray(data.X), data.Y, data.lists, metric=metric, **options)
+            found = search_mixed_boosters(features, data.Y, data.lists, metric=metric, **options)
             self.booster_search_, params = found, found.params
-        self.boosters_ = fit_mixed_boosters(
-            np.asarray(data.X), data.Y, data.lists, weights=grid, params=params, **options
-        )
-        self.scales_ = np.array(
-            [within_list_deviation(booster_scores(b, np.asarray(data.X)), data.lists) for b in self.boosters_]
-        )
+        lists, of_grid = data.lists, {"weights": grid, "params": params}
+        self.boosters_ = fit_mixed_boosters(features, data.Y, lists, **of_grid, **options)
+        scores = [booster_scores(booster, features) for booster in self.boosters_]
+        self.scales_ = within_list_deviations(np.column_stack(scores), lists)
         self.objectives_, self.weights_ = data.names, grid
         return self
 
@@ -310,3 +305,118 @@ class LightGBMScalarizationRanker(WeightGridRanker):
 
     def _scores_of(self, data: GroupedFeatures, row: int) -> NDArray[np.float64]:
         return booster_scores(self.boosters_[row], np.asarray(data.X))
+
+
+class LinearScalarizationRanker(NetworkGridRanker):
+    r"""One network per weight vector w, each trained on :math:`\sum_j w_j L_j` for that w alone.
+
+    Everything but the conditioning is as in `HyperDPORanker`: the same trunk, transforms, loss, optimiser,
+    epochs and batches for each network, and the same reference, which is fitted once for all of them. It
+    knows the trade-offs it was trained at; what it makes of others `off_grid` says.
+
+    Parameters
+    ----------
+    weights : int or array-like of shape (k, m), default 21
+        The trade-offs to train at; a number makes an even lattice of up to as many, and at least the corners.
+    reference : None, "booster_pairs", "boosters", "lightgbm", "scores" or model, default "booster_pairs"
+        The ranker to start from, as in `HyperDPORanker`; None is linear scalarisation as in the literature.
+    off_grid : {"refuse", "nearest", "interpolate"}, default "refuse"
+        What is made of weights that are not held. ``"refuse"``: an error that names the nearest held.
+        ``"nearest"``: the scores of the nearest held. ``"interpolate"``: the rewards of the nearest held of
+        which they are a convex combination, mixed like that, over the reference at the very weights; beyond
+        all held an error. Rewards are log-odds, and all on one scale.
+    reference_objective, objectives, loss, beta, normalize_objectives, metric
+        As in `HyperDPORanker`.
+    categorical_features, feature_transform
+        As in `HyperDPORanker`.
+    query_standardize, booster_params, max_epochs, optimizer, device, n_jobs, random_state
+        As in `HyperDPORanker`.
+    network : "mlp" or MLP, default "mlp"
+        As there; its conditioning has no effect, since none of the networks sees the weights.
+    early_stopping : bool, "auto", EarlyStopping or callable, default "auto"
+        As there, but each network is stopped by the mean of the metric under its own weights.
+    verbose : int, default 0
+        1 shows a progress bar over the networks, 2 another for each.
+
+    Attributes
+    ----------
+    objectives_ : tuple of str
+        Names of the objectives.
+    weights_ : ndarray of shape (k, m)
+        The trade-offs held.
+    reference_ : hyperrank.reference.Reference
+        The reference ranker, ready to score.
+    reward_scale_ : float
+        What rewards are multiplied by in scores: the reference's deviation over beta.
+    models_ : list of hyperrank.rankers.dpo.reward_model.RewardModel
+        Transforms and network of each trade-off.
+    histories_ : list of list of dict
+        Loss, seconds and validation score by epoch, of each network.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str
+        Their names, where `X` was a frame.
+
+    Examples
+    --------
+    >>> from hyperrank import LinearScalarizationRanker, datasets
+    >>> data = datasets.make_multilabel_ranking(n_queries=60, n_objectives=2, random_state=0)
+    >>> ranker = LinearScalarizationRanker(weights=3, objectives=data.names, max_epochs=3, random_state=0)
+    >>> ranker = ranker.fit(data.X, data.Y, qid=data.qid)
+    >>> ranker.predict(data.X, weights=[[1, 0], [0.5, 0.5]]).shape == (len(data.X), 2)
+    True
+    """
+
+    def __init__(
+        self,
+        weights: int | ArrayLike = 21,
+        reference: Any = "booster_pairs",
+        *,
+        off_grid: str = "refuse",
+        reference_objective: int | str = 0,
+        objectives: Sequence[str] | None = None,
+        loss: str | ListLoss = "listnet",
+        beta: float | str = "auto",
+        normalize_objectives: bool = True,
+        metric: str = "ndcg@10",
+        network: str | MLP = "mlp",
+        categorical_features: str | Sequence[Any] | None = "from_dtype",
+        feature_transform: str = "quantile",
+        query_standardize: bool | str = "auto",
+        booster_params: Mapping[str, Any] | str | None = None,
+        max_epochs: int | str = "auto",
+        optimizer: str | AdamW = "adamw",
+        early_stopping: bool | str | EarlyStopping | StoppingRule = "auto",
+        device: str = "auto",
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.weights = weights
+        self.reference = reference
+        self.off_grid = off_grid
+        self.reference_objective = reference_objective
+        self.objectives = objectives
+        self.loss = loss
+        self.beta = beta
+        self.normalize_objectives = normalize_objectives
+        self.metric = metric
+        self.network = network
+        self.categorical_features = categorical_features
+        self.feature_transform = feature_transform
+        self.query_standardize = query_standardize
+        self.booster_params = booster_params
+        self.max_epochs = max_epochs
+        self.optimizer = optimizer
+        self.early_stopping = early_stopping
+        self.device = device
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _train(self, trainer: NetworkTrainer) -> None:
+        grid = weight_grid(self.weights, trainer.inputs.training.names)
+        trained = [trainer.train(TradeOffTask(w, w)) for w in trainer.progress(grid)]
+        self.weights_ = grid
+        self.models_ = [model for model, _ in trained]
+        self.histories_ = [result.history for _, result in trained]
