@@ -29,7 +29,7 @@ from hyperrank.export.modules import (
 )
 from hyperrank.files import check_suffix, check_writable, write_atomically
 from hyperrank.networks import ConditionedScorer
-from hyperrank.networks.categories import row_of
+from hyperrank.networks.feature_transforms import row_of
 from hyperrank.rankers import BaseRanker, HyperDPORanker, MixedScoresRanker, SoupRanker
 from hyperrank.rankers.baselines.soup import RewardSoup
 from hyperrank.rankers.dpo.reward_model import RewardModel

@@ -1,7 +1,8 @@
-"""Feature transforms as torch modules: fitted once, saved and exported with the network they feed."""
+"""Feature transforms and embeddings of categories as torch modules, saved and exported with their network."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hyperrank.memmap import FeatureRows, MappedRows
+from hyperrank.networks.random import Dropout
 
 #: The named transforms.
 TRANSFORMS = ("quantile", "standard", "log", "none")
@@ -291,3 +293,39 @@ def _slopes(knots: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     slopes = torch.where(span > 0, rise / torch.where(span > 0, span, 1.0), 0.0)
     largest = torch.finfo(knots.dtype).max
     return scale, torch.nn.functional.pad(slopes.clamp(max=largest).to(knots.dtype), (0, 1))
+
+
+#: Widths of embeddings: so many times the fourth root of the number of categories, up to the most.
+WIDTH, MAX_WIDTH = 2.0, 16
+#: Share of the categories that training takes for unknown ones, so that these are learnt.
+UNKNOWN_SHARE = 0.1
+
+
+class CategoryEmbedding(nn.Module):
+    """Codes of categories in the last columns, replaced by vectors that are learnt.
+
+    The first vector of each feature stands for missing and unknown categories. All start at zero, so that
+    a category of which little is learnt stays near the others. `sizes` are numbers of categories.
+    """
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.tables = nn.ParameterList(
+            torch.zeros(size + 1, min(MAX_WIDTH, math.ceil(WIDTH * max(size, 1) ** 0.25))) for size in sizes
+        )
+        self.n_out = sum(table.shape[1] for table in self.tables)
+        self.dropout = Dropout(UNKNOWN_SHARE)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features of shape (n, d) for plain ones and codes, one column each; codes begin at 1."""
+        n_plain = features.shape[1] - len(self.tables)
+        codes = features[:, n_plain:]
+        if self.training:
+            codes = codes * (self.dropout(torch.ones_like(codes)) > 0)
+        vectors = [table[row_of(codes[:, j], table)] for j, table in enumerate(self.tables)]
+        return torch.cat([features[:, :n_plain], *vectors], dim=1)
+
+
+def row_of(codes: Tensor, table: Tensor) -> Tensor:
+    """The row of each code in a table; that of unknown ones where it has no such row."""
+    return torch.where((codes > 0) & (codes < len(table)), codes, torch.zeros_like(codes)).long()

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hyperrank.networks.categories import CategoryEmbedding
 from hyperrank.networks.conditioning import (
     BatchInvariantLinear,
     Conditioning,
@@ -21,6 +20,7 @@ from hyperrank.networks.conditioning import (
     per_row,
     zero_linear,
 )
+from hyperrank.networks.feature_transforms import CategoryEmbedding
 from hyperrank.networks.random import Dropout, NewTensors
 
 

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from hyperrank.networks.categories import CategoryEmbedding
+from hyperrank.networks.feature_transforms import CategoryEmbedding
 from hyperrank.networks.random import Dropout, NewTensors, forked
 
 

@@ -14,7 +14,7 @@ from hyperrank._checks import check_verbose
 from hyperrank._progress import ProgressBar
 from hyperrank.losses import ListLoss
 from hyperrank.networks import MLP, Transformer
-from hyperrank.rankers.data import FitInputs, warn_of_counts
+from hyperrank.rankers.data import FitInputs, few_rows, warn_of_counts
 from hyperrank.rankers.dpo.base import DPORanker
 from hyperrank.rankers.dpo.callbacks import (
     Callback,
@@ -24,7 +24,6 @@ from hyperrank.rankers.dpo.callbacks import (
     with_callbacks,
 )
 from hyperrank.rankers.dpo.config import FitConfig, Tuning
-from hyperrank.rankers.dpo.data import few_rows, hold_out
 from hyperrank.rankers.dpo.reference import FittedReference, fit_reference
 from hyperrank.rankers.dpo.resume import agree_on_fit, open_checkpoint, warn_of_interrupt
 from hyperrank.rankers.dpo.reward_model import RewardModel
@@ -343,7 +342,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
             warn_of_counts(self.data_summary_, config.metric, config.loss)
             start = self.model_ if continues else None
             config = agree_on_fit(params, inputs, config, checkpoint, start=start)
-            inputs = hold_out(inputs, config)
+            inputs = config.hold_out(inputs)
             if continues:
                 config = self._continue(inputs, config, checkpoint)
                 reference = FittedReference(self.reference_, self.reward_scale_)

@@ -11,7 +11,6 @@ from hyperrank import AdamW, EarlyStopping, HyperDPORanker, QueryLists, datasets
 from hyperrank.metrics import ndcg
 from hyperrank.networks import MLP
 from hyperrank.rankers.dpo.config import FitConfig
-from hyperrank.rankers.dpo.data import hold_out
 from hyperrank.rankers.inputs import read_fit_inputs, read_labelled
 from hyperrank.simplex import lattice
 
@@ -329,7 +328,7 @@ def test_the_last_labels_of_an_objective_are_not_held_out(small):
     inputs = read_fit_inputs(ranker, small.X, rare, small.qid)
     for seed in range(5):
         config = FitConfig.from_params({**ranker.get_params(), "random_state": seed}, inputs)
-        split = hold_out(inputs, config)
+        split = config.hold_out(inputs)
         ids = [set(part.lists.ids) for part in (split.training, split.validation)]
         assert not ids[0] & ids[1]
         assert ids[0] | ids[1] == set(inputs.training.lists.ids)

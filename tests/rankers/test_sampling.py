@@ -5,8 +5,8 @@ import pytest
 
 from hyperrank import HyperDPORanker, datasets
 from hyperrank.networks import MLP
+from hyperrank.rankers.data import labelled_lists, some_lists
 from hyperrank.rankers.dpo import reference as dpo
-from hyperrank.rankers.dpo.data import labelled_lists, some_lists
 
 SMALL = {"network": MLP(hidden=(4,)), "max_epochs": 1, "random_state": 0}
 FEW_TREES = {"num_boost_round": 4, "num_leaves": 4, "min_data_in_leaf": 3}

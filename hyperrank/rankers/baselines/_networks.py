@@ -14,7 +14,6 @@ from hyperrank.rankers.baselines._weight_grid import WeightGridRanker, check_off
 from hyperrank.rankers.data import FitInputs, GroupedFeatures, warn_of_counts
 from hyperrank.rankers.dpo.base import DPORanker
 from hyperrank.rankers.dpo.config import FitConfig, Tuning, unconditioned
-from hyperrank.rankers.dpo.data import hold_out
 from hyperrank.rankers.dpo.reference import FittedReference, fit_reference
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.dpo.train import TradeOffTask, ValidationScores, train_reward_model
@@ -124,7 +123,7 @@ class SeparateNetworksRanker(DPORanker):
         self._check_options(inputs.training.names)
         config = FitConfig.from_params(unconditioned(self.get_params(deep=False)), inputs)
         warn_of_counts(self.data_summary_, config.metric, config.loss)
-        inputs = hold_out(inputs, config)
+        inputs = config.hold_out(inputs)
         config = tune(inputs, config, Checkpoint())
         reference = fit_reference(inputs, config, Checkpoint())
         validation = ValidationScores.of(inputs.validation, reference)

@@ -18,7 +18,7 @@ from hyperrank.losses import ListLoss, ListNet, get_loss
 from hyperrank.metrics import Metric, parse_metric
 from hyperrank.networks import MLP, Transformer, get_network
 from hyperrank.networks.feature_transforms import TRANSFORMS
-from hyperrank.rankers.data import FitInputs, LabelledLists
+from hyperrank.rankers.data import FitInputs, LabelledLists, hold_out
 from hyperrank.rankers.dpo.reward_model import ListRewardModel
 from hyperrank.rankers.inputs import resolve_objective
 from hyperrank.reference.fit import (
@@ -217,6 +217,13 @@ class FitConfig:
     def for_epochs(self, max_epochs: int) -> Self:
         """The same for another number of epochs."""
         return replace(self, training=replace(self.training, max_epochs=max_epochs))
+
+    def hold_out(self, inputs: FitInputs) -> FitInputs:
+        """The inputs with lists for early stopping, held out of those to train on unless some were given."""
+        if self.training.stopping is None:
+            return replace(inputs, validation=None)
+        share = self.validation_fraction
+        return inputs if share is None else hold_out(inputs, share, self.seed)
 
     def continuing(self, trained: TemperatureRange | None) -> Self:
         """The same for a network that was trained at a range of temperatures before, or at none."""

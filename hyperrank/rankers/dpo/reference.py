@@ -13,9 +13,8 @@ from hyperrank.boosters import Cached
 from hyperrank.files import ModelFileError, storable
 from hyperrank.lists import QueryLists, within_list_deviation
 from hyperrank.metrics import Metric
-from hyperrank.rankers.data import FitInputs, LabelledLists
+from hyperrank.rankers.data import FitInputs, LabelledLists, sample_rows
 from hyperrank.rankers.dpo.config import FitConfig, Phase
-from hyperrank.rankers.dpo.data import sample_rows
 from hyperrank.reference import NoReference, PerObjectiveReference, Reference, ReferenceData
 from hyperrank.reference.fit import fit_reference as fit_reference_model
 from hyperrank.reference.fit import is_fitted_here, stand_in, trains_boosters

@@ -17,9 +17,8 @@ from hyperrank.boosters import booster_scores, fit_boosters
 from hyperrank.boosters.search import BoosterSearch, search_mixed_scores
 from hyperrank.lists import within_list_deviations
 from hyperrank.metrics import Metric
-from hyperrank.rankers.data import FitInputs, LabelledLists
+from hyperrank.rankers.data import FitInputs, LabelledLists, sample_rows
 from hyperrank.rankers.dpo.config import FitConfig, Phase, Tuning, tuning_phase
-from hyperrank.rankers.dpo.data import sample_rows
 from hyperrank.rankers.dpo.reference import REFERENCE_ROWS, FittedReference, fit_reference, surely_better
 from hyperrank.rankers.dpo.train import train_reward_model
 from hyperrank.reference.boosters import PAIR_PARAMS
