@@ -32,16 +32,8 @@ OBJECTIVE_OPTION = re.compile(r"sqrt|[a-z_]{1,40}:[0-9.e+-]{1,30}")
 #: Fields of the head; those that scores do not depend on are not looked at.
 HEAD_FIELDS = frozenset(
     {
-        "version",
-        "num_class",
-        "num_tree_per_iteration",
-        "label_index",
-        "max_feature_idx",
-        "objective",
-        "feature_names",
-        "monotone_constraints",
-        "feature_infos",
-        "tree_sizes",
+        *("version", "num_class", "num_tree_per_iteration", "label_index", "max_feature_idx", "objective"),
+        *("feature_names", "monotone_constraints", "feature_infos", "tree_sizes"),
     }
 )
 #: Arrays with an entry per inner node, and per leaf. Scores do not depend on the statistics.

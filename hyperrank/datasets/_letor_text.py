@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,17 +90,8 @@ _NAN = re.compile(rb"[-+]?nan\Z|null\Z", re.IGNORECASE)
 _INFINITE = re.compile(rb"[-+]?inf(?:inity)?\Z", re.IGNORECASE)
 
 
-class LineError(ValueError):
-    """What is wrong with a line, of this number in its file."""
-
-    def __init__(self, line: int, message: str) -> None:
-        super().__init__(f"line {line}: {message}")
-        self.line = line
-        self.message = message
-
-
 def parse_lines(text: bytes, first_line: int = 1, rules: Rules | None = None) -> Block:
-    """Read lines of LETOR text, of which the first is `first_line` of its file, or a LineError."""
+    """Read lines of LETOR text, of which the first is `first_line` of its file, or a ValueError of one."""
     rules = rules or Rules()
     has_qid = rules.has_qid
     labels: list[float] = []
@@ -112,16 +103,21 @@ def parse_lines(text: bytes, first_line: int = 1, rules: Rules | None = None) ->
         tokens = content.partition(b"#")[0].split()
         if not tokens:
             continue
-        labels.append(_label(tokens[0], line))
-        line_has_qid = len(tokens) > 1 and tokens[1].startswith(b"qid:")
-        if has_qid is not None and line_has_qid != has_qid:
-            _refuse_qid(line, line_has_qid)
-        has_qid = line_has_qid
-        if line_has_qid:
-            ids.append(_query_id(tokens[1], line))
-        before = len(index)
-        _read_features(tokens[1 + line_has_qid :], line, rules, index, values)
-        counts.append(len(index) - before)
+        try:
+            labels.append(_label(tokens[0]))
+            line_has_qid = len(tokens) > 1 and tokens[1].startswith(b"qid:")
+            if has_qid is not None and line_has_qid != has_qid:
+                here, before = ("has", "have none") if line_has_qid else ("lacks", "have one")
+                label = "a 'qid:' after the label, but lines before"
+                raise ValueError(f"this line {here} {label} {before}: give all or none.")
+            has_qid = line_has_qid
+            if line_has_qid:
+                ids.append(_query_id(tokens[1]))
+            before_line = len(index)
+            _read_features(tokens[1 + line_has_qid :], rules, index, values)
+        except ValueError as error:
+            raise ValueError(f"line {line}: {error}") from None
+        counts.append(len(index) - before_line)
     return Block(
         np.asarray(labels, dtype=np.float32),
         as_ids(ids) if has_qid else None,
@@ -147,100 +143,75 @@ def comments_of(text: bytes) -> list[str]:
     return [comment.decode("utf-8", "replace").strip() for body, _, comment in lines if body.strip()]
 
 
-def _label(token: bytes, line: int) -> float:
+def _label(token: bytes) -> float:
     """Read the label of a document."""
     value = number(token)
     if value is None:
-        raise LineError(
-            line, f"label {_quote(token)} is not a number; expected 'label qid:ID index:value ... # comment'."
-        )
-    if value < 0:
-        raise LineError(
-            line,
-            f"label {_quote(token)} is negative; labels are 0 or more. Write nan for an unobserved one.",
-        )
-    if value == float("inf"):
-        raise LineError(line, f"label {_quote(token)} is infinite in float32.")
-    return value
+        fault = "not a number; expected 'label qid:ID index:value ... # comment'"
+    elif value < 0:
+        fault = "negative; labels are 0 or more. Write nan for an unobserved one"
+    elif value == float("inf"):
+        fault = "infinite in float32"
+    else:
+        return value
+    raise ValueError(f"label {_quote(token)} is {fault}.")
 
 
-def _refuse_qid(line: int, line_has_qid: bool) -> NoReturn:
-    """Tell that lines with and without a query id are mixed."""
-    here, before = ("has", "have none") if line_has_qid else ("lacks", "have one")
-    raise LineError(
-        line, f"this line {here} a 'qid:' after the label, but lines before {before}: give all or none."
-    )
-
-
-def _query_id(token: bytes, line: int) -> str:
+def _query_id(token: bytes) -> str:
     """Read the id in ``qid:ID``."""
     try:
         name = token[4:].decode("utf-8")
     except UnicodeDecodeError:
-        raise LineError(line, f"the query id in {_quote(token)} is not UTF-8 text.") from None
+        raise ValueError(f"the query id in {_quote(token)} is not UTF-8 text.") from None
     if not name or "\0" in name:
-        raise LineError(line, f"{_quote(token)} holds no query id; expected 'qid:ID'.")
+        raise ValueError(f"{_quote(token)} holds no query id; expected 'qid:ID'.")
     return name
 
 
-def _read_features(
-    tokens: list[bytes], line: int, rules: Rules, index: list[int], values: list[float]
-) -> None:
+def _read_features(tokens: list[bytes], rules: Rules, index: list[int], values: list[float]) -> None:
     """Append the features of one document."""
     last = rules.first - 1
     for token in tokens:
         key, colon, text = token.partition(b":")
         if not colon:
-            raise LineError(line, f"{_quote(token)} has no ':'; expected 'index:value'.")
+            raise ValueError(f"{_quote(token)} has no ':'; expected 'index:value'.")
         if key == b"qid":
-            raise LineError(
-                line, f"{_quote(token)} is in the wrong place; the query id follows the label, once."
-            )
-        last = _feature_number(key, token, line, last, rules)
+            raise ValueError(f"{_quote(token)} is in the wrong place; the query id follows the label, once.")
+        last = _feature_number(key, token, last, rules)
         value = number(text)
         if value is None:
-            raise LineError(line, f"the value of {_quote(token)} is not a number.")
+            raise ValueError(f"the value of {_quote(token)} is not a number.")
         if abs(value) == float("inf"):
-            raise LineError(
-                line, f"the value of {_quote(token)} is infinite in float32; write nan if it is missing."
+            raise ValueError(
+                f"the value of {_quote(token)} is infinite in float32; write nan if it is missing."
             )
         index.append(last)
         values.append(value)
 
 
-def _feature_number(key: bytes, token: bytes, line: int, last: int, rules: Rules) -> int:
+def _feature_number(key: bytes, token: bytes, last: int, rules: Rules) -> int:
     """Read the feature number of ``index:value``, which must exceed the one before."""
     if not _INDEX.match(key):
-        raise LineError(
-            line, f"the feature number of {_quote(token)} is not a whole number from {rules.first}."
-        )
-    feature = int(key)
+        raise ValueError(f"the feature number of {_quote(token)} is not a whole number from {rules.first}.")
+    feature, fault = int(key), ""
     if feature < rules.first:
-        raise LineError(
-            line,
-            f"{_quote(token)} has feature number 0; features are numbered from 1, "
-            "unless zero_based=True is passed.",
-        )
-    if feature == last:
-        raise LineError(line, f"{_quote(token)} gives feature {feature} twice.")
-    if feature < last:
-        raise LineError(
-            line, f"{_quote(token)} follows feature {last}; feature numbers must increase in a line."
-        )
-    if rules.n_features is not None and feature > rules.last:
-        raise LineError(line, f"{_quote(token)} is beyond n_features={rules.n_features}.")
-    if feature > rules.last:
-        raise LineError(
-            line,
-            f"{_quote(token)} would need {feature:,} dense columns; pass n_features if that is meant.",
-        )
+        fault = "has feature number 0; features are numbered from 1, unless zero_based=True is passed"
+    elif feature == last:
+        fault = f"gives feature {feature} twice"
+    elif feature < last:
+        fault = f"follows feature {last}; feature numbers must increase in a line"
+    elif feature > rules.last and rules.n_features is not None:
+        fault = f"is beyond n_features={rules.n_features}"
+    elif feature > rules.last:
+        fault = f"would need {feature:,} dense columns; pass n_features if that is meant"
+    if fault:
+        raise ValueError(f"{_quote(token)} {fault}.")
     return feature
 
 
-def _quote(token: bytes, limit: int = 40) -> str:
+def _quote(token: bytes) -> str:
     """Shorten a token for a message."""
-    text = token[:limit].decode("utf-8", "backslashreplace")
-    return repr(text) + ("..." if len(token) > limit else "")
+    return repr(token[:40].decode("utf-8", "backslashreplace")) + "..." * (len(token) > 40)
 
 
 _COMMENT = re.compile(rb"#[^\n]*")

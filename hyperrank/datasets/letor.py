@@ -19,7 +19,6 @@ from hyperrank._checks import as_path
 from hyperrank.datasets._chunks import Chunk, Source, gather, whole_lines
 from hyperrank.datasets._letor_text import (
     Block,
-    LineError,
     Rules,
     comments_of,
     dense_chunks,
@@ -117,7 +116,7 @@ def stream_blocks(paths: Sequence[Path], rules: Rules) -> Iterator[tuple[Block, 
             if block is None or not rules.admit(block):
                 try:
                     block = parse_lines(text, line, rules)
-                except LineError as error:
+                except ValueError as error:
                     raise ValueError(f"{path}, {error}") from None
             line += text.count(b"\n")
             if len(block.labels):
