@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hyperrank.alignment import Preferences, load_hh_rlhf, tiny_model
+from hyperrank.alignment import Preferences, load_preferences, tiny_model
 
 __all__ = ["DATA", "MODELS", "PROMPTS", "MissingSourceError", "Source"]
 
@@ -103,7 +103,7 @@ def hh_rlhf(options: Any, model: Path, read: Callable[[Path], Preferences] | Non
     from transformers import AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(str(model))
-    data = (read or load_hh_rlhf)(path)
+    data = (read or harmlessness)(path)
     fits = [max(len(tokenizer(t).input_ids) for t in ts) < options.response_tokens for ts in data.responses]
     data = data.take(np.flatnonzero(fits))
     cut = [tokenizer.decode(tokenizer(p).input_ids[-options.prompt_tokens :]) for p in data.prompts]
@@ -113,9 +113,15 @@ def hh_rlhf(options: Any, model: Path, read: Callable[[Path], Preferences] | Non
     return Source(_first(train, options.train), _first(test, options.test), prompts)
 
 
+def harmlessness(path: Path) -> Preferences:
+    """HH-RLHF's pairs: which response was chosen, and brevity."""
+    data = load_preferences(path, scores={"brevity": lambda _, response: -len(response)})
+    return replace(data, names=("harmlessness", "brevity"))
+
+
 def asking(path: Path) -> Preferences:
     """HH-RLHF's pairs of which one response asks something back; that one, and brevity."""
-    data = load_hh_rlhf(path)
+    data = load_preferences(path)
     asks = [["?" in text for text in texts] for texts in data.responses]
     labels = [
         np.array(

@@ -3,7 +3,7 @@
 from hyperrank.alignment.aligner import HyperPromptAligner
 from hyperrank.alignment.conditioning import register_conditioning
 from hyperrank.alignment.preferences import Preferences, preference_accuracy
-from hyperrank.alignment.readers import load_hh_rlhf, load_preferences, load_safe_rlhf, to_preferences
+from hyperrank.alignment.readers import load_preferences, to_preferences
 from hyperrank.alignment.tiny import tiny_model
 from hyperrank.networks import HyperPrompt
 
@@ -11,9 +11,7 @@ __all__ = [
     "HyperPrompt",
     "HyperPromptAligner",
     "Preferences",
-    "load_hh_rlhf",
     "load_preferences",
-    "load_safe_rlhf",
     "preference_accuracy",
     "register_conditioning",
     "tiny_model",

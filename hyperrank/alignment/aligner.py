@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,42 +13,43 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from hyperrank._checks import check_number
 from hyperrank.alignment.base_model import BaseModel, isolated, load_base_model, required
-from hyperrank.alignment.config import (
-    TrainingConfig,
-    check_params,
-    draw_seed,
-    objective_names,
-    objective_scale,
-    run_params,
-)
+from hyperrank.alignment.config import AlignerParams, check_params, draw_seed, objective_scale, run_params
 from hyperrank.alignment.export import export_peft, export_transformers
 from hyperrank.alignment.files import read_aligner_file, write_aligner_file
 from hyperrank.alignment.inference import Decoder, log_ratios
-from hyperrank.alignment.losses import PreferenceLoss
+from hyperrank.alignment.losses import PreferenceLoss, preference_loss
 from hyperrank.alignment.policy import Policy, initial_prompt
 from hyperrank.alignment.preferences import (
     Preferences,
     Prompt,
+    check_differences,
     check_texts,
     named_weights,
+    one_weight,
     preference_accuracy,
     read_weights,
 )
-from hyperrank.alignment.readers import to_preferences
-from hyperrank.alignment.tokens import Encoder, ListCollator, evaluation_data, length_limit, training_data
+from hyperrank.alignment.tokens import (
+    Encoder,
+    ListCollator,
+    ListDataset,
+    evaluation_data,
+    length_limit,
+    read_lists,
+)
 from hyperrank.files import ModelFileError
-from hyperrank.losses import ListLoss
 from hyperrank.weights import PerRow
 
 if TYPE_CHECKING:
-    from transformers import TrainerCallback, TrainingArguments
+    from transformers import TrainerCallback
 
 #: What may stand as weights.
 Weights = ArrayLike | Mapping[str, float] | PerRow | None
 
 
-class HyperPromptAligner(BaseEstimator):
+class HyperPromptAligner(AlignerParams, BaseEstimator):
     r"""A causal language model aligned once for all trade-offs, which are an argument of `generate`.
 
     Weights w on the objectives reach the language model as prompt vectors, as LoRA cores, or as text. It is
@@ -176,73 +178,6 @@ class HyperPromptAligner(BaseEstimator):
     base_: BaseModel
     encoder_: Encoder
 
-    def __init__(
-        self,
-        model: Any = None,
-        tokenizer: Any = None,
-        *,
-        objectives: Sequence[str] | None = None,
-        conditioning: str = "hyper_prompt",
-        n_tokens: int = 16,
-        prompt_text: str | None = None,
-        prompt_width: int = 64,
-        adapters: Mapping[str, Any] | None = None,
-        loss: str | ListLoss = "plackett_luce",
-        length_normalized: bool = False,
-        sft_weight: float = 0.0,
-        beta: float = 0.1,
-        alpha: float = 1.0,
-        weights: ArrayLike | Mapping[str, float] | None = None,
-        normalize_objectives: bool = True,
-        max_epochs: int = 1,
-        max_steps: int | None = None,
-        batch_size: int = 16,
-        batch_tokens: int = 8192,
-        prompt_learning_rate: float = 1e-2,
-        hypernetwork_learning_rate: float = 2e-3,
-        adapter_learning_rate: float | None = None,
-        max_length: int | None = None,
-        max_response_length: int | None = None,
-        precision: str = "auto",
-        max_log_ratio: float | None = 2.0,
-        training_args: Mapping[str, Any] | TrainingArguments | None = None,
-        checkpoint_dir: str | Path | None = None,
-        device: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.model = model
-        self.tokenizer = tokenizer
-        self.objectives = objectives
-        self.conditioning = conditioning
-        self.n_tokens = n_tokens
-        self.prompt_text = prompt_text
-        self.prompt_width = prompt_width
-        self.adapters = adapters
-        self.loss = loss
-        self.length_normalized = length_normalized
-        self.sft_weight = sft_weight
-        self.beta = beta
-        self.alpha = alpha
-        self.weights = weights
-        self.normalize_objectives = normalize_objectives
-        self.max_epochs = max_epochs
-        self.max_steps = max_steps
-        self.batch_size = batch_size
-        self.batch_tokens = batch_tokens
-        self.prompt_learning_rate = prompt_learning_rate
-        self.hypernetwork_learning_rate = hypernetwork_learning_rate
-        self.adapter_learning_rate = adapter_learning_rate
-        self.max_length = max_length
-        self.max_response_length = max_response_length
-        self.precision = precision
-        self.max_log_ratio = max_log_ratio
-        self.training_args = training_args
-        self.checkpoint_dir = checkpoint_dir
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
-
     def fit(
         self,
         prompts: Any,
@@ -287,35 +222,34 @@ class HyperPromptAligner(BaseEstimator):
         """
         params = self.get_params(deep=False)
         check_params(params)
-        data, known = training_data(prompts, responses, labels)
-        blocks = data.first_labels()
-        given = known if self.objectives is None else self.objectives
-        names = objective_names(given, blocks[0].shape[1])
-        config = TrainingConfig.from_params(params, names)
+        data = read_lists(prompts, responses, labels, self.objectives)
+        if isinstance(data, Preferences):
+            check_differences(data)
+        if (self.adapters or {}).get("lora_dropout"):
+            raise ValueError("lora_dropout must be 0: policy and reference are computed without dropout.")
+        names = data.names
+        weights = None if self.weights is None else one_weight(self.weights, names)
         evaluation = evaluation_data(eval_data, names)
+        list_loss = preference_loss(self.loss)
+        # Processes of one run draw alike.
+        together = self.random_state is None and int(os.environ.get("WORLD_SIZE", "1")) > 1
+        seed = 0 if together else draw_seed(self.random_state)
         required("transformers")
-        with isolated(config.seed, grad=True):
-            scale = objective_scale(config, blocks)
+        with isolated(seed, grad=True):
+            scale = objective_scale(list_loss, data.labels, self.normalize_objectives)
             base = load_base_model(self.model, self.tokenizer, self.device, self.precision)
             policy, encoder = self._build(base, names)
             # Imported here, since its class derives from transformers' own.
             from hyperrank.alignment.trainer import train_policy
 
-            collator = ListCollator(
-                encoder,
-                policy.conditioning.text,
-                len(names),
-                alpha=config.alpha,
-                weights=config.weights,
-                seed=config.seed,
-            )
-            loss = PreferenceLoss(
-                config.loss, scale, config.beta, config.length_normalized, config.sft_weight
-            )
+            text = policy.conditioning.text
+            collator = ListCollator(encoder, text, alpha=self.alpha, weights=weights, seed=seed)
+            loss = PreferenceLoss(list_loss, scale, self.beta, self.length_normalized, self.sft_weight)
             models = (base.fingerprint, base.tokenizer_fingerprint, str(base.precision))
-            identity = {"params": run_params(params), "models": models, "data": data.content()}
-            more = (data, evaluation, list(callbacks), identity)
-            self.history_, self.collapsed_ = train_policy(policy, collator, loss, config, *more)
+            lists = ListDataset(data) if isinstance(data, Preferences) else data
+            identity = {"params": run_params(params), "models": models, "data": lists.content()}
+            more = (evaluation, list(callbacks), identity)
+            self.history_, self.collapsed_ = train_policy(policy, collator, loss, self, lists, *more)
         self.objectives_, self.base_, self.policy_, self.encoder_ = names, base, policy, encoder
         if self.collapsed_:
             warnings.warn(
@@ -393,17 +327,15 @@ class HyperPromptAligner(BaseEstimator):
         ndarray of shape (m,) or (k, m)
             NaN for objectives without a preference.
         """
-        if responses is None:
-            data = to_preferences(prompts)
-            if not isinstance(data, Preferences):
-                raise ValueError("accuracy takes data with a length; got a stream.")
-            prompts, responses, labels = data.prompts, data.responses, data.labels
-        assert labels is not None
-        rewards = self.score(prompts, responses, weights=weights)
+        check_is_fitted(self, "policy_")
+        data = read_lists(prompts, responses, labels, self.objectives_, least=1)
+        if not isinstance(data, Preferences):
+            raise ValueError("accuracy takes data with a length; got a stream.")
+        rewards = self.score(data.prompts, data.responses, weights=weights)
         if rewards[0].ndim == 1:
-            return preference_accuracy(labels, rewards)
-        n_points = rewards[0].shape[1]
-        return np.stack([preference_accuracy(labels, [r[:, k] for r in rewards]) for k in range(n_points)])
+            return preference_accuracy(data.labels, rewards)
+        points = range(rewards[0].shape[1])
+        return np.stack([preference_accuracy(data.labels, [r[:, k] for r in rewards]) for k in points])
 
     def generate(
         self,
@@ -446,8 +378,7 @@ class HyperPromptAligner(BaseEstimator):
         """
         check_is_fitted(self, "policy_")
         check_texts(prompts)
-        if n_samples < 1:
-            raise ValueError(f"n_samples must be at least 1; got {n_samples}.")
+        check_number("n_samples", n_samples, at_least=1, whole=True)
         if n_samples > 1 and do_sample is None:
             do_sample = True
         options = {"do_sample": do_sample, "temperature": temperature, "top_p": top_p, **options}
@@ -512,8 +443,8 @@ class HyperPromptAligner(BaseEstimator):
         """
         check_is_fitted(self, "policy_")
         fitted = {"objectives": self.objectives_, "history": self.history_, "collapsed": self.collapsed_}
-        params = self.get_params(deep=False)
-        return write_aligner_file(path, type(self).__name__, params, fitted, self.base_, self.policy_)
+        fitted["trained"] = self.policy_.trained()
+        return write_aligner_file(path, type(self).__name__, self.get_params(deep=False), fitted, self.base_)
 
     @classmethod
     def load(
@@ -595,7 +526,7 @@ class HyperPromptAligner(BaseEstimator):
         """
         check_is_fitted(self, "policy_")
         points = named_weights(weights, self.objectives_)
-        return export_peft(folder, self.base_, self.policy_, self.objectives_, self.adapters, points)
+        return export_peft(folder, self.policy_, points)
 
     def export_transformers(
         self, folder: str | Path, *, weights: Mapping[str, ArrayLike] | None = None
@@ -620,7 +551,7 @@ class HyperPromptAligner(BaseEstimator):
         """
         check_is_fitted(self, "policy_")
         points = named_weights(weights, self.objectives_)
-        return export_transformers(folder, self.base_, self.policy_, self.encoder_, points)
+        return export_transformers(folder, self.policy_, self.encoder_, points)
 
     def _build(self, base: BaseModel, names: tuple[str, ...]) -> tuple[Policy, Encoder]:
         """A policy that nothing has been trained of, and the encoder for it."""

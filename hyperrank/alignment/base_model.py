@@ -91,7 +91,9 @@ def load_base_model(model: Any, tokenizer: Any, device: str, precision: str) -> 
     target = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     if target.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device={device!r}, but torch finds no CUDA device; use device='auto' or 'cpu'.")
-    dtype = _precision(precision, target)
+    dtype = PRECISIONS.get(precision, torch.float32)
+    if precision == "auto" and target.type == "cuda" and torch.cuda.is_bf16_supported():
+        dtype = torch.bfloat16
     if isinstance(model, str | Path):
         name = str(model)
         loaded = _from_pretrained(transformers.AutoModelForCausalLM, name, dtype=dtype)
@@ -167,12 +169,6 @@ def _refuse_unsupported(model: Any) -> None:
             f"{name} carries adapters, and the reference is the model with adapters off: "
             "merge them first, with merge_and_unload()."
         )
-
-
-def _precision(name: str, device: torch.device) -> torch.dtype:
-    if name == "auto":
-        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
-    return PRECISIONS[name]
 
 
 def _from_pretrained(kind: Any, name: str, **options: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from hyperrank._version import __version__
 from hyperrank.alignment.base_model import BaseModel
-from hyperrank.alignment.policy import Policy
+from hyperrank.alignment.conditioning import Surroundings, make_conditioning
 from hyperrank.files import ModelFileError, read_model_file, write_model_file
 
 #: Parameters of a machine or a session.
@@ -23,8 +22,6 @@ NOT_STORED = frozenset(
 )
 #: Layout of the content: 2 had the options of losses among the aligner's.
 LAYOUT = 3
-#: What a file may ask for of each at most.
-MOST = {"n_tokens": 4096, "prompt_width": 65536}
 
 
 @dataclass(frozen=True)
@@ -48,36 +45,25 @@ class AlignerFile:
                     f"it was trained on the {what} {self.model_name[:200]!r} with fingerprint {stored[:12]}; "
                     f"{base.name!r} has {found[:12]}. Prompts and adapters mean nothing to another"
                 )
-        m, params = len(self.objectives), self.params
         shapes = {name: value.shape for name, value in self.trained.items()}
-        expected: dict[str, tuple[int, ...]] = {}
         first = [shape for name, shape in shapes.items() if ".lora_A." in name]
-        rank = 0 if params["adapters"] is None else params["adapters"].get("r", 8)
+        rank = 0 if self.params["adapters"] is None else self.params["adapters"].get("r", 8)
         if (rank > 0) != bool(first) or any(shape[0] != rank for shape in first):
             raise ValueError(f"its options ask for adapters of rank {rank}; its arrays have another")
-        if params["conditioning"] == "hyper_prompt":
-            size = (params["n_tokens"], base.model.get_input_embeddings().weight.shape[1])
-            expected = {
-                "initial": size,
-                "hyper.base": size,
-                "hyper.inner.weight": (params["prompt_width"], m),
-            }
-        elif params["conditioning"] == "lora":
-            expected = {"outer.weight": (len(first) * rank**2, params["prompt_width"])}
-        for name, shape in expected.items():
-            if shapes.get(f"conditioning.{name}") != shape:
-                raise ValueError(f"its options ask for {name} of shape {shape}; its arrays have another")
+        width, size = self.params["prompt_width"], base.model.get_input_embeddings().weight.shape[1]
+        with torch.device("meta"):  # takes no memory
+            initial = torch.empty(self.params["n_tokens"], size)
+            around = Surroundings(self.objectives, size, initial, width, len(first), rank)
+            expected = make_conditioning(self.params["conditioning"], around).state_dict()
+        for name, value in expected.items():
+            if shapes.get(f"conditioning.{name}") != value.shape:
+                raise ValueError(f"its options ask for {name} of {value.shape}; its arrays have another")
 
 
 def write_aligner_file(
-    path: str | Path,
-    class_name: str,
-    params: Mapping[str, Any],
-    fitted: Mapping[str, Any],
-    base: BaseModel,
-    policy: Policy,
+    path: str | Path, class_name: str, params: Mapping[str, Any], fitted: Mapping[str, Any], base: BaseModel
 ) -> Path:
-    """Write an aligner without its base model, whole or not at all."""
+    """Write an aligner without its base model, whole or not at all; `fitted` has what `AlignerFile` has."""
     head = {
         "class": class_name,
         "layout": LAYOUT,
@@ -89,7 +75,7 @@ def write_aligner_file(
         "params": {name: value for name, value in params.items() if name not in NOT_STORED},
         "history": fitted["history"],
         "collapsed": fitted["collapsed"],
-        "trained": {name: value.cpu().numpy().copy() for name, value in policy.trained().items()},
+        "trained": {name: value.cpu().numpy().copy() for name, value in fitted["trained"].items()},
     }
     return write_model_file(path, content, head=head)
 
@@ -105,9 +91,6 @@ def read_aligner_file(path: str | Path, class_name: str, allowed: Sequence[str])
     unknown = sorted(set(params) - (set(allowed) - NOT_STORED))
     if unknown:
         raise ValueError(f"it has unknown options {unknown[:3]}")
-    for name, most in MOST.items():
-        if not math.isfinite(params[name]) or params[name] > most:
-            raise ValueError(f"its option {name} is {params[name]}; expected at most {most}")
     for name, value in trained.items():
         if not isinstance(value, np.ndarray) or value.dtype != np.float32 or not np.isfinite(value).all():
             raise ValueError(f"its parameter {str(name)[:60]!r} is not an array of finite float32")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from queue import Queue
-from threading import Thread
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hyperrank._checks import check_number
 from hyperrank.alignment.base_model import isolated, required
 from hyperrank.alignment.policy import Policy
 from hyperrank.alignment.preferences import Prompt
@@ -65,28 +65,29 @@ class Decoder:
         options: dict[str, Any],
     ) -> None:
         self.policy, self.encoder, self.batch_tokens = policy, encoder, batch_tokens
-        self.room = encoder.limit - max_new_tokens
-        self.max_new_tokens = max_new_tokens
-        if max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens must be at least 1; got {max_new_tokens}.")
+        check_number("max_new_tokens", max_new_tokens, at_least=1, whole=True)
+        self.room, self.max_new_tokens = encoder.limit - max_new_tokens, max_new_tokens
         if self.room < 1:
             raise ValueError(
                 f"max_new_tokens={max_new_tokens} leaves no room for a prompt; "
                 f"expected at most {encoder.limit - 1}."
             )
         self.options = {name: value for name, value in options.items() if value is not None}
-        if not self.options.get("temperature", 1.0) > 0:
+        if "temperature" in self.options and not self.options["temperature"] > 0:
             raise ValueError("temperature must be above 0. For the likeliest tokens: do_sample=False.")
-        if not 0 < self.options.get("top_p", 1.0) <= 1:
-            raise ValueError(f"top_p must lie above 0 and be at most 1; got {self.options['top_p']}.")
+        check_number("top_p", self.options.get("top_p", 1.0), above=0, at_most=1)
+        if "num_return_sequences" in self.options:
+            raise ValueError(f"for several texts: n_samples={self.options['num_return_sequences']}.")
         ends = self.options.get("eos_token_id", policy.model.generation_config.eos_token_id)
         if ends is None and encoder.eos is not None:
             ends = self.options["eos_token_id"] = encoder.eos
         self.ends = {ends} if isinstance(ends, int) else set(ends or ())
         self.options |= {"max_new_tokens": max_new_tokens, "pad_token_id": encoder.pad}
-        if stop is not None:
-            self.options.update(stop_strings=stop, tokenizer=encoder.tokenizer)
         self.stop = [stop] if isinstance(stop, str) else list(stop or ())
+        if not all(isinstance(text, str) and text for text in self.stop):
+            raise ValueError(f"stop must be a text of at least one character, or several; got {stop!r}.")
+        if self.stop:
+            self.options.update(stop_strings=self.stop, tokenizer=encoder.tokenizer)
 
     def texts(
         self, prompts: Sequence[Prompt], weights: NDArray[np.float64], seed: int | None, n_samples: int = 1
@@ -107,22 +108,20 @@ class Decoder:
         streamer = required("transformers").TextIteratorStreamer(
             self.encoder.tokenizer, skip_special_tokens=True
         )
-        rows, failed = self._rows([prompt], weights[None]), Queue[BaseException]()
+        rows = self._rows([prompt], weights[None])
 
         def generate() -> None:
             try:
                 with isolated(seed, grad=False):
                     self._generate(rows, weights[None], streamer=streamer)
-            except BaseException as error:
-                failed.put(error)
+            finally:
                 streamer.end()
 
-        worker = Thread(target=generate, daemon=True)
-        worker.start()
+        pool = ThreadPoolExecutor(1)
+        work = pool.submit(generate)
+        pool.shutdown(wait=False)  # a reader may leave before the end
         yield from (piece for piece in streamer if piece)
-        worker.join()
-        if not failed.empty():
-            raise failed.get()
+        work.result()
 
     def _rows(self, prompts: Sequence[Prompt], weights: NDArray[np.float64]) -> list[TokenRow]:
         rows = []

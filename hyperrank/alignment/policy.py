@@ -44,16 +44,16 @@ class Policy(nn.Module):
     ) -> None:
         super().__init__()
         self.model: Any = base.model
-        self.precision = base.precision
+        self.precision, self.objectives = base.precision, objectives
         self.rank = 0
         if adapters is not None:
             self.rank = int(adapters.get("r", 8))
             _inject(self.model, adapters)
-        layers = self._adapted_layers()
+        layers = adapted_layers(self.model)
         around = Surroundings(objectives, initial.shape[1], initial, width, len(layers), self.rank)
         self.conditioning: Conditioning = make_conditioning(conditioning, around).to(self.device)
         self._cores: Tensor | None = None
-        for number, layer in enumerate(layers):
+        for number, (_, layer) in enumerate(layers):
             layer.lora_A["default"].register_forward_hook(partial(self._apply_core, number))
         self.has_plain_head = _has_plain_head(self)
         self.eval()
@@ -128,13 +128,13 @@ class Policy(nn.Module):
     @contextmanager
     def adapters_off(self) -> Iterator[None]:
         """The base model as it was given."""
-        layers = self._adapted_layers()
-        for layer in layers:
+        layers = adapted_layers(self.model)
+        for _, layer in layers:
             layer.enable_adapters(False)
         try:
             yield
         finally:
-            for layer in layers:
+            for _, layer in layers:
                 layer.enable_adapters(True)
 
     def adapter_parameters(self) -> dict[str, nn.Parameter]:
@@ -172,55 +172,30 @@ class Policy(nn.Module):
 
     def activation_checkpointing_enable(self, **options: Any) -> None:
         """Compute activations again in the backward pass; called by the Trainer."""
-        name = "activation_checkpointing" if hasattr(self.model, "activation_checkpointing_enable") else None
-        name = name or "gradient_checkpointing"
+        renamed = hasattr(self.model, "activation_checkpointing_enable")
+        name = "activation_checkpointing" if renamed else "gradient_checkpointing"
         # Without reentry, frozen inputs are no obstacle to the gradients of adapters.
         kwargs = {"use_reentrant": False, **(options.pop(f"{name}_kwargs", None) or {})}
         getattr(self.model, f"{name}_enable")(**{f"{name}_kwargs": kwargs}, **options)
 
     gradient_checkpointing_enable = activation_checkpointing_enable
 
-    def checkpointing_disable(self) -> None:
-        """Keep activations again."""
-        for name in ("activation_checkpointing_disable", "gradient_checkpointing_disable"):
-            if hasattr(self.model, name):
-                getattr(self.model, name)()
-                return
-
-    @torch.no_grad()
-    def adapters_at(self, weights: Tensor | None) -> dict[str, Tensor]:
-        """Parameters of the adapters by name, the core of weights of shape (m,) in each first matrix."""
-        found: dict[str, Tensor] = dict(self.adapter_parameters())
-        cores = None if weights is None else self.conditioning.cores(weights[None].to(self.device))
-        if cores is not None:
-            names = {id(value): name for name, value in found.items()}
-            for number, layer in enumerate(self._adapted_layers()):
-                first = layer.lora_A["default"].weight
-                found[names[id(first)]] = cores[number, 0] @ first
-        return found
-
-    def adapter_changes(self, weights: Tensor | None) -> dict[str, Tensor]:
-        """What adapters add to weight matrices under weights of shape (m,), by the name of the layer."""
-        cores = None if weights is None else self.conditioning.cores(weights[None])
-        names = {id(module): name for name, module in self.model.named_modules()}
-        changes = {}
-        for number, layer in enumerate(self._adapted_layers()):
-            first, second = layer.lora_A["default"].weight, layer.lora_B["default"].weight
-            inner = first if cores is None else cores[number, 0] @ first
-            change = layer.scaling["default"] * (second @ inner)
-            changes[names[id(layer)]] = change.T if getattr(layer, "fan_in_fan_out", False) else change
-        return changes
+    def at(self, weights: Tensor) -> Any:
+        """A copy of the model whose adapters are those of weights of shape (m,)."""
+        self._cores = None
+        model, cores = frozen_copy(self.model), self.conditioning.cores(weights[None].to(self.device))
+        for number, (_, layer) in enumerate(adapted_layers(model)):
+            if cores is not None:
+                first = layer.lora_A["default"]
+                first.weight = nn.Parameter(cores[number, 0] @ first.weight, requires_grad=False)
+        return model
 
     def merged(self, weights: Tensor) -> Any:
         """A copy of the base model with adapters added to its parameters, under weights of shape (m,)."""
-        changes, self._cores = self.adapter_changes(weights), None
-        model: Any = frozen_copy(self.model)
-        for name, change in changes.items():
-            parent, _, child = name.rpartition(".")
-            layer = model.get_submodule(name).base_layer
-            value = (layer.weight.float() + change).to(layer.weight.dtype)
-            layer.weight = nn.Parameter(value, requires_grad=False)
-            setattr(model.get_submodule(parent), child, layer)
+        model = self.at(weights)
+        for name, layer in adapted_layers(model):
+            layer.merge(safe_merge=True)  # into parameters of its own
+            model.set_submodule(name, layer.get_base_layer())
         return model
 
     def _vectors(self, weights: Tensor | None, n_rows: int) -> Tensor | None:
@@ -257,7 +232,7 @@ class Policy(nn.Module):
     def _apply_core(self, number: int, layer: nn.Module, inputs: Any, output: Tensor) -> Tensor | None:
         if self._cores is None:
             return None
-        core = self._cores[number].to(output.dtype)
+        core = self._cores[number].to(output)
         if output.ndim != 3 or len(output) != len(core):
             raise ValueError(
                 "adapters that depend on the weights need layers that see (batch, tokens, width); "
@@ -265,11 +240,10 @@ class Policy(nn.Module):
             )
         return torch.bmm(output, core.transpose(1, 2))
 
-    def _adapted_layers(self) -> list[Any]:
-        if not self.rank:
-            return []
-        kind = required("peft.tuners.lora").LoraLayer
-        return [module for module in self.model.modules() if isinstance(module, kind) and module.lora_A]
+
+def adapted_layers(model: Any) -> list[tuple[str, Any]]:
+    """Layers with adapters, and their names."""
+    return [(name, layer) for name, layer in model.named_modules() if getattr(layer, "lora_A", None)]
 
 
 def initial_prompt(tokenizer: Any, model: Any, n_tokens: int, text: str | None) -> Tensor:

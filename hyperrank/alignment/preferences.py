@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +14,17 @@ from hyperrank.weights import PerRow, in_order
 
 #: A text, or a conversation for the tokenizer's chat template.
 Prompt = str | Sequence[Mapping[str, str]]
+
+
+class Example(NamedTuple):
+    """One list, and its place in the run, which its weights are drawn by."""
+
+    prompt: Prompt
+    responses: Sequence[str]
+    labels: NDArray[np.float64]
+    epoch: int = 0
+    number: int = 0
+    points: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,22 +62,23 @@ class Preferences:
         """Number of labels of each response."""
         return len(self.names)
 
-    def take(self, lists: Sequence[int] | NDArray[np.integer]) -> Preferences:
+    def take(self, lists: Sequence[int] | NDArray[np.integer | np.bool_]) -> Preferences:
         """Some of the lists, by their numbers.
 
         Parameters
         ----------
         lists : sequence of int
-            In the order in which they are returned.
+            In the order in which they are returned; or a mask.
 
         Returns
         -------
         Preferences
         """
+        numbers = np.arange(len(self))[np.asarray(lists)] if len(lists) else ()
         return Preferences(
-            [self.prompts[number] for number in lists],
-            [self.responses[number] for number in lists],
-            [self.labels[number] for number in lists],
+            [self.prompts[number] for number in numbers],
+            [self.responses[number] for number in numbers],
+            [self.labels[number] for number in numbers],
             self.names,
         )
 
@@ -97,14 +109,26 @@ class Preferences:
                 f"test_size={test_size} of {len(distinct)} different prompts leaves one side without any."
             )
         drawn = np.random.default_rng(random_state).permutation(len(distinct))[:n_test]
-        held_out = {distinct[number] for number in drawn}
-        is_test = np.array([key in held_out for key in keys])
-        return self.take(np.flatnonzero(~is_test)), self.take(np.flatnonzero(is_test))
+        is_test = np.isin(keys, [distinct[number] for number in drawn])
+        return self.take(~is_test), self.take(is_test)
+
+
+def checked(
+    prompts: Any, responses: Any, labels: Any, names: Sequence[str] | None = None, *, least: int = 2
+) -> Preferences:
+    """Preferences of checked columns; objectives without names are objective_0, objective_1, ..."""
+    check_texts(prompts, responses, least=least)
+    blocks = check_labels(labels, responses)
+    m = blocks[0].shape[1]
+    names = tuple(f"objective_{j}" for j in range(m) if names is None) or names or ()
+    if len(names) != m:
+        raise ValueError(f"there are labels of {m} objectives, and the names {names!r}.")
+    return Preferences(list(prompts), list(map(list, responses)), blocks, tuple(names))
 
 
 def check_texts(prompts: Any, responses: Any = None, *, least: int = 1) -> None:
     """Check that there are prompts, and at least so many responses to each."""
-    if isinstance(prompts, str) or not hasattr(prompts, "__len__") or len(prompts) == 0:
+    if not _is_list(prompts) or len(prompts) == 0:
         raise ValueError(f"prompts must be a list of at least one text; got {_brief(prompts)}.")
     for number, prompt in enumerate(prompts):
         if not (isinstance(prompt, str) or is_chat(prompt)):
@@ -114,52 +138,69 @@ def check_texts(prompts: Any, responses: Any = None, *, least: int = 1) -> None:
             )
     if responses is None:
         return
-    if isinstance(responses, str) or not hasattr(responses, "__len__"):
-        raise ValueError(f"responses must be one list of texts per prompt; got {_brief(responses)}.")
-    if len(responses) != len(prompts):
+    if not _is_list(responses) or len(responses) != len(prompts):
         raise ValueError(
-            f"{len(prompts)} prompts, but {len(responses)} lists of responses; expected one each."
+            f"responses must be one list of texts for each of the {len(prompts)} prompts; "
+            f"got {_brief(responses)}."
         )
     for number, texts in enumerate(responses):
-        if isinstance(texts, str) or not hasattr(texts, "__len__"):
-            raise ValueError(f"responses[{number}] must be a list of texts; got {_brief(texts)}.")
-        if len(texts) < least:
-            expected = "two or more, between which there can be a preference" if least > 1 else "one or more"
-            raise ValueError(f"responses[{number}] has {len(texts)}; expected {expected}.")
-        for place, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise ValueError(f"responses[{number}][{place}] must be a text; got {_brief(text)}.")
+        if not _is_list(texts) or len(texts) < least or not all(isinstance(text, str) for text in texts):
+            expected = "two or more texts, between which there can be a preference" if least > 1 else "texts"
+            raise ValueError(f"responses[{number}] must be a list of {expected}; got {_brief(texts)}.")
 
 
 def check_labels(labels: Any, responses: Sequence[Sequence[str]]) -> list[NDArray[np.float64]]:
     """Labels as arrays of shape (n_responses, m), one per prompt."""
-    if not hasattr(labels, "__len__") or len(labels) != len(responses):
-        given = len(labels) if hasattr(labels, "__len__") else type(labels).__name__
-        raise ValueError(f"{len(responses)} lists of responses, but labels for {given}; expected one each.")
+    if not _is_list(labels) or len(labels) != len(responses):
+        raise ValueError(
+            f"labels must be one array for each of the {len(responses)} lists of responses; "
+            f"got {_brief(labels)}."
+        )
     blocks: list[NDArray[np.float64]] = []
     for number, (rows, texts) in enumerate(zip(labels, responses, strict=True)):
         try:
-            block = np.asarray(rows, dtype=np.float64)
+            block = np.asarray(rows if _is_list(rows) else None, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(f"labels[{number}] must be numbers, NaN where unobserved: {error}.") from error
         block = block[:, None] if block.ndim == 1 else block
-        m = blocks[0].shape[1] if blocks else block.shape[-1]
+        m = blocks[0].shape[1] if blocks else block.shape[-1] if block.ndim else 0
         if block.shape != (len(texts), m) or not m:
             raise ValueError(
-                f"labels[{number}] have shape {np.shape(rows)}; expected (n_responses, n_objectives) = "
-                f"({len(texts)}, {m})."
+                f"labels[{number}] must be an array of shape (n_responses, n_objectives) = "
+                f"({len(texts)}, {m}), NaN where unobserved; got {_brief(rows)}."
             )
         if np.isinf(block).any():
             raise ValueError(f"labels[{number}] hold an infinity; expected finite numbers, or NaN.")
         blocks.append(block)
-    flat = sum((_spread(block) for block in blocks), start=np.zeros(blocks[0].shape[1], dtype=bool))
-    if not flat.all():
-        which = np.flatnonzero(~flat).tolist()
+    return blocks
+
+
+def check_differences(data: Preferences) -> None:
+    """Check that each objective has a preference in some list."""
+    counts = sum(pair_counts(labels, np.zeros(len(labels)))[1] for labels in data.labels)
+    flat = [name for name, count in zip(data.names, np.atleast_1d(counts), strict=True) if not count]
+    if flat:
         raise ValueError(
-            f"labels of objectives {which} differ within no list: there is nothing to learn for them. "
+            f"labels of objectives {flat} differ within no list: there is nothing to learn for them. "
             "Leave the columns out, or give lists in which they differ."
         )
-    return blocks
+
+
+def in_objective_order(data: Preferences, names: Sequence[str], what: str) -> Preferences:
+    """Data with the objectives of a fit: by name, or in the order given where they have other names."""
+    order = column_order(data.names, names, what)
+    return replace(data, labels=[labels[:, order] for labels in data.labels], names=tuple(names))
+
+
+def column_order(known: Sequence[str], names: Sequence[str], what: str) -> list[int]:
+    """The column of each of `names` among the known ones; a renamed one stands where the old one did."""
+    order = [list(known).index(name) if name in known else j for j, name in enumerate(names)]
+    if isinstance(names, str) or len(names) != len(set(names)) or sorted(order) != list(range(len(known))):
+        raise ValueError(
+            f"{what} {list(known)}; objectives must be {len(known)} different names, the same in any order "
+            f"or others in their place; got {names!r}."
+        )
+    return order
 
 
 def read_weights(
@@ -178,8 +219,15 @@ def read_weights(
             )
         return rows[:, None, :], True
     values = as_weights(in_order(weights, names), m, names)
-    shared = np.atleast_2d(values)
-    return np.repeat(shared[None], n_prompts, axis=0), values.ndim == 1
+    return np.repeat(np.atleast_2d(values)[None], n_prompts, axis=0), values.ndim == 1
+
+
+def one_weight(weights: ArrayLike | Mapping[str, float], names: Sequence[str]) -> NDArray[np.float64]:
+    """One trade-off, shape (m,)."""
+    points, single = read_weights(weights, names, 1)
+    if not single or isinstance(weights, PerRow):
+        raise ValueError(f"weights must be one trade-off of shape ({len(names)},); got {_brief(weights)}.")
+    return points[0, 0]
 
 
 def named_weights(
@@ -187,14 +235,10 @@ def named_weights(
 ) -> dict[str, NDArray[np.float64]]:
     """Trade-offs by name; each objective alone and all equally by default."""
     if weights is None:
-        corners: Mapping[str, ArrayLike] = dict(zip(names, np.eye(len(names)), strict=True))
-        weights = {**corners, "center": np.full(len(names), 1 / len(names))}
-    elif not isinstance(weights, Mapping) or not weights:
+        return dict(zip([*names, "center"], evaluation_points(len(names)), strict=False))
+    if not isinstance(weights, Mapping) or not weights:
         raise ValueError("weights must map names of trade-offs to weights, such as {'brief': [0.2, 0.8]}.")
-    found = {str(name): read_weights(w, names, 1) for name, w in weights.items()}
-    if not all(single for _, single in found.values()):
-        raise ValueError("each of the weights must be one trade-off.")
-    return {name: points[0, 0] for name, (points, _) in found.items()}
+    return {str(name): one_weight(w, names) for name, w in weights.items()}
 
 
 def evaluation_points(n_objectives: int) -> NDArray[np.float64]:
@@ -231,34 +275,31 @@ def preference_accuracy(labels: Sequence[ArrayLike], rewards: Sequence[ArrayLike
     >>> preference_accuracy([[[1, 0], [0, 2]], [[1, 1], [0, 1]]], [[0.3, 0.1], [0.1, 0.2]]).tolist()
     [0.5, 0.0]
     """
-    total: NDArray[np.float64] | None = None
-    for of_list, reward in zip(labels, rewards, strict=True):
-        z, r = np.asarray(of_list, dtype=np.float64), np.asarray(reward, dtype=np.float64)
-        z = z[:, None] if z.ndim == 1 else z
-        if r.shape != z.shape[:1]:
-            raise ValueError(
-                f"rewards of shape {r.shape} for labels of shape {z.shape}; expected one per response."
-            )
-        counts = pair_counts(z, r)
-        total = counts if total is None else total + counts
-    if total is None:
-        raise ValueError("there are no lists.")
-    return np.asarray(np.divide(total[0], total[1], out=np.full(len(total[0]), np.nan), where=total[1] > 0))
+    arrays = [np.asarray(reward, dtype=np.float64) for reward in rewards]
+    if not arrays or any(reward.ndim != 1 for reward in arrays):
+        raise ValueError("rewards must be at least one array of shape (n_responses,), under one trade-off.")
+    blocks = check_labels(labels, arrays)  # type: ignore[arg-type]
+    right, total, _ = np.sum([pair_counts(z, r) for z, r in zip(blocks, arrays, strict=True)], axis=0)
+    return np.asarray(np.divide(right, total, out=np.full(len(total), np.nan), where=total > 0))
 
 
 def is_chat(prompt: object) -> bool:
     """Whether something is a list of messages."""
     if not isinstance(prompt, list | tuple) or not prompt:
         return False
-    return all(isinstance(m, Mapping) and {"role", "content"} <= set(m) for m in prompt)
+    return all(
+        isinstance(m, Mapping) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str)
+        for m in prompt
+    )
 
 
-def _spread(block: NDArray[np.float64]) -> NDArray[np.bool_]:
-    low = np.where(np.isnan(block), np.inf, block).min(axis=0)
-    high = np.where(np.isnan(block), -np.inf, block).max(axis=0)
-    return np.asarray(high > low)
+def _is_list(value: object) -> bool:
+    """Whether something is a column or a list, rather than a text, a mapping or a frame of named columns."""
+    is_other = isinstance(value, str | bytes | Mapping | set) or hasattr(value, "columns")
+    return hasattr(value, "__len__") and hasattr(value, "__getitem__") and not is_other
 
 
 def _brief(value: object) -> str:
     text = repr(value)
-    return f"{type(value).__name__} {text if len(text) <= 60 else text[:60] + '...'}"
+    size = f" of {len(value)}" if hasattr(value, "__len__") and not isinstance(value, str) else ""
+    return f"{type(value).__name__}{size} {text if len(text) <= 60 else text[:60] + '...'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import os
 import zlib
@@ -12,13 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from torch.utils.data import IterableDataset
 
-from hyperrank.alignment.preferences import Preferences, Prompt, is_chat
+from hyperrank.alignment.preferences import Example, Preferences, Prompt, column_order, is_chat
 
 #: What an answer of HH-RLHF begins with.
 ANSWER = "\n\nAssistant:"
-#: How gzip data begin.
-GZIP = b"\x1f\x8b"
+#: Lists of a stream by which losses are put on one scale.
+SCALE_LISTS = 256
 #: Functions of prompt and response that give further labels.
 Scores = Mapping[str, Callable[[Prompt, str], float]]
 
@@ -31,26 +33,42 @@ class Row(NamedTuple):
     labels: dict[str, list[float]]
 
 
-class PreferenceStream:
+class PreferenceStream(IterableDataset[Example]):
     """Lists that are read anew for each pass, for data that do not fit in memory."""
 
-    def __init__(self, rows: Iterable[Mapping[str, Any]], scores: Scores | None = None) -> None:
-        self.rows, self.scores = rows, scores
+    def __init__(self, rows: Iterable[Any], scores: Scores | None = None, names: Any = None) -> None:
+        self.rows, self.scores, self.epoch = rows, scores, 0
         if iter(rows) is rows:
             raise ValueError("a generator can be read only once: give a dataset, or a list of its rows.")
-        self.names = tuple(next(self._read()).labels)
+        known = tuple(next(self._read())[1].labels)
+        self.columns = [known[j] for j in column_order(known, known if names is None else names, "data of")]
+        self.names: tuple[str, ...] = known if names is None else tuple(names)
 
-    def __iter__(self) -> Iterator[tuple[Prompt, list[str], NDArray[np.float64]]]:
-        for number, row in enumerate(self._read()):
-            yield row.prompt, row.responses, _table(row, self.names, f"row {number}")
+    def renamed(self, names: Sequence[str]) -> PreferenceStream:
+        """The stream with the objectives of a fit."""
+        return PreferenceStream(self.rows, self.scores, names)
 
-    def _read(self) -> Iterator[Row]:
-        empty = True
-        for row in _rows(self.rows, self.scores):
-            empty = False
-            yield row
-        if empty:
-            raise ValueError("the data have no rows.")
+    def set_epoch(self, epoch: int) -> None:
+        """Called by accelerate at the start of each pass."""
+        self.epoch = epoch
+        if hasattr(self.rows, "set_epoch"):
+            self.rows.set_epoch(epoch)
+
+    def content(self) -> None:
+        """Nothing: a stream is not read through to tell a run by."""
+
+    @property
+    def labels(self) -> list[NDArray[np.float64]]:
+        """Those of the first lists, by which losses are put on one scale."""
+        return [example.labels for example in itertools.islice(self, SCALE_LISTS)]
+
+    def __iter__(self) -> Iterator[Example]:
+        for number, (where, row) in enumerate(self._read()):
+            labels = _table(where, row, self.columns)
+            yield Example(row.prompt, row.responses, labels, self.epoch, number)
+
+    def _read(self) -> Iterator[tuple[str, Row]]:
+        return _rows(((f"row {number}", row) for number, row in enumerate(self.rows)), self.scores)
 
 
 def to_preferences(data: Any, *, scores: Scores | None = None) -> Preferences | PreferenceStream:
@@ -62,11 +80,13 @@ def to_preferences(data: Any, *, scores: Scores | None = None) -> Preferences | 
         Each row has a ``prompt`` (a text, or messages with ``role`` and ``content``) and
 
         - ``chosen`` and ``rejected``, texts or messages: objective ``preference``. Without ``prompt`` it is
-          what both begin with. Numbers in ``NAME_chosen`` and ``NAME_rejected``, such as
-          ``score_chosen``, are labels of an objective of that name;
+          what both begin with, up to the last ``Assistant:`` in it where there is one, as in HH-RLHF.
+          Numbers in ``NAME_chosen`` and ``NAME_rejected``, such as ``score_chosen``, are labels of an
+          objective of that name;
         - ``responses`` (or ``completions``) with ``labels``, a list of numbers by objective; ``scores`` or
           ``ranks`` (1 is best) with a number per response;
-        - or PKU-SafeRLHF's ``response_0`` and ``response_1``.
+        - or PKU-SafeRLHF's ``response_0`` and ``response_1``: ``helpfulness`` (``better_response_id``) and
+          ``harmlessness`` (``safer_response_id``), unobserved where missing, null or -1.
 
         None and NaN are unobserved labels. Rows without a length are read as a stream.
     scores : mapping of str to callable, optional
@@ -75,6 +95,7 @@ def to_preferences(data: Any, *, scores: Scores | None = None) -> Preferences | 
     Returns
     -------
     Preferences or PreferenceStream
+        Objectives in the order of the first row; one that a row lacks is unobserved in it.
 
     Raises
     ------
@@ -101,139 +122,110 @@ def to_preferences(data: Any, *, scores: Scores | None = None) -> Preferences | 
         )
     if not hasattr(data, "__len__"):
         return PreferenceStream(data, scores)
-    return _gathered("data", list(_rows(data, scores)))
+    return _gathered(_rows(((f"row {number}", row) for number, row in enumerate(data)), scores))
 
 
-def load_hh_rlhf(path: str | Path, *, name: str = "harmlessness", brevity: bool = True) -> Preferences:
-    r"""Read pairs in HH-RLHF's layout: whole dialogues ``chosen`` and ``rejected``.
-
-    The prompt is all that both have in common, up to the last ``Assistant:`` in it; the responses are what
-    follows. Where the dialogues part before their last turn, a response holds the turns from there on.
+def load_preferences(path: str | Path, *, scores: Scores | None = None) -> Preferences:
+    r"""Read JSON lines in any of the layouts of `to_preferences`, HH-RLHF's and PKU-SafeRLHF's among them.
 
     Parameters
     ----------
     path : path
         JSONL, plain or gzip.
-    name : str, default "harmlessness"
-        Of the objective that the choice was made by.
-    brevity : bool, default True
-        Whether to add an objective, minus the number of characters of the response.
+    scores : mapping of str to callable, optional
+        Further objectives, as for `to_preferences`.
 
     Returns
     -------
     Preferences
-
-    Raises
-    ------
-    ValueError
-        With file and line number, if a line is not of the layout.
-
-    References
-    ----------
-    Bai et al.: Training a Helpful and Harmless Assistant with RLHF, arXiv 2204.05862.
-
-    Examples
-    --------
-    >>> import json, tempfile
-    >>> from pathlib import Path
-    >>> start = "\n\nHuman: Hi.\n\nAssistant:"
-    >>> line = json.dumps({"chosen": start + " Hello!", "rejected": start + " Go away."})
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = Path(folder, "pairs.jsonl").write_text(line)
-    ...     data = load_hh_rlhf(Path(folder, "pairs.jsonl"))
-    >>> data.responses, data.labels[0].tolist()
-    ([[' Hello!', ' Go away.']], [[1.0, -7.0], [0.0, -9.0]])
-    """
-
-    def read(row: Mapping[str, Any]) -> Row:
-        chosen, rejected = _text(row, "chosen"), _text(row, "rejected")
-        end = _common_end(chosen, rejected)
-        if ANSWER not in chosen[:end]:
-            raise ValueError("chosen and rejected have no turn of the assistant in common")
-        responses = [chosen[end:], rejected[end:]]
-        labels: dict[str, list[float]] = {name: [1.0, 0.0]}
-        if brevity:
-            labels["brevity"] = [-float(len(text)) for text in responses]
-        return Row(chosen[:end], responses, labels)
-
-    return _gathered(path, _read_jsonl(path, read))
-
-
-def load_safe_rlhf(path: str | Path) -> Preferences:
-    """Read pairs in PKU-SafeRLHF's layout: two responses, which is better and which is safer.
-
-    Objectives are ``helpfulness`` (``better_response_id``) and ``harmlessness`` (``safer_response_id``); an
-    id that is missing, null or -1 is unobserved.
-
-    Parameters
-    ----------
-    path : path
-        JSONL, plain or gzip.
-
-    Returns
-    -------
-    Preferences
-
-    Raises
-    ------
-    ValueError
-        With file and line number, if a line is not of the layout.
-
-    References
-    ----------
-    Ji et al.: PKU-SafeRLHF, arXiv 2406.15513.
-
-    Examples
-    --------
-    >>> import json, tempfile
-    >>> from pathlib import Path
-    >>> row = {"prompt": "Hi.", "response_0": "Hello!", "response_1": "Go away.", "better_response_id": 0}
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = Path(folder, "pairs.jsonl").write_text(json.dumps(row))
-    ...     load_safe_rlhf(Path(folder, "pairs.jsonl")).labels[0].tolist()
-    [[1.0, nan], [0.0, nan]]
-    """
-    return _gathered(path, _read_jsonl(path, _safe_rlhf))
-
-
-def load_preferences(path: str | Path) -> Preferences:
-    """Read rows in any of the layouts of `to_preferences`.
-
-    Parameters
-    ----------
-    path : path
-        JSONL, plain or gzip.
-
-    Returns
-    -------
-    Preferences
-        Objectives in the order of the first line; one that a line lacks is unobserved in it.
 
     Raises
     ------
     ValueError
         With file and line number, if a line has none of the layouts.
 
+    References
+    ----------
+    Bai et al.: Training a Helpful and Harmless Assistant with RLHF, arXiv 2204.05862.
+    Ji et al.: PKU-SafeRLHF, arXiv 2406.15513.
+
     Examples
     --------
     >>> import json, tempfile
     >>> from pathlib import Path
-    >>> row = {"prompt": "Hi.", "responses": ["Hello!", "Hm.", "No."], "labels": {"warmth": [2, 1, None]}}
+    >>> start = "\n\nHuman: Hi.\n\nAssistant:"
+    >>> row = {"chosen": start + " Hello!", "rejected": start + " Go away."}
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = Path(folder, "lists.jsonl").write_text(json.dumps(row))
-    ...     load_preferences(Path(folder, "lists.jsonl")).labels[0].tolist()
-    [[2.0], [1.0], [nan]]
+    ...     _ = Path(folder, "pairs.jsonl").write_text(json.dumps(row))
+    ...     data = load_preferences(Path(folder, "pairs.jsonl"))
+    >>> data.responses, data.labels[0].tolist()
+    ([[' Hello!', ' Go away.']], [[1.0], [0.0]])
     """
-    return _gathered(path, _read_jsonl(path, read_row))
+    return _gathered(_rows(_lines(Path(path)), scores, str(path)))
 
 
-def read_row(row: Mapping[str, Any]) -> Row:
+def _lines(path: Path) -> Iterator[tuple[str, Any]]:
+    """Values of JSON lines, and where each stands."""
+    where = str(path)
+    with open(path, "rb") as raw:
+        zipped = raw.read(2) == b"\x1f\x8b"
+    with gzip.open(path, "rb") if zipped else open(path, "rb") as file:
+        try:
+            for number, line in enumerate(file, start=1):
+                where = f"{path}, line {number}"
+                if line.strip():
+                    yield where, json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ValueError(f"after {where}: damaged gzip data ({error}).") from error
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ValueError(f"{where}: {error}.") from error
+
+
+def _rows(
+    entries: Iterable[tuple[str, Any]], scores: Scores | None, source: str = "the data"
+) -> Iterator[tuple[str, Row]]:
+    """Rows read, with further scores, and where each stands; a ValueError says where."""
+    where = None
+    for where, columns in entries:
+        try:
+            row = read_row(columns)
+            taken = sorted(row.labels.keys() & (scores or {}))
+            if taken:
+                raise ValueError(f"there are labels of {taken} already: give these scores other names")
+            more = {k: [float(f(row.prompt, t)) for t in row.responses] for k, f in (scores or {}).items()}
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}.") from error
+        yield where, row._replace(labels={**row.labels, **more})
+    if where is None:
+        raise ValueError(f"{source}: there are no rows.")
+
+
+def _gathered(rows: Iterator[tuple[str, Row]]) -> Preferences:
+    places, found = zip(*rows, strict=True)
+    names = tuple(found[0].labels)
+    tables = [_table(where, row, names) for where, row in zip(places, found, strict=True)]
+    return Preferences([row.prompt for row in found], [row.responses for row in found], tables, names)
+
+
+def _table(where: str, row: Row, names: Sequence[str]) -> NDArray[np.float64]:
+    unknown = set(row.labels) - set(names)
+    if unknown:
+        raise ValueError(
+            f"{where}: labels of {sorted(unknown)}, which the first row lacks; it has {list(names)}."
+        )
+    unobserved = [np.nan] * len(row.responses)
+    return np.array([row.labels.get(name, unobserved) for name in names], dtype=np.float64).T
+
+
+def read_row(row: Any) -> Row:
     """One row in a layout of `to_preferences`."""
     if not isinstance(row, Mapping):
         raise ValueError(f"expected a mapping of columns, got a {type(row).__name__}")
     row = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in row.items()}
     if "response_0" in row:
-        return _safe_rlhf(row)
+        responses = [_text(row, "response_0"), _text(row, "response_1")]
+        keys = {"helpfulness": "better_response_id", "harmlessness": "safer_response_id"}
+        return Row(_text(row, "prompt"), responses, {name: _choice(row, key) for name, key in keys.items()})
     if "chosen" in row or "rejected" in row:
         return _pair(row)
     key = "completions" if "completions" in row else "responses"
@@ -242,10 +234,11 @@ def read_row(row: Mapping[str, Any]) -> Row:
         raise ValueError(f"{key!r} must be a list of two or more texts")
     texts = [_response(text, key) for text in responses]
     labels = row.get("labels")
-    if labels is None and ("scores" in row or "ranks" in row):
-        best_first = "ranks" in row and "scores" not in row
-        values = _numbers("scores", row["ranks" if best_first else "scores"], len(texts))
-        return Row(_prompt(row), texts, {"preference": [-v for v in values] if best_first else values})
+    if labels is None and row.get("scores") is not None:
+        labels = {"preference": row["scores"]}
+    elif labels is None and row.get("ranks") is not None:
+        ranks = _numbers("ranks", row["ranks"], len(texts))
+        return Row(_prompt(row), texts, {"preference": [-rank for rank in ranks]})
     if not isinstance(labels, Mapping) or not labels:
         raise ValueError("'labels' must hold for each objective a list of numbers")
     numbers = {str(k): _numbers(k, v, len(texts)) for k, v in labels.items() if v is not None}
@@ -260,23 +253,20 @@ def _pair(row: Mapping[str, Any]) -> Row:
         n = next((n for n, (a, b) in enumerate(zip(chosen, rejected, strict=False)) if a != b), len(chosen))
         prompt, chosen, rejected = chosen[:n], chosen[n:], rejected[n:]
     elif prompt is None:
-        first, second = _text(row, "chosen"), _text(row, "rejected")
-        end = _common_end(first, second)
-        prompt, chosen, rejected = first[:end], first[end:], second[end:]
+        chosen, rejected = _text(row, "chosen"), _text(row, "rejected")
+        end = _common_end(chosen, rejected)
+        prompt, chosen, rejected = chosen[:end], chosen[end:], rejected[end:]
     if not prompt:
         raise ValueError("there is no 'prompt', and 'chosen' and 'rejected' do not begin alike")
     labels = {"preference": [1.0, 0.0]}
     for key in row:
-        name = key.removesuffix("_chosen")
-        if name != key and f"{name}_rejected" in row:
-            labels[name] = _numbers(name, [row[key], row[f"{name}_rejected"]], 2)
+        name, _, which = str(key).rpartition("_")
+        other = f"{name}_rejected" if which == "chosen" else f"{name}_chosen"
+        if name and which in ("chosen", "rejected"):
+            if other not in row:
+                raise ValueError(f"there is a column {key!r}, and no {other!r}")
+            labels[name] = _numbers(name, [row[f"{name}_chosen"], row[f"{name}_rejected"]], 2)
     return Row(prompt, [_response(chosen, "chosen"), _response(rejected, "rejected")], labels)
-
-
-def _safe_rlhf(row: Mapping[str, Any]) -> Row:
-    responses = [_text(row, "response_0"), _text(row, "response_1")]
-    keys = {"helpfulness": "better_response_id", "harmlessness": "safer_response_id"}
-    return Row(_text(row, "prompt"), responses, {name: _chosen(row, key) for name, key in keys.items()})
 
 
 def _common_end(first: str, second: str) -> int:
@@ -284,36 +274,6 @@ def _common_end(first: str, second: str) -> int:
     common = os.path.commonprefix([first, second])  # noqa: RUF071 - character by character is meant
     answer = common.rfind(ANSWER)
     return answer + len(ANSWER) if answer >= 0 else max(common.rfind(" "), common.rfind("\n")) + 1
-
-
-def _rows(rows: Iterable[Mapping[str, Any]], scores: Scores | None) -> Iterator[Row]:
-    for number, columns in enumerate(rows):
-        try:
-            row = read_row(columns)
-            more = {
-                name: [float(f(row.prompt, t)) for t in row.responses] for name, f in (scores or {}).items()
-            }
-        except ValueError as error:
-            raise ValueError(f"row {number}: {error}.") from error
-        yield Row(row.prompt, row.responses, {**row.labels, **more})
-
-
-def _gathered(source: str | Path, rows: Sequence[Row]) -> Preferences:
-    if not rows:
-        raise ValueError(f"{source}: there are no rows.")
-    names = tuple(rows[0].labels)
-    tables = [_table(row, names, f"{source}, entry {number}") for number, row in enumerate(rows, start=1)]
-    return Preferences([row.prompt for row in rows], [row.responses for row in rows], tables, names)
-
-
-def _table(row: Row, names: Sequence[str], where: str) -> NDArray[np.float64]:
-    unknown = set(row.labels) - set(names)
-    if unknown:
-        raise ValueError(
-            f"{where}: labels of {sorted(unknown)}, which the first row lacks; it has {list(names)}."
-        )
-    unobserved = [np.nan] * len(row.responses)
-    return np.array([row.labels.get(name, unobserved) for name in names], dtype=np.float64).T
 
 
 def _text(row: Mapping[str, Any], key: str) -> str:
@@ -338,42 +298,24 @@ def _response(value: Any, key: str) -> str:
     return _text({key: value}, key)
 
 
-def _chosen(row: Mapping[str, Any], key: str) -> list[float]:
+def _choice(row: Mapping[str, Any], key: str) -> list[float]:
     """Labels of two responses of which one was chosen."""
-    chosen = row.get(key)
-    if chosen is None or (chosen == -1 and not isinstance(chosen, bool)):
+    choice = row.get(key)
+    if choice is None or choice != choice or (choice == -1 and not isinstance(choice, bool)):
         return [np.nan, np.nan]
-    if isinstance(chosen, bool) or chosen not in (0, 1):
-        raise ValueError(f"{key!r} must be 0 or 1, or null where unobserved; got {chosen!r}")
-    return [1.0, 0.0] if chosen == 0 else [0.0, 1.0]
+    if isinstance(choice, bool) or choice not in (0, 1):
+        raise ValueError(f"{key!r} must be 0 or 1, or null where unobserved; got {choice!r}")
+    return [1.0 - choice, float(choice)]
 
 
 def _numbers(name: object, values: Any, n: int) -> list[float]:
     values = values.tolist() if isinstance(values, np.ndarray) else values
-    numbers = isinstance(values, list) and all(
-        value is None or (isinstance(value, int | float | np.number) and not isinstance(value, bool))
-        for value in values
+    kinds = (int, float, np.number, type(None))
+    numbers = isinstance(values, list) and not any(
+        isinstance(v, bool) or not isinstance(v, kinds) or v in (np.inf, -np.inf) for v in values
     )
     if not numbers or len(values) != n:
-        raise ValueError(f"labels of {name!r} must be {n} numbers, one per response, null where unobserved")
+        raise ValueError(
+            f"labels of {name!r} must be {n} finite numbers, one per response, null where unobserved"
+        )
     return [np.nan if value is None else float(value) for value in values]
-
-
-def _read_jsonl(path: str | Path, read: Callable[[Mapping[str, Any]], Row]) -> list[Row]:
-    path = Path(path)
-    rows, number = [], 0
-    with open(path, "rb") as raw:
-        zipped = raw.read(2) == GZIP
-    with gzip.open(path, "rb") if zipped else open(path, "rb") as file:
-        try:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-                    if not isinstance(row, dict):
-                        raise ValueError(f"expected a JSON object, got a {type(row).__name__}")
-                    rows.append(read(row))
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ValueError(f"{path}, after line {number}: damaged gzip data ({error}).") from error
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{path}, line {number}: {error}.") from error
-    return rows

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, IterableDataset
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import Dataset
 
-from hyperrank.alignment.preferences import Preferences, Prompt, check_labels, check_texts, evaluation_points
+from hyperrank.alignment.preferences import (
+    Example,
+    Preferences,
+    Prompt,
+    check_texts,
+    checked,
+    evaluation_points,
+    in_objective_order,
+)
 from hyperrank.alignment.readers import PreferenceStream, to_preferences
 from hyperrank.simplex import dirichlet_weights
 
 #: Tokens of a sequence at most, where neither the model nor the caller says.
 DEFAULT_LENGTH = 4096
-#: Lists of a stream by which losses are put on one scale.
-SCALE_LISTS = 256
 #: Tokenizers without a limit report this and more as their limit.
 NO_LIMIT = 10**9
 
 
-@dataclass(frozen=True)
-class TokenRow:
+class TokenRow(NamedTuple):
     """Tokens of a prompt, with `n_vectors` placeholders from `place` on, and of a response."""
 
     prompt: list[int]
@@ -62,7 +66,7 @@ class Encoder:
     def prompt(self, prompt: Prompt, room: int, text: str = "") -> tuple[list[int], int]:
         """Tokens of a prompt cut from the left to `room`, and where prompt vectors stand in it."""
         ids = self._ids(prompt if isinstance(prompt, str) else self._template(prompt))
-        head = [self.bos] if self.bos is not None else []
+        head = [] if self.bos is None else [self.bos]
         if head and ids[:1] == head:
             ids = ids[1:]
         line = self._ids(text) if text else []
@@ -102,10 +106,11 @@ class Encoder:
         return [TokenRow(ids, tail, place) for tail in tails]
 
     def _template(self, messages: Sequence[Any], *, generation: bool = True) -> str:
-        rendered: str = self.tokenizer.apply_chat_template(
-            list(messages), add_generation_prompt=generation, tokenize=False
+        return str(
+            self.tokenizer.apply_chat_template(
+                list(messages), add_generation_prompt=generation, tokenize=False
+            )
         )
-        return rendered
 
     def _turn(self, prompt: Sequence[Any], response: str) -> str:
         """A response with what the chat template puts behind it."""
@@ -138,79 +143,26 @@ def length_limit(config: Any, tokenizer: Any, max_length: int | None, n_vectors:
     return limit
 
 
-@dataclass(frozen=True)
-class Example:
-    """One list, and its place in the run, which its weights are drawn by."""
-
-    prompt: Prompt
-    responses: Sequence[str]
-    labels: NDArray[np.float64]
-    epoch: int
-    number: int
-    points: NDArray[np.float64] | None
-
-
 class ListDataset(Dataset[Example]):
-    """Lists of checked data, by number."""
+    """Lists by number, with the pass that they are read in."""
 
-    def __init__(
-        self,
-        prompts: Sequence[Prompt],
-        responses: Sequence[Sequence[str]],
-        labels: Sequence[NDArray[np.float64]],
-        points: NDArray[np.float64] | None = None,
-    ) -> None:
-        self.prompts, self.responses, self.labels, self.points = prompts, responses, labels, points
-        self.epoch = 0
+    def __init__(self, data: Preferences, points: NDArray[np.float64] | None = None) -> None:
+        self.data, self.points, self.epoch = data, points, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Called by accelerate at the start of each pass."""
         self.epoch = epoch
 
-    def first_labels(self) -> list[NDArray[np.float64]]:
-        """Labels by which losses are put on one scale."""
-        return list(self.labels)
-
-    def content(self) -> Any:
+    def content(self) -> list[Any]:
         """What a run's checkpoints are told by."""
-        return [
-            list(self.prompts),
-            [list(some) for some in self.responses],
-            [b.tolist() for b in self.labels],
-        ]
+        return [self.data.prompts, self.data.responses, [labels.tolist() for labels in self.data.labels]]
 
     def __len__(self) -> int:
-        return len(self.prompts)
+        return len(self.data)
 
     def __getitem__(self, number: int) -> Example:
-        content = self.prompts[number], self.responses[number], self.labels[number]
+        content = self.data.prompts[number], self.data.responses[number], self.data.labels[number]
         return Example(*content, self.epoch, number, self.points)
-
-
-class ListStream(IterableDataset[Example]):
-    """Lists of a stream, checked one by one."""
-
-    def __init__(self, stream: PreferenceStream) -> None:
-        self.stream, self.epoch = stream, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by accelerate at the start of each pass."""
-        self.epoch = epoch
-        if hasattr(self.stream.rows, "set_epoch"):
-            self.stream.rows.set_epoch(epoch)
-
-    def first_labels(self) -> list[NDArray[np.float64]]:
-        """Labels of the first lists, by which losses are put on one scale."""
-        return [example.labels for example in itertools.islice(self, SCALE_LISTS)]
-
-    def content(self) -> Any:
-        """Nothing: a stream is not read through to tell a run by."""
-        return None
-
-    def __iter__(self) -> Iterator[Example]:
-        for number, (prompt, responses, labels) in enumerate(self.stream):
-            check_texts([prompt], [responses], least=2)
-            yield Example(prompt, responses, labels, self.epoch, number, None)
 
 
 class ListCollator:
@@ -219,14 +171,13 @@ class ListCollator:
     def __init__(
         self,
         encoder: Encoder,
-        text: Any,
-        n_objectives: int,
+        text: Callable[[Sequence[float]], str],
         *,
         alpha: float = 1.0,
         weights: NDArray[np.float64] | None = None,
         seed: int = 0,
     ) -> None:
-        self.encoder, self.text, self.n_objectives = encoder, text, n_objectives
+        self.encoder, self.text = encoder, text
         self.alpha, self.weights, self.seed = alpha, weights, seed
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
@@ -256,46 +207,44 @@ class ListCollator:
         if self.weights is not None:
             return self.weights
         rng = np.random.default_rng([self.seed, example.epoch, example.number])
-        return dirichlet_weights(1, self.n_objectives, alpha=self.alpha, rng=rng)[0]
+        return dirichlet_weights(1, example.labels.shape[1], alpha=self.alpha, rng=rng)[0]
 
 
 def pad_rows(rows: Sequence[TokenRow], pad: int, n_vectors: int, *, left: bool = False) -> dict[str, Tensor]:
     """What `Policy.forward` takes of some rows, padded to the longest."""
-    longest = max(len(row.prompt) + len(row.response) for row in rows)
-    shape = (len(rows), longest)
-    ids = torch.full(shape, pad)
-    mask, response, prompt = (torch.zeros(shape, dtype=torch.bool) for _ in range(3))
-    for number, row in enumerate(rows):
-        sequence = row.prompt + row.response
-        first = longest - len(sequence) if left else 0
-        end = first + len(sequence)
-        ids[number, first:end] = torch.tensor(sequence)
-        mask[number, first:end] = True
-        response[number, end - len(row.response) : end] = True
-        prompt[number, first + row.place : first + row.place + n_vectors] = True
-    return {"input_ids": ids, "attention_mask": mask.long(), "response_mask": response, "prompt_mask": prompt}
+
+    def padded(values: list[Tensor], fill: int = 0) -> Tensor:
+        side = "left" if left else "right"
+        return pad_sequence(values, batch_first=True, padding_value=fill, padding_side=side)
+
+    ids = [torch.tensor(row.prompt + row.response) for row in rows]
+    steps = [torch.arange(len(row)) for row in ids]
+    responses = [step >= len(row.prompt) for step, row in zip(steps, rows, strict=True)]
+    vectors = [(step >= r.place) & (step < r.place + n_vectors) for step, r in zip(steps, rows, strict=True)]
+    return {
+        "input_ids": padded(ids, pad),
+        "attention_mask": padded([torch.ones_like(row) for row in ids]),
+        "response_mask": padded(responses),
+        "prompt_mask": padded(vectors),
+    }
 
 
-def check_dataset(
-    prompts: Any, responses: Any, labels: Any, points: NDArray[np.float64] | None = None
-) -> ListDataset:
-    """A dataset of checked prompts, responses and labels."""
-    check_texts(prompts, responses, least=2)
-    return ListDataset(prompts, responses, check_labels(labels, responses), points)
-
-
-def training_data(
-    prompts: Any, responses: Any, labels: Any
-) -> tuple[ListDataset | ListStream, tuple[str, ...] | None]:
-    """Checked data of fit, and the names of the objectives that they come with."""
+def read_lists(
+    prompts: Any, responses: Any, labels: Any, names: Sequence[str] | None, *, least: int = 2
+) -> Preferences | PreferenceStream:
+    """Checked data of three columns, or of one thing that has all, with the objectives in order."""
+    what = "the objectives of the data are"
+    names = names if names is None or isinstance(names, str) else tuple(map(str, names))
     if responses is not None or labels is not None:
-        return check_dataset(prompts, responses, labels), None
+        data = checked(prompts, responses, labels, least=least)
+        return data if names is None else in_objective_order(data, names, "they have no names, and are")
     if isinstance(prompts, str) or (hasattr(prompts, "__len__") and len(prompts) == 0):
         check_texts(prompts)
-    data = to_preferences(prompts)
-    if isinstance(data, PreferenceStream):
-        return ListStream(data), data.names
-    return check_dataset(data.prompts, data.responses, data.labels), data.names
+    read = to_preferences(prompts)
+    if isinstance(read, PreferenceStream):
+        return read if names is None else read.renamed(names)
+    data = checked(read.prompts, read.responses, read.labels, read.names, least=least)
+    return in_objective_order(data, data.names if names is None else names, what)
 
 
 def evaluation_data(data: Any, names: tuple[str, ...]) -> Any:
@@ -304,7 +253,7 @@ def evaluation_data(data: Any, names: tuple[str, ...]) -> Any:
         return None
     if isinstance(data, Mapping):
         return {str(key): evaluation_data(value, names) for key, value in data.items()}
-    read = to_preferences(data)
-    if not isinstance(read, Preferences) or read.n_objectives != len(names):
-        raise ValueError(f"eval_data must have a length and the {len(names)} objectives {list(names)}.")
-    return check_dataset(read.prompts, read.responses, read.labels, evaluation_points(len(names)))
+    read = read_lists(data, None, None, names)
+    if not isinstance(read, Preferences):
+        raise ValueError("eval_data must have a length; got a stream.")
+    return ListDataset(read, evaluation_points(len(names)))

@@ -17,16 +17,31 @@ WRONG_DATA = [
     (("p", [["a", "b"]], [[[1], [0]]]), r"prompts must be a list of at least one text; got str 'p'"),
     (([], [], []), "prompts must be a list of at least one text"),
     (([3], [["a", "b"]], [[[1], [0]]]), "prompt 0 must be a text, or a list of messages"),
-    ((["p"], [], []), "1 prompts, but 0 lists of responses"),
-    ((["p"], ["ab"], [[[1], [0]]]), r"responses\[0\] must be a list of texts; got str 'ab'"),
-    ((["p"], [["a"]], [[[1]]]), r"responses\[0\] has 1; expected two or more"),
-    ((["p"], [["a", None]], [[[1], [0]]]), r"responses\[0\]\[1\] must be a text; got NoneType"),
-    ((["p"], [["a", "b"]], [[[1, 0]]]), r"labels\[0\] have shape \(1, 2\); expected .* \(2, 2\)"),
-    ((["p"], [["a", "b"]], []), "1 lists of responses, but labels for 0"),
+    ((["p"], [], []), "one list of texts for each of the 1 prompts; got list of 0"),
+    ((["p"], ["ab"], [[[1], [0]]]), r"responses\[0\] must be a list of two or more texts, .*; got str 'ab'"),
+    ((["p"], [["a"]], [[[1]]]), r"responses\[0\] must be a list of two or more texts, .*; got list of 1"),
+    (
+        (["p"], [["a", None]], [[[1], [0]]]),
+        r"responses\[0\] must be a list of .* got list of 2 \['a', None\]",
+    ),
+    (
+        (["p"], [["a", "b"]], [[[1, 0]]]),
+        r"labels\[0\] must be .* \(2, 2\), .*; got list of 1",
+    ),
+    (
+        (["p"], [["a", "b"]], []),
+        "labels must be one array for each .*; got list of 0",
+    ),
     ((["p"], [["a", "b"]], [[["x"], [0]]]), r"labels\[0\] must be numbers"),
     ((["p"], [["a", "b"]], [[[np.inf], [0]]]), r"labels\[0\] hold an infinity"),
-    ((["p"], [["a", "b"]], [[[1, 5], [0, 5]]]), r"labels of objectives \[1\] differ within no list"),
-    ((["p"], [["a", "b"]], [[[1, 5], [0, np.nan]]]), r"labels of objectives \[1\] differ within no list"),
+    (
+        (["p"], [["a", "b"]], [[[1, 5], [0, 5]]]),
+        r"objectives \['objective_1'\] differ within no list",
+    ),
+    (
+        (["p"], [["a", "b"]], [[[1, 5], [0, np.nan]]]),
+        r"objectives \['objective_1'\] differ within no list",
+    ),
 ]
 
 
@@ -37,7 +52,7 @@ def test_wrong_data(data, message):
 
 
 WRONG_OPTIONS = [
-    ({"n_tokens": 0}, "n_tokens must be a whole number .*1; got 0"),
+    ({"n_tokens": 0}, "n_tokens must be a whole number .*1 and .*; got 0"),
     ({"max_steps": 0}, "max_steps must be a whole number"),
     ({"batch_size": 2.5}, "batch_size must be a whole number"),
     ({"beta": 0}, "beta must be a number above 0"),
@@ -50,10 +65,10 @@ WRONG_OPTIONS = [
     ({"adapters": {"modules_to_save": ["lm_head"]}}, "adapters take the options"),
     ({"adapters": {"megatron_core": "os"}}, "adapters take the options"),
     ({"adapters": {"target_modules": "(a+)+$"}}, "target_modules must be 'all-linear' or a list of names"),
-    ({"adapters": {"r": 0}}, "r must lie between 1 and 16384"),
+    ({"adapters": {"r": 0}}, "adapters: r must be a whole number at least 1 and at most 16384; got 0"),
     ({"adapters": {"r": True}}, "r must be int; got True"),
     ({"loss": "dpo"}, "loss must be 'listnet', "),
-    ({"objectives": ["one"]}, "objectives must be 2 different names"),
+    ({"objectives": ["one"]}, r"objectives must be 2 different names, .* got \('one',\)"),
     ({"objectives": ["one", "one"]}, "objectives must be 2 different names"),
     ({"random_state": -1}, "random_state must be a whole number from 0 to"),
     ({"precision": "half"}, "precision must be 'auto', 'float32' or 'bfloat16'"),
@@ -108,10 +123,10 @@ def test_wrong_use_after_fit(fitted):
     ):
         fitted.generate(["p"], max_new_tokens=508)
     for options, message in [
-        ({"max_new_tokens": 0}, "max_new_tokens must be at least 1"),
+        ({"max_new_tokens": 0}, "max_new_tokens must be a whole number at least 1"),
         ({"temperature": 0}, "For the likeliest tokens: do_sample=False"),
-        ({"top_p": 1.5}, "top_p must lie above 0"),
-        ({"n_samples": 0}, "n_samples must be at least 1"),
+        ({"top_p": 1.5}, "top_p must be a number above 0 and at most 1"),
+        ({"n_samples": 0}, "n_samples must be a whole number at least 1"),
     ]:
         with pytest.raises(ValueError, match=message):
             fitted.generate(["p"], **options)
@@ -141,7 +156,7 @@ def test_accuracy_counts_pairs():
     assert preference_accuracy(labels, [[3, 2, 1]]).tolist() == [1.0, 0.0]
     assert preference_accuracy(labels, [[1, 1, 0]]).tolist() == [2.5 / 3, 0.0]
     assert np.isnan(preference_accuracy([[[1], [1]]], [[0, 1]])).all()
-    with pytest.raises(ValueError, match="expected one per response"):
+    with pytest.raises(ValueError, match=r"labels\[0\] must be an array of shape"):
         preference_accuracy(labels, [[1, 2]])
 
 

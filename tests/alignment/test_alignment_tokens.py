@@ -13,15 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperrank.alignment.inference import _batches
-from hyperrank.alignment.tokens import (
-    Encoder,
-    Example,
-    ListCollator,
-    TokenRow,
-    check_dataset,
-    length_limit,
-    pad_rows,
-)
+from hyperrank.alignment.preferences import Example, checked
+from hyperrank.alignment.tokens import Encoder, ListCollator, ListDataset, TokenRow, length_limit, pad_rows
 
 BOS, EOS = 256, 257
 TURNS = "{% for m in messages %}<{{ m.role[0] }}>{{ m.content }}<end>\n{% endfor %}"
@@ -133,21 +126,21 @@ def test_rows_are_padded_on_one_side(left):
 
 
 def test_weights_depend_on_seed_pass_and_list_alone(tiny):
-    data = check_dataset(*letter_lists(6))
-    collate = ListCollator(Encoder(tiny[1], 100), "".format, 2, seed=3)
+    data = ListDataset(checked(*letter_lists(6)))
+    collate = ListCollator(Encoder(tiny[1], 100), "".format, seed=3)
     whole = collate([data[n] for n in range(6)])["weights"]
     parts = [collate([data[n] for n in some])["weights"] for some in ([4, 0], [5])]
     assert torch.equal(torch.cat(parts), whole[[4, 0, 5]])
     assert len(whole.unique(dim=0)) == 6
     data.set_epoch(1)
     assert not torch.isclose(collate([data[0]])["weights"], whole[:1]).any()
-    other = ListCollator(Encoder(tiny[1], 100), "".format, 2, seed=4)
+    other = ListCollator(Encoder(tiny[1], 100), "".format, seed=4)
     data.set_epoch(0)
     assert not torch.isclose(other([data[0]])["weights"], whole[:1]).any()
 
 
 def test_weights_as_text_are_the_rows_own(tiny):
-    collate = ListCollator(Encoder(tiny[1], 100), lambda weights: f"{weights[0]:.1f}:", 2)
+    collate = ListCollator(Encoder(tiny[1], 100), lambda weights: f"{weights[0]:.1f}:")
     points = np.array([[1.0, 0.0], [0.3, 0.7]])
     example = Example("p", ["a", "b"], np.array([[1.0, 0], [0, 1]]), 0, 0, points)
     batch = collate([example])

@@ -308,7 +308,7 @@ def test_checkpoints_of_other_runs_are_refused(short, few, tmp_path):
     with pytest.raises(ModelFileError, match="is not empty, and not a checkpoint_dir"):
         short(**RUN, checkpoint_dir=tmp_path / "else").fit(*few)
     (tmp_path / "run" / "hyperrank_run.json").write_text("{")
-    with pytest.raises(ModelFileError, match="is damaged: delete"):
+    with pytest.raises(ModelFileError, match=r"hyperrank_run\.json is damaged: give another"):
         short(**RUN, checkpoint_dir=tmp_path / "run").fit(*few)
 
 

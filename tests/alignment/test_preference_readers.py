@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from hyperrank.alignment import Preferences, load_hh_rlhf, load_preferences, load_safe_rlhf, to_preferences
+from hyperrank.alignment import Preferences, load_preferences, to_preferences
 
 START = "\n\nHuman: Hi.\n\nAssistant: Hello.\n\nHuman: Which bird?\n\nAssistant:"
 
@@ -27,24 +27,24 @@ def test_dialogues_are_parted_at_the_last_turn_they_share(tmp_path, name):
         # Answers that begin alike belong to the responses all the same.
         {"chosen": START + " \u00c4", "rejected": START + " \u00c4h"},
     ]
-    data = load_hh_rlhf(write(tmp_path / name, rows), name="harmless")
-    assert data.names == ("harmless", "brevity")
+    data = load_preferences(write(tmp_path / name, rows), scores={"brevity": lambda _, text: -len(text)})
+    assert data.names == ("preference", "brevity")
     assert data.prompts == [START, START]
     assert data.responses == [[" A robin.", " A robin, or a wren."], [" \u00c4", " \u00c4h"]]
     assert [labels.tolist() for labels in data.labels] == [[[1, -9], [0, -20]], [[1, -2], [0, -3]]]
-    assert load_hh_rlhf(tmp_path / name, brevity=False).names == ("harmlessness",)
+    assert load_preferences(tmp_path / name).names == ("preference",)
 
 
 def test_dialogues_that_part_earlier_keep_their_later_turns(tmp_path):
     chosen = "\n\nHuman: Hi.\n\nAssistant: Yes?\n\nHuman: Bird?\n\nAssistant: Robin."
     rejected = "\n\nHuman: Hi.\n\nAssistant: What?"
-    data = load_hh_rlhf(write(tmp_path / "pairs.jsonl", [{"chosen": chosen, "rejected": rejected}]))
+    data = load_preferences(write(tmp_path / "pairs.jsonl", [{"chosen": chosen, "rejected": rejected}]))
     assert data.prompts == ["\n\nHuman: Hi.\n\nAssistant:"]
     assert data.responses[0] == [" Yes?\n\nHuman: Bird?\n\nAssistant: Robin.", " What?"]
 
 
 def test_the_real_file_is_read_whole(shared_data):
-    data = load_hh_rlhf(shared_data / "hh_rlhf_harmless" / "harmless-base_test.jsonl.gz")
+    data = load_preferences(shared_data / "hh_rlhf_harmless" / "harmless-base_test.jsonl.gz")
     assert len(data) == 2312
     assert all(prompt.endswith("\n\nAssistant:") for prompt in data.prompts)
     assert not any("\n\nHuman:" in text for texts in data.responses for text in texts)
@@ -58,7 +58,7 @@ def test_two_choices_of_one_pair(tmp_path):
         {**row, "better_response_id": -1, "safer_response_id": 0},
         row,
     ]
-    data = load_safe_rlhf(write(tmp_path / "pairs.jsonl", rows))
+    data = load_preferences(write(tmp_path / "pairs.jsonl", rows))
     assert data.names == ("helpfulness", "harmlessness")
     expected = [[[1, 0], [0, 1]], [[np.nan, 1], [np.nan, 0]], [[np.nan, np.nan], [np.nan, np.nan]]]
     assert np.array_equal(np.stack(data.labels), np.array(expected), equal_nan=True)
@@ -80,57 +80,55 @@ def test_lists_of_any_length(tmp_path):
 
 GOOD = {"chosen": START + " a", "rejected": START + " b"}
 BROKEN = [
-    (load_hh_rlhf, [GOOD, "{broken"], "line 2: Expecting property name"),
-    (load_hh_rlhf, [GOOD, "", "[1]"], "line 3: expected a JSON object, got a list"),
-    (load_hh_rlhf, [{"chosen": START}], "line 1: 'rejected' must be a text; got nothing"),
-    (load_hh_rlhf, [GOOD, {"chosen": "x", "rejected": "y"}], "line 2: .* no turn of the assistant in common"),
-    (load_hh_rlhf, ["", ""], "there are no rows"),
-    (load_safe_rlhf, [{"prompt": 3}], "line 1: 'response_0' must be a text"),
+    ([GOOD, "{broken"], "line 2: Expecting property name"),
+    ([GOOD, "", "[1]"], "line 3: expected a mapping of columns, got a list"),
+    ([{"chosen": START}], "line 1: 'rejected' must be a text; got nothing"),
     (
-        load_safe_rlhf,
+        [GOOD, {"chosen": "x", "rejected": "y"}],
+        "line 2: there is no 'prompt', and 'chosen' and 'rejected'",
+    ),
+    (["", ""], "there are no rows"),
+    ([{"response_0": 3}], "line 1: 'response_0' must be a text"),
+    (
         [{"prompt": "p", "response_0": "a", "response_1": "b", "better_response_id": 2}],
         "line 1: 'better_response_id' must be 0 or 1, or null where unobserved; got 2",
     ),
     (
-        load_preferences,
         [{"prompt": "p", "responses": ["a"]}],
         "line 1: 'responses' must be a list of two or more",
     ),
     (
-        load_preferences,
         [{"prompt": "p", "responses": ["a", "b"], "labels": []}],
         "line 1: 'labels' must hold",
     ),
     (
-        load_preferences,
         [{"prompt": "p", "responses": ["a", "b"], "labels": {"x": [1, "2"]}}],
-        "line 1: labels of 'x' must be 2 numbers",
+        "line 1: labels of 'x' must be 2 finite numbers",
     ),
     (
-        load_preferences,
         [{"prompt": "p", "responses": ["a", "b"], "labels": {k: [1, 2]}} for k in "xy"],
-        r"entry 2: labels of \['y'\], which the first row lacks",
+        r"line 2: labels of \['y'\], which the first row lacks",
     ),
 ]
 
 
-@pytest.mark.parametrize(("load", "rows", "message"), BROKEN, ids=[str(n) for n in range(len(BROKEN))])
-def test_broken_lines_are_named(tmp_path, load, rows, message):
+@pytest.mark.parametrize(("rows", "message"), BROKEN, ids=[str(n) for n in range(len(BROKEN))])
+def test_broken_lines_are_named(tmp_path, rows, message):
     path = write(tmp_path / "broken.jsonl", rows)
     with pytest.raises(ValueError, match=rf"broken\.jsonl.*{message}"):
-        load(path)
+        load_preferences(path)
 
 
 def test_damaged_files_are_named(tmp_path):
     path = write(tmp_path / "pairs.jsonl.gz", [GOOD] * 50)
     path.write_bytes(path.read_bytes()[:-12])
-    with pytest.raises(ValueError, match=r"pairs\.jsonl\.gz, after line \d+: damaged gzip data"):
-        load_hh_rlhf(path)
+    with pytest.raises(ValueError, match=r"after .*pairs\.jsonl\.gz, line \d+: damaged gzip data"):
+        load_preferences(path)
     path.write_bytes(b"\xff\xfe" + json.dumps(GOOD).encode())
     with pytest.raises(ValueError, match="line 1: 'utf-8' codec can't decode"):
-        load_hh_rlhf(path)
+        load_preferences(path)
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        load_hh_rlhf(tmp_path / "nowhere.jsonl")
+        load_preferences(tmp_path / "nowhere.jsonl")
 
 
 def test_prompts_stay_on_one_side_of_a_split():
@@ -212,7 +210,10 @@ WRONG_ROWS = [
         "row 1: 'chosen' must be",
     ),
     ({"prompt": "p", "responses": ["a", "b"]}, "row 1: 'labels' must hold for each objective"),
-    ({"prompt": "p", "responses": ["a", "b"], "scores": [1]}, "row 1: labels of 'scores' must be 2 numbers"),
+    (
+        {"prompt": "p", "responses": ["a", "b"], "scores": [1]},
+        "row 1: labels of 'preference' must be 2 finite",
+    ),
     (7, "row 1: expected a mapping of columns, got a int"),
 ]
 
