@@ -1,6 +1,7 @@
 """Settings of Sphinx; `make docs` builds the site, with warnings as errors."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ sys.path[:0] = [str(HERE / "extensions"), str(HERE.parent)]
 # Pictures go to files.
 os.environ["MPLBACKEND"] = "Agg"
 
-from api_names import PACKAGES, public_names, shown_members
+from api_names import PACKAGES, grouped_names, public_names, shown_members
 
 import hyperrank
 
@@ -29,6 +30,7 @@ extensions = [
     "generated_pages",
     "mathml",
     "outputs",
+    "parameter_groups",
 ]
 templates_path = ["templates"]
 exclude_patterns = [
@@ -55,6 +57,7 @@ autosummary_ignore_module_all = False
 _names = {package: public_names(package) for package in PACKAGES}
 autosummary_context = {
     "names": _names,
+    "groups": {package: grouped_names(package) for package in PACKAGES},
     "shown": {name: shown_members(name) for found in _names.values() for name, _ in found},
 }
 numpydoc_show_class_members = False
@@ -114,4 +117,11 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
 }
+# The repository that this clone was made from, where it has an address on the web.
+_git = ["git", "-C", str(HERE), "remote", "get-url", "origin"]
+_origin = subprocess.run(_git, capture_output=True, text=True, check=False).stdout.strip()
+if _origin.startswith("https://"):
+    html_theme_options["icon_links"] = [
+        {"name": "Repository", "url": _origin.removesuffix(".git"), "icon": "fa-solid fa-code-branch"}
+    ]
 copybutton_exclude = ".linenos, .gp, .go"

@@ -68,7 +68,7 @@ def test_links_to_generated_pages(monkeypatch):
     assert source == ["[a](results/losses.md) [b](gallery/plot_3_guarantee.rst) [c](gallery/index.rst)"]
 
 
-def test_outputs_stand_below_the_code(monkeypatch, tmp_path):
+def test_outputs_are_below_the_code(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(DOCS / "extensions")
     import outputs
 
@@ -81,6 +81,32 @@ def test_outputs_stand_below_the_code(monkeypatch, tmp_path):
     made = outputs.add_outputs(page, "page", tmp_path)
     assert made == expected + "\n![Output of the code above](/outputs/page_3.png)\n"
     assert (tmp_path / "page_3.png").is_file()
+
+
+def test_commands_are_run_and_long_outputs_cut(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(DOCS / "extensions")
+    import outputs
+
+    monkeypatch.setattr(outputs, "HEIGHT", 2)
+    made = outputs.add_outputs("```console\nhyperrank fit \\\n    --help\n```\n", "page", tmp_path)
+    shown = made.partition(":class: output\n\n")[2].splitlines()
+    assert shown[0].startswith("Usage: ")
+    assert shown[2:] == ["...", "```"]
+    other = "```console\ncurl -d '{\n}'\n```\n"
+    assert outputs.add_outputs(other, "page", tmp_path) == other
+    with pytest.raises(RuntimeError, match="No such command"):
+        outputs.add_outputs("```console\nhyperrank fly\n```\n", "page", tmp_path)
+
+
+def test_groups_of_the_reference_have_every_name(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS / "extensions")
+    import api_names
+
+    assert len(api_names.grouped_names("hyperrank")) > 3
+    assert api_names.grouped_names("hyperrank.simplex")[0][0] == ""
+    monkeypatch.setitem(api_names.GROUPS, "hyperrank", {"Rankers": ("HyperDPORanker",)})
+    with pytest.raises(ValueError, match="whose names are"):
+        api_names.grouped_names("hyperrank")
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda p: str(p.relative_to(ROOT)))

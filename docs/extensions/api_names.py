@@ -20,6 +20,40 @@ PACKAGES = (
     "hyperrank.alignment",
 )
 
+#: Headings on the page of the package, and what stands below each.
+GROUPS = {
+    "hyperrank": {
+        "The ranker": ("HyperDPORanker", "load", "SpecializedRanker", "ModelFileError"),
+        "Options of training": ("AdamW", "EarlyStopping", "TradeOffs", "CheckpointFile", "Callback"),
+        "Fronts and trade-offs": ("ParetoFront", "PerQuery", "PerRow", "Explanation", "Comparison"),
+        "Plots": ("ParetoFrontDisplay", "TrainingDisplay", "ExplanationDisplay"),
+        "Baselines": (
+            "MixedScoresRanker",
+            "LightGBMScalarizationRanker",
+            "LinearScalarizationRanker",
+            "SoupRanker",
+            "MODPORanker",
+        ),
+        "Query lists, splits and scorers": (
+            "QueryLists",
+            "QueryKFold",
+            "QueryShuffleSplit",
+            "make_ranking_scorer",
+            "make_hypervolume_scorer",
+        ),
+    },
+}
+
+
+def grouped_names(package: str) -> list[tuple[str, list[str]]]:
+    """Names described on the page of a package, by heading; the heading is empty if it has no groups."""
+    described = [name.rpartition(".")[2] for name, here in public_names(package) if here]
+    groups = GROUPS.get(package, {"": described})
+    listed = sorted(name for names in groups.values() for name in names)
+    if listed != sorted(described):
+        raise ValueError(f"GROUPS has {listed} for {package}, whose names are {sorted(described)}.")
+    return [(heading, list(names)) for heading, names in groups.items()]
+
 
 def public_names(package: str) -> list[tuple[str, bool]]:
     """Public names of a package, those of modules aside.

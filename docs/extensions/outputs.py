@@ -1,6 +1,7 @@
-"""Outputs under the Python blocks of a page: text that is printed, the value of a last expression, pictures.
+"""Outputs below the code of a page: printed text, the value of a last expression, pictures.
 
-The blocks of a page run in order, in one session and in a folder of their own, while the site is built.
+The blocks of a page run in order while the site is built, in one session and in a temporary folder. They
+are Python, and ``hyperrank`` commands in console blocks.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import io
 import os
 import re
+import shlex
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,13 +23,11 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 DOCS = Path(__file__).resolve().parents[1]
-#: Characters in a line of output, as in a line of code.
-WIDTH = 88
+#: Characters in a line of output, as in a line of code, and lines shown of the output of a block.
+WIDTH, HEIGHT = 88, 30
 #: Where pictures go, relative to docs/.
 PICTURES = "outputs"
-BLOCK = re.compile(r"^```python\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
-#: Pages whose code starts processes or clusters, or trains language models; tests run it.
-NOT_RUN = {"alignment", "dask", "scale"}
+BLOCK = re.compile(r"^```(python|console)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 
 
 def run_block(code: str, name: str, session: dict[str, Any]) -> tuple[str, Any]:
@@ -60,8 +60,37 @@ def run_block(code: str, name: str, session: dict[str, Any]) -> tuple[str, Any]:
     return printed.getvalue(), value
 
 
+def run_commands(code: str) -> str:
+    """Run the `hyperrank` commands of a console block in this process; other commands are not run.
+
+    Parameters
+    ----------
+    code : str
+        A command per line, continued by backslashes.
+
+    Returns
+    -------
+    str
+        What they write to stdout.
+    """
+    from click.testing import CliRunner
+
+    from hyperrank.cli import main
+
+    outputs = []
+    for line in code.replace("\\\n", " ").splitlines():
+        if not line.startswith("hyperrank "):
+            return ""
+        _, *words = shlex.split(line)
+        done = CliRunner(env={"COLUMNS": str(WIDTH)}).invoke(main, words, catch_exceptions=False)
+        if done.exit_code:
+            raise RuntimeError(f"{line}\n{done.output}")
+        outputs.append(done.stdout)
+    return "\n".join(filter(None, outputs))
+
+
 def add_outputs(text: str, page: str, pictures: Path) -> str:
-    """Put what each Python block of a page gives below it.
+    """Put the output of each block of a page below it.
 
     Parameters
     ----------
@@ -83,13 +112,19 @@ def add_outputs(text: str, page: str, pictures: Path) -> str:
     def with_output(found: re.Match[str]) -> str:
         nonlocal n_blocks
         n_blocks += 1
-        printed, value = run_block(found[1], f"{page}.md, block {n_blocks}", session)
+        value = None
+        if found[1] == "console":
+            printed = run_commands(found[2])
+        else:
+            printed, value = run_block(found[2], f"{page}.md, block {n_blocks}", session)
         figure = value if isinstance(value, Figure) else getattr(value, "figure_", None)
         if figure is None and not _is_silent(value):
             printed += f"{value!r}\n"
         parts = [found[0]]
         if printed:
-            parts.append(f"```{{code-block}} text\n:class: output\n\n{printed.rstrip()}\n```\n")
+            lines = printed.rstrip().splitlines()
+            shown = "\n".join([*lines[:HEIGHT], "..."] if len(lines) > HEIGHT else lines)
+            parts.append(f"```{{code-block}} text\n:class: output\n\n{shown}\n```\n")
         if figure is not None:
             picture = pictures / f"{page}_{n_blocks}.png"
             picture.parent.mkdir(exist_ok=True, parents=True)
@@ -114,7 +149,7 @@ def _is_silent(value: Any) -> bool:
 
 def on_source_read(app: Sphinx, name: str, source: list[str]) -> None:
     """Run a page as it is read."""
-    if name not in NOT_RUN and BLOCK.search(source[0]):
+    if BLOCK.search(source[0]):
         source[0] = add_outputs(source[0], name.replace("/", "_"), DOCS / PICTURES)
 
 

@@ -3,8 +3,8 @@ Searching parameters by the hypervolume of the front
 ====================================================
 
 Which parameters are best for a ranker that serves every trade-off? The hypervolume, the
-volume that the whole front dominates, is one number for all trade-offs, and a scorer
-makes it available to scikit-learn's searches.
+volume that the front dominates, is one number for all trade-offs, and a scorer makes it
+available to scikit-learn's searches.
 """
 
 # %%
@@ -31,11 +31,11 @@ data = datasets.fetch_mslr_sample("train", objectives=("relevance", "dwell"))
 Y = pd.DataFrame(data.Y, columns=data.names)
 
 # %%
-# What is searched
-# ----------------
-# ``beta``, which holds the network to the reference (here one LightGBM ranker for
-# relevance), and how the network is conditioned on the weights. Training is short.
-# Next to the hypervolume, the search reports relevance where all weight is on it.
+# The search
+# ----------
+# The grid has ``beta``, which keeps the network close to the reference (here one LightGBM
+# ranker for relevance), and the conditioning of the network on the weights. Training is
+# short. Besides the hypervolume, the search reports relevance with all weight on it.
 
 ranker = HyperDPORanker(
     "lightgbm",
@@ -61,8 +61,8 @@ with sklearn.config_context(enable_metadata_routing=True):
     search.fit(data.X, Y, qid=data.qid)
 
 # %%
-# ``error_score="raise"`` matters: by default scikit-learn turns a failing fit into a
-# NaN and continues.
+# With the default ``error_score`` scikit-learn would turn a failing fit into a NaN and
+# continue.
 #
 # Results
 # -------
@@ -80,7 +80,8 @@ columns = [
     "mean_test_relevance",
     "std_test_relevance",
 ]
-print(results[columns].round(3).to_string())
+short = [name.replace("mean_test_", "") for name in columns]
+print(results[columns].set_axis(short, axis=1).round(3).to_string())
 
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 2.6), layout="constrained", sharey=True)
 titles = {
@@ -97,10 +98,10 @@ for ax, (score, title) in zip(axes, titles.items(), strict=True):
     ax.set_xlabel(title)
 
 # %%
-# ``beta`` decides: the reference ranks by relevance alone, and at beta 1 the network
-# stays close to it, so the front is short. Relevance alone would not have shown this.
-# The conditioning makes no difference that three folds of some 14 queries could show;
-# that takes more queries, not a finer grid.
+# ``beta`` matters most: the reference ranks by relevance alone, and at beta 1 the network
+# stays close to it, so the front is short. Relevance alone would not have shown this. The
+# conditioning makes no difference that three folds of about 14 queries could show; that
+# would take more queries, not a finer grid.
 
 front, spread = results["mean_test_front"], results["std_test_front"].mean()
 by_beta = front.groupby(results["param_beta"]).mean()
@@ -119,7 +120,7 @@ assert abs(by_kind["concat"] - by_kind["film"]) < spread
 assert abs(relevance[0.1] - relevance[1.0]) < results["std_test_relevance"].mean()
 
 # %%
-# The search has refitted the best candidate on all queries: it predicts at any
+# The search has refitted the best candidate on all queries, and it predicts at any
 # trade-off.
 
 scores = search.best_estimator_.predict(data.X, qid=data.qid, weights=[0.8, 0.2])

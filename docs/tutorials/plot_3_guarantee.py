@@ -3,16 +3,15 @@ Keeping 98% of relevance while raising dwell time
 =================================================
 
 "Raise dwell time as far as you can, as long as relevance stays within 2% of today's."
-The difficulty is the limit: one that just holds on the queries you looked at holds on
-other queries less often than every other time. Here the trade-off is chosen on validation queries
-*with a confidence*, and evaluated on test queries.
+The difficulty is the limit: a limit that only just holds on the queries you looked at
+fails on new queries more often than not. Here the trade-off is chosen on validation
+queries *with a confidence*, and evaluated on test queries.
 """
 
 # %%
 # Three sets of queries
 # ---------------------
-# One to train on, one to choose on, one to evaluate on. A query is never in two of
-# them.
+# One to train on, one to choose on, one to evaluate on. No query is in two of them.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,8 +24,8 @@ for name, part in [("train", train), ("validation", validation), ("test", test)]
     print(f"{name:10} {len(np.unique(part.qid))} queries")
 
 # %%
-# By default fit trains the reference too: boosters for each objective. The limit is
-# relative to the one for relevance, which is what would be served without dwell time.
+# By default `fit` also trains the reference, boosters for each objective. The limit is
+# relative to those for relevance, which would be served without dwell time.
 
 ranker = HyperDPORanker(objectives=data.names, max_epochs=15, random_state=0)
 ranker.fit(train.X, train.Y, qid=train.qid)
@@ -34,11 +33,11 @@ ranker.fit(train.X, train.Y, qid=train.qid)
 # %%
 # Choosing with a confidence
 # --------------------------
-# `select` resamples the validation queries; the reference is measured on the same
-# resample, so a hard query counts against neither. The confidence allows for how few
-# the queries are, and for the choice among all trade-offs; without ``confidence`` the
-# limit only needs to hold on the queries themselves. Low temperatures stay near the
-# reference, which is temperature 0.
+# `select` resamples the validation queries, and measures the reference on the same
+# resamples, so a hard query counts against neither. The confidence accounts for how few
+# queries there are, and for the choice among all trade-offs. Without ``confidence`` the
+# limit only needs to hold on these queries. Low temperatures stay near the reference,
+# which is temperature 0.
 
 share = np.linspace(1, 0, 21)
 trade_offs = np.column_stack([share, 1 - share])
@@ -54,19 +53,18 @@ sure = front.select(at_least={"relevance": 0.98}, confidence=0.9)
 for name, choice in [("hopeful", hopeful), ("sure", sure)]:
     kept, gained = choice.values / front.reference
     print(
-        f"{name:8} weight of dwell {choice.weights[1]:.2f} "
-        f"at temperature {choice.temperature:g}: "
-        f"relevance {kept:.0%}, dwell time {gained:.0%} of the reference; "
+        f"{name:8} dwell {choice.weights[1]:.2f}, temperature {choice.temperature:g}: "
+        f"relevance {kept:.0%}, dwell {gained:.0%}, "
         f"confidence {choice.joint_confidence:.2f}"
     )
 assert sure.weights[1] < hopeful.weights[1]
 
 # %%
-# Confidence costs dwell time: the trade-off stays further from the limit.
+# The sure choice stays further from the limit, which costs dwell time.
 #
 # Evaluation
 # ----------
-# Both, on the test queries.
+# Both choices on the test queries:
 
 both = [hopeful, sure]
 after = ranker.pareto_front(test.X, test.Y, qid=test.qid, weights=both)
@@ -103,16 +101,17 @@ ax.set(
 ax.legend(frameon=False)
 
 # %%
-# On these test queries the hopeful choice breaks the limit, and the sure one keeps
-# it. Both have much more dwell time than the reference.
+# Here the hopeful choice breaks the limit and the sure one keeps it. Both have much more
+# dwell time than the reference.
 #
-# What can be promised
-# --------------------
-# One split of 86 queries proves little. Of the splits with seeds 0 to 4, the hopeful
-# choice breaks the limit in four, and the sure one keeps it in all five: on so few
-# queries it hardly leaves the reference in three of them, once not at all.
+# How much to promise
+# -------------------
+# One split of 86 queries proves little. In the splits with seeds 0 to 4 the hopeful
+# choice breaks the limit four times, and the sure one never; with so few queries it
+# hardly leaves the reference in three of them, and once not at all.
+#
 # The confidence of the sure choice on the test queries, which had no part in choosing
-# it, for the limit and for a gain:
+# it, for the limit and for any gain in dwell time:
 
 alone = ranker.pareto_front(test.X, test.Y, qid=test.qid, weights=sure)
 print(
@@ -122,5 +121,5 @@ print(
 )
 
 # %%
-# :doc:`../front` says how often such promises were kept where the truth is known. If
-# no trade-off but the reference is sure enough, use more queries to choose on.
+# :doc:`../front` shows how often such promises hold where the truth is known. If only
+# the reference is sure enough, choose on more queries.

@@ -2,8 +2,8 @@
 Auditing one query: which documents move as the weights move
 ============================================================
 
-Before a trade-off goes live: what does it do to *this* query? One model has all
-trade-offs, so the answer is a table of scores, each document under each weight.
+What does a new trade-off do to *this* query? One model has all trade-offs, so the answer
+is a table: the score of each document at each weight.
 """
 
 # %%
@@ -32,8 +32,8 @@ print(query)
 # %%
 # All weights at once
 # -------------------
-# One call gives a column of scores for each trade-off, from all weight on relevance
-# to all on quality.
+# One call returns a column of scores per trade-off, from all weight on relevance to all
+# on quality.
 
 share = np.linspace(0, 1, 11)
 scores = ranker.predict(
@@ -46,8 +46,8 @@ ranks = (
 )
 
 # %%
-# Documents that are among the first ten at either end. Each line is a document; its
-# colour is its relevance label.
+# These are the documents in the top ten at either end. Each line is a document, coloured
+# by its relevance label.
 
 in_top_ten = ranks[(ranks[0.0] <= 10) | (ranks[1.0] <= 10)]
 fig, ax = plt.subplots(figsize=(7.5, 5), layout="constrained")
@@ -75,8 +75,7 @@ for grade, colour in enumerate(colours):
 ax.legend(frameon=False, loc="lower left", ncols=5, fontsize=8)
 
 # %%
-# The same in numbers: what enters the first ten, what leaves, and their
-# labels.
+# Which documents enter the top ten, which leave, and what are their labels?
 
 labels = pd.DataFrame(query.Y.astype(int), columns=names)
 leaves = in_top_ten.index[(in_top_ten[0.0] <= 10) & (in_top_ten[1.0] > 10)]
@@ -90,7 +89,7 @@ for title, which in [("leave", leaves), ("enter", enters)]:
 # %%
 # Where it happens
 # ----------------
-# How many of the first ten are replaced from one step to the next?
+# How many of the top ten are replaced from one step to the next?
 
 first = [set(ranks.index[ranks[column] <= 10]) for column in ranks]
 replaced = [len(before - after) for before, after in pairwise(first)]
@@ -102,8 +101,8 @@ print(means.round(2))
 assert means.loc["enter", "quality"] > means.loc["leave", "quality"]
 
 # %%
-# What enters has better quality, as it should. The figure shows which steps change
-# the first page and which relevant document falls farthest. For this query quality
-# costs no relevance; others will differ. One query is an audit, not a measurement:
-# for that there is `ranker.pareto_front`.
+# The documents that enter have better quality, as they should. The figure shows which
+# steps change the first page, and which relevant document falls farthest. For this query
+# quality costs no relevance; others will differ. One query is an audit, not a
+# measurement: for that, use `ranker.pareto_front`.
 assert means.loc["enter", "relevance"] >= means.loc["leave", "relevance"]

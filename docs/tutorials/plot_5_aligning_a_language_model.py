@@ -2,18 +2,18 @@
 Aligning a small language model once for all trade-offs
 =======================================================
 
-The day of somebody who trains with TRL: rows of prompt, chosen and rejected; a run to watch; a trade-off to
-choose; a model to serve. The trade-off between two objectives is an argument, and there is one run. The model
-here is as small as models get, random, over bytes, and made on the spot: it shows *that* one run learns to
-obey weights, in seconds and without a download, and nothing about the quality of any language model.
+If you train with TRL, you know the steps: rows of prompt, chosen and rejected, a run to watch, a model to
+serve. Here one run covers two objectives, and the trade-off between them is an argument. The model is tiny,
+random, and over bytes. It shows *that* one run learns to obey weights, in seconds and without a download,
+and says nothing about the quality of any language model.
 """
 
 # %%
 # Data
 # ----
-# Rows as TRL has them. What was chosen is the first objective; a second one is a
-# function of prompt and response. Here the chosen answer has more letters "a", and the
-# other objective is brevity: the two disagree, since each "a" makes a text longer.
+# Rows are as in TRL. The preference is the first objective; the second one is a function
+# of prompt and response. Here the chosen answer has more letters "a", and the second
+# objective is brevity. The two conflict, since each "a" makes a text longer.
 
 import tempfile
 from pathlib import Path
@@ -47,8 +47,8 @@ pd.DataFrame(made_up(3))
 # %%
 # Train
 # -----
-# ``adapters`` are LoRA's options. ``training_args`` go to transformers' Trainer: how often to log and to
-# evaluate, loggers, accumulation, anything. The learning rates are for the tiny model; the defaults are not.
+# ``adapters`` are the options of LoRA. ``training_args`` are passed to transformers' Trainer: logging,
+# evaluation, accumulation and so on. The learning rates suit this tiny model; the defaults suit real ones.
 
 model, tokenizer = tiny_model()
 aligner = HyperPromptAligner(
@@ -76,8 +76,8 @@ aligner.fit(train, eval_data=held_out)
 # %%
 # Watch
 # -----
-# The log is what TensorBoard or W&B would show. The run starts at the reference: a log-ratio of zero. The
-# evaluations are at the corners of the simplex and its center.
+# The log is what TensorBoard or W&B would show. The run starts at the reference, with a log-ratio of zero.
+# Evaluations are at the corners and the center of the simplex.
 
 log = pd.DataFrame(aligner.history_)
 columns = ["step", "loss", "log_ratio", "letters/accuracy", "brevity/accuracy"]
@@ -98,9 +98,8 @@ assert aligner.history_[0].get("eval_log_ratio_at_center", 0.0) == 0.0
 # %%
 # Choose
 # ------
-# Of two responses with different labels, how often does the model prefer the one with
-# the better label, as all weight moves from letters to brevity? One set of parameters
-# gives all points.
+# Of two responses with different labels, how often does the model prefer the better one, as
+# the weight moves from letters to brevity? All points come from one set of parameters.
 
 share = np.linspace(0, 1, 9)
 grid = np.column_stack([1 - share, share])
@@ -115,7 +114,7 @@ assert accuracy[0, 0] > accuracy[-1, 0] + 0.2
 assert accuracy[-1, 1] > accuracy[0, 1] + 0.2
 
 # %%
-# Rewards of single responses say the same, one column per trade-off:
+# The rewards of single responses show the same, one column per trade-off:
 
 texts = ["aaaa", "dddd", "b"]
 rewards = aligner.score(["Write: "], [texts], weights=[[1, 0], [0.5, 0.5], [0, 1]])[0]
@@ -128,8 +127,8 @@ assert rewards[2, 2] > rewards[0, 2]
 # %%
 # Export and serve
 # ----------------
-# A plain model: adapters are merged, and each trade-off is a few new tokens that stand before a prompt. It is
-# loaded by ``AutoModelForCausalLM`` alone, and writes what the aligner writes.
+# The export is a plain model: adapters are merged, and each trade-off is a few new tokens in front of the
+# prompt. ``AutoModelForCausalLM`` loads it, and it generates what the aligner generates.
 
 folder = Path(tempfile.mkdtemp()) / "served"
 before = aligner.export_transformers(
@@ -147,5 +146,5 @@ for name, weights in [("letters", [1, 0]), ("brief", [0.2, 0.8])]:
     print(f"{name:8} {before[name][:24]}...  {text!r}")
 
 # %%
-# To do this with a model that can write, pass its name, and a GPU where there is one;
-# :doc:`../alignment` has the options, and what has been measured.
+# For a real language model, pass its name to ``HyperPromptAligner``; :doc:`../alignment` has the options
+# and the results so far.

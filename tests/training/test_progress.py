@@ -56,6 +56,16 @@ def test_a_phase_leaves_no_line_in_a_terminal(terminal: io.StringIO) -> None:
     assert "\n" not in terminal.getvalue()
 
 
+def test_a_notebook_gets_the_widget_of_tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})()
+    monkeypatch.setattr(sys, "stderr", stream)
+    made: list[dict] = []
+    monkeypatch.setattr("tqdm.auto.tqdm", lambda **options: made.append(options))
+    ProgressBar(3, verbose=1)
+    assert made[0]["file"] is stream
+    assert "{bar}" in made[0]["bar_format"]
+
+
 def test_a_long_phase_has_more_lines_in_a_log(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
