@@ -8,8 +8,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "extensions"), str(HERE.parent)]
 
-# Pictures go to files.
+# Pictures go to files, and outputs have no progress bars of downloads and weights.
 os.environ["MPLBACKEND"] = "Agg"
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 
 from api_names import PACKAGES, grouped_names, public_names, shown_members
 

@@ -65,6 +65,17 @@ def fitted() -> tuple[Any, Any, Any]:
     return ranker, baseline, data
 
 
+def test_a_legend_is_not_over_the_data_of_a_callers_axes():
+    figure, (left, _) = pyplot.subplots(1, 2, figsize=(9, 4), layout="constrained")
+    front = concave(2, reference=[0.9, 0.2])
+    front.plot(ax=left, selection=front.knee())
+    figure.draw_without_rendering()
+    legend, label = left.get_legend().get_window_extent(), left.xaxis.label.get_window_extent()
+    assert legend.y1 <= label.y0
+    assert legend.y0 >= 0
+    pyplot.close(figure)
+
+
 def test_an_estimator_and_its_rivals_are_profiled_on_the_same_queries(fitted):
     ranker, baseline, data = fitted
     front = ranker.pareto_front(data.X, data.Y, qid=data.qid)

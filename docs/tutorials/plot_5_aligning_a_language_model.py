@@ -128,7 +128,8 @@ assert rewards[2, 2] > rewards[0, 2]
 # Export and serve
 # ----------------
 # The export is a plain model: adapters are merged, and each trade-off is a few new tokens in front of the
-# prompt. ``AutoModelForCausalLM`` loads it, and it generates what the aligner generates.
+# prompt. ``AutoModelForCausalLM`` loads it, and it generates what the aligner generates. The tiny
+# model writes bytes, and those that are not text are shown as a replacement character.
 
 folder = Path(tempfile.mkdtemp()) / "served"
 before = aligner.export_transformers(

@@ -32,6 +32,7 @@ from hyperrank.plots._style import (
     canvas,
     dress,
     legend_below,
+    legend_below_label,
     mark,
 )
 
@@ -603,9 +604,14 @@ def _tuning(ax: Axes, display: TrainingDisplay) -> None:
             scale = display.chosen[1] if display.chosen[1] in curve else np.inf
             ax.plot(min(scale, alone), curve[scale], "o", markersize=8, linestyle="none", zorder=4, **RING)
     ax.set_xscale("log", base=2)
-    ax.set_xticks([*scales, alone], [*(f"{scale:g}" for scale in scales), "network\nalone"])
+    ax.set_xticks([*scales, alone], [*map(_fraction, scales), "network\nalone"])
     ax.minorticks_off()
     ax.set_xlabel("reward scale, times the default")
     ax.set_ylabel("utility on held-out queries")
     named = ax.get_legend_handles_labels()[0]
-    ax.legend(handles=[*named, mark("o", ACCENT, 7, "chosen", **RING)], frameon=False)
+    legend_below_label(ax, [*named, mark("o", ACCENT, 7, "chosen", **RING)], columns=2)
+
+
+def _fraction(scale: float) -> str:
+    """A power of 2, below 1 as a fraction: decimals overlap on the axis."""
+    return f"{scale:g}" if scale >= 1 else f"1/{1 / scale:g}"

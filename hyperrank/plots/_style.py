@@ -13,6 +13,7 @@ from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
 from matplotlib.lines import Line2D
+from matplotlib.transforms import offset_copy
 
 Style = dict[str, Any]
 
@@ -142,7 +143,7 @@ def mark(marker: str, color: str, size: float, label: str, **style: Any) -> Line
 def legend_below(
     place: Canvas, ax: Axes, handles: Sequence[Artist], *, is_full: bool = False, is_long: bool = False
 ) -> None:
-    """Legend below the panels of our own figure; of a caller's within the axes, or below full ones."""
+    """Legend below the panels, or within a caller's axes where no layout would make room below them."""
     if not handles:
         return
     if place.is_own:
@@ -151,5 +152,20 @@ def legend_below(
         place.figure.legend(handles=list(handles), loc="outside lower center", ncols=columns, frameon=False)
     elif is_full:
         ax.legend(handles=list(handles), loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3, frameon=False)
-    else:
+    elif place.figure.get_layout_engine() is None:
         ax.legend(handles=list(handles), loc="best", frameon=False)
+    else:
+        legend_below_label(ax, handles, columns=3)
+
+
+def legend_below_label(ax: Axes, handles: Sequence[Artist], *, columns: int) -> None:
+    """Legend below the label of the x axis, for figures whose layout makes room there."""
+    below = offset_copy(ax.transAxes, ax.figure.figure, y=-4 * mpl.rcParams["font.size"], units="points")
+    ax.legend(
+        handles=list(handles),
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0),
+        bbox_transform=below,
+        ncols=columns,
+        frameon=False,
+    )
