@@ -48,7 +48,7 @@ __all__ = ["HyperDPORanker"]
 
 
 class HyperDPORanker(CallbackSupportMixin, DPORanker):
-    r"""A ranker for several objectives that is trained once and takes the trade-off at predict.
+    r"""Ranker for several objectives that is trained once and takes the trade-off at predict time.
 
     One network, conditioned on weights w on the simplex, is trained by Plackett-Luce preference
     optimisation (DPO) against a reference ranker, over weights drawn from the whole simplex:
@@ -56,36 +56,42 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
     .. math:: \min_\theta \; \mathbb{E}_{w \sim Dir(\alpha)} \sum_j w_j \, L_j(r), \qquad
               r = \tfrac{\beta}{\sigma} \, (s(x, w) - s_{ref}(x, w))
 
-    The network gives the reward r itself, so that the score is
+    The network outputs the reward r, so that the score is
 
     .. math:: s(x, w) = s_{ref}(x, w) + t \, \tfrac{\sigma}{\beta} \, r(x, w)
 
-    with :math:`\sigma` the reference's deviation within a list and t the `temperature` of `predict`: 0 is
-    the reference, and more pulls harder on the objectives.
+    where :math:`\sigma` is the reference's deviation within a list and t the `temperature` of `predict`. At 0
+    the score is the reference's own; the higher, the further it moves towards the objectives.
 
     Parameters
     ----------
     reference : None, str, model or mapping of objective to scorer, default "booster_pairs"
-        **What is learnt.** The ranker to start from. ``"boosters"``: one LightGBM ranker per objective,
-        fitted here, their standardised scores mixed by the weights, so that the reference is itself a front;
-        ``"booster_pairs"``: with a regression on the grades beside each; ``"booster_regressions"``: the
-        regressions alone, which tuning may take in their place. ``"lightgbm"``: one, fitted here on
-        `reference_objective`; all are trained on a million rows at most. ``"scores"``: scores that you pass
-        as `ref_scores` to fit and predict. A fitted model with ``predict`` is taken as it is (an unfitted
-        estimator is cloned and fitted here on `reference_objective`); None ranks by the network alone.
-        A mapping gives objectives, by name or number, a scorer each: a fitted model, the path of a LightGBM
-        text file, the name of a column of `X`, or ``"scores"``. At temperature 0 such an objective is ranked
-        by its scorer to the bit, and the others by ``"booster_pairs"`` fitted here; as the temperature rises,
-        the pairs of all objectives join in, but for scorers that `X_val` shows to be better alone.
+        **What is learnt.** The ranker to start from:
+
+        - ``"booster_pairs"``: for each objective a LightGBM ranker and a LightGBM regression on the grades,
+          fitted here; their standardised scores are mixed by the weights, so the reference is itself a front.
+        - ``"booster_regressions"``, ``"boosters"``: the regressions alone, or the rankers alone. Tuning may
+          use the regressions in place of the pairs.
+        - ``"lightgbm"``: one LightGBM ranker, fitted here on `reference_objective`.
+        - ``"scores"``: scores that are passed as `ref_scores` to fit and predict.
+        - a model with ``predict``, used as it is; an unfitted estimator is cloned and fitted here on
+          `reference_objective`.
+        - a mapping from objectives, by name or number, to a scorer each: a fitted model, the path of a
+          LightGBM text file, the name of a column of `X`, or ``"scores"``. At temperature 0 such an objective
+          is ranked by its scorer, to the bit, and the others by ``"booster_pairs"`` fitted here. As the
+          temperature rises, the pairs of all objectives join in, except where `X_val` shows that the
+          scorer is better alone.
+        - None: the network ranks alone.
+
+        Boosters fitted here are trained on at most a million rows.
     reference_objective : int or str, default 0
-        The objective that the reference ranker is for: the one it is fitted on, and that constraints
-        relative to the reference are about.
+        The objective that the reference is fitted on, and that limits relative to the reference refer to.
     objectives : sequence of str, optional
-        Names of the objectives; by default those of the columns of `y`, or objective_0, objective_1, ...
+        Names of the objectives; by default the column names of `y`, or objective_0, objective_1, ...
     loss : str, object such as `hyperrank.losses.PlackettLuce`, or callable, default "listnet"
-        The loss of the rewards within a list: ``"listnet"``, ``"plackett_luce"`` (these two train fastest),
-        ``"lambda_loss"``, ``"approx_ndcg"``, ``"pairwise_logistic"``, or one's own; its options are those of
-        the object, as in ``PlackettLuce(top_k=10, ties="rating")``. See `hyperrank.losses`.
+        Loss of the rewards within a list: ``"listnet"``, ``"plackett_luce"`` (these two train fastest),
+        ``"lambda_loss"``, ``"approx_ndcg"``, ``"pairwise_logistic"``, an object with options such as
+        ``PlackettLuce(top_k=10, ties="rating")``, or a function. See `hyperrank.losses`.
     beta : float or "auto", default "auto"
         How closely scores are held to the reference, whose scores count in units of their deviation within
         a list. It may be changed after training through `temperature`: an optimum at beta is one at every
@@ -93,67 +99,67 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         gives one score, which does not know the other objectives; with 100 queries or more, and a reference
         that is fitted here, tuning on held-out queries may find a better one.
     normalize_objectives : bool, default True
-        Whether each loss is divided by its value under the reference, so that equal weights pull equally.
+        Whether each loss is divided by its value under the reference, so that equal weights have equal
+        influence.
     metric : str, default "ndcg@10"
-        What fronts and scores are measured in.
+        Metric of fronts and scores.
     network : {"mlp", "transformer"}, MLP or Transformer, default "mlp"
-        **The network.** ``"mlp"`` sees each document alone (and what `query_standardize` tells it of the
-        list); ``"transformer"`` a list as a whole, its documents as tokens, and the weights as prompt vectors
-        before them. Options are those of `hyperrank.networks.MLP` and `hyperrank.networks.Transformer`, as in
-        ``MLP(hidden=(64, 64), conditioning="concat", dropout=0.2)``. A transformer trained on one list (as
-        where fit is given no query ids) sees each document alone.
+        **The network.** ``"mlp"`` scores each document alone, apart from what `query_standardize` adds;
+        ``"transformer"`` scores the list as a whole, with its documents as tokens and the weights as prompt
+        vectors. Options are those of `hyperrank.networks.MLP` and `hyperrank.networks.Transformer`, as in
+        ``MLP(hidden=(64, 64), conditioning="concat", dropout=0.2)``. A transformer fitted on one list, as
+        without query ids, scores each document alone.
     categorical_features : "from_dtype", sequence of str, int or bool, or None, default "from_dtype"
-        Features that are categories: by default the columns of a frame whose type says so (pandas
-        ``category``, polars ``Categorical`` and ``Enum``, Arrow dictionaries); or names, positions or a mask,
-        of columns of text or numbers. They are matched by value, whatever their order or type; missing and
-        unknown ones are one category. None takes categories that are numbers for these.
+        Categorical features. By default the columns of a frame with a categorical type (pandas ``category``,
+        polars ``Categorical`` and ``Enum``, Arrow dictionaries); otherwise names, positions or a mask of
+        columns of text or numbers. Categories are matched by value, whatever their order or type; missing
+        and unknown ones form one category. None treats categories of numbers as numbers.
     feature_transform : {"quantile", "standard", "log", "none"}, default "quantile"
-        What is done to features of any scale. Missing values (NaN) are handled by all of them.
+        Transform of the features before the network. All of them handle missing values (NaN).
     query_standardize : bool or "auto", default "auto"
         Whether features standardised within their query are added, for ranking boosters fitted here too.
-        A document's score then depends on the others of its query. By default: where fit is given query ids.
+        A document's score then depends on the others of its query. By default, if fit gets query ids.
     booster_params : mapping or "search", optional
         Native LightGBM parameters for boosters fitted here; ``"search"`` looks for them by cross-validation.
         By default trees of 15 leaves in pairs and 7 in others, or of 31 and more rounds where tuning finds
         these better.
     trade_offs : "uniform" or TradeOffs, default "uniform"
-        **Training.** The weights, and temperatures, that the network is trained at; see
-        `hyperrank.TradeOffs`.
+        **Training.** Weights, and temperatures, that the network is trained at; see `hyperrank.TradeOffs`.
     max_epochs : int or "auto", default "auto"
-        Passes over the data at most; by default from 20 on small data to 4 on millions of rows, and up to
-        eight times as many where tuning finds that they pay and the dropout of the network is left to it too.
+        Largest number of passes over the data. By default between 20 on small data and 4 on millions of rows,
+        and up to eight times as many if dropout is left to tuning too and tuning finds that they pay off.
     tuning : bool, default True
-        Whether what is left open is tuned on held-out queries before the whole fit, where there are 100 or
-        more: the size of boosters fitted here, and whether regressions alone serve better than pairs; epochs
-        and dropout of the network; the reward scale, from nearly the reference alone to nearly the network
-        alone. A fifth of the queries (500 at most) evaluate; boosters and up to four networks, each twice
-        as long as the one before, are trained on the others (2,000 queries, 524,288 rows at most). That takes
-        up to twice as long as the rest of the fit. ``tuning_`` holds what was tried, and ``verbose=1`` says
-        what was chosen.
+        Whether parameters at their defaults are tuned on held-out queries before the whole fit, if there are
+        100 queries or more: the size of boosters fitted here, and whether regressions alone are better than
+        pairs; epochs and dropout of the network; and the reward scale, from nearly the reference alone to
+        nearly the network alone. A fifth of the queries (500 at most) are held out; boosters and up to four
+        networks, each trained twice as long as the one before, are trained on the others (2,000 queries,
+        524,288 rows at most). This takes up to twice as long as the rest of the fit. ``tuning_`` holds what
+        was tried, and ``verbose=1`` prints what was chosen.
     optimizer : "adamw" or AdamW, default "adamw"
-        Learning rate, batches and the average of parameters; see `hyperrank.AdamW`.
+        Learning rate, batches and the averaging of parameters; see `hyperrank.AdamW`.
     early_stopping : bool, "auto", EarlyStopping or callable, default "auto"
-        Whether training stops by the hypervolume of the validation front, whose best state is kept. Without
-        `X_val` a share of the queries is held out for it. By default: with `X_val`, or from 1,000 queries on.
-        See `hyperrank.EarlyStopping`; one's own rule is a function of the history of the epochs.
+        Whether training stops when the hypervolume of the validation front no longer improves, and the best
+        state is kept. Without `X_val`, some of the queries are held out for this. By default, with `X_val` or
+        from 1,000 queries on. See `hyperrank.EarlyStopping`; a rule of your own is a function of the
+        history of epochs.
     warm_start : bool, default False
-        Whether fit continues from the network of the last fit, with its reference and transforms. Options
-        of these are then without effect.
+        Whether fit continues from the network of the last fit, with its reference and transforms, whose
+        options then have no effect.
     device : str, default "auto"
-        **The run.** Where to train: a GPU where there is one, or what torch calls it.
+        **The run.** Where to train: a GPU if there is one, or a device in torch's notation.
     n_jobs : int, optional
         Boosters trained at a time; all cores by default.
     random_state : int, RandomState or None, default None
-        Makes fit repeatable, to the bit on one machine. The global generators are not touched.
+        Makes fit repeatable, to the bit on one machine. Global generators are not touched.
     verbose : int, default 0
         1 shows each phase: a bar with the time left in terminals and notebooks, a line in logs.
     callbacks : sequence of Callback or callable, optional
-        What follows the training: `hyperrank.Callback` objects, or functions that are called with the entry
-        of each epoch (``epoch``, ``loss``, ``seconds``, and what validation gives) and stop it by True. What
-        they raise ends fit.
+        `hyperrank.Callback` objects, or functions that are called with the entry of each epoch (``epoch``,
+        ``loss``, ``seconds``, and validation results). Returning True stops training, raising aborts the fit.
     checkpoint : path or CheckpointFile, optional
-        File in which an unfinished fit is kept, for ``fit(..., resume=True)``; see
-        `hyperrank.CheckpointFile`. It is removed when fit ends.
+        File that holds an unfinished fit, for ``fit(..., resume=True)``; see `hyperrank.CheckpointFile`.
+        It is removed when fit is done.
 
     Attributes
     ----------
@@ -164,25 +170,25 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
     temperature_range_ : tuple of two floats or None
         Temperatures that the network was trained at.
     reward_scale_ : float
-        What rewards are multiplied by in scores: the reference's deviation over beta.
+        Factor of the rewards in scores: the reference's deviation over beta.
     model_ : hyperrank.rankers.dpo.reward_model.RewardModel
         Transforms and network.
     history_ : list of dict
         An entry per epoch, which grows during fit: ``epoch``, ``loss``, ``seconds``; with validation data
         ``score``, the hypervolume, and ``validation/NAME``, each objective's highest metric on the front.
     tuning_ : hyperrank.rankers.dpo.config.Tuning or None
-        What tuning on held-out queries tried and chose; None where there was none.
+        What tuning on held-out queries tried and chose; None without tuning.
     best_epoch_, best_score_ : int, float
         The epoch whose parameters are kept, and its validation hypervolume (NaN without validation).
         ``best_iteration_`` is an alias of the first.
     data_summary_ : dict
         Rows, queries, list sizes, missing features and labels of the data that it was first fitted on.
     categories_ : hyperrank.rankers.inputs.Categories
-        Categories of each categorical feature; only where there are any.
+        Categories of each categorical feature, if there are any.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str
-        Their names, where `X` was a frame.
+        Their names, if `X` was a frame.
 
     References
     ----------
