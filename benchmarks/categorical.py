@@ -127,15 +127,15 @@ VIEWS: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
 }
 
 
-def table_of(data: Ranked, *, n_folds: int) -> list[dict[str, str]]:
+def table_of(data: Ranked, *, n_folds: int, rankers: Sequence[str] = tuple(RANKERS)) -> list[dict[str, str]]:
     """Hypervolume of the test front and the objectives at its ends, a row for each ranker and view."""
     folds = list(QueryKFold(n_folds, shuffle=True, random_state=0).split(data.X, qid=data.qid))
     rows = []
-    for title, make in RANKERS.items():
+    for title in rankers:
         for view, shown in VIEWS.items():
             X, started, values = shown(data.X), time.process_time(), []
             for train, test in folds:
-                ranker = make().fit(X.iloc[train], data.Y[train], qid=data.qid[train])
+                ranker = RANKERS[title]().fit(X.iloc[train], data.Y[train], qid=data.qid[train])
                 front = ranker.pareto_front(X.iloc[test], data.Y[test], qid=data.qid[test])
                 values.append([front.hypervolume(), *np.max(front.points, axis=0)])
             columns = np.array(values).T
@@ -152,15 +152,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.categorical", description=__doc__)
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA), metavar="NAME")
     parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--rankers", default="", metavar="WORD", help="only those with this in their name")
     parser.add_argument(
         "--data-home", type=Path, default=Path(os.environ.get("HYPERRANK_DATA", "../shared/data"))
     )
     options = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
+    rankers = [title for title in RANKERS if options.rankers in title]
     for name in options.data:
         data = DATA[name](options.data_home)
         print(f"\n{name}: {len(data.X):,} rows of {len(np.unique(data.qid)):,} users\n")
-        print(markdown_table(table_of(data, n_folds=options.folds)))
+        print(markdown_table(table_of(data, n_folds=options.folds, rankers=rankers)))
     print(f"\n{machine.provenance('python -m benchmarks.categorical')}")
     return 0
 

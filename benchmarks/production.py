@@ -4,6 +4,10 @@ Of each fold's training queries two thirds train and one third chooses. The prod
 of relevance, its leaves and rounds chosen by 3-fold cross-validation on the training queries. Each method is
 then asked for the trade-off that is best for the other objectives among those that keep 98% of production's
 relevance with confidence .9 on the choosing queries, and what becomes of it is measured on test queries.
+
+The promise is about all such queries. A test fold of 17 queries, as of the MSLR sample, has an error of its own
+of about a tenth of the relevance, so that a true promise falls short there nearly as often as not. The generated
+data have 144 training queries a fold and 1,200 for testing: what falls short there is false.
 """
 
 from __future__ import annotations
@@ -21,8 +25,8 @@ from lightgbm import LGBMRanker
 from numpy.typing import NDArray
 
 from benchmarks import machine
-from benchmarks.fronts.settings import SETTINGS
-from benchmarks.fronts.sources import Source, SourceError
+from benchmarks.fronts.settings import SETTINGS, Setting
+from benchmarks.fronts.sources import Fold, Interactions, Source, SourceError
 from benchmarks.markdown import markdown_table
 from benchmarks.validation import validation_fold
 from hyperrank import HyperDPORanker, MixedScoresRanker, ParetoFront, QueryKFold, QueryLists
@@ -47,14 +51,34 @@ PRODUCTION: Mapping[str, Any] = {
     "n_jobs": 1,
     "verbose": -1,
 }
+#: One-sided 5% of a normal distribution.
+SURE = 1.645
 METHODS = ("mapping reference", "single-model reference", "default", "mixed scores")
 ALONE = "production alone"
+
+
+class ManyTested(Interactions):
+    """Folds of few training queries, each another draw, beside many test queries."""
+
+    label = "generated"
+    n_train, n_test = 144, 1200
+
+    def __init__(self, objectives: Sequence[str] | None = None, n_folds: int = 5) -> None:
+        super().__init__(objectives, n_folds, {"n_queries": n_folds * self.n_train + self.n_test})
+
+    def fold(self, number: int) -> Fold:
+        first = number * self.n_train
+        is_train = (self.data.qid >= first) & (self.data.qid < first + self.n_train)
+        return Fold(self.data.take(is_train), self.data.take(self.data.qid >= self.n_folds * self.n_train))
+
+
+DATA: Mapping[str, Setting] = {**SETTINGS, "generated": Setting("generator, 1,200 test queries", ManyTested)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; gives the exit status."""
     parser = argparse.ArgumentParser("python -m benchmarks.production", description=__doc__)
-    parser.add_argument("--data", nargs="+", choices=SETTINGS, default=["mslr-sample", "mq2008"])
+    parser.add_argument("--data", nargs="+", choices=DATA, default=["mslr-sample", "mq2008", "generated"])
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED")
     parser.add_argument("--records", type=Path, help="JSON lines of finished splits, which are not run again")
@@ -62,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     records = list(machine.finished_records(options.records))
     done = {(record["data"], record["fold"], record["seed"]) for record in records}
     for name in options.data:
-        source = SETTINGS[name].make(n_folds=options.folds)
+        source = DATA[name].make(n_folds=options.folds)
         try:
             source.check()
         except SourceError as error:
@@ -81,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for record in records
             if record["data"] == name and record["fold"] < options.folds and record["seed"] in options.seeds
         ]
-        print(f"\n## {SETTINGS[name].title}, {len(wanted)} splits\n\n{markdown_table(rows_of(wanted))}")
+        print(f"\n## {DATA[name].title}, {len(wanted)} splits\n\n{markdown_table(rows_of(wanted))}")
     print(f"\n{machine.provenance('python -m benchmarks.production')}")
     return 0
 
@@ -95,7 +119,7 @@ def tuned_production(data: RankingData, seed: int) -> LGBMRanker:
         for rows, held_out in folds:
             ranker = LGBMRanker(n_estimators=ROUNDS, num_leaves=leaves, random_state=seed, **PRODUCTION)
             X, y, sizes = _grouped(data.take(held_out))
-            _fit(ranker, data.take(rows), eval_set=[(X, y)], eval_group=[sizes])
+            _fit(ranker, data.take(rows), eval_X=X, eval_y=y, eval_group=[sizes])
             scores.append(ranker.best_score_["valid_0"]["ndcg@10"])
             rounds.append(ranker.best_iteration_)
         found = (float(np.mean(scores)), leaves, max(10, round(float(np.mean(rounds)))))
@@ -160,12 +184,22 @@ def _chosen(ranker: Any, today: LGBMRanker, aside: RankingData, test: RankingDat
             selection = chosen_on.select(at_least={aside.names[0]: KEPT}, confidence=CONFIDENCE)
     except InfeasibleLimitsError as error:
         return {"refusal": str(error)}
-    scores = ranker.predict(test.X, qid=test.qid, weights=selection)
-    shares = ndcg(scores, test.Y, qid=test.qid, k=10) / ndcg(
-        np.asarray(today.predict(test.X)), test.Y, qid=test.qid, k=10
-    )
+    tested = ranker.pareto_front(test.X, test.Y, qid=test.qid, weights=[selection], baseline=today)
     expected = np.asarray(selection.values) / np.asarray(chosen_on.reference)
-    return {"shares": shares.tolist(), "is production": bool(np.allclose(expected, 1))}
+    return {
+        "shares": (tested.points.iloc[0] / tested.reference).tolist(),
+        "errors": beyond_limit(tested),
+        "is production": bool(np.allclose(expected, 1)),
+    }
+
+
+def beyond_limit(tested: ParetoFront) -> float:
+    """Standard errors of the paired difference by which the first objective lies above its limit."""
+    assert tested.per_query is not None
+    assert tested.reference_per_query is not None
+    values = tested.per_query[0, :, 0] - KEPT * tested.reference_per_query[:, 0]
+    values = values[~np.isnan(values)]
+    return float(values.mean() / values.std(ddof=1) * len(values) ** 0.5)
 
 
 def rows_of(records: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
@@ -187,8 +221,11 @@ def rows_of(records: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
         row["finds a trade-off"] = f"{len(chosen) / len(found):.0%}"
         if chosen:
             shares = np.array([f["shares"] for f in chosen])
-            row["relevance kept"] = f"{shares[:, 0].mean():.3f}"
+            row["main kept"] = (
+                f"{shares[:, 0].mean():.3f} ± {shares[:, 0].std(ddof=min(1, len(chosen) - 1)):.3f}"
+            )
             row[f"at least {KEPT}"] = f"{np.mean(shares[:, 0] >= KEPT):.0%}"
+            row[f"surely below {KEPT}"] = f"{np.mean([f['errors'] < -SURE for f in chosen]):.0%}"
             row["others gain"] = f"{shares[:, 1:].mean() - 1:+.0%}"
         rows.append(row)
     names = dict.fromkeys(name for row in rows for name in row)
