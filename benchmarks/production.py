@@ -5,8 +5,8 @@ of relevance, its leaves and rounds chosen by 3-fold cross-validation on the tra
 then asked for the trade-off that is best for the other objectives among those that keep 98% of production's
 relevance with confidence .9 on the choosing queries, and what becomes of it is measured on test queries.
 
-The promise is about all such queries. A test fold of 17 queries, as of the MSLR sample, has an error of its own
-of about a tenth of the relevance, so that a true promise falls short there nearly as often as not. The generated
+The promise is about all such queries. A test fold of 17 queries, as of the MSLR sample, has an error of its
+own of a tenth of the relevance, so that a true promise falls short there nearly as often as not. The generated
 data have 144 training queries a fold and 1,200 for testing: what falls short there is false.
 """
 
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from benchmarks import machine
 from benchmarks.fronts.settings import SETTINGS, Setting
 from benchmarks.fronts.sources import Fold, Interactions, Source, SourceError
-from benchmarks.markdown import markdown_table
+from benchmarks.markdown import markdown_table, mean_and_deviation
 from benchmarks.validation import validation_fold
 from hyperrank import HyperDPORanker, MixedScoresRanker, ParetoFront, QueryKFold, QueryLists
 from hyperrank.datasets import RankingData
