@@ -6,8 +6,8 @@ then asked for the trade-off that is best for the other objectives among those t
 relevance with confidence .9 on the choosing queries, and what becomes of it is measured on test queries.
 
 The promise is about all such queries. A test fold of 17 queries, as of the MSLR sample, has an error of its
-own of a tenth of the relevance, so that a true promise falls short there nearly as often as not. The generated
-data have 144 training queries a fold and 1,200 for testing: what falls short there is false.
+own of a tenth of the relevance, so that a true promise falls short there nearly as often as not. The
+generated data have 144 training queries a fold and 1,200 for testing: what falls short there is false.
 """
 
 from __future__ import annotations
@@ -221,9 +221,7 @@ def rows_of(records: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
         row["finds a trade-off"] = f"{len(chosen) / len(found):.0%}"
         if chosen:
             shares = np.array([f["shares"] for f in chosen])
-            row["main kept"] = (
-                f"{shares[:, 0].mean():.3f} ± {shares[:, 0].std(ddof=min(1, len(chosen) - 1)):.3f}"
-            )
+            row["main kept"] = mean_and_deviation(shares[:, 0], 3)
             row[f"at least {KEPT}"] = f"{np.mean(shares[:, 0] >= KEPT):.0%}"
             row[f"surely below {KEPT}"] = f"{np.mean([f['errors'] < -SURE for f in chosen]):.0%}"
             row["others gain"] = f"{shares[:, 1:].mean() - 1:+.0%}"
