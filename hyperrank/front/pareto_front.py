@@ -438,10 +438,11 @@ class ParetoFront:
     ) -> Path:
         """Write a page on which people choose a trade-off without Python.
 
-        They move the weights, or limits, and see what each objective reaches, how sure that is, and how it
-        stands to the reference and to a trade-off that was pinned. The page is one file that fetches nothing
-        and opens in any browser. It picks by the rules of `select`, and gives what was picked as a line of
-        Python, as JSON that `Selection.from_dict` reads, and as a link to the page as it is shown.
+        They move the weights, or limits, and see what each objective reaches, in each segment too, how sure
+        that is, and how it stands to the reference and to a trade-off that was pinned. The page is one file
+        that fetches nothing and opens in any browser. It picks by the rules of `select`, and gives what was
+        picked as a line of Python, as JSON that `Selection.from_dict` reads, and as a link to the page as it
+        is shown.
 
         Parameters
         ----------

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
 from hyperrank.front.bootstrap import (
     MIN_QUERIES,
@@ -129,11 +130,11 @@ def _interval(
     return np.moveaxis(bounds, 0, -1)
 
 
-def _rounded(values: NDArray[np.float64]) -> Any:
+def _rounded(values: NDArray[np.float64], digits: int = 7) -> Any:
     """Nested lists of short numbers, None for NaN."""
     if values.ndim:
-        return [_rounded(row) for row in values]
-    return float(f"{values:.7g}") if np.isfinite(values) else None
+        return [_rounded(row, digits) for row in values]
+    return float(f"{values:.{digits}g}") if np.isfinite(values) else None
 
 
 def _packed(means: NDArray[np.float64]) -> dict[str, Any]:
@@ -159,6 +160,7 @@ SCRIPTS = (
     "words.js",
     "outcome.js",
     "compare.js",
+    "segments.js",
     "queries.js",
     "chart.js",
     "parallel.js",
@@ -188,6 +190,8 @@ def front_page(
         raise TypeError(f"title must be a text or None; got {title!r}.")
     data = _document(front, _first(front, selection), _others(front, others))
     data["queries"] = [] if queries is None else list(_queries(front, queries))
+    data["segments"] = list(_segments(front, float(level)))
+    data["segmentLevel"], data["canHoldInSegments"] = level, front.segments is not None
     data["evidence"] = front_evidence(front, float(level), int(n_resamples), int(random_state))
     style = _read("front.css")
     script = '"use strict";\n' + "\n".join(_read(name) for name in SCRIPTS)
@@ -267,6 +271,24 @@ def _queries(front: ParetoFront, given: pd.DataFrame) -> Iterator[dict[str, Any]
             )
         texts = [str(document) for document in documents]
         yield {"query": str(query), "documents": texts, "orders": [*orders.values()]}
+
+
+def _segments(front: ParetoFront, level: float) -> Iterator[dict[str, Any]]:
+    """What each trade-off reaches in each segment, and half the interval of its change or of itself."""
+    if front.by_segment is None:
+        return
+    for name, rows in front.by_segment.groupby("segment", sort=False):
+        table = rows.pivot(index="trade_off", columns="objective").reindex(range(len(front)))
+        counts = table["n_queries"][front.names].to_numpy()
+        error = table["change_error" if "change_error" in table else "error"][front.names].to_numpy()
+        baseline = table["baseline"][front.names].to_numpy() if "baseline" in table else None
+        yield {
+            "name": str(name),
+            "queries": int(counts.max()),
+            "points": _rounded(table["value"][front.names].to_numpy(), 17),
+            "half": _rounded(stats.t.ppf((1 + level) / 2, counts - 1) * error),
+            "reference": None if baseline is None else _rounded(baseline[0], 17),
+        }
 
 
 #: What the metrics of the registry say, for people who choose without knowing them.

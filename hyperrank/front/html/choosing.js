@@ -2,7 +2,8 @@
 // Limits are numbers by objective, null where there is none: shares of the base, or values.
 const limited = (limits) => range(m).filter((j) => limits[j] !== null);
 const floorOf = (limit, j) => (relative ? limit * base[j] : limit);
-const keeps = (i, limits) => limited(limits).every((j) => front.points[i][j] >= floorOf(limits[j], j));
+const keeps = (i, limits) => limited(limits).every((j) => front.points[i][j] >= floorOf(limits[j], j)
+  && (!state.everywhere || front.segments.every((segment) => keepsIn(segment, i, j, limits[j]))));
 
 // Rates each trade-off by the share of the best value, summed over what is to be best.
 function desirability(limits, maximize) {
@@ -63,29 +64,28 @@ function confidenceOf(i, limits) {
 
 // The best trade-off, or why there is none: {index} or {why}.
 function choose(limits, maximize, sure) {
-  const within = range(k).filter((i) => keeps(i, limits));
-  if (!within.length) return { why: whyNone(limits) };
-  let among = within.filter((i) => front.nonDominated[i]);
+  let among = range(k).filter((i) => keeps(i, limits));
+  if (!among.length) return { why: whyNone(limits) };
   if (sure !== null && limited(limits).length) {
-    among = within;
     const shares = new Map(among.map((i) => [i, confidenceOf(i, limits)]));
     const surest = among.reduce((a, b) => (shares.get(b) > shares.get(a) ? b : a), among[0]);
     among = among.filter((i) => shares.get(i) >= sure);
     if (!among.length) return { why: whyUnsure(sure, surest, shares.get(surest)), closest: surest };
-    // What dominates one may itself be unsure.
-    among = among.filter((i) => !among.some((other) => dominates(front.points[other], front.points[i])));
   }
+  // What dominates one may itself be unsure, or break a limit in a segment.
+  among = among.filter((i) => !among.some((other) => dominates(front.points[other], front.points[i])));
   const rating = desirability(limits, maximize);
   return { index: among.reduce((a, b) => (rating[b] > rating[a] ? b : a)) };
 }
 
+const everywhere = () => (state.everywhere ? " in every segment" : "");
 const dominates = (a, b) => a.every((value, j) => value >= b[j]) && a.some((value, j) => value > b[j]);
 
 function whyNone(limits) {
   const beyond = limited(limits).filter((j) => largest[j] < floorOf(limits[j], j));
   const parts = beyond.map((j) => `${front.names[j]} of ${spelledLimit(limits[j], j)} is out of reach: the best `
     + `measured is ${shown(largest[j], j)}${relative ? ` (${percent(largest[j] / base[j], 1)})` : ""}.`);
-  return parts.join(" ") || "Each limit can be kept, but no measured trade-off keeps all of them together. Lower one.";
+  return parts.join(" ") || `Each limit can be kept, but no measured trade-off keeps all of them together${everywhere()}. Lower one.`;
 }
 
 function whyUnsure(sure, surest, share) {

@@ -1,5 +1,5 @@
 // "What matters", and the one state that everything on the page shows.
-const state = { index: front.first, wish: front.weights[front.first].slice(), limits: range(m).map(() => null), pinned: null };
+const state = { index: front.first, wish: front.weights[front.first].slice(), limits: range(m).map(() => null), everywhere: false, pinned: null };
 const sliders = [];
 const rows = [...byId("table").querySelectorAll("tbody tr:not(.is-reference)")];
 const levelsOf = (j) =>
@@ -57,6 +57,7 @@ function show(index) {
   document.body.dataset.tradeOff = index;
   showWeights();
   showOutcome(index, state.limits);
+  showSegments();
   showPinned();
   showQuery();
   markDots();
@@ -111,6 +112,7 @@ buildLimits();
 buildChart();
 buildParallel();
 buildCompare();
+buildSegments();
 buildQueries();
 buildShare();
 buildTable();

@@ -29,7 +29,6 @@ function buildLimits() {
   const levels = ["", 0.5, 0.8, 0.9, 0.95, 0.99];
   byId("confidence").append(...levels.map((level) => element("option", { value: level },
     level === "" ? "on these queries" : `with ${percent(level)} confidence`)));
-  document.querySelectorAll(".sure").forEach((node) => { node.hidden = !canBeSure; });
   byId("best").addEventListener("click", takeBest);
   byId("clear").addEventListener("click", () => {
     state.limits.fill(null);
@@ -69,12 +68,15 @@ function limitsChanged(source = null) {
     floor.textContent = limit === null ? "no limit" : `at least ${shown(floorOf(limit, j), j)}`;
     slider.setAttribute("aria-valuetext", limit === null ? "no limit" : `at least ${spelledLimit(limit, j)}`);
   });
+  byId("everywhere").checked = state.everywhere;
+  document.querySelectorAll(".sure").forEach((node) => { node.hidden = !canBeSure || state.everywhere; });
   byId("clear").disabled = !limited(state.limits).length;
   drawChart();
   drawParallel();
   showKept();
   showAsked();
   showOutcome(state.index, state.limits);
+  showSegments();
 }
 
 function showKept(why = null) {
@@ -85,10 +87,10 @@ function showKept(why = null) {
   }
   const number = range(k).filter((i) => keeps(i, state.limits)).length;
   const now = keeps(state.index, state.limits);
-  const parts = [number ? `${number} of ${k} trade-offs ${number === 1 ? "keeps" : "keep"} all limits.`
+  const parts = [number ? `${number} of ${k} trade-offs ${number === 1 ? "keeps" : "keep"} all limits${everywhere()}.`
     : whyNone(state.limits)];
   if (number) parts.push(now ? "The chosen one does." : "The chosen one does not.");
-  if (canBeSure && now) {
+  if (canBeSure && now && !state.everywhere) {
     parts.push(`Confidence that it does on other such queries: ${percent(confidenceOf(state.index, state.limits), 1)}, `
       + `allowing for the choice among all (${resamples.number.toLocaleString("en")} resamples).`);
   }
@@ -97,7 +99,7 @@ function showKept(why = null) {
 
 const asked = () => {
   const [maximize, sure] = ["maximize", "confidence"].map((id) => byId(id).value);
-  return [maximize === "" ? null : Number(maximize), sure === "" ? null : Number(sure)];
+  return [maximize === "" ? null : Number(maximize), sure === "" || state.everywhere ? null : Number(sure)];
 };
 
 // The line of select stands only beside what it would choose.

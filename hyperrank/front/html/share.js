@@ -17,6 +17,7 @@ function stateText() {
     row: state.index,
     pinned: state.pinned,
     limits: limited(state.limits).length ? state.limits.map((limit) => (limit === null ? "" : limit)).join("_") : null,
+    everywhere: state.everywhere ? 1 : null,
     maximize,
     sure,
     axes: m > 1 ? chart.axes.join("_") : null,
@@ -33,6 +34,7 @@ function restore() {
   if (limits.length === m && limits.every((text) => text === "" || Number.isFinite(Number(text)))) {
     state.limits = limits.map((text) => (text === "" ? null : Number(text)));
   }
+  state.everywhere = front.canHoldInSegments && parts.get("everywhere") === "1";
   byId("maximize").value = whole(parts.get("maximize"), m) ?? "";
   byId("confidence").value = canBeSure ? parts.get("sure") ?? "" : "";
   for (const id of ["maximize", "confidence"]) if (byId(id).selectedIndex < 0) byId(id).value = "";

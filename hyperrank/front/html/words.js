@@ -66,5 +66,6 @@ function selectLine(limits, maximize, sure) {
     options.push([`confidence=${sure}`], [`n_resamples=${resamples.number}`]);
     if (evidence.seed) options.push([`random_state=${evidence.seed}`]);
   }
+  if (bound.length && state.everywhere) options.push(["in_every_segment=True"]);
   return ["front.select(", ...options.flatMap((parts, n) => [n ? ", " : "", ...parts]), ")"];
 }
