@@ -73,7 +73,7 @@ class QueryLists:
         if qid is None:
             if n_rows is None:
                 raise ValueError("qid is None, so n_rows is needed to know how long the one list is.")
-            return cls.from_sizes([n_rows], ids=np.zeros(1, dtype=np.int64))
+            return cls(np.array([0, n_rows]), np.zeros(1, dtype=np.int64))
         values = _as_id_array(qid)
         if n_rows is not None and len(values) != n_rows:
             raise ValueError(

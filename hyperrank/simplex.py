@@ -56,6 +56,8 @@ def as_weights(
     >>> as_weights({"clicks": 1.0}, 2, names=["relevance", "clicks"]).tolist()
     [0.0, 1.0]
     """
+    if type(weights) is np.ndarray and weights.ndim == 1 and weights.dtype.kind == "f":
+        weights = weights.tolist()
     if type(weights) is list and all(type(weight) is float for weight in weights):
         return _of_floats(tuple(weights), n_objectives).copy()
     weights = arrow_to_pandas(weights)
@@ -82,6 +84,11 @@ def as_weights(
         values = np.asarray(weights, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"weights must be numbers of shape (m,) or (k, m): {error}.") from error
+    return _on_simplex(values, n_objectives)
+
+
+def _on_simplex(values: NDArray[np.float64], n_objectives: int) -> NDArray[np.float64]:
+    """Numbers that were read, checked and brought to sums of exactly 1."""
     if values.ndim not in (1, 2) or values.shape[-1] != n_objectives or values.size == 0:
         expected = f"({n_objectives},) or (k, {n_objectives})"
         raise ValueError(f"weights have shape {values.shape}; expected {expected}, one weight per objective.")
@@ -105,7 +112,7 @@ def as_weights(
 @lru_cache(maxsize=1024)
 def _of_floats(weights: tuple[float, ...], n_objectives: int) -> NDArray[np.float64]:
     """Weights of a request, which mostly are those of the last one."""
-    return as_weights(np.array(weights), n_objectives)
+    return _on_simplex(np.array(weights), n_objectives)
 
 
 def by_name(values: Any, names: Sequence[str], what: str) -> Any:

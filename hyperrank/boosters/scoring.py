@@ -173,16 +173,12 @@ MAX_LEAVES = 32
 TILE = 256
 #: Tiles from which on threads share them.
 TILES_TO_SHARE = 8
-#: Bit sets of up to this many leaves index a table of leaf values directly.
-DIRECT = 8
 #: Categories are whole numbers below this; LightGBM takes what is beyond for none of any set.
 MAX_CATEGORY = float(1 << 31)
 #: Rows are scored in multiples of this. numpy sums a single column in another order.
 ROW_STEP = 8
-
-_DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
-_LOWEST_BIT = np.zeros(64, dtype=np.intp)
-_LOWEST_BIT[((_DE_BRUIJN << np.arange(64, dtype=np.uint64)) >> np.uint64(58)).astype(np.intp)] = np.arange(64)
+#: Bits behind the exponent of a float32, and what is added to the exponent.
+MANTISSA, BIAS = 23, 127
 
 
 class TreeEnsemble:
@@ -208,17 +204,17 @@ class TreeEnsemble:
             for number, tree in enumerate(trees):
                 self._put(output * n_trees + number, tree)
         self._sets.finish()
-        self._direct = _direct_table(self.leaf_value) if leaves <= DIRECT else None
+        #: Where the values of each tree begin, less the bias of exponents.
+        self._starts = (np.arange(total, dtype=np.intp) * leaves - BIAS)[:, None]
 
     @staticmethod
     def nbytes_of(outputs: Sequence[Sequence[Tree]]) -> float:
         """Bytes of the tables that trees would take; infinite where a tree has too many leaves."""
         n_trees = len(outputs) * max((len(trees) for trees in outputs), default=0)
         leaves = max((tree.n_leaves for trees in outputs for tree in trees), default=1)
-        direct = 8 << DIRECT if leaves <= DIRECT else 0
         sets = [tree.categories for trees in outputs for tree in trees if tree.categories is not None]
         n_words = sum(len(held.words) + len(held.bounds) for held in sets)
-        return n_trees * (26 * leaves + direct) + 4 * n_words if leaves <= MAX_LEAVES else np.inf
+        return n_trees * 26 * leaves + 4 * n_words if leaves <= MAX_LEAVES else np.inf
 
     def scores(self, X: NDArray[np.float32], *, n_threads: int = 1) -> NDArray[np.float64]:
         """Sums (n, n_outputs) for rows of features, the same to the bit whatever other rows there are."""
@@ -268,7 +264,9 @@ class TreeEnsemble:
         for node in range(len(self.feature)):
             np.take(columns, self.feature[node], axis=0, out=values, mode="clip")
             self._compare(node, values, is_right, has_nan)
-            _rule_out(out, is_right, self.ruled_out[node][:, None], spare)
+            np.copyto(spare, is_right)
+            np.multiply(spare, self.ruled_out[node][:, None], out=spare)
+            np.bitwise_or(out, spare, out=out)
         leaf_values = self._leaf_values(np.invert(out, out=out))
         return leaf_values.reshape(self.n_outputs, -1, n).sum(axis=1)
 
@@ -289,15 +287,14 @@ class TreeEnsemble:
 
     def _leaf_values(self, left: NDArray[np.unsignedinteger]) -> NDArray[np.float64]:
         """Value of the first leaf that is left of each tree and row."""
-        starts = np.arange(len(left), dtype=np.intp)[:, None]
-        if self._direct is not None:
-            return self._direct.take(left + starts * self._direct.shape[1], mode="clip")
-        wide = left.astype(np.uint64)
-        lowest = wide & (~wide + np.uint64(1))
-        # numpy 1 takes no unsigned positions.
-        place = ((lowest * _DE_BRUIJN) >> np.uint64(58)).view(np.int64)
-        leaf = _LOWEST_BIT.take(place, mode="clip")
-        return self.leaf_value.take(leaf + starts * self.n_leaves, mode="clip")
+        lowest = np.negative(left)
+        lowest &= left
+        # A power of two is its exponent alone.
+        exponent = lowest.astype(np.float32).view(np.int32)
+        exponent >>= MANTISSA
+        place = exponent.astype(np.intp)
+        place += self._starts
+        return self.leaf_value.take(place, mode="clip")
 
 
 class _SetTable:
@@ -339,22 +336,6 @@ class _SetTable:
         is_right[trees] = bits & np.uint32(1) == 0
 
 
-def _rule_out(
-    out: NDArray[np.unsignedinteger],
-    is_right: NDArray[np.bool_],
-    ruled_out: NDArray[np.unsignedinteger],
-    spare: NDArray[np.unsignedinteger],
-) -> None:
-    """Add what nodes rule out to the leaves that are out already."""
-    if out.dtype == np.uint8:
-        every = np.negative(is_right.view(np.uint8), out=spare)  # 0 or all bits
-    else:
-        np.copyto(spare, is_right)
-        every = np.negative(spare, out=spare)
-    np.bitwise_and(every, ruled_out, out=spare)
-    np.bitwise_or(out, spare, out=out)
-
-
 def _spans(tree: Tree) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Of each inner node the first leaf below it and the leaves on its left; the place of each leaf."""
     n = tree.n_leaves
@@ -372,15 +353,6 @@ def _spans(tree: Tree) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np
             else:
                 place[~child] = start
     return first, n_left, place
-
-
-def _direct_table(leaf_value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Leaf values by bit set, shape (trees, 2 ** DIRECT): bits beyond the leaves are never the first."""
-    sets = np.arange(1 << DIRECT)
-    lowest = np.zeros(len(sets), dtype=np.intp)
-    for bit in range(DIRECT - 1, -1, -1):
-        lowest[sets & (1 << bit) > 0] = bit
-    return np.ascontiguousarray(leaf_value[:, np.minimum(lowest, leaf_value.shape[1] - 1)])
 
 
 def _bit_set(n_leaves: int) -> DTypeLike:

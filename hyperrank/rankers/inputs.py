@@ -317,8 +317,11 @@ def read_features(
             )
     if hasattr(features, "toarray"):
         features = features.toarray()
-    with naming(f"qid{suffix}"):
-        lists = QueryLists.from_qid(ids, len(features))
+    if ids is None:
+        lists = QueryLists.from_qid(None, len(features))
+    else:
+        with naming(f"qid{suffix}"):
+            lists = QueryLists.from_qid(ids, len(features))
     X_grouped = lists.group(features)
     if frame is features or not keeps_frame:
         frame = X_grouped
