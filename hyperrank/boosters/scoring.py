@@ -189,7 +189,7 @@ class TreeEnsemble:
         leaves = max((tree.n_leaves for trees in outputs for tree in trees), default=1)
         if leaves > MAX_LEAVES:
             raise ValueError(f"a tree has {leaves} leaves; at most {MAX_LEAVES} are taken.")
-        self.n_outputs, self.n_leaves, total = len(outputs), leaves, len(outputs) * n_trees
+        self.n_outputs, total = len(outputs), len(outputs) * n_trees
         self.dtype = _bit_set(leaves)
         shape = (max(leaves - 1, 1), total)
         self.feature = np.zeros(shape, dtype=np.intp)
