@@ -381,6 +381,8 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
         check_number("n_samples", n_samples, at_least=1, whole=True)
         if n_samples > 1 and do_sample is None:
             do_sample = True
+        if n_samples > 1 and not do_sample:
+            raise ValueError(f"without do_sample n_samples={n_samples} texts would be the same one.")
         options = {"do_sample": do_sample, "temperature": temperature, "top_p": top_p, **options}
         decoder = Decoder(self.policy_, self.encoder_, self.batch_tokens, max_new_tokens, stop, options)
         points, single = read_weights(weights, self.objectives_, len(prompts))
@@ -501,7 +503,7 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
         except (ModelFileError, ImportError, OSError):
             raise
         except Exception as error:  # whatever damaged or forged content runs into
-            raise ModelFileError(f"{path} cannot be loaded: {error}.") from error
+            raise ModelFileError(f"{path} cannot be loaded: {str(error).rstrip('.')}.") from error
         aligner.base_, aligner.objectives_ = base, file.objectives
         aligner.history_, aligner.collapsed_ = file.history, file.collapsed
         return aligner

@@ -123,6 +123,7 @@ def _check_adapters(adapters: object) -> None:
             expected = " or ".join(kind.__name__ for kind in kinds)
             raise ValueError(f"adapters: {name} must be {expected}; got {value!r}.")
     check_number("adapters: r", adapters.get("r", 8), at_least=1, at_most=2**14, whole=True)
+    check_number("adapters: lora_alpha", adapters.get("lora_alpha", 8), above=0, below=math.inf)
     modules = adapters.get("target_modules", "all-linear")
     # peft reads any other text as a regular expression, which may never end.
     if modules != "all-linear" and (isinstance(modules, str) or not all(isinstance(n, str) for n in modules)):

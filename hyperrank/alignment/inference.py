@@ -76,8 +76,8 @@ class Decoder:
         if "temperature" in self.options and not self.options["temperature"] > 0:
             raise ValueError("temperature must be above 0. For the likeliest tokens: do_sample=False.")
         check_number("top_p", self.options.get("top_p", 1.0), above=0, at_most=1)
-        if "num_return_sequences" in self.options:
-            raise ValueError(f"for several texts: n_samples={self.options['num_return_sequences']}.")
+        if self.options.keys() & {"num_return_sequences", "return_dict_in_generate"}:
+            raise ValueError("generate gives texts alone, several for each prompt by n_samples=.")
         ends = self.options.get("eos_token_id", policy.model.generation_config.eos_token_id)
         if ends is None and encoder.eos is not None:
             ends = self.options["eos_token_id"] = encoder.eos

@@ -159,7 +159,9 @@ def check_labels(labels: Any, responses: Sequence[Sequence[str]]) -> list[NDArra
     blocks: list[NDArray[np.float64]] = []
     for number, (rows, texts) in enumerate(zip(labels, responses, strict=True)):
         try:
-            block = np.asarray(rows if _is_list(rows) else None, dtype=np.float64)
+            given = np.asarray(rows if _is_list(rows) else None)
+            # Not texts, dates or complex numbers, of which numpy would make numbers.
+            block = given.astype(np.float64, casting="unsafe" if given.dtype.kind in "biufO" else "no")
         except (TypeError, ValueError) as error:
             raise ValueError(f"labels[{number}] must be numbers, NaN where unobserved: {error}.") from error
         block = block[:, None] if block.ndim == 1 else block
@@ -186,19 +188,20 @@ def check_differences(data: Preferences) -> None:
         )
 
 
-def in_objective_order(data: Preferences, names: Sequence[str], what: str) -> Preferences:
+def in_objective_order(data: Preferences, names: Sequence[str]) -> Preferences:
     """Data with the objectives of a fit: by name, or in the order given where they have other names."""
-    order = column_order(data.names, names, what)
-    return replace(data, labels=[labels[:, order] for labels in data.labels], names=tuple(names))
+    order = column_order(data.names, names)
+    return replace(data, labels=[labels[:, order] for labels in data.labels], names=tuple(map(str, names)))
 
 
-def column_order(known: Sequence[str], names: Sequence[str], what: str) -> list[int]:
+def column_order(known: Sequence[str], names: Sequence[str]) -> list[int]:
     """The column of each of `names` among the known ones; a renamed one stands where the old one did."""
-    order = [list(known).index(name) if name in known else j for j, name in enumerate(names)]
-    if isinstance(names, str) or len(names) != len(set(names)) or sorted(order) != list(range(len(known))):
+    texts = [str(name) for name in names]
+    order = [list(known).index(name) if name in known else j for j, name in enumerate(texts)]
+    if not _is_list(names) or len(texts) != len(set(texts)) or sorted(order) != list(range(len(known))):
         raise ValueError(
-            f"{what} {list(known)}; objectives must be {len(known)} different names, the same in any order "
-            f"or others in their place; got {names!r}."
+            f"objectives {names!r} do not fit those of the data, {list(known)}: expected a list of "
+            f"{len(known)} different names, the same in any order or others in their place."
         )
     return order
 

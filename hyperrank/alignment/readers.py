@@ -19,6 +19,8 @@ from hyperrank.alignment.preferences import Example, Preferences, Prompt, column
 
 #: What an answer of HH-RLHF begins with.
 ANSWER = "\n\nAssistant:"
+#: Columns that stand for a prompt elsewhere: without it, the prompt is what both responses begin with.
+OTHER_PROMPTS = frozenset({"question", "instruction", "query", "input", "Prompt"})
 #: Lists of a stream by which losses are put on one scale.
 SCALE_LISTS = 256
 #: Functions of prompt and response that give further labels.
@@ -41,8 +43,8 @@ class PreferenceStream(IterableDataset[Example]):
         if iter(rows) is rows:
             raise ValueError("a generator can be read only once: give a dataset, or a list of its rows.")
         known = tuple(next(self._read())[1].labels)
-        self.columns = [known[j] for j in column_order(known, known if names is None else names, "data of")]
-        self.names: tuple[str, ...] = known if names is None else tuple(names)
+        self.names: tuple[str, ...] = known if names is None else tuple(map(str, names))
+        self.columns = [known[j] for j in column_order(known, known if names is None else names)]
 
     def renamed(self, names: Sequence[str]) -> PreferenceStream:
         """The stream with the objectives of a fit."""
@@ -192,7 +194,8 @@ def _rows(
             taken = sorted(row.labels.keys() & (scores or {}))
             if taken:
                 raise ValueError(f"there are labels of {taken} already: give these scores other names")
-            more = {k: [float(f(row.prompt, t)) for t in row.responses] for k, f in (scores or {}).items()}
+            found = {k: [f(row.prompt, text) for text in row.responses] for k, f in (scores or {}).items()}
+            more = {name: _numbers(name, values, len(row.responses)) for name, values in found.items()}
         except ValueError as error:
             raise ValueError(f"{where}: {error}.") from error
         yield where, row._replace(labels={**row.labels, **more})
@@ -229,6 +232,11 @@ def read_row(row: Any) -> Row:
     if "chosen" in row or "rejected" in row:
         return _pair(row)
     key = "completions" if "completions" in row else "responses"
+    if key not in row:
+        raise ValueError(
+            "expected columns 'prompt', 'chosen' and 'rejected', or another of to_preferences' layouts; "
+            f"got {sorted(map(str, row))}"
+        )
     responses = row.get(key)
     if not isinstance(responses, list) or len(responses) < 2:
         raise ValueError(f"{key!r} must be a list of two or more texts")
@@ -253,6 +261,9 @@ def _pair(row: Mapping[str, Any]) -> Row:
         n = next((n for n, (a, b) in enumerate(zip(chosen, rejected, strict=False)) if a != b), len(chosen))
         prompt, chosen, rejected = chosen[:n], chosen[n:], rejected[n:]
     elif prompt is None:
+        others = sorted(key for key in OTHER_PROMPTS if key in row)
+        if others:
+            raise ValueError(f"there is no 'prompt', but {others}: rename the column")
         chosen, rejected = _text(row, "chosen"), _text(row, "rejected")
         end = _common_end(chosen, rejected)
         prompt, chosen, rejected = chosen[:end], chosen[end:], rejected[end:]

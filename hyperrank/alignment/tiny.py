@@ -54,11 +54,9 @@ def tiny_model(*, random_state: int = 0, hidden_size: int = 64, n_layers: int = 
 def byte_tokenizer() -> Any:
     """A tokenizer of one token per byte of UTF-8, 256 for the beginning and 257 for the end of a text."""
     tokenizers, transformers = required("tokenizers"), required("transformers")
-    # Byte-level models spell bytes that cannot be printed as the characters from 256 on.
-    plain = {*range(33, 127), *range(161, 173), *range(174, 256)}
-    others = [byte for byte in range(256) if byte not in plain]
-    spelled = {chr(byte): byte for byte in plain} | {chr(256 + n): byte for n, byte in enumerate(others)}
-    vocabulary = spelled | {"<s>": 256, "</s>": 257}
+    # Byte-level models spell bytes that cannot be printed as other characters.
+    spelling = required("transformers.convert_slow_tokenizer").bytes_to_unicode()
+    vocabulary = {character: byte for byte, character in spelling.items()} | {"<s>": 256, "</s>": 257}
     core = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=vocabulary, merges=[]))
     core.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     core.decoder = tokenizers.decoders.ByteLevel()

@@ -233,18 +233,16 @@ def read_lists(
     prompts: Any, responses: Any, labels: Any, names: Sequence[str] | None, *, least: int = 2
 ) -> Preferences | PreferenceStream:
     """Checked data of three columns, or of one thing that has all, with the objectives in order."""
-    what = "the objectives of the data are"
-    names = names if names is None or isinstance(names, str) else tuple(map(str, names))
     if responses is not None or labels is not None:
         data = checked(prompts, responses, labels, least=least)
-        return data if names is None else in_objective_order(data, names, "they have no names, and are")
-    if isinstance(prompts, str) or (hasattr(prompts, "__len__") and len(prompts) == 0):
-        check_texts(prompts)
-    read = to_preferences(prompts)
-    if isinstance(read, PreferenceStream):
-        return read if names is None else read.renamed(names)
-    data = checked(read.prompts, read.responses, read.labels, read.names, least=least)
-    return in_objective_order(data, data.names if names is None else names, what)
+    else:
+        if isinstance(prompts, str) or (hasattr(prompts, "__len__") and len(prompts) == 0):
+            check_texts(prompts)
+        read = to_preferences(prompts)
+        if isinstance(read, PreferenceStream):
+            return read if names is None else read.renamed(names)
+        data = checked(read.prompts, read.responses, read.labels, read.names, least=least)
+    return data if names is None else in_objective_order(data, names)
 
 
 def evaluation_data(data: Any, names: tuple[str, ...]) -> Any:

@@ -210,6 +210,8 @@ def train_policy(
                 trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
             finally:
                 trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
+        if not trainer.state.global_step:
+            raise ValueError("training took no step: the data do not fill a batch, and dataloader_drop_last.")
         policy.eval()
         return [dict(entry) for entry in trainer.state.log_history], trainer.collapsed
 

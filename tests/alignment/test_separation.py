@@ -21,7 +21,8 @@ FAST = {"prompt_learning_rate": 0.05, "hypernetwork_learning_rate": 0.05, "adapt
 )
 def test_weights_decide_after_one_fit(seed, options):
     model = tiny_model(random_state=seed)
-    options = {"n_tokens": 8, "beta": 0.5, "max_steps": 50, "random_state": seed, **FAST, **options}
+    short = {"n_tokens": 8, "beta": 0.5, "max_steps": 40, "batch_size": 8, "random_state": seed}
+    options = {**short, **FAST, **options}
     aligner = HyperPromptAligner(*model, objectives=NAMES, **options).fit(*letter_lists(192, seed=seed))
     held_out = letter_lists(64, seed=100 + seed)
     first, middle, last = aligner.accuracy(*held_out, weights=[[1, 0], [0.5, 0.5], [0, 1]])

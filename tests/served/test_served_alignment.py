@@ -57,7 +57,7 @@ FITS = {
     "objectives in other places": (
         (DATA,),
         {"objectives": ("brevity", "x")},
-        r"the objectives of the data are \['letters', 'brevity'\]",
+        r"do not fit those of the data, \['letters', 'brevity'\]",
     ),
     "switches as text": ((DATA,), {"length_normalized": "no"}, "length_normalized must be True or False"),
     "more switches as text": (
@@ -75,6 +75,26 @@ FITS = {
         (DATA,),
         {"weights": PerRow([[1, 0]])},
         r"weights must be one trade-off .*; got PerRow",
+    ),
+    "dates as labels": (
+        (PROMPTS, RESPONSES, [np.array(rows, dtype="datetime64[D]") for rows in LABELS]),
+        {},
+        r"labels\[0\] must be numbers",
+    ),
+    "texts as labels": (
+        (PROMPTS, RESPONSES, np.array(LABELS, dtype=str)),
+        {},
+        r"labels\[0\] must be numbers",
+    ),
+    "objectives in the order of a set": (
+        (DATA,),
+        {"objectives": set("ab")},
+        "expected a list of 2 different",
+    ),
+    "adapters that do nothing": (
+        (DATA,),
+        {"adapters": {"lora_alpha": 0}},
+        "lora_alpha must be a number above 0",
     ),
     "weights off the simplex": ((DATA,), {"weights": {"letters": 0.5}}, "must sum to 1"),
 }
@@ -103,6 +123,17 @@ ROWS = {
         {},
         "'prompt' must be a text",
     ),
+    "another word for prompt": (
+        [{"question": "p", "chosen": "I see a", "rejected": "I see b"}],
+        {},
+        r"no 'prompt', but \['question'\]",
+    ),
+    "no layout": (
+        [{"Question": "p", "good": "a"}],
+        {},
+        r"expected columns 'prompt', .* got \['Question', 'good'\]",
+    ),
+    "infinite scores": ([PAIR], {"scores": {"x": lambda *_: np.inf}}, "must be 2 finite numbers"),
     "infinite labels": (
         [{"prompt": "p", "responses": ["a", "b"], "scores": [np.inf, 0]}],
         {},
@@ -138,15 +169,19 @@ CALLS = {
         lambda a: a.generate(PROMPTS, n_samples=True),
         "n_samples must be a whole number",
     ),
+    "the same text twice": (
+        lambda a: a.generate(PROMPTS, n_samples=2, do_sample=False),
+        "would be the same one",
+    ),
     "top_p of NaN": (lambda a: a.generate(PROMPTS, top_p=np.nan), "top_p must be a number"),
-    "transformers' samples": (lambda a: a.generate(PROMPTS, num_return_sequences=2), "n_samples=2"),
+    "transformers' samples": (lambda a: a.generate(PROMPTS, num_return_sequences=2), "by n_samples="),
     "more objectives": (
         lambda a: a.accuracy(PROMPTS, RESPONSES, [np.ones((2, 3))] * 3),
-        "objectives must be 3 different names",
+        "do not fit .* 3 different names",
     ),
     "other objectives": (
         lambda a: a.accuracy(Preferences(PROMPTS, RESPONSES, DATA.labels, ("brevity", "x"))),
-        r"the objectives of the data are \['brevity', 'x'\]",
+        r"do not fit those of the data, \['brevity', 'x'\]",
     ),
     "NaN as weights": (lambda a: a.score(PROMPTS, RESPONSES, weights=[np.nan, 1]), "weights"),
     "unknown names in a Series": (
@@ -181,6 +216,12 @@ def test_labels_are_those_of_their_names(aligner):
     assert np.array_equal(aligner.accuracy(SWAPPED, weights=at), aligner.accuracy(DATA, weights=at))
     shuffled = pd.Series(PROMPTS, index=[2, 0, 1])  # pandas' labels are no places
     assert np.array_equal(aligner.accuracy(shuffled, RESPONSES, LABELS), aligner.accuracy(DATA))
+
+
+def test_fits_of_no_step_are_refused():
+    options = {"batch_size": 9, "n_tokens": 2, "training_args": {"dataloader_drop_last": True}}
+    with pytest.raises(ValueError, match="training took no step"):
+        HyperPromptAligner(*tiny_model(), max_steps=1, **options).fit(DATA)
 
 
 def test_masks_take_what_they_mark():
