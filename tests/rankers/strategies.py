@@ -150,7 +150,8 @@ def framed(values: np.ndarray, container: str, prefix: str) -> Any:
     if container == "nullable":
         return frame.astype(float).convert_dtypes()
     if container == "categories":
-        return frame.astype(float).astype("category")
+        # Whole numbers are told apart to the last digit, of which float32 has fewer.
+        return frame.astype(float).astype(np.float32).astype(float).astype("category")
     if container == "mixed":
         kinds = ["float64", "float32", "object"]
         return frame.astype(float).astype({name: kinds[j % 3] for j, name in enumerate(columns)})

@@ -37,6 +37,7 @@ from hyperrank import (
     SoupRanker,
     TradeOffs,
 )
+from hyperrank._categories import categorical_of
 from hyperrank.losses import ApproxNDCG, LambdaLoss, ListNet, PlackettLuce, get_loss
 from hyperrank.metrics import parse_metric
 from hyperrank.networks import MLP, Transformer
@@ -138,7 +139,8 @@ def checked(ranker: Any, data: Data, *, twice: bool = False) -> None:
     )
     ids = plain_ids(data.qid, n)
     if twice:
-        again = clone(ranker).fit(as_fitted(ranker, data.plain), data.labels, qid=ids)
+        again = clone(ranker).set_params(categorical_features=categorical_of(ranker) or "from_dtype")
+        again.fit(as_fitted(ranker, data.plain), data.labels, qid=ids)
         np.testing.assert_array_equal(
             again.predict(data.X, qid=data.qid, weights=trade_offs(again, weights)), scores
         )
