@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,16 @@ def as_numbers(values: Any, name: str) -> Any:
 
 
 def _refuse_records(values: Any, name: str) -> None:
-    """Refuse what names its columns or rows but is not a frame: numpy would read it by position."""
+    """Refuse what holds no rows, and what names them but is not a frame: numpy would read it by position."""
+    if isinstance(values, str | bytes | Set | Iterator) or values is None or callable(values):
+        shown = f": {values[:40]!r}" if isinstance(values, str) else ""
+        raise TypeError(
+            f"{name} is a {type(values).__name__}{shown}; expected an array or a frame of numbers."
+        )
+    if hasattr(values, "feature_names") and hasattr(values, "qid"):
+        raise TypeError(
+            f"{name} is a {type(values).__name__}: pass its parts, data.X, data.Y and qid=data.qid."
+        )
     first = values[0] if isinstance(values, list | tuple) and len(values) else values
     is_record = isinstance(first, Mapping) and not hasattr(first, "shape")  # a dok_matrix is a dict
     is_row = isinstance(values, list | tuple) and hasattr(first, "iloc")
@@ -86,9 +95,9 @@ def refuse_other_order(values: Any, name: str, rows: Any, name_of_rows: str = "X
     if not (hasattr(values, "iloc") and hasattr(rows, "iloc")) or len(values) != len(rows):
         return
     index, expected = values.index, rows.index
-    if index.equals(expected) or not (index.is_unique and expected.is_unique):
+    if index.equals(expected) or index.nlevels != expected.nlevels:
         return
-    if index.isin(expected).all():
+    if index.value_counts().to_dict() == expected.value_counts().to_dict():
         raise ValueError(
             f"{name} has the index of {name_of_rows} in another order, and rows go by position: pass "
             f"{name}.loc[{name_of_rows}.index], or {name}.to_numpy() if the rows are in one order already."
@@ -128,6 +137,9 @@ def _of_array(values: NDArray[Any], name: str) -> NDArray[Any]:
         raise _refusal(name, None, values.dtype)
     if values.dtype.kind == "c":
         raise ValueError(f"{name}: Complex data not supported: got {values.dtype}.")
+    if values.dtype.kind == "U":
+        for j, column in enumerate(values.T if values.ndim == 2 else [values]):
+            _check_text(column.ravel().tolist(), name, j if values.ndim == 2 else None)
     if values.dtype.kind != "O" or values.ndim not in (1, 2) or not values.size:
         return values
     if values.ndim == 1:
@@ -178,6 +190,8 @@ def _of_pandas(values: Any, name: str) -> Any:
         values = values if hasattr(values, "iloc") else pd.Series(values, name=getattr(values, "name", None))
         made = _of_column(values, name, values.name)
         return values if made is None else made
+    if not len(values.columns):
+        return values.to_numpy(dtype=np.float64)
     if values.columns.nlevels > 1:
         raise ValueError(
             f"{name} has columns of {values.columns.nlevels} levels; expected one name each: "

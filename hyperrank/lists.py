@@ -74,7 +74,7 @@ class QueryLists:
             if n_rows is None:
                 raise ValueError("qid is None, so n_rows is needed to know how long the one list is.")
             return cls(np.array([0, n_rows]), np.zeros(1, dtype=np.int64))
-        values = _as_id_array(qid)
+        values = as_id_array(qid)
         if n_rows is not None and len(values) != n_rows:
             raise ValueError(
                 f"qid has {len(values)} entries, but there are {n_rows} rows: give one id per row."
@@ -267,7 +267,7 @@ def _offsets(sizes: NDArray[Any]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
 
 
-def _as_id_array(qid: ArrayLike | Sequence[Hashable]) -> NDArray[Any]:
+def as_id_array(qid: ArrayLike | Sequence[Hashable]) -> NDArray[Any]:
     """Query ids as a 1-D array, every id present."""
     values = qid if hasattr(qid, "__array__") else _object_array(qid)
     mask = np.ma.getmask(values)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hyperrank._checks import check_number
 from hyperrank._columns import arrow_to_pandas, as_numbers
 
 __all__ = ["as_weights", "corners", "dirichlet_weights", "lattice", "lattice_near"]
@@ -79,10 +80,11 @@ def as_weights(
             return np.stack(rows)
     elif names is not None:
         weights = by_name(weights, names, "weights")
-    weights = as_numbers(weights, "weights")
     try:
-        values = np.asarray(weights, dtype=np.float64)
+        values = np.asarray(as_numbers(weights, "weights"), dtype=np.float64)
     except (TypeError, ValueError) as error:
+        if str(error).startswith("weights"):
+            raise ValueError(str(error)) from error
         raise ValueError(f"weights must be numbers of shape (m,) or (k, m): {error}.") from error
     return _on_simplex(values, n_objectives)
 
@@ -115,11 +117,11 @@ def _of_floats(weights: tuple[float, ...], n_objectives: int) -> NDArray[np.floa
     return _on_simplex(np.array(weights), n_objectives)
 
 
-def by_name(values: Any, names: Sequence[str], what: str) -> Any:
+def by_name(values: Any, names: Sequence[str], what: str, kind: str = "objectives") -> Any:
     """Labelled values (a Series, a frame by objective, or a selection) in the order of `names`.
 
     Anything without labels, and labels that only count from 0, is given back as it is. Labels that are
-    unknown, missing or given twice are refused; `what` is what the values are, for errors.
+    unknown, missing or given twice are refused; errors call the values `what`, and the names `kind`.
     """
     is_selection = hasattr(values, "named_weights")
     values = getattr(values, "named_weights", values)
@@ -136,11 +138,11 @@ def by_name(values: Any, names: Sequence[str], what: str) -> Any:
     if is_selection and not unknown:  # of a front that could not measure the others, and gave them no weight
         return values.reindex(list(names), fill_value=0.0)
     if unknown or missing or len(labels) != len(names):
-        problems = [f"unknown objectives {unknown}"] if unknown else []
+        problems = [f"unknown {kind} {unknown}"] if unknown else []
         problems += [f"no value for {missing}"] if missing else []
         raise ValueError(
             f"the labels of {what} are {labels}, with {' and '.join(problems) or 'labels given twice'}; the "
-            f"objectives are {list(names)}. Without labels (to_numpy()) they are read in that order."
+            f"{kind} are {list(names)}. Without labels (to_numpy()) they are read in that order."
         )
     return values[list(names)]
 
@@ -202,7 +204,11 @@ def dirichlet_weights(
     >>> dirichlet_weights(3, 2, rng=np.random.default_rng(0)).sum(axis=1).tolist()
     [1.0, 1.0, 1.0]
     """
-    concentration = np.asarray(alpha, dtype=np.float64)
+    check_number("n", n, at_least=0, whole=True)
+    check_number("n_objectives", n_objectives, at_least=1, whole=True)
+    if not isinstance(rng, np.random.Generator | np.random.RandomState):
+        raise TypeError(f"rng must be a generator, such as numpy.random.default_rng(0); got {rng!r}.")
+    concentration = np.asarray(as_numbers(alpha, "alpha"), dtype=np.float64)
     if concentration.shape not in ((), (n_objectives,)):
         raise ValueError(f"alpha must be one number or {n_objectives}; got shape {concentration.shape}.")
     if not (np.isfinite(concentration).all() and (concentration > 0).all()):
@@ -280,6 +286,8 @@ def lattice_near(n_objectives: int, n_points: int) -> NDArray[np.float64]:
     >>> len(lattice_near(2, 21)), len(lattice_near(3, 21)), len(lattice_near(6, 21))
     (21, 21, 21)
     """
+    check_number("n_objectives", n_objectives, at_least=1, whole=True)
+    check_number("n_points", n_points, at_least=1, whole=True)
     if n_objectives == 1:
         return np.ones((1, 1))
     divisions = 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank._checks import check_n_jobs, check_number
+from hyperrank._checks import _as_tuple, check_n_jobs, check_number
 from hyperrank._progress import ProgressBar
 from hyperrank.boosters.scoring import requested_threads
 from hyperrank.lists import QueryLists
@@ -48,42 +48,73 @@ BOOSTER_PARAMS: Mapping[str, Any] = {
     "lambdarank_truncation_level": 100,
 }
 
-#: Parameters about columns, files and other machines, which LightGBM ignores or which its ranker cannot mean.
-NOT_TAKEN = frozenset(
-    {
-        *(
-            "task",
-            "config",
-            "data",
-            "valid",
-            "input_model",
-            "output_model",
-            "output_result",
-            "saved_feature_importance_type",
-        ),
-        *("save_binary", "snapshot_freq", "convert_model", "convert_model_language", "two_round", "header"),
-        *("label_column", "weight_column", "group_column", "ignore_column", "categorical_feature"),
-        *("forcedsplits_filename", "forcedbins_filename", "parser_config_file"),
-        *("machines", "machine_list_filename", "num_machines", "local_listen_port", "time_out"),
-    }
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+#: Parameters about columns, files, evaluation and machines, which a ranker here cannot mean.
+NOT_TAKEN = _words(
+    "task config data valid input_model output_model output_result saved_feature_importance_type save_binary "
+    "snapshot_freq convert_model convert_model_language two_round header label_column weight_column "
+    "group_column ignore_column categorical_feature forcedsplits_filename forcedbins_filename "
+    "parser_config_file machines machine_list_filename num_machines local_listen_port time_out "
+    "early_stopping_round eval_at"
 )
-#: Ranges of the usual parameters, as `check_number` takes them.
+#: Ranges of numbers, as `check_number` takes them: LightGBM itself would write to stderr before it raises.
 RANGES: Mapping[str, Mapping[str, Any]] = {
-    "num_boost_round": {"at_least": 1, "whole": True},
-    "learning_rate": {"above": 0},
-    "num_leaves": {"at_least": 2, "at_most": 131_072, "whole": True},
-    "max_depth": {"whole": True},
-    "max_bin": {"at_least": 2, "whole": True},
-    "min_data_in_leaf": {"at_least": 0, "whole": True},
-    "min_sum_hessian_in_leaf": {"at_least": 0},
-    "min_gain_to_split": {"at_least": 0},
-    "bagging_fraction": {"above": 0, "at_most": 1},
-    "bagging_freq": {"whole": True},
-    "feature_fraction": {"above": 0, "at_most": 1},
-    "lambda_l1": {"at_least": 0},
-    "lambda_l2": {"at_least": 0},
-    "seed": {"whole": True},
+    name: bounds
+    for bounds, names in (
+        (
+            {"at_least": 1, "whole": True},
+            "num_boost_round min_data_in_bin bin_construct_sample_cnt max_cat_threshold max_cat_to_onehot "
+            "min_data_per_group lambdarank_truncation_level num_class",
+        ),
+        (
+            {"whole": True},
+            "max_depth bagging_freq seed num_threads verbosity max_drop data_random_seed objective_seed "
+            "bagging_seed feature_fraction_seed drop_seed extra_seed",
+        ),
+        ({"at_least": 2, "at_most": 131_072, "whole": True}, "num_leaves"),
+        ({"at_least": 2, "whole": True}, "max_bin"),
+        ({"at_least": 0, "whole": True}, "min_data_in_leaf"),
+        (
+            {"at_least": 0},
+            "min_sum_hessian_in_leaf min_gain_to_split lambda_l1 lambda_l2 linear_lambda path_smooth cat_l2 "
+            "cat_smooth cegb_tradeoff cegb_penalty_split lambdarank_position_bias_regularization",
+        ),
+        ({"above": 0}, "learning_rate sigmoid scale_pos_weight alpha fair_c poisson_max_delta_step"),
+        (
+            {"above": 0, "at_most": 1},
+            "bagging_fraction feature_fraction feature_fraction_bynode refit_decay_rate",
+        ),
+        ({"at_least": 0, "at_most": 1}, "drop_rate skip_drop top_rate other_rate"),
+        ({}, "max_delta_step"),
+    )
+    for name in _words(names)
 }
+#: Values of parameters that name something; a booster here gives one score.
+CHOICES: Mapping[str, Sequence[str]] = {
+    "objective": _words(
+        "lambdarank rank_xendcg xendcg xe_ndcg xe_ndcg_mart xendcg_mart regression regression_l2 l2 "
+        "mean_squared_error mse l2_root rmse root_mean_squared_error regression_l1 l1 mean_absolute_error "
+        "mae huber fair poisson quantile mape mean_absolute_percentage_error tweedie binary"
+    ),
+    "boosting": ("gbdt", "gbrt", "dart", "rf", "random_forest"),
+    "data_sample_strategy": ("bagging", "goss"),
+    "tree_learner": ("serial",),
+    "device_type": ("cpu", "gpu", "cuda"),
+}
+#: Parameters that are on or off.
+SWITCHES = _words(
+    "boost_from_average deterministic extra_trees lambdarank_norm linear_tree use_missing zero_as_missing "
+    "is_unbalance force_row_wise force_col_wise bagging_by_query use_quantized_grad"
+)
+#: Parameters of one number for each feature.
+BY_FEATURE = _words(
+    "monotone_constraints feature_contri max_bin_by_feature cegb_penalty_feature_lazy "
+    "cegb_penalty_feature_coupled"
+)
 
 
 @cache
@@ -122,11 +153,19 @@ def check_booster_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
         if main in NOT_TAKEN:
             hint = " For categories: categorical_features=." * (main == "categorical_feature")
             raise ValueError(
-                f"booster_params has {name!r}, but columns, files and machines are not LightGBM's to choose "
-                f"here: leave it out.{hint}"
+                f"booster_params has {name!r}, but columns, files, evaluation and machines are not "
+                f"LightGBM's to choose here: leave it out.{hint}"
             )
-        if main in RANGES:  # LightGBM would write to stderr, and only once the data have been read
-            check_number(f"booster_params[{name!r}]", value, **RANGES[main])
+        what = f"booster_params[{name!r}]"
+        if main in RANGES:
+            check_number(what, value, **RANGES[main])
+        elif main in CHOICES and value not in CHOICES[main]:
+            raise ValueError(f"{what} must be one of {', '.join(CHOICES[main])}; got {value!r}.")
+        elif main in SWITCHES and str(value).lower() not in ("true", "false", "+", "-"):
+            raise ValueError(f"{what} must be True or False; got {value!r}.")
+        elif main == "label_gain" or main in BY_FEATURE:
+            for number in _as_tuple(value):
+                check_number(what, number)
         checked[main] = value
     return checked
 
@@ -185,8 +224,15 @@ def fit_booster(
     import lightgbm
 
     settings = {**BOOSTER_PARAMS, **check_booster_params(params)}
+    for name in BY_FEATURE:
+        if name in settings and len(_as_tuple(settings[name])) != X.shape[1]:
+            raise ValueError(
+                f"booster_params[{name!r}] has {len(_as_tuple(settings[name]))} numbers; expected one for "
+                f"each of {X.shape[1]} features, those within the query among them (query_standardize)."
+            )
     rounds = int(settings.pop("num_boost_round"))
-    settings = {"verbosity": -1, "deterministic": True, "force_row_wise": True, "seed": seed, **settings}
+    settings = {"verbosity": -1, "deterministic": True, "seed": seed, **settings}
+    settings.setdefault("force_row_wise", not settings.get("force_col_wise"))
     rows, sizes, row_list = _booster_rows(labels, lists, np.random.default_rng(seed))
     if len(rows) == 0:
         raise ValueError("no row has a label for this objective: every entry is NaN.")
@@ -196,10 +242,17 @@ def fit_booster(
         settings.setdefault("num_threads", 1)
     elif requested_threads() is not None:
         settings.setdefault("num_threads", requested_threads())
+    grades = booster_grades(labels[rows])
+    gains = _as_tuple(settings.get("label_gain", range(MAX_GRADE + 1)))
+    if grades.max() >= len(gains):
+        raise ValueError(
+            f"booster_params['label_gain'] has {len(gains)} gains; expected one for each label from 0 to "
+            f"{grades.max()}."
+        )
     data = lightgbm.Dataset(
         # A copy of all rows would be X again.
         X if isinstance(X, np.ndarray) and np.array_equal(rows, np.arange(len(X))) else X[rows],
-        booster_grades(labels[rows]),
+        grades,
         group=sizes,
         weight=None if list_weight is None else list_weight[row_list],
         categorical_feature=list(categorical),

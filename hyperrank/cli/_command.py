@@ -120,6 +120,8 @@ class Command(click.Command):
 
         if "categorical" in options:
             text = _CATEGORICAL.sub(r"--categorical \1", text)
+        elif " by drop=" in text:  # the model says which columns are read, and as what
+            text = _CATEGORICAL.sub(r"fit --categorical \1", text).replace(" by drop=", " of fit by --drop")
         return _ARGUMENT.sub(option, text)
 
 

@@ -143,6 +143,7 @@ def _fit(
     arguments = {"X": X, "y": train.Y, "qid": train.qid, "ref_scores": scores}
     if validation is not None:
         held_out, scores = read_data(validation, layout, features=train.feature_names, extra=ref_scores)
+        held_out = held_out.select(train.names)
         console.note(summary(validation, held_out))
         features = with_features(validation, held_out, train.feature_names, layout.missing, scores).features()
         arguments |= {

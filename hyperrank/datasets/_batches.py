@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -255,7 +256,7 @@ def csv_header(path: Path) -> list[str]:
     try:
         columns = next(csv.reader(map(bytes.decode, lines), delimiter=_delimiter(path)), [])
     except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not CSV text: {error}.") from error
+        raise ValueError(f"{path} is not CSV text: {_reason(error)}.") from error
     if not columns:
         raise ValueError(f"{path} is empty; expected a first line with the names of the columns.")
     if any(_is_number(name) for name in columns):
@@ -284,6 +285,7 @@ def csv_batches(path: Path, columns: Sequence[str], numbers: Sequence[str]) -> I
     lines, checked = _Lines(path), False
     # All columns are read: of some alone pandas would skip the rest of lines that are too long.
     with (
+        _told(lines),
         io.BufferedReader(lines, 1 << 18) as file,
         pd.read_csv(
             file,
@@ -297,7 +299,7 @@ def csv_batches(path: Path, columns: Sequence[str], numbers: Sequence[str]) -> I
             index_col=False,
         ) as frames,
     ):
-        while (frame := _next(frames, lines)) is not None:
+        while (frame := _next(frames)) is not None:
             last = frame.iloc[:, -1]
             if not checked and (last.isna() | (last == "")).any():  # as of a line that ends too early
                 _check_lengths(path, len(columns))
@@ -305,17 +307,41 @@ def csv_batches(path: Path, columns: Sequence[str], numbers: Sequence[str]) -> I
             yield CsvBatch(frame)
 
 
-def _next(frames: Iterator[pd.DataFrame], lines: _Lines) -> pd.DataFrame | None:
+def _next(frames: Iterator[pd.DataFrame]) -> pd.DataFrame | None:
     import pandas as pd
 
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
-        try:
-            return next(frames, None)
-        except pd.errors.ParserWarning as warning:
-            raise ValueError("lines have more values than the header has names.") from warning
-        except Exception as error:
-            raise (lines.fault or error) from None
+        return next(frames, None)
+
+
+@contextmanager
+def _told(lines: _Lines) -> Iterator[None]:
+    """What pandas refuses to read as a ValueError in words of the file."""
+    import pandas as pd
+
+    try:
+        yield
+    except pd.errors.ParserWarning as warning:
+        raise ValueError("lines have more values than the header has names.") from warning
+    except (UnicodeDecodeError, pd.errors.ParserError) as error:
+        raise (lines.fault or ValueError(f"{_reason(error)}.")) from None
+    except Exception as error:
+        raise (lines.fault or error) from None
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with CSV text that Python or pandas refuses to read."""
+    if isinstance(error, UnicodeDecodeError):
+        return (
+            f"it has the byte {error.object[error.start]:#x}, which is not UTF-8; write it as UTF-8 (text of "
+            "Latin-1: iconv -f LATIN1 -t UTF-8)"
+        )
+    if found := re.search(r"EOF inside string starting at row (\d+)", str(error)):
+        return f'a quote (") that opens in row {int(found[1]) - 1:,} is not closed'
+    if found := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error)):
+        return f"line {found[2]} has {found[3]} values, but the header has {found[1]} names"
+    return str(error)
 
 
 def _check_lengths(path: Path, n_columns: int) -> None:

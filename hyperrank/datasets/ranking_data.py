@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from hyperrank._categories import categorical_positions
 from hyperrank._checks import check_number, check_random_state
 from hyperrank._columns import as_numbers, refuse_other_order
-from hyperrank.lists import QueryLists
+from hyperrank.lists import QueryLists, as_id_array
 from hyperrank.memmap import take_rows
+from hyperrank.simplex import by_name
 
 RandomState = int | np.random.RandomState | None
 
@@ -66,9 +67,17 @@ class RankingData:
     def __post_init__(self) -> None:
         for name in ("Y", "qid"):
             refuse_other_order(getattr(self, name), name, self.X)
-        of_categories = categorical_positions("from_dtype", self.X, "X")
-        for name in ("Y",) if of_categories else ("X", "Y"):
-            object.__setattr__(self, name, as_numbers(getattr(self, name), name))
+        names, feature_names = as_names(self.names, "names"), as_names(self.feature_names, "feature_names")
+        X = by_name(self.X, feature_names, "X", "features") if hasattr(self.X, "columns") else self.X
+        if not categorical_positions("from_dtype", X, "X"):
+            X = as_array(X, "X")
+        Y = by_name(self.Y, names, "Y") if hasattr(self.Y, "columns") else self.Y
+        Y = as_array(Y, "Y")
+        if (Y < 0).any() or np.isinf(Y).any():
+            raise ValueError("Y must hold finite labels of at least 0, NaN where unobserved: more is better.")
+        parts = {"X": X, "Y": Y, "qid": as_id_array(self.qid), "names": names, "feature_names": feature_names}
+        for name, value in parts.items():
+            object.__setattr__(self, name, value)
         n_comments = len(self.X) if self.comments is None else len(self.comments)
         if not len(self.X) == len(self.Y) == len(self.qid) == n_comments:
             raise ValueError(
@@ -174,6 +183,20 @@ class RankingData:
         position[check_random_state(random_state).permutation(n_queries)] = np.arange(n_queries)
         part_of_row = np.searchsorted(ends, position, side="right")[query_of_row]
         return tuple(self.take(part_of_row == part) for part in range(len(shares)))
+
+
+def as_names(names: str | Sequence[str], what: str) -> tuple[str, ...]:
+    """Names as a tuple, each once."""
+    given = (names,) if isinstance(names, str) else tuple(names)
+    if not all(isinstance(name, str) for name in given) or len(set(given)) < len(given):
+        raise ValueError(f"{what} must be different texts; got {given[:20]}.")
+    return given
+
+
+def as_array(values: Any, name: str) -> NDArray[Any]:
+    """Numbers as an array of floats, one that is mapped as it is."""
+    array = np.asarray(as_numbers(values, name))
+    return array if array.dtype.kind == "f" else array.astype(np.float32)
 
 
 def check_objectives(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:

@@ -162,7 +162,9 @@ def _list_of(query: Any, lists: QueryLists, ids: Any) -> int:
         return 0
     if ids is None:
         raise ValueError(f"query={query!r} was given without qid, which says what rows are of it.")
-    found = np.flatnonzero(lists.ids == query)
+    found = np.array([], dtype=np.int64)
+    if np.ndim(query) == 0 or isinstance(query, tuple):
+        found = np.array([j for j, of_list in enumerate(lists.ids) if of_list == query])
     if not len(found):
         some = ", ".join(map(repr, lists.ids[:5].tolist()))
         raise ValueError(f"query={query!r} is none of the {lists.n_lists} queries of qid ({some}, ...).")

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hyperrank._checks import check_number
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -124,7 +126,7 @@ class Explanation:
         -------
         list of str
         """
-        return [self.features[j] for j in self.order[:n]]
+        return [self.features[j] for j in self.order[: int(check_number("n", n, at_least=0, whole=True))]]
 
     def to_frame(self) -> pd.DataFrame:
         """All in one table, a row per feature, the largest share of the change first.

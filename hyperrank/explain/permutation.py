@@ -14,13 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from hyperrank._categories import categorical_of
-from hyperrank._checks import check_n_jobs, check_number, check_random_state
+from hyperrank._checks import check_n_jobs, check_number, check_random_state, check_verbose
 from hyperrank._progress import with_progress
 from hyperrank.explain.explanation import Explanation
 from hyperrank.lists import QueryLists
 from hyperrank.metrics import Metric, parse_metric
 from hyperrank.rankers.data import GroupedFeatures, LabelledLists
 from hyperrank.rankers.inputs import read_features, split_qid
+from hyperrank.rankers.profile import check_options
 
 
 def positions(scores: NDArray[Any], lists: QueryLists) -> NDArray[np.int64]:
@@ -124,7 +125,7 @@ def named_columns(
 
 def _each(features: Any) -> Iterable[Any]:
     """Features one by one; a single one may stand alone."""
-    return [features] if isinstance(features, str | Integral) else features
+    return features if isinstance(features, Iterable) and not isinstance(features, str) else [features]
 
 
 def _index(group: Any, positions: Mapping[str, int], names: Sequence[str]) -> tuple[int, ...]:
@@ -306,6 +307,7 @@ def explain_ranker(
     Parameters, returns and raises as of `hyperrank.rankers.BaseRanker.explain`.
     """
     check_is_fitted(ranker)
+    check_options(ranker, options, "explain")
     ref_scores = options.pop("ref_scores", None)
     pair, pair_options = _pair(ranker, weights, against, options)
     if within not in WITHIN:
@@ -344,7 +346,9 @@ def explain_ranker(
     # As they come, for the bar; one after the other in this process by default.
     found = Parallel(n_jobs=check_n_jobs(n_jobs), return_as="generator")(jobs)
     results = list(
-        with_progress(found, total=len(columns), unit="feature", desc="permuting", verbose=verbose)
+        with_progress(
+            found, total=len(columns), unit="feature", desc="permuting", verbose=check_verbose(verbose)
+        )
     )
     return Explanation(
         features=tuple(each.name for each in columns),

@@ -286,6 +286,8 @@ def to_onnx(ranker: BaseRanker, path: str | Path, *, include_reference: bool = T
     >>> bool(np.abs(scores - ranker.predict(X, weights=weights)).max() < 1e-5)
     True
     """
+    if not isinstance(ranker, BaseRanker):
+        raise TypeError(f"expected a fitted ranker of hyperrank's; got a {type(ranker).__name__}.")
     check_is_fitted(ranker)
     check_suffix(path, ".onnx")
     check_writable(path)

@@ -142,8 +142,8 @@ def numbers_by_objective(values: Any, objectives: pd.Index, argument: str, examp
 def finite_number(value: Any, argument: str) -> float:
     """Check that a limit or weight is one finite number."""
     try:
-        found = float(value)
-    except (TypeError, ValueError):
+        found = np.nan if isinstance(value, str | bytes | bool | np.bool_) else float(value)
+    except (OverflowError, TypeError, ValueError):
         found = np.nan
     if not np.isfinite(found):
         raise ValueError(f"{argument} must be a finite number; got {value!r}.")

@@ -129,6 +129,8 @@ class ParetoFront:
         columns = _checked_names(names)
         m = len(columns)
         self.metric = metric
+        if not isinstance(label, str | None):
+            raise TypeError(f"label must be a text or None; got {label!r}.")
         self.label = label
         self.points = _table(points, columns, "points")
         self.weights = pd.DataFrame(np.atleast_2d(as_weights(weights, m, columns)), columns=columns)

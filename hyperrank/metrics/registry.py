@@ -151,9 +151,12 @@ def _list_by_list(function: ListMetric, inputs: Inputs, per_query: bool) -> Any:
         bounds = pairwise(subset.lists.offsets.tolist())
         for number, (first, last) in enumerate(bounds):
             for i, (j, column) in product(range(inputs.shape[1] if last > first else 0), enumerate(columns)):
-                values[number, i, column] = function(
-                    subset.scores[first:last, i], subset.labels[first:last, j]
-                )
+                value = function(subset.scores[first:last, i], subset.labels[first:last, j])
+                if np.ndim(value) or not isinstance(value, int | float | np.number | np.ndarray):
+                    raise TypeError(
+                        f"the metric gave a {type(value).__name__} for a list; expected a number."
+                    )
+                values[number, i, column] = value
     if per_query:
         return inputs.squeeze(values)
     counts = (~np.isnan(values)).sum(axis=0)

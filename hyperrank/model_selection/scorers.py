@@ -24,7 +24,7 @@ from hyperrank.metrics import Metric, parse_metric
 from hyperrank.metrics.registry import ListMetric
 from hyperrank.rankers.base import BaseRanker
 from hyperrank.rankers.data import warn_of_other_units
-from hyperrank.rankers.inputs import read_labels, read_scores, split_qid
+from hyperrank.rankers.inputs import has_names, read_labels, read_scores, split_qid
 from hyperrank.rankers.profile import FRONT_WEIGHTS, MAX_SCORES
 from hyperrank.simplex import as_weights, lattice_near
 from hyperrank.weights import TRADE_OFF
@@ -168,7 +168,8 @@ def _labels_for(ranker: Any, y: Any, n_rows: int) -> tuple[NDArray[np.float32], 
     if not isinstance(ranker, BaseRanker):
         return read_labels(y, n_rows)
     known = ranker.objectives_
-    labels, _ = read_labels(y, n_rows, objectives=known if hasattr(y, "columns") else None)
+    is_strict = getattr(ranker, "objectives", None) is None
+    labels, _ = read_labels(y, n_rows, objectives=known if has_names(y) else None, is_strict=is_strict)
     if labels.shape[1] != len(known):
         raise ValueError(
             f"y has {labels.shape[1]} objectives; the ranker was fitted on {len(known)}: {list(known)}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from os import PathLike
@@ -450,6 +450,8 @@ def _by_label(others: Any) -> list[tuple[str | None, Any]]:
         return [(str(label), baseline) for label, baseline in others.items()]
     if _is_front(others) or hasattr(others, "predict"):
         return [(None, others)]
+    if not isinstance(others, Iterable):
+        raise TypeError(f"others must be fronts or rankers; got a {type(others).__name__}.")
     return [(None, baseline) for baseline in others]
 
 

@@ -16,7 +16,7 @@ from hyperrank.front.pareto_front import ParetoFront
 from hyperrank.front.selection import resolve_trade_off
 from hyperrank.metrics import Metric, parse_metric
 from hyperrank.rankers.data import GroupedFeatures, LabelledLists, score_in_chunks, warn_of_other_units
-from hyperrank.rankers.inputs import read_features, read_labelled, read_scores, split_qid
+from hyperrank.rankers.inputs import has_names, read_features, read_labelled, read_scores, split_qid
 from hyperrank.rankers.io import load_ranker, save_ranker
 from hyperrank.rankers.profile import (
     FRONT_WEIGHTS,
@@ -217,6 +217,8 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
             rows = data.lists.group(read_scores(sample_weight, data.lists.n_rows, name="sample_weight"))
             if (rows < 0).any():
                 raise ValueError(f"sample_weight must not be negative; got {rows.min()}.")
+            if not rows.any():
+                raise ValueError("sample_weight is 0 for every row: nothing would count.")
             share = np.add.reduceat(rows, data.lists.offsets[:-1]) / data.lists.sizes
         value = _weighted_mean(values, share, at)
         if np.isnan(value):
@@ -284,6 +286,7 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X, by = split_segments(self, X, by)
+        refuse_other_order(by, "by", X)
         grid, options = read_grid(self, weights, temperatures, options)
         refuse_other_order(baseline, "baseline", X)
         data = self._read(X, Y, qid, options.pop("ref_scores", None), keeps_frame=is_model(baseline))
@@ -636,7 +639,7 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
     def _read(self, X: Any, y: Any, qid: Any, ref_scores: Any, *, keeps_frame: bool = False) -> LabelledLists:
         """Check evaluation data against what was fitted."""
         # Frames are read by the fitted names, whatever the order of their columns; arrays by position.
-        names = self.objectives_ if hasattr(y, "columns") else None
+        names = self.objectives_ if has_names(y) else None
         data = read_labelled(
             self,
             X,

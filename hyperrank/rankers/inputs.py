@@ -100,9 +100,17 @@ def read_list_weight(query_weight: ArrayLike | None, lists: QueryLists) -> NDArr
 
 
 def read_labels(
-    y: Any, n_rows: int, *, objectives: Sequence[str] | None = None, name: str = "y"
+    y: Any,
+    n_rows: int,
+    *,
+    objectives: Sequence[str] | None = None,
+    name: str = "y",
+    is_strict: bool = False,
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """Check labels and name the objectives."""
+    """Check labels and name the objectives.
+
+    A single column may have another name than its objective, unless `is_strict` and that is not made up.
+    """
     if y is None:
         raise ValueError(
             f"requires y to be passed, but the target {name} is None: give one column per objective."
@@ -148,7 +156,8 @@ def read_labels(
             f"{name} must hold labels from 0 up to 3e38; got {labels[row, column]} at row {row}, "
             f"column {column}. Shift or rescale that objective (labels are gains: more is better)."
         )
-    return labels.astype(np.float32), _objective_names(objectives, found, labels.shape[1], name)
+    names = _objective_names(objectives, found, labels.shape[1], name, is_strict=is_strict)
+    return labels.astype(np.float32), names
 
 
 def read_scores(values: Any, n_rows: int, *, name: str, several: bool = False) -> NDArray[np.float64]:
@@ -178,6 +187,11 @@ def naming(name: str) -> Iterator[None]:
         raise kind(f"{name}: {error}") from error
 
 
+def has_names(y: Any) -> bool:
+    """Whether labels may have names of objectives, as frames and series do."""
+    return hasattr(y, "columns") or getattr(y, "name", None) is not None
+
+
 def _column_names(y: Any) -> list[str] | None:
     """Names that a frame or series gives its columns, where they are all strings."""
     names: list[Hashable] | None = None
@@ -204,7 +218,7 @@ def _check_objectives(objectives: Any) -> list[str] | None:
 
 
 def _objective_names(
-    objectives: Sequence[str] | None, found: list[str] | None, m: int, name: str
+    objectives: Sequence[str] | None, found: list[str] | None, m: int, name: str, *, is_strict: bool
 ) -> tuple[str, ...]:
     """Names of the objectives: those asked for, those of the frame, or numbered ones."""
     if objectives is None:
@@ -218,7 +232,7 @@ def _objective_names(
     if len(set(names)) != len(names):
         raise ValueError(f"objectives must have different names; got {list(names)}.")
     unknown = sorted(set(names) - set(found or names))
-    if unknown and m > 1:
+    if unknown and (m > 1 or (is_strict and names != ("objective_0",))):
         raise ValueError(f"{name} has columns {found}, but not the objectives {unknown}.")
     return names
 
@@ -247,14 +261,19 @@ def split_qid(X: Any, qid: Any, *, name: str = "X") -> tuple[Any, Any]:
         rest = X
     else:
         return X, qid
+    return rest, _one_of_ids(qid, column, f"{where} of {name}")
+
+
+def _one_of_ids(qid: Any, column: Any, where: str) -> Any:
+    """Query ids of one or two sources, which must bring together the same rows."""
     if qid is None:
-        return rest, column
+        return column
     with naming("qid"):
         # All that matters of ids is which rows they bring together: 1 and "1" may stand for the same query.
         given, held = QueryLists.from_qid(qid), QueryLists.from_qid(column)
     if not (np.array_equal(given.offsets, held.offsets) and np.array_equal(given.order, held.order)):
-        raise ValueError(f"qid was given as an argument and as {where} of {name}, and they differ: drop one.")
-    return rest, qid
+        raise ValueError(f"qid was given as an argument and as {where}, and they differ: drop one.")
+    return qid
 
 
 def read_features(
@@ -355,6 +374,8 @@ def _check_labels(estimator: Any, frame: Any, name: str, *, reset: bool) -> None
             estimator.column_labels_in_ = labels
         return
     known = getattr(estimator, "column_labels_in_", labels)
+    if not any(isinstance(label, str) for label in getattr(frame, "columns", ())):  # by position
+        known = getattr(estimator, "column_labels_in_", tuple(map(str, range(len(labels)))))
     if labels and labels != known:
         differing = next((pair for pair in zip(known, labels, strict=False) if pair[0] != pair[1]), None)
         raise ValueError(
@@ -449,6 +470,10 @@ def read_labelled(
     if y is None:
         read_labels(y, 0, name=name_of_y)
     refuse_other_order(y, name_of_y, X, f"X{suffix}")
+    of_labels = index_levels(y)
+    if QID_COLUMN in of_labels:
+        X, qid = split_qid(X, qid, name=f"X{suffix}")
+        qid = _one_of_ids(qid, y.index.get_level_values(QID_COLUMN), f"the index level 'qid' of {name_of_y}")
     features = read_features(
         estimator,
         X,
@@ -459,7 +484,11 @@ def read_labelled(
         streams=streams,
         keeps_frame=keeps_frame,
     )
-    labels, names = read_labels(y, len(features.X), objectives=objectives, name=name_of_y)
+    # Objectives that the caller named may stand for a single column of any name.
+    is_strict = not reset and getattr(estimator, "objectives", None) is None
+    labels, names = read_labels(
+        y, len(features.X), objectives=objectives, name=name_of_y, is_strict=is_strict
+    )
     if reset:
         _refuse_unlearnable(labels, names, name_of_y)
     labelled = LabelledLists(**vars(features), Y=features.lists.group(labels), names=names)
@@ -603,7 +632,7 @@ def _read_validation(
         y_val,
         qid_val,
         reset=False,
-        objectives=names if hasattr(y_val, "columns") else None,
+        objectives=names if has_names(y_val) else None,
         ref_scores=ref_scores_val,
         suffix="_val",
         keeps_frame=keeps_frame,

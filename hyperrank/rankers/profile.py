@@ -21,9 +21,9 @@ from hyperrank.front.selection import TEMPERATURE, carried_temperatures
 from hyperrank.lists import QueryLists
 from hyperrank.metrics import Metric
 from hyperrank.rankers.data import GroupedFeatures, LabelledLists
-from hyperrank.rankers.inputs import read_scores
+from hyperrank.rankers.inputs import QID_COLUMN, read_scores
 from hyperrank.reference import NoReference, Reference
-from hyperrank.reference.models import ModelReference, is_fitted
+from hyperrank.reference.models import ModelBaseline, is_fitted
 from hyperrank.simplex import as_weights
 
 __all__ = [
@@ -94,7 +94,7 @@ def read_grid(
 ) -> tuple[FrontGrid, dict[str, Any]]:
     """The trade-offs that `pareto_front` is asked for, and the other options of scoring."""
     names = ranker.objectives_
-    if hasattr(options.get("temperature"), "__len__"):
+    if hasattr(options.get("temperature"), "__len__") and not isinstance(options["temperature"], str):
         raise ValueError(f"temperature must be one number; several: temperatures={options['temperature']!r}.")
     default: tuple[float, ...] | None = None
     carried = carried_temperatures(weights)
@@ -250,14 +250,19 @@ def split_segments(ranker: Any, X: Any, by: Any) -> tuple[Any, Any]:
             f"by={by!r} is not a column of X: name one of a frame, or pass a value for each row."
         )
     known = getattr(ranker, "feature_names_in_", getattr(ranker, "column_labels_in_", ()))
-    if by in list(known):
+    if by in list(known) or by == QID_COLUMN:
         return X, X[by]
     return X.drop(columns=[by]) if hasattr(X, "iloc") else X.drop(by), X[by]
 
 
 def _read_segments(by: Any, lists: QueryLists) -> NDArray[Any]:
     """The segment of each list, from that of each row."""
-    given = pd.Series(np.asarray(by, dtype=object))
+    by = np.ma.filled(by.astype(object), None) if isinstance(by, np.ma.MaskedArray) else by
+    given = np.asarray(by, dtype=object)
+    if given.ndim != 1:
+        raise ValueError(
+            f"by has shape {given.shape}; expected the segment of each row, or the name of a column."
+        )
     if len(given) != lists.n_rows:
         raise ValueError(f"by has {len(given)} values for {lists.n_rows} rows; expected one for each row.")
     codes, names = pd.factorize(given)
@@ -272,9 +277,13 @@ def _read_segments(by: Any, lists: QueryLists) -> NDArray[Any]:
             f"by differs between rows of query {query!r}: segments are of whole queries, such as a market "
             "or a device."
         )
-    labels = names.to_numpy()
-    is_number = all(isinstance(label, int | float | np.number) for label in labels)
-    return np.asarray(labels.astype(np.float64 if is_number else str)[of_list])
+    is_number = all(isinstance(label, int | float | np.number) for label in names)
+    labels = names.astype(np.float64 if is_number else str)
+    if len(np.unique(labels)) < len(names):  # whole numbers beyond 2^53, or 1 beside "1"
+        labels = names.astype(str)
+        if len(np.unique(labels)) < len(names):
+            raise ValueError("by has several values that are one when written as text: name each otherwise.")
+    return np.asarray(labels[of_list])
 
 
 def _recorded(ranker: Profiled, temperatures: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
@@ -309,7 +318,7 @@ def _read_baseline(
         return "baseline", data.lists.group(read_scores(baseline, data.lists.n_rows, name="baseline"))
     if not is_fitted(baseline):
         raise ValueError(f"baseline must be fitted; this {type(baseline).__name__} is not.")
-    of_model = ModelReference.of(baseline, data.frame)
+    of_model = ModelBaseline.of(baseline, data.frame)
     return type(baseline).__name__, of_model.scores(data.X, data.lists, data.frame, None)[:, 0]
 
 

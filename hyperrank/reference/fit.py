@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from hyperrank.reference.base import NoReference, Reference, ReferenceData, ScoresReference
@@ -102,10 +103,15 @@ def check_reference(reference: Any) -> int:
     if isinstance(reference, str) and reference in REFERENCES:
         return REFERENCES[reference].needs_scores
     if reference is not None and not callable(getattr(reference, "predict", None)):
-        given = repr(reference) if isinstance(reference, str) else type(reference).__name__
+        given, hint = type(reference).__name__, ""
+        if isinstance(reference, str):
+            given, near = repr(reference), get_close_matches(reference, REFERENCES, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+        elif hasattr(reference, "__len__"):
+            hint = " Scores of rows: reference='scores', and ref_scores= of fit."
         raise ValueError(
             f"reference must be None, one of {tuple(REFERENCES)}, a model with predict, or a mapping from "
-            f"objectives to models; got {given}."
+            f"objectives to models; got {given}.{hint}"
         )
     return False
 
@@ -129,7 +135,8 @@ def trains_boosters(reference: Any) -> bool:
 
 def needs_frame(reference: Any) -> bool:
     """Whether `fit_reference` may read the features as the caller has them."""
-    return reference is not None and not trains_boosters(reference) and reference != "scores"
+    is_scores = isinstance(reference, str) and reference == "scores"
+    return reference is not None and not trains_boosters(reference) and not is_scores
 
 
 def fit_reference(reference: Any, data: ReferenceData) -> Reference:

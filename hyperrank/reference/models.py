@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from hyperrank._categories import as_pandas_categories, check_kind
+from hyperrank._columns import as_numbers
 from hyperrank.boosters import MAX_LIST, BoosterSet, BoosterTextError, model_text
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviations
@@ -28,28 +29,29 @@ MADE_UP = re.compile(r"(Column_|f)?\d+")
 MOST_LISTED = 5
 
 
-def columns_of_model(model: Any, frame: Any) -> NDArray[np.int64] | None:
+def columns_of_model(model: Any, frame: Any, role: str = "reference") -> NDArray[np.int64] | None:
     """Positions among the features of the columns that a fitted model takes, in its order.
 
-    None where all columns are taken as they are; a ValueError where some are lacking.
+    None where all columns are taken as they are; a ValueError, which calls the model by its `role`, where
+    some are lacking.
     """
     names, expected = names_of_frame(frame), _names_of_model(model)
     if names is not None and expected is not None:
-        by_name = _by_name(names, expected)
+        by_name = _by_name(names, expected, role)
         if by_name is not None:
             return None if by_name == list(range(len(names))) else np.array(by_name, dtype=np.int64)
         if not all(MADE_UP.fullmatch(name) for name in expected):
             known = set(names) | {_in_lightgbm(name) for name in names}
             missing = [name for name in expected if name not in known]
             raise ValueError(
-                f"the reference {type(model).__name__} was fitted on columns that X lacks: "
+                f"the {role} {type(model).__name__} was fitted on columns that X lacks: "
                 f"{listed(missing)}. X has {listed(names)}."
             )
     width, n_columns = model_width(model), _n_columns(frame)
     if width is not None and n_columns is not None and width != n_columns:
         raise ValueError(
-            f"the reference {type(model).__name__} was fitted on {width} features, and X has {n_columns}: "
-            "where both have names of columns, as frames do, those of the reference are found by name."
+            f"the {role} {type(model).__name__} was fitted on {width} features, and X has {n_columns}: "
+            f"where both have names of columns, as frames do, those of the {role} are found by name."
         )
     return None
 
@@ -71,7 +73,7 @@ def take_columns(frame: Any, columns: NDArray[np.int64]) -> Any:
     return frame[:, columns]
 
 
-def _by_name(names: Sequence[str], expected: Sequence[str]) -> list[int] | None:
+def _by_name(names: Sequence[str], expected: Sequence[str], role: str) -> list[int] | None:
     """Where each expected name stands; None where some stands nowhere, a ValueError for one twice there."""
     exact: dict[str, list[int]] = {}
     for position, name in enumerate(names):
@@ -81,7 +83,7 @@ def _by_name(names: Sequence[str], expected: Sequence[str]) -> list[int] | None:
         return None
     twice = [name for name in expected if len(exact[name]) > 1]
     if twice:
-        raise ValueError(f"X has several columns that the reference may mean by {listed(twice)}.")
+        raise ValueError(f"X has several columns that the {role} may mean by {listed(twice)}.")
     return [exact[name][0] for name in expected]
 
 
@@ -143,13 +145,16 @@ class ModelReference(Reference):
         one finite score per row.
     """
 
+    #: What errors call it.
+    role = "reference"
+
     def __init__(self, model: Any, columns: NDArray[np.int64] | None = None) -> None:
         self.model, self.columns = model, columns
 
     @classmethod
-    def of(cls, model: Any, frame: Any) -> ModelReference:
+    def of(cls, model: Any, frame: Any) -> Self:
         """The reference of a fitted model, its columns found among those of the training features."""
-        return cls(model, columns_of_model(model, frame))
+        return cls(model, columns_of_model(model, frame, cls.role))
 
     def scores(
         self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
@@ -157,21 +162,26 @@ class ModelReference(Reference):
         """The model's predictions, shape (n, 1)."""
         if self.knows_lists:
             features = np.asarray(frame) if isinstance(frame, MappedRows) else _for_models(frame)
-            scores = np.asarray(self.model.predict(self._features(features), qid=lists.index), np.float64)
+            scores = self._predicted(features, qid=lists.index)
         elif frame is X and isinstance(X, np.ndarray) and self._trees is not None:
             scores = self._trees.scores(np.ascontiguousarray(self._features(X)))
         else:
-            chunks = [np.asarray(self.model.predict(self._features(chunk))) for chunk in _chunks(frame)]
-            scores = np.concatenate(chunks, dtype=np.float64)
+            scores = np.concatenate([self._predicted(chunk) for chunk in _chunks(frame)])
         if scores.ndim == 2 and scores.shape[1] == 1:
             scores = scores[:, 0]
         kind = type(self.model).__name__
         if scores.shape != (len(X),):
             raise ValueError(
-                f"the reference {kind}.predict gave shape {scores.shape}; "
+                f"the {self.role} {kind}.predict gave shape {scores.shape}; "
                 f"expected ({len(X)},), one score per row."
             )
-        return checked_scores(scores, lists, f"the reference {kind}.predict")
+        return checked_scores(scores, lists, f"the {self.role} {kind}.predict")
+
+    def _predicted(self, frame: Any, **options: Any) -> NDArray[np.float64]:
+        """What the model predicts, as numbers."""
+        predicted = self.model.predict(self._features(frame), **options)
+        numbers = as_numbers(predicted, f"what the {self.role} {type(self.model).__name__}.predict gave")
+        return np.atleast_1d(np.asarray(numbers, dtype=np.float64))
 
     @cached_property
     def _trees(self) -> BoosterSet | None:
@@ -191,8 +201,16 @@ class ModelReference(Reference):
         """The features that the model takes."""
         columns = self.columns
         if columns is None or hasattr(frame, "columns"):
-            columns = columns_of_model(self.model, frame)
-        return _with_categories(self.model, frame if columns is None else take_columns(frame, columns))
+            columns = columns_of_model(self.model, frame, self.role)
+        return _with_categories(
+            self.model, self.role, frame if columns is None else take_columns(frame, columns)
+        )
+
+
+class ModelBaseline(ModelReference):
+    """A fitted model that fronts are compared with."""
+
+    role = "baseline"
 
 
 def checked_scores(scores: NDArray[np.float64], lists: QueryLists, source: str) -> NDArray[np.float64]:
@@ -275,7 +293,7 @@ def _for_models(frame: Any) -> Any:
     return frame if hasattr(frame, "shape") else np.asarray(frame)
 
 
-def _with_categories(model: Any, frame: Any) -> Any:
+def _with_categories(model: Any, role: str, frame: Any) -> Any:
     """Features as a LightGBM model that was fitted on pandas categories takes them: by value."""
     categories = getattr(getattr(model, "booster_", model), "pandas_categorical", None)
     if not categories:
@@ -287,13 +305,13 @@ def _with_categories(model: Any, frame: Any) -> Any:
     if n_categorical != len(categories):
         given = f"{n_categorical} such columns" if hasattr(frame, "iloc") else f"a {type(frame).__name__}"
         raise ValueError(
-            f"the reference {type(model).__name__} was fitted on a pandas frame with {len(categories)} "
+            f"the {role} {type(model).__name__} was fitted on a pandas frame with {len(categories)} "
             f"column(s) of dtype category, which it knows by numbers of its own; got {given}. Pass a frame "
             "with the same columns as categories or text."
         )
     columns = frame.select_dtypes("category")
     for (label, column), known in zip(columns.items(), categories, strict=True):
-        check_kind(column.cat.categories, known, f"the reference {type(model).__name__}: column {label!r}")
+        check_kind(column.cat.categories, known, f"the {role} {type(model).__name__}: column {label!r}")
     return frame
 
 

@@ -235,10 +235,14 @@ def resolve_scorers(reference: Mapping[Any, Any], names: Sequence[str], frame: A
 
 def read_booster_file(path: str | os.PathLike[str]) -> lightgbm.Booster:
     """The LightGBM model in a text file, which may come from anywhere; a ValueError if it is not one."""
+    content = Path(path).read_bytes()
     try:
-        return booster_from_text(Path(path).read_text(encoding="utf-8"))
+        return booster_from_text(content.decode())
     except ValueError as error:  # not UTF-8, or not a model
-        raise ValueError(f"{path} is not a LightGBM model in text form: {error}") from error
+        reason = "it holds other bytes than text." if isinstance(error, UnicodeDecodeError) else error
+        if content[8:].startswith(b'{"__metadata__"'):
+            reason = "it holds a ranker of hyperrank's, which Python takes as hyperrank.load(path)."
+        raise ValueError(f"{path} is not a LightGBM model in text form: {reason}") from error
 
 
 def _objective(key: Any, names: Sequence[str]) -> int:

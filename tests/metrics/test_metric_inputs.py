@@ -115,7 +115,7 @@ def test_frames_lists_and_columns_in_fortran_order():
         ([1.0, 2.0], [np.inf, np.nan], None, "labels must be finite"),
         ([[[1.0]]], [1], None, r"scores have shape \(1, 1, 1\); expected \(n,\) or \(n, K\)"),
         ([1.0], np.zeros((1, 0)), None, r"labels have shape \(1, 0\); expected \(n,\) or \(n, m\)"),
-        (["high"], [1], None, "scores must be numbers"),
+        (["high"], [1], None, "scores holds .* not numbers"),
         ([1.0, 2.0], [1, 0], [1], "qid has 1 entries, but there are 2 rows"),
         ([1.0, 2.0], [1, 0], QueryLists.from_sizes([3]), "query lists of 3 rows, but there are 2"),
     ],

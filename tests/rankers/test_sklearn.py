@@ -287,7 +287,7 @@ class TestTags:
         tags = get_tags(ranker).input_tags
         assert not tags.string
         assert not tags.categorical
-        with pytest.raises(ValueError, match="X: could not convert"):
+        with pytest.raises(ValueError, match="X: column 0 holds 'red' at row 0"):
             clone(ranker).fit(np.full(small.X.shape, "red"), small.Y)
 
 

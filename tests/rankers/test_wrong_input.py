@@ -46,7 +46,7 @@ FIT_MISTAKES = {
     "negative label": (lambda d: {"y": with_entry(d["y"], -1)}, "-1.0 at row 5, column 1"),
     "infinite label": (lambda d: {"y": with_entry(d["y"], np.inf)}, "y contains infinity"),
     "label too large": (lambda d: {"y": with_entry(d["y"], 1e39)}, "up to 3e38"),
-    "text label": (lambda d: {"y": np.array(["good"] * len(d["y"]))}, "could not convert"),
+    "text label": (lambda d: {"y": np.array(["good"] * len(d["y"]))}, "y holds 'good' at row 0, not numbers"),
     "infinite feature": (lambda d: {"X": with_entry(d["X"], np.inf)}, "X contains infinity"),
     "no rows": (lambda _: {"X": np.zeros((0, 3)), "y": np.zeros((0, 2)), "qid": []}, "0 sample"),
     "qid too short": (lambda d: {"qid": d["qid"][:-1]}, "qid has 11 entries, but there are 12 rows"),

@@ -107,7 +107,13 @@ BOOSTER_PARAMS = {
     "text for a number": ({"num_leaves": "x"}, r"booster_params\['num_leaves'\] must be a whole number"),
     "out of range": ({"eta": 0}, r"booster_params\['eta'\] must be a number above 0"),
     "twice": ({"eta": 0.1, "learning_rate": 0.2}, "'learning_rate' under another name"),
-    "unknown value": ({"objective": "lambdarnk"}, r"LightGBM cannot train by these booster_params: \w"),
+    "unknown value": ({"objective": "lambdarnk"}, r"\['objective'\] must be one of lambdarank, "),
+    "too few gains": (
+        {"label_gain": [0, 1]},
+        r"\['label_gain'\] has 2 gains; expected one for each label .* to 4",
+    ),
+    "other columns": ({"monotone_constraints": [1]}, "has 1 numbers; expected one for each of 6 features"),
+    "text for a switch": ({"extra_trees": "maybe"}, r"\['extra_trees'\] must be True or False"),
     "columns": ({"categorical_feature": [90]}, "leave it out. For categories: categorical_features="),
     "files": ({"forcedsplits_filename": "splits.json"}, "leave it out"),
     "a list": ([("num_leaves", 6)], "a mapping"),
@@ -115,11 +121,12 @@ BOOSTER_PARAMS = {
 
 
 @pytest.mark.parametrize("kind", BOOSTER_PARAMS)
-def test_booster_params_that_lightgbm_refuses_or_ignores(kind):
+def test_booster_params_that_lightgbm_refuses_or_ignores(kind, capfd):
     """Before, LightGBM's own error after its line on stderr, or silence."""
     params, message = BOOSTER_PARAMS[kind]
     with pytest.raises(ValueError, match=message):
         HyperDPORanker(booster_params=params, max_epochs=1).fit(X, Y, qid=QID)
+    assert "Fatal" not in capfd.readouterr().err
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

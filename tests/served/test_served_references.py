@@ -279,3 +279,27 @@ def test_a_class_is_not_a_model(reference):
         ValueError, match=r"LGBMRanker is a class; expected a fitted model, LGBMRanker\(\)\.fit"
     ):
         HyperDPORanker(reference, objectives=DATA.names, **QUICK).fit(X, DATA.Y, qid=DATA.qid)
+
+
+#: What is no reference, and the error. Before, "the truth value of a Series is ambiguous".
+NO_REFERENCE = {
+    "scores": (
+        lambda _: X["age"],
+        "got Series. Scores of rows: reference='scores', and ref_scores=",
+    ),
+    "a misspelt name": (lambda _: "booster_pair", "got 'booster_pair'. Did you mean 'booster_pairs'"),
+    "a ranker's file": (
+        lambda path: {DATA.names[0]: path},
+        "a ranker of hyperrank's, .*hyperrank.load",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NO_REFERENCE)
+def test_what_is_no_reference(kind, tmp_path):
+    HyperDPORanker(None, max_epochs=1).fit(X, DATA.Y, qid=DATA.qid).save(tmp_path / "m")
+    reference, message = NO_REFERENCE[kind]
+    with pytest.raises(ValueError, match=message):
+        HyperDPORanker(reference(str(tmp_path / "m")), objectives=DATA.names, **QUICK).fit(
+            X, DATA.Y, qid=DATA.qid
+        )

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 
 from hyperrank import HyperDPORanker, PerRow, metrics
 from hyperrank.cli import main
-from hyperrank.datasets import convert, load_table, quantile_grades
+from hyperrank.datasets import RankingData, convert, load_table, quantile_grades
 from hyperrank.lists import QueryLists
-from hyperrank.model_selection import QueryKFold
+from hyperrank.model_selection import QueryKFold, make_ranking_scorer
 from hyperrank.networks import MLP
 
 N = 48
@@ -239,6 +239,115 @@ def test_rows_of_another_index_go_by_position(fitted):
         expected
     )
     assert fitted.score(frame(), labels.set_index(np.arange(N) + 7), qid=QID) == expected
+
+
+BY_QUERY = pd.Index(QID, name="qid")
+SHUFFLED_IDS = BY_QUERY[SHUFFLED]
+BOTH = pd.MultiIndex.from_arrays([QID, np.arange(N)], names=["qid", "document"])
+
+
+def labels(index=None):
+    return pd.DataFrame(Y, columns=OBJECTIVES, index=index)
+
+
+#: Features, labels and query ids, and the error; None where the ids of the labels are taken. Before, ids that
+#: the labels alone had were ignored (one list), and rows with equal labels in another order went by position.
+IDS_OF_LABELS = {
+    "labels alone": (frame(), labels(BY_QUERY), None, None),
+    "labels alone, with documents": (frame(), labels(BOTH), None, None),
+    "labels and qid": (frame(), labels(BY_QUERY), QID, None),
+    "labels and another qid": (frame(), labels(SHUFFLED_IDS), QID, "index level 'qid' of y, and they differ"),
+    "another order": (frame().set_index(BY_QUERY), labels(SHUFFLED_IDS), None, "in another order"),
+    "labels and a column": (
+        frame(qid=QID),
+        labels(SHUFFLED_IDS),
+        None,
+        "index level 'qid' of y, and they differ",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", IDS_OF_LABELS)
+def test_query_ids_in_the_index_of_labels(fitted, kind):
+    features, y, qid, message = IDS_OF_LABELS[kind]
+    if message is not None:
+        with pytest.raises(ValueError, match=message):
+            ranker().fit(features, y, qid=qid)
+        return
+    made = ranker().fit(features, y, qid=qid)
+    assert made.data_summary_["n_queries"] == 8
+    assert made.score(features, y) == made.score(features, y, qid=QID)
+
+
+#: What is done with labels of another name than those of fit. Before, taken.
+OTHER_NAMES = {
+    "score": lambda r, y: r.score(frame(), y, qid=QID),
+    "pareto_front": lambda r, y: r.pareto_front(frame(), y, qid=QID),
+    "partial_fit": lambda r, y: r.partial_fit(frame(), y, qid=QID),
+    "X_val": lambda _, y: ranker().fit(
+        frame(), labels()["relevance"], qid=QID, X_val=frame(), y_val=y, qid_val=QID
+    ),
+    "a scorer": lambda r, y: make_ranking_scorer()(r, frame(), y, qid=QID),
+}
+
+
+@pytest.mark.parametrize("entry", OTHER_NAMES)
+@pytest.mark.parametrize("kind", [pd.Series, pd.DataFrame])
+def test_the_labels_of_one_objective_go_by_its_name(entry, kind):
+    one = ranker().fit(frame(), labels()["relevance"], qid=QID)
+    clicks = labels()["clicks"] if kind is pd.Series else labels()[["clicks"]]
+    with pytest.raises(ValueError, match=r"has columns \['clicks'\], but not the objectives \['relevance'\]"):
+        OTHER_NAMES[entry](one, clicks)
+    unnamed = ranker().fit(frame(), Y[:, 0], qid=QID)
+    assert unnamed.score(frame(), clicks, qid=QID) == unnamed.score(frame(), Y[:, 1], qid=QID)
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
+def test_columns_named_by_numbers_go_by_position(fitted):
+    """Before, numbers in another order went by position too, to a ranker that knows names or none."""
+    swapped = pd.DataFrame(X, columns=[1, 0])
+    for each in (fitted, ranker().fit(X, Y, qid=QID)):
+        with pytest.raises(ValueError, match="X has other columns than fit, or in another order"):
+            each.predict(swapped, qid=QID)
+
+
+#: What is no data, and the error. Before, "could not convert string to float", "argument must be a string or
+#: a real number, not 'RankingData'", "expected 2D array, got scalar array".
+NO_DATA = {
+    "a path": ("data.csv", "X is a str: 'data.csv'; expected an array or a frame"),
+    "None": (None, "X is a NoneType"),
+    "a generator": ((row for row in X), "X is a generator"),
+    "ranking data": (RankingData(X, Y, QID, ("r", "c"), ("a", "b")), "pass its parts, data.X, data.Y"),
+    "text": ([["a", "1"]] * N, "X: column 0 holds 'a' at row 0"),
+    "no columns": (frame()[[]], "0 feature"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_DATA)
+def test_what_is_no_data_is_told_of(kind):
+    features, message = NO_DATA[kind]
+    with pytest.raises((TypeError, ValueError), match=message):
+        ranker().fit(features, Y, qid=QID)
+
+
+#: Parts of ranking data, and the error; before, taken as they were, frames by position.
+RANKING_DATA = {
+    "an id that is missing": ({"qid": np.where(QID == 3, np.nan, QID)}, "qid is missing for 6 of 48 rows"),
+    "a negative label": ({"Y": Y - 1}, "finite labels of at least 0"),
+    "one name twice": ({"names": ("r", "r")}, "names must be different texts"),
+    "other names": ({"Y": labels()}, r"unknown objectives \['relevance', 'clicks'\]"),
+    "other features": ({"X": frame().rename(columns={"a": "z"})}, r"unknown features \['z'\]"),
+}
+
+
+@pytest.mark.parametrize("kind", RANKING_DATA)
+def test_ranking_data_is_checked(kind):
+    parts, message = RANKING_DATA[kind]
+    good = {"X": X, "Y": Y, "qid": QID, "names": ("r", "c"), "feature_names": ("a", "b")}
+    with pytest.raises(ValueError, match=message):
+        RankingData(**{**good, **parts})
+    swapped = RankingData(**{**good, "Y": pd.DataFrame({"c": Y[:, 1], "r": Y[:, 0]})})
+    np.testing.assert_array_equal(swapped.Y, Y)
 
 
 @pytest.mark.parametrize("qid", [dict(enumerate(QID)), set(range(N))], ids=["dict", "set"])
@@ -486,14 +595,21 @@ FILES = {
     "long row": ("qid,a,y\n1,2,1,4\n", "more values than the header", "refused"),
     "NUL": ("qid,a,y\n1,2,1\nx\0y,2,1\n", "zero bytes", "an id cut at the NUL"),
     "infinite": ("qid,a,y\n1,1e99,1\n", r"column 'a' holds 1e\+99", "refused"),
-    "an endless field": ('qid,a,y\n1,"2,1\n' + "1,2,1\n" * 10, "a.csv", "an error of pandas"),
+    "an endless field": (
+        'qid,a,y\n1,"2,1\n' + "1,2,1\n" * 10,
+        r'a quote \("\) that opens in row 0 is not closed',
+        "an error of pandas",
+    ),
+    "Latin-1": ("qid,a,y\nx\udce9,2,1\n", "the byte 0xe9, which is not UTF-8; .*iconv", "a codec's words"),
+    "a name in Latin-1": ("qid,\udce9,y\nx,2,1\n", "the byte 0xe9, which is not UTF-8", "a codec's words"),
+    "a long row later": ("qid,a,y\n1,2,1\n1,2,1,4\n", "line 3 has 4 values", "an error of pandas"),
 }
 
 
 @pytest.mark.parametrize("kind", FILES)
 def test_broken_csv_is_refused(kind, tmp_path):
     content, message, _before = FILES[kind]
-    (tmp_path / "a.csv").write_text(content)
+    (tmp_path / "a.csv").write_bytes(content.encode(errors="surrogateescape"))
     with pytest.raises(ValueError, match=message):
         load_table(tmp_path / "a.csv", labels="y")
 

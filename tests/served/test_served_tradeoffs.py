@@ -16,7 +16,7 @@ from hyperrank.cli import main
 from hyperrank.front import ParetoFront, Selection
 from hyperrank.metrics import hypervolume
 from hyperrank.networks import MLP
-from hyperrank.simplex import lattice
+from hyperrank.simplex import dirichlet_weights, lattice, lattice_near
 
 AT = 0.3
 NAMES = ["relevance", "clicks", "margin"]
@@ -425,7 +425,70 @@ def test_a_front_there_and_back(front):
         ParetoFront([[1.0]], [[1.0]], names=["a"], temperature=-1)
 
 
+class Gives:
+    """A model that predicts one thing for all."""
+
+    def __init__(self, prediction):
+        self.prediction = prediction
+
+    def predict(self, _):
+        return self.prediction
+
+
+HALVES = np.where(QID % 2, "us", "de")
+KEPT = {"relevance": 0.9}
 TYPOS = {
+    "a switch": (lambda _, f: f.select(KEPT, relative="no"), "relative must be one of"),
+    "another switch": (lambda _, f: f.select(in_every_segment="yes"), "in_every_segment must be one of"),
+    "text for a limit": (lambda _, f: f.select({"relevance": "0.9"}), r"\['relevance'\] must be a finite"),
+    "a yes for a limit": (lambda _, f: f.knee({"relevance": True}), r"\['relevance'\] must be a finite"),
+    "segments that are masked": (
+        lambda r, _: r.pareto_front(FRAME, Y, qid=QID, by=np.ma.masked_array(HALVES, mask=QID[9] == QID)),
+        "by has no value in row",
+    ),
+    "segments of another order": (
+        lambda r, _: r.pareto_front(FRAME, Y, qid=QID, by=pd.Series(HALVES)[::-1]),
+        "by has the index of X in another order",
+    ),
+    "segments in columns": (
+        lambda r, _: r.pareto_front(FRAME, Y, qid=QID, by=pd.DataFrame({"market": HALVES})),
+        r"by has shape \(\d+, 1\); expected the segment of each row",
+    ),
+    "a temperature as text": (
+        lambda r, _: r.pareto_front(FRAME, Y, qid=QID, temperature="1"),
+        "temperature must be a number at least 0",
+    ),
+    "a baseline that gives nothing": (
+        lambda r, _: r.pareto_front(FRAME, Y, qid=QID, baseline=Gives(None)),
+        r"what the baseline Gives\.predict gave is a NoneType",
+    ),
+    "a baseline that gives too little": (
+        lambda r, _: r.pareto_front(FRAME, Y, qid=QID, baseline=Gives([1.0])),
+        r"the baseline Gives\.predict gave shape \(1,\)",
+    ),
+    "a metric that gives nothing": (
+        lambda r, _: r.pareto_front(FRAME, Y, qid=QID, metric=lambda *_: None),
+        "the metric gave a NoneType for a list; expected a number",
+    ),
+    "a label": (lambda r, _: r.pareto_front(FRAME, Y, qid=QID, label=3), "label must be a text or None"),
+    "fronts to draw": (lambda _, f: f.plot(others=3), "others must be fronts or rankers; got a int"),
+    "options of explain": (
+        lambda r, _: r.explain(FRAME, qid=QID, weights=[1, 0, 0], temperatur_=1),
+        "explain has no option 'temperatur_'; did you mean 'temperature'",
+    ),
+    "several queries": (
+        lambda r, _: r.compare(FRAME, qid=QID, query=[0, 1], a=[1, 0, 0], b=[0, 1, 0]),
+        r"query=\[0, 1\] is none of the 30 queries",
+    ),
+    "a file of another library": (
+        lambda _, f: hyperrank.export.to_onnx(f, "m.onnx"),
+        "expected a fitted ranker of hyperrank's; got a ParetoFront",
+    ),
+    "a seed for a generator": (
+        lambda *_: dirichlet_weights(3, 2, rng=0),
+        "rng must be a generator, .* got 0",
+    ),
+    "points": (lambda *_: lattice_near(2, "x"), "n_points must be a whole number"),
     "maximize": (lambda _, f: f.select(maximize=["clicks"]), "maximize must be an objective, or map several"),
     "temperatures": (
         lambda r, _: r.pareto_front(FRAME, Y, qid=QID, temperature=[0.5, 1]),
@@ -449,6 +512,21 @@ def test_near_misses_are_told_the_way(ranker, front, kind):
     call, message = TYPOS[kind]
     with pytest.raises((TypeError, ValueError), match=message):
         call(ranker, front)
+
+
+def test_segments_that_text_would_merge_stay_apart(ranker):
+    """Before, whole numbers beyond 2^53 were one segment, and so were 1 and "1"."""
+    by = QID % 2 + 2**60
+    found = ranker.pareto_front(FRAME, Y, qid=QID, by=by).by_segment["segment"]
+    assert sorted(set(found)) == [str(2**60), str(2**60 + 1)]
+    with pytest.raises(ValueError, match="by has several values that are one when written as text"):
+        ranker.pareto_front(FRAME, Y, qid=QID, by=[1 if q % 2 else "1" for q in QID])
+
+
+def test_segments_may_be_the_queries(ranker):
+    """Before, all rows were one query where its ids were a column."""
+    found = ranker.pareto_front(FRAME.assign(qid=QID), Y, by="qid").by_segment["segment"]
+    assert found.nunique() == 30
 
 
 def test_a_reference_point_is_matched_by_name():
