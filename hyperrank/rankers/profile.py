@@ -257,8 +257,9 @@ def split_segments(ranker: Any, X: Any, by: Any) -> tuple[Any, Any]:
 
 def _read_segments(by: Any, lists: QueryLists) -> NDArray[Any]:
     """The segment of each list, from that of each row."""
-    by = np.ma.filled(by.astype(object), None) if isinstance(by, np.ma.MaskedArray) else by
-    given = np.asarray(by, dtype=object)
+    given = np.array(by, dtype=object)
+    if isinstance(by, np.ma.MaskedArray):
+        given[np.ma.getmaskarray(by)] = None
     if given.ndim != 1:
         raise ValueError(
             f"by has shape {given.shape}; expected the segment of each row, or the name of a column."
