@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from hyperrank import datasets
 from hyperrank.cli import main
+from hyperrank.rankers.dpo import tuning
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -42,6 +43,7 @@ def blocks(path: Path, language: str) -> list[str]:
 )
 def test_python_blocks_run(path, shared_data, monkeypatch, tmp_path):
     """A document is one session: later blocks use names of earlier ones."""
+    monkeypatch.setattr(tuning, "CANDIDATES", tuning.CANDIDATES[:2])  # the site's build tries all
     monkeypatch.setenv("HYPERRANK_DATA", str(shared_data))
     monkeypatch.chdir(tmp_path)
     mpl.use("Agg")

@@ -66,9 +66,11 @@ def plain(loss: Any) -> Any:
     return lambda *arguments, **options: loss(*arguments, **options)
 
 
-@pytest.mark.parametrize("spread", [1.0, 300.0])
-@pytest.mark.parametrize("missing", [0.0, 0.4])
-@pytest.mark.parametrize(("k", "m"), [(1, 1), (3, 2)])
+# Every pair of values meets in one of the four.
+@pytest.mark.parametrize(
+    ("k", "m", "missing", "spread"),
+    [(1, 1, 0.0, 1.0), (1, 1, 0.4, 300.0), (3, 2, 0.0, 300.0), (3, 2, 0.4, 1.0)],
+)
 @pytest.mark.parametrize("name", LOSSES)
 def test_kernels_are_the_plain_loss(name: str, k: int, m: int, missing: float, spread: float) -> None:
     arguments = case([5, 0, 1, 37, 2, 16], k, m, missing=missing, spread=spread)

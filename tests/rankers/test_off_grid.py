@@ -50,7 +50,7 @@ def random_case(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return held, dirichlet_weights(1, len(held), alpha=0.5, rng=rng)[0] @ held
 
 
-@examples(200)
+@examples(50)
 @given(seed=SEEDS)
 def test_shares_are_convex_and_reproduce_the_weights(seed):
     held, asked = random_case(seed)
@@ -61,7 +61,7 @@ def test_shares_are_convex_and_reproduce_the_weights(seed):
     assert np.count_nonzero(shares) <= held.shape[1]
 
 
-@examples(100)
+@examples(25)
 @given(seed=SEEDS)
 def test_no_nearer_models_would_do(seed):
     """No convex combination that was tried has a smaller sum of squared distances."""
@@ -86,7 +86,7 @@ def test_between_neighbours_on_a_line_shares_are_linear():
         np.testing.assert_allclose(shares, expected, atol=1e-9)
 
 
-@examples(100)
+@examples(25)
 @given(seed=SEEDS)
 def test_on_a_lattice_shares_are_barycentric_in_the_cell(seed):
     """Of three objectives the cells are equal triangles, whose corners are one step from each other."""

@@ -54,7 +54,7 @@ def rows_of(seed: int, n: int = 20, n_features: int = 5) -> tuple[np.ndarray, Qu
     return X, QueryLists.from_sizes([n])
 
 
-@examples(60)
+@examples(15)
 @given(seed=SEEDS)
 def test_a_corner_is_that_objectives_network_to_the_bit(seed):
     m = 1 + seed % 5
@@ -64,7 +64,7 @@ def test_a_corner_is_that_objectives_network_to_the_bit(seed):
         np.testing.assert_array_equal(rewards[:, j], model.rewards(*rows_of(seed), corners(m)[[0]])[:, 0])
 
 
-@examples(60)
+@examples(15)
 @given(seed=SEEDS)
 def test_between_them_parameters_are_averaged(seed):
     """Against the same average taken in numpy, parameter by parameter."""
@@ -90,7 +90,7 @@ def test_between_them_parameters_are_averaged(seed):
     )
 
 
-@examples(60)
+@examples(15)
 @given(seed=SEEDS)
 def test_a_soup_of_linear_networks_mixes_scores(seed):
     """Networks that differ in their last, linear layer alone are linear in their parameters."""
@@ -109,7 +109,7 @@ def test_a_soup_of_linear_networks_mixes_scores(seed):
     )
 
 
-@examples(30)
+@examples(8)
 @given(seed=SEEDS)
 def test_trade_offs_do_not_touch_each_other(seed):
     """Bit for bit: one at a time, many at once, in any order; and the networks stay as they were."""
