@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from hyperrank._categories import Categories
 from hyperrank._version import __version__
 from hyperrank.export.modules import (
-    BoosterKeys,
     ServedObjectives,
     ServedTransform,
+    TreeSums,
     fill_in_trees,
     served_reference,
     standardize_one_list,
@@ -175,7 +175,7 @@ class MixedNetwork(nn.Module):
         return flat.to(ingredients.dtype).reshape(-1, *ingredients.shape[1:])
 
 
-def served_ranker(ranker: BaseRanker, keys: BoosterKeys, *, include_reference: bool) -> ServedRanker:
+def served_ranker(ranker: BaseRanker, sums: TreeSums, *, include_reference: bool) -> ServedRanker:
     """The module of a fitted ranker, or a ValueError if it does not hold all trade-offs in one graph."""
     if not isinstance(ranker, HyperDPORanker | SoupRanker | MixedScoresRanker):
         raise ValueError(
@@ -190,10 +190,10 @@ def served_ranker(ranker: BaseRanker, keys: BoosterKeys, *, include_reference: b
     is_outside = isinstance(reference, ScoresReference) or not include_reference
     served, n_passed = None, n_scores if is_outside else 0
     if isinstance(reference, PerObjectiveReference):
-        served = served_reference(reference, ranker.n_features_in_, keys, include_scorers=include_reference)
+        served = served_reference(reference, ranker.n_features_in_, sums, include_scorers=include_reference)
         n_passed = reference.needs_scores if include_reference else len(reference.scorers)
     elif n_scores > 0 and not is_outside:
-        served = served_reference(reference, ranker.n_features_in_, keys)
+        served = served_reference(reference, ranker.n_features_in_, sums)
     return ServedRanker(
         rewards,
         served,
@@ -292,11 +292,11 @@ def to_onnx(ranker: BaseRanker, path: str | Path, *, include_reference: bool = T
     check_suffix(path, ".onnx")
     check_writable(path)
     onnx = _onnx()
-    keys = BoosterKeys()
+    sums: TreeSums = []
     # A copy on the CPU: a ranker that was trained on a GPU stays there.
-    served = copy.deepcopy(served_ranker(ranker, keys, include_reference=include_reference)).cpu().eval()
+    served = copy.deepcopy(served_ranker(ranker, sums, include_reference=include_reference)).cpu().eval()
     model = _exported(served, ranker)
-    fill_in_trees(model.graph, keys.made)
+    fill_in_trees(model.graph, sums)
     _describe(model, ranker, served.input_names)
     onnx.checker.check_model(model, full_check=True)
     return write_atomically(path, model.SerializeToString())

@@ -22,10 +22,14 @@ N_FEATURES = 3
 
 def scored(outputs, X):
     """Scores of sums of trees, in the operator's double precision."""
-    node = helper.make_node("TreeEnsemble", ["X"], ["Y"], domain=TREES_DOMAIN, **tree_attributes(outputs))
+    names = [str(number) for number in range(len(outputs))]
+    nodes = [
+        helper.make_node("TreeEnsemble", ["X"], [name], domain=TREES_DOMAIN, **tree_attributes(trees))
+        for name, trees in zip(names, outputs, strict=True)
+    ]
     double = 11
     graph = helper.make_graph(
-        [node],
+        [*nodes, helper.make_node("Concat", names, ["Y"], axis=1)],
         "trees",
         [helper.make_tensor_value_info("X", double, ["n", X.shape[1]])],
         [helper.make_tensor_value_info("Y", double, ["n", len(outputs)])],
@@ -83,7 +87,8 @@ def test_boosters_score_as_in_lightgbm(n_leaves, missing_in_training):
     params = {"num_leaves": n_leaves, "verbose": -1, "num_threads": 1, "min_data_in_leaf": 5}
     data = lightgbm.Dataset(holed if missing_in_training else X, X[:, 0] * X[:, 1] + X[:, 2])
     booster = lightgbm.train(params, data, num_boost_round=20)
-    outputs = ServedBoosters(BoosterSet([booster_text(booster)]), 0).outputs
+    outputs = []
+    ServedBoosters(BoosterSet([booster_text(booster)]), outputs)
     np.testing.assert_allclose(scored(outputs, holed)[:, 0], booster.predict(holed), rtol=1e-12, atol=1e-12)
 
 
@@ -91,9 +96,10 @@ def test_boosters_score_as_in_lightgbm(n_leaves, missing_in_training):
 def test_no_root_has_a_leaf_and_a_node_of_one_number(seed, sizes):
     """onnxruntime 1.20 to 1.23 take such roots for leaves."""
     rng = np.random.default_rng(seed)
-    made = tree_attributes([[a_tree(rng, n_leaves) for n_leaves in trees] for trees in sizes])
-    for root in made["tree_roots"]:
-        assert made["nodes_truenodeids"][root] != made["nodes_falsenodeids"][root]
+    for trees in sizes:
+        made = tree_attributes([a_tree(rng, n_leaves) for n_leaves in trees])
+        for root in made["tree_roots"]:
+            assert made["nodes_truenodeids"][root] != made["nodes_falsenodeids"][root]
 
 
 def a_booster(**params):
@@ -121,4 +127,4 @@ def test_sets_of_categories_are_columns():
 def test_trees_that_are_not_plain_are_refused():
     booster, _ = a_booster(linear_tree=True)
     with pytest.raises(ValueError, match="linear leaves"):
-        ServedBoosters(BoosterSet([booster_text(booster)]), 0)
+        ServedBoosters(BoosterSet([booster_text(booster)]), [])
