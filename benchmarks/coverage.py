@@ -87,13 +87,15 @@ def promises(front: ParetoFront, n_queries: int, n_draws: int) -> dict[str, str]
             continue
         sure.append(bool(is_kept[row]))
         others += front.temperatures[row] > 0
+    n_broken = len(sure) - sum(sure)  # none of them by the reference, which keeps its own shares
     return {
         "queries": str(n_queries),
         "kept by select alone": f"{np.mean(alone):.0%}",
         f"chosen with confidence {CONFIDENCE:g}": f"{len(sure) / n_draws:.0%}",
         "other than the reference": f"{others / n_draws:.0%}",
         "kept": f"{np.mean(sure):.0%}" if sure else "",
-        "promises broken, of all draws": f"{(len(sure) - sum(sure)) / n_draws:.1%}",
+        "kept by others than the reference": f"{1 - n_broken / others:.0%}" if others else "",
+        "promises broken, of all draws": f"{n_broken / n_draws:.1%}",
     }
 
 

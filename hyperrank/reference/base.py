@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,16 +81,18 @@ class Reference:
     needs_scores: int = False
     #: Whether it reads ``frame``, the features as the caller has them; if not, it may be given `X` for them.
     needs_frame = True
+    #: The references that it is made of, if it is made of others.
+    members: Sequence[Reference] = ()
 
     @property
     def knows_lists(self) -> bool:
         """Whether the score of a document depends on the others of its list."""
-        return False
+        return any(member.knows_lists for member in self.members)
 
     @property
     def n_features(self) -> int | None:
         """How many features rows must have; None where that is not known."""
-        return None
+        return next((n for member in self.members if (n := member.n_features) is not None), None)
 
     def scores(
         self,
@@ -235,16 +237,7 @@ class MixedReference(Reference):
     def __init__(self, reference: Reference, weights: NDArray[np.float64], temperature: float = 1.0) -> None:
         self.reference, self.weights, self.temperature = reference, weights, temperature
         self.needs_frame, self.needs_scores = reference.needs_frame, reference.needs_scores
-
-    @property
-    def knows_lists(self) -> bool:
-        """Whether the score of a document depends on the others of its list."""
-        return self.reference.knows_lists
-
-    @property
-    def n_features(self) -> int | None:
-        """How many features rows must have; None where that is not known."""
-        return self.reference.n_features
+        self.members = [reference]
 
     def scores(
         self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None

@@ -114,16 +114,6 @@ class SummedReference(Reference):
         self.members, self.scales, self.main = list(members), scales, main
         self.needs_frame = any(member.needs_frame for member in members)
 
-    @property
-    def knows_lists(self) -> bool:
-        """Whether the score of a document depends on the others of its list."""
-        return any(member.knows_lists for member in self.members)
-
-    @property
-    def n_features(self) -> int | None:
-        """How many features rows must have; None where that is not known."""
-        return next((member.n_features for member in self.members), None)
-
     def select(self, objectives: NDArray[np.int64]) -> SummedReference:
         """The sums of some objectives; the first of them stands for the reference ranker."""
         members = [member.select(objectives) for member in self.members]

@@ -145,16 +145,7 @@ class PerObjectiveReference(Reference):
         self.scales, self.unit, self.kept, self.joined = scales, unit, kept, joined
         self.needs_scores = sum(scorer.needs_scores for scorer in self.scorers)
         self.needs_frame = any(scorer.needs_frame for scorer in self.scorers)
-
-    @property
-    def knows_lists(self) -> bool:
-        """Whether the score of a document depends on the others of its list."""
-        return any(member.knows_lists for member in [*self.scorers, self.boosters])
-
-    @property
-    def n_features(self) -> int | None:
-        """How many features rows must have; None where that is not known."""
-        return self.boosters.n_features
+        self.members = [boosters, *scorers]
 
     def select(self, objectives: NDArray[np.int64]) -> PerObjectiveReference:
         """The scorers and boosters of some objectives; the first of them stands for the reference ranker."""
