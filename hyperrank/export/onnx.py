@@ -149,6 +149,7 @@ class MixedNetwork(nn.Module):
         self.hidden_layers = [*trunk, "conditioned.shared"]
         self.ingredients = soup.ingredients
         self.n_tables = len(soup.network.categories.tables)
+        self.n_members = soup.network.n_members
 
     def forward(self, features: Tensor, weights: Tensor) -> Tensor:
         """Scores of shape (n, k)."""
@@ -161,7 +162,7 @@ class MixedNetwork(nn.Module):
             hidden = torch.cat([hidden.expand(embedded.shape[0], -1, -1), embedded], dim=2)
         for layer in self.hidden_layers:
             hidden = nn.functional.silu(self._linear(layer, hidden, weights))
-        return self._linear("head", hidden, weights)[:, :, 0].T
+        return self._linear("head", hidden, weights)[:, :, 0].T / self.n_members
 
     def _linear(self, layer: str, hidden: Tensor, weights: Tensor) -> Tensor:
         """A mixed layer, shape (k, n, n_out), of input of shape (k, n, n_in) or (1, n, n_in)."""

@@ -20,27 +20,35 @@ class MLP(Params):
 
     Parameters
     ----------
-    hidden : sequence of int, default (128, 128)
+    hidden : sequence of int, default (128, 256)
         Widths of the hidden layers; all but the last are shared by all weights.
     conditioning : {"film", "concat", "hypernetwork", "none"} or class, default "film"
         How the weights reach the last hidden layer: a name, one of `register_conditioning`, or a subclass of
         `ConditionedLinear`.
     dropout : float or "auto", default "auto"
         Share of hidden units dropped in training: 0.5 by default.
+    n_members : int or "auto", default "auto"
+        Members of a packed ensemble, which share all hidden layers but the last and split its units evenly:
+        each is trained to score by itself, and their mean is the score, which overfits less on few queries.
+        By default 4, or fewer, so that each has at least 64 units.
 
     Examples
     --------
     >>> MLP(hidden=(64, 32)).resolve()
-    MLP(hidden=(64, 32), conditioning='film', dropout=0.5)
+    MLP(hidden=(64, 32), conditioning='film', dropout=0.5, n_members=1)
     """
 
     #: What "auto" stands for; benchmarks/results/ledger.md says what was compared.
     auto_dropout: ClassVar[float] = 0.5
     auto_learning_rate: ClassVar[float] = 8e-3
+    #: Members that "auto" chooses among, the first that has enough units.
+    auto_members: ClassVar[Sequence[int]] = (4, 2, 1)
+    min_units: ClassVar[int] = 64
 
-    hidden: Sequence[int] = (128, 128)
+    hidden: Sequence[int] = (128, 256)
     conditioning: str | Conditioning = "film"
     dropout: float | str = "auto"
+    n_members: int | str = "auto"
 
     def resolve(self) -> MLP:
         """Options checked, and those that are "auto" chosen.
@@ -55,7 +63,22 @@ class MLP(Params):
             If an option is unknown or out of range.
         """
         get_conditioning(self.conditioning)
-        return replace(self, hidden=check_hidden(self.hidden), dropout=check_dropout(self))
+        hidden = check_hidden(self.hidden)
+        n_members = self._members_of(hidden[-1])
+        return replace(self, hidden=hidden, dropout=check_dropout(self), n_members=n_members)
+
+    def _members_of(self, n_units: int) -> int:
+        """Members that split so many units evenly."""
+        if self.n_members == "auto":
+            fitting = (n for n in self.auto_members if n_units % n == 0 and n_units >= n * self.min_units)
+            return next(fitting, 1)
+        n_members = int(check_number("n_members", self.n_members, at_least=1, whole=True, or_auto=True))
+        if n_units % n_members:
+            raise ValueError(
+                f"n_members must divide the last hidden layer, of {n_units} units; got {n_members}. Choose "
+                f"hidden so that it does, such as {n_members * max(1, n_units // n_members)} units."
+            )
+        return n_members
 
     def build(
         self, n_features: int, n_objectives: int, *, n_more: int = 0, categories: Sequence[int] = ()
@@ -175,7 +198,7 @@ def get_network(network: str | MLP | Transformer) -> MLP | Transformer:
     Examples
     --------
     >>> get_network("mlp")
-    MLP(hidden=(128, 128), conditioning='film', dropout='auto')
+    MLP(hidden=(128, 256), conditioning='film', dropout='auto', n_members='auto')
     """
     if isinstance(network, MLP | Transformer):
         return network

@@ -31,6 +31,9 @@ class ConditionedScorer(nn.Module):
     however many weights are asked for. The last hidden layer and the output are conditioned on the
     weights, the output by a head whose vector depends on them.
 
+    The units of the last hidden layer may be split among members of a packed ensemble: each is trained to
+    score by itself, in training mode, and the score is their mean.
+
     Parameters
     ----------
     n_features : int
@@ -51,6 +54,8 @@ class ConditionedScorer(nn.Module):
         the weights in the same tensor.
     categories : sequence of int, default ()
         Number of categories of each categorical feature, whose codes stand behind the `n_features` others.
+    n_members : int, default 1
+        Members that the last hidden layer is split among evenly.
 
     Examples
     --------
@@ -74,6 +79,7 @@ class ConditionedScorer(nn.Module):
         n_condition: int = 32,
         n_more: int = 0,
         categories: Sequence[int] = (),
+        n_members: int = 1,
     ) -> None:
         super().__init__()
         conditioning = conditioning_name(conditioning)
@@ -87,7 +93,9 @@ class ConditionedScorer(nn.Module):
             "n_condition": n_condition,
             "n_more": n_more,
             "categories": list(categories),
+            "n_members": n_members,
         }
+        self.n_members = n_members
         self.categories = CategoryEmbedding(categories)
         self.widths = widths = [n_features + self.categories.n_out, *hidden]
         self.dropout = Dropout(dropout)
@@ -126,7 +134,8 @@ class ConditionedScorer(nn.Module):
         Returns
         -------
         Tensor of shape (n, k)
-            The scores.
+            The scores; in training mode of shape (n, k * n_members), of each member under the first weights,
+            then under the next.
 
         Raises
         ------
@@ -174,7 +183,7 @@ class ConditionedScorer(nn.Module):
         Returns
         -------
         Tensor of shape (n, k)
-            The scores.
+            The scores; in training mode as of `forward`.
         """
         hidden = self.categories(features) if len(self.categories.tables) else features
         for layer in self.trunk:
@@ -183,10 +192,17 @@ class ConditionedScorer(nn.Module):
         of_hidden = modulation[:-1] if is_conditioned else modulation
         hidden = torch.nn.functional.silu(self.conditioned(hidden, of_hidden, index))
         hidden = self._drop_shared(hidden)
+        if self.training and self.n_members > 1:
+            return self._by_member(hidden, per_row(modulation[-1], index) if is_conditioned else 0.0)
         scores = self.head(hidden)[..., 0]
-        if not is_conditioned:
-            return scores
-        return scores + (hidden * per_row(modulation[-1], index)).sum(dim=-1)
+        if is_conditioned:
+            scores = scores + (hidden * per_row(modulation[-1], index)).sum(dim=-1)
+        return scores / self.n_members if self.n_members > 1 else scores
+
+    def _by_member(self, hidden: Tensor, shift: Tensor | float) -> Tensor:
+        """Scores of each member, shape (n, k * n_members), by its own units alone."""
+        terms = hidden * (self.head.weight[0] + shift)
+        return terms.unflatten(-1, (self.n_members, -1)).sum(dim=-1).flatten(1) + self.head.bias / self.n_members
 
     @torch.no_grad()
     def fold(self, weights: Tensor) -> ConditionedScorer:
@@ -216,7 +232,8 @@ class ConditionedScorer(nn.Module):
         weight, bias = exact.conditioned.fold(modulation[:-1] if is_conditioned else modulation)
         network.conditioned.shared.load_state_dict({"weight": weight, "bias": bias})
         vector = modulation[-1] if is_conditioned else 0
-        network.head.load_state_dict({"weight": exact.head.weight + vector, "bias": exact.head.bias})
+        head = {"weight": exact.head.weight + vector, "bias": exact.head.bias}
+        network.head.load_state_dict({name: value / self.n_members for name, value in head.items()})
         return network.float().to(device).eval()
 
     def _drop(self, hidden: Tensor) -> Tensor:

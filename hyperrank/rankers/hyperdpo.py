@@ -95,7 +95,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
     beta : float or "auto", default "auto"
         How closely scores are held to the reference, whose scores count in units of their deviation within
         a list. It may be changed after training through `temperature`: an optimum at beta is one at every
-        beta. By default 2 where the reference is itself a front, 1 where there is none, and 0.1 where it
+        beta. By default 1 where the reference is itself a front or there is none, and 0.1 where it
         gives one score, which does not know the other objectives; with 100 queries or more, and a reference
         that is fitted here, tuning on held-out queries may find a better one.
     normalize_objectives : bool, default True

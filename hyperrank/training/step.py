@@ -184,6 +184,11 @@ class Steps:
         rewards = self.forward(batch.features, condition, batch.index)
         if batch.places is not None and not len(batch.places):
             return rewards.sum()  # another process has the batch's lists
+        n_members = rewards.shape[1] // weights.shape[1]
+        if n_members > 1:  # of a packed ensemble, each with a loss of its own
+            weights = weights.repeat_interleave(n_members, dim=1)
+            if temperatures is not None:
+                temperatures = temperatures.repeat_interleave(n_members, dim=1)
         if logits is not None and temperatures is not None:
             at = logits.at(weights, temperatures, batch.index)
             return temperature_loss(rewards, at, batch.offsets, weights, prepared=batch.prepared, **shared)

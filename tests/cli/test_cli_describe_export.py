@@ -18,7 +18,7 @@ def test_a_model_card(hr, files):
     assert card["features"] == FEATURES
     assert card["parameters"] == {
         "booster_params": {"num_iterations": 5},
-        "network": "MLP(hidden=[8, 8], conditioning='film', dropout='auto')",
+        "network": "MLP(hidden=[8, 8], conditioning='film', dropout='auto', n_members='auto')",
         "max_epochs": 1,
         "random_state": 0,
         "reference": "lightgbm",

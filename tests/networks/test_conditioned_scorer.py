@@ -10,10 +10,10 @@ N, D, M = 12, 5, 3
 WEIGHTS = torch.tensor([[1.0, 0, 0], [0, 1.0, 0], [0.2, 0.3, 0.5], [1 / 3, 1 / 3, 1 / 3]])
 
 
-def network_of(conditioning: str, *, trained: bool = True, dropout: float = 0.0) -> ConditionedScorer:
+def network_of(conditioning: str, *, trained: bool = True, **options: float) -> ConditionedScorer:
     """A network with all its weights away from 0, as after training."""
     torch.manual_seed(0)
-    network = ConditionedScorer(D, M, hidden=(16, 8, 6), conditioning=conditioning, dropout=dropout).double()
+    network = ConditionedScorer(D, M, hidden=(16, 8, 6), conditioning=conditioning, **options).double()
     if trained:
         with torch.no_grad():
             for parameter in network.parameters():
@@ -115,6 +115,19 @@ def test_an_output_unit_is_dropped_for_all_weights_or_none() -> None:
     assert dropped.any()
     assert not dropped.all()
     assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
+
+
+@pytest.mark.parametrize("conditioning", CONDITIONINGS)
+def test_members_score_by_their_own_units_in_training_and_their_mean_is_the_score(conditioning: str) -> None:
+    network, features = network_of(conditioning, n_members=3), features_of()
+    mean = network(features, WEIGHTS.double())
+    members = network.train()(features, WEIGHTS.double()).unflatten(1, (4, 3))
+    torch.testing.assert_close(members.mean(dim=2), mean)
+    assert members.std(dim=2).min() > 0
+    with torch.no_grad():
+        network.head.weight[:, 2:4] = 7.0  # the second member's units, of six
+    changed = network(features, WEIGHTS.double()).unflatten(1, (4, 3)) - members
+    assert [bool(part.abs().min() > 0) for part in changed.unbind(2)] == [False, True, False]
 
 
 def test_a_batch_of_weights_and_no_rows() -> None:

@@ -36,17 +36,18 @@ class Bent(GainOnly):
         return (shared * (1 + modulation[0])).relu()
 
 
-def trained(conditioning):
+def trained(conditioning, n_members=1):
     """A network in double precision whose parameters are all away from 0."""
     torch.manual_seed(0)
-    network = ConditionedScorer(5, 2, hidden=(8, 6), conditioning=conditioning).double().eval()
+    options = {"conditioning": conditioning, "n_members": n_members}
+    network = ConditionedScorer(5, 2, hidden=(8, 6), **options).double().eval()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
     return network
 
 
-@pytest.mark.parametrize("network", [MLP((8, 4), "concat", 0.25), Transformer((8, 8), 2, 0.25)])
+@pytest.mark.parametrize("network", [MLP((8, 4), "concat", 0.25, 2), Transformer((8, 8), 2, 0.25)])
 def test_params_clone_equality_and_files(network):
     default = type(network)()
     assert network != default
@@ -62,14 +63,16 @@ def test_what_is_built():
     mlp = MLP(hidden=[8, 4], conditioning="concat").build(5, 3, n_more=1, categories=[7])
     assert mlp.options == {
         **{"n_features": 5, "n_objectives": 3, "hidden": [8, 4], "conditioning": "concat"},
-        **{"dropout": 0.5, "n_condition": 32, "n_more": 1, "categories": [7]},
+        **{"dropout": 0.5, "n_condition": 32, "n_more": 1, "categories": [7], "n_members": 1},
     }
     transformer = Transformer(hidden=(8,), dropout=0.0).build(5, 3, alone=True)
     assert transformer.options == {
         **{"n_features": 5, "n_objectives": 3, "hidden": [8], "dropout": 0.0},
         **{"n_prompts": 4, "alone": True, "frozen": False, "categories": []},
     }
-    assert get_network("mlp").resolve() == MLP(dropout=0.5)
+    assert get_network("mlp").resolve() == MLP(dropout=0.5, n_members=4)
+    assert [MLP(hidden=(8, n)).resolve().n_members for n in (512, 192, 130, 128, 64)] == [4, 2, 2, 2, 1]
+    assert [MLP(hidden=(8, n), n_members=3).resolve().n_members for n in (3, 9)] == [3, 3]
     assert get_network("transformer").resolve() == Transformer(dropout=0.3)
 
 
@@ -80,6 +83,7 @@ def test_what_is_built():
         (3, "got 3"),
         (MLP(hidden=()), "at least one layer"),
         (MLP(hidden=(8, 0.5)), "hidden must be a whole number at least 1"),
+        (MLP(n_members=3), r"n_members must divide the last hidden layer, of 256 units; got 3.*such as 255"),
         (MLP(dropout=1.0), "dropout must be a number at least 0 and below 1 or 'auto'"),
         (MLP(conditioning="magic"), "conditioning must be one of .*'film'.*; got 'magic'"),
         (Transformer(hidden=(8, 4)), "one width for all layers"),
@@ -92,9 +96,10 @@ def test_wrong_networks_are_refused(network, message):
         get_network(network).resolve()
 
 
+@pytest.mark.parametrize("n_members", [1, 2])
 @pytest.mark.parametrize("conditioning", [*CONDITIONINGS, GainOnly])
-def test_a_folded_network_scores_as_under_its_weights(conditioning):
-    network, features = trained(conditioning), torch.randn(7, 5, dtype=torch.float64)
+def test_a_folded_network_scores_as_under_its_weights(conditioning, n_members):
+    network, features = trained(conditioning, n_members), torch.randn(7, 5, dtype=torch.float64)
     weights = torch.tensor([0.3, 0.7], dtype=torch.float64)
     folded = network.fold(weights)
     assert folded.conditioning == "none"

@@ -1,5 +1,7 @@
 """The trial before a fit: what it may see, what it may change, and that it finds what pays."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, clone
@@ -7,7 +9,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from hyperrank import HyperDPORanker, LinearScalarizationRanker, QueryLists, datasets
 from hyperrank.boosters import read_booster_text
-from hyperrank.metrics import parse_metric
+from hyperrank.metrics import hypervolume, parse_metric
 from hyperrank.networks import MLP
 from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo import tuning as trials
@@ -176,21 +178,22 @@ def test_the_same_seed_tries_the_same(tuned_ranker):
     np.testing.assert_array_equal(*(one.predict(data.X, qid=data.qid) for one in (again, tuned_ranker)))
 
 
-def test_utility_is_the_weighted_mean_of_the_metrics_that_can_be_measured():
-    data = as_lists(made(6))
+def test_utility_is_the_hypervolume_of_what_can_be_measured_and_differs_by_list():
+    data = as_lists(made(60))
     data.Y[data.lists.index == 2, 1] = 0.0  # nothing to measure there
-    weights = np.array([[1.0, 0.0], [0.25, 0.75]])
-    metric = parse_metric("ndcg@10")
-    scores = np.random.default_rng(0).normal(size=(len(data.X), 2))
-    judge = trials.TuningEvaluation(data, metric, weights, None, 1.0, ())
-    found = judge.utility(scores)
-    for q in range(6):
-        rows = data.lists.index == q
-        values = np.array([metric(scores[rows, k], data.Y[rows]) for k in range(2)])
-        known = ~np.isnan(values)
-        expected = (np.where(known, values, 0) * weights).sum() / (known * weights).sum()
-        assert found[q] == pytest.approx(expected)
-    assert np.isnan(metric(scores[data.lists.index == 2, 0], data.Y[data.lists.index == 2])[1])
+    data.Y[data.lists.index == 4] = 0.0
+    metric, rng = parse_metric("ndcg@10"), np.random.default_rng(0)
+    scores = rng.normal(size=(len(data.X), 3)) + data.Y @ [[1, 0, 0.5], [0, 1, 0.5]]
+    of = partial(trials.TuningEvaluation, data, metric, reference=None, reward_scale=1.0, multiples=())
+    found = of(np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])).utility(scores)
+    assert np.flatnonzero(np.isnan(found)).tolist() == [4]
+    values = metric(scores, data.Y, qid=data.lists.in_place, per_query=True)
+    assert np.nanmean(found) == pytest.approx(hypervolume(np.nanmean(values, axis=0)), abs=1e-6)
+    # Its deviation over lists is what resampled lists say.
+    resampled = [hypervolume(np.nanmean(values[rng.integers(0, 60, 60)], axis=0)) for _ in range(500)]
+    assert np.nanstd(found) / 59**0.5 == pytest.approx(np.std(resampled), rel=0.2)
+    one = of(np.array([[0.0, 1.0]])).utility(scores[:, 1:2])
+    np.testing.assert_allclose(one[[0, 1, 3]], values[[0, 1, 3], 1, 1], atol=0.02)
 
 
 def test_better_by_less_than_its_standard_error_is_not_better():

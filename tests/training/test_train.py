@@ -26,14 +26,16 @@ def test_the_loss_falls_on_what_can_be_learned() -> None:
     assert result.best_epoch == 20
 
 
-def test_the_objectives_come_apart() -> None:
-    network, data = network_of(), data_of()
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_the_objectives_come_apart(n_members: int) -> None:
+    network, data = network_of(n_members=n_members), data_of()
     run(network, data, max_epochs=40)
     with torch.no_grad():
-        scores = network(data.features, torch.eye(2))
-    correlation = np.corrcoef(np.column_stack([scores, data.features[:, :2]]).T)[:2, 2:]
-    assert correlation[0, 0] > correlation[0, 1] + 0.3
-    assert correlation[1, 1] > correlation[1, 0] + 0.3
+        by_member = network.train()(data.features, torch.eye(2)).unflatten(1, (2, n_members))
+    for scores in by_member.unbind(dim=2):
+        correlation = np.corrcoef(np.column_stack([scores, data.features[:, :2]]).T)[:2, 2:]
+        assert correlation[0, 0] > correlation[0, 1] + 0.3
+        assert correlation[1, 1] > correlation[1, 0] + 0.3
 
 
 def scripted(scores: list[float], states: list[dict[str, Tensor]]) -> Callable[[nn.Module], float]:

@@ -22,9 +22,9 @@ def data_of(
     return ListTensors(features, labels, QueryLists.from_sizes(sizes), weight)
 
 
-def network_of(*, dropout: float = 0.0, seed: int = 0) -> ConditionedScorer:
+def network_of(*, dropout: float = 0.0, seed: int = 0, n_members: int = 1) -> ConditionedScorer:
     torch.manual_seed(seed)
-    return ConditionedScorer(4, 2, hidden=(8, 8), dropout=dropout)
+    return ConditionedScorer(4, 2, hidden=(8, 8), dropout=dropout, n_members=n_members)
 
 
 class Constant(nn.Module):

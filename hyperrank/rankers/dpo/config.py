@@ -69,7 +69,7 @@ class Tuning:
         Chosen for the network; the factor is on the default reward scale.
     candidates : list of dict
         Networks that were tried: ``dropout``, ``epochs``, ``reward_scale_factor`` (inf is the network
-        alone), and ``utility``, the mean over held-out lists and trade-offs of the weighted metrics.
+        alone), and ``utility``, the hypervolume of the front of held-out lists.
     reference : str or None
         Chosen in the place of ``"booster_pairs"``, where that was asked for.
     booster_params : dict

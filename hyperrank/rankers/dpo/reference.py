@@ -26,7 +26,7 @@ __all__ = ["FittedReference", "fit_reference", "reference_logits"]
 #: Beta of a reference that gives one score, which knows nothing of the other objectives; DPO's custom.
 SINGLE_SCORE_BETA = 0.1
 #: Beta of a reference that is itself a front, unless tuning finds a better one.
-FRONT_BETA = 2.0
+FRONT_BETA = 1.0
 #: Rows, about, that boosters of a reference are trained on at most.
 REFERENCE_ROWS = 1 << 20
 #: Rows, about, that the reference's deviation is estimated from.

@@ -260,11 +260,37 @@ class TuningEvaluation:
         return self.utility(self.reference)
 
     def utility(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Utility of each list, shape (q,): the weighted metrics, mean over trade-offs; NaN for none."""
+        """Utility of each list, shape (q,): its share of the hypervolume; NaN where nothing is measured."""
         values = self.metric(scores, self.data.Y, qid=self.data.lists.in_place, per_query=True)
-        counts = self.weights * ~np.isnan(values)
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.nansum(counts * values, axis=(1, 2)) / counts.sum(axis=(1, 2)))
+        return hypervolume_by_list(values[:, :, self.weights.any(axis=0)])
+
+
+#: Step of the hypervolume's derivatives, which is linear in each coordinate until points change places.
+STEP = 1e-6
+
+
+def hypervolume_by_list(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values of lists, shape (q,), whose mean is the hypervolume of the front of mean metrics.
+
+    To first order (the delta method), so that differences of means have standard errors over lists. Metrics
+    are of shape (q, k, m), NaN where a list has none; a list without any is NaN.
+    """
+    known = ~np.isnan(values)
+    if not known.any():
+        return np.full(len(values), np.nan)
+    values, known = (part[:, :, known.any(axis=(0, 1))] for part in (values, known))
+    counts = known.sum(axis=0)
+    front = np.where(known, values, 0.0).sum(axis=0) / counts
+    total = hypervolume(front)
+    slopes = np.empty_like(front)
+    for at in np.ndindex(front.shape):
+        higher = front.copy()
+        higher[at] += STEP
+        slopes[at] = (hypervolume(higher) - total) / STEP
+    n = np.count_nonzero(known.any(axis=(1, 2)))
+    differences = np.where(known, values - front, 0.0) * (n / counts)
+    out = total + np.sum(differences * slopes, axis=(1, 2))
+    return np.where(known.any(axis=(1, 2)), out, np.nan)
 
 
 def split_for_tuning(
