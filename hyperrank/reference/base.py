@@ -35,6 +35,8 @@ class ReferenceData:
         The objective that a reference with a single score is fitted to.
     booster_params : mapping, optional
         LightGBM parameters, on top of `hyperrank.boosters.BOOSTER_PARAMS`.
+    max_ranking_rounds : int, optional
+        Rounds at most of the ranking boosters of pairs, where these are more.
     query_standardize : bool, default False
         Whether ranking boosters of all objectives see the features standardised within their list too.
     seed : int, default 0
@@ -58,6 +60,7 @@ class ReferenceData:
     frame: Any
     main: int
     booster_params: Mapping[str, Any] | None = None
+    max_ranking_rounds: int | None = None
     query_standardize: bool = False
     seed: int = 0
     list_weight: NDArray[np.float64] | None = None

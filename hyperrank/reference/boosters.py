@@ -147,6 +147,8 @@ def fit_booster_pairs(data: ReferenceData) -> SummedReference:
     gained more than either alone, and than both on the same features.
     """
     params = {**PAIR_PARAMS, **check_booster_params(data.booster_params)}
+    if data.max_ranking_rounds is not None:
+        params["num_boost_round"] = min(data.max_ranking_rounds, params["num_boost_round"])
     objectives = range(data.Y.shape[1])
     ranking = replace(data, booster_params=params, cached=_prefixed("ranking", data.cached))
     members = [_fit(ranking, objectives, "ranking boosters"), fit_booster_regressions(data)]

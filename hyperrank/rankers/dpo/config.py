@@ -39,6 +39,10 @@ __all__ = ["FitConfig", "Phase", "Tuning", "resolve_device", "unconditioned"]
 #: would teach is worth more than a noisy validation front: on MQ2008's 627 queries 0.6% of hypervolume.
 MIN_LISTS_TO_HOLD_OUT = 1000
 
+#: Rounds at most of the ranking boosters of pairs that are tuned: they take several times as long as
+#: regressions, and gain less by more.
+MAX_RANKING_ROUNDS = 200
+
 
 class Phase(StrEnum):
     """Phases of a fit that its checkpoint stores the results of."""
@@ -47,7 +51,6 @@ class Phase(StrEnum):
     TUNING = "tuning"
     TUNING_BOOSTERS = "tuning: boosters"
     TUNING_REFERENCE = "tuning: reference"
-    TUNING_REGRESSIONS = "tuning: regressions"
     REFERENCE = "reference"
     REWARD_SCALE = "reward_scale"
     REFERENCE_LOGITS = "reference_logits"
@@ -69,7 +72,7 @@ class Tuning:
         Chosen for the network; the factor is on the default reward scale.
     candidates : list of dict
         Networks that were tried: ``dropout``, ``epochs``, ``reward_scale_factor`` (inf is the network
-        alone), and ``utility``, the hypervolume of the front of held-out lists.
+        alone), and ``utility``, the mean over held-out lists and trade-offs of the weighted metrics.
     reference : str or None
         Chosen in the place of ``"booster_pairs"``, where that was asked for.
     booster_params : dict
@@ -119,6 +122,8 @@ class FitConfig:
     verbose: int
     #: Number of categories of each categorical feature, by its position.
     categories: Mapping[int, int]
+    #: Of pairs whose parameters were tuned.
+    max_ranking_rounds: int | None = None
     booster_search: BoosterSearch | None = None
     tuning: Tuning | None = None
 
@@ -187,6 +192,7 @@ class FitConfig:
             self,
             reference=self._reference_of(tuning),
             booster_params=tuning.booster_params or self.booster_params,
+            max_ranking_rounds=MAX_RANKING_ROUNDS if tuning.booster_params else None,
             network=replace(self.network, dropout=tuning.dropout),
             training=replace(self.training, max_epochs=tuning.max_epochs),
             tuning=tuning,

@@ -168,6 +168,7 @@ def _reference_data(inputs: FitInputs, config: FitConfig, cached: Cached | None 
         data.frame,
         config.reference_objective,
         booster_params=config.booster_params,
+        max_ranking_rounds=config.max_ranking_rounds,
         query_standardize=config.query_standardize,
         seed=config.seed,
         list_weight=inputs.list_weight,

@@ -18,10 +18,10 @@ from hyperrank.boosters.search import BoosterSearch, search_mixed_scores
 from hyperrank.lists import within_list_deviations
 from hyperrank.metrics import Metric
 from hyperrank.rankers.data import FitInputs, LabelledLists, sample_rows
-from hyperrank.rankers.dpo.config import FitConfig, Phase, Tuning, tuning_phase
+from hyperrank.rankers.dpo.config import MAX_RANKING_ROUNDS, FitConfig, Phase, Tuning, tuning_phase
 from hyperrank.rankers.dpo.reference import REFERENCE_ROWS, FittedReference, fit_reference, surely_better
 from hyperrank.rankers.dpo.train import train_reward_model
-from hyperrank.reference.boosters import PAIR_PARAMS
+from hyperrank.reference.boosters import PAIR_PARAMS, SummedReference
 from hyperrank.reference.fit import is_fitted_here, stand_in
 from hyperrank.reference.per_objective import GivenScorers
 from hyperrank.simplex import lattice_near
@@ -43,8 +43,6 @@ CAPACITIES: Sequence[tuple[dict[str, Any], Sequence[int]]] = (
     ({}, (int(PAIR_PARAMS["num_boost_round"]),)),
     ({"num_leaves": 31, "learning_rate": 0.1}, (100, 200, 400)),
 )
-#: Rounds at most of pairs: ranking boosters take several times as long as regressions, and gain less by more.
-PAIR_ROUNDS = 200
 #: Rows, about, that these are trained on at most.
 CAPACITY_ROWS = 1 << 17
 #: Dropout of an mlp, and how many times the shortest training; the next is tried while it pays.
@@ -165,20 +163,16 @@ def _fit_reference(
     params = chosen.get("booster_params")
     if not params:
         return fit_reference(inputs, config, checkpoint, Phase.TUNING_REFERENCE), chosen
+    config = replace(config, booster_params=params, max_ranking_rounds=MAX_RANKING_ROUNDS)
+    fitted = fit_reference(inputs, config, checkpoint, Phase.TUNING_REFERENCE)
     if config.reference != "booster_pairs":
-        config = replace(config, booster_params=params)
-        return fit_reference(inputs, config, checkpoint, Phase.TUNING_REFERENCE), chosen
-    regressions = replace(config, reference="booster_regressions", booster_params=params)
-    pairs = replace(
-        config, booster_params={**params, "num_boost_round": min(PAIR_ROUNDS, params["num_boost_round"])}
-    )
-    fitted, utilities = [], []
-    for candidate, phase in ((pairs, Phase.TUNING_REFERENCE), (regressions, Phase.TUNING_REGRESSIONS)):
-        fitted.append(fit_reference(inputs, candidate, checkpoint, phase))
-        utilities.append(TuningEvaluation.of(evaluated, fitted[-1], config).of_reference)
-    if surely_better(utilities[1], utilities[0]):
-        return fitted[1], {**chosen, "reference": "booster_regressions"}
-    return fitted[0], {**chosen, "booster_params": pairs.booster_params}
+        return fitted, chosen
+    assert isinstance(fitted.reference, SummedReference)
+    regressions = replace(fitted, reference=fitted.reference.members[-1])
+    utilities = [TuningEvaluation.of(evaluated, one, config).of_reference for one in (regressions, fitted)]
+    if surely_better(*utilities):
+        return regressions, {**chosen, "reference": "booster_regressions"}
+    return fitted, chosen
 
 
 def _tune_capacity(inputs: FitInputs, config: FitConfig, evaluated: LabelledLists) -> dict[str, Any]:
@@ -212,10 +206,10 @@ def _tune_capacity(inputs: FitInputs, config: FitConfig, evaluated: LabelledList
             tried.append(({**params, "num_boost_round": n} if params else {}, utility))
     (small, of_small), *larger = tried
     highest = max((utility for _, utility in larger), key=_mean)
-    # The fewest rounds that are not surely worse than the best ones.
-    chosen, of_chosen = next(entry for entry in larger if not surely_better(highest, entry[1]))
-    # Pairs take larger trees better than regressions alone do, so that a mean that is higher will do.
-    if _mean(of_chosen) <= _mean(of_small):
+    # Pairs take larger trees and more rounds better than regressions alone do: a mean that is higher will do,
+    # and the most rounds that are not surely worse.
+    chosen = next(params for params, utility in reversed(larger) if not surely_better(highest, utility))
+    if _mean(highest) <= _mean(of_small):
         chosen = small
     candidates = [{**params, "utility": _mean(utility)} for params, utility in tried]
     return {"booster_params": chosen, "booster_candidates": candidates}
@@ -260,37 +254,11 @@ class TuningEvaluation:
         return self.utility(self.reference)
 
     def utility(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Utility of each list, shape (q,): its share of the hypervolume; NaN where nothing is measured."""
+        """Utility of each list, shape (q,): the weighted metrics, mean over trade-offs; NaN for none."""
         values = self.metric(scores, self.data.Y, qid=self.data.lists.in_place, per_query=True)
-        return hypervolume_by_list(values[:, :, self.weights.any(axis=0)])
-
-
-#: Step of the hypervolume's derivatives, which is linear in each coordinate until points change places.
-STEP = 1e-6
-
-
-def hypervolume_by_list(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values of lists, shape (q,), whose mean is the hypervolume of the front of mean metrics.
-
-    To first order (the delta method), so that differences of means have standard errors over lists. Metrics
-    are of shape (q, k, m), NaN where a list has none; a list without any is NaN.
-    """
-    known = ~np.isnan(values)
-    if not known.any():
-        return np.full(len(values), np.nan)
-    values, known = (part[:, :, known.any(axis=(0, 1))] for part in (values, known))
-    counts = known.sum(axis=0)
-    front = np.where(known, values, 0.0).sum(axis=0) / counts
-    total = hypervolume(front)
-    slopes = np.empty_like(front)
-    for at in np.ndindex(front.shape):
-        higher = front.copy()
-        higher[at] += STEP
-        slopes[at] = (hypervolume(higher) - total) / STEP
-    n = np.count_nonzero(known.any(axis=(1, 2)))
-    differences = np.where(known, values - front, 0.0) * (n / counts)
-    out = total + np.sum(differences * slopes, axis=(1, 2))
-    return np.where(known.any(axis=(1, 2)), out, np.nan)
+        counts = self.weights * ~np.isnan(values)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.nansum(counts * values, axis=(1, 2)) / counts.sum(axis=(1, 2)))
 
 
 def split_for_tuning(
