@@ -20,8 +20,9 @@ class MLP(Params):
 
     Parameters
     ----------
-    hidden : sequence of int, default (128, 256)
-        Widths of the hidden layers; all but the last are shared by all weights.
+    hidden : sequence of int or "auto", default "auto"
+        Widths of the hidden layers; all but the last are shared by all weights. By default (128, 128), and
+        below 300 queries (128, 256).
     conditioning : {"film", "concat", "hypernetwork", "none"} or class, default "film"
         How the weights reach the last hidden layer: a name, one of `register_conditioning`, or a subclass of
         `ConditionedLinear`.
@@ -30,28 +31,33 @@ class MLP(Params):
     n_members : int or "auto", default "auto"
         Members of a packed ensemble, which share all hidden layers but the last and split its units evenly:
         each is trained to score by itself, and their mean is the score, which overfits less on few queries.
-        By default 4, or fewer, so that each has at least 64 units.
+        By default 4 where `hidden` is "auto" too and queries are fewer than 300; 1 otherwise.
 
     Examples
     --------
     >>> MLP(hidden=(64, 32)).resolve()
     MLP(hidden=(64, 32), conditioning='film', dropout=0.5, n_members=1)
+    >>> MLP().resolve(n_queries=50)
+    MLP(hidden=(128, 256), conditioning='film', dropout=0.5, n_members=4)
     """
 
     #: What "auto" stands for; benchmarks/results/ledger.md says what was compared.
     auto_dropout: ClassVar[float] = 0.5
     auto_learning_rate: ClassVar[float] = 8e-3
-    #: Members that "auto" chooses among, the first that has enough units.
-    auto_members: ClassVar[Sequence[int]] = (4, 2, 1)
-    min_units: ClassVar[int] = 64
+    few_queries: ClassVar[int] = 300
 
-    hidden: Sequence[int] = (128, 256)
+    hidden: Sequence[int] | str = "auto"
     conditioning: str | Conditioning = "film"
     dropout: float | str = "auto"
     n_members: int | str = "auto"
 
-    def resolve(self) -> MLP:
+    def resolve(self, n_queries: int | None = None) -> MLP:
         """Options checked, and those that are "auto" chosen.
+
+        Parameters
+        ----------
+        n_queries : int, optional
+            Queries to train on; many by default.
 
         Returns
         -------
@@ -63,22 +69,21 @@ class MLP(Params):
             If an option is unknown or out of range.
         """
         get_conditioning(self.conditioning)
-        hidden = check_hidden(self.hidden)
-        n_members = self._members_of(hidden[-1])
-        return replace(self, hidden=hidden, dropout=check_dropout(self), n_members=n_members)
-
-    def _members_of(self, n_units: int) -> int:
-        """Members that split so many units evenly."""
-        if self.n_members == "auto":
-            fitting = (n for n in self.auto_members if n_units % n == 0 and n_units >= n * self.min_units)
-            return next(fitting, 1)
-        n_members = int(check_number("n_members", self.n_members, at_least=1, whole=True, or_auto=True))
-        if n_units % n_members:
+        is_packed = n_queries is not None and n_queries < self.few_queries
+        hidden: Sequence[int] | str = self.hidden
+        n_members: int | str = self.n_members
+        if n_members == "auto":
+            n_members = 4 if is_packed and hidden == "auto" else 1
+        if isinstance(hidden, str) and hidden == "auto":
+            hidden = (128, 256) if is_packed else (128, 128)
+        widths = check_hidden(hidden)
+        members = int(check_number("n_members", n_members, at_least=1, whole=True, or_auto=True))
+        if widths[-1] % members:
             raise ValueError(
-                f"n_members must divide the last hidden layer, of {n_units} units; got {n_members}. Choose "
-                f"hidden so that it does, such as {n_members * max(1, n_units // n_members)} units."
+                f"n_members must divide the last hidden layer, of {widths[-1]} units; got {members}. Choose "
+                f"hidden so that it does, such as {members * max(1, widths[-1] // members)} units."
             )
-        return n_members
+        return replace(self, hidden=widths, dropout=check_dropout(self), n_members=members)
 
     def build(
         self, n_features: int, n_objectives: int, *, n_more: int = 0, categories: Sequence[int] = ()
@@ -198,7 +203,7 @@ def get_network(network: str | MLP | Transformer) -> MLP | Transformer:
     Examples
     --------
     >>> get_network("mlp")
-    MLP(hidden=(128, 256), conditioning='film', dropout='auto', n_members='auto')
+    MLP(hidden='auto', conditioning='film', dropout='auto', n_members='auto')
     """
     if isinstance(network, MLP | Transformer):
         return network
@@ -210,7 +215,7 @@ def get_network(network: str | MLP | Transformer) -> MLP | Transformer:
     return _NETWORKS[network]()
 
 
-def check_hidden(hidden: Sequence[int]) -> tuple[int, ...]:
+def check_hidden(hidden: Sequence[int] | str) -> tuple[int, ...]:
     """Widths of layers, each a whole number of at least 1."""
     widths = tuple(int(check_number("hidden", width, at_least=1, whole=True)) for width in _as_tuple(hidden))
     if not widths:

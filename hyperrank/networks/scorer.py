@@ -201,10 +201,8 @@ class ConditionedScorer(nn.Module):
 
     def _by_member(self, hidden: Tensor, shift: Tensor | float) -> Tensor:
         """Scores of each member, shape (n, k * n_members), by its own units alone."""
-        terms = hidden * (self.head.weight[0] + shift)
-        return (
-            terms.unflatten(-1, (self.n_members, -1)).sum(dim=-1).flatten(1) + self.head.bias / self.n_members
-        )
+        terms = (hidden * (self.head.weight[0] + shift)).unflatten(-1, (self.n_members, -1))
+        return terms.sum(dim=-1).flatten(1) + self.head.bias / self.n_members
 
     @torch.no_grad()
     def fold(self, weights: Tensor) -> ConditionedScorer:

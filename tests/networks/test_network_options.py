@@ -70,9 +70,11 @@ def test_what_is_built():
         **{"n_features": 5, "n_objectives": 3, "hidden": [8], "dropout": 0.0},
         **{"n_prompts": 4, "alone": True, "frozen": False, "categories": []},
     }
-    assert get_network("mlp").resolve() == MLP(dropout=0.5, n_members=4)
-    assert [MLP(hidden=(8, n)).resolve().n_members for n in (512, 192, 130, 128, 64)] == [4, 2, 2, 2, 1]
-    assert [MLP(hidden=(8, n), n_members=3).resolve().n_members for n in (3, 9)] == [3, 3]
+    assert get_network("mlp").resolve() == MLP((128, 128), dropout=0.5, n_members=1)
+    assert get_network("mlp").resolve(299) == MLP((128, 256), dropout=0.5, n_members=4)
+    assert get_network("mlp").resolve(300) == MLP().resolve()
+    assert MLP(hidden=(8, 128)).resolve(50).n_members == 1
+    assert MLP(hidden=(8, 9), n_members=3).resolve().n_members == 3
     assert get_network("transformer").resolve() == Transformer(dropout=0.3)
 
 
@@ -83,7 +85,7 @@ def test_what_is_built():
         (3, "got 3"),
         (MLP(hidden=()), "at least one layer"),
         (MLP(hidden=(8, 0.5)), "hidden must be a whole number at least 1"),
-        (MLP(n_members=3), r"n_members must divide the last hidden layer, of 256 units; got 3.*such as 255"),
+        (MLP(n_members=3), r"n_members must divide the last hidden layer, of 128 units; got 3.*such as 126"),
         (MLP(dropout=1.0), "dropout must be a number at least 0 and below 1 or 'auto'"),
         (MLP(conditioning="magic"), "conditioning must be one of .*'film'.*; got 'magic'"),
         (Transformer(hidden=(8, 4)), "one width for all layers"),

@@ -143,7 +143,7 @@ class FitConfig:
         _check_choice("query_standardize", query_standardize, (True, False, "auto"))
         loss, trade_offs = get_loss(params["loss"]), get_trade_offs(params["trade_offs"]).resolve()
         options = get_network(params["network"])
-        network, pretrained = resolve_network(options, data.X.shape[1])
+        network, pretrained = resolve_network(options, data.X.shape[1], n_lists)
         if trade_offs.temperature_range is not None:
             check_knows_temperature(loss, reference, network)
         if pretrained is not None:
@@ -321,10 +321,12 @@ def resolve_early_stopping(
 
 
 def resolve_network(
-    network: MLP | Transformer, n_features: int
+    network: MLP | Transformer, n_features: int, n_queries: int
 ) -> tuple[MLP | Transformer, ListRewardModel | None]:
     """A network with its options checked, and the model whose transformer is kept, if any."""
     pretrained = network.pretrained if isinstance(network, Transformer) else None
+    if isinstance(network, MLP):
+        return network.resolve(n_queries), None
     if pretrained is None:
         return network.resolve(), None
     model = getattr(pretrained, "model_", None)
