@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hyperrank.losses import ListLoss, get_loss, weighted_loss
+from hyperrank.losses import ListLoss, get_loss
 
 
 def ipo(scores: Tensor, labels: Tensor, offsets: Tensor, *, reduction: str = "mean") -> Tensor:
@@ -47,18 +47,17 @@ class PreferenceLoss:
 
     def __call__(self, output: dict[str, Tensor], labels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
         """Mean over lists, for labels of shape (B, m) and weights of shape (q, m)."""
-        rewards = self.rewards(output).to(labels.dtype)[:, None]
-        scale = self.scale.to(labels)
-        value = weighted_loss(rewards, labels, offsets, weights[:, None, :], loss=self.loss, scale=scale)
+        value = self.per_list(output, labels, offsets, weights).mean()
         if self.sft_weight:
             nll = (-output["log_probs"] / output["n_tokens"]).to(labels.dtype)
             value = value + self.sft_weight * _sft(nll, labels, offsets, weights)
         return value
 
-    def per_list(self, rewards: Tensor, labels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
+    def per_list(self, output: dict[str, Tensor], labels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
         """Preference losses of shape (q,), without the SFT term."""
-        losses = self.loss(rewards.to(labels.dtype)[:, None], labels, offsets, reduction="none")
-        return (losses[:, 0, :] / self.scale.to(labels) * weights).sum(dim=1)
+        rewards = self.rewards(output).to(labels.dtype)[:, None]
+        losses = self.loss(rewards, labels, offsets, reduction="none")[:, 0, :]
+        return (losses / self.scale.to(labels) * weights).sum(dim=1)
 
 
 def _sft(nll: Tensor, labels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:

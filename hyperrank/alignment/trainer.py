@@ -72,7 +72,7 @@ class AlignmentTrainer(Trainer):
         with torch.no_grad(), self.compute_loss_context_manager():
             for batch in self._prepare_inputs(inputs)["at"]:
                 output, lists = self._forward(model, batch)
-                losses = self.loss.per_list(self.loss.rewards(output), *lists).double()
+                losses = self.loss.per_list(output, *lists).double()
                 values.append(torch.cat([losses[:, None], self._stats(output, *lists)], dim=1))
         stacked = torch.stack(values, dim=1)
         return None, stacked, torch.zeros(len(stacked), device=stacked.device)
@@ -211,7 +211,7 @@ def train_policy(
             finally:
                 trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
         if not trainer.state.global_step:
-            raise ValueError("training took no step: the data do not fill a batch, and dataloader_drop_last.")
+            raise ValueError("training took no step: the data fill no batch, with dataloader_drop_last.")
         policy.eval()
         return [dict(entry) for entry in trainer.state.log_history], trainer.collapsed
 
@@ -305,7 +305,8 @@ def _checkpoint(
 
 def _steps(checkpoint: Path) -> int:
     """Steps of a checkpoint; -1 of one that was not written whole, whose state comes last."""
-    return int(_read_json(checkpoint / "trainer_state.json").get("global_step", -1))
+    steps = _read_json(checkpoint / "trainer_state.json").get("global_step")
+    return steps if isinstance(steps, int) else -1
 
 
 def _read_json(file: Path) -> dict[str, Any]:
