@@ -40,7 +40,7 @@ def aligner():
 #: Data and options of a fit, and what the error says. No model is loaded for them.
 FITS = {
     "a frame's columns as prompts": (
-        (pd.DataFrame(columns=PROMPTS), RESPONSES, LABELS),
+        (pd.DataFrame(np.eye(3), columns=PROMPTS), RESPONSES, LABELS),
         {},
         "prompts must be a list .*; got DataFrame",
     ),
