@@ -6,20 +6,13 @@ A segment is the run ``offsets[q]:offsets[q + 1]`` of the rows. All functions ta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-
-
-def observed_rows(labels: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows whose label in (n,) is not NaN, and the offsets of the lists that they make."""
-    known = ~torch.isnan(labels)
-    before = torch.cat([offsets.new_zeros(1), known.cumsum(0)])
-    return known.nonzero()[:, 0], before[offsets]
 
 
 def segment_index(offsets: Tensor) -> Tensor:
@@ -152,6 +145,18 @@ def check_flat(scores: Tensor, labels: Tensor, offsets: Tensor) -> FlatLists:
         has_draws=scores.ndim == 2,
         has_objectives=labels.ndim == 2,
     )
+
+
+def losses_by_objective(
+    flat: FlatLists, offsets: Tensor, loss: Callable[[Tensor, Tensor, Tensor], Tensor], reduction: str
+) -> Tensor:
+    """A loss of scores (n, k), labels (n,) and offsets, of each objective on its observed rows; reduced."""
+    losses = []
+    for labels in flat.labels.T:
+        known = ~torch.isnan(labels)
+        before = torch.cat([offsets.new_zeros(1), known.cumsum(0)])
+        losses.append(loss(flat.scores[known], labels[known], before[offsets]))
+    return reduce_lists(torch.stack(losses, dim=2), flat, reduction)
 
 
 def reduce_lists(losses: Tensor, flat: FlatLists, reduction: str) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hyperrank._checks import check_number
 from hyperrank.files import storable
-from hyperrank.losses._segments import check_flat, observed_rows, reduce_lists, segment_index, segment_sum
+from hyperrank.losses._segments import check_flat, losses_by_objective, segment_index, segment_sum
 from hyperrank.losses.base import Loss, register_loss
 from hyperrank.losses.listnet import target_distribution
 from hyperrank.losses.pairwise import anchor_chunks, best_dcg, list_values
@@ -77,14 +77,14 @@ def approx_ndcg(
     """
     flat = check_flat(scores, labels, offsets)
     check_number("temperature", temperature, above=0)
-    scores = _standardized(flat.scores, offsets) if standardize else flat.scores
-    losses = []
-    for j in range(flat.labels.shape[1]):
-        rows, observed_offsets = observed_rows(flat.labels[:, j], offsets)
-        gains = target_distribution(flat.labels[rows, j, None], observed_offsets, gain=gain)[:, 0]
-        of_block = partial(_of_block, temperature=temperature)
-        losses.append(list_values(scores[rows], gains, observed_offsets, of_block))
-    return reduce_lists(torch.stack(losses, dim=2), flat, reduction)
+    if standardize:
+        flat = replace(flat, scores=_standardized(flat.scores, offsets))
+
+    def of_objective(scores: Tensor, labels: Tensor, offsets: Tensor) -> Tensor:
+        gains = target_distribution(labels[:, None], offsets, gain=gain)[:, 0]
+        return list_values(scores, gains, offsets, partial(_of_block, temperature=temperature))
+
+    return losses_by_objective(flat, offsets, of_objective, reduction)
 
 
 @storable

@@ -14,7 +14,7 @@ from torch.nn.functional import softplus
 
 from hyperrank._checks import check_number
 from hyperrank.files import storable
-from hyperrank.losses._segments import check_flat, observed_rows, reduce_lists, segment_index, size_blocks
+from hyperrank.losses._segments import check_flat, losses_by_objective, segment_index, size_blocks
 from hyperrank.losses.base import Loss, register_loss
 from hyperrank.losses.listnet import target_distribution
 
@@ -132,14 +132,13 @@ def lambda_loss(
         raise ValueError(f"weighting must be 'lambdarank' or 'ndcg_loss2'; got {weighting!r}.")
     if top_k is not None:
         check_number("top_k", top_k, at_least=1, whole=True)
-    losses = []
-    for j in range(flat.labels.shape[1]):
-        rows, observed_offsets = observed_rows(flat.labels[:, j], offsets)
+
+    def of_objective(scores: Tensor, labels: Tensor, offsets: Tensor) -> Tensor:
         # Gains come divided by their sum, which the largest DCG is divided by as well.
-        gains = target_distribution(flat.labels[rows, j, None], observed_offsets, gain=gain)[:, 0]
-        of_block = partial(_lambda_block, weighting=weighting, top_k=top_k)
-        losses.append(list_values(flat.scores[rows], gains, observed_offsets, of_block))
-    return reduce_lists(torch.stack(losses, dim=2), flat, reduction)
+        gains = target_distribution(labels[:, None], offsets, gain=gain)[:, 0]
+        return list_values(scores, gains, offsets, partial(_lambda_block, weighting=weighting, top_k=top_k))
+
+    return losses_by_objective(flat, offsets, of_objective, reduction)
 
 
 @storable
@@ -274,11 +273,8 @@ def pairwise_logistic(scores: Tensor, labels: Tensor, offsets: Tensor, *, reduct
     tensor(0.8133)
     """
     flat = check_flat(scores, labels, offsets)
-    losses = []
-    for j in range(flat.labels.shape[1]):
-        rows, observed_offsets = observed_rows(flat.labels[:, j], offsets)
-        losses.append(list_values(flat.scores[rows], flat.labels[rows, j], observed_offsets, _logistic_block))
-    return reduce_lists(torch.stack(losses, dim=2), flat, reduction)
+    of_objective = partial(list_values, of_block=_logistic_block)
+    return losses_by_objective(flat, offsets, of_objective, reduction)
 
 
 @storable

@@ -12,8 +12,7 @@ from hyperrank._checks import check_number
 from hyperrank.files import storable
 from hyperrank.losses._segments import (
     check_flat,
-    observed_rows,
-    reduce_lists,
+    losses_by_objective,
     reverse_logcumsumexp,
     segment_index,
     segment_logsumexp,
@@ -126,24 +125,17 @@ def plackett_luce(
         raise ValueError(f"ties must be 'random', 'average' or 'rating'; got {ties!r}.")
     if top_k is not None:
         check_number("top_k", top_k, at_least=1, whole=True)
-    losses = []
-    for j in range(flat.labels.shape[1]):
-        rows, observed_offsets = observed_rows(flat.labels[:, j], offsets)
-        column = flat.labels[rows, j]
-        shuffled = None
-        if ties == "random":
-            shuffled = torch.randperm(len(column), generator=generator, device=column.device)
-        order = label_order(column, observed_offsets, shuffled)
-        ranked, grades = flat.scores[rows[order]], column[order]
-        if ties == "random":
-            rank = torch.arange(len(rows), device=rows.device)
-            rank -= observed_offsets[:-1][segment_index(observed_offsets)]
-            losses.append(_of_picks(ranked, observed_offsets, rank, top_k))
-        elif ties == "rating":
-            losses.append(_of_ratings(ranked, grades, observed_offsets, top_k))
-        else:
-            losses.append(_of_all_orders(ranked, grades, observed_offsets, top_k))
-    return reduce_lists(torch.stack(losses, dim=2), flat, reduction)
+
+    def of_objective(scores: Tensor, labels: Tensor, offsets: Tensor) -> Tensor:
+        if ties != "random":
+            order = label_order(labels, offsets)
+            of_grades = _of_ratings if ties == "rating" else _of_all_orders
+            return of_grades(scores[order], labels[order], offsets, top_k)
+        shuffled = torch.randperm(len(labels), generator=generator, device=labels.device)
+        rank = torch.arange(len(labels), device=labels.device) - offsets[:-1][segment_index(offsets)]
+        return _of_picks(scores[label_order(labels, offsets, shuffled)], offsets, rank, top_k)
+
+    return losses_by_objective(flat, offsets, of_objective, reduction)
 
 
 @storable
