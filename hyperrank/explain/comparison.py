@@ -14,7 +14,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from hyperrank._checks import check_number
 from hyperrank._columns import row_labels
-from hyperrank.explain.explanation import spelled_weights
+from hyperrank.explain.explanation import spelled_trade_off
 from hyperrank.explain.permutation import permutations, permuted_copies, positions
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import take_rows
@@ -193,8 +193,7 @@ class _Side:
         if len(at) != 1:
             raise ValueError(f"a and b must be one trade-off each; got weights of shape {at.shape}.")
         temperature = ranker._front_temperature(**options)
-        where = "" if temperature in (None, 1.0) else f" at temperature {temperature:g}"
-        return cls(ranker, f"{spelled_weights(ranker.objectives_, at[0])}{where}", at, options)
+        return cls(ranker, spelled_trade_off(ranker.objectives_, at[0], temperature), at, options)
 
     def scores(self, data: GroupedFeatures) -> NDArray[np.floating[Any]]:
         """Scores of grouped rows, shape (n,)."""

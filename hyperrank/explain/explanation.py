@@ -186,22 +186,19 @@ class Explanation:
 
     def _summary(self) -> str:
         shown = min(SHOWN, len(self.features))
-        before, after = (
-            "" if temperature is None or temperature == 1 else f" at temperature {temperature:g}"
-            for temperature in self.temperatures
-        )
+        pairs = zip((self.against, self.weights), self.temperatures, strict=True)
+        before, after = (spelled_trade_off(self.objectives, weights, t) for weights, t in pairs)
         return (
-            f"Explanation: from {spelled_weights(self.objectives, self.against)}{before} to "
-            f"{spelled_weights(self.objectives, self.weights)}{after}, on "
-            f"{self.n_queries:,} queries with {self.n_rows:,} documents; {self.common:.0%} of the first 10 "
-            f"stay; {shown} of {len(self.features)} features"
+            f"Explanation: from {before} to {after}, on {self.n_queries:,} queries with {self.n_rows:,} "
+            f"documents; {self.common:.0%} of the first 10 stay; {shown} of {len(self.features)} features"
         )
 
 
-def spelled_weights(names: Sequence[str], weights: NDArray[np.float64]) -> str:
-    """Weights by objective, to be read."""
+def spelled_trade_off(names: Sequence[str], weights: NDArray[np.float64], temperature: float | None) -> str:
+    """Weights by objective, and a temperature that is not 1, to be read."""
     pairs = zip(names, weights, strict=True)
-    return "{" + ", ".join(f"{name}: {weight:.4g}" for name, weight in pairs) + "}"
+    spelled = "{" + ", ".join(f"{name}: {weight:.4g}" for name, weight in pairs) + "}"
+    return spelled if temperature in (None, 1) else f"{spelled} at temperature {temperature:g}"
 
 
 def _error(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
