@@ -230,8 +230,7 @@ def table_source(
 ) -> Source:
     """Go through a table; arguments as for `load_table`.
 
-    The chunks have the numbers of the column `extra` beside them; `not_features` are columns that are not
-    features where all that are left are, and need not be there.
+    The chunks have the column `extra` beside them; `not_features` are not taken for features by default.
     """
     table = open_table(source, [*labels, qid])
     columns = _resolve(table, labels, qid, features, drop, extra, not_features, categorical_features)

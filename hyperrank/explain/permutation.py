@@ -168,8 +168,7 @@ WITHIN = ("query", "all")
 def permutations(lists: QueryLists, n_repeats: int, *, within: str, seed: int) -> Iterator[NDArray[np.int64]]:
     """Orders of grouped rows, one per repeat: row i gets the value of row ``order[i]``.
 
-    Within ``"query"`` values stay in their query. ``"all"`` draws as
-    ``sklearn.inspection.permutation_importance`` does, which shuffles on from repeat to repeat.
+    Values stay in their ``"query"``, or go to ``"all"`` as in scikit-learn, which shuffles on by repeat.
     """
     if within == "all":
         state = np.random.RandomState(seed)

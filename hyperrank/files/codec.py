@@ -49,8 +49,7 @@ class NotStorableError(TypeError):
 def storable(cls: C) -> C:
     """Let instances of a class be stored; nothing else is ever made from a file.
 
-    A class with ``__setstate__`` is stored as what ``__getstate__`` gives; any other as the attributes that
-    have the names of its constructor's arguments.
+    A class with ``__setstate__`` is stored as its ``__getstate__`` says, others by their constructor's names.
     """
     known = _CLASSES.get(cls.__name__, cls)
     if known.__module__ != cls.__module__ and known.__module__.startswith("hyperrank."):
@@ -111,8 +110,7 @@ def encode(value: Any, tensors: Tensors, where: str) -> Any:
 def decode(value: Any, tensors: Tensors) -> Any:
     """The value that `encode` was given; of hostile input, an error of any kind.
 
-    Each tensor is taken out of `tensors` by what it belongs to: were it named twice, a small file could fill
-    the memory.
+    Each tensor is taken out of `tensors` once: were it named twice, a small file could fill the memory.
     """
     if isinstance(value, list):
         return [decode(item, tensors) for item in value]

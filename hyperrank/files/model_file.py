@@ -34,8 +34,7 @@ class ModelFileError(ValueError):
 def write_model_file(path: str | Path, content: Mapping[str, Any], *, head: Mapping[str, Any]) -> Path:
     """Write values, arrays and instances of storable classes to a file, whole or not at all.
 
-    `head` holds what JSON knows, to be read without the rest. A ModelFileError says what cannot be stored,
-    or that the name says another format.
+    `head` is JSON, to be read without the rest. A ModelFileError says what cannot be stored, or so named.
     """
     from safetensors.numpy import save
 

@@ -160,8 +160,7 @@ MAX_PASSES = 16
 def top_positions(scores: NDArray[Any], k: int) -> NDArray[np.int64]:
     """Positions of the first k of each row by descending score, earlier ones first among equals.
 
-    Minus infinity marks padding; ranks beyond it hold some position within the width. `scores` are
-    overwritten.
+    Minus infinity marks padding, behind which ranks hold some position. `scores` are overwritten.
     """
     if k <= MAX_PASSES and k < scores.shape[1]:
         return _by_passes(scores, k)

@@ -181,8 +181,7 @@ def _binary(
 ) -> Any:
     """Average a binary metric.
 
-    ``value(relevant, n_relevant)`` turns relevance by rank (B, K, m, depth) and the number of relevant
-    documents (B, 1, m) into (B, K, m).
+    ``value(relevant, n_relevant)`` makes (B, K, m) of relevance by rank (B, K, m, depth) and counts (B, 1, m).
     """
     if not relevant_from > 0:
         raise ValueError(

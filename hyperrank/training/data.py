@@ -148,8 +148,7 @@ class EmptyShards(nn.Module):
 def shards(sizes: NDArray[np.int64], n_shards: int) -> list[NDArray[np.int64]]:
     """Numbers of the lists of each shard, which gets as many lists of each size as the others.
 
-    Lists are assigned by falling size, there and back again, so that each shard's parts of random batches
-    are alike.
+    They are assigned by falling size, there and back again: shards' parts of random batches are alike.
     """
     order = np.argsort(-sizes, kind="stable")
     place = np.arange(len(sizes)) % (2 * n_shards)

@@ -132,8 +132,7 @@ class Distributed(SingleProcess):
     def sync_status(self, status: int = WELL, error: str = "") -> int:
         """Report this process's status; the worst of all.
 
-        An OtherProcessError if another has failed; a KeyboardInterrupt in all, at the same place, if one was
-        interrupted.
+        An OtherProcessError if another failed; a KeyboardInterrupt in all, at one place, if one had it.
         """
         if self.is_interrupted and status < INTERRUPTED and not self.defers_interrupts:
             status = INTERRUPTED

@@ -43,30 +43,22 @@ class TrainingResult:
 
 @isolated()
 def train(
-    network: nn.Module,
+    network: nn.Module,  # ``(features, weights, index) -> rewards (n, k)``
     data: ListTensors | ShardedLists,
     *,
     loss: ListLoss,
     settings: TrainingSettings,
-    rng: np.random.Generator,
-    generator: torch.Generator | None = None,
-    scale: Tensor | None = None,
-    draw_weights: Callable[[int], np.ndarray] | None = None,
-    evaluate: Evaluate | None = None,
-    on_epoch: Callable[[dict[str, float]], bool] | None = None,
+    rng: np.random.Generator,  # shuffles lists and draws weights, the same in all processes
+    generator: torch.Generator | None = None,  # draws what is dropped, and the orders of ties
+    scale: Tensor | None = None,  # (m,), what each objective's loss is divided by
+    draw_weights: Callable[[int], np.ndarray] | None = None,  # n -> (n, m); by default Dirichlet draws
+    evaluate: Evaluate | None = None,  # a score, or a mapping with one: the highest one's parameters stay
+    on_epoch: Callable[[dict[str, float]], bool] | None = None,  # in rank 0; ends training where it is True
     progress: TrainingProgress | None = None,
-    keep_on_interrupt: bool = False,
-    checkpoint: Checkpoint | None = None,
+    keep_on_interrupt: bool = False,  # whether Ctrl-C ends training as if it had ended by itself
+    checkpoint: Checkpoint | None = None,  # where the state is stored as it goes, and continues from
 ) -> TrainingResult:
-    """Train a network, ``(features, weights, index) -> rewards (n, k)``, on query lists in place.
-
-    `rng` shuffles lists and draws weights, the same in all processes; `generator` draws what is dropped and
-    the orders of ties; `scale` (m,) is what each objective's loss is divided by; ``draw_weights(n)`` gives
-    weights (n, m), by default Dirichlet draws by ``settings.alpha``. ``evaluate(network)`` gives a score,
-    higher is better, or a mapping with ``score`` among other values: the parameters of the best one are
-    restored at the end. ``on_epoch(entry)`` is called in rank 0; training stops where it returns True, and
-    with `keep_on_interrupt` at Ctrl-C as if it had ended by itself. The state is stored in `checkpoint` as it
-    goes, and training continues from it.
+    """Train a network on query lists in place.
 
     A FloatingPointError if the loss is NaN or infinite in 10 steps in a row; a MemoryError if memory runs out
     on a single list, while steps on several are made smaller, with a warning.
