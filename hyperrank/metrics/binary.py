@@ -181,7 +181,7 @@ def _binary(
 ) -> Any:
     """Average a binary metric.
 
-    ``value(relevant, n_relevant)`` makes (B, K, m) of relevance by rank (B, K, m, depth) and counts (B, 1, m).
+    ``value(relevant, n_relevant)`` makes (B, K, m) of relevance by rank (B, K, m, depth), counts (B, 1, m).
     """
     if not relevant_from > 0:
         raise ValueError(
