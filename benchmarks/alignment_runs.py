@@ -162,7 +162,7 @@ def _soup(plan: Plan) -> dict[str, Any]:
     """Adapters of the corners' runs, averaged by the weights."""
     options = METHODS["dpo-per-weight"][1]
     corners = [plan.fitted(_dpo_name(w), weights=w.tolist(), **options) for w in np.eye(plan.grid.shape[1])]
-    trained = [{n: v.clone() for n, v in aligner.policy_.trained().items()} for aligner, _ in corners]
+    trained = [{n: v.clone() for n, v in aligner.policy_.state_dict().items()} for aligner, _ in corners]
     mixed, parts = corners[0][0], []
     for weights in plan.dpo_grid:
         shares = torch.from_numpy(weights).float()

@@ -445,7 +445,7 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
         """
         check_is_fitted(self, "policy_")
         fitted = {"objectives": self.objectives_, "history": self.history_, "collapsed": self.collapsed_}
-        fitted["trained"] = self.policy_.trained()
+        fitted["trained"] = self.policy_.state_dict()
         return write_aligner_file(path, type(self).__name__, self.get_params(deep=False), fitted, self.base_)
 
     @classmethod

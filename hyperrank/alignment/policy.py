@@ -142,24 +142,18 @@ class Policy(nn.Module):
         found = self.model.named_parameters() if self.rank else ()
         return {name: value for name, value in found if "lora_" in name}
 
-    def trained(self) -> dict[str, Tensor]:
-        """Tensors of the conditioning and the adapters: what checkpoints and files hold."""
-        found: dict[str, Tensor] = {
-            f"conditioning.{name}": value for name, value in self.conditioning.state_dict().items()
-        }
-        return found | {
-            f"adapters.{name}": value.detach() for name, value in self.adapter_parameters().items()
-        }
-
     def state_dict(self, *, prefix: str = "", **_: Any) -> dict[str, Tensor]:  # type: ignore[override]
-        """What `trained` gives, so that the Trainer's checkpoints leave out the base model."""
-        return {prefix + name: value for name, value in self.trained().items()}
+        """Tensors of conditioning and adapters: what checkpoints and files hold, without the base model."""
+        conditioning, adapters = self.conditioning.state_dict(), self.adapter_parameters()
+        return {f"{prefix}conditioning.{name}": value for name, value in conditioning.items()} | {
+            f"{prefix}adapters.{name}": value.detach() for name, value in adapters.items()
+        }
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:
         """Take over what `state_dict` gave."""
-        current = self.trained()
+        current = self.state_dict()
         shapes = {name: tuple(value.shape) for name, value in current.items()}
         given = {name: tuple(value.shape) for name, value in state_dict.items()}
         if shapes != given:

@@ -24,7 +24,7 @@ FROZEN = {"prompt_learning_rate": 1e-12, "hypernetwork_learning_rate": 1e-12, "a
 
 
 def params_of(aligner):
-    return {name: value.detach().clone() for name, value in aligner.policy_.trained().items()}
+    return {name: value.detach().clone() for name, value in aligner.policy_.state_dict().items()}
 
 
 def assert_same(one, other, atol=0.0):
@@ -116,7 +116,7 @@ def test_bfloat16_is_close_to_float32(short, few):
     options |= {"adapter_learning_rate": 2e-3, "max_steps": 12, "training_args": EVERY_STEP}
     wide, narrow = (short(precision=name, **options).fit(*few) for name in ("float32", "bfloat16"))
     assert narrow.policy_.embedding.weight.dtype == torch.bfloat16
-    assert all(value.dtype == torch.float32 for value in narrow.policy_.trained().values())
+    assert all(value.dtype == torch.float32 for value in narrow.policy_.state_dict().values())
     assert losses_of(narrow) == pytest.approx(losses_of(wide), abs=0.05)
     # Each step sees the parameters of the last one: autocast would cache those of the first.
     ratios = [[entry["log_ratio"] for entry in a.history_ if "loss" in entry] for a in (wide, narrow)]
@@ -344,7 +344,7 @@ options = {**SHORT, "batch_size": 3, "adapters": {"r": 2}, "device": "cpu"}
 options["loss"] = PlackettLuce(ties="average")
 options["training_args"] = {"logging_steps": 1}
 aligner = HyperPromptAligner(*tiny_model(), **options).fit(*letter_lists(24))
-print(json.dumps({n: v.double().sum().item() for n, v in aligner.policy_.trained().items()}))
+print(json.dumps({n: v.double().sum().item() for n, v in aligner.policy_.state_dict().items()}))
 print(json.dumps([e["loss"] for e in aligner.history_ if "loss" in e]))
 """
 
@@ -377,5 +377,5 @@ def test_two_processes_do_the_step_of_one(short, few):
         training_args=EVERY_STEP,
     ).fit(*few)
     assert first[1] == pytest.approx(losses_of(alone), abs=1e-4)
-    for name, value in alone.policy_.trained().items():
+    for name, value in alone.policy_.state_dict().items():
         assert first[0][name] == pytest.approx(value.double().sum().item(), abs=5e-2), name

@@ -30,7 +30,7 @@ def disturb(made):
     """Move everything that can be trained."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for name, value in made.trained().items():
+        for name, value in made.state_dict().items():
             if not name.endswith("initial"):
                 value.add_(0.3 * torch.randn(value.shape, generator=generator))
 
@@ -96,7 +96,7 @@ def test_the_callers_model_stays_as_it_is(tiny):
 
 def test_only_conditioning_and_adapters_are_trained(tiny):
     made = policy_of(architectures.tiny_of("llama"), tiny[1], adapters={"r": 2, "target_modules": ["q_proj"]})
-    trained = made.trained()
+    trained = made.state_dict()
     assert sum(name.startswith("adapters.") for name in trained) == 4
     asked = {name for name, value in made.named_parameters() if value.requires_grad}
     assert len(asked) == len(trained) - 1  # all but the initial prompt
