@@ -112,7 +112,10 @@ html_theme_options = {
     "header_links_before_dropdown": 7,
     "navbar_align": "left",
     "navigation_with_keys": False,
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {
+        "**": ["page-toc"],
+        **{f"results/{table.stem}": [] for table in HERE.parent.glob("benchmarks/results/*.md")},
+    },
     "show_toc_level": 2,
     "show_version_warning_banner": False,
     "footer_start": ["copyright"],

@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from api_names import PACKAGES, public_names
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
@@ -18,7 +20,11 @@ TABLES = DOCS.parent / "benchmarks" / "results"
 
 
 def make_pages(app: Sphinx, config: Any) -> None:
-    """Write a page for each table, and one for the changes."""
+    """Write a page for each table, and one for the changes; remove those of names that went."""
+    names = {*PACKAGES, *(name for package in PACKAGES for name, _ in public_names(package))}
+    for page in (DOCS / "api").glob("*.rst"):
+        if page.stem not in names:
+            page.unlink()
     for table in TABLES.glob("*.md"):
         _write(DOCS / "results" / table.name, f"../../benchmarks/results/{table.name}")
     _write(DOCS / "changes.md", "../CHANGELOG.md", ":relative-docs: docs/")

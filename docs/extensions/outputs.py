@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 DOCS = Path(__file__).resolve().parents[1]
-#: Characters in a line of output, as in a line of code, and lines shown of the output of a block.
-WIDTH, HEIGHT = 88, 30
+#: Characters in a line of output, as in a line of code, and lines that are shown of a longer one.
+WIDTH, HEIGHT = 88, 14
 #: Where pictures go, relative to docs/.
 PICTURES = "outputs"
 BLOCK = re.compile(r"^```(python|console)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
@@ -71,7 +71,7 @@ def run_commands(code: str) -> str:
     Returns
     -------
     str
-        What they write to stdout.
+        What they write to stdout, long outputs cut.
     """
     from click.testing import CliRunner
 
@@ -85,8 +85,9 @@ def run_commands(code: str) -> str:
         done = CliRunner(env={"COLUMNS": str(WIDTH)}).invoke(main, words, catch_exceptions=False)
         if done.exit_code:
             raise RuntimeError(f"{line}\n{done.output}")
-        outputs.append(done.stdout)
-    return "\n".join(filter(None, outputs))
+        lines = done.stdout.splitlines()
+        outputs.append("\n".join([*lines[:HEIGHT], "..."] if len(lines) > HEIGHT else lines))
+    return "\n\n".join(filter(None, outputs))
 
 
 def add_outputs(text: str, page: str, pictures: Path) -> str:
@@ -122,9 +123,7 @@ def add_outputs(text: str, page: str, pictures: Path) -> str:
             printed += f"{value!r}\n"
         parts = [found[0]]
         if printed:
-            lines = printed.rstrip().splitlines()
-            shown = "\n".join([*lines[:HEIGHT], "..."] if len(lines) > HEIGHT else lines)
-            parts.append(f"```{{code-block}} text\n:class: output\n\n{shown}\n```\n")
+            parts.append(f"```{{code-block}} text\n:class: output\n\n{printed.rstrip()}\n```\n")
         if figure is not None:
             picture = pictures / f"{page}_{n_blocks}.png"
             picture.parent.mkdir(exist_ok=True, parents=True)
