@@ -32,7 +32,7 @@ def take_picture(page: Path, picture: Path) -> None:
     where = next(filter(None, map(shutil.which, CHROMIUM)))
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=where, args=["--no-sandbox", "--disable-gpu"])
-        view = browser.new_page(viewport={"width": 1180, "height": 1130}, color_scheme="light")
+        view = browser.new_page(viewport={"width": 1180, "height": 1250}, color_scheme="light")
         view.goto(page.resolve().as_uri())
         view.fill("#limit-0", "98")
         view.click("#best")

@@ -51,7 +51,7 @@ class ParetoFront:
         The weights that reach the points.
     names : sequence of str
         The objectives.
-    metric : str, default "ndcg@10"
+    metric : str, default ``"ndcg@10"``
         What the points are values of.
     reference : array-like of shape (m,), Series or mapping by objective, optional
         What the baseline reaches: the ranker's reference, or another.

@@ -319,7 +319,7 @@ def make_ranking_scorer(
 
     Parameters
     ----------
-    metric : str, Metric or callable, default "ndcg@10"
+    metric : str, Metric or callable, default ``"ndcg@10"``
         What to measure: a name, or a function ``metric(scores, labels)`` of the scores and labels of one
         list, whose values (NaN to skip a list) are averaged.
     objective : str or int, optional
@@ -370,7 +370,7 @@ def make_hypervolume_scorer(
 
     Parameters
     ----------
-    metric : str, Metric or callable, default "ndcg@10"
+    metric : str, Metric or callable, default ``"ndcg@10"``
         What to measure, as for `make_ranking_scorer`.
     weights : array-like of shape (k, m) or int, optional
         The trade-offs; a number makes an even lattice of up to as many. By default those at which the

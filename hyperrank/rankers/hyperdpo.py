@@ -101,7 +101,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
     normalize_objectives : bool, default True
         Whether each loss is divided by its value under the reference, so that equal weights have equal
         influence.
-    metric : str, default "ndcg@10"
+    metric : str, default ``"ndcg@10"``
         Metric of fronts and scores.
     network : {"mlp", "transformer"}, MLP or Transformer, default "mlp"
         **The network.** ``"mlp"`` scores each document alone, apart from what `query_standardize` adds;

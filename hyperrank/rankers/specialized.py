@@ -32,7 +32,7 @@ class SpecializedRanker(DPORanker):
 
     Parameters
     ----------
-    metric : str, default "ndcg@10"
+    metric : str, default ``"ndcg@10"``
         What `score` measures.
 
     Attributes

@@ -381,6 +381,7 @@ def test_a_temperature_is_chosen_beside_the_weights(opened):
     page = opened(front, selection=front.nearest(front.points.iloc[4].to_dict()))
     start = int(page.get_attribute("body", "data-trade-off"))
     assert page.input_value("#temperature") == f"{front.temperatures[start]:g}"
+    assert page.locator("#temperature").bounding_box()["width"] > 60  # room for the number
     for t in ("2", "0.3"):
         page.select_option("#temperature", t)
         for place in ("100", "0"):

@@ -174,7 +174,7 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         Native LightGBM parameters, on top of `hyperrank.boosters.BOOSTER_PARAMS`. ``"search"`` compares a
         few, and their rounds, by the hypervolume of the corners and the centre in a cross-validation over
         the queries.
-    metric : str, default "ndcg@10"
+    metric : str, default ``"ndcg@10"``
         What fronts and scores are measured in.
     n_jobs : int, optional
         Boosters trained at a time; all cores by default. The result does not depend on it.
