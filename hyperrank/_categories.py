@@ -20,6 +20,9 @@ MIN_ROWS = 3
 #: Types of polars and of Arrow that are categories, by the beginning of their names.
 _DTYPES = ("categorical", "enum", "dictionary")
 
+#: Rows of which none has a category that fit knew are hardly meant so.
+MANY_ROWS = 100
+
 Category = str | int | float
 
 
@@ -32,7 +35,7 @@ def categorical_positions(features: Any, frame: Any, name: str) -> list[int]:
     columns = [str(column) for column in getattr(frame, "columns", ())]
     if features is None:
         return []
-    if isinstance(features, str) or not isinstance(features, Iterable):
+    if isinstance(features, str | Mapping) or not isinstance(features, Iterable):
         if features != "from_dtype":
             raise ValueError(
                 f"categorical_features must be 'from_dtype', None, or a list of columns; got {features!r}. "
@@ -153,6 +156,13 @@ class Categories:
             codes, own = _factorized(frame, at, name)
             check_kind(own, self.values[j], _where(frame, at, name))
             of_own = np.array([codes_of.get(value, math.nan) for value in own] + [math.nan], dtype=np.float32)
+            if own and codes_of and len(codes) >= MANY_ROWS and np.isnan(of_own).all():
+                warnings.warn(
+                    f"{_where(frame, at, name)} holds {own[0]!r} and others, of which fit knew none (but "
+                    f"{self.values[j][0]!r}, say): all are taken as unknown.",
+                    UserWarning,
+                    stacklevel=2,
+                )
             made[at] = of_own[codes]
         return _replaced(frame, made)
 

@@ -25,6 +25,8 @@ INTERRUPTED = 130
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 #: An argument of Python in a message, such as ``group=`` or ``zero_based=True``.
 _ARGUMENT = re.compile(r"\b([a-z_]+)=(?:True\b)?(?=(['\"\w]?))")
+#: A number by objective, as in ``at_least={'relevance': 0.98}``.
+_MAPPING = re.compile(r"\b([a-z_]+)=\{'([^']*)': ([^}]*)\}")
 #: The argument that names a categorical feature, as errors write it.
 _CATEGORICAL = re.compile(r"\bcategorical_features=\['([^']*)'\]")
 
@@ -122,7 +124,7 @@ class Command(click.Command):
             text = _CATEGORICAL.sub(r"--categorical \1", text)
         elif " by drop=" in text:  # the model says which columns are read, and as what
             text = _CATEGORICAL.sub(r"fit --categorical \1", text).replace(" by drop=", " of fit by --drop")
-        return _ARGUMENT.sub(option, text)
+        return _ARGUMENT.sub(option, _MAPPING.sub(r"\1=\2=\3", text))
 
 
 def _in_one_line(error: Exception) -> str:

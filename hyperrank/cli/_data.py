@@ -16,7 +16,7 @@ from hyperrank._categories import categorical_of
 from hyperrank.cli._command import Console
 from hyperrank.cli._options import Layout
 from hyperrank.datasets import RankingData, load_letor, open_store, quantile_grades
-from hyperrank.datasets.table import absent_columns, is_table, read_table
+from hyperrank.datasets.table import absent_columns, is_table, open_table, read_table
 from hyperrank.memmap import forget_pages, is_mapped
 from hyperrank.reference.models import take_columns
 
@@ -231,6 +231,9 @@ def read_column(
         raise ValueError(f"{path} is not a table: it has no column {name!r}.")
     features = beside.feature_names[:1]  # a table without any is refused
     if as_ids:
+        columns = open_table(path).columns
+        if name not in columns:
+            raise ValueError(f"{path} has {absent_columns([name], columns)}")
         return read_table(path, labels=(), qid=name, features=features)[0].qid
     values = read_table(path, labels=(), qid=qid, features=features, extra=name)[1]
     assert values is not None

@@ -79,6 +79,12 @@ def profile(
     console.note(summary(data, labelled.data))
     options: dict[str, Any] = {"metric": metric, **scoring_options(ranker, temperature)}
     if points is not None:
+        n_objectives = len(ranker.objectives_)
+        if points < n_objectives:
+            raise ValueError(
+                f"--points {points}: a front of {n_objectives} objectives has {n_objectives} ends at least. "
+                "For one trade-off: hyperrank predict --weights."
+            )
         options["weights"] = lattice_near(len(ranker.objectives_), points)
         if temperature is None:
             options["temperatures"] = ranker._default_temperatures()

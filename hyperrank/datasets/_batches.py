@@ -269,6 +269,11 @@ def csv_header(path: Path) -> list[str]:
             f"{path}: column {columns.index('') + 1} has no name. The index of a frame? pandas "
             "leaves that out by to_csv(index=False)."
         )
+    if len(columns) == 1 and (found := re.search("[;|\t]", columns[0])):
+        raise ValueError(
+            f"{path} has one column, {columns[0]!r:.80}: columns are separated by commas (tabs in files "
+            f"whose name ends in .tsv), not by {found[0]!r}."
+        )
     doubled = sorted({name for name in columns if columns.count(name) > 1})
     if doubled:
         raise ValueError(f"{path} has several columns of the name {doubled[0]!r}: rename them.")

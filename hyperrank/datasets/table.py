@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank._categories import place_values
+from hyperrank._checks import as_path
 from hyperrank._columns import index_levels, named_like_ids, stored_index, warn_of_leaks
 from hyperrank.datasets._batches import (
     ARROW_FILES,
@@ -75,7 +76,10 @@ def is_table(source: Any) -> bool:
 def open_table(source: Any, names: Sequence[str] = ()) -> Table:
     """Open a table; levels of a pandas frame's index of these names become columns."""
     is_path = isinstance(source, str | os.PathLike)
-    paths = [Path(source)] if is_path else [Path(p) for p in source] if isinstance(source, Sequence) else []
+    paths = [source] if is_path else list(source) if isinstance(source, Sequence) else []
+    paths = [as_path(path) for path in paths]
+    if isinstance(source, Sequence) and not paths:
+        raise ValueError("no file is named: the sequence of paths is empty.")
     if paths and all(map(is_csv, paths)):
         return _of_csv_files(paths)
     levels = [level for level in index_levels(source) if level in names and level not in list(source.columns)]
@@ -332,7 +336,9 @@ def label_columns(labels: str | Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _as_names(names: str | Sequence[str] | None) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names or ())
+    if not isinstance(names, str | Iterable | None):
+        raise ValueError(f"expected names of columns, one or a list of them; got {names!r}.")
+    return (names,) if isinstance(names, str) else tuple(() if names is None else names)
 
 
 def absent_columns(absent: Sequence[str], columns: Sequence[str], what: str = "column") -> str:

@@ -136,7 +136,7 @@ class Candidates:
         if not self.in_every_segment:
             return np.asarray(feasible)
         if self.front.segments is None:
-            raise ValueError("in_every_segment is of a front by segment: pareto_front(by=...).")
+            raise ValueError("in_every_segment is of a front by segment, which is profiled with by=.")
         margin = self._values.margin
         everywhere = feasible & (margin >= -ROUNDING).all(axis=1)
         if not everywhere.any():

@@ -75,7 +75,8 @@ def resolve_objective(objective: int | str, names: tuple[str, ...]) -> int:
         if objective not in names:
             raise ValueError(f"reference_objective is {objective!r}; the objectives are {list(names)}.")
         return names.index(objective)
-    if not isinstance(objective, Integral) or not -len(names) <= objective < len(names):
+    is_number = isinstance(objective, Integral) and not isinstance(objective, bool)
+    if not is_number or not -len(names) <= objective < len(names):
         raise ValueError(
             f"reference_objective must name one of {list(names)} or its position; got {objective!r}."
         )

@@ -273,7 +273,7 @@ def _read_segments(by: Any, lists: QueryLists) -> NDArray[Any]:
     of_list = grouped[lists.offsets[:-1]]
     varies = np.flatnonzero(grouped != of_list[lists.index])
     if len(varies):
-        query = lists.ids[lists.index[varies[0]]]
+        query = lists.ids[lists.index[varies[:1]]].tolist()[0]
         raise ValueError(
             f"by differs between rows of query {query!r}: segments are of whole queries, such as a market "
             "or a device."

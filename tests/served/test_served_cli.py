@@ -74,10 +74,32 @@ def here(folder, monkeypatch, tmp_path) -> Path:
         ("predict m.safetensors no_qid.txt", "the lines have no 'qid:'; pass --group"),
         ("fit t.csv --labels relevance --out m --qid query", "name it by --qid. Did you mean 'qid'?"),
         ("convert t.csv s", "t.csv is a table: name its label columns by --labels"),
+        ("front m.safetensors t.csv --by market", "t.csv has no column 'market'. Its columns are"),
+        ("select m.safetensors t.csv --confidence 0.9", "give at_least, as in --at-least relevance=0.98."),
+        # Before, two trade-offs were measured.
+        ("front m.safetensors t.csv --points 1", "--points 1: a front of 2 objectives has 2 ends at least"),
     ],
 )
 def test_advice_names_options(here, line, expected):
     assert expected in hr(line, code=1).stderr
+
+
+def test_data_that_the_model_reads_are_not_told_of_other_features(here):
+    """Before, "leave it out by drop=", which predict has not."""
+    TABLE.assign(a="x").to_csv("text.csv", index=False)
+    error = hr("predict m.safetensors text.csv", code=1).stderr
+    assert "fit --categorical a if it is categories, leave it out of fit by --drop" in error
+
+
+def test_validation_labels_of_a_store_go_by_name(here):
+    """Before, by their place in the store."""
+    TABLE[:42].to_csv("valid.csv", index=False)
+    hr("convert t.csv t.store --labels relevance,clicks")
+    hr("convert valid.csv a.store --labels relevance,clicks")
+    hr("convert valid.csv b.store --labels clicks,relevance")
+    fit = f"fit t.store {TINY} --set early_stopping=true --json --out"
+    found = [json.loads(hr(f"{fit} {name}.m --validation {name}.store").stdout) for name in "ab"]
+    assert found[0]["best_score"] == found[1]["best_score"]
 
 
 def test_text_without_query_ids_is_read_by_every_command(here):

@@ -144,11 +144,15 @@ def test_seeds_are_numbers_that_numpy_takes(no_training, seed):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("n_jobs", 0), ("n_jobs", "all"), ("verbose", "yes"), ("verbose", [])]
+    ("name", "value"),
+    [
+        *(("n_jobs", 0), ("n_jobs", "all"), ("verbose", "yes"), ("verbose", [])),
+        *(("normalize_objectives", "no"), ("tuning", "no"), ("reference_objective", True)),
+    ],
 )
 def test_counts_that_are_none_are_refused(no_training, name, value):
-    """Before, joblib's and Python's words, the former after minutes."""
-    with pytest.raises(ValueError, match=f"{name} must be"):
+    """Before, joblib's and Python's words, the former after minutes, and text that counted as true."""
+    with pytest.raises(ValueError, match=f"{name} must (be|name)"):
         HyperDPORanker(**{name: value}).fit(X, Y, qid=QID)
 
 

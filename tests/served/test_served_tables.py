@@ -311,6 +311,18 @@ def test_columns_named_by_numbers_go_by_position(fitted):
             each.predict(swapped, qid=QID)
 
 
+@pytest.mark.parametrize("change", [str.upper, lambda kind: kind + " "], ids=["upper", "spaces"])
+def test_categories_of_which_fit_knew_none_are_warned_of(change):
+    """Before, all were unknown in silence."""
+    kinds = np.array(["shoe", "boot", "sock"])[np.arange(3 * N) % 3]
+    rows = pd.DataFrame(np.tile(X, (3, 1)), columns=COLUMNS).assign(kind=kinds)
+    ids = np.repeat(np.arange(24), 6)
+    made = ranker(categorical_features=["kind"]).fit(rows, np.tile(Y, (3, 1)), qid=ids)
+    with pytest.warns(UserWarning, match="column 'kind' holds .* and others, of which fit knew none"):
+        made.predict(rows.assign(kind=list(map(change, kinds))), qid=ids)
+    made.predict(rows[:9].assign(kind="new"), qid=ids[:9])  # a few may be new: no warning, an error here
+
+
 #: What is no data, and the error. Before, "could not convert string to float", "argument must be a string or
 #: a real number, not 'RankingData'", "expected 2D array, got scalar array".
 NO_DATA = {
@@ -592,6 +604,7 @@ def test_tables_warn_of_labels_and_query_ids_among_the_features(way, tmp_path):
 FILES = {
     "short row": ("qid,a,b,y\n1,2,3,1\n1,2\n", "line 3 has 2 values, but the header has 4", "NaN"),
     "short row of text": ("qid,a,y,b\n1,2,3,1\n\n1,2,3\n", "line 4 has 3 values", "NaN"),
+    "semicolons": ("qid;a;y\n1;2;1\n", "one column, 'qid;a;y': columns are separated by commas", "no column"),
     "long row": ("qid,a,y\n1,2,1,4\n", "more values than the header", "refused"),
     "NUL": ("qid,a,y\n1,2,1\nx\0y,2,1\n", "zero bytes", "an id cut at the NUL"),
     "infinite": ("qid,a,y\n1,1e99,1\n", r"column 'a' holds 1e\+99", "refused"),

@@ -153,6 +153,7 @@ class FitConfig:
         stopping, validation_fraction = resolve_early_stopping(params["early_stopping"], inputs)
         tuning = params.get("tuning", True)  # rankers that are compared with it always tune
         _check_choice("tuning", tuning, (True, False))
+        _check_choice("normalize_objectives", params["normalize_objectives"], (True, False))
         is_named_boosters = isinstance(stand_in(reference), str) and trains_boosters(reference)
         return cls(
             reference=reference,
