@@ -17,7 +17,8 @@ from hyperrank.cli._command import Console
 from hyperrank.cli._options import Layout
 from hyperrank.datasets import RankingData, load_letor, open_store, quantile_grades
 from hyperrank.datasets.table import absent_columns, is_table, open_table, read_table
-from hyperrank.memmap import forget_pages, is_mapped
+from hyperrank.lists import QueryLists
+from hyperrank.memmap import is_mapped
 from hyperrank.reference.models import take_columns
 
 if TYPE_CHECKING:
@@ -204,18 +205,12 @@ class ModelData:
     def chunks(self) -> Iterator[slice]:
         """Runs of whole queries: all rows at once, or what fits in memory of a mapped file."""
         n_rows = len(self.data.X)
-        if not is_mapped(self.data.X):
+        if is_mapped(self.data.X):  # in a store the rows of a query are together
+            n_rows = max(1, CHUNK_BYTES // self.data.X[:1].nbytes)
+        elif n_rows:
             yield slice(0, n_rows)
             return
-        # In a store the rows of a query are together.
-        ends = np.append(np.flatnonzero(self.data.qid[1:] != self.data.qid[:-1]) + 1, n_rows)
-        step, begin = max(1, CHUNK_BYTES // self.data.X[:1].nbytes), 0
-        while begin < n_rows:
-            fits = ends[(ends > begin) & (ends <= begin + step)]
-            end = int(fits[-1] if len(fits) else ends[ends > begin][0])
-            yield slice(begin, end)
-            forget_pages(self.data.X)
-            begin = end
+        yield from (rows for rows, _ in QueryLists.from_qid(self.data.qid).runs(n_rows))
 
 
 def as_frame(X: NDArray[np.float32], names: Sequence[str]) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -41,33 +42,22 @@ def convert(
 
     if n_features is not None and not is_text(data):
         raise ValueError(f"{data} is not LETOR text, which --n-features is for.")
-    as_it_is = not (layout.label_features or layout.grade)
-    takes_all = not (layout.labels or layout.features or layout.drop or layout.categorical)
-    if is_text(data) and as_it_is and takes_all:
-        made = datasets.convert(
-            data,
-            store,
-            missing=layout.missing,
-            zero_based=layout.zero_based,
-            group=layout.group,
-            n_features=n_features,
-            overwrite=force,
-        )
-    elif is_table(data) and as_it_is and layout.labels and layout.group is None:
-        made = datasets.convert(
-            data,
-            store,
-            labels=layout.labels,
-            features=layout.features or None,
-            qid=layout.qid,
-            drop=layout.drop,
-            categorical_features=layout.categorical or "from_dtype",
-            overwrite=force,
-        )
+    source: Any = data
+    options: dict[str, Any] = {}
+    is_rearranged = layout.label_features or layout.grade
+    has_columns = layout.labels or layout.features or layout.drop or layout.categorical
+    if is_table(data) and layout.labels and layout.group is None and not is_rearranged:
+        options = {name: getattr(layout, name) for name in ("labels", "qid", "drop")}
+        options["features"] = layout.features or None
+        options["categorical_features"] = layout.categorical or "from_dtype"
+    elif is_text(data) and not (is_rearranged or has_columns):
+        options = {name: getattr(layout, name) for name in ("missing", "zero_based", "group")}
+        options["n_features"] = n_features
     elif n_features is not None:
         raise ValueError("--n-features cannot be given where labels or features are rearranged.")
     else:
-        made = datasets.convert(read_data(data, layout)[0], store, overwrite=force)
+        source = read_data(data, layout)[0]
+    made = datasets.convert(source, store, **options, overwrite=force)
     console.result(
         f"{store}: {str(made).removeprefix('Store(').removesuffix(')')}",
         {

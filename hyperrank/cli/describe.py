@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from hyperrank.rankers import BaseRanker
 
 __all__ = ["as_markdown", "as_text", "describe", "with_other_versions"]
+
+T = TypeVar("T")
 
 #: Names of a long list that are shown.
 SHOWN = 5
@@ -83,7 +85,10 @@ def describe(
         if data is not None:
             card["front"] = front_section(profile(console, what, data, layout, **options), data)
         elif saved is not None:
-            card["front"] = front_section(_read_front(saved, card["objectives"]), saved)
+            from hyperrank.front import ParetoFront
+
+            front = _read(saved, "front", "front", ParetoFront.from_dict, card["objectives"])
+            card["front"] = front_section(front, saved)
         if trade_offs:
             card["trade_offs"] = {
                 path.stem: _trade_off_section(path, card["objectives"]) for path in trade_offs
@@ -301,58 +306,45 @@ def front_section(front: ParetoFront, source: Path) -> dict[str, Any]:
     return dict(as_json(section))
 
 
-def _read_front(path: Path, objectives: list[str]) -> ParetoFront:
-    """The front in a file, of a model with these objectives."""
-    from hyperrank.front import ParetoFront
-
+def _read(path: Path, what: str, command: str, from_dict: Callable[..., T], objectives: list[str]) -> T:
+    """What a command wrote to a file, of a model with these objectives."""
     document = read_document(path)
     try:
-        front = ParetoFront.from_dict(document)
+        found: Any = from_dict(document)
     except ValueError as error:
         raise ValueError(
-            f"{path} does not hold a front: hyperrank front --out {path.name} writes one."
+            f"{path} does not hold a {what}: hyperrank {command} --out {path.name} writes one."
         ) from error
-    _check_objectives(path, "front", front.names, objectives)
-    return front
+    if set(found.names) != set(objectives):
+        raise ValueError(
+            f"{path} holds a {what} of {', '.join(found.names)}; the model has {', '.join(objectives)}."
+        )
+    return found
 
 
 def _trade_off_section(path: Path, objectives: list[str]) -> dict[str, Any]:
     """The trade-off in a file, of a model with these objectives."""
     from hyperrank.front import Selection
 
-    try:
-        selection = Selection.from_dict(read_document(path))
-    except ValueError as error:
-        raise ValueError(
-            f"{path} does not hold a trade-off: hyperrank select --out {path.name} writes one."
-        ) from error
-    _check_objectives(path, "trade-off", selection.names, objectives)
+    selection = _read(path, "trade-off", "select", Selection.from_dict, objectives)
     document = selection.to_dict()
-    section = {"weights": _spelled(document["weights"]), "metric": document["metric"]}
-    if document["temperature"] is not None:
-        section["temperature"] = document["temperature"]
-    if "joint_confidence" in document:
-        section["joint_confidence"] = document["joint_confidence"]
-    section["objectives"] = {
-        name: {
-            "weight": document["weights"][name],
-            "value": document["values"][name],
-            **document.get("interval", {}).get(name, {}),
-            **{title: document[key][name] for title, key in _LIMITS.items() if name in document.get(key, {})},
-        }
-        for name in objectives
+    shared = {name: document.get(name) for name in ("metric", "temperature", "joint_confidence")}
+    columns = {"weight": "weights", "value": "values", "limit": "limits", "confidence": "confidence"}
+    return {
+        "weights": _spelled(document["weights"]),
+        **{name: value for name, value in shared.items() if value is not None or name == "metric"},
+        "objectives": {
+            name: {
+                **{
+                    title: document[key][name]
+                    for title, key in columns.items()
+                    if name in document.get(key, {})
+                },
+                **document.get("interval", {}).get(name, {}),
+            }
+            for name in objectives
+        },
     }
-    return section
-
-
-_LIMITS = {"limit": "limits", "confidence": "confidence"}
-
-
-def _check_objectives(path: Path, what: str, names: list[str], objectives: list[str]) -> None:
-    if set(names) != set(objectives):
-        raise ValueError(
-            f"{path} holds a {what} of {', '.join(names)}; the model has {', '.join(objectives)}."
-        )
 
 
 def _spelled(weights: Mapping[str, float]) -> str:

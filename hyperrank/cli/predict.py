@@ -94,22 +94,17 @@ def _score(
 ) -> NDArray[np.floating[Any]]:
     """Scores of all rows, of a store chunk by chunk."""
     import numpy as np
-    from tqdm import tqdm
 
-    scores = []
-    progress = tqdm(
-        total=len(documents.data.X),
-        desc="scoring",
-        unit="doc",
-        unit_scale=True,
-        disable=not console.shows_progress,
-    )
-    with progress:
-        for rows in documents.chunks():
-            if documents.ref_scores is not None:
-                options["ref_scores"] = documents.ref_scores[rows]
-            scores.append(ranker.predict(documents.features(rows), qid=documents.data.qid[rows], **options))
-            progress.update(len(scores[-1]))
+    from hyperrank._progress import with_progress
+    from hyperrank.memmap import forget_pages
+
+    scores, chunks = [], list(documents.chunks())
+    verbose = int(console.shows_progress)
+    for rows in with_progress(chunks, total=len(chunks), unit="chunk", verbose=verbose, desc="scoring"):
+        if documents.ref_scores is not None:
+            options["ref_scores"] = documents.ref_scores[rows]
+        scores.append(ranker.predict(documents.features(rows), qid=documents.data.qid[rows], **options))
+        forget_pages(documents.data.X)
     return np.concatenate(scores)
 
 
@@ -119,10 +114,10 @@ def score_table(qid: NDArray[Any], scores: NDArray[np.floating[Any]], top: int |
     With `top`, how many of each query are kept, also ``rank`` from 1 and ``row``, its number in the data from
     0; queries are in the order of their first rows, and of equal scores the earlier row is first.
     """
-    import numpy as np
     import pandas as pd
 
     from hyperrank.lists import QueryLists
+    from hyperrank.rankers.rankings import ranking_table
 
     columns = [scores] if scores.ndim == 1 else list(scores.T)
     names = ["score"] if scores.ndim == 1 else [f"score_{j}" for j in range(1, len(columns) + 1)]
@@ -130,13 +125,8 @@ def score_table(qid: NDArray[Any], scores: NDArray[np.floating[Any]], top: int |
     if top is None:
         return table
     lists = QueryLists.from_qid(qid)
-    order = lists.order[np.lexsort((lists.order, -lists.group(scores), lists.index))]
-    rank = np.arange(lists.n_rows) - lists.offsets[:-1][lists.index] + 1
-    first = np.minimum.reduceat(lists.order, lists.offsets[:-1])[lists.index]
-    best = np.flatnonzero(rank <= top)
-    best = best[np.lexsort((rank[best], first[best]))]
-    rows = order[best]
-    return table.iloc[rows].assign(rank=rank[best], row=rows).reset_index(drop=True)
+    best = ranking_table(lists.group(scores), lists, lists.order, top)
+    return best.rename(columns={"query": "qid", "document": "row"})[["qid", "score", "rank", "row"]]
 
 
 def _write(path: Path, table: pd.DataFrame, scores: NDArray[np.floating[Any]]) -> None:

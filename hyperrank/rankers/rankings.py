@@ -82,8 +82,8 @@ class RankingsMixin:
         lists = QueryLists.from_qid(ids, len(scores))
         documents = lists.group(row_labels(frame, len(scores)))
         if scores.ndim == 1:
-            return _table(lists.group(scores), lists, documents, top_k)
-        tables = [_table(lists.group(column), lists, documents, top_k) for column in scores.T]
+            return ranking_table(lists.group(scores), lists, documents, top_k)
+        tables = [ranking_table(lists.group(column), lists, documents, top_k) for column in scores.T]
         return pd.concat(tables, keys=range(len(tables)), names=["trade_off"]).reset_index("trade_off")
 
     def compare(
@@ -152,7 +152,7 @@ class RankingsMixin:
         return np.column_stack([self.predict(X, qid=qid, weights=row, **options) for row in rows])
 
 
-def _table(
+def ranking_table(
     scores: NDArray[np.floating[Any]], lists: QueryLists, documents: NDArray[Any], top_k: int | None
 ) -> pd.DataFrame:
     """Grouped rows by query and rank."""
