@@ -204,13 +204,12 @@ class ModelData:
 
     def chunks(self) -> Iterator[slice]:
         """Runs of whole queries: all rows at once, or what fits in memory of a mapped file."""
-        n_rows = len(self.data.X)
-        if is_mapped(self.data.X):  # in a store the rows of a query are together
-            n_rows = max(1, CHUNK_BYTES // self.data.X[:1].nbytes)
-        elif n_rows:
-            yield slice(0, n_rows)
+        if not is_mapped(self.data.X):
+            yield slice(0, len(self.data.X))
             return
-        yield from (rows for rows, _ in QueryLists.from_qid(self.data.qid).runs(n_rows))
+        lists = QueryLists.from_qid(self.data.qid)  # in a store the rows of a query are together
+        n_rows = CHUNK_BYTES // self.data.X[:1].nbytes - int(lists.sizes.max())
+        yield from (rows for rows, _ in lists.runs(max(1, n_rows)))
 
 
 def as_frame(X: NDArray[np.float32], names: Sequence[str]) -> pd.DataFrame:
