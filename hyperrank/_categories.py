@@ -164,7 +164,7 @@ class Categories:
                     stacklevel=2,
                 )
             made[at] = of_own[codes]
-        return _replaced(frame, made)
+        return replace_columns(frame, made)
 
     def decode(self, X: NDArray[np.floating[Any]], columns: Sequence[str] | None = None) -> Any:
         """A pandas frame of features, shape (n, d), with categories in the place of their codes."""
@@ -193,7 +193,7 @@ def category_codes(frame: Any, name: str) -> tuple[NDArray[np.float32], dict[str
     for j in categorical_positions("from_dtype", frame, name):
         places, categories[str(frame.columns[j])] = _factorized(frame, j, name)
         codes[j] = np.where(places < 0, np.nan, places).astype(np.float32)
-    return np.asarray(_replaced(frame, codes), dtype=np.float32), categories
+    return np.asarray(replace_columns(frame, codes), dtype=np.float32), categories
 
 
 def check_kind(given: Iterable[Any], known: Iterable[Any], where: str) -> None:
@@ -271,8 +271,8 @@ def _with_columns(frame: Any) -> Any:
     return np.asarray(frame, dtype=object) if array.dtype.kind in "SU" else array
 
 
-def _replaced(frame: Any, columns: Mapping[int, NDArray[np.float32]]) -> Any:
-    """The frame with some columns of numbers in the place of what it has."""
+def replace_columns(frame: Any, columns: Mapping[int, Any]) -> Any:
+    """A frame, or an array of numbers, with some columns in the place of what it has."""
     if hasattr(frame, "isetitem"):
         changed = frame.copy(deep=False)
         for j, values in columns.items():

@@ -312,19 +312,10 @@ def _booster_rows(
     sizes = np.bincount(index, minlength=lists.n_lists)
     if sizes.max(initial=0) > MAX_LIST:
         n_samples = -(-sizes // MAX_LIST)
-        # Rows of a long list are assigned at random, so that each piece is a fair sample of it.
-        sample = (rng.permutation(len(rows)) % n_samples[index]).astype(np.int64)
-        key = index * int(n_samples.max()) + sample
+        # Rows of a long list are dealt out at random, so that each piece is a fair sample of it.
+        place = np.empty_like(rows)
+        place[np.lexsort((rng.random(len(rows)), index))] = np.arange(len(rows))
+        key = index * int(n_samples.max()) + (place - (np.cumsum(sizes) - sizes)[index]) % n_samples[index]
         order = np.argsort(key, kind="stable")
         rows, index, sizes = rows[order], index[order], np.bincount(key)
-    return rows, _cut(sizes[sizes > 0]), index
-
-
-def _cut(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sizes with those still over the limit cut in two: random samples differ in size."""
-    while (sizes > MAX_LIST).any():
-        halves = np.where(sizes > MAX_LIST, 2, 1)
-        first = -(-sizes // halves)
-        sizes = np.column_stack([first, sizes - first]).ravel()
-        sizes = sizes[sizes > 0]
-    return sizes
+    return rows, sizes[sizes > 0], index

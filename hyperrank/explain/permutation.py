@@ -13,7 +13,7 @@ from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from hyperrank._categories import categorical_of
+from hyperrank._categories import categorical_of, replace_columns
 from hyperrank._checks import check_n_jobs, check_number, check_random_state, check_verbose
 from hyperrank._progress import with_progress
 from hyperrank.explain.explanation import Explanation
@@ -149,16 +149,9 @@ def _index(group: Any, positions: Mapping[str, int], names: Sequence[str]) -> tu
 
 def permuted_frame(frame: Any, index: Sequence[int], order: NDArray[np.int64]) -> Any:
     """Features as the caller gave them, the columns `index` of them in another order of rows."""
-    if hasattr(frame, "isetitem"):
-        changed = frame.copy(deep=False)
-        for j in index:
-            changed.isetitem(j, frame.iloc[order, j].array)
-        return changed
-    if hasattr(frame, "with_columns"):  # polars
-        return frame.with_columns([frame[:, j][order] for j in index])
-    changed = frame.copy()
-    changed[:, list(index)] = frame[order][:, list(index)]
-    return changed
+    is_pandas = hasattr(frame, "iloc")
+    columns = {j: frame.iloc[order, j].array if is_pandas else frame[:, j][order] for j in index}
+    return replace_columns(frame, columns)
 
 
 #: Documents among which values are permuted.
