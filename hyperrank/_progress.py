@@ -59,7 +59,7 @@ class ProgressBar:
         from tqdm.auto import tqdm
 
         options: dict[str, Any] = {"file": stream, "leave": leave, "bar_format": BAR if total else ELAPSED}
-        if not _updates_lines(stream):
+        if not (stream.isatty() or type(stream).__module__.startswith("ipykernel")):
             options = {
                 "file": LogLines(stream),
                 "mininterval": SECONDS_BETWEEN_LINES,
@@ -100,11 +100,6 @@ class ProgressBar:
                 self.bar.close()
             self.bar.disable = True
             self.bar = None
-
-
-def _updates_lines(stream: TextIO) -> bool:
-    """Whether a stream is a terminal's or a notebook's."""
-    return stream.isatty() or type(stream).__module__.startswith("ipykernel")
 
 
 class TrainingProgress:

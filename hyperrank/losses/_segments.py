@@ -184,14 +184,12 @@ PADDING_SHARE = 0.1
 
 @dataclass(frozen=True)
 class SizeBlock:
-    """Some lists of about the same size, side by side: their numbers, first rows and sizes, shape (b,).
+    """Some lists of about the same size, side by side: their numbers (b,) and rows (b, longest).
 
-    `rows`, shape (b, longest), repeats the last row of a shorter list, where `is_row` is False.
+    `rows` repeats the last row of a shorter list, where `is_row` is False.
     """
 
     lists: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    sizes: NDArray[np.int64]
     rows: NDArray[np.int64]
     is_row: NDArray[np.bool_]
 
@@ -225,18 +223,8 @@ def size_blocks(offsets: NDArray[np.int64], width: int = 1) -> Iterator[SizeBloc
         padding = longest * np.arange(1, most + 1) - n_documents
         fits = np.flatnonzero(padding <= free + PADDING_SHARE * n_documents)
         last = first + 1 + int(fits[-1])
-        yield _block(order[first:last], offsets, longest)
+        lists, place = order[first:last], np.arange(longest)
+        widths = sizes[lists, None]
+        rows = offsets[lists, None] + np.minimum(place, widths - 1)
+        yield SizeBlock(lists, rows, is_row=place < widths)
         first = last
-
-
-def _block(lists: NDArray[np.int64], offsets: NDArray[np.int64], longest: int) -> SizeBlock:
-    starts = offsets[lists]
-    sizes = offsets[lists + 1] - starts
-    place = np.arange(longest)
-    return SizeBlock(
-        lists=lists,
-        starts=starts,
-        sizes=sizes,
-        rows=starts[:, None] + np.minimum(place, sizes[:, None] - 1),
-        is_row=place < sizes[:, None],
-    )

@@ -80,7 +80,11 @@ def check_inputs(scores: ArrayLike, labels: ArrayLike, qid: ArrayLike | QueryLis
     if not finite.all():
         raise ValueError(f"scores must be finite; got {_first(score_rows, ~finite)}.")
     has_nan = _check_labels(label_rows)
-    lists = _as_lists(qid, len(score_rows))
+    lists = qid if isinstance(qid, QueryLists) else QueryLists.from_qid(qid, len(score_rows))
+    if lists.n_rows != len(score_rows):
+        raise ValueError(
+            f"qid has query lists of {lists.n_rows} rows, but there are {len(score_rows)} documents."
+        )
     flat_axes = ((-2, score_rows), (-1, label_rows))
     return Inputs(
         scores=lists.group(_as_columns(score_rows)),
@@ -121,14 +125,6 @@ def _as_columns(rows: NDArray[Any]) -> NDArray[Any]:
     return rows[:, None] if rows.ndim == 1 else rows
 
 
-def _as_lists(qid: ArrayLike | QueryLists | None, n_rows: int) -> QueryLists:
-    if not isinstance(qid, QueryLists):
-        return QueryLists.from_qid(qid, n_rows)
-    if qid.n_rows != n_rows:
-        raise ValueError(f"qid has query lists of {qid.n_rows} rows, but there are {n_rows} documents.")
-    return qid
-
-
 def _check_labels(labels: NDArray[np.float64]) -> bool:
     """Check labels; True if some are NaN."""
     if labels.size == 0:
@@ -155,16 +151,6 @@ def _first(values: NDArray[Any], bad: NDArray[np.bool_]) -> str:
 
 #: Up to this many ranks one pass per rank beats sorting the row, and settles ties by the way.
 MAX_PASSES = 16
-
-
-def top_positions(scores: NDArray[Any], k: int) -> NDArray[np.int64]:
-    """Positions of the first k of each row by descending score, earlier ones first among equals.
-
-    Minus infinity marks padding, behind which ranks hold some position. `scores` are overwritten.
-    """
-    if k <= MAX_PASSES and k < scores.shape[1]:
-        return _by_passes(scores, k)
-    return _by_sorting(scores)[:, :k]
 
 
 def _by_passes(scores: NDArray[Any], k: int) -> NDArray[np.int64]:
@@ -308,9 +294,14 @@ def _fitting(sizes: NDArray[np.int64], entries: int) -> int:
 
 
 def _positions(scores: NDArray[Any], depth: int) -> NDArray[np.int64]:
-    """Positions by rank of scores (B, K, P), which are used up; shape (B, K, depth)."""
-    flat = top_positions(scores.reshape(-1, scores.shape[2]), depth)
-    return flat.reshape(*scores.shape[:2], depth)
+    """Positions by rank of scores (B, K, P), shape (B, K, depth); earlier ones first among equals.
+
+    Minus infinity marks padding, behind which ranks hold some position. `scores` are overwritten.
+    """
+    flat = scores.reshape(-1, scores.shape[2])
+    is_fast = depth <= MAX_PASSES and depth < scores.shape[2]
+    ranked = _by_passes(flat, depth) if is_fast else _by_sorting(flat)[:, :depth]
+    return ranked.reshape(*scores.shape[:2], depth)
 
 
 def _pick(values: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[Any]:

@@ -406,27 +406,22 @@ class ParetoFrontDisplay(Display):
         check_objectives([] if color_by is None else [color_by], front.points.columns, "color_by")
         if not objectives or len(set(objectives)) < len(objectives):
             raise ValueError(f"objectives must name at least one objective, each once; got {objectives}.")
-        _check_selection(self.selection, objectives)
+        selection = self.selection
+        if selection is not None and not isinstance(selection, Selection):
+            raise TypeError(
+                "selection must be what select, knee or nearest of the front gave; "
+                f"got a {type(selection).__name__}."
+            )
+        known = list(objectives if selection is None else selection.values.index)
+        unknown = [name for name in objectives if name not in known]
+        if unknown:
+            raise ValueError(
+                f"selection is of a front of {known} and knows no {unknown}: pass one of the drawn front."
+            )
         for other in self.others:
             check_objectives(objectives, other.points.columns, "objectives (for others)")
             if other.metric != front.metric:
                 raise ValueError(f"others must share the metric {front.metric!r}; got {other.metric!r}.")
-
-
-def _check_selection(selection: Selection | None, objectives: list[str]) -> None:
-    if selection is None:
-        return
-    if not isinstance(selection, Selection):
-        raise TypeError(
-            "selection must be what select, knee or nearest of the front gave; "
-            f"got a {type(selection).__name__}."
-        )
-    unknown = [name for name in objectives if name not in selection.values.index]
-    if unknown:
-        raise ValueError(
-            f"selection is of a front of {list(selection.values.index)} and knows no {unknown}: "
-            "pass one of the front that is drawn."
-        )
 
 
 def _kind(kind: str, n_objectives: int) -> str:

@@ -110,7 +110,10 @@ def load_ranker(path: str | Path, base: type[R]) -> R:
             scores = _probe(ranker)
         else:
             scores = _probe_scores(ranker)
-            _check_trade_offs(ranker)
+            # At the ends of the simplex too, or by each of its models.
+            weights = getattr(ranker, "weights_", np.eye(len(ranker.objectives_)))
+            if not np.isfinite(_probe_scores(ranker, weights)).all():
+                raise ValueError("its scores are not finite at all trade-offs")
     except Exception as error:  # whatever hostile content runs into
         raise ModelFileError(f"{path} is not a complete {cls.__name__}: {error}") from error
     if scores is None:
@@ -175,13 +178,6 @@ def _check_summary(summary: Any, objectives: Sequence[str]) -> None:
     )
     if not is_complete:
         raise ValueError("its summary of the training data is not one that fit makes")
-
-
-def _check_trade_offs(ranker: Any) -> None:
-    """Check that a ranker scores at the ends of the simplex too, or by each of its models."""
-    weights = getattr(ranker, "weights_", np.eye(len(ranker.objectives_)))
-    if not np.isfinite(_probe_scores(ranker, weights)).all():
-        raise ValueError("its scores are not finite at all trade-offs")
 
 
 def _widths(value: Any) -> Iterator[int]:
