@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from hyperrank._checks import check_number
 from hyperrank._columns import as_numbers
 from hyperrank.files import check_suffix, write_atomically
+from hyperrank.front.bootstrap import read_by_segment, table_by_segment
 from hyperrank.front.criteria import (
     achievement,
     desirability,
@@ -23,8 +24,7 @@ from hyperrank.front.criteria import (
     numbers_by_objective,
 )
 from hyperrank.front.limits import Candidates
-from hyperrank.front.segments import read_by_segment, table_by_segment
-from hyperrank.front.selection import TEMPERATURE, Selection, at_temperature
+from hyperrank.front.selection import TEMPERATURE, Selection, at_temperature, front_picture
 from hyperrank.metrics import hypervolume, non_dominated
 from hyperrank.simplex import as_weights, by_name
 from hyperrank.weights import TRADE_OFF
@@ -614,8 +614,6 @@ class ParetoFront:
         return f"{self._summary()}\n{self.to_frame()!r}"
 
     def _repr_html_(self) -> str:
-        from hyperrank.front.picture import front_picture
-
         table = self.to_frame().to_html(max_rows=60)
         return f"<p>{escape(self._summary())}</p>{front_picture(self)}{table}"
 
