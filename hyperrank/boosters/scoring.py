@@ -283,7 +283,8 @@ class TreeEnsemble:
             np.copyto(is_right, ~self.nan_left[node][:, None], where=missing)
         else:
             np.greater(values, threshold, out=is_right)
-        self._sets.compare(node, values, is_right)
+        if self._sets.nodes[node].size:
+            self._sets.compare(node, values, is_right)
 
     def _leaf_values(self, left: NDArray[np.unsignedinteger]) -> NDArray[np.float64]:
         """Value of the first leaf that is left of each tree and row."""
@@ -324,8 +325,6 @@ class _SetTable:
     def compare(self, node: int, values: NDArray[np.float32], is_right: NDArray[np.bool_]) -> None:
         """Send rows to the right whose category is in none of the sets: missing and unknown ones too."""
         trees, starts, sizes = self.nodes[node]
-        if not len(trees):
-            return
         given = values[trees]
         with np.errstate(invalid="ignore"):
             codes = given.astype(np.int64)  # cut, not rounded, as LightGBM does it

@@ -38,6 +38,9 @@ def join_standardized(X: NDArray[np.float32], lists: QueryLists) -> NDArray[np.f
 def _on_cpu(features: NDArray[Any], offsets: NDArray[np.int64]) -> NDArray[Any]:
     """Long lists one by one, which is fastest, and short ones together."""
     out = np.empty_like(features)
+    if len(offsets) == 2 and len(features):  # a request
+        _standardize(features, offsets, out)
+        return out
     offsets = offsets[np.flatnonzero(np.diff(offsets, prepend=-1))]  # without empty lists
     at_once = max(LONG, ENTRIES_AT_ONCE // max(1, features.shape[1]))
     first, n_lists = 0, len(offsets) - 1
