@@ -259,7 +259,7 @@ def pair_counts(labels: NDArray[np.float64], rewards: NDArray[np.float64]) -> ND
 
 
 def preference_accuracy(labels: Sequence[ArrayLike], rewards: Sequence[ArrayLike]) -> NDArray[np.float64]:
-    """Of pairs with different labels the share that rewards order alike, by objective.
+    """Share of pairs with different labels that rewards order as the labels do, by objective.
 
     Parameters
     ----------

@@ -136,7 +136,7 @@ def convert(
     zero_based: bool = False,
     overwrite: bool = False,
 ) -> Store:
-    r"""Write ranking data as a columnar store, which is opened at once and read as it is used.
+    r"""Write ranking data as a store on disk that opens at once and is read as it is used.
 
     Rows come out grouped by query, queries in the order in which they first appear and rows in their order
     within a query, whether or not the source has them together. The source is gone through once, a few MB at

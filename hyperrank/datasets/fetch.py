@@ -28,7 +28,7 @@ PIP_SECONDS = 300
 
 
 class FetchError(OSError):
-    """Data could not be downloaded, or what is there cannot be used."""
+    """Data could not be downloaded, or the files cannot be used."""
 
 
 def data_home(path: str | os.PathLike[str] | None = None) -> Path:

@@ -278,7 +278,7 @@ def _rows_at(
 
 
 class Store:
-    """Documents on disk, grouped by query, as arrays that are read when they are used.
+    """Documents on disk, grouped by query, as memory-mapped arrays.
 
     Made by `convert`, opened by `open_store`. Any number of processes may read one at once.
 

@@ -381,7 +381,7 @@ def make_user_item_ranking(
     noise: float = 0.3,
     random_state: Seed = None,
 ) -> RankingData:
-    r"""Generate lists of recurring items with a label of affinity and a label that the item brings along.
+    r"""Generate lists of recurring items, with one label for affinity and one fixed per item.
 
     Ranking in commerce and media is of this kind: the same items are in the lists of many users, one
     objective depends on user and item, another is a fixed property of the item such as price, margin or age.

@@ -27,7 +27,7 @@ SHOWN, REASONS = 10, 3
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """One query under two trade-offs, as ``ranker.compare`` finds it.
+    """Rankings of one query under two trade-offs, made by ``ranker.compare``.
 
     Attributes
     ----------

@@ -25,7 +25,7 @@ SHOWN = 10
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
-    r"""Which features drive the change between two trade-offs, as ``ranker.explain`` finds it.
+    r"""Features that drive the change between two trade-offs, made by ``ranker.explain``.
 
     A feature's values are permuted among the documents of each query, and the queries are ranked again under
     both trade-offs.

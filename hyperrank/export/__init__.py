@@ -1,4 +1,4 @@
-"""Export of fitted rankers to files that other runtimes serve, without Python or torch."""
+"""Export of fitted rankers to ONNX."""
 
 from hyperrank.export.onnx import to_onnx
 

@@ -219,7 +219,7 @@ N_TRACED, K_TRACED = 7, 5
 
 @isolated()
 def to_onnx(ranker: BaseRanker, path: str | Path, *, include_reference: bool = True) -> Path:
-    """Write a fitted ranker to an ONNX file, which scores as its ``predict`` does.
+    """Write a fitted ranker to an ONNX file with the scores of its ``predict``.
 
     All rows of a request are one list, as where ``predict`` is given no ``qid``: where features are
     standardised within the list, score one query at a time. Inputs, of any number of rows n and trade-offs k:

@@ -38,33 +38,33 @@ __all__ = ["ParetoFront"]
 
 
 class ParetoFront:
-    """What a ranker reaches on a set of queries at each of k trade-offs between m objectives.
+    """Metrics of a ranker on a set of queries, at each of k trade-offs between m objectives.
 
-    Rankers make it by ``pareto_front(X, Y, qid=...)``; made by hand from points, it holds the results of any
-    baseline for comparison. More is better in every objective.
+    Made by ``ranker.pareto_front(X, Y, qid=...)``, or from points, to compare with the results of any other
+    ranker. More is better in every objective.
 
     Parameters
     ----------
     points : array-like of shape (k, m)
         One row per trade-off, one value of the metric per objective.
     weights : array-like of shape (k, m)
-        The weights that reach the points.
+        Weights of the trade-offs.
     names : sequence of str
         The objectives.
     metric : str, default ``"ndcg@10"``
-        What the points are values of.
+        Metric of the points.
     reference : array-like of shape (m,), Series or mapping by objective, optional
-        What the baseline reaches: the ranker's reference, or another.
+        Metrics of the baseline: the ranker's reference, or another.
     per_query : array-like of shape (k, n_queries, m), optional
         The values of each query, NaN where a list does not count for an objective.
     reference_per_query : array-like of shape (n_queries, m), optional
         The same for the baseline.
     label : str, optional
-        What to call this front in plots.
+        Name of this front in plots.
     temperature : float or array-like of shape (k,), optional
         The temperatures that the points were measured at, if the ranker has one.
     baseline : str, default "reference"
-        What to call the baseline.
+        Name of the baseline.
     segments : array-like of shape (n_queries,), optional
         The segment of each query, such as its market.
 
@@ -76,18 +76,18 @@ class ParetoFront:
     temperatures : ndarray of shape (k,) or None
         The temperature of each trade-off.
     temperature : float or None
-        The temperature of all of them; None if they are of several.
+        The temperature, if it is the same for all of them; otherwise None.
     reference : Series of shape (m,) or None
-        What the baseline reaches.
+        Metrics of the baseline.
     baseline : str or None
-        What it is: ``"reference"``, the class of a model, or ``"baseline"``.
+        Name of the baseline: ``"reference"``, the class of a model, or ``"baseline"``.
     per_query, reference_per_query : ndarray of float32 or None
         As given.
     segments : ndarray of shape (n_queries,) or None
         As given.
     by_segment : DataFrame or None
-        What each trade-off reaches in each segment: ``segment``, ``trade_off`` (its row), ``objective``,
-        ``n_queries`` that count, ``value`` and its standard ``error``, and with a baseline its value
+        Metrics of each trade-off in each segment: ``segment``, ``trade_off`` (its row), ``objective``,
+        ``n_queries`` that count, ``value`` and its standard ``error``; with a baseline also its value
         ``baseline``, the ``change`` from it and the ``change_error``.
 
     Raises
@@ -172,18 +172,18 @@ class ParetoFront:
 
     @cached_property
     def non_dominated(self) -> NDArray[np.bool_]:
-        """Points that no other equals in all objectives and beats in at least one, shape (k,)."""
+        """Whether each point is Pareto-optimal, shape (k,)."""
         return np.asarray(non_dominated(self.points.to_numpy()), dtype=bool)
 
     @cached_property
     def by_segment(self) -> pd.DataFrame | None:
-        """What each trade-off reaches in each segment; None without segments."""
+        """Metrics of each trade-off in each segment; None without segments."""
         if self.segments is None or self.per_query is None:
             return None
         return table_by_segment(self.per_query, self.reference_per_query, self.segments, self.names)
 
     def hypervolume(self, reference_point: float | ArrayLike | Mapping[str, float] = 0.0) -> float:
-        """Volume of what the front dominates, above a reference point.
+        """Volume that the front dominates above a reference point.
 
         Parameters
         ----------
@@ -214,44 +214,43 @@ class ParetoFront:
         random_state: int = 0,
         in_every_segment: bool = False,
     ) -> Selection:
-        """Pick the profiled trade-off that keeps every limit and is best otherwise.
+        """Pick the best of the measured trade-offs that keep every limit.
 
         Parameters
         ----------
         at_least : mapping of objective to float, optional
             Limits, on one or several objectives; none by default.
         maximize : str, mapping of objective to weight, or None
-            What is best otherwise: one objective, a weighted sum, or by default the mean over the objectives
-            without a limit (over all, if each has one). In sums an objective counts as the share of the best
-            value that the front reaches in it.
+            What to maximise within the limits: one objective, a weighted sum, or by default the mean over the
+            objectives without a limit (over all, if each has one). In sums each objective is divided by its
+            best value on the front.
         relative : bool, default True
-            Whether limits are shares: of the reference ranker's value or, for a front without a reference, of
-            the best value that this front reaches in the objective. False: limits are values of the metric.
+            Whether limits are shares of the baseline's value or, for a front without a baseline, of the
+            objective's best value on the front. If False, limits are values of the metric.
         confidence : float, optional
-            Pick only what keeps all limits at once with this probability on all such queries, allowing for
-            few queries and for having picked the best of many (`hyperrank.front.bootstrap.LimitConfidence`).
-            Shares of the baseline are taken of its mean over the same queries. The reference itself keeps
-            its own shares for certain. By default the limits need to be kept on the queries themselves,
-            which for a limit that binds means about as often as not on others.
+            Pick only trade-offs that keep all limits at once on such queries with this probability, which
+            accounts for few queries and for picking the best of many trade-offs
+            (`hyperrank.front.bootstrap.LimitConfidence`). Shares of the baseline are taken on the same
+            resampled queries. The reference keeps its own shares for certain. By default the limits only need
+            to hold on the measured queries, and a limit that is just met will often fail on others.
         n_resamples : int, default 2000
-            How often queries are resampled, for this and for what the selection tells.
+            Number of resamples of the queries, for this and for the intervals of the selection.
         random_state : int, default 0
             Seed of the resamples.
         in_every_segment : bool, default False
-            Whether limits hold in each segment of a front by segment too, as shares of the baseline there;
-            with `confidence`, in all at once.
+            Whether limits must also hold in each segment, as shares of the baseline there; with
+            `confidence`, in all segments at once.
 
         Returns
         -------
         Selection
-            Its ``weights`` are the trade-off; it may itself be passed as weights to ``predict``.
+            The trade-off, which can be passed as weights to ``predict``.
 
         Raises
         ------
         ValueError
-            If an objective is unknown, or if no trade-off keeps the limits: then the error says which limit
-            is out of reach and what the best is or, if they clash, what comes closest, or how sure one can
-            be at most. Also if there is no `confidence` to be had, since the front has no values by query.
+            If an objective is unknown, if no trade-off keeps the limits (the error says what can be reached,
+            and how surely), or if `confidence` is given for a front without values of each query.
 
         Examples
         --------
@@ -284,15 +283,15 @@ class ParetoFront:
     ) -> Selection:
         r"""Pick the trade-off beyond which more of one objective costs much of another.
 
-        It is the non-dominated point that lies farthest beyond the plane through the extremes of the front,
-        objectives brought to [0, 1] by their ranges on it (Das, 1999; formula in `hyperrank.front.criteria`);
-        for two objectives that with the largest :math:`z_1 + z_2`. No point may lie beyond: a front that
-        bends inwards throughout has its knee in an extreme. Equals are told apart as in `select`.
+        The knee is the Pareto-optimal point farthest beyond the plane through the extremes of the front, with
+        objectives scaled to [0, 1] by their ranges on it (Das, 1999; formula in `hyperrank.front.criteria`).
+        For two objectives it has the largest :math:`z_1 + z_2`. If the front bends inwards throughout, the
+        knee is an extreme. Ties are broken as in `select`.
 
         Parameters
         ----------
         at_least : mapping of objective to float, optional
-            Limits to keep; the plane and the ranges stay those of the whole front.
+            Limits to keep; the plane and the ranges are still those of the whole front.
         relative, confidence, n_resamples, random_state, in_every_segment
             As in `select`.
 
@@ -336,10 +335,10 @@ class ParetoFront:
         r"""Pick the trade-off that comes closest to a target, or goes farthest beyond it.
 
         It has the largest :math:`\min_j (p_j - t_j) / (\max p_j - \min p_j)` (Wierzbicki's achievement, 1980;
-        ranges on the non-dominated points): out of reach, the worst shortfall is smallest; within reach, the
-        least gain is largest. A plain distance would prefer a point that just hits a modest target to one
-        that is better in everything. A target for some objectives alone is reached or not: among the points
-        that reach it that is taken which is best in the objectives left out, as in `select`.
+        ranges over the Pareto-optimal points). If the target cannot be reached, this is the smallest worst
+        shortfall; otherwise the largest smallest gain. A plain distance would prefer a point that just hits
+        a modest target to one that is better in everything. If the target names only some objectives, the
+        best in the others is picked among the points that reach it, as in `select`.
 
         Parameters
         ----------
@@ -348,7 +347,7 @@ class ParetoFront:
         at_least : mapping of objective to float, optional
             Limits to keep as well.
         relative : bool, default True
-            How `at_least` is meant, as in `select`; the target is in units of the metric.
+            Unit of `at_least`, as in `select`; the target is in units of the metric.
         confidence, n_resamples, random_state, in_every_segment
             As in `select`.
 
@@ -359,7 +358,7 @@ class ParetoFront:
         Raises
         ------
         ValueError
-            As in `select`, or if the target is none.
+            As in `select`, or if the target is not valid.
 
         Examples
         --------
@@ -394,15 +393,15 @@ class ParetoFront:
         """Draw the front; needs ``pip install hyperrank[plot]``.
 
         One objective gives a strip, two a plane, three every pair of them, and more parallel coordinates.
-        Trade-offs are coloured by the weight of an objective, dominated ones are faint, and steps bound what
-        is dominated within each plane.
+        Trade-offs are coloured by the weight of an objective, and dominated ones are faint. In each plane,
+        steps bound the dominated area.
 
         Parameters
         ----------
         objectives, ax, color_by, kind, width, interval
             As of `hyperrank.plots.ParetoFrontDisplay.plot`.
         others : ParetoFront, sequence of them or mapping of label to ParetoFront
-            Baselines to draw beside, under their labels.
+            Baselines to draw with it, under their labels.
         selection : Selection, optional
             A trade-off of this front to mark, with its limits.
 
@@ -438,7 +437,7 @@ class ParetoFront:
         n_resamples: int = 2000,
         random_state: int = 0,
     ) -> Path:
-        """Write a page on which people choose a trade-off without Python.
+        """Write an HTML page on which people choose a trade-off without Python.
 
         They move the weights, or limits, and see what each objective reaches, in each segment too, how sure
         that is, and how it stands to the reference and to a trade-off that was pinned. The page is one file
@@ -455,7 +454,7 @@ class ParetoFront:
         selection : Selection, optional
             The trade-off of this front to open with; by default what `select` picks.
         others : ParetoFront, sequence of them or mapping of label to ParetoFront
-            Baselines to draw beside, under their labels.
+            Baselines to draw with it, under their labels.
         queries : DataFrame, optional
             Queries whose rankings to show before and after: ``ranker.rank(X, qid=qid, weights=front,
             top_k=10)`` of a few, whose column ``document`` may be replaced by titles.
@@ -503,7 +502,7 @@ class ParetoFront:
         return write_atomically(path, page.encode("utf-8", "replace"))
 
     def to_frame(self) -> pd.DataFrame:
-        """All in one table.
+        """Weights, metrics and Pareto-optimality in one table.
 
         Returns
         -------
@@ -517,7 +516,7 @@ class ParetoFront:
         return table.join(self.points).assign(non_dominated=self.non_dominated)
 
     def to_dict(self) -> dict[str, Any]:
-        """The front as JSON knows it, without the values of each query; `from_dict` reads it.
+        """The front as a JSON-compatible dict, without the values of each query; `from_dict` reads it.
 
         Returns
         -------
@@ -549,7 +548,7 @@ class ParetoFront:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> ParetoFront:
-        """Read what `to_dict` gave, or ``hyperrank front`` wrote as JSON.
+        """Make a front from the result of `to_dict`, or from the JSON of ``hyperrank front``.
 
         Parameters
         ----------

@@ -54,7 +54,7 @@ class FrontData(Protocol):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Selection:
-    """One trade-off of a front: weights and temperature; stands wherever weights are taken.
+    """One trade-off of a front, weights and temperature, accepted wherever weights are.
 
     ``predict(X, weights=selection)`` serves it at the temperature that its front was profiled at, and so do
     `score`, `specialize` and all that take weights.

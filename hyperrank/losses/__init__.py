@@ -1,4 +1,4 @@
-"""Losses of ragged lists on flat tensors with offsets, and the DPO reward they are taken of."""
+"""Listwise and pairwise losses on ragged lists, and the DPO reward."""
 
 from hyperrank.losses.approx_ndcg import ApproxNDCG, approx_ndcg
 from hyperrank.losses.base import ListLoss, Loss, get_loss, register_loss, takes_gains

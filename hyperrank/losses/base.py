@@ -13,7 +13,7 @@ from hyperrank._checks import Params
 
 
 class ListLoss(Protocol):
-    """A loss of flat, ragged lists with everything but the data bound.
+    """Protocol of a loss of flat, ragged lists, with all options bound.
 
     Such as `hyperrank.losses.ListNet`, the function `hyperrank.losses.listnet`, or a function of your own.
     """
@@ -23,7 +23,7 @@ class ListLoss(Protocol):
 
 
 class Loss(Params):
-    """Base of losses with options: dataclasses that are called as their function is.
+    """Base class of losses with options, as callable dataclasses.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ _LOSSES: dict[str, Callable[[], ListLoss]] = {}
 
 
 def register_loss(name: str, factory: Callable[[], ListLoss]) -> None:
-    """Give a loss a name, by which rankers take it and files keep it.
+    """Register a loss under a name, for rankers and files.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def register_loss(name: str, factory: Callable[[], ListLoss]) -> None:
 
 
 def get_loss(loss: str | ListLoss) -> ListLoss:
-    """Find a loss by name, or check one's own.
+    """Get a loss by name, or check a custom one.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def _check_shape(loss: ListLoss) -> None:
 
 
 def takes_gains(loss: ListLoss) -> bool:
-    """Whether labels are gains to a loss, which cannot be negative: its attribute of that name.
+    """Whether a loss takes labels as gains, which cannot be negative.
 
     Parameters
     ----------

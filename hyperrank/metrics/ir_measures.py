@@ -17,7 +17,7 @@ from hyperrank.metrics._blocks import Inputs, check_inputs
 
 @dataclass(frozen=True, eq=False)
 class MeasureReport:
-    """What ir-measures says of one ranking; `ir_measures_report` makes it.
+    """Measures of one ranking by ir-measures, made by `ir_measures_report`.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ Empty = Literal["skip", "zero", "one"] | int
 
 @dataclass(frozen=True)
 class Convention:
-    """The three choices on which NDCGs differ.
+    """The three choices in which definitions of NDCG differ.
 
     Parameters
     ----------

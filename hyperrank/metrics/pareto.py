@@ -12,7 +12,7 @@ from hyperrank.simplex import by_name
 
 
 def hypervolume(points: ArrayLike, reference_point: ArrayLike = 0.0) -> float:
-    """Volume that the points dominate above a reference point; every objective is maximised.
+    """Compute the volume that points dominate above a reference point; every objective is maximised.
 
     A point that does not exceed the reference in every objective contributes nothing, and neither does a
     dominated one.
@@ -66,7 +66,7 @@ def hypervolume(points: ArrayLike, reference_point: ArrayLike = 0.0) -> float:
 
 
 def non_dominated(points: ArrayLike) -> NDArray[np.bool_]:
-    """Which points no other point dominates; every objective is maximised.
+    """Mark the Pareto-optimal points; every objective is maximised.
 
     A point dominates another if it is at least as high in every objective and higher in one. Equal points do
     not dominate each other, so all copies of a non-dominated point are kept: the answer for a point does not

@@ -107,7 +107,7 @@ class Metric:
 
 
 def register_metric(name: str, function: Callable[..., Any]) -> None:
-    """Give a metric a name, by which rankers take it and files keep it.
+    """Register a metric under a name, for rankers and files.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def _list_by_list(function: ListMetric, inputs: Inputs, per_query: bool) -> Any:
 
 
 def parse_metric(metric: str | Metric | Callable[..., Any]) -> Metric:
-    """Read a metric's name, or take a function for a metric.
+    """Make a metric from its name or from a function.
 
     Parameters
     ----------

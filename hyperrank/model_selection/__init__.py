@@ -1,4 +1,4 @@
-"""Cross-validation and searches over rankers: splitters that keep queries whole, scorers that carry them.
+"""Cross-validation and searches: splitters that keep queries whole, and scorers for rankers.
 
 ==========================================  ======================================================
 :class:`~hyperrank.QueryKFold`              folds of whole queries

@@ -1,4 +1,4 @@
-"""Torch modules from features and weights to scores, and the transforms of features before them."""
+"""Networks that map features and weights to scores, and feature transforms."""
 
 from hyperrank.networks.conditioning import (
     CONDITIONINGS,

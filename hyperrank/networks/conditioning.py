@@ -52,7 +52,7 @@ class WeightEmbedding(nn.Module):
 
 
 class ConditionedLinear(nn.Module):
-    r"""Base of linear layers whose output depends on weights, the large product shared by all of them.
+    r"""Base class of linear layers conditioned on weights, with one large product for all trade-offs.
 
     With h the input, c the condition (an embedding of the weights) and A h + a the shared part. A subclass
     says by `modulation` what it computes of c, once for each trade-off, and by `modulate` what that does to
@@ -243,7 +243,7 @@ CONDITIONINGS = tuple(_CONDITIONINGS)
 
 
 def register_conditioning(name: str, conditioning: Conditioning) -> None:
-    """Give a conditioning a name, by which networks take it and files keep it.
+    """Register a conditioning under a name, for networks and files.
 
     Parameters
     ----------
@@ -311,7 +311,7 @@ def per_row(values: Tensor, index: Tensor | None) -> Tensor:
 
 
 def zero_linear(n_in: int, n_out: int) -> BatchInvariantLinear:
-    """A linear layer that starts at zero: what training has not touched has no effect.
+    """Linear layer with all parameters zero, so that it has no effect before training.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from hyperrank.networks.transformer import ListTransformer
 @storable
 @dataclass
 class MLP(Params):
-    """A multi-layer perceptron that sees each document alone.
+    """Multi-layer perceptron that scores each document alone.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class MLP(Params):
 @storable
 @dataclass
 class Transformer(Params):
-    """A transformer that sees a list as a whole: documents are its tokens, the weights prompt vectors.
+    """Transformer over the documents of a list, with the weights as prompt vectors.
 
     It is computed once per trade-off, and its cost grows with the square of a list's length.
 
@@ -185,7 +185,7 @@ _NETWORKS = {"mlp": MLP, "transformer": Transformer}
 
 
 def get_network(network: str | MLP | Transformer) -> MLP | Transformer:
-    """A network by name, with its default options, or as it is.
+    """Get a network by name, with its default options, or return a given one.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ from hyperrank.networks.random import Dropout, NewTensors
 
 
 class ConditionedScorer(nn.Module):
-    """A multi-layer perceptron from features and weights to one score per trade-off.
+    """Multi-layer perceptron that maps features and weights to a score per trade-off.
 
     All hidden layers but the last are the trunk: they see the features alone and are computed once,
     however many weights are asked for. The last hidden layer and the output are conditioned on the

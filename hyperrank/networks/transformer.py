@@ -14,7 +14,7 @@ from hyperrank.networks.random import Dropout, NewTensors, forked
 
 
 class HyperPrompt(nn.Module):
-    r"""Weights on the simplex to a few prompt vectors, by a small MLP.
+    r"""Small MLP that maps weights on the simplex to prompt vectors.
 
     .. math:: p_i(w) = b_i + (U \, silu(V (m w - 1) + v))_i, \qquad i = 1 \dots k
 
@@ -160,7 +160,7 @@ HEAD_WIDTH = 32
 
 
 class ListTransformer(nn.Module):
-    """A transformer from the documents of a list and weights to one score per document and trade-off.
+    """Transformer that maps the documents of a list and weights to a score per document and trade-off.
 
     Documents have no positions: the scores of a list in another order are the same scores in that order.
     Vectors that depend on the weights, hyper prompts, stand before the documents of each list; nothing else

@@ -107,7 +107,7 @@ class ExplanationData(Protocol):
 
 
 class ExplanationDisplay(Display):
-    """The features that drive the change between two trade-offs, as bars; importances by objective beside.
+    """Bar chart of the features that drive a change of trade-off, with importances by objective.
 
     `from_estimator` makes and draws it; so does ``ranker.explain(...).plot()``. Drawing needs
     ``pip install hyperrank[plot]``.
@@ -209,7 +209,7 @@ KINDS = ("auto", "strip", "plane", "pairs", "parallel", "segments")
 
 
 class ParetoFrontDisplay(Display):
-    """A front, baselines beside it, and a selection, as a picture.
+    """Plot of a front, with baselines and a selection.
 
     `from_estimator` and `from_front` make and draw it; so does ``front.plot()``. Drawing needs
     ``pip install hyperrank[plot]``.

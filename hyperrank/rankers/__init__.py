@@ -1,4 +1,4 @@
-"""The estimators."""
+"""Rankers as scikit-learn estimators."""
 
 from hyperrank.rankers.base import BaseRanker, RankerMixin, load
 from hyperrank.rankers.baselines.mixed_scores import MixedScoresRanker

@@ -57,7 +57,7 @@ class RankerMixin:
 
 
 class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
-    """A ranker whose trade-off between objectives is an argument of predict.
+    """Base class of rankers whose trade-off is an argument of predict.
 
     A subclass sets ``objectives_`` in fit and gives the scores of grouped rows in ``_scores``.
     """
@@ -239,7 +239,7 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         label: str | None = None,
         **options: Any,
     ) -> ParetoFront:
-        """Profile what the ranker reaches over the whole range of trade-offs.
+        """Measure the ranker over the whole range of trade-offs.
 
         Parameters
         ----------
@@ -408,7 +408,7 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         width: float | str | None = None,
         name: str | None = None,
     ) -> TrainingDisplay:
-        """Draw how the ranker was trained; needs ``pip install hyperrank[plot]``.
+        """Plot the training curves; needs ``pip install hyperrank[plot]``.
 
         Parameters
         ----------
@@ -446,7 +446,7 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         ref_scores: str | None = None,
         **options: Any,
     ) -> dd.Series | dd.DataFrame:
-        """Score a Dask frame, lazily: nothing is computed before the result is asked for.
+        """Score a Dask frame lazily.
 
         Scores are those of `predict` of the same rows at once. Where the score of a document depends on the
         others of its query (`query_standardize` on, or a transformer), each query must lie whole in one

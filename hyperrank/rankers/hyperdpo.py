@@ -297,16 +297,16 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         qid : array-like of shape (n,), optional
             Query ids of any kind, in any order; one list of all rows by default.
         X_val, y_val, qid_val
-            Validation data, to stop training by.
+            Validation data for early stopping.
         ref_scores, ref_scores_val : array-like of shape (n,) or (n, k), optional
-            The reference's scores, for ``reference="scores"``; columns for k objectives whose scorer is that.
+            Scores of the reference, for ``reference="scores"``; a column for each of k such objectives.
         query_weight : array-like of shape (n,), optional
-            How much the query of each row counts in training; the same for all rows of a query.
+            Weight of the query of each row in training; the same for all rows of a query.
         eval_set, eval_qid
-            Validation data as other rankers take them: ``[(X_val, y_val)]`` and ``[qid_val]``.
+            Validation data in the form of LightGBM and XGBoost: ``[(X_val, y_val)]`` and ``[qid_val]``.
         resume : bool, default False
-            Whether to continue from the file `checkpoint`, to the same bits as a fit without interruption.
-            Where there is no such file, fit starts over.
+            Whether to continue from the file `checkpoint`, to the same bits as an uninterrupted fit. Without
+            such a file, fit starts over.
 
         Returns
         -------
@@ -316,8 +316,8 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
         Raises
         ------
         ValueError
-            If data or options are not as described, or the checkpoint is damaged or another fit's; always
-            before any training starts.
+            If data or options are not as described, or the checkpoint is damaged or of another fit; always
+            before training starts.
         """
         params, callbacks = self.get_params(deep=False), FitCallbacks(self, X, y, qid)
         continues = self.warm_start and hasattr(self, "model_")
@@ -510,7 +510,7 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
     def specialize(
         self, weights: ArrayLike | Mapping[str, float], *, temperature: float | None = None
     ) -> SpecializedRanker:
-        """A plain, smaller ranker for one trade-off.
+        """Make a smaller ranker for one trade-off.
 
         Conditioning is folded into the parameters of a plain network, and boosters of objectives of weight 0
         are left out. Scores are the same up to rounding.

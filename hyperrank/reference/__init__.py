@@ -1,4 +1,4 @@
-"""Reference rankers: fitted models, boosters trained here, or scores that the caller passes."""
+"""Reference rankers: fitted models, boosters, or scores."""
 
 from hyperrank.reference.base import NoReference, Reference, ReferenceData, ScoresReference
 from hyperrank.reference.boosters import BoosterReference, SummedReference

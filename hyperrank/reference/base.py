@@ -72,7 +72,7 @@ class ReferenceData:
 
 
 class Reference:
-    """A ranker that ours is trained against: its scores are the baseline that ours are added to.
+    """Base class of references, to whose scores the rewards are added.
 
     A reference either gives one score per document, the same for every trade-off, or one per document and
     objective, which the trade-off's weights mix: the front that mixing the scores of several models gives.
@@ -275,7 +275,7 @@ class NoReference(Reference):
 
 @storable
 class ScoresReference(Reference):
-    """A column of scores that the caller passes wherever features are passed."""
+    """Scores that are passed to fit and predict along with the features."""
 
     needs_scores = True
     needs_frame = False

@@ -37,7 +37,7 @@ ROWS_AT_ONCE = 1 << 13
 
 @storable
 class BoosterReference(Reference):
-    """LightGBM rankers trained here, their scores brought to a common scale.
+    """LightGBM rankers trained in fit, with scores on a common scale.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class BoosterReference(Reference):
 
 @storable
 class SummedReference(Reference):
-    """Several references that are mixed by weights, their scores added objective by objective.
+    """Sum of several references that are mixed by weights, objective by objective.
 
     Parameters
     ----------

@@ -52,7 +52,7 @@ def register_reference(
     needs_scores: bool = False,
     trains_boosters: bool = False,
 ) -> None:
-    """Let rankers take ``reference=name``.
+    """Register a reference under a name, for ``reference=name``.
 
     Parameters
     ----------

@@ -127,7 +127,7 @@ ROWS_AT_ONCE = 1 << 16
 
 @storable
 class ModelReference(Reference):
-    """A fitted model with ``predict``: LightGBM, XGBoost, CatBoost, scikit-learn, or anything alike.
+    """Fitted model with ``predict``, of LightGBM, XGBoost, CatBoost, scikit-learn or others.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def checked_scores(scores: NDArray[np.float64], lists: QueryLists, source: str) 
 
 @storable
 class MixedModelsReference(Reference):
-    """Fitted models with ``predict``, one per objective, their scores brought to a common scale.
+    """Fitted models with ``predict``, one per objective, with scores on a common scale.
 
     Parameters
     ----------

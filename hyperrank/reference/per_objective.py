@@ -104,7 +104,7 @@ class GivenScorers:
 
 @storable
 class PerObjectiveReference(Reference):
-    """Scorers that the user gave for some objectives, and boosters trained here for all.
+    """Given scorers for some objectives, and boosters trained in fit for all.
 
     At temperature 0 an objective with a scorer is ranked by that alone. The higher the temperature, the more
     the boosters of the objective join in, as the rewards of the network do: at 1 the scorer counts as much as

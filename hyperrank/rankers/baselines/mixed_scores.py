@@ -23,7 +23,7 @@ from hyperrank.weights import RowWeights, mix_by_row
 
 
 class MixedScoresRanker(BaseRanker):
-    r"""One ranker per objective, their standardised scores mixed by the weights at predict.
+    r"""One ranker per objective, whose standardised scores are mixed by the weights at predict time.
 
     .. math:: s(x, w) = \sum_j w_j \, s_j(x) / \sigma_j
 

@@ -90,7 +90,7 @@ class RewardSoup(RewardModel):
 
 
 class SoupRanker(SeparateNetworksRanker):
-    r"""One network per objective, their parameters averaged by the weights at predict (rewarded soups).
+    r"""One network per objective, with parameters averaged by the weights at predict time (rewarded soups).
 
     .. math:: r(x, w) = r_{\theta(w)}(x), \qquad \theta(w) = \sum_j w_j \, \theta_j, \qquad
               \theta_j = \arg\min_\theta L_j(\theta)

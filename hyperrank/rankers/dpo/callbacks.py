@@ -27,7 +27,7 @@ EpochFunction: TypeAlias = Callable[[dict[str, float]], bool | None]
 
 
 class Callback:
-    """Base of objects that follow a fit, as ``HyperDPORanker(callbacks=[...])`` takes them.
+    """Base class of callbacks for ``HyperDPORanker(callbacks=[...])``.
 
     A subclass overrides the hooks that it needs. They are called in the process that fits, under
     ``torchrun`` in rank 0; what they raise ends the fit and reaches the caller. `sklearn.base.clone`, as
