@@ -88,7 +88,7 @@ class SeparateNetworksRanker(DPORanker):
         X, y, qid, query_weight
             As for `HyperDPORanker.fit`.
         X_val, y_val, qid_val
-            Validation data, to stop training by.
+            Validation data for early stopping.
         ref_scores, ref_scores_val : array-like of shape (n,), optional
             The reference's scores, for ``reference="scores"``.
         eval_set, eval_qid
