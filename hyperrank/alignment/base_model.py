@@ -171,15 +171,23 @@ def _refuse_unsupported(model: Any) -> None:
         )
 
 
-def _from_pretrained(kind: Any, name: str, **options: Any) -> Any:
+@contextmanager
+def without_progress() -> Iterator[None]:
+    """No progress bars of transformers inside."""
     logging = required("transformers").utils.logging
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        return kind.from_pretrained(name, trust_remote_code=False, **options)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{kind.__name__} finds nothing it can load under {name!r}: {reason}") from error
+        yield
     finally:
         if shown:
             logging.enable_progress_bar()
+
+
+def _from_pretrained(kind: Any, name: str, **options: Any) -> Any:
+    try:
+        with without_progress():
+            return kind.from_pretrained(name, trust_remote_code=False, **options)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{kind.__name__} finds nothing it can load under {name!r}: {reason}") from error

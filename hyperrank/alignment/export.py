@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from hyperrank.alignment.base_model import isolated
+from hyperrank.alignment.base_model import isolated, without_progress
 from hyperrank.alignment.policy import Policy
 from hyperrank.alignment.tokens import Encoder
 
@@ -87,7 +87,8 @@ def export_transformers(
         start = "" if encoder.bos is None else tokenizer.decode([encoder.bos])
         tokenizer.chat_template = _chat_template(tokenizer.chat_template, before, start)
     folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(str(folder))
+    with without_progress():
+        model.save_pretrained(str(folder))
     tokenizer.save_pretrained(str(folder))
     described = {name: {"weights": w.tolist(), "before": before[name]} for name, w in weights.items()}
     (folder / "trade_offs.json").write_text(json.dumps(described, indent=1))
