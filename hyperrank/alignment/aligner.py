@@ -71,7 +71,8 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
     tokenizer : str, path or PreTrainedTokenizerBase, optional
         By default that of the model's name.
     objectives : sequence of str, optional
-        Names of the objectives; by default those of the data, else objective_0, objective_1, ...
+        Names of the objectives; by default those of the data, else objective_0, objective_1, ... Those of
+        the data may come in another order; other names rename them in place.
     conditioning : {"hyper_prompt", "lora", "mixture", "text"} or registered name, default "hyper_prompt"
         How weights reach the model: prompt vectors (HyperDPO), LoRA with a core that depends on w, LoRA whose
         rank is shared out among the objectives and mixed by w, or a line of text (a baseline). All but the
