@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import IterableDataset
+from torch.utils.data import IterableDataset, get_worker_info
 
 from hyperrank.alignment.preferences import Example, Preferences, Prompt, column_order, is_chat
 
@@ -65,9 +65,11 @@ class PreferenceStream(IterableDataset[Example]):
         return [example.labels for example in itertools.islice(self, SCALE_LISTS)]
 
     def __iter__(self) -> Iterator[Example]:
+        worker = get_worker_info()  # each reads the whole stream, and gives its share
         for number, (where, row) in enumerate(self._read()):
-            labels = _table(where, row, self.columns)
-            yield Example(row.prompt, row.responses, labels, self.epoch, number)
+            if worker is None or number % worker.num_workers == worker.id:
+                labels = _table(where, row, self.columns)
+                yield Example(row.prompt, row.responses, labels, self.epoch, number)
 
     def _read(self) -> Iterator[tuple[str, Row]]:
         return _rows(((f"row {number}", row) for number, row in enumerate(self.rows)), self.scores)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import torch
 import transformers
 from alignment_helpers import NAMES, SHORT, by_full_logits, letter_lists
 
-from hyperrank.alignment import HyperPromptAligner, Preferences, tiny_model
+from hyperrank.alignment import HyperPromptAligner, Preferences, readers, tiny_model
 from hyperrank.files import ModelFileError
 from hyperrank.losses import ListNet, PlackettLuce
 
@@ -332,6 +333,16 @@ def test_streams_are_read_as_they_come(short, few):
         short(max_steps=None).fit(Rows(few))
     with pytest.raises(ValueError, match="a generator can be read only once"):
         short().fit(iter(Rows(few)))
+
+
+def test_workers_share_a_stream(few, monkeypatch):
+    """Before, each gave all lists, and a list was trained on once per worker."""
+    stream, numbers = readers.to_preferences(Rows(few)), []
+    for n in range(2):
+        share = SimpleNamespace(num_workers=2, id=n)
+        monkeypatch.setattr(readers, "get_worker_info", lambda share=share: share)
+        numbers.append([example.number for example in stream])
+    assert numbers == [list(range(0, 24, 2)), list(range(1, 24, 2))]
 
 
 PROCESS = """
