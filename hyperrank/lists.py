@@ -276,6 +276,11 @@ def as_id_array(qid: ArrayLike | Sequence[Hashable]) -> NDArray[Any]:
         values = values[:, 0]
     if values.ndim != 1:
         raise ValueError(f"qid must be one-dimensional, one id per row; got shape {values.shape}.")
+    if values.dtype.kind == "f" and (np.abs(values) >= 2.0 ** (np.finfo(values.dtype).nmant + 1)).any():
+        raise ValueError(
+            f"qid holds {values.dtype} numbers so large that neighbouring ids are one: read ids as integers "
+            "or text."
+        )
     missing = _missing(values) | np.reshape(mask, -1)
     if missing.any():
         where = np.flatnonzero(missing)

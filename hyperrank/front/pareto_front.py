@@ -128,9 +128,9 @@ class ParetoFront:
     ) -> None:
         columns = _checked_names(names)
         m = len(columns)
+        if not isinstance(metric, str) or not isinstance(label, str | None):
+            raise TypeError(f"metric must be a text, and label a text or None; got {metric!r} and {label!r}.")
         self.metric = metric
-        if not isinstance(label, str | None):
-            raise TypeError(f"label must be a text or None; got {label!r}.")
         self.label = label
         self.points = _table(points, columns, "points")
         self.weights = pd.DataFrame(np.atleast_2d(as_weights(weights, m, columns)), columns=columns)

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
 from hyperrank._checks import check_number
+from hyperrank._columns import arrow_to_pandas
 from hyperrank.front.bootstrap import Evidence, StoredEvidence
 from hyperrank.front.criteria import check_objectives, finite_number
 from hyperrank.simplex import as_weights, by_name
@@ -208,7 +209,9 @@ class Selection:
         names = document.get("objectives") or list(document["weights"])
         if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
             raise ValueError(f"objectives of a selection must be a list of names; got {_shortened(names)}.")
-        temperature = document.get("temperature")
+        metric, temperature = document.get("metric"), document.get("temperature")
+        if not isinstance(metric, str | None):
+            raise ValueError(f"metric of a selection must be a text; got {metric!r}.")
         if temperature is not None:
             temperature = check_number("temperature", temperature, at_least=0, below=np.inf)
         evidence: StoredEvidence | str = "the selection was stored without it."
@@ -233,7 +236,7 @@ class Selection:
             index,
             evidence,
             temperature,
-            document.get("metric"),
+            metric,
         )
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
@@ -283,7 +286,7 @@ def carried_temperatures(weights: Any) -> list[float | None]:
 
 def _table_of(weights: Any) -> Any:
     """The trade-offs themselves, of those for queries or rows too."""
-    table = weights.table if isinstance(weights, PerQuery | PerRow) else weights
+    table = arrow_to_pandas(weights.table if isinstance(weights, PerQuery | PerRow) else weights)
     return table.tolist() if isinstance(table, np.ndarray) and table.dtype == object else table
 
 

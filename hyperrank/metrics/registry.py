@@ -79,6 +79,8 @@ class Metric:
         unknown = [key for key, _ in self.options if key not in allowed]
         if unknown:
             raise ValueError(f"metric {self.name!r} has no option {unknown[0]!r}; it has {sorted(allowed)}.")
+        if self.options and "qid" in parameters:
+            self([1.0, 0.0], [1, 0])  # values of options are refused at once
 
     def __call__(
         self,
@@ -192,7 +194,7 @@ def parse_metric(metric: str | Metric | Callable[..., Any]) -> Metric:
     """
     if isinstance(metric, Metric):
         return metric
-    if callable(metric):
+    if callable(metric) and not isinstance(metric, type):
         return Metric(getattr(metric, "__name__", type(metric).__name__), function=metric)
     match = _PATTERN.fullmatch(metric) if isinstance(metric, str) else None
     if match is None:
@@ -200,7 +202,9 @@ def parse_metric(metric: str | Metric | Callable[..., Any]) -> Metric:
             f"a metric is named like 'ndcg@10' or 'map'; got {metric!r}. {_known().capitalize()}."
         )
     name = match[1].lower()
-    options = tuple(_read_option(option, metric) for option in (match[2] or "").split(",") if option.strip())
+    options = tuple(
+        _read_option(option, str(metric)) for option in (match[2] or "").split(",") if option.strip()
+    )
     return Metric(_ALIASES.get(name, name), None if match[3] is None else int(match[3]), options)
 
 

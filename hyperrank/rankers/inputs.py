@@ -238,6 +238,8 @@ def _objective_names(
     return names
 
 
+#: So many queries of one document each are hardly meant.
+MANY_LISTS = 50
 #: Fewer query ids may be labels by chance.
 FEW_LISTS = 5
 #: Entries of X that are looked at at a time.
@@ -493,6 +495,13 @@ def read_labelled(
     if reset:
         _refuse_unlearnable(labels, names, name_of_y)
     labelled = LabelledLists(**vars(features), Y=features.lists.group(labels), names=names)
+    if labelled.lists.n_lists == labelled.lists.n_rows >= MANY_LISTS:
+        warnings.warn(
+            f"each of the {labelled.lists.n_rows:,} rows of X{suffix} is a query of its own, so that there "
+            "is nothing to rank: are the ids in qid those of documents?",
+            UserWarning,
+            stacklevel=4,
+        )
     if reset:
         feature_names = getattr(estimator, "feature_names_in_", range(labelled.X.shape[1]))
         in_place = labelled.lists.in_place

@@ -81,6 +81,30 @@ def test_one_query_of_many_rows_is_said_by_one_id():
     assert few.data_summary_["n_queries"] == 1
 
 
+def test_ids_of_documents_are_not_those_of_queries(fitted):
+    """Before, silence: a fit that learns nothing, and a metric of 1."""
+    ids = np.arange(len(X))
+    for call in (
+        lambda: RANKERS["HyperDPORanker"]().fit(X, Y, qid=ids),
+        lambda: fitted.score(X, Y, qid=ids),
+        lambda: fitted.pareto_front(X, Y, qid=ids),
+    ):
+        with pytest.warns(UserWarning, match="each of the 310 rows of X is a query of its own"):
+            call()
+
+
+def test_ids_that_floats_cannot_tell_apart_are_refused(fitted):
+    """Before, neighbouring ids were one query."""
+    with pytest.raises(ValueError, match="qid holds float32 numbers so large that neighbouring ids are one"):
+        fitted.predict(X, qid=(QID + 2**25).astype(np.float32))
+
+
+def test_options_of_metrics_are_checked_before_training(no_training):
+    """Before, at the first front."""
+    with pytest.raises(ValueError, match=r"gain must be one of \['exp2', 'linear'\]; got 'x'"):
+        HyperDPORanker(metric="ndcg(gain=x)@10").fit(X, Y, qid=QID)
+
+
 def test_validation_rows_without_query_ids_are_refused(no_training):
     with pytest.raises(ValueError, match="X_val was given without query ids, but X has them: pass qid_val="):
         RANKERS["HyperDPORanker"]().fit(X, Y, qid=QID, X_val=X[FEW], y_val=Y[FEW])

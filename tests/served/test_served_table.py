@@ -80,6 +80,8 @@ ROWS = [
     ("C", "load_table", "missing ids and labels below 0", "an error", TABLES, "test_ranking_data_is_checked"),
     ("C", "aligner", "masks ignored", "what they mark is missing", ALIGNER, "test_masks_take_what_they_mark"),
     ("D", "fit, baselines", "one list of all rows", "an error", FITS, "test_many_rows_without_query_ids_are_refused"),
+    ("D", "fit, score, pareto_front", "ids of documents: nothing learnt, a metric of 1", "a warning", FITS, "test_ids_of_documents_are_not_those_of_queries"),
+    ("D", "fit, predict", "large ids as floats merged", "an error", FITS, "test_ids_that_floats_cannot_tell_apart_are_refused"),
     ("D", "partial_fit", "one list of all rows", "an error", FITS, "test_partial_fit_without_query_ids_is_refused"),
     ("D", "fit", "ids in the index of labels ignored", "they are the ids", TABLES, "test_query_ids_in_the_index_of_labels"),
     ("D", "by=", "ids lost where they are the segments", "kept", TRADE_OFFS, "test_segments_may_be_the_queries"),

@@ -70,6 +70,7 @@ MAKERS = {
     "knee": lambda front, _: front.knee(),
     "nearest": lambda front, choice: front.nearest(choice.values),
     "JSON": lambda _, choice: Selection.from_dict(json.loads(json.dumps(choice.to_dict()))),
+    "rows as an Arrow table": lambda front, choice: pa.Table.from_pandas(front.weights.iloc[[choice.index]]),
     "the front from JSON": lambda front, _: ParetoFront.from_dict(
         json.loads(json.dumps(front.to_dict()))
     ).select(at_least={"relevance": 0.9}, maximize="clicks"),
@@ -470,7 +471,7 @@ TYPOS = {
         lambda r, _: r.pareto_front(FRAME, Y, qid=QID, metric=lambda *_: None),
         "the metric gave a NoneType for a list; expected a number",
     ),
-    "a label": (lambda r, _: r.pareto_front(FRAME, Y, qid=QID, label=3), "label must be a text or None"),
+    "a label": (lambda r, _: r.pareto_front(FRAME, Y, qid=QID, label=3), "label a text or None"),
     "fronts to draw": (lambda _, f: f.plot(others=3), "others must be fronts or rankers; got a int"),
     "options of explain": (
         lambda r, _: r.explain(FRAME, qid=QID, weights=[1, 0, 0], temperatur_=1),
