@@ -229,6 +229,8 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
         if (self.adapters or {}).get("lora_dropout"):
             raise ValueError("lora_dropout must be 0: policy and reference are computed without dropout.")
         names = data.names
+        if "center" in names:
+            raise ValueError("no objective can be named 'center', which is that of equal weights.")
         weights = None if self.weights is None else one_weight(self.weights, names)
         evaluation = evaluation_data(eval_data, names)
         list_loss = preference_loss(self.loss)

@@ -45,19 +45,32 @@ class AlignerFile:
                     f"it was trained on the {what} {self.model_name[:200]!r} with fingerprint {stored[:12]}; "
                     f"{base.name!r} has {found[:12]}. Prompts and adapters mean nothing to another"
                 )
-        shapes = {name: value.shape for name, value in self.trained.items()}
-        first = [shape for name, shape in shapes.items() if ".lora_A." in name]
-        rank = 0 if self.params["adapters"] is None else self.params["adapters"].get("r", 8)
-        if (rank > 0) != bool(first) or any(shape[0] != rank for shape in first):
-            raise ValueError(f"its options ask for adapters of rank {rank}; its arrays have another")
-        width, size = self.params["prompt_width"], base.model.get_input_embeddings().weight.shape[1]
-        with torch.device("meta"):  # takes no memory
-            initial = torch.empty(self.params["n_tokens"], size)
-            around = Surroundings(self.objectives, size, initial, width, len(first), rank)
-            expected = make_conditioning(self.params["conditioning"], around).state_dict()
-        for name, value in expected.items():
-            if shapes.get(f"conditioning.{name}") != value.shape:
-                raise ValueError(f"its options ask for {name} of {value.shape}; its arrays have another")
+        check_shapes(self.params, self.objectives, self.trained, base)
+
+
+def check_shapes(
+    params: Mapping[str, Any],
+    objectives: tuple[str, ...],
+    trained: Mapping[str, NDArray[np.float32]],
+    base: BaseModel,
+) -> None:
+    """Check that arrays are those that the options ask for, without making these."""
+    shapes = {name: value.shape for name, value in trained.items()}
+    first = [shape for name, shape in shapes.items() if ".lora_A." in name]
+    rank = 0 if params["adapters"] is None else params["adapters"].get("r", 8)
+    if (rank > 0) != bool(first) or any(shape[0] != rank for shape in first):
+        raise ValueError(f"options ask for adapters of rank {rank}, and those that were trained have another")
+    size = base.model.get_input_embeddings().weight.shape[1]
+    with torch.device("meta"):  # takes no memory
+        initial = torch.empty(params["n_tokens"], size)
+        around = Surroundings(objectives, size, initial, params["prompt_width"], len(first), rank)
+        expected = make_conditioning(params["conditioning"], around).state_dict()
+    for name, value in expected.items():
+        found = shapes.get(f"conditioning.{name}")
+        if found != value.shape:
+            raise ValueError(
+                f"options ask for {name} of shape {tuple(value.shape)}; what was trained: {found}"
+            )
 
 
 def write_aligner_file(
@@ -77,6 +90,8 @@ def write_aligner_file(
         "collapsed": fitted["collapsed"],
         "trained": {name: value.cpu().numpy().copy() for name, value in fitted["trained"].items()},
     }
+    # Options may have been set after the fit: such a file could not be read.
+    check_shapes(params, fitted["objectives"], content["trained"], base)
     return write_model_file(path, content, head=head)
 
 

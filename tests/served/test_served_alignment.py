@@ -1,5 +1,6 @@
 """Wrong inputs of the aligner that gave an answer before: an error now, or the answer that was meant."""
 
+import copy
 import json
 
 import numpy as np
@@ -75,6 +76,11 @@ FITS = {
         (DATA,),
         {"weights": PerRow([[1, 0]])},
         r"weights must be one trade-off .*; got PerRow",
+    ),
+    "a name that stands for equal weights": (
+        (DATA,),
+        {"objectives": ("letters", "center")},
+        "named 'center'",
     ),
     "dates as labels": (
         (PROMPTS, RESPONSES, [np.array(rows, dtype="datetime64[D]") for rows in LABELS]),
@@ -216,6 +222,15 @@ def test_labels_are_those_of_their_names(aligner):
     assert np.array_equal(aligner.accuracy(SWAPPED, weights=at), aligner.accuracy(DATA, weights=at))
     shuffled = pd.Series(PROMPTS, index=[2, 0, 1])  # pandas' labels are no places
     assert np.array_equal(aligner.accuracy(shuffled, RESPONSES, LABELS), aligner.accuracy(DATA))
+
+
+def test_files_that_could_not_be_read_are_not_written(aligner, tmp_path):
+    changed = copy.deepcopy(aligner).set_params(n_tokens=3)
+    with pytest.raises(
+        ValueError, match=r"options ask for initial of shape \(3, 64\); what was trained: \(2, 64\)"
+    ):
+        changed.save(tmp_path / "aligner")
+    assert not (tmp_path / "aligner").exists()
 
 
 def test_fits_of_no_step_are_refused():
