@@ -22,7 +22,7 @@ class MLP(Params):
     ----------
     hidden : sequence of int or "auto", default "auto"
         Widths of the hidden layers; all but the last are shared by all weights. By default (128, 128), and
-        below 300 queries (128, 256).
+        below 100 queries (128, 256).
     conditioning : {"film", "concat", "hypernetwork", "none"} or class, default "film"
         How the weights reach the last hidden layer: a name, one of `register_conditioning`, or a subclass of
         `ConditionedLinear`.
@@ -31,7 +31,7 @@ class MLP(Params):
     n_members : int or "auto", default "auto"
         Members of a packed ensemble, which share all hidden layers but the last and split its units evenly:
         each is trained to score by itself, and their mean is the score, which overfits less on few queries.
-        By default 4 where `hidden` is "auto" too and queries are fewer than 300; 1 otherwise.
+        By default 4 where `hidden` is "auto" too and queries are fewer than 100; 1 otherwise.
 
     Examples
     --------
@@ -44,7 +44,7 @@ class MLP(Params):
     #: What "auto" stands for; benchmarks/results/ledger.md says what was compared.
     auto_dropout: ClassVar[float] = 0.5
     auto_learning_rate: ClassVar[float] = 8e-3
-    few_queries: ClassVar[int] = 300
+    few_queries: ClassVar[int] = 100
 
     hidden: Sequence[int] | str = "auto"
     conditioning: str | Conditioning = "film"

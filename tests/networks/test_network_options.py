@@ -71,8 +71,8 @@ def test_what_is_built():
         **{"n_prompts": 4, "alone": True, "frozen": False, "categories": []},
     }
     assert get_network("mlp").resolve() == MLP((128, 128), dropout=0.5, n_members=1)
-    assert get_network("mlp").resolve(299) == MLP((128, 256), dropout=0.5, n_members=4)
-    assert get_network("mlp").resolve(300) == MLP().resolve()
+    assert get_network("mlp").resolve(99) == MLP((128, 256), dropout=0.5, n_members=4)
+    assert get_network("mlp").resolve(100) == MLP().resolve()
     assert MLP(hidden=(8, 128)).resolve(50).n_members == 1
     assert MLP(hidden=(8, 9), n_members=3).resolve().n_members == 3
     assert get_network("transformer").resolve() == Transformer(dropout=0.3)
