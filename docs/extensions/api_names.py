@@ -42,6 +42,44 @@ GROUPS = {
             "make_hypervolume_scorer",
         ),
     },
+    "hyperrank.datasets": {
+        "Reading": ("load_table", "load_letor", "RankingData", "quantile_grades"),
+        "Stores on disk": ("convert", "open_store", "Store", "StoreError"),
+        "Real data": ("fetch_mslr_sample", "fetch_movielens_100k", "FetchError"),
+        "Generated data": ("make_multilabel_ranking", "make_user_item_ranking"),
+    },
+    "hyperrank.metrics": {
+        "Metrics": ("ndcg", "err", "average_precision", "mrr", "precision"),
+        "Names and conventions": ("parse_metric", "register_metric", "Metric", "Convention", "CONVENTIONS"),
+        "Fronts": ("hypervolume", "non_dominated"),
+        "Reports by ir-measures": ("ir_measures_report", "MeasureReport"),
+    },
+    "hyperrank.losses": {
+        "Losses with options, for rankers": (
+            "ListNet",
+            "PlackettLuce",
+            "PairwiseLogistic",
+            "LambdaLoss",
+            "ApproxNDCG",
+        ),
+        "The same as functions": (
+            "listnet",
+            "plackett_luce",
+            "pairwise_logistic",
+            "lambda_loss",
+            "approx_ndcg",
+        ),
+        "Losses of your own": ("register_loss", "get_loss", "Loss", "ListLoss", "takes_gains"),
+        "Objective of HyperDPO": (
+            "weighted_loss",
+            "prepare",
+            "Prepared",
+            "target_distribution",
+            "temperature_loss",
+            "dpo_reward",
+            "margin_reward",
+        ),
+    },
 }
 
 
