@@ -79,8 +79,8 @@ def _summary(tuning: Tuning, config: FitConfig) -> str:
         leaves = tuning.booster_params.get("num_leaves")
         default, *larger = (entry["utility"] for entry in tuning.booster_candidates)
         chosen.append(
-            f"{stand_in(config.reference)} of {leaves} leaves (utility {default:.4f} of small regressions, "
-            f"{max(larger):.4f} of large ones)"
+            f"{stand_in(config.reference)} of {f'{leaves} leaves' if leaves else 'default size'} "
+            f"(utility {default:.4f} of small regressions, {max(larger):.4f} of large ones)"
         )
     chosen.append(f"{tuning.max_epochs} epochs, dropout {tuning.dropout:g}")
     chosen.append(f"reward scale x {tuning.reward_scale_factor:g}")
