@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hyperrank._progress import ProgressBar
 from hyperrank.cli._command import Console, as_json, command, with_options
 from hyperrank.cli._completion import METRICS, one_of
 from hyperrank.cli._options import DATA, STDOUT, Layout, check_output, layout_options, out_option
@@ -101,8 +100,8 @@ def profile(
         options["by"] = read_column(data, by, labelled.data, layout.qid, as_ids=True)
     if labelled.ref_scores is not None:
         options["ref_scores"] = labelled.ref_scores
-    with ProgressBar(verbose=int(console.shows_progress), desc="front"):
-        return ranker.pareto_front(labelled.features(), labelled.data.Y, qid=labelled.data.qid, **options)
+    ranker.verbose = int(console.shows_progress)  # a bar with the time left
+    return ranker.pareto_front(labelled.features(), labelled.data.Y, qid=labelled.data.qid, **options)
 
 
 def _number(text: str) -> float:
