@@ -175,7 +175,7 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         sample_weight: ArrayLike | None = None,
         **options: Any,
     ) -> float:
-        r"""Weighted mean of the objectives' metric, :math:`\sum_j w_j M_j`, under the weights themselves.
+        r"""Compute the weighted mean of the objectives' metric, :math:`\sum_j w_j M_j`, at the weights w.
 
         Parameters
         ----------
@@ -188,9 +188,9 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         weights : array-like of shape (m,) or mapping, optional
             The trade-off; equal weights by default.
         sample_weight : array-like of shape (n,), optional
-            A query counts as the mean of its rows' weights.
+            Each query is weighted by the mean over its rows.
         **options
-            Passed on to the scoring, such as ``temperature``.
+            Passed to the scoring, such as ``temperature``.
 
         Returns
         -------
@@ -199,8 +199,8 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If no list has a label above 0 in an objective that weighs something: a NaN would only
-            surface as a search whose results are NaN.
+            If no list has a label above 0 in an objective with a weight above 0. (NaN would only show up in
+            the results of a search.)
         """
         check_is_fitted(self)
         weights, options = self._trade_off(weights, options)
@@ -250,24 +250,23 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         qid : array-like of shape (n,), optional
             Query ids; one list of all rows by default.
         weights : array-like of shape (k, m), optional
-            The trade-offs, selections among them at their own temperatures; by default an even lattice of up
-            to 66.
+            The trade-offs; selections among them have their own temperatures. By default a grid of up to 66.
         temperatures : sequence of float, optional
-            Temperatures, each with all weights. By default that of ``temperature=`` or of the weights, or
-            else 1, and where a reference was passed 0.1, 0.3, 1 and 3. The reference itself, which is
-            temperature 0, is profiled as well unless `weights` or ``temperature=`` say what to profile.
+            Temperatures, each with all weights. By default that of ``temperature=`` or of the weights;
+            otherwise 1, or 0.1, 0.3, 1 and 3 if a reference was passed. The reference, temperature 0, is
+            measured too, unless `weights` or ``temperature=`` are given.
         baseline : array-like of shape (n,), fitted model or "reference", optional
-            What limits, plots and confidence are relative to: scores, a model with ``predict``, its columns
-            matched by name, or by default the reference, if the ranker has one.
+            What limits, plots and confidences are relative to: scores, or a model with ``predict``, whose
+            columns are matched by name. By default the reference, if the ranker has one.
         by : str or array-like of shape (n,), optional
-            The segment of each row, the same for all rows of a query, or the column of `X` with it, such as
-            market or device: ``front.by_segment`` has the values of each.
+            The segment of each row, such as market or device, the same for all rows of a query, or the name
+            of the column of `X` that holds it. ``front.by_segment`` has the values of each.
         metric : str or Metric, optional
-            By default that of the ranker.
+            The metric of the ranker by default.
         label : str, optional
-            What to call the front in plots; the class name by default.
+            Name of the front in plots; the class name by default.
         **options
-            Passed on to the scoring, such as ``temperature``.
+            Passed to the scoring, such as ``temperature``.
 
         Returns
         -------
@@ -276,13 +275,13 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If no objective has a list with a label above 0, or one that `weights` weigh has none, segments
-            differ within a query, or the baseline or a temperature is not what it must be.
+            If no objective has a list with a label above 0, or one that is weighted by `weights` has none, if
+            segments differ within a query, or if the baseline or a temperature is not valid.
 
         Warns
         -----
         UserWarning
-            If an objective has none: the front is of the others, at trade-offs that give it no weight.
+            If an objective has no such list. The front is then of the others, at weights without it.
         """
         check_is_fitted(self)
         X, by = split_segments(self, X, by)
@@ -328,28 +327,28 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         X : array-like or frame of shape (n, d)
             Features, of queries that were not trained on; a frame may carry the query ids in a column `qid`.
         y : array-like of shape (n, m), optional
-            Labels >= 0, NaN where unobserved. With them each objective's metric is looked at too, as in
-            scikit-learn's permutation importance; the change of the ranking needs none.
+            Labels >= 0, NaN where unobserved. With labels, the loss of each objective's metric is reported
+            too, as in scikit-learn's permutation importance; the change of the ranking needs none.
         qid : array-like of shape (n,)
             Query ids.
         weights : array-like of shape (m,) or (2, m), mapping or Selection
-            The trade-off that the change is to; or two, from the first to the second.
+            The trade-off to which the change leads; or two trade-offs, from the first to the second.
         against : array-like of shape (m,), mapping or Selection, optional
-            The trade-off that the change is from; by default the weights that ``predict`` takes where it is
-            given none, at the temperature of `weights`.
+            The trade-off from which the change starts; by default the default weights of ``predict``, at the
+            temperature of `weights`.
         features : sequence of str or int, or mapping of str to such, optional
-            Features to permute; or groups of them, by name, each permuted as one: features that say the same
-            cover for each other where they are permuted alone. By default all, one by one.
+            Features to permute, or named groups of features that are permuted together, since redundant
+            features stand in for each other if permuted alone. By default all, one by one.
         metric : str or Metric, optional
-            By default that of the ranker.
+            The metric of the ranker by default.
         within : {"query", "all"}, default "query"
-            Documents among which values are permuted. Within its query, a feature keeps the values that the
-            query has, and one that is the same for the whole query has no say in what is permuted; among
-            ``"all"``, as scikit-learn does it, documents get values that no document of their query has.
+            Documents among which values are permuted. Within the query, a feature that is constant in a query
+            has no effect. Among ``"all"``, as in scikit-learn, documents also get values that no document of
+            their query has.
         n_repeats : int, default 5
             Permutations of each feature.
         max_rows : int or None, default 5,000
-            Documents to look at, at most: whole queries are drawn until there are as many. None takes all.
+            Largest number of documents; whole queries are drawn until it is reached. None takes all.
         random_state : int, RandomState or None, default None
             Makes the result repeatable.
         n_jobs : int, optional
@@ -357,7 +356,7 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         verbose : int, default 0
             1 shows a progress bar.
         **options
-            Passed on to the scoring, such as ``temperature``.
+            Passed to the scoring, such as ``temperature``.
 
         Returns
         -------
@@ -368,8 +367,8 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         NotFittedError
             Before fit.
         ValueError
-            If there is one objective alone, query ids are missing, trade-offs or features are unknown, or
-            both trade-offs rank all queries alike.
+            If there is only one objective, query ids are missing, trade-offs or features are unknown, or both
+            trade-offs rank all queries alike.
 
         Examples
         --------

@@ -25,15 +25,16 @@ LARGEST = 1e38
 @storable
 @dataclass
 class AdamW(Params):
-    """AdamW on batches of whole queries, and the running average of the parameters.
+    """AdamW on batches of whole queries, with a running average of the parameters.
 
     Parameters
     ----------
     learning_rate : float or "auto", default "auto"
-        At the peak, after a warm-up and before a cosine decay: by default 8e-3, of a transformer 2e-3.
+        Peak rate, after a warm-up and before a cosine decay. By default 8e-3, for a transformer 2e-3.
     weight_decay : float, default 1e-2
+        Decoupled weight decay.
     average_decay : float, default 0.99
-        Decay per step of the running average of parameters that is kept; 0 keeps the last ones.
+        Decay per step of the running average of the parameters, which is the result; 0 keeps the last ones.
     batch_docs : int or "auto", default "auto"
         Documents per batch; queries stay whole.
 
@@ -88,20 +89,21 @@ class AdamW(Params):
 @storable
 @dataclass
 class TradeOffs(Params):
-    r"""Trade-offs that a conditioned network is trained at.
+    r"""Distribution of the trade-offs at which a network is trained.
 
     Parameters
     ----------
     alpha : float, default 1.0
-        Concentration of the Dirichlet distribution of the weights: 1 is uniform, less looks more at the
+        Concentration of the Dirichlet distribution of the weights: 1 is uniform, lower values favour the
         corners.
     n_draws : int, default 2
         Weights drawn per query and step; they share the unconditioned part of the network.
     temperature_range : (float, float), optional
-        Temperatures about 1 that the network is trained at and told of, for ``loss="listnet"`` over a
-        reference: it then learns most of what the reference leaves open at each. Others are refused at
-        predict, but 0. By default it knows none, and every temperature is a factor. The reference is fitted
-        four more times for it, without some of the queries; one fitted elsewhere should not have seen them.
+        Range around 1 of temperatures that are an input of the network, for ``loss="listnet"`` with a
+        reference. At each of them the network learns mostly what the reference leaves open. Predict then
+        refuses temperatures outside the range, except 0. The reference is fitted four more times, each
+        without some of the queries; one fitted elsewhere should not have been trained on these queries. By
+        default the temperature is not an input, but a factor of the rewards.
 
     Examples
     --------
@@ -154,10 +156,11 @@ class CheckpointFile(Params):
     Parameters
     ----------
     path : path
+        The file.
     every : float, default 60.0
-        Seconds between checkpoints in training; each phase before it ends with one.
+        Seconds between checkpoints during training; earlier phases end with one each.
     keep : bool, default False
-        Whether the file stays when the fit is complete, for who deletes it once the ranker is saved.
+        Whether to keep the file when the fit is complete, to delete it after saving the ranker.
 
     Examples
     --------
@@ -173,18 +176,18 @@ class CheckpointFile(Params):
 @storable
 @dataclass
 class EarlyStopping(Params):
-    """Stop where the validation score has not improved for some evaluations.
+    """Stop training when the validation score has not improved for some evaluations.
 
-    The parameters of the best score are those of the fitted network, whenever training stops.
+    The fitted network has the parameters of the best score.
 
     Parameters
     ----------
     patience : int, default 5
         Evaluations in a row without an improvement after which training stops.
     min_delta : float, default 0.0
-        What the score must rise by to count as an improvement.
+        Smallest rise of the score that counts as an improvement.
     fraction : float, default 0.1
-        Share of the queries to hold out where no validation data are given.
+        Share of the queries that is held out if no validation data are given.
 
     Examples
     --------

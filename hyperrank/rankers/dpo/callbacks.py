@@ -29,9 +29,9 @@ EpochFunction: TypeAlias = Callable[[dict[str, float]], bool | None]
 class Callback:
     """Base class of callbacks for ``HyperDPORanker(callbacks=[...])``.
 
-    A subclass overrides the hooks that it needs. They are called in the process that fits, under
-    ``torchrun`` in rank 0; what they raise ends the fit and reaches the caller. `sklearn.base.clone`, as
-    searches call it, shares a callback between ranker and clone.
+    A subclass overrides the hooks that it needs. They are called in the process that fits, and under
+    ``torchrun`` in rank 0. An exception in a hook aborts the fit and reaches the caller.
+    `sklearn.base.clone`, and so searches, share a callback between ranker and clone.
 
     Examples
     --------
