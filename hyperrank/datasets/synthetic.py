@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,6 @@ ERROR_SHARE = 0.1
 ZERO_SHARE = 0.3
 
 Column = NDArray[np.float32]
-Warp = Callable[[np.random.Generator, Column], Column]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +52,7 @@ def draw_features(
     for j, kind in enumerate(kinds):
         source = hidden.queries if kind == "query" else hidden.documents
         measured = _measure(rng, source[:, j % source.shape[1]])
-        column = _WARPS[kind](rng, measured)
+        column = _warp(rng, kind, measured)
         if missing:
             column[rng.random(len(column), dtype=np.float32) < missing] = np.nan
         X[:, j] = column[lists.index] if kind == "query" else column
@@ -82,34 +81,19 @@ def _scale(rng: np.random.Generator, low: float, high: float) -> np.float32:
     return np.float32(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def _normal(rng: np.random.Generator, h: Column) -> Column:
-    scale = _scale(rng, 0.01, 1e4)
-    return scale * (h + np.float32(rng.normal()))
-
-
-def _lognormal(rng: np.random.Generator, h: Column) -> Column:
-    return _scale(rng, 0.01, 1e4) * np.exp(np.float32(1.5) * h)
-
-
-def _student(rng: np.random.Generator, h: Column) -> Column:
-    spread = rng.standard_gamma(1.5, size=len(h), dtype=np.float32) / np.float32(1.5)
-    # The smallest draws of 10^9 keep the quotient finite in float32.
-    return _scale(rng, 0.01, 1e4) * h / np.sqrt(np.maximum(spread, np.float32(1e-12)))
-
-
-def _count(rng: np.random.Generator, h: Column) -> Column:
-    counts = rng.poisson(_scale(rng, 0.5, 50.0) * np.exp(h)).astype(np.float32)
-    counts[rng.random(len(h), dtype=np.float32) < ZERO_SHARE] = 0
-    return counts
-
-
-_WARPS: dict[str, Warp] = {
-    "normal": _normal,
-    "lognormal": _lognormal,
-    "student": _student,
-    "count": _count,
-    "query": _normal,
-}
+def _warp(rng: np.random.Generator, kind: str, h: Column) -> Column:
+    """A variable of unit variance as a column of some kind."""
+    if kind == "lognormal":
+        return _scale(rng, 0.01, 1e4) * np.exp(np.float32(1.5) * h)
+    if kind == "student":
+        spread = rng.standard_gamma(1.5, size=len(h), dtype=np.float32) / np.float32(1.5)
+        # The smallest draws of 10^9 keep the quotient finite in float32.
+        return _scale(rng, 0.01, 1e4) * h / np.sqrt(np.maximum(spread, np.float32(1e-12)))
+    if kind == "count":
+        counts = rng.poisson(_scale(rng, 0.5, 50.0) * np.exp(h)).astype(np.float32)
+        counts[rng.random(len(h), dtype=np.float32) < ZERO_SHARE] = 0
+        return counts
+    return _scale(rng, 0.01, 1e4) * (h + np.float32(rng.normal()))
 
 
 #: How much of the label utility's variance is between queries; real queries differ in how many good
