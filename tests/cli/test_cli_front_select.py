@@ -142,6 +142,7 @@ def test_a_single_query_is_not_taken_for_certainty(hr, files, tmp_path):
     assert "How sure this is cannot be told: 1 queries count" in found
 
 
+@pytest.mark.filterwarnings("default:each of the 166 rows")
 def test_ids_of_documents_taken_for_those_of_queries_are_noticed(hr, files, tmp_path):
     files.test.assign(qid=range(len(files.test))).to_csv(tmp_path / "alone.csv", index=False)
     found = hr(f"front model.safetensors {tmp_path / 'alone.csv'}")
