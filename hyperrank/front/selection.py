@@ -57,30 +57,31 @@ class FrontData(Protocol):
 class Selection:
     """One trade-off of a front, weights and temperature, accepted wherever weights are.
 
-    ``predict(X, weights=selection)`` serves it at the temperature that its front was profiled at, and so do
-    `score`, `specialize` and all that take weights.
+    ``predict(X, weights=selection)`` serves it at the temperature at which its front was measured, and so do
+    `score`, `specialize` and everything else that takes weights.
 
-    Where the front has values by query it says how sure it is, by a bootstrap over the queries: `confidence`,
-    `joint_confidence` and `interval`. They are of the trade-off as it stands and know nothing of how it was
-    picked: the best of many on the same queries is partly the luckiest, so that its values, taken again on
-    other queries, lie rather below these than above. Profile it alone on fresh queries to be rid of that.
+    If the front has values of each query, a selection says how sure it is, by a bootstrap over the queries.
+    `confidence` and `joint_confidence` account for few queries and for picking the best of many trade-offs
+    (`hyperrank.front.bootstrap.LimitConfidence`). Values and `interval` do not account for the choice: the
+    best of many is partly the luckiest, so its values tend to be lower on new queries. Measure it alone on
+    new queries for an unbiased estimate.
 
     Parameters
     ----------
     weights : ndarray of shape (m,)
         The weights of the trade-off, in the order of `values`.
     values : Series of shape (m,)
-        What the front reaches there, by objective.
+        Metrics at the trade-off, by objective.
     limits : Series
-        The smallest values that were allowed, in units of the metric, by constrained objective.
+        Smallest values allowed, in units of the metric, by constrained objective.
     index : int
         Row of the trade-off in the front's ``points`` and ``weights``.
     evidence : Evidence, StoredEvidence or str
-        What `confidence` and `interval` are computed from, or why there is nothing to compute them from.
+        Source of `confidence` and `interval`, or the reason why there is none.
     temperature : float or None
-        The temperature that the front was profiled at; None for a ranker that has none.
+        Temperature of the trade-off; None for a ranker without.
     metric : str or None
-        What `values` are values of.
+        Metric of `values`.
 
     Examples
     --------
@@ -120,29 +121,29 @@ class Selection:
 
     @property
     def margin(self) -> pd.Series:
-        """How far the values lie above the limits, by constrained objective."""
+        """Values minus limits, by constrained objective."""
         return self.values[self.limits.index] - self.limits
 
     @property
     def confidence(self) -> pd.Series:
-        """Share of resamples of the queries in which each limit is kept, by constrained objective.
+        """Confidence that each limit is kept on such queries, by constrained objective.
 
-        Shares of the reference (or of the front's best) are taken of its mean over the same resample.
+        Shares of the baseline (or of the front's best) are taken on the same resampled queries.
         """
         return pd.Series(self._known.confidence, index=self.limits.index, dtype=np.float64)
 
     @property
     def joint_confidence(self) -> float:
-        """Share of resamples in which all limits are kept at once; 1 without limits."""
+        """Confidence that all limits are kept at once; 1 without limits."""
         return self._known.joint_confidence
 
     def interval(self, level: float = 0.9) -> pd.DataFrame:
-        """Where the values lie in the middle `level` of the resamples (Efron's percentile interval).
+        """Intervals of the values (Efron's percentile interval, widened for few queries).
 
         Parameters
         ----------
         level : float, default 0.9
-            Probability with which each interval, taken for itself, shall hold the value over all queries.
+            Probability with which each single interval contains the value over all queries.
 
         Returns
         -------
@@ -160,7 +161,7 @@ class Selection:
         return self.evidence
 
     def to_dict(self) -> dict[str, Any]:
-        """The selection as JSON knows it; `from_dict` reads it.
+        """The selection as a JSON-compatible dict; `from_dict` reads it.
 
         Returns
         -------
@@ -186,7 +187,7 @@ class Selection:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Selection:
-        """Read what `to_dict` gave, or `hyperrank select` wrote.
+        """Make a selection from the result of `to_dict`, or from the JSON of ``hyperrank select``.
 
         Parameters
         ----------
