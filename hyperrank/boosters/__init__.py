@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hyperrank.boosters.lightgbm_text import (
-    BoosterText,
     BoosterTextError,
     Tree,
     canonical_text,
@@ -37,7 +36,6 @@ __all__ = [
     "MAX_LEAVES",
     "MAX_LIST",
     "BoosterSet",
-    "BoosterText",
     "BoosterTextError",
     "Cached",
     "Tree",

@@ -2,10 +2,9 @@
 
 from hyperrank.files.atomic import atomic_folder, check_suffix, check_writable, write_atomically
 from hyperrank.files.codec import register_codec, storable
-from hyperrank.files.model_file import FORMAT, ModelFileError, read_model_file, write_model_file
+from hyperrank.files.model_file import ModelFileError, read_model_file, write_model_file
 
 __all__ = [
-    "FORMAT",
     "ModelFileError",
     "atomic_folder",
     "check_suffix",

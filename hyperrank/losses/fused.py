@@ -110,7 +110,9 @@ def weighted_loss(
     if not any(c is not None and c.requires_grad for c in constants):
         if prepared is None:
             prepared = prepare(loss, labels.to(working_dtype(rewards)), offsets)
-        if prepared is not None and _is_fused_on(rewards):
+        device = rewards.device.type  # on GPUs the fused form is Triton's, in float32
+        on_gpu = device == "cuda" and rewards.dtype != torch.float64
+        if prepared is not None and (device == "cpu" or (on_gpu and has_kernels())):
             shares = _shares(weights, scale, query_weight)
             result: Tensor = _Fused.apply(rewards, offsets, shares, prepared, beta)
             return result
@@ -125,13 +127,6 @@ def mean_over_lists(per_list: Tensor, query_weight: Tensor | None) -> Tensor:
     if query_weight is None:
         return per_list.mean()
     return (query_weight * per_list).sum() / query_weight.sum().clamp_min(torch.finfo(per_list.dtype).tiny)
-
-
-def _is_fused_on(rewards: Tensor) -> bool:
-    """Whether there is a fused form for the device: on GPUs by Triton, in float32."""
-    if rewards.device.type == "cpu":
-        return True
-    return rewards.device.type == "cuda" and rewards.dtype != torch.float64 and has_kernels()
 
 
 def _shares(weights: Tensor, scale: Tensor | None, query_weight: Tensor | None) -> Tensor:

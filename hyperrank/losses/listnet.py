@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -133,7 +134,7 @@ def target_distribution(labels: Tensor, offsets: Tensor, *, gain: str = "exp2") 
     top = torch.segment_reduce(known, "max", offsets=offsets, axis=0, initial=0)[segment_index(offsets)]
     if gain == "exp2":
         # expm1 keeps labels far below 1 exact where 2^z - 1 would round to 0.
-        small = torch.expm1(known * _LN2)
+        small = torch.expm1(known * math.log(2))
         gains = torch.where(top > 1, torch.exp2(known - top) - torch.exp2(-top), small)
     elif gain == "linear":
         gains = known / top.clamp_min(torch.finfo(known.dtype).tiny)
@@ -141,6 +142,3 @@ def target_distribution(labels: Tensor, offsets: Tensor, *, gain: str = "exp2") 
         raise ValueError(f"gain must be 'exp2' or 'linear'; got {gain!r}.")
     total = segment_sum(gains, offsets)[segment_index(offsets)]
     return torch.where(total > 0, gains / total, torch.zeros_like(gains))
-
-
-_LN2 = 0.6931471805599453

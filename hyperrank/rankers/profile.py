@@ -199,6 +199,10 @@ def profile_front(
     for rows in with_progress(blocks, total=len(blocks), unit="block", verbose=verbose, desc="front"):
         some = None if temperatures is None else temperatures[rows]
         values.append(per_query_values(metric, ranker._front_scores(data, at[rows], some, **options), data))
+    recorded = None
+    if temperatures is not None:  # in units of the ranker that they are chosen for
+        distinct, index = np.unique(temperatures, return_inverse=True)
+        recorded = np.array([ranker._front_temperature(temperature=t) for t in distinct])[index]
     per_query = values[0] if len(values) == 1 else np.concatenate(values)
     of_baseline = None if scores is None else per_query_values(metric, scores[:, None], data)[0]
     if len(measured) < len(ranker.objectives_):
@@ -213,7 +217,7 @@ def profile_front(
         per_query=per_query,
         reference_per_query=of_baseline,
         label=label,
-        temperature=_recorded(ranker, temperatures),
+        temperature=recorded,
         baseline=name,
         segments=segments,
     )
@@ -285,14 +289,6 @@ def _read_segments(by: Any, lists: QueryLists) -> NDArray[Any]:
         if len(np.unique(labels)) < len(names):
             raise ValueError("by has several values that are one when written as text: name each otherwise.")
     return np.asarray(labels[of_list])
-
-
-def _recorded(ranker: Profiled, temperatures: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
-    """Temperatures in units of the ranker that they are chosen for."""
-    if temperatures is None:
-        return None
-    distinct, index = np.unique(temperatures, return_inverse=True)
-    return np.array([ranker._front_temperature(temperature=t) for t in distinct])[index]
 
 
 def is_model(baseline: Any) -> bool:

@@ -2,8 +2,8 @@
 
 from hyperrank._progress import TrainingProgress, with_progress
 from hyperrank.training.checkpoint import Checkpoint
-from hyperrank.training.data import Batch, FeaturesOf, ListTensors, Margin, ShardedLists, document_batches
-from hyperrank.training.distributed import OtherProcessError, SingleProcess, alone, process_group
+from hyperrank.training.data import FeaturesOf, ListTensors, Margin, ShardedLists, document_batches
+from hyperrank.training.distributed import OtherProcessError, alone, process_group
 from hyperrank.training.loop import TrainingResult, train, with_generator
 from hyperrank.training.options import (
     AdamW,
@@ -14,11 +14,10 @@ from hyperrank.training.options import (
     resolve_stopping,
 )
 from hyperrank.training.step import TrainingSettings
-from hyperrank.training.temperature import ReferenceLogits, log_position
+from hyperrank.training.temperature import ReferenceLogits
 
 __all__ = [
     "AdamW",
-    "Batch",
     "Checkpoint",
     "CheckpointFile",
     "EarlyStopping",
@@ -28,7 +27,6 @@ __all__ = [
     "OtherProcessError",
     "ReferenceLogits",
     "ShardedLists",
-    "SingleProcess",
     "StoppingRule",
     "TradeOffs",
     "TrainingProgress",
@@ -36,7 +34,6 @@ __all__ = [
     "TrainingSettings",
     "alone",
     "document_batches",
-    "log_position",
     "process_group",
     "resolve_stopping",
     "train",
