@@ -86,6 +86,8 @@ class QueryLists:
         except ValueError as error:  # arrays, say
             raise ValueError(f"qid holds ids that are not single values, such as {values[0]!r}.") from error
         if len(ends) == 0:  # a request
+            if values.dtype == object:
+                _first_appearance_codes(values[:1])  # refuses what cannot be hashed
             return cls(np.array([0, len(values)]), values[:1])
         starts = np.concatenate([[0], ends])
         codes, first = _first_appearance_codes(values[starts])

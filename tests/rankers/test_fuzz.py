@@ -48,6 +48,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:X has feature names:UserWarning"),
     pytest.mark.filterwarnings("ignore:labels (of|in) :UserWarning"),  # counts are among them
+    pytest.mark.filterwarnings("ignore:each of the .* is a query of its own:UserWarning"),
 ]
 
 BOOSTERS = {"num_boost_round": 2, "num_leaves": 3, "min_data_in_leaf": 2}

@@ -362,6 +362,13 @@ def test_ranking_data_is_checked(kind):
     np.testing.assert_array_equal(swapped.Y, Y)
 
 
+@pytest.mark.parametrize("qid", [[[1]] * N, [{1}] * N], ids=["lists", "sets"])
+def test_ids_that_cannot_be_hashed_are_refused_where_all_are_one_too(fitted, qid):
+    """Before, one list."""
+    with pytest.raises(ValueError, match="qid holds ids that cannot be hashed"):
+        fitted.predict(frame(), qid=qid)
+
+
 @pytest.mark.parametrize("qid", [dict(enumerate(QID)), set(range(N))], ids=["dict", "set"])
 def test_query_ids_have_an_order(fitted, qid):
     """Before, the keys of a mapping were the ids."""
