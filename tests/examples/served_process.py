@@ -14,7 +14,7 @@ import httpx
 
 SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "examples" / "serve.py"
 #: Many times what start-up takes, for a machine that does other things.
-PATIENCE = 60
+PATIENCE = 240
 #: Limits of the server under test, small enough to be passed.
 MAX_BYTES, MAX_DOCUMENTS = 100_000, 60
 
