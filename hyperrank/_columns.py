@@ -330,3 +330,12 @@ def warn_of_leaks(
             UserWarning,
             stacklevel=stacklevel + 1,
         )
+
+
+def take_columns(frame: Any, columns: NDArray[np.int64]) -> Any:
+    """Columns of an array, sparse matrix or frame by their positions; of the same kind."""
+    if hasattr(frame, "iloc"):
+        return frame.iloc[:, columns]
+    if hasattr(frame, "column_names"):  # an Arrow table
+        return frame.select(columns.tolist())
+    return frame[:, columns]

@@ -16,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from hyperrank._categories import as_pandas_categories, check_kind
-from hyperrank._columns import as_numbers
+from hyperrank._columns import as_numbers, take_columns
 from hyperrank.boosters import MAX_LIST, BoosterSet, BoosterTextError, model_text
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviations
@@ -62,15 +62,6 @@ def model_width(model: Any) -> int | None:
     if width is None and callable(getattr(model, "num_feature", None)):
         width = model.num_feature()
     return None if width is None else int(width)
-
-
-def take_columns(frame: Any, columns: NDArray[np.int64]) -> Any:
-    """Columns of an array, sparse matrix or frame by their positions; of the same kind."""
-    if hasattr(frame, "iloc"):
-        return frame.iloc[:, columns]
-    if hasattr(frame, "column_names"):  # an Arrow table
-        return frame.select(columns.tolist())
-    return frame[:, columns]
 
 
 def _by_name(names: Sequence[str], expected: Sequence[str], role: str) -> list[int] | None:

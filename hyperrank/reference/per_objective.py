@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank._columns import as_numbers
+from hyperrank._columns import as_numbers, take_columns
 from hyperrank.boosters import booster_from_text
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviations
@@ -24,7 +24,6 @@ from hyperrank.reference.models import (
     is_fitted,
     listed,
     names_of_frame,
-    take_columns,
 )
 
 if TYPE_CHECKING:
