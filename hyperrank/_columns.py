@@ -339,3 +339,20 @@ def take_columns(frame: Any, columns: NDArray[np.int64]) -> Any:
     if hasattr(frame, "column_names"):  # an Arrow table
         return frame.select(columns.tolist())
     return frame[:, columns]
+
+
+def warn_of_label_scores(
+    scores: NDArray[np.floating[Any]], name: str, Y: NDArray[np.floating[Any]], objectives: Sequence[str]
+) -> None:
+    """Warn of scores (n,) or (n, k) of a ranker that are an objective's labels."""
+    if len(scores) < _FEW_ROWS:
+        return
+    for column in scores.reshape(len(scores), -1).T:
+        for objective, labels in zip(objectives, Y.T, strict=True):
+            if np.array_equal(column.astype(np.float32), labels) and len(np.unique(labels)) > 1:
+                warnings.warn(
+                    f"{name} has the values of the objective {objective!r}: labels are not known before "
+                    "documents are ranked; expected the scores of a ranker.",
+                    UserWarning,
+                    stacklevel=5,
+                )

@@ -24,6 +24,7 @@ from hyperrank._columns import (
     named_like_ids,
     refuse_other_order,
     refuse_stored_index,
+    warn_of_label_scores,
     warn_of_leaks,
 )
 from hyperrank.lists import QueryLists
@@ -495,6 +496,8 @@ def read_labelled(
     if reset:
         _refuse_unlearnable(labels, names, name_of_y)
     labelled = LabelledLists(**vars(features), Y=features.lists.group(labels), names=names)
+    if labelled.ref_scores is not None:
+        warn_of_label_scores(labelled.ref_scores, f"ref_scores{suffix}", labelled.Y, names)
     if labelled.lists.n_lists == labelled.lists.n_rows >= MANY_LISTS:
         warnings.warn(
             f"each of the {labelled.lists.n_rows:,} rows of X{suffix} is a query of its own, so that there "

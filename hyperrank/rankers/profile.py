@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hyperrank._checks import check_number
-from hyperrank._columns import arrow_to_pandas
+from hyperrank._columns import arrow_to_pandas, warn_of_label_scores
 from hyperrank._progress import with_progress
 from hyperrank.front.pareto_front import ParetoFront
 from hyperrank.front.selection import TEMPERATURE, carried_temperatures
@@ -312,7 +312,9 @@ def _read_baseline(
             f"baseline must be 'reference', a fitted model, or one score per row; got {baseline!r}."
         )
     if not is_model(baseline):
-        return "baseline", data.lists.group(read_scores(baseline, data.lists.n_rows, name="baseline"))
+        given = data.lists.group(read_scores(baseline, data.lists.n_rows, name="baseline"))
+        warn_of_label_scores(given, "baseline", data.Y, data.names)
+        return "baseline", given
     if not is_fitted(baseline):
         raise ValueError(f"baseline must be fitted; this {type(baseline).__name__} is not.")
     of_model = ModelBaseline.of(baseline, data.frame)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Self
@@ -145,6 +146,15 @@ class ModelReference(Reference):
     @classmethod
     def of(cls, model: Any, frame: Any) -> Self:
         """The reference of a fitted model, its columns found among those of the training features."""
+        if hasattr(model, "predict_proba") and hasattr(model, "classes_"):
+            kind = type(model).__name__
+            warnings.warn(
+                f"the {cls.role} {kind} is a classifier, whose predict gives classes: all documents of a "
+                "class are tied. For scores, pass an object whose predict gives predict_proba(X)[:, 1], or "
+                "fit a regressor or ranker.",
+                UserWarning,
+                stacklevel=2,
+            )
         return cls(model, columns_of_model(model, frame, cls.role))
 
     def scores(

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from lightgbm import LGBMRanker, LGBMRegressor
+from lightgbm import LGBMClassifier, LGBMRanker, LGBMRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -303,3 +303,16 @@ def test_what_is_no_reference(kind, tmp_path):
         HyperDPORanker(reference(str(tmp_path / "m")), objectives=DATA.names, **QUICK).fit(
             X, DATA.Y, qid=DATA.qid
         )
+
+
+def test_classes_and_labels_are_not_scores():
+    """Before, taken in silence: ties, and a reference that knows the labels."""
+    model = LGBMClassifier(n_estimators=2, n_jobs=1, verbose=-1).fit(X, LABELS > 0)
+    with pytest.warns(UserWarning, match="the reference LGBMClassifier is a classifier, whose predict gives"):
+        made = HyperDPORanker(model, **QUICK).fit(X, DATA.Y, qid=DATA.qid)
+    with pytest.warns(UserWarning, match="the baseline LGBMClassifier is a classifier"):
+        made.pareto_front(X, DATA.Y, qid=DATA.qid, baseline=model)
+    with pytest.warns(UserWarning, match=f"baseline has the values of the objective '{DATA.names[0]}'"):
+        made.pareto_front(X, DATA.Y, qid=DATA.qid, baseline=DATA.Y[:, 0])
+    with pytest.warns(UserWarning, match="ref_scores has the values of the objective"):
+        HyperDPORanker("scores", **QUICK).fit(X, DATA.Y, qid=DATA.qid, ref_scores=DATA.Y[:, 0])

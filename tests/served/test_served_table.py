@@ -78,6 +78,7 @@ ROWS = [
     ("C", "by=", "masked segments, and large numbers as one", "an error; told apart",
      TRADE_OFFS, "test_segments_that_text_would_merge_stay_apart"),
     ("C", "load_table", "missing ids and labels below 0", "an error", TABLES, "test_ranking_data_is_checked"),
+    ("C", "reference, baseline=", "classes as scores, labels as scores", "a warning", REFERENCES, "test_classes_and_labels_are_not_scores"),
     ("C", "aligner", "masks ignored", "what they mark is missing", ALIGNER, "test_masks_take_what_they_mark"),
     ("D", "fit, baselines", "one list of all rows", "an error", FITS, "test_many_rows_without_query_ids_are_refused"),
     ("D", "fit, score, pareto_front", "ids of documents: nothing learnt, a metric of 1", "a warning", FITS, "test_ids_of_documents_are_not_those_of_queries"),
