@@ -83,6 +83,7 @@ def test_fit_depends_on_values_alone(holder):
     assert again.categories_.values == expected.categories_.values
 
 
+@pytest.mark.filterwarnings("ignore:.*of which fit knew none:UserWarning")
 def test_unseen_and_missing_categories_are_one(fitted):
     missing = fitted.predict(frame(None), qid=QID)
     assert np.isfinite(missing).all()
@@ -173,6 +174,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*of which fit knew none:UserWarning")
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_networks_embed_categories(kind, tmp_path):
     ranker = NETWORKS[kind].fit(PLAIN, Y, qid=QID)

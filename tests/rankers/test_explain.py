@@ -261,6 +261,7 @@ def test_what_it_looks_like(ranker, rows):
     )
 
 
+@pytest.mark.filterwarnings("ignore:each of the .* rows of X is a query of its own:UserWarning")
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -172,6 +172,7 @@ def test_labels_and_features_may_be_missing(make, small, unseen):
         make().fit(small.X, unobserved, qid=small.qid)
 
 
+@pytest.mark.filterwarnings("ignore:each of the .* rows of X is a query of its own:UserWarning")
 @RANKERS
 def test_lists_of_one_document_and_one_objective(make, small):
     lonely = make().fit(small.X, small.Y, qid=np.arange(len(small.X)))
