@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -16,6 +17,7 @@ from hyperrank._checks import check_number
 from hyperrank._columns import row_labels
 from hyperrank.explain.explanation import spelled_trade_off
 from hyperrank.explain.permutation import permutations, permuted_copies, positions
+from hyperrank.front.pareto_front import ParetoFront
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import take_rows
 from hyperrank.rankers.data import GroupedFeatures
@@ -23,6 +25,8 @@ from hyperrank.rankers.inputs import read_features, split_qid
 
 #: Documents and reasons shown at most.
 SHOWN, REASONS = 10, 3
+#: Permutations of each feature, by default.
+REPEATS = 4
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -129,20 +133,13 @@ def compare_trade_offs(
         ref_scores=None if ref_scores is None else np.asarray(ref_scores)[rows],
     )
     a, b = (_Side.of(ranker, each, options, data) for each in trade_offs)
-    raw = np.column_stack([side.scores(data) for side in (a, b)])
-    mean, deviation = raw.mean(axis=0), raw.std(axis=0)
-    deviation[deviation == 0] = 1.0
-    scores = (raw - mean) / deviation
-    change = scores[:, 1] - scores[:, 0]
     seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max + 1))
-    contributions = np.zeros((len(rows), data.X.shape[1] if n_repeats else 0))
-    orders = list(permutations(data.lists, n_repeats, within="query", seed=seed))
-    for j in range(contributions.shape[1]):
-        for without in permuted_copies(data, [j], orders):
-            other = (np.column_stack([side.scores(without) for side in (a, b)]) - mean) / deviation
-            contributions[:, j] += (change - other[:, 1] + other[:, 0]) / n_repeats
+    scores, shares = _shares(
+        data, lambda rows: np.column_stack([side.scores(rows) for side in (a, b)]), n_repeats, seed
+    )
     documents = pd.Index(row_labels(frame, lists.n_rows)[rows], name="document")
-    names = getattr(ranker, "feature_names_in_", [f"x{j}" for j in range(data.X.shape[1])])
+    contributions = shares[:, 1] - shares[:, 0]
+    names = _feature_names(ranker, data)
     return Comparison(
         query=None if ids is None else lists.ids[lists.index[0]] if lists.n_lists == 1 else query,
         a=a.text,
@@ -152,6 +149,56 @@ def compare_trade_offs(
         scores=scores,
         contributions=pd.DataFrame(contributions, documents, names[: contributions.shape[1]]),
     )
+
+
+def front_contributions(
+    ranker: Any, X: Any, qid: Any, front: ParetoFront, *, ref_scores: Any = None, **options: Any
+) -> tuple[list[str], NDArray[np.float64]]:
+    """Columns of a ranking, and contributions to the scores of grouped rows at k trade-offs, (n, k, d).
+
+    The difference of two trade-offs is what `compare` gives with its defaults.
+    """
+    data = read_features(ranker, X, qid, reset=False, ref_scores=ref_scores).in_memory()
+    sides = [_Side.of(ranker, front.weights.iloc[[i]], options, data) for i in range(len(front))]
+    # Trade-offs of the same options, such as the temperature, are scored in one go.
+    groups = [[i for i, side in enumerate(sides) if side.options == each.options] for each in sides]
+    together = {group[0]: group for group in groups}.values()
+
+    def score(rows: GroupedFeatures) -> NDArray[np.float64]:
+        scores = np.empty((rows.lists.n_rows, len(sides)))
+        for group in together:
+            weights = np.concatenate([at for i in group if (at := sides[i].weights) is not None])
+            scores[:, group] = ranker._scores(rows, weights, **sides[group[0]].options)
+        return scores
+
+    seed = int(check_random_state(0).randint(np.iinfo(np.int32).max + 1))
+    queries = [data.take(np.array([i])) for i in range(data.lists.n_lists)]
+    shares = [_shares(query, score, REPEATS, seed)[1] for query in queries]
+    columns = [f"contribution_{name}" for name in _feature_names(ranker, data)]
+    return columns, np.concatenate(shares)
+
+
+def _shares(
+    data: GroupedFeatures,
+    score: Callable[[GroupedFeatures], NDArray[np.floating[Any]]],
+    n_repeats: int,
+    seed: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scores of a query at k trade-offs, (n, k), in deviations, and what each feature adds, (n, k, d)."""
+    raw = score(data)
+    mean, deviation = raw.mean(axis=0), raw.std(axis=0)
+    deviation[deviation == 0] = 1.0
+    scores = (raw - mean) / deviation
+    shares = np.zeros((*scores.shape, data.X.shape[1] if n_repeats else 0))
+    orders = list(permutations(data.lists, n_repeats, within="query", seed=seed))
+    for j in range(shares.shape[2]):
+        for without in permuted_copies(data, [j], orders):
+            shares[..., j] += (scores - (score(without) - mean) / deviation) / n_repeats
+    return scores, shares
+
+
+def _feature_names(ranker: Any, data: GroupedFeatures) -> list[str]:
+    return list(getattr(ranker, "feature_names_in_", [f"x{j}" for j in range(data.X.shape[1])]))
 
 
 def _list_of(query: Any, lists: QueryLists, ids: Any) -> int:

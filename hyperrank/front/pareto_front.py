@@ -457,7 +457,8 @@ class ParetoFront:
             Baselines to draw with it, under their labels.
         queries : DataFrame, optional
             Queries whose rankings to show before and after: ``ranker.rank(X, qid=qid, weights=front,
-            top_k=10)`` of a few, whose column ``document`` may be replaced by titles.
+            top_k=10)`` of a few, whose column ``document`` may be replaced by titles. With
+            ``contributions=True`` the page names the features that move each document.
         level : float, default 0.9
             Of the intervals, which are those of `Selection.interval`.
         n_resamples : int, default 2000

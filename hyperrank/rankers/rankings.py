@@ -31,6 +31,7 @@ class RankingsMixin:
         qid: ArrayLike | None = None,
         weights: Any = None,
         top_k: int | None = None,
+        contributions: bool = False,
         **options: Any,
     ) -> pd.DataFrame:
         """Rank the documents of each query.
@@ -45,6 +46,11 @@ class RankingsMixin:
             A trade-off, or several; of a front all, each at its temperature. Equal weights by default.
         top_k : int, optional
             How many documents of each query to give; all by default.
+        contributions : bool, default False
+            Of a front, what each feature contributes to a score at each trade-off, in columns
+            ``contribution_<feature>``: the difference of two trade-offs is that of `compare`, and
+            `ParetoFront.to_html` tells by it why documents move. Then documents that are among the first
+            `top_k` at any trade-off are given at each.
         **options
             Passed on to `predict`, such as ``temperature``.
 
@@ -61,7 +67,8 @@ class RankingsMixin:
         NotFittedError
             Before fit.
         ValueError
-            If `top_k` is not a whole number of at least 1, or `predict` refuses what it is given.
+            If `top_k` is not a whole number of at least 1, `contributions` are asked for without a front, or
+            `predict` refuses what it is given.
 
         Examples
         --------
@@ -74,6 +81,13 @@ class RankingsMixin:
         """
         if top_k is not None:
             check_number("top_k", top_k, at_least=1, whole=True)
+        if not isinstance(contributions, bool):
+            raise ValueError(f"contributions must be True or False; got {contributions!r}.")
+        if contributions and not isinstance(weights, ParetoFront):
+            raise ValueError(
+                f"contributions=True needs a front as weights; got a {type(weights).__name__}. "
+                "For two trade-offs use compare."
+            )
         if isinstance(weights, ParetoFront):
             scores = self._scores_of_front(X, qid, weights, options)
         else:
@@ -83,7 +97,20 @@ class RankingsMixin:
         documents = lists.group(row_labels(frame, len(scores)))
         if scores.ndim == 1:
             return ranking_table(lists.group(scores), lists, documents, top_k)
-        tables = [ranking_table(lists.group(column), lists, documents, top_k) for column in scores.T]
+        if contributions:
+            from hyperrank.explain.comparison import front_contributions
+
+            names, shares = front_contributions(self, X, qid, weights, **options)
+            rows = np.arange(lists.n_rows)
+            tables = [ranking_table(lists.group(column), lists, rows, None) for column in scores.T]
+            best = np.min([table.sort_values("document")["rank"] for table in tables], axis=0)
+            for i, table in enumerate(tables):
+                kept = table[best[table["document"]] <= (top_k or lists.n_rows)].reset_index(drop=True)
+                of_rows = kept.pop("document").to_numpy()
+                kept.insert(1, "document", documents[of_rows])
+                tables[i] = kept.join(pd.DataFrame(shares[of_rows, i]).set_axis(names, axis=1))
+        else:
+            tables = [ranking_table(lists.group(column), lists, documents, top_k) for column in scores.T]
         return pd.concat(tables, keys=range(len(tables)), names=["trade_off"]).reset_index("trade_off")
 
     def compare(

@@ -182,6 +182,34 @@ def test_a_query_before_and_after(opened):
     assert link.endswith("query=1")
 
 
+def test_why_documents_move(opened):
+    """Features by what they contribute to the change from any row to any other; shown as far as top_k."""
+    front = measured(2, 2)
+    table = pd.DataFrame(
+        {
+            "query": "cups",
+            "document": ["Cup", "Mug", "Jug", "Jug", "Mug", "Cup"],
+            "trade_off": [0, 0, 0, 1, 1, 1],
+            "rank": [1, 2, 7, 1, 2, 5],
+            "contribution_<b>": [0.5, 0, -1, 0.25, 1, 0.5],
+            "contribution_price": [0.5, 0, 0.25, -1.5, 1, -1],
+            "contribution_age": [0.1] * 6,
+        }
+    )
+    page = opened(front, queries=table)
+    page.evaluate("pin(0), take(1)")
+    rows = page.eval_on_selector_all(
+        "#ranking tbody tr", "r => r.map(x => [...x.children].map(c => c.innerText))"
+    )
+    assert [[*row[:-1], row[-1].replace("\u2212", "-")] for row in rows] == [
+        ["1", "Jug", "", "new", "price -1.75, <b> +1.25"],
+        ["2", "Mug", "2", "same", ""],
+        ["", "Cup", "1", "gone", "price -1.50"],
+    ]
+    with pytest.raises(ValueError, match="each document of query 'cups' once at each"):
+        front.to_html("never.html", queries=table[table["rank"] < 7])
+
+
 def test_queries_of_another_front_are_refused(tmp_path):
     front = measured(2, 3)
     table = pd.DataFrame({"query": "q", "document": [0, 1], "trade_off": [0, 1], "rank": [1, 1]})

@@ -120,6 +120,28 @@ def test_the_reasons_are_what_each_feature_adds(ranker, frame):
     assert first["because"].str.fullmatch(r"\w [+-]\d\.\d\d").all()
 
 
+def test_contributions_at_trade_offs_differ_by_those_of_compare(ranker, frame):
+    frame = frame.assign(w=-frame["w"])
+    weights = [[1, 0], [0.5, 0.5], [0, 1]]
+    front = ParetoFront(weights, weights, names=ranker.objectives_)
+    table = ranker.rank(frame, qid=QID, weights=front, top_k=2, contributions=True)
+    plain = ranker.rank(frame, qid=QID, weights=front, top_k=2)
+    first = table.loc[table["rank"] <= 2, plain.columns]
+    pd.testing.assert_frame_equal(first.reset_index(drop=True), plain.reset_index(drop=True))
+    assert table["rank"].max() > 2
+    assert (table.groupby(["query", "document"]).size() == 3).all()
+    assert set(table["document"]) == set(plain["document"]), "the first of any, and no others"
+    for query in "ab":
+        compared = ranker.compare(frame, qid=QID, query=query, a=weights[1], b=weights[2]).contributions
+        before, after = (
+            table[(table["query"] == query) & (table["trade_off"] == row)].set_index("document").iloc[:, 4:]
+            for row in (1, 2)
+        )
+        assert list(before) == [f"contribution_{name}" for name in compared]
+        np.testing.assert_allclose((after - before.loc[after.index]), compared.loc[after.index], atol=1e-6)
+        assert compared.loc[after.index].abs().to_numpy().max() > 0.1
+
+
 def test_what_it_looks_like(ranker, frame):
     compared = ranker.compare(frame.assign(qid=QID), query="a", a={"relevance": 1}, b=[0, 1])
     moved = int((compared.ranks[:, 0] != compared.ranks[:, 1]).sum())

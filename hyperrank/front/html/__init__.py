@@ -168,6 +168,8 @@ SCRIPTS = (
     "share.js",
     "controls.js",
 )
+#: What names of columns of contributions begin with, and how many features the page names for a document.
+CONTRIBUTION, REASONS = "contribution_", 3
 PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -190,6 +192,9 @@ def front_page(
         raise TypeError(f"title must be a text or None; got {title!r}.")
     data = _document(front, _first(front, selection), _others(front, others))
     data["queries"] = [] if queries is None else list(_queries(front, queries))
+    data["features"] = (
+        [] if queries is None else [name.removeprefix(CONTRIBUTION) for name in _contributions(queries)]
+    )
     data["segments"] = list(_segments(front, float(level)))
     data["segmentLevel"], data["canHoldInSegments"] = level, front.segments is not None
     data["evidence"] = front_evidence(front, float(level), int(n_resamples), int(random_state))
@@ -270,7 +275,34 @@ def _queries(front: ParetoFront, given: pd.DataFrame) -> Iterator[dict[str, Any]
                 "ranker.rank(X, qid=qid, weights=front) ranks at all."
             )
         texts = [str(document) for document in documents]
-        yield {"query": str(query), "documents": texts, "orders": [*orders.values()]}
+        embedded = {"query": str(query), "documents": texts, "orders": [*orders.values()], "reasons": None}
+        if names := _contributions(given):
+            if any(len(order) != len(texts) for order in orders.values()):
+                raise ValueError(
+                    f"queries must have contributions of each document of query {query!r} once at each "
+                    "trade-off: pass all rows of ranker.rank(..., contributions=True), with distinct titles."
+                )
+            # Documents below the first so many are there for what contributes to them.
+            ranks = rows.sort_values(["trade_off", "rank"])["rank"].to_numpy().reshape(len(front), -1)
+            n_shown = int((ranks == np.arange(1, len(texts) + 1)).all(axis=0).sum())
+            embedded["orders"] = [order[:n_shown] for order in orders.values()]
+            placed = rows.assign(number=numbers).sort_values(["trade_off", "number"])
+            shares = placed[names].to_numpy(np.float64).reshape(len(front), len(texts), len(names))
+            embedded["reasons"] = [_reasons(shares[:, document]) for document in range(len(texts))]
+        yield embedded
+
+
+def _contributions(queries: pd.DataFrame) -> list[str]:
+    """Columns of what features contribute."""
+    return [name for name in queries if isinstance(name, str) and name.startswith(CONTRIBUTION)]
+
+
+def _reasons(shares: NDArray[np.float64]) -> list[list[Any]]:
+    """Contributions (k, d) to the scores of a document, of features that lead between any two trade-offs."""
+    leading: set[int] = set()
+    for row in shares:
+        leading.update(np.argsort(-np.abs(shares - row), axis=1, kind="stable")[:, :REASONS].ravel().tolist())
+    return [[j, shares[:, j].round(3).tolist()] for j in sorted(leading)]
 
 
 def _segments(front: ParetoFront, level: float) -> Iterator[dict[str, Any]]:
