@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -108,20 +109,24 @@ class Decoder:
         streamer = required("transformers").TextIteratorStreamer(
             self.encoder.tokenizer, skip_special_tokens=True
         )
-        rows = self._rows([prompt], weights[None])
+        rows, left = self._rows([prompt], weights[None]), Event()
+        more = {"streamer": streamer, "stopping_criteria": [lambda *_: left.is_set()]}
 
         def generate() -> None:
             try:
                 with isolated(seed, grad=False):
-                    self._generate(rows, weights[None], streamer=streamer)
+                    self._generate(rows, weights[None], **more)
             finally:
                 streamer.end()
 
         pool = ThreadPoolExecutor(1)
         work = pool.submit(generate)
-        pool.shutdown(wait=False)  # a reader may leave before the end
-        yield from (piece for piece in streamer if piece)
-        work.result()
+        pool.shutdown(wait=False)
+        try:
+            yield from (piece for piece in streamer if piece)
+            work.result()
+        finally:
+            left.set()  # a reader may leave before the end
 
     def _rows(self, prompts: Sequence[Prompt], weights: NDArray[np.float64]) -> list[TokenRow]:
         rows = []

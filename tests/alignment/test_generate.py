@@ -1,6 +1,7 @@
 """Text: as transformers makes it of one prompt, whatever else is in the batch."""
 
 import copy
+import time
 
 import architectures
 import numpy as np
@@ -114,6 +115,17 @@ def test_texts_are_streamed_and_errors_reach_the_reader(conditioned):
         list(conditioned.stream("Hi", max_new_tokens=12, nothing=3))
     with pytest.raises(ValueError, match="stream takes one trade-off"):
         conditioned.stream("Hi", weights=[[1, 0], [0, 1]])
+
+
+def test_a_reader_that_leaves_ends_the_text(fitted):
+    calls = []
+    hook = fitted.policy_.model.register_forward_hook(lambda *_: calls.append(time.sleep(0.01)))
+    pieces = fitted.stream("Hi", max_new_tokens=400, do_sample=True, eos_token_id=[], random_state=3)
+    next(pieces)
+    pieces.close()
+    fitted.generate(["Hi"], max_new_tokens=1)  # takes its turn after it
+    hook.remove()
+    assert len(calls) < 200
 
 
 def test_prompts_of_any_length(fitted):
