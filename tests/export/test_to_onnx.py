@@ -72,7 +72,7 @@ CATEGORICAL = {
     [
         HyperDPORanker("booster_pairs", **{**QUICK, **CATEGORICAL}),
         HyperDPORanker(None, query_standardize=False, **{**QUICK, **CATEGORICAL}),
-        SoupRanker(None, **{**QUICK, **CATEGORICAL, "network": MLP(hidden=(8,))}),
+        SoupRanker(None, **{**QUICK, **CATEGORICAL, "network": MLP(hidden=(8,), n_members=2)}),
         MixedScoresRanker(**CATEGORICAL),
     ],
     ids=["pairs", "network", "soup", "mixed"],

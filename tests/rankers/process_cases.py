@@ -116,9 +116,8 @@ def transformer() -> dict[str, Any]:
 
 @case
 def rating() -> dict[str, Any]:
-    return fitted(
-        loss=PlackettLuce(ties="rating"), network=MLP((16, 16), "hypernetwork", dropout=0.0), max_epochs=2
-    )
+    network = MLP((16, 16), "hypernetwork", dropout=0.0, n_members=2)
+    return fitted(loss=PlackettLuce(ties="rating"), network=network, max_epochs=2)
 
 
 @case
