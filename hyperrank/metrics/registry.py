@@ -80,7 +80,7 @@ class Metric:
         if unknown:
             raise ValueError(f"metric {self.name!r} has no option {unknown[0]!r}; it has {sorted(allowed)}.")
         if self.options and "qid" in parameters:
-            self([1.0, 0.0], [1, 0])  # values of options are refused at once
+            self([1.0, 0.0], [0, 0])  # values of options are refused at once
 
     def __call__(
         self,

@@ -21,6 +21,7 @@ NAMED = {
     " P @ 5 ": Metric("precision", 5),
     "err@20": Metric("err", 20),
     "err(max_label=4)@20": Metric("err", 20, (("max_label", 4),)),
+    "err(max_label=0.5)": Metric("err", None, (("max_label", 0.5),)),
     "ndcg(convention=ir-measures)@3": Metric("ndcg", 3, (("convention", "ir-measures"),)),
     "mrr(relevant_from=0.5, empty=skip)": Metric("mrr", None, (("relevant_from", 0.5), ("empty", "skip"))),
 }
