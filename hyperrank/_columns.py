@@ -97,7 +97,7 @@ def refuse_other_order(values: Any, name: str, rows: Any, name_of_rows: str = "X
     index, expected = values.index, rows.index
     if index.equals(expected) or index.nlevels != expected.nlevels:
         return
-    if index.value_counts().to_dict() == expected.value_counts().to_dict():
+    if index.isin(expected).all() and index.value_counts().to_dict() == expected.value_counts().to_dict():
         raise ValueError(
             f"{name} has the index of {name_of_rows} in another order, and rows go by position: pass "
             f"{name}.loc[{name_of_rows}.index], or {name}.to_numpy() if the rows are in one order already."
