@@ -98,7 +98,8 @@ CHOICES: Mapping[str, Sequence[str]] = {
     "objective": _words(
         "lambdarank rank_xendcg xendcg xe_ndcg xe_ndcg_mart xendcg_mart regression regression_l2 l2 "
         "mean_squared_error mse l2_root rmse root_mean_squared_error regression_l1 l1 mean_absolute_error "
-        "mae huber fair poisson quantile mape mean_absolute_percentage_error tweedie binary"
+        "mae huber fair poisson quantile mape mean_absolute_percentage_error tweedie binary cross_entropy "
+        "xentropy cross_entropy_lambda xentlambda"
     ),
     "boosting": ("gbdt", "gbrt", "dart", "rf", "random_forest"),
     "data_sample_strategy": ("bagging", "goss"),
@@ -312,7 +313,7 @@ def _booster_rows(
     sizes = np.bincount(index, minlength=lists.n_lists)
     if sizes.max(initial=0) > MAX_LIST:
         n_samples = -(-sizes // MAX_LIST)
-        # Rows of a long list are dealt out at random, so that each piece is a fair sample of it.
+        # Rows of a long list are assigned at random, so that each piece is a fair sample of it.
         place = np.empty_like(rows)
         place[np.lexsort((rng.random(len(rows)), index))] = np.arange(len(rows))
         key = index * int(n_samples.max()) + (place - (np.cumsum(sizes) - sizes)[index]) % n_samples[index]
