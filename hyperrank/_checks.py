@@ -87,7 +87,7 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
 
 
 class Params:
-    """Base of dataclasses that hold options of a ranker, such as those of its loss.
+    """Base class of dataclasses with options of a ranker, such as those of its loss.
 
     A ranker that is given one lets scikit-learn reach its fields, as in ``ranker.set_params(loss__top_k=5)``.
     The constructor only stores, as scikit-learn asks: who takes the object checks it.

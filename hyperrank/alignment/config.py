@@ -106,7 +106,7 @@ def check_params(params: Mapping[str, Any]) -> None:
 
 
 def run_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters that a run is told from others by."""
+    """Parameters that identify a run."""
     return {name: value for name, value in params.items() if name not in PASSING}
 
 

@@ -121,7 +121,7 @@ class DataFile(click.Path):
         return path
 
 
-#: Bytes by whose look the format of what is piped in is told.
+#: Bytes by which the format of piped data is recognised.
 SNIFFED_BYTES = 1 << 16
 #: Standard output, as ``--out``.
 STDOUT = Path("-")

@@ -136,7 +136,7 @@ def _fit(
     from hyperrank.cli._data import GRADED, as_frame, read_data, summary, with_features
 
     if validation is not None:
-        validation.stat()  # a missing file is told of before hours of reading others
+        validation.stat()  # a missing file is an error before hours of reading others
     train, scores = read_data(data, layout, extra=ref_scores)
     console.note(summary(data, train))
     X = as_frame(train.X, train.feature_names)

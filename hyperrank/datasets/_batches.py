@@ -290,7 +290,7 @@ def csv_batches(path: Path, columns: Sequence[str], numbers: Sequence[str]) -> I
     lines, checked = _Lines(path), False
     # All columns are read: of some alone pandas would skip the rest of lines that are too long.
     with (
-        _told(lines),
+        _file_errors(lines),
         io.BufferedReader(lines, 1 << 18) as file,
         pd.read_csv(
             file,
@@ -321,8 +321,8 @@ def _next(frames: Iterator[pd.DataFrame]) -> pd.DataFrame | None:
 
 
 @contextmanager
-def _told(lines: _Lines) -> Iterator[None]:
-    """What pandas refuses to read as a ValueError in words of the file."""
+def _file_errors(lines: _Lines) -> Iterator[None]:
+    """Raise what was wrong with the file in place of errors of pandas."""
     import pandas as pd
 
     try:

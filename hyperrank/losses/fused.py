@@ -188,7 +188,7 @@ def has_kernels() -> bool:
 class ListNetTargets:
     """Target distributions of ListNet: each document's share (n, m) in its list's gain, 0 where unobserved.
 
-    `has_gain` (q, m) is False for lists that teach nothing; `unobserved` (n, m) is None if no label is NaN.
+    `has_gain` (q, m) is False for lists without gain; `unobserved` (n, m) is None if no label is NaN.
     """
 
     target: Tensor

@@ -229,7 +229,7 @@ def labelled_lists(
     for j in np.flatnonzero(~observed[chosen].any(axis=0)):
         known = np.flatnonzero(observed[:, j])
         if len(known):
-            # An objective that few lists know would be missing from a sample of all.
+            # An objective with labels in few lists could be missing from the sample.
             extra = some_lists(sizes[known], n_rows // (2 * Y.shape[1]), rng)
             chosen = np.concatenate([chosen, known[extra]])
     return np.unique(chosen)
