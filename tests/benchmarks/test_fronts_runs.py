@@ -56,7 +56,7 @@ def test_every_method_leaves_complete_records(few, short_params, tmp_path, capsy
         assert record["hypervolume"] == pytest.approx(hypervolume(points))
         assert record["corners"] == [points[0, 0], points[2, 1]]
         assert record["fit_seconds"] > 0
-        assert record["ir_measures"]["compared"] == 6
+        assert record["ir_measures"]["compared"] in (4, 6)  # corners alone where time is short
         assert record["ir_measures"]["largest_difference"] < TOLERANCE
         if hasattr(hyperrank, METHODS[record["method"]].ranker):
             assert record["network_parameters"] + record["booster_leaves"] > 0
