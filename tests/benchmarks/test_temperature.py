@@ -51,7 +51,7 @@ def test_from_the_command_line(few, capsys, monkeypatch):
         "--temperatures",
         "2",
         "--params",
-        '{"max_epochs": 1, "hidden": [4]}',
+        '{"max_epochs": 1, "network__hidden": [4]}',
     ]
     assert temperature.main(given) == 0
     printed = capsys.readouterr().out
