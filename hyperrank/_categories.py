@@ -156,7 +156,8 @@ class Categories:
             codes, own = _factorized(frame, at, name)
             check_kind(own, self.values[j], _where(frame, at, name))
             of_own = np.array([codes_of.get(value, math.nan) for value in own] + [math.nan], dtype=np.float32)
-            if own and codes_of and len(codes) >= MANY_ROWS and np.isnan(of_own).all():
+            # One unknown value, such as a new user, may be in all rows of a request.
+            if len(own) > 1 and codes_of and len(codes) >= MANY_ROWS and np.isnan(of_own).all():
                 warnings.warn(
                     f"{_where(frame, at, name)} holds {own[0]!r} and others, of which fit knew none (but "
                     f"{self.values[j][0]!r}, say): all are taken as unknown.",

@@ -320,7 +320,8 @@ def test_categories_of_which_fit_knew_none_are_warned_of(change):
     made = ranker(categorical_features=["kind"]).fit(rows, np.tile(Y, (3, 1)), qid=ids)
     with pytest.warns(UserWarning, match="column 'kind' holds .* and others, of which fit knew none"):
         made.predict(rows.assign(kind=list(map(change, kinds))), qid=ids)
-    made.predict(rows[:9].assign(kind="new"), qid=ids[:9])  # a few may be new: no warning, an error here
+    made.predict(rows[:9].assign(kind=[*"abcabcabc"]), qid=ids[:9])  # a few may be new: no warning here
+    made.predict(rows.assign(kind="new user"), qid=ids)
 
 
 #: What is no data, and the error. Before, "could not convert string to float", "argument must be a string or
