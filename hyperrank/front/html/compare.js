@@ -15,7 +15,7 @@ function pin(index) {
 function showPinned() {
   const [a, b] = [state.pinned, state.index];
   byId("unpin").hidden = a === null;
-  byId("pinned").hidden = a === null;
+  byId("pinned").parentElement.hidden = a === null;
   byId("pinned").replaceChildren();
   if (a === null) return;
   const heads = ["Objective", `A: row ${a}`, `B: row ${b}`, "B less A"];
