@@ -44,7 +44,7 @@ class MLP(Params):
     #: What "auto" stands for; benchmarks/results/ledger.md says what was compared.
     auto_dropout: ClassVar[float] = 0.5
     auto_learning_rate: ClassVar[float] = 8e-3
-    few_queries: ClassVar[int] = 100
+    few_queries: ClassVar[int] = 100  # fewer are too few to tune on, and get a packed ensemble
 
     hidden: Sequence[int] | str = "auto"
     conditioning: str | Conditioning = "film"

@@ -113,8 +113,8 @@ class Steps:
             torch.cuda.empty_cache()
         if n_lists == 1:
             raise MemoryError(
-                f"out of memory on a single query of {n_documents:,} documents: lower n_draws or hidden, or "
-                "split the query."
+                f"out of memory on a single query of {n_documents:,} documents: lower n_draws, n_members or "
+                "hidden, or split the query."
             )
         if self.too_many == np.inf:
             warnings.warn(

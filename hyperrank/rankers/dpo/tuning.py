@@ -17,6 +17,7 @@ from hyperrank.boosters import booster_scores, fit_boosters
 from hyperrank.boosters.search import BoosterSearch, search_mixed_scores
 from hyperrank.lists import within_list_deviations
 from hyperrank.metrics import Metric
+from hyperrank.networks import MLP
 from hyperrank.rankers.data import FitInputs, LabelledLists, sample_rows
 from hyperrank.rankers.dpo.config import MAX_RANKING_ROUNDS, FitConfig, Phase, Tuning, tuning_phase
 from hyperrank.rankers.dpo.reference import REFERENCE_ROWS, FittedReference, fit_reference, surely_better
@@ -29,8 +30,9 @@ from hyperrank.training import Checkpoint
 
 __all__ = ["search_boosters", "split_for_tuning", "tune"]
 
-#: Lists below which nothing is tuned: the few that could be held out would choose by chance.
-MIN_LISTS = 100
+#: Lists below which nothing is tuned: the few that could be held out would choose by chance. There networks
+#: are packed ensembles instead.
+MIN_LISTS = MLP.few_queries
 #: Lists at most that tuning trains on, and that it evaluates; more would choose the same.
 MAX_TRAINING_LISTS, MAX_EVALUATION_LISTS = 2000, 500
 #: Rows at most, about, of each: tuning on a few hundred long lists is not to take as long as the fit.
