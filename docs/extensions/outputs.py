@@ -13,6 +13,7 @@ import os
 import re
 import shlex
 import tempfile
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,7 @@ def run_commands(code: str) -> str:
     Returns
     -------
     str
-        What they write to stdout, long outputs cut.
+        What they write to stdout, each output once, long ones cut.
     """
     from click.testing import CliRunner
 
@@ -85,9 +86,12 @@ def run_commands(code: str) -> str:
         done = CliRunner(env={"COLUMNS": str(WIDTH)}).invoke(main, words, catch_exceptions=False)
         if done.exit_code:
             raise RuntimeError(f"{line}\n{done.output}")
-        lines = done.stdout.splitlines()
+        lines = [
+            textwrap.shorten(line, 4 * WIDTH) if len(line) > 4 * WIDTH else line
+            for line in done.stdout.splitlines()
+        ]
         outputs.append("\n".join([*lines[:HEIGHT], "..."] if len(lines) > HEIGHT else lines))
-    return "\n\n".join(filter(None, outputs))
+    return "\n\n".join(filter(None, dict.fromkeys(outputs)))
 
 
 def add_outputs(text: str, page: str, pictures: Path) -> str:
