@@ -107,9 +107,9 @@ ax.legend(frameon=False)
 # How much to promise
 # -------------------
 # One split of 86 queries proves little. In the splits with seeds 0 to 4 the hopeful
-# choice breaks the limit four times, and the sure one once (seed 2), as a confidence of
-# 90% allows. With so few queries the sure one is the reference itself in two of them,
-# and close to it in a third.
+# choice breaks the limit four times, and the sure one once (seed 2): five splits are too
+# few to measure a confidence of 90%. With so few queries the sure one is the reference
+# itself in two of them, and close to it in a third.
 #
 # The confidence of the sure choice on the test queries, which had no part in choosing
 # it, for the limit and for any gain in dwell time:

@@ -69,7 +69,8 @@ def write_atomically(path: str | Path, content: bytes) -> Path:
     path = as_path(path)
     target = check_writable(path)
     _delete_leftovers(target)
-    os.umask(mask := os.umask(0o022))  # it can only be read by setting it
+    mask = os.umask(0o022)  # it can only be read by setting it
+    os.umask(mask)
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~mask
     number, partial = _locked_partial(target)
     try:

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank.boosters import MAX_GRADE
 from hyperrank.lists import QueryLists
 from hyperrank.losses import ListLoss
 from hyperrank.memmap import FeatureRows, forget_pages, is_mapped, take_rows
@@ -46,8 +47,6 @@ MUCH_LONGER = 4
 MAX_ROWS_WITHOUT_QID = 300
 #: How many times the labels of fit others may be, on average and at most, and still be of the same unit.
 SAME_UNIT = 4
-#: Labels up to which gains of 2 to their power can be told apart, as LightGBM has it.
-MAX_GRADE = 30
 
 
 @dataclass(frozen=True)
