@@ -73,7 +73,6 @@ GROUPS = {
         "Objective of HyperDPO": (
             "weighted_loss",
             "prepare",
-            "Prepared",
             "target_distribution",
             "temperature_loss",
             "dpo_reward",

@@ -45,8 +45,8 @@ class Preferences:
     --------
     >>> import numpy as np
     >>> data = Preferences(["Hi."], [["Hello.", "What?"]], [np.array([[1.0], [0.0]])], ("politeness",))
-    >>> len(data), data.n_objectives
-    (1, 1)
+    >>> data
+    <Preferences n_prompts=1 n_responses=2 names=['politeness']>
     """
 
     prompts: list[Prompt]
@@ -56,6 +56,10 @@ class Preferences:
 
     def __len__(self) -> int:
         return len(self.prompts)
+
+    def __repr__(self) -> str:
+        n_responses = sum(len(some) for some in self.responses)
+        return f"<Preferences n_prompts={len(self)} n_responses={n_responses} names={list(self.names)}>"
 
     @property
     def n_objectives(self) -> int:

@@ -3,7 +3,7 @@
 from hyperrank.losses.approx_ndcg import ApproxNDCG, approx_ndcg
 from hyperrank.losses.base import ListLoss, Loss, get_loss, register_loss, takes_gains
 from hyperrank.losses.dpo import dpo_reward, margin_reward, temperature_loss
-from hyperrank.losses.fused import Prepared, prepare, weighted_loss
+from hyperrank.losses.fused import prepare, weighted_loss
 from hyperrank.losses.listnet import ListNet, listnet, target_distribution
 from hyperrank.losses.pairwise import LambdaLoss, PairwiseLogistic, lambda_loss, pairwise_logistic
 from hyperrank.losses.plackett_luce import PlackettLuce, plackett_luce
@@ -16,7 +16,6 @@ __all__ = [
     "Loss",
     "PairwiseLogistic",
     "PlackettLuce",
-    "Prepared",
     "approx_ndcg",
     "dpo_reward",
     "get_loss",

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hyperrank.lists import QueryLists
-from hyperrank.losses import ListLoss, Prepared, prepare
+from hyperrank.losses import ListLoss, prepare
+from hyperrank.losses.fused import Prepared
 from hyperrank.training.temperature import ReferenceLogits
 
 #: What a network sees of some grouped rows, which make whole lists: made when it is asked for.
