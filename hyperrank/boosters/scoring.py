@@ -162,9 +162,13 @@ def booster_from_text(text: str) -> lightgbm.Booster:
     return lightgbm.Booster(model_str=canonical_text(text))
 
 
-register_codec(
-    "lightgbm", lambda model: (text := model_text(model)) and canonical_text(text), booster_from_text
-)
+def _stored_text(model: object) -> str | None:
+    """What files store of a LightGBM model; None for other objects."""
+    text = model_text(model)
+    return None if text is None else canonical_text(text)
+
+
+register_codec("lightgbm", _stored_text, booster_from_text)
 
 
 #: Beyond about this many leaves walking each tree is faster than comparing all its nodes.

@@ -331,7 +331,7 @@ def _file_errors(lines: _Lines) -> Iterator[None]:
         raise ValueError("lines have more values than the header has names.") from warning
     except (UnicodeDecodeError, pd.errors.ParserError) as error:
         raise (lines.fault or ValueError(f"{_reason(error)}.")) from None
-    except Exception as error:
+    except Exception as error:  # pandas may wrap what the file itself raised
         raise (lines.fault or error) from None
 
 

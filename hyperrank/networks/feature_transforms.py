@@ -296,7 +296,7 @@ def _slopes(knots: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 #: Widths of embeddings: so many times the fourth root of the number of categories, up to the most.
-WIDTH, MAX_WIDTH = 2.0, 16
+EMBEDDING_WIDTH, MAX_EMBEDDING_WIDTH = 2.0, 16
 #: Share of the categories that training takes for unknown ones, so that these are learnt.
 UNKNOWN_SHARE = 0.1
 
@@ -311,7 +311,8 @@ class CategoryEmbedding(nn.Module):
     def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__()
         self.tables = nn.ParameterList(
-            torch.zeros(size + 1, min(MAX_WIDTH, math.ceil(WIDTH * max(size, 1) ** 0.25))) for size in sizes
+            torch.zeros(size + 1, min(MAX_EMBEDDING_WIDTH, math.ceil(EMBEDDING_WIDTH * max(size, 1) ** 0.25)))
+            for size in sizes
         )
         self.n_out = sum(table.shape[1] for table in self.tables)
         self.dropout = Dropout(UNKNOWN_SHARE)
