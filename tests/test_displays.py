@@ -76,7 +76,7 @@ def test_a_legend_is_not_over_the_data_of_a_callers_axes():
     pyplot.close(figure)
 
 
-def test_an_estimator_and_its_rivals_are_profiled_on_the_same_queries(fitted):
+def test_an_estimator_and_its_baselines_are_profiled_on_the_same_queries(fitted):
     ranker, baseline, data = fitted
     front = ranker.pareto_front(data.X, data.Y, qid=data.qid)
     theirs = baseline.pareto_front(data.X, data.Y, qid=data.qid)

@@ -328,8 +328,8 @@ def test_plot_separates_dominated_points_and_bounds_the_rest() -> None:
 
 def test_plot_names_all_that_it_shows() -> None:
     front = concave(3, reference=[0.2] * 3)
-    rivals = [concave(3, shift=-0.1, label="theirs"), concave(3, shift=-0.2)]
-    texts = legend_texts(front.plot(others=rivals, selection=front.select()).figure_)
+    baselines = [concave(3, shift=-0.1, label="theirs"), concave(3, shift=-0.2)]
+    texts = legend_texts(front.plot(others=baselines, selection=front.select()).figure_)
     assert texts == ["front", "theirs", "other 2", "reference", "selected"]
 
 

@@ -161,16 +161,16 @@ def test_noise_is_not_climbed_for():
     assert ranker.tuning_.dropout == 0.5
 
 
-def test_rivals_train_as_long_as_the_same_trial_says(tuned_ranker):
+def test_baselines_train_as_long_as_their_tuning_says(tuned_ranker):
     data, ours = made(), tuned_ranker.tuning_
-    rival = LinearScalarizationRanker(weights=2, n_jobs=1, **SMALL).fit(data.X, data.Y, qid=data.qid)
-    assert rival.tuning_.max_epochs == len(rival.histories_[0])
-    assert {entry["epochs"] for entry in rival.tuning_.candidates} & {
+    baseline = LinearScalarizationRanker(weights=2, n_jobs=1, **SMALL).fit(data.X, data.Y, qid=data.qid)
+    assert baseline.tuning_.max_epochs == len(baseline.histories_[0])
+    assert {entry["epochs"] for entry in baseline.tuning_.candidates} & {
         entry["epochs"] for entry in ours.candidates
     }
 
 
-def test_the_same_seed_tries_the_same(tuned_ranker):
+def test_the_same_seed_tunes_the_same(tuned_ranker):
     data = made()
     again = clone(tuned_ranker).fit(data.X, data.Y, qid=data.qid)
     assert again.tuning_ == tuned_ranker.tuning_
