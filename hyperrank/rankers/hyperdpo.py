@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -12,10 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from hyperrank._checks import check_verbose
 from hyperrank._progress import ProgressBar
-from hyperrank.losses import ListLoss
-from hyperrank.networks import MLP, Transformer
 from hyperrank.rankers.data import FitInputs, few_rows, warn_of_counts
-from hyperrank.rankers.dpo.base import DPORanker
+from hyperrank.rankers.dpo.base import NetworkRanker
 from hyperrank.rankers.dpo.callbacks import (
     Callback,
     CallbackSupportMixin,
@@ -23,7 +22,7 @@ from hyperrank.rankers.dpo.callbacks import (
     FitCallbacks,
     with_callbacks,
 )
-from hyperrank.rankers.dpo.config import FitConfig, Tuning
+from hyperrank.rankers.dpo.config import FitConfig
 from hyperrank.rankers.dpo.reference import FittedReference, fit_reference
 from hyperrank.rankers.dpo.resume import agree_on_fit, open_checkpoint, warn_of_interrupt
 from hyperrank.rankers.dpo.reward_model import RewardModel
@@ -33,21 +32,19 @@ from hyperrank.rankers.inputs import read_fit_inputs, takes_qid
 from hyperrank.rankers.specialized import SpecializedRanker, specialize
 from hyperrank.reference.fit import needs_frame
 from hyperrank.training import (
-    AdamW,
     Checkpoint,
     CheckpointFile,
-    EarlyStopping,
-    StoppingRule,
     TradeOffs,
     process_group,
 )
 from hyperrank.training.options import get_checkpoint_file
-from hyperrank.training.temperature import TemperatureRange, check_temperature, condition_weights
+from hyperrank.training.temperature import check_temperature, condition_weights
 
 __all__ = ["HyperDPORanker"]
 
 
-class HyperDPORanker(CallbackSupportMixin, DPORanker):
+@dataclass(eq=False, repr=False)
+class HyperDPORanker(CallbackSupportMixin, NetworkRanker):
     r"""Ranker for several objectives that is trained once and takes the trade-off at predict time.
 
     One network, conditioned on weights w on the simplex, is trained by Plackett-Luce preference
@@ -209,64 +206,12 @@ class HyperDPORanker(CallbackSupportMixin, DPORanker):
 
     __metadata_request__partial_fit = {"qid": True}  # noqa: RUF012 - scikit-learn reads the class attribute
 
-    temperature_range_: TemperatureRange | None
-    tuning_: Tuning | None
-    history_: list[dict[str, float]]
-    best_epoch_: int
-    best_score_: float
-
-    def __init__(
-        self,
-        reference: Any = "booster_pairs",
-        *,
-        reference_objective: int | str = 0,
-        objectives: Sequence[str] | None = None,
-        loss: str | ListLoss = "listnet",
-        beta: float | str = "auto",
-        normalize_objectives: bool = True,
-        metric: str = "ndcg@10",
-        network: str | MLP | Transformer = "mlp",
-        categorical_features: str | Sequence[Any] | None = "from_dtype",
-        feature_transform: str = "quantile",
-        query_standardize: bool | str = "auto",
-        booster_params: Mapping[str, Any] | str | None = None,
-        trade_offs: str | TradeOffs = "uniform",
-        max_epochs: int | str = "auto",
-        tuning: bool = True,
-        optimizer: str | AdamW = "adamw",
-        early_stopping: bool | str | EarlyStopping | StoppingRule = "auto",
-        warm_start: bool = False,
-        device: str = "auto",
-        n_jobs: int | None = None,
-        random_state: Any = None,
-        verbose: int = 0,
-        callbacks: Sequence[Callback | EpochFunction] | None = None,
-        checkpoint: str | Path | CheckpointFile | None = None,
-    ) -> None:
-        self.reference = reference
-        self.reference_objective = reference_objective
-        self.objectives = objectives
-        self.loss = loss
-        self.beta = beta
-        self.normalize_objectives = normalize_objectives
-        self.metric = metric
-        self.network = network
-        self.categorical_features = categorical_features
-        self.feature_transform = feature_transform
-        self.query_standardize = query_standardize
-        self.booster_params = booster_params
-        self.trade_offs = trade_offs
-        self.max_epochs = max_epochs
-        self.tuning = tuning
-        self.optimizer = optimizer
-        self.early_stopping = early_stopping
-        self.warm_start = warm_start
-        self.device = device
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
-        self.callbacks = callbacks
-        self.checkpoint = checkpoint
+    _: KW_ONLY
+    trade_offs: str | TradeOffs = "uniform"
+    tuning: bool = True
+    warm_start: bool = False
+    callbacks: Sequence[Callback | EpochFunction] | None = None
+    checkpoint: str | Path | CheckpointFile | None = None
 
     @with_callbacks
     @takes_qid

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from hyperrank.rankers.baselines._weight_grid import WeightGridRanker, check_off_grid, weight_grid
 from hyperrank.rankers.data import FitInputs, GroupedFeatures, warn_of_counts
-from hyperrank.rankers.dpo.base import DPORanker
-from hyperrank.rankers.dpo.config import FitConfig, Tuning, unconditioned
+from hyperrank.rankers.dpo.base import NetworkRanker
+from hyperrank.rankers.dpo.config import FitConfig, unconditioned
 from hyperrank.rankers.dpo.reference import FittedReference, fit_reference
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.dpo.train import TradeOffTask, ValidationScores, train_reward_model
@@ -51,12 +51,8 @@ class NetworkTrainer:
         return with_progress(items, total=len(items), unit="network", verbose=self.config.verbose)
 
 
-class SeparateNetworksRanker(DPORanker):
+class SeparateNetworksRanker(NetworkRanker):
     """A ranker of several networks, trained in `_train`, that do not know the weights, over one reference."""
-
-    reference: Any
-    objectives: Sequence[str] | None
-    tuning_: Tuning | None
 
     def _check_options(self, names: tuple[str, ...]) -> None:
         """Refuse options of the subclass's own that are wrong, before any training starts."""
@@ -139,15 +135,15 @@ class SeparateNetworksRanker(DPORanker):
         """Baselines are compared at the trade-offs that they were trained at."""
 
 
-class NetworkGridRanker(WeightGridRanker, SeparateNetworksRanker):
+@dataclass(eq=False, repr=False)
+class NetworkGridRanker(SeparateNetworksRanker, WeightGridRanker):
     """One network per weight vector.
 
     Rewards are log-odds, which the loss itself gives their scale, so that those of different networks are
     mixed as they are; the reference's scores are those at the weights asked for.
     """
 
-    weights: Any
-    models_: list[Any]
+    models_: list[Any] = field(init=False)
 
     def _models(self) -> list[RewardModel]:
         return self.models_

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from numbers import Integral
 from typing import Any
 
@@ -56,14 +57,17 @@ def interpolation_shares(
 SAME_WEIGHTS = 1e-3
 
 
+@dataclass(eq=False, repr=False)
 class WeightGridRanker(BaseRanker):
     """A ranker that was trained once per weight vector, and knows the trade-offs of those alone.
 
     A subclass sets ``weights_`` and ``objectives_`` in fit and mixes its models' scores by `_mix_models`.
     """
 
-    weights_: NDArray[np.float64]
-    off_grid: str
+    weights: int | ArrayLike = 21
+    _: KW_ONLY
+    off_grid: str = "refuse"
+    weights_: NDArray[np.float64] = field(init=False)
 
     def _default_weights(self) -> NDArray[np.float64]:
         return self.weights_

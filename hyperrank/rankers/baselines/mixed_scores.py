@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hyperrank._categories import categorical_of
 from hyperrank._checks import check_random_state
-from hyperrank.boosters.search import BoosterSearch, search_mixed_scores
+from hyperrank.boosters.search import search_mixed_scores
 from hyperrank.boosters.training import is_search
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.base import BaseRanker
@@ -22,6 +23,7 @@ from hyperrank.reference.models import fit_models
 from hyperrank.weights import RowWeights, mix_by_row
 
 
+@dataclass(eq=False, repr=False)
 class MixedScoresRanker(BaseRanker):
     r"""One ranker per objective, whose standardised scores are mixed by the weights at predict time.
 
@@ -74,28 +76,15 @@ class MixedScoresRanker(BaseRanker):
     True
     """
 
-    booster_search_: BoosterSearch
-
-    def __init__(
-        self,
-        estimator: Any = None,
-        *,
-        reference_objective: int | str = 0,
-        objectives: Sequence[str] | None = None,
-        categorical_features: str | Sequence[Any] | None = "from_dtype",
-        booster_params: Mapping[str, Any] | str | None = None,
-        metric: str = "ndcg@10",
-        n_jobs: int | None = None,
-        random_state: Any = None,
-    ) -> None:
-        self.estimator = estimator
-        self.reference_objective = reference_objective
-        self.objectives = objectives
-        self.categorical_features = categorical_features
-        self.booster_params = booster_params
-        self.metric = metric
-        self.n_jobs = n_jobs
-        self.random_state = random_state
+    estimator: Any = None
+    _: KW_ONLY
+    reference_objective: int | str = 0
+    objectives: Sequence[str] | None = None
+    categorical_features: str | Sequence[Any] | None = "from_dtype"
+    booster_params: Mapping[str, Any] | str | None = None
+    metric: str = "ndcg@10"
+    n_jobs: int | None = None
+    random_state: Any = None
 
     @takes_qid
     def fit(

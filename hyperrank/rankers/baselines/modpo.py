@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from hyperrank._checks import check_number
-from hyperrank.losses import ListLoss
-from hyperrank.networks import MLP
 from hyperrank.rankers.baselines._networks import NetworkGridRanker, NetworkTrainer
 from hyperrank.rankers.baselines._weight_grid import SAME_WEIGHTS, weight_grid
 from hyperrank.rankers.data import GroupedFeatures
@@ -18,9 +15,9 @@ from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.dpo.train import RewardMargin, TradeOffTask
 from hyperrank.rankers.inputs import resolve_objective
 from hyperrank.simplex import corners
-from hyperrank.training import AdamW, EarlyStopping, StoppingRule
 
 
+@dataclass(eq=False, repr=False)
 class MODPORanker(NetworkGridRanker):
     r"""One network per weight vector, trained on the main objective given the other objectives' rewards.
 
@@ -109,56 +106,8 @@ class MODPORanker(NetworkGridRanker):
     True
     """
 
-    models_: list[RewardModel | None]
-
-    def __init__(
-        self,
-        weights: int | ArrayLike = 21,
-        reference: Any = "booster_pairs",
-        *,
-        min_main_weight: float = 0.05,
-        off_grid: str = "refuse",
-        reference_objective: int | str = 0,
-        objectives: Sequence[str] | None = None,
-        loss: str | ListLoss = "listnet",
-        beta: float | str = "auto",
-        normalize_objectives: bool = True,
-        metric: str = "ndcg@10",
-        network: str | MLP = "mlp",
-        categorical_features: str | Sequence[Any] | None = "from_dtype",
-        feature_transform: str = "quantile",
-        query_standardize: bool | str = "auto",
-        booster_params: Mapping[str, Any] | str | None = None,
-        max_epochs: int | str = "auto",
-        optimizer: str | AdamW = "adamw",
-        early_stopping: bool | str | EarlyStopping | StoppingRule = "auto",
-        device: str = "auto",
-        n_jobs: int | None = None,
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        self.weights = weights
-        self.reference = reference
-        self.min_main_weight = min_main_weight
-        self.off_grid = off_grid
-        self.reference_objective = reference_objective
-        self.objectives = objectives
-        self.loss = loss
-        self.beta = beta
-        self.normalize_objectives = normalize_objectives
-        self.metric = metric
-        self.network = network
-        self.categorical_features = categorical_features
-        self.feature_transform = feature_transform
-        self.query_standardize = query_standardize
-        self.booster_params = booster_params
-        self.max_epochs = max_epochs
-        self.optimizer = optimizer
-        self.early_stopping = early_stopping
-        self.device = device
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
+    _: KW_ONLY
+    min_main_weight: float = 0.05
 
     def _check_options(self, names: tuple[str, ...]) -> None:
         super()._check_options(names)

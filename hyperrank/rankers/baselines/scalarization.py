@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,16 +24,13 @@ from hyperrank.boosters import (
 from hyperrank.boosters.search import BoosterSearch, search_booster_params
 from hyperrank.boosters.training import is_search
 from hyperrank.lists import QueryLists, within_list_deviations
-from hyperrank.losses import ListLoss
 from hyperrank.metrics import parse_metric
-from hyperrank.networks import MLP
 from hyperrank.rankers.baselines._networks import NetworkGridRanker, NetworkTrainer
 from hyperrank.rankers.baselines._weight_grid import WeightGridRanker, check_off_grid, weight_grid
 from hyperrank.rankers.data import GroupedFeatures, warn_of_counts
 from hyperrank.rankers.dpo.train import TradeOffTask
 from hyperrank.rankers.inputs import read_labelled, read_list_weight, takes_qid
 from hyperrank.simplex import corners
-from hyperrank.training import AdamW, EarlyStopping, StoppingRule
 from hyperrank.weights import RowWeights
 
 if TYPE_CHECKING:
@@ -148,6 +146,7 @@ def _grades(labels: NDArray[np.float32]) -> NDArray[np.float64]:
     return grades
 
 
+@dataclass(eq=False, repr=False)
 class LightGBMScalarizationRanker(WeightGridRanker):
     """One LightGBM ranker per weight vector, each trained on that mix of the objectives.
 
@@ -224,28 +223,14 @@ class LightGBMScalarizationRanker(WeightGridRanker):
     or 'interpolate'.
     """
 
-    def __init__(
-        self,
-        weights: int | ArrayLike = 21,
-        *,
-        mixing: str = "gradients",
-        off_grid: str = "refuse",
-        objectives: Sequence[str] | None = None,
-        categorical_features: str | Sequence[Any] | None = "from_dtype",
-        booster_params: Mapping[str, Any] | str | None = None,
-        metric: str = "ndcg@10",
-        n_jobs: int | None = None,
-        random_state: Any = None,
-    ) -> None:
-        self.weights = weights
-        self.mixing = mixing
-        self.off_grid = off_grid
-        self.objectives = objectives
-        self.categorical_features = categorical_features
-        self.booster_params = booster_params
-        self.metric = metric
-        self.n_jobs = n_jobs
-        self.random_state = random_state
+    _: KW_ONLY
+    mixing: str = "gradients"
+    objectives: Sequence[str] | None = None
+    categorical_features: str | Sequence[Any] | None = "from_dtype"
+    booster_params: Mapping[str, Any] | str | None = None
+    metric: str = "ndcg@10"
+    n_jobs: int | None = None
+    random_state: Any = None
 
     @takes_qid
     def fit(
@@ -366,53 +351,6 @@ class LinearScalarizationRanker(NetworkGridRanker):
     >>> ranker.predict(data.X, weights=[[1, 0], [0.5, 0.5]]).shape == (len(data.X), 2)
     True
     """
-
-    def __init__(
-        self,
-        weights: int | ArrayLike = 21,
-        reference: Any = "booster_pairs",
-        *,
-        off_grid: str = "refuse",
-        reference_objective: int | str = 0,
-        objectives: Sequence[str] | None = None,
-        loss: str | ListLoss = "listnet",
-        beta: float | str = "auto",
-        normalize_objectives: bool = True,
-        metric: str = "ndcg@10",
-        network: str | MLP = "mlp",
-        categorical_features: str | Sequence[Any] | None = "from_dtype",
-        feature_transform: str = "quantile",
-        query_standardize: bool | str = "auto",
-        booster_params: Mapping[str, Any] | str | None = None,
-        max_epochs: int | str = "auto",
-        optimizer: str | AdamW = "adamw",
-        early_stopping: bool | str | EarlyStopping | StoppingRule = "auto",
-        device: str = "auto",
-        n_jobs: int | None = None,
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        self.weights = weights
-        self.reference = reference
-        self.off_grid = off_grid
-        self.reference_objective = reference_objective
-        self.objectives = objectives
-        self.loss = loss
-        self.beta = beta
-        self.normalize_objectives = normalize_objectives
-        self.metric = metric
-        self.network = network
-        self.categorical_features = categorical_features
-        self.feature_transform = feature_transform
-        self.query_standardize = query_standardize
-        self.booster_params = booster_params
-        self.max_epochs = max_epochs
-        self.optimizer = optimizer
-        self.early_stopping = early_stopping
-        self.device = device
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
 
     def _train(self, trainer: NetworkTrainer) -> None:
         grid = weight_grid(self.weights, trainer.inputs.training.names)

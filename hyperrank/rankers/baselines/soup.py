@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,11 @@ from torch import Tensor
 from hyperrank._checks import check_number
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists
-from hyperrank.losses import ListLoss
-from hyperrank.networks import MLP
 from hyperrank.rankers.baselines._networks import NetworkTrainer, SeparateNetworksRanker
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.dpo.train import TradeOffTask
 from hyperrank.rankers.specialized import SpecializedRanker, specialize
 from hyperrank.simplex import corners
-from hyperrank.training import AdamW, EarlyStopping, StoppingRule
 from hyperrank.weights import RowWeights, rows_by_weights
 
 
@@ -89,6 +87,7 @@ class RewardSoup(RewardModel):
         return out
 
 
+@dataclass(eq=False, repr=False)
 class SoupRanker(SeparateNetworksRanker):
     r"""One network per objective, with parameters averaged by the weights at predict time (rewarded soups).
 
@@ -171,50 +170,8 @@ class SoupRanker(SeparateNetworksRanker):
     True
     """
 
-    def __init__(
-        self,
-        reference: Any = "booster_pairs",
-        *,
-        pretraining: float = 0.5,
-        reference_objective: int | str = 0,
-        objectives: Sequence[str] | None = None,
-        loss: str | ListLoss = "listnet",
-        beta: float | str = "auto",
-        normalize_objectives: bool = True,
-        metric: str = "ndcg@10",
-        network: str | MLP = "mlp",
-        categorical_features: str | Sequence[Any] | None = "from_dtype",
-        feature_transform: str = "quantile",
-        query_standardize: bool | str = "auto",
-        booster_params: Mapping[str, Any] | str | None = None,
-        max_epochs: int | str = "auto",
-        optimizer: str | AdamW = "adamw",
-        early_stopping: bool | str | EarlyStopping | StoppingRule = "auto",
-        device: str = "auto",
-        n_jobs: int | None = None,
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        self.reference = reference
-        self.pretraining = pretraining
-        self.reference_objective = reference_objective
-        self.objectives = objectives
-        self.loss = loss
-        self.beta = beta
-        self.normalize_objectives = normalize_objectives
-        self.metric = metric
-        self.network = network
-        self.categorical_features = categorical_features
-        self.feature_transform = feature_transform
-        self.query_standardize = query_standardize
-        self.booster_params = booster_params
-        self.max_epochs = max_epochs
-        self.optimizer = optimizer
-        self.early_stopping = early_stopping
-        self.device = device
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
+    _: KW_ONLY
+    pretraining: float = 0.5
 
     def _check_options(self, names: tuple[str, ...]) -> None:
         check_number("pretraining", self.pretraining, at_least=0, below=1)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hyperrank._checks import check_number
-from hyperrank.losses import get_loss
-from hyperrank.networks import get_network
+from hyperrank.losses import ListLoss, get_loss
+from hyperrank.networks import MLP, Transformer, get_network
 from hyperrank.rankers.base import BaseRanker
 from hyperrank.rankers.data import GroupedFeatures
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.reference import NoReference, PerObjectiveReference, Reference
-from hyperrank.training import EarlyStopping
+from hyperrank.training import AdamW, EarlyStopping, StoppingRule
 from hyperrank.training.options import get_checkpoint_file, get_optimizer, get_trade_offs
 from hyperrank.weights import PerQuery, PerRow, RowWeights, mix_by_row
 
@@ -230,3 +231,32 @@ class DPORanker(BaseRanker):
         if isinstance(self.reference_, NoReference):
             return None
         return self.reference_.main_scores(data.reference_scores(self.reference_))
+
+
+@dataclass(eq=False, repr=False)
+class NetworkRanker(DPORanker):
+    """A ranker whose fit trains networks over a reference; its parameters are those that all of these have.
+
+    Dataclasses write the constructors, which only store: a subclass adds its own parameters as fields.
+    """
+
+    reference: Any = "booster_pairs"
+    _: KW_ONLY
+    reference_objective: int | str = 0
+    objectives: Sequence[str] | None = None
+    loss: str | ListLoss = "listnet"
+    beta: float | str = "auto"
+    normalize_objectives: bool = True
+    metric: str = "ndcg@10"
+    network: str | MLP | Transformer = "mlp"
+    categorical_features: str | Sequence[Any] | None = "from_dtype"
+    feature_transform: str = "quantile"
+    query_standardize: bool | str = "auto"
+    booster_params: Mapping[str, Any] | str | None = None
+    max_epochs: int | str = "auto"
+    optimizer: str | AdamW = "adamw"
+    early_stopping: bool | str | EarlyStopping | StoppingRule = "auto"
+    device: str = "auto"
+    n_jobs: int | None = None
+    random_state: Any = None
+    verbose: int = 0
