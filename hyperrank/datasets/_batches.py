@@ -1,4 +1,4 @@
-"""Tables in batches of rows: CSV with every line checked, Parquet and Arrow, and frames."""
+"""Tables as frames of pandas, batch by batch: CSV with every line checked, Parquet and Arrow, and frames."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank._checks import as_path
-from hyperrank._columns import stored_index
+from hyperrank._columns import index_levels, stored_index
 from hyperrank.datasets._chunks import as_ids, text_ids, whole_lines
 from hyperrank.datasets._letor_text import number
 
@@ -27,29 +27,92 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from typing_extensions import Buffer
 
+CSV_FILES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 PARQUET_FILES = frozenset({".parquet", ".pq"})
 ARROW_FILES = frozenset({".arrow", ".feather", ".ipc"})
-#: Rows that are asked of a Parquet file at once.
-PARQUET_ROWS = 16_384
+#: Rows that are read of a file at once.
+PARQUET_ROWS, CSV_ROWS = 32_768, 20_000
 
 
-def arrow_batches(source: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """Open a table: Parquet or Arrow IPC files, or anything that gives an Arrow stream, such as frames.
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a table are what."""
 
-    Gives the columns, of several files those of the first, and the batches of rows. A ValueError says which
-    file is damaged or has other columns, or that a frame's column is of several types.
+    labels: tuple[str, ...]
+    qid: str
+    features: tuple[str, ...]
+    extra: str | None = None
+    #: The values so far of the categorical features, and the code of each.
+    categories: dict[str, dict[Any, int]] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> list[str]:
+        """Those that hold numbers."""
+        features = (name for name in self.features if name not in self.categories)
+        return list(dict.fromkeys((*features, *self.labels, *filter(None, [self.extra]))))
+
+    @property
+    def used(self) -> list[str]:
+        """All that are read."""
+        return list(dict.fromkeys((*self.numbers, *self.categories, self.qid)))
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table that can be gone through once, as frames of the columns that are used.
+
+    `index` are those columns that hold the index of a frame; `is_file` says whether errors begin with `name`;
+    `categorical` are columns of such types.
     """
-    arrow = _pyarrow()
+
+    columns: list[str]
+    index: list[str]
+    batches: Callable[[Columns], Iterator[pd.DataFrame]]
+    name: str
+    is_file: bool
+    categorical: Sequence[str] = ()
+
+
+def is_csv(path: Path) -> bool:
+    """Whether the name is that of a CSV file."""
+    return path.name.lower().endswith(CSV_FILES)
+
+
+def open_table(source: Any, names: Sequence[str] = ()) -> Table:
+    """Open a table: files, or a frame or Arrow table.
+
+    Levels of a pandas frame's index of these names become columns. A ValueError says which file is damaged or
+    has other columns.
+    """
     if isinstance(source, str | os.PathLike):
         source = [source]
     if isinstance(source, Sequence):
-        return _of_files([as_path(path) for path in source])
+        paths = [as_path(path) for path in source]
+        if not paths:
+            raise ValueError("no file is named: the sequence of paths is empty.")
+        return _of_csv_files(paths) if all(map(is_csv, paths)) else _of_arrow_files(paths)
+    name = f"a {type(source).__module__.partition('.')[0]} {type(source).__name__}"
+    if hasattr(source, "iloc"):
+        return _of_pandas(source, names, name)
+    schema, batches = _arrow_stream(source)
+    return _of_arrow(schema, batches, name, is_file=False)
+
+
+def _of_pandas(frame: pd.DataFrame, names: Sequence[str], name: str) -> Table:
+    levels = [level for level in index_levels(frame) if level in names and level not in list(frame.columns)]
+    frame = frame.reset_index(level=levels) if levels else frame.copy(deep=False)
+    frame.columns = names = list(map(str, frame.columns))
+    categorical = [column for column, dtype in zip(names, frame.dtypes, strict=True) if dtype == "category"]
+    return Table(names, [], lambda columns: iter([frame[columns.used]]), name, False, categorical)
+
+
+def _arrow_stream(source: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """An Arrow table, batch or reader, or anything that gives an Arrow stream, such as frames of polars."""
+    arrow = _pyarrow()
     if isinstance(source, arrow.RecordBatch):
         source = arrow.Table.from_batches([source])
     if isinstance(source, arrow.Table):
         return source.schema, iter(source.to_batches())
-    if hasattr(source, "iloc"):
-        return _of_pandas(source)
     if not isinstance(source, arrow.RecordBatchReader):
         if not hasattr(source, "__arrow_c_stream__"):
             raise TypeError(
@@ -63,69 +126,48 @@ def arrow_batches(source: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     return source.schema, iter(source)
 
 
-def _of_pandas(frame: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """A frame of pandas, which would hand over its index as a further column, and knows sparse columns."""
-    arrow = _pyarrow()
-    sparse = {name: dtype.subtype for name, dtype in frame.dtypes.items() if hasattr(dtype, "fill_value")}
-    try:
-        table = arrow.Table.from_pandas(frame.astype(sparse) if sparse else frame, preserve_index=False)
-    except arrow.ArrowException as error:
-        raise ValueError(
-            f"a column of the frame is of several types: {' '.join(map(str, error.args))}"
-        ) from error
-    return table.schema, iter(table.to_batches())
-
-
-def _of_files(paths: list[Path]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """The columns of files, and their batches one file after the other."""
-    first = None
+def _of_arrow_files(paths: list[Path]) -> Table:
+    """Parquet and Arrow IPC files, one after the other; the columns are those of the first."""
     for path in paths:
-        _check_kind(path)
+        if path.suffix.lower() not in PARQUET_FILES | ARROW_FILES:
+            kind = (
+                "has another format than the files before" if is_csv(path) else "is not a table by its name"
+            )
+            raise ValueError(
+                f"{path} {'is a folder' if path.is_dir() else kind}; expected .csv or .tsv (plain or .gz), "
+                ".parquet or .pq, .arrow, .feather or .ipc. Other formats go by a frame, as in "
+                "load_table(pandas.read_json(path)); LETOR text by load_letor, a store by open_store."
+            )
+    schemas = []
     for path in paths:
-        with _naming(path), _reader(path) as reader:
-            schema = reader.schema_arrow if hasattr(reader, "schema_arrow") else reader.schema
-        if first is not None and set(schema.names) != set(first.names):
-            differ = sorted(set(schema.names) ^ set(first.names))[:12]
-            raise ValueError(f"{path} has other columns than {paths[0]}: they differ in {differ}.")
-        first = first or schema
-    return first, _batches_of(paths)
+        with _naming(path):
+            schemas.append(_arrow_file(path)[0])
+    _check_same_columns(paths, [schema.names for schema in schemas])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for path in paths:
+            with _naming(path):
+                yield from _arrow_file(path)[1]
+
+    return _of_arrow(schemas[0], batches(), _listed(paths), is_file=len(paths) == 1)
 
 
-def _check_kind(path: Path) -> None:
-    """Refuse what the name does not say to be a table."""
-    if path.suffix.lower() not in PARQUET_FILES | ARROW_FILES:
-        what = "has another format than the files before" if is_csv(path) else "is not a table by its name"
-        what = "is a folder" if path.is_dir() else what
-        raise ValueError(
-            f"{path} {what}; expected .csv or .tsv (plain or .gz), .parquet or .pq, .arrow, .feather or "
-            ".ipc. Other formats go by a frame, as in load_table(pandas.read_json(path)); LETOR text by "
-            "load_letor, a store by open_store."
-        )
-
-
-def _batches_of(paths: list[Path]) -> Iterator[pa.RecordBatch]:
-    for path in paths:
-        with _naming(path), _reader(path) as reader:
-            if hasattr(reader, "iter_batches"):
-                yield from reader.iter_batches(batch_size=PARQUET_ROWS)
-            elif hasattr(reader, "num_record_batches"):
-                for number in range(reader.num_record_batches):
-                    yield reader.get_batch(number)
-            else:
-                yield from reader
-
-
-def _reader(path: Path) -> Any:
-    """A reader of a file; which one its name says, and for Arrow its first bytes."""
+def _arrow_file(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """The columns and the batches of a file; of which kind it is its name says, and for Arrow its start."""
     arrow = _pyarrow()
     with path.open("rb") as file:  # an OSError that names the file
         start = file.read(6)
     if path.suffix.lower() in PARQUET_FILES:
         from pyarrow import parquet
 
-        return parquet.ParquetFile(path, pre_buffer=False)
+        reader = parquet.ParquetFile(path, pre_buffer=False)
+        return reader.schema_arrow, reader.iter_batches(batch_size=PARQUET_ROWS)
     mapped = arrow.memory_map(str(path))
-    return arrow.ipc.open_file(mapped) if start == b"ARROW1" else arrow.ipc.open_stream(mapped)
+    if start != b"ARROW1":
+        stream = arrow.ipc.open_stream(mapped)
+        return stream.schema, iter(stream)
+    reader = arrow.ipc.open_file(mapped)
+    return reader.schema, map(reader.get_batch, range(reader.num_record_batches))
 
 
 @contextmanager
@@ -141,90 +183,29 @@ def _naming(path: Path) -> Iterator[None]:
         raise ValueError(f"{path}: not such a file as its name says, or damaged: {brief}") from error
 
 
-def index_columns(schema: pa.Schema) -> list[str]:
-    """The columns that hold the index of the frame that was stored."""
-    return list(stored_index(schema.names, _pandas_metadata(schema)))
-
-
-def categorical_columns(schema: pa.Schema) -> list[str]:
-    """The columns of dictionaries, and those that pandas stored as categories: Parquet keeps text alone."""
-    described = _pandas_metadata(schema).get("columns")
+def _of_arrow(schema: pa.Schema, batches: Iterator[pa.RecordBatch], name: str, *, is_file: bool) -> Table:
+    try:
+        metadata = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+    except (ValueError, RecursionError):
+        metadata = {}
+    metadata = metadata if isinstance(metadata, dict) else {}
+    described = metadata.get("columns")
     of_pandas = {
         str(column.get("name"))
         for column in (described if isinstance(described, list) else [])
         if isinstance(column, dict) and column.get("pandas_type") == "categorical"
     }
-    return [each.name for each in schema if str(each.type).startswith("dictionary") or each.name in of_pandas]
-
-
-def _pandas_metadata(schema: pa.Schema) -> dict[str, Any]:
-    try:
-        metadata = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
-    except (ValueError, RecursionError):
-        metadata = {}
-    return metadata if isinstance(metadata, dict) else {}
-
-
-@dataclass(frozen=True)
-class ArrowBatch:
-    """Some rows of a table."""
-
-    batch: pa.RecordBatch
-
-    @property
-    def n_rows(self) -> int:
-        """Number of rows."""
-        return int(self.batch.num_rows)
-
-    def slice(self, start: int, length: int) -> ArrowBatch:
-        """Some of the rows."""
-        return ArrowBatch(self.batch.slice(start, length))
-
-    def numbers(self, name: str) -> NDArray[np.float64]:
-        """A column of numbers, NaN where it is null."""
-        arrow = _pyarrow()
-        column, types = self._column(name), arrow.types
-        kind = column.type.value_type if types.is_dictionary(column.type) else column.type
-        tests = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
-        if not any(test(kind) for test in tests):
-            hint = f"name it in categorical_features=[{name!r}] if it is categories, "
-            raise ValueError(
-                f"column {name!r} holds {kind}, not numbers: {hint * ('string' in str(kind))}leave it out by "
-                "drop=, or encode it as numbers (a date as days since another, say)."
-            )
-        if types.is_dictionary(column.type):
-            column = column.dictionary_decode()
-        if types.is_boolean(kind):
-            column = column.cast(arrow.uint8())
-        return np.asarray(column.cast(arrow.float64(), safe=False).to_numpy(zero_copy_only=False))
-
-    def values(self, name: str) -> Any:
-        """A column of categories as a series of pandas."""
-        return self._column(name).to_pandas()
-
-    def ids(self, name: str, first_row: int) -> NDArray[Any]:
-        """A column of query ids, as int64 if it holds integers and as text if it holds text."""
-        arrow = _pyarrow()
-        column = self._column(name)
-        if column.null_count:
-            row = first_row + int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
-            raise ValueError(f"column {name!r} has no query id at row {row:,}: every row needs one.")
-        types = arrow.types
-        kind = column.type.value_type if types.is_dictionary(column.type) else column.type
-        if types.is_integer(kind):
-            try:
-                return np.asarray(column.cast(arrow.int64()).to_numpy(zero_copy_only=False))
-            except arrow.ArrowInvalid:  # beyond 2**63
-                return text_ids([str(value) for value in column.to_pylist()])
-        texts = (types.is_string, types.is_large_string, types.is_string_view)
-        if not any(test(kind) for test in texts):
-            raise ValueError(
-                f"column {name!r} holds {kind}; query ids must be integers or text: convert the column."
-            )
-        return text_ids(column.to_pylist())
-
-    def _column(self, name: str) -> pa.Array:
-        return self.batch.column(self.batch.schema.get_field_index(name))
+    return Table(
+        list(schema.names),
+        list(stored_index(schema.names, metadata)),
+        lambda columns: (
+            batch.select(columns.used).to_pandas(ignore_metadata=True, split_blocks=True) for batch in batches
+        ),
+        name,
+        is_file,
+        # Of what pandas stored as categories, Parquet keeps text alone.
+        [each.name for each in schema if str(each.type).startswith("dictionary") or each.name in of_pandas],
+    )
 
 
 def _pyarrow() -> Any:
@@ -237,20 +218,89 @@ def _pyarrow() -> Any:
     return pyarrow
 
 
-CSV_FILES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
-#: Rows that are read at once.
-BATCH_ROWS = 20_000
+def _check_same_columns(paths: Sequence[Path], columns: Sequence[Sequence[str]]) -> None:
+    for path, names in zip(paths, columns, strict=True):
+        if differ := sorted(set(names) ^ set(columns[0]))[:12]:
+            raise ValueError(f"{path} has other columns than {paths[0]}: they differ in {differ}.")
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths))
+
+
+#: Kinds of columns, as pandas calls them, that are numbers.
+_NUMBERS = frozenset({"integer", "floating", "mixed-integer-float", "boolean", "decimal", "empty"})
+
+
+def column_numbers(column: pd.Series[Any], name: str) -> NDArray[np.float64]:
+    """A column of numbers, NaN where there is none."""
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
+        return column.to_numpy(dtype=np.float64)
+    kind, column = _kind_of(column)
+    if kind not in _NUMBERS:
+        hint = f"name it in categorical_features=[{name!r}] if it is categories, " * (kind == "string")
+        raise ValueError(
+            f"column {name!r} holds {kind}, not numbers: {hint}leave it out by drop=, or encode it as "
+            "numbers (a date as days since another, say)."
+        )
+    return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def column_ids(column: pd.Series[Any], name: str, first_row: int) -> NDArray[Any]:
+    """A column of query ids, as int64 if it holds integers and as text if it holds text."""
+    absent = np.flatnonzero(column.isna())
+    if len(absent):
+        raise ValueError(
+            f"column {name!r} has no query id at row {first_row + absent[0]:,}: every row needs one."
+        )
+    kind, column = _kind_of(column)
+    if kind not in ("integer", "string"):
+        raise ValueError(
+            f"column {name!r} holds {kind}; query ids must be integers or text: convert the column."
+        )
+    if column.dtype == np.int64:
+        return column.to_numpy()
+    ids = column.tolist()
+    if kind == "integer":
+        try:
+            return np.array(ids, dtype=np.int64)
+        except OverflowError:  # beyond 2**63
+            ids = list(map(str, ids))
+    return text_ids(ids)
+
+
+def _kind_of(column: pd.Series[Any]) -> tuple[str, pd.Series[Any]]:
+    """What a column holds, as pandas calls it; categories as their values."""
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(object)
+    kinds = {"b": "boolean", "i": "integer", "u": "integer", "f": "floating"}
+    kind = kinds.get(column.dtype.kind) or pd.api.types.infer_dtype(column, skipna=True)
+    if kind in ("mixed", "unknown-array"):
+        kind = f"a {type(column.dropna().iloc[0]).__name__} and the like"
+    return kind, column
+
+
 #: What stands for a number that is missing.
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "-nan")
 _BOOLS = {"true": 1.0, "false": 0.0}
 
 
-def is_csv(path: Path) -> bool:
-    """Whether the name is that of a CSV file."""
-    return path.name.lower().endswith(CSV_FILES)
+def _of_csv_files(paths: list[Path]) -> Table:
+    headers = [_csv_header(path) for path in paths]
+    _check_same_columns(paths, headers)
+
+    def batches(columns: Columns) -> Iterator[pd.DataFrame]:
+        for path, header in zip(paths, headers, strict=True):
+            for frame in _csv_frames(path, header, columns.numbers):
+                _read_text(frame, columns)
+                yield frame
+
+    return Table(headers[0], list(stored_index(headers[0])), batches, _listed(paths), len(paths) == 1)
 
 
-def csv_header(path: Path) -> list[str]:
+def _csv_header(path: Path) -> list[str]:
     """The names of the columns; a ValueError if the first line has none, or some twice."""
     lines = next(whole_lines(path), b"").splitlines(keepends=True)
     try:
@@ -259,7 +309,8 @@ def csv_header(path: Path) -> list[str]:
         raise ValueError(f"{path} is not CSV text: {_reason(error)}.") from error
     if not columns:
         raise ValueError(f"{path} is empty; expected a first line with the names of the columns.")
-    if any(_is_number(name) for name in columns):
+    values = [number(name.strip().encode()) for name in columns]
+    if any(value is not None and np.isfinite(value) for value in values):
         shown = ", ".join(columns[:6]) + (", ..." if len(columns) > 6 else "")
         raise ValueError(
             f"{path} has no header: its first line {shown} holds numbers. Put the names of the columns there."
@@ -280,7 +331,7 @@ def csv_header(path: Path) -> list[str]:
     return columns
 
 
-def csv_batches(path: Path, columns: Sequence[str], numbers: Sequence[str]) -> Iterator[CsvBatch]:
+def _csv_frames(path: Path, columns: Sequence[str], numbers: Sequence[str]) -> Iterator[pd.DataFrame]:
     """Read a file batch by batch; a ValueError if a line has more or fewer values than the header, `columns`.
 
     Columns in `numbers` are read as numbers, all others as text: neither 007 nor NA is taken for a number.
@@ -298,26 +349,23 @@ def csv_batches(path: Path, columns: Sequence[str], numbers: Sequence[str]) -> I
             dtype={name: str for name in columns if name not in numbers},
             keep_default_na=False,
             na_values={name: list(MISSING) for name in numbers},
-            chunksize=BATCH_ROWS,
+            chunksize=CSV_ROWS,
             low_memory=False,
             encoding="utf-8",
             index_col=False,
         ) as frames,
     ):
-        while (frame := _next(frames)) is not None:
+        while True:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", pd.errors.ParserWarning)
+                frame = next(frames, None)
+            if frame is None:
+                return
             last = frame.iloc[:, -1]
             if not checked and (last.isna() | (last == "")).any():  # as of a line that ends too early
                 _check_lengths(path, len(columns))
                 checked = True
-            yield CsvBatch(frame)
-
-
-def _next(frames: Iterator[pd.DataFrame]) -> pd.DataFrame | None:
-    import pandas as pd
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        return next(frames, None)
+            yield frame
 
 
 @contextmanager
@@ -364,56 +412,35 @@ def _check_lengths(path: Path, n_columns: int) -> None:
                 )
 
 
-@dataclass(frozen=True)
-class CsvBatch:
-    """Some rows of a CSV file; its index numbers the rows of the file."""
+def _read_text(frame: pd.DataFrame, columns: Columns) -> None:
+    """Put numbers, ids and categories in the place of their text."""
+    for name in columns.numbers:
+        if frame[name].dtype.kind not in "biuf":
+            frame[name] = _text_numbers(frame[name], name)
+    for name in columns.categories:
+        values = frame[name]
+        frame[name] = values.where(values != "").map(_category, na_action="ignore")
+    ids = frame[columns.qid].str.strip().replace("", None)  # "1" beside "1 " is one query
+    frame[columns.qid] = ids if ids.isna().any() else as_ids(ids.tolist())
 
-    frame: pd.DataFrame
 
-    @property
-    def n_rows(self) -> int:
-        """Number of rows."""
-        return len(self.frame)
-
-    def slice(self, start: int, length: int) -> CsvBatch:
-        """Some of the rows."""
-        return CsvBatch(self.frame.iloc[start : start + length])
-
-    def numbers(self, name: str) -> NDArray[np.float64]:
-        """A column of numbers, NaN where there is none."""
-        column = self.frame[name]
-        if column.dtype.kind in "biuf":
-            return np.asarray(column.to_numpy(dtype=np.float64))
-        values = np.full(len(column), np.nan)
-        for row, value in enumerate(column.tolist()):
-            if isinstance(value, str):
-                parsed = _BOOLS.get(value.strip().lower(), number(value.strip().encode()))
-                if parsed is None:
-                    shown = value if len(value) <= 40 else value[:40] + "..."
-                    raise ValueError(
-                        f"column {name!r} holds {shown!r} at row {column.index[row]:,}, not a number: name "
-                        f"the column in categorical_features=[{name!r}] if it is categories, leave it out by "
-                        "drop=, or encode it as numbers."
-                    )
-                values[row] = parsed
-            elif value is not None:
-                values[row] = value
-        return values
-
-    def values(self, name: str) -> pd.Series[Any]:
-        """A column of categories: numbers where they are written just so, or text; NaN where it is empty."""
-        column = self.frame[name]
-        return column.where(column != "").map(_category, na_action="ignore")
-
-    def ids(self, name: str, first_row: int) -> NDArray[np.generic]:
-        """A column of query ids."""
-        column = self.frame[name].str.strip()  # "1" beside "1 " is one query
-        absent = np.flatnonzero(column.isna() | (column == ""))
-        if len(absent):
-            raise ValueError(
-                f"column {name!r} has no query id at row {first_row + absent[0]:,}: every row needs one."
-            )
-        return as_ids(column.tolist())
+def _text_numbers(column: pd.Series[Any], name: str) -> NDArray[np.float64]:
+    """Numbers, and ``true`` and ``false``, of a column that pandas could not read as numbers."""
+    values = np.full(len(column), np.nan)
+    for row, value in enumerate(column.tolist()):
+        if isinstance(value, str):
+            parsed = _BOOLS.get(value.strip().lower(), number(value.strip().encode()))
+            if parsed is None:
+                shown = value if len(value) <= 40 else value[:40] + "..."
+                raise ValueError(
+                    f"column {name!r} holds {shown!r} at row {column.index[row]:,}, not a number: name the "
+                    f"column in categorical_features=[{name!r}] if it is categories, leave it out by drop=, "
+                    "or encode it as numbers."
+                )
+            values[row] = parsed
+        elif value is not None:
+            values[row] = value
+    return values
 
 
 class _Lines(io.RawIOBase):
@@ -460,11 +487,3 @@ def _category(text: str) -> str | int | float:
         except ValueError:
             continue
     return text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return text.strip().lower() not in ("nan", "inf", "infinity")

@@ -3,64 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank._categories import place_values
-from hyperrank._checks import as_path
-from hyperrank._columns import index_levels, named_like_ids, stored_index, warn_of_leaks
+from hyperrank._columns import named_like_ids, warn_of_leaks
 from hyperrank.datasets._batches import (
     ARROW_FILES,
     PARQUET_FILES,
-    ArrowBatch,
-    CsvBatch,
-    arrow_batches,
-    categorical_columns,
-    csv_batches,
-    csv_header,
-    index_columns,
+    Columns,
+    Table,
+    column_ids,
+    column_numbers,
     is_csv,
+    open_table,
 )
 from hyperrank.datasets._chunks import Chunk, Source, chunk_rows, gather
+from hyperrank.datasets._letor_text import LARGEST
 from hyperrank.datasets.ranking_data import RankingData
 
-LARGEST = float(np.finfo(np.float32).max)
-Batch = ArrowBatch | CsvBatch
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """A table that can be gone through once.
-
-    `index` are those columns that hold the index of a frame; `batches` takes the columns that are to be
-    numbers; `is_file` says whether errors begin with `name`; `categorical` are columns of such types.
-    """
-
-    columns: list[str]
-    index: list[str]
-    batches: Callable[[Sequence[str]], Iterator[Batch]]
-    name: str
-    is_file: bool
-    categorical: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Which columns of a table are what."""
-
-    labels: tuple[str, ...]
-    qid: str
-    features: tuple[str, ...]
-    extra: str | None = None
-    #: The values so far of the categorical features, and the code of each.
-    categories: dict[str, dict[Any, int]] = field(default_factory=dict)
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def is_table(source: Any) -> bool:
@@ -70,46 +38,7 @@ def is_table(source: Any) -> bool:
         return is_csv(path) or path.suffix.lower() in PARQUET_FILES | ARROW_FILES
     if isinstance(source, Sequence):
         return len(source) > 0 and all(map(is_table, source))
-    return hasattr(source, "columns") or hasattr(source, "__arrow_c_stream__") or hasattr(source, "schema")
-
-
-def open_table(source: Any, names: Sequence[str] = ()) -> Table:
-    """Open a table; levels of a pandas frame's index of these names become columns."""
-    is_path = isinstance(source, str | os.PathLike)
-    paths = [source] if is_path else list(source) if isinstance(source, Sequence) else []
-    paths = [as_path(path) for path in paths]
-    if isinstance(source, Sequence) and not paths:
-        raise ValueError("no file is named: the sequence of paths is empty.")
-    if paths and all(map(is_csv, paths)):
-        return _of_csv_files(paths)
-    levels = [level for level in index_levels(source) if level in names and level not in list(source.columns)]
-    schema, batches = arrow_batches(source.reset_index(level=levels) if levels else source)
-    name = (
-        ", ".join(map(str, paths)) or f"a {type(source).__module__.partition('.')[0]} {type(source).__name__}"
-    )
-    return Table(
-        list(schema.names),
-        index_columns(schema),
-        lambda _: map(ArrowBatch, batches),
-        name,
-        len(paths) == 1,
-        categorical_columns(schema),
-    )
-
-
-def _of_csv_files(paths: list[Path]) -> Table:
-    columns = csv_header(paths[0])
-    for path in paths[1:]:
-        differ = sorted(set(csv_header(path)) ^ set(columns))[:12]
-        if differ:
-            raise ValueError(f"{path} has other columns than {paths[0]}: they differ in {differ}.")
-    return Table(
-        columns,
-        list(stored_index(columns)),
-        lambda numbers: (batch for path in paths for batch in csv_batches(path, csv_header(path), numbers)),
-        ", ".join(map(str, paths)),
-        len(paths) == 1,
-    )
+    return any(hasattr(source, name) for name in ("columns", "__arrow_c_stream__", "schema"))
 
 
 def _resolve(
@@ -163,29 +92,14 @@ def _resolve(
 def _chunks(table: Table, columns: Columns, *, guessed: bool) -> Iterator[Chunk]:
     """Documents of all batches; `guessed` features may be labels."""
     row, step = 0, chunk_rows(len(columns.features))
-    extra = columns.extra
     try:
-        numbers = [name for name in columns.features if name not in columns.categories]
-        for batch in table.batches([*numbers, *columns.labels, *([] if extra is None else [extra])]):
-            for start in range(0, batch.n_rows, step):
-                rows = batch.slice(start, step)
-                chunk = Chunk(
-                    _numbers(
-                        rows,
-                        columns.features,
-                        row,
-                        -LARGEST,
-                        "finite numbers that float32 can hold",
-                        columns.categories,
-                    ),
-                    _numbers(rows, columns.labels, row, 0.0, "labels from 0 to 3e38"),
-                    rows.ids(columns.qid, row),
-                    None if extra is None else rows.numbers(extra),
-                )
+        for batch in table.batches(columns):
+            for start in range(0, len(batch), step):
+                chunk = _chunk(batch.iloc[start : start + step], columns, row)
                 if guessed and row == 0:
                     warn_of_leaks(chunk.X, columns.features, chunk.Y, columns.labels, chunk.ids, stacklevel=4)
                 yield chunk
-                row += rows.n_rows
+                row += len(chunk.X)
         if not row:
             raise ValueError(f"{table.name} holds no row.")
     except ValueError as error:
@@ -194,30 +108,32 @@ def _chunks(table: Table, columns: Columns, *, guessed: bool) -> Iterator[Chunk]
         raise ValueError(f"{table.name}: {error}") from error
 
 
-def _numbers(
-    batch: Batch,
-    names: Sequence[str],
-    first_row: int,
-    lowest: float,
-    expected: str,
-    categories: Mapping[str, dict[Any, int]] = MappingProxyType({}),
-) -> NDArray[np.float32]:
-    """Some columns, shape (n, number of names); refused beyond bounds, naming column and row."""
-    values = np.empty((batch.n_rows, len(names)), dtype=np.float32)
-    for j, name in enumerate(names):
-        if name in categories:
-            codes = place_values(batch.values(name), categories[name], f"column {name!r}")
-            values[:, j] = np.where(codes < 0, np.nan, codes)
-            continue
-        column = batch.numbers(name)
-        with np.errstate(invalid="ignore"):
-            bad = np.flatnonzero((column < lowest) | (column > LARGEST))
-        if len(bad):
-            raise ValueError(
-                f"column {name!r} holds {column[bad[0]]:g} at row {first_row + bad[0]:,}; expected "
-                f"{expected}, or nothing (NaN, null) where there is none."
-            )
-        values[:, j] = column
+def _chunk(rows: pd.DataFrame, columns: Columns, first_row: int) -> Chunk:
+    """Some documents; refused beyond bounds, naming column and row."""
+    X, Y = (np.empty((len(rows), len(names)), np.float32) for names in (columns.features, columns.labels))
+    for j, name in enumerate(columns.features):
+        if name in columns.categories:
+            codes = place_values(rows[name], columns.categories[name], f"column {name!r}")
+            X[:, j] = np.where(codes < 0, np.nan, codes)
+        else:
+            expected = "finite numbers that float32 can hold"
+            X[:, j] = _bounded(rows[name], name, first_row, -LARGEST, expected)
+    for j, name in enumerate(columns.labels):
+        Y[:, j] = _bounded(rows[name], name, first_row, 0.0, "labels from 0 to 3e38")
+    extra = None if columns.extra is None else column_numbers(rows[columns.extra], columns.extra)
+    return Chunk(X, Y, column_ids(rows[columns.qid], columns.qid, first_row), extra)
+
+
+def _bounded(
+    column: pd.Series[Any], name: str, first_row: int, lowest: float, expected: str
+) -> NDArray[np.float64]:
+    values = column_numbers(column, name)
+    bad = np.flatnonzero((values < lowest) | (values > LARGEST))
+    if len(bad):
+        raise ValueError(
+            f"column {name!r} holds {values[bad[0]]:g} at row {first_row + bad[0]:,}; expected {expected}, "
+            "or nothing (NaN, null) where there is none."
+        )
     return values
 
 

@@ -66,11 +66,7 @@ KINDS = [*FILES, "table", "batch", "reader"]
 
 @pytest.mark.parametrize("kind", [*KINDS, "pandas", "polars"])
 def test_every_kind_of_table_is_read_alike(kind, tmp_path):
-    if kind == "pandas":  # its column of True, False and None holds objects
-        source = as_source(kind, tmp_path).astype({"is_new": "boolean"})
-    else:
-        source = as_source(kind, tmp_path)
-    data = load_table(source, labels=LABELS)
+    data = load_table(as_source(kind, tmp_path), labels=LABELS)
     assert (data.names, data.feature_names) == (("relevance", "clicks"), ("bm25", "is_new"))
     np.testing.assert_array_equal(data.X, [[0.5, 1], [NAN, 0], [2, 1], [1, NAN], [4, 0]])
     np.testing.assert_array_equal(data.Y, [[2, 3], [0, 0], [1, 1], [0, NAN], [NAN, 2]])
@@ -118,7 +114,7 @@ def test_kinds_of_ids(ids, expected):
         ({"bm25": [0, 0, 0, 0, 1e39]}, {}, r"column 'bm25' holds 1e\+39 at row 4; expected finite numbers"),
         ({"bm25": [0, 0, 0, NAN, -np.inf]}, {}, "column 'bm25' holds -inf at row 4"),
         ({"qid": [1, 1, None, 2, 2]}, {}, "column 'qid' has no query id at row 2"),
-        ({"qid": [1.0, 1, 2, 2, 2]}, {}, "column 'qid' holds double; query ids must be integers or text"),
+        ({"qid": [1.0, 1, 2, 2, 2]}, {}, "column 'qid' holds floating; query ids must be integers or text"),
     ],
 )
 def test_errors_name_column_and_row(changes, options, message, tmp_path):
@@ -170,12 +166,16 @@ def test_a_table_of_no_row_makes_no_store(tmp_path):
         convert(arrow(), tmp_path / "s", labels=LABELS, zero_based=True)
 
 
-def test_without_pyarrow_the_extra_is_named():
+def test_without_pyarrow_frames_of_pandas_are_read_and_the_extra_is_named():
     script = (
         "import sys; sys.modules['pyarrow'] = None\n"
+        "import pandas\n"
         "from hyperrank.datasets import load_table\n"
+        "frame = pandas.DataFrame({'qid': [1, 1], 'f': [0, 1], 'y': [0, 1]})\n"
+        "print(load_table(frame, labels='y').X.tolist())\n"
         "try:\n    load_table('a.parquet', labels='y')\n"
         "except ImportError as error:\n    print(error)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "[[0.0], [1.0]]" in done.stdout
     assert "pip install 'hyperrank[arrow]'" in done.stdout
