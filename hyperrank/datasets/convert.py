@@ -40,44 +40,36 @@ class Spool:
     are apart, 24 bytes per row; the rows themselves are on disk, and then twice for a while.
     """
 
-    def __init__(self, folder: Path, width: int | None, missing: float) -> None:
-        self.folder, self.missing = folder, missing
-        self.n_rows, self.n_labels, self._width = 0, 0, width
-        self._features, self._labels = ArrayFile(folder / "X.f32"), ArrayFile(folder / "Y.f32")
-        self._segments: list[tuple[int, int]] = []  # width and number of rows, in the order of the file
+    def __init__(self, features: ArrayFile, labels: ArrayFile, width: int | None, missing: float) -> None:
+        self.missing, self.n_rows, self.n_labels, self._width = missing, 0, 0, width
+        self._features, self._labels = features, labels
+        self._widths_and_rows: list[tuple[int, int]] = []  # of each chunk in the file of features
         self._run_ids: list[NDArray[Any]] = []
         self._run_sizes: list[NDArray[np.int64]] = []
 
     @property
     def width(self) -> int:
         """Number of features, as far as is known."""
-        return self._width or max(1, *(width for width, _ in self._segments))
+        return self._width or max(1, *(width for width, _ in self._widths_and_rows))
 
     def add(self, chunk: Chunk) -> None:
         """Take some documents."""
         n = len(chunk.X)
         if n == 0:
             return
-        X = chunk.X
-        if self._width is not None and X.shape[1] < self._width:
-            X = self._padded(X, self._width)
+        X = self._padded(chunk.X, self._width or 0)
         self._features.append(X)
         self._labels.append(chunk.Y)
         self.n_labels = chunk.Y.shape[1]
-        if self._segments and self._segments[-1][0] == X.shape[1]:
-            self._segments[-1] = (X.shape[1], self._segments[-1][1] + n)
-        else:
-            self._segments.append((X.shape[1], n))
+        self._widths_and_rows.append((X.shape[1], n))
         opens = np.flatnonzero(np.concatenate([[True], chunk.ids[1:] != chunk.ids[:-1]]))
         self._run_ids.append(chunk.ids[opens])
         self._run_sizes.append(np.diff(opens, append=n))
         self.n_rows += n
 
     def finish(self) -> tuple[list[ArrayFile], QueryLists]:
-        """Widen and group; the files of features and labels, closed, and their queries."""
-        self._features.close()
-        self._labels.close()
-        if any(width != self.width for width, _ in self._segments):
+        """Widen and group; the files of features and labels, and their queries."""
+        if any(width != self.width for width, _ in self._widths_and_rows):
             self._features = self._widened()
         runs = QueryLists.from_qid(merge_ids(self._run_ids))
         lengths = np.concatenate(self._run_sizes)
@@ -89,16 +81,10 @@ class Spool:
             self._labels = rearranged(self._labels.path, self.n_labels, order)
         return [self._features, self._labels], lists
 
-    def abort(self) -> None:
-        """Close the files of a conversion that failed."""
-        for file in (self._features, self._labels):
-            file.__exit__(OSError, None, None)
-
     def _padded(self, rows: NDArray[np.float32], width: int) -> NDArray[np.float32]:
         """Rows with columns added at the right."""
-        wide = np.full((len(rows), width), self.missing, dtype=np.float32)
-        wide[:, : rows.shape[1]] = rows
-        return wide
+        more = max(0, width - rows.shape[1])
+        return np.pad(rows, ((0, 0), (0, more)), constant_values=self.missing) if more else rows
 
     def _widened(self) -> ArrayFile:
         """The features in one width."""
@@ -107,7 +93,7 @@ class Spool:
         widened = path.with_name(f"wide-{path.name}")
         start = 0
         with ArrayFile(widened) as file:
-            for before, n_rows in self._segments:
+            for before, n_rows in self._widths_and_rows:
                 rows = narrow[start : start + n_rows * before].reshape(n_rows, before)
                 for rows_of_chunk in slices(n_rows, width):
                     file.append(self._padded(rows[rows_of_chunk], width))
@@ -225,16 +211,13 @@ def convert(
 
 def _write(source: Source, folder: Path) -> None:
     """Write all files of a store."""
-    spool = Spool(folder, source.width, source.missing)
-    try:
+    with ArrayFile(folder / "X.f32") as features, ArrayFile(folder / "Y.f32") as labels:
+        spool = Spool(features, labels, source.width, source.missing)
         for chunk in source.chunks:
             spool.add(chunk)
-        if not spool.n_rows:
-            raise ValueError(f"no document found: {source.description}")
-        files, lists = spool.finish()
-    except BaseException:
-        spool.abort()
-        raise
+    if not spool.n_rows:
+        raise ValueError(f"no document found: {source.description}")
+    files, lists = spool.finish()
     shapes: dict[str, tuple[int, ...]] = {
         "X.f32": (spool.n_rows, spool.width),
         "Y.f32": (spool.n_rows, spool.n_labels),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank._checks import check_number
 from hyperrank.datasets.ranking_data import RankingData
 from hyperrank.lists import QueryLists
 
@@ -103,20 +104,6 @@ QUERY_SHARE = 0.2
 N_UNITS = 32
 
 
-def draw_labels(
-    rng: np.random.Generator,
-    lists: QueryLists,
-    hidden: Hidden,
-    n_objectives: int,
-    conflict: float,
-    noise: float,
-    shares: NDArray[np.float64],
-) -> NDArray[np.float32]:
-    """Draw grades of conflicting objectives; `make_multilabel_ranking` describes model and arguments."""
-    utility = _factors(rng, lists, hidden, n_objectives) @ _mixing(n_objectives, conflict)
-    return _grade(_observe(rng, lists, utility, noise), shares)
-
-
 def _factors(
     rng: np.random.Generator, lists: QueryLists, hidden: Hidden, n_factors: int
 ) -> NDArray[np.float32]:
@@ -162,13 +149,7 @@ def _observe(
     return observed
 
 
-def _grade(values: NDArray[np.float32], shares: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Grades 0, 1, ... of these shares, column by column."""
-    levels = np.clip(np.cumsum(shares)[:-1], 0, 1)
-    return np.column_stack([_grade_column(column, levels) for column in values.T])
-
-
-def _grade_column(values: NDArray[np.floating[Any]], levels: NDArray[np.float64]) -> NDArray[np.float32]:
+def _grade(values: NDArray[np.floating[Any]], levels: NDArray[np.float64]) -> NDArray[np.float32]:
     """Grades between the quantiles at some levels."""
     return np.searchsorted(np.quantile(values, levels), values, side="left").astype(np.float32)
 
@@ -266,15 +247,23 @@ def make_multilabel_ranking(
     True
     """
     shares = np.asarray(grade_shares, dtype=np.float64)
-    _check(n_queries, list_size, n_features, n_objectives, n_hidden, shares)
-    _check_shares({"conflict": conflict, "noise": noise})
+    if shares.ndim != 1 or len(shares) < 2 or (shares < 0).any() or abs(shares.sum() - 1) > 1e-6:
+        raise ValueError(f"grade_shares must be two or more shares with sum 1; got {shares.tolist()}.")
+    numbers = {"n_queries": n_queries, "n_features": n_features, "n_objectives": n_objectives}
+    for name, number in {**numbers, "n_hidden": 1 if n_hidden is None else n_hidden}.items():
+        check_number(name, number, at_least=1, whole=True)
     kinds = {"heavy_share": heavy_share, "count_share": count_share, "query_share": query_share}
-    _check_shares({**kinds, " + ".join(kinds): sum(kinds.values())})
-    _check_shares({"missing_features": missing_features, "missing_labels": missing_labels}, below_one=True)
+    in_all = {" + ".join(kinds): sum(kinds.values())}
+    for name, share in {"conflict": conflict, "noise": noise, **kinds, **in_all}.items():
+        check_number(name, share, at_least=0, at_most=1)
+    for name, share in {"missing_features": missing_features, "missing_labels": missing_labels}.items():
+        check_number(name, share, at_least=0, below=1)
     rng = as_generator(random_state)
     lists = QueryLists.from_sizes(_draw_sizes(rng, n_queries, list_size))
     hidden = Hidden.draw(rng, lists, n_variables=n_hidden or max(4, n_objectives + 2))
-    Y = draw_labels(rng, lists, hidden, n_objectives, conflict, noise, shares)
+    utility = _factors(rng, lists, hidden, n_objectives) @ _mixing(n_objectives, conflict)
+    levels = np.clip(np.cumsum(shares)[:-1], 0, 1)
+    Y = np.column_stack([_grade(column, levels) for column in _observe(rng, lists, utility, noise).T])
     if missing_labels:
         Y[rng.random(Y.shape, dtype=np.float32) < missing_labels] = np.nan
     X, names = draw_features(
@@ -290,35 +279,6 @@ def make_multilabel_ranking(
     )
 
 
-def _check(
-    n_queries: int,
-    list_size: int | tuple[int, int],
-    n_features: int,
-    n_objectives: int,
-    n_hidden: int | None,
-    shares: NDArray[np.float64],
-) -> None:
-    """Refuse sizes that make no data."""
-    numbers = {"n_queries": n_queries, "n_features": n_features, "n_objectives": n_objectives}
-    for name, value in {**numbers, "n_hidden": 1 if n_hidden is None else n_hidden}.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1; got {value}.")
-    low, high = _bounds(list_size)
-    if not 1 <= low <= high:
-        raise ValueError(
-            f"list_size must be at least 1, or (low, high) with 1 <= low <= high; got {list_size}."
-        )
-    if shares.ndim != 1 or len(shares) < 2 or (shares < 0).any() or abs(shares.sum() - 1) > 1e-6:
-        raise ValueError(f"grade_shares must be two or more shares with sum 1; got {shares.tolist()}.")
-
-
-def _check_shares(shares: Mapping[str, float], *, below_one: bool = False) -> None:
-    """Refuse shares outside [0, 1], or [0, 1)."""
-    for name, value in shares.items():
-        if not 0 <= value <= 1 or (below_one and value == 1):
-            raise ValueError(f"{name} must be in [0, 1{')' if below_one else ']'}; got {value:g}.")
-
-
 def as_generator(random_state: Seed) -> np.random.Generator:
     """Make a generator of our own, seeded from whatever is given."""
     if isinstance(random_state, np.random.RandomState):
@@ -332,19 +292,15 @@ def as_generator(random_state: Seed) -> np.random.Generator:
         ) from error
 
 
-def _bounds(list_size: int | tuple[int, int]) -> tuple[int, int]:
-    """Lowest and highest list size."""
-    if isinstance(list_size, int | np.integer):
-        return int(list_size), int(list_size)
-    low, high = list_size
-    return int(low), int(high)
-
-
 def _draw_sizes(
     rng: np.random.Generator, n_queries: int, list_size: int | tuple[int, int]
 ) -> NDArray[np.int64]:
     """List sizes, log-uniform between the bounds."""
-    low, high = _bounds(list_size)
+    low, high = (list_size, list_size) if isinstance(list_size, int | np.integer) else list_size
+    if not 1 <= low <= high:
+        raise ValueError(
+            f"list_size must be at least 1, or (low, high) with 1 <= low <= high; got {list_size}."
+        )
     sizes = low * ((high + 1) / low) ** rng.uniform(size=n_queries)
     return np.floor(sizes).astype(np.int64).clip(low, high)
 
@@ -415,7 +371,7 @@ def make_user_item_ranking(
             "n_users must be at least 1, n_features at least 3 and list_size between 1 and n_items; got "
             f"n_users={n_users}, n_features={n_features}, list_size={list_size}, n_items={n_items}."
         )
-    _check_shares({"noise": noise})
+    check_number("noise", noise, at_least=0, at_most=1)
     rng = as_generator(random_state)
     n_user_features = n_features // 3
     n_hidden = max(2, n_user_features)
@@ -435,7 +391,7 @@ def make_user_item_ranking(
     names = [f"item_{j}" for j in range(of_items.shape[1])] + [f"user_{j}" for j in range(of_users.shape[1])]
     return RankingData(
         X=np.column_stack([of_items[shown], of_users[qid]]).astype(np.float32),
-        Y=np.column_stack([_grade_column(affinity, FIFTHS), _grade_column(item_property, FIFTHS)[shown]]),
+        Y=np.column_stack([_grade(affinity, FIFTHS), _grade(item_property, FIFTHS)[shown]]),
         qid=qid,
         names=("affinity", "item_property"),
         feature_names=tuple(names),

@@ -181,12 +181,12 @@ def test_the_size_of_mslr_in_seconds_and_little_memory():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n_queries": 0}, "n_queries must be at least 1"),
+        ({"n_queries": 0}, "n_queries must be a whole number at least 1"),
         ({"list_size": 0}, "list_size"),
         ({"list_size": (5, 4)}, "list_size"),
-        ({"conflict": 1.5}, r"conflict must be in \[0, 1\]; got 1.5"),
+        ({"conflict": 1.5}, "conflict must be a number at least 0 and at most 1; got 1.5"),
         ({"noise": -0.1}, "noise must be"),
-        ({"missing_labels": 1.0}, r"missing_labels must be in \[0, 1\)"),
+        ({"missing_labels": 1.0}, "missing_labels must be a number at least 0 and below 1"),
         ({"heavy_share": 0.9, "count_share": 0.2}, "heavy_share [+] count_share [+] query_share"),
         ({"query_share": -0.1, "count_share": 0.2}, "query_share must be"),
         ({"grade_shares": [0.5, 0.2]}, "sum 1"),

@@ -48,7 +48,7 @@ def test_features_explain_the_property_and_part_of_the_affinity(data):
         ({"list_size": 2000}, "list_size between 1 and n_items"),
         ({"n_users": 0}, "n_users must be at least 1"),
         ({"n_features": 2}, "n_features at least 3"),
-        ({"noise": 1.5}, "noise must be in"),
+        ({"noise": 1.5}, "noise must be a number at least 0"),
     ],
 )
 def test_refuses(arguments, message):
