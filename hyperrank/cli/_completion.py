@@ -67,7 +67,7 @@ def _columns(path: Path | None) -> Sequence[str]:
     with suppress(Exception):  # whatever is wrong, the command will say
         if path is not None and path.is_dir():
             return list(json.loads((path / "store.json").read_bytes())["names"])
-        from hyperrank.datasets.table import open_table
+        from hyperrank.datasets._batches import open_table
 
         return [] if path is None else open_table(path).columns
     return []

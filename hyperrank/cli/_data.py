@@ -17,7 +17,8 @@ from hyperrank._columns import take_columns
 from hyperrank.cli._command import Console
 from hyperrank.cli._options import Layout
 from hyperrank.datasets import RankingData, load_letor, open_store, quantile_grades
-from hyperrank.datasets.table import absent_columns, is_table, open_table, read_table
+from hyperrank.datasets._batches import open_table
+from hyperrank.datasets.table import absent_columns, is_table, read_table
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import is_mapped
 
