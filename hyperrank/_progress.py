@@ -88,6 +88,13 @@ class ProgressBar:
         except (OSError, ValueError):
             self.close()
 
+    def show_epoch(self, entry: dict[str, float]) -> None:
+        """Count an epoch of training, and show its loss and the hypervolume of validation lists."""
+        shown = {"loss": f"{entry['loss']:.4f}"}
+        if "score" in entry:
+            shown["hypervolume"] = f"{entry['score']:.4f}"
+        self.advance(shown)
+
     def extend(self, more: int) -> None:
         """Expect more than was known of."""
         if self.bar is not None:
@@ -100,34 +107,6 @@ class ProgressBar:
                 self.bar.close()
             self.bar.disable = True
             self.bar = None
-
-
-class TrainingProgress:
-    """A progress bar over epochs with loss, validation score and the time left."""
-
-    def __init__(self, max_epochs: int, *, verbose: int, score_name: str = "score", done: int = 0) -> None:
-        self.max_epochs, self.verbose, self.score_name, self.done = max_epochs, verbose, score_name, done
-        self.shown: dict[str, str] = {}
-        self.bar: ProgressBar | None = None
-
-    def __enter__(self) -> TrainingProgress:
-        self.bar = ProgressBar(
-            self.max_epochs, verbose=self.verbose, unit="epoch", leave=True, done=self.done
-        )
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
-
-    def update(self, entry: dict[str, float]) -> bool:
-        """Show an epoch's loss, and its score where it was evaluated; True asks to stop training."""
-        self.shown["loss"] = f"{entry['loss']:.4f}"
-        if "score" in entry:
-            self.shown[self.score_name] = f"{entry['score']:.4f}"
-        if self.bar is not None:
-            self.bar.advance(self.shown)
-        return False
 
 
 def with_progress(

@@ -101,8 +101,8 @@ FAULTS = (
     ),
     Fault(
         "early stopping keeps the last state",
-        "training/step.py",
-        "if score > self.score:",
+        "training/checkpoint.py",
+        "if score > self.best_score:",
         "if score == score:",
         ("training/test_train.py",),
     ),

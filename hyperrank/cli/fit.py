@@ -167,7 +167,6 @@ def checked_checkpoint(params: dict[str, Any], out: Path, *, resume: bool) -> Pa
 
     The fit leaves it, to be deleted when the model is there.
     """
-    from hyperrank.rankers.dpo.resume import open_checkpoint
     from hyperrank.training import Checkpoint, CheckpointFile
 
     given = params.get("checkpoint")
@@ -182,7 +181,7 @@ def checked_checkpoint(params: dict[str, Any], out: Path, *, resume: bool) -> Pa
         Checkpoint.read(path, 0.0)  # nobody is told to delete a file that is not a checkpoint
         raise ValueError(f"{path} is there already: --resume continues from it; delete it to start over.")
     params["checkpoint"] = CheckpointFile(path, keep=True)
-    open_checkpoint(make_ranker(params).get_params(deep=False), resume)
+    Checkpoint.open(make_ranker(params).checkpoint, resume=resume)
     return path
 
 

@@ -24,7 +24,7 @@ from hyperrank.rankers.dpo.callbacks import (
 )
 from hyperrank.rankers.dpo.config import FitConfig
 from hyperrank.rankers.dpo.reference import FittedReference, fit_reference
-from hyperrank.rankers.dpo.resume import agree_on_fit, open_checkpoint, warn_of_interrupt
+from hyperrank.rankers.dpo.resume import agree_on_fit, warn_of_interrupt
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.dpo.train import ValidationScores, train_reward_model
 from hyperrank.rankers.dpo.tuning import search_boosters, tune
@@ -37,8 +37,7 @@ from hyperrank.training import (
     TradeOffs,
     process_group,
 )
-from hyperrank.training.options import get_checkpoint_file
-from hyperrank.training.temperature import check_temperature, condition_weights
+from hyperrank.training.options import condition_weights, get_checkpoint_file
 
 __all__ = ["HyperDPORanker"]
 
@@ -267,9 +266,7 @@ class HyperDPORanker(CallbackSupportMixin, NetworkRanker):
         params, callbacks = self.get_params(deep=False), FitCallbacks(self, X, y, qid)
         continues = self.warm_start and hasattr(self, "model_")
         with process_group() as processes:
-            checkpoint = open_checkpoint(
-                params, resume, Checkpoint(processes=processes), name=type(self).__name__
-            )
+            checkpoint = Checkpoint.open(self.checkpoint, resume=resume, processes=processes)
             verbose = check_verbose(self.verbose) if processes.is_rank_zero else 0
             with ProgressBar(verbose=verbose, desc="reading"):
                 inputs = read_fit_inputs(
@@ -292,7 +289,8 @@ class HyperDPORanker(CallbackSupportMixin, NetworkRanker):
             config = FitConfig.from_params(params, inputs)
             warn_of_counts(self.data_summary_, config.metric, config.loss)
             start = self.model_ if continues else None
-            config = agree_on_fit(params, inputs, config, checkpoint, start=start)
+            if checkpoint.path is not None or processes.size > 1:
+                config = agree_on_fit(params, inputs, config, checkpoint, start=start)
             inputs = config.hold_out(inputs)
             if continues:
                 config = self._continue(inputs, config, checkpoint)
@@ -347,7 +345,8 @@ class HyperDPORanker(CallbackSupportMixin, NetworkRanker):
             )
             checkpoint = Checkpoint(processes=processes)
             config = FitConfig.from_params(params, inputs)
-            config = agree_on_fit(params, inputs, config, checkpoint, start=self.model_)
+            if processes.size > 1:
+                config = agree_on_fit(params, inputs, config, checkpoint, start=self.model_)
             config = self._continue(inputs, config, checkpoint)
             reference = FittedReference(self.reference_, self.reward_scale_)
             return self._train(inputs, reference, config, checkpoint, self.model_, callbacks, is_unseen=True)
@@ -379,7 +378,7 @@ class HyperDPORanker(CallbackSupportMixin, NetworkRanker):
             "temperature_range_": config.temperature_range,
         }
         if processes.is_rank_zero:
-            n_epochs = config.training.max_epochs - checkpoint.epochs_done
+            n_epochs = config.training.max_epochs - len(checkpoint.history)
             callbacks.begin(n_epochs, predicting, checkpoint.history)
         self.model_, result = train_reward_model(
             inputs,
@@ -494,8 +493,4 @@ class HyperDPORanker(CallbackSupportMixin, NetworkRanker):
         return specialize(self, weights, temperature)
 
     def _condition(self, weights: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
-        trained = self.temperature_range_
-        if trained is None:
-            return weights
-        check_temperature(temperature, trained)
-        return condition_weights(weights, temperature, trained)
+        return condition_weights(weights, temperature, self.temperature_range_)

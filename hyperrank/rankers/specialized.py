@@ -15,7 +15,7 @@ from hyperrank.rankers.data import GroupedFeatures
 from hyperrank.rankers.dpo.base import DPORanker
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.simplex import as_weights
-from hyperrank.training.temperature import TemperatureRange
+from hyperrank.training.options import TemperatureRange
 
 __all__ = ["SpecializedRanker", "specialize"]
 

@@ -1,10 +1,16 @@
 """Training of networks on query lists: loop, optimiser steps, checkpoints, several processes."""
 
-from hyperrank._progress import TrainingProgress, with_progress
 from hyperrank.training.checkpoint import Checkpoint
-from hyperrank.training.data import FeaturesOf, ListTensors, Margin, ShardedLists, document_batches
+from hyperrank.training.data import (
+    FeaturesOf,
+    ListTensors,
+    Margin,
+    ReferenceLogits,
+    ShardedLists,
+    document_batches,
+)
 from hyperrank.training.distributed import OtherProcessError, alone, process_group
-from hyperrank.training.loop import TrainingResult, train, with_generator
+from hyperrank.training.loop import TrainingResult, TrainingSettings, train, with_generator
 from hyperrank.training.options import (
     AdamW,
     CheckpointFile,
@@ -13,8 +19,6 @@ from hyperrank.training.options import (
     TradeOffs,
     resolve_stopping,
 )
-from hyperrank.training.step import TrainingSettings
-from hyperrank.training.temperature import ReferenceLogits
 
 __all__ = [
     "AdamW",
@@ -29,7 +33,6 @@ __all__ = [
     "ShardedLists",
     "StoppingRule",
     "TradeOffs",
-    "TrainingProgress",
     "TrainingResult",
     "TrainingSettings",
     "alone",
@@ -38,5 +41,4 @@ __all__ = [
     "resolve_stopping",
     "train",
     "with_generator",
-    "with_progress",
 ]

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from hyperrank.lists import QueryLists
 from hyperrank.losses import ListLoss, prepare
 from hyperrank.losses.fused import Prepared
-from hyperrank.training.temperature import ReferenceLogits
 
 #: What a network sees of some grouped rows, which make whole lists: made when it is asked for.
 FeaturesOf = Callable[[NDArray[np.int64], QueryLists], Tensor]
@@ -29,6 +28,34 @@ class Margin:
     def take(self, rows: Tensor) -> Margin:
         """The margin of some documents."""
         return Margin(self.values[rows], self.weight)
+
+
+@dataclass(frozen=True)
+class ReferenceLogits:
+    """Reference scores of the training rows in units of reward, and the temperatures to train at."""
+
+    scores: Tensor  # (n, m), or (n, 1) where weights do not mix them
+    low: float
+    high: float
+
+    def take(self, rows: Tensor) -> ReferenceLogits:
+        """Those of some documents."""
+        return ReferenceLogits(self.scores[rows], self.low, self.high)
+
+    def draw_temperatures(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
+        """Temperatures, uniform on a log scale."""
+        return np.exp(rng.uniform(np.log(self.low), np.log(self.high), shape))
+
+    def condition(self, weights: Tensor, temperatures: Tensor) -> Tensor:
+        """What conditions the network: weights of shape (q, k, m), and the place of each temperature."""
+        place = 2 * torch.log(temperatures / self.low) / np.log(self.high / self.low) - 1
+        return torch.cat([weights, place[..., None]], dim=-1)
+
+    def at(self, weights: Tensor, temperatures: Tensor, index: Tensor) -> Tensor:
+        """What rewards are added to at the weights and temperature of each draw, shape (n, k)."""
+        is_one = self.scores.shape[1] == 1
+        mixed = self.scores if is_one else (self.scores[:, None] * weights.index_select(0, index)).sum(dim=-1)
+        return mixed / temperatures.index_select(0, index)
 
 
 @dataclass(frozen=True)

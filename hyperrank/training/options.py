@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hyperrank._checks import Params, check_number
 from hyperrank.files import storable
-from hyperrank.training.temperature import TemperatureRange
 
 T = TypeVar("T")
+TemperatureRange = tuple[float, float]
 #: Given the entries of all epochs so far, whether training stops. Entries have ``epoch``, ``loss``,
 #: ``seconds`` and, where the validation data were scored, ``score``.
 StoppingRule: TypeAlias = Callable[[Sequence[dict[str, float]]], bool]
@@ -148,6 +149,25 @@ def _check_range(value: Any) -> TemperatureRange | None:
     return float(pair[0]), float(pair[1])
 
 
+def condition_weights(
+    weights: NDArray[np.float64], temperature: float, trained: TemperatureRange | None
+) -> NDArray[np.float64]:
+    """Weights (k, m) and where the temperature lies in the range, if any, which condition a network.
+
+    A ValueError for one that the network was not trained at; 0, the reference itself, needs no network.
+    """
+    if trained is None:
+        return weights
+    low, high = trained
+    if temperature != 0 and not low <= temperature <= high:
+        raise ValueError(
+            f"temperature must lie within temperature_range, {low:g} to {high:g}, or be 0 for the "
+            f"reference itself; got {temperature!r}."
+        )
+    place = 2 * np.log(max(temperature, low) / low) / np.log(high / low) - 1
+    return np.column_stack([weights, np.full(len(weights), place)])
+
+
 @storable
 @dataclass
 class CheckpointFile(Params):
@@ -269,11 +289,10 @@ def _by_name(parameter: str, value: Any, name: str, kind: type[T], example: str)
 
 def get_checkpoint_file(checkpoint: Any) -> CheckpointFile:
     """The checkpoint file of a parameter, a path or a `CheckpointFile`."""
-    if isinstance(checkpoint, CheckpointFile):
-        return checkpoint
-    if not isinstance(checkpoint, str | os.PathLike):
+    file = checkpoint if isinstance(checkpoint, CheckpointFile) else CheckpointFile(checkpoint)
+    if not isinstance(file.path, str | os.PathLike):
         raise ValueError(
             "checkpoint must be None, the path of a file, or CheckpointFile(path, every=60); "
             f"got {checkpoint!r}."
         )
-    return CheckpointFile(checkpoint)
+    return file

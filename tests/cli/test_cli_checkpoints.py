@@ -6,7 +6,7 @@ import pytest
 from cli_files import SHORT, same_scores
 
 import hyperrank
-from hyperrank.training.step import Steps
+from hyperrank.training.loop import Steps
 
 FIT = f"fit train.csv --labels relevance,clicks {SHORT}"
 

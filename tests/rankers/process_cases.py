@@ -33,7 +33,7 @@ from hyperrank.losses import PlackettLuce
 from hyperrank.networks import MLP, ConditionedScorer, Transformer
 from hyperrank.rankers.dpo import train as trained
 from hyperrank.training import Checkpoint, alone, process_group
-from hyperrank.training.step import Steps
+from hyperrank.training.loop import Steps
 
 CASES: dict[str, Callable[[], dict[str, Any]]] = {}
 #: Enough to learn something in a second, and nothing that differs between processes by chance.
@@ -190,30 +190,30 @@ def little_memory() -> dict[str, Any]:
         ConditionedScorer.modulate = whole
 
 
-class Watched(trained.TrainingProgress):
+class Watched(trained.ProgressBar):
     """Does something when an epoch ends; set as class attributes."""
 
     at, act = 0, staticmethod(lambda: None)
     seen = 0
 
-    def update(self, entry: dict[str, float]) -> bool:
+    def show_epoch(self, entry: dict[str, float]) -> None:
         type(self).seen += 1
         if entry["epoch"] == self.at:
             self.act()
-        return super().update(entry)
+        super().show_epoch(entry)
 
 
 def watched(at: int, act: Callable[[], None], **options: Any) -> dict[str, Any]:
-    own = trained.TrainingProgress
+    own = trained.ProgressBar
     Watched.at, Watched.act, Watched.seen = at, staticmethod(act), 0
-    trained.TrainingProgress = Watched
+    trained.ProgressBar = Watched
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             found = fitted(**options)
         return {**found, "seen": Watched.seen, "warnings": [str(w.message) for w in said]}
     finally:
-        trained.TrainingProgress = own
+        trained.ProgressBar = own
 
 
 @case

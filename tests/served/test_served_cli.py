@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from hyperrank import HyperDPORanker
 from hyperrank.cli import main
-from hyperrank.training.step import Steps
+from hyperrank.training.loop import Steps
 
 RNG = np.random.default_rng(0)
 QID = np.repeat(np.arange(8), 6)

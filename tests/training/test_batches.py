@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from training_helpers import data_of
 
 from hyperrank.training import document_batches
-from hyperrank.training.step import warmup_cosine
+from hyperrank.training.loop import warmup_cosine
 
 
 def batches_of(sizes: list[int], batch_docs: int, seed: int = 0) -> list[list[int]]:

@@ -7,10 +7,11 @@ import pytest
 import torch
 from training_helpers import data_of, network_of, run, same_bits, state_of
 
+from hyperrank._progress import ProgressBar
 from hyperrank.files import ModelFileError, read_model_file, write_model_file
 from hyperrank.losses import plackett_luce
-from hyperrank.training import Checkpoint, TrainingProgress
-from hyperrank.training.step import Steps
+from hyperrank.training import Checkpoint
+from hyperrank.training.loop import Steps
 
 
 class KilledError(Exception):
@@ -91,9 +92,9 @@ def test_broken_off_after_any_batch(tmp_path, at):
         {"loss": plackett_luce},  # whose tied orders are torch's chance
         {"batch_docs": 11},  # a list is longer than a batch
         {"evaluates": True, "patience": 1, "max_epochs": 8},
-        {"evaluates": True, "eval_every": 2, "average_decay": 0.5},
+        {"evaluates": True, "average_decay": 0.5},
     ],
-    ids=["plain", "ties", "long", "stopped", "seldom"],
+    ids=["plain", "ties", "long", "stopped", "averaged"],
 )
 def test_whatever_the_run_is_like(tmp_path, at, options):
     assert_same(*whole_and_broken(tmp_path, at, **options))
@@ -143,13 +144,8 @@ def test_a_run_that_is_over_is_not_trained_again(tmp_path):
     path = tmp_path / "run"
     first = network_of()
     whole = run(first, data_of(), checkpoint=opened(path))
-
-    class Never(TrainingProgress):
-        def update(self, entry):
-            raise AssertionError
-
     again = network_of(seed=5)
-    result = run(again, data_of(), checkpoint=opened(path), progress=Never(5, verbose=0))
+    result = run(again, data_of(), checkpoint=opened(path), on_epoch=lambda _: pytest.fail("trained"))
     assert same_bits(state_of(first), state_of(again))
     assert result.history == whole.history
 
@@ -159,9 +155,9 @@ def test_the_bar_begins_where_the_run_did(tmp_path, terminal):
     with pytest.raises(KilledError):
         run(network_of(), data_of(), checkpoint=opened(path, 8))
     checkpoint = opened(path)
-    assert checkpoint.epochs_done == 2
-    progress = TrainingProgress(5, verbose=1, done=2)
-    run(network_of(), data_of(), checkpoint=checkpoint, progress=progress)
+    assert len(checkpoint.history) == 2
+    with ProgressBar(5, verbose=1, leave=True, done=2) as bar:
+        run(network_of(), data_of(), checkpoint=checkpoint, on_epoch=bar.show_epoch)
     bars = terminal.getvalue().replace("\n", "\r").split("\r")
     assert "2/5" in next(bar for bar in bars if bar)
     assert "5/5" in [bar for bar in bars if bar][-1]

@@ -1,6 +1,7 @@
 """What a run survives: Ctrl-C, memory that does not reach, gradients that are not finite."""
 
 import signal
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,8 +12,7 @@ from training_helpers import Constant, data_of, network_of, run
 from hyperrank import AdamW, HyperDPORanker
 from hyperrank.datasets import make_multilabel_ranking
 from hyperrank.networks import MLP
-from hyperrank.training import TrainingProgress
-from hyperrank.training.step import Steps
+from hyperrank.training.loop import Steps
 
 
 class Small(nn.Module):
@@ -69,17 +69,14 @@ def test_skipped_steps_are_counted() -> None:
     assert run(network, data, max_epochs=2, batch_docs=13).skipped_steps == 2
 
 
-class Interrupting(TrainingProgress):
-    """Ctrl-C when an epoch ends."""
+def interrupting(epoch: int) -> Callable[[dict[str, float]], None]:
+    """Ctrl-C at the end of an epoch."""
 
-    def __init__(self, epoch: int) -> None:
-        super().__init__(99, verbose=0)
-        self.epoch = epoch
-
-    def update(self, entry) -> bool:
-        if entry["epoch"] == self.epoch:
+    def interrupt(entry: dict[str, float]) -> None:
+        if entry["epoch"] == epoch:
             raise KeyboardInterrupt
-        return False
+
+    return interrupt
 
 
 def test_a_step_that_is_left_out_spoils_none_after_it() -> None:
@@ -94,13 +91,8 @@ def test_a_step_that_is_left_out_spoils_none_after_it() -> None:
 def test_an_interrupted_run_ends_like_a_shorter_one(average_decay) -> None:
     options = {"average_decay": average_decay, "max_epochs": 9}
     broken, stopped = network_of(), network_of()
-
-    class Stop(TrainingProgress):
-        def update(self, entry) -> bool:
-            return entry["epoch"] == 3
-
-    result = run(broken, data_of(), progress=Interrupting(3), keep_on_interrupt=True, **options)
-    run(stopped, data_of(), progress=Stop(9, verbose=0), **options)
+    result = run(broken, data_of(), on_epoch=interrupting(3), keep_on_interrupt=True, **options)
+    run(stopped, data_of(), on_epoch=lambda entry: entry["epoch"] == 3, **options)
     assert result.is_interrupted
     assert len(result.history) == 3
     for a, b in zip(broken.parameters(), stopped.parameters(), strict=True):
@@ -110,7 +102,7 @@ def test_an_interrupted_run_ends_like_a_shorter_one(average_decay) -> None:
 
 def test_an_interrupt_is_raised_where_nobody_asked_to_keep_anything() -> None:
     with pytest.raises(KeyboardInterrupt):
-        run(network_of(), data_of(), progress=Interrupting(1))
+        run(network_of(), data_of(), on_epoch=interrupting(1))
 
 
 def test_an_interrupt_before_the_first_step_is_raised() -> None:

@@ -7,14 +7,13 @@ import sys
 import pytest
 from training_helpers import data_of, network_of, run
 
-from hyperrank._progress import ProgressBar
-from hyperrank.training import TrainingProgress, with_progress
+from hyperrank._progress import ProgressBar, with_progress
 
 
 def shown(terminal: io.StringIO, verbose: int = 1, *, evaluates: bool = True) -> str:
-    progress = TrainingProgress(3, verbose=verbose, score_name="hypervolume")
     evaluate = (lambda _: 0.12345) if evaluates else None
-    run(network_of(), data_of(), max_epochs=3, progress=progress, evaluate=evaluate)
+    with ProgressBar(3, verbose=verbose, unit="epoch", leave=True) as bar:
+        run(network_of(), data_of(), max_epochs=3, on_epoch=bar.show_epoch, evaluate=evaluate)
     return terminal.getvalue()
 
 
@@ -80,11 +79,9 @@ def test_a_long_phase_has_more_lines_in_a_log(
 
 
 def test_the_bar_is_closed_when_a_run_fails(capfd: pytest.CaptureFixture[str]) -> None:
-    progress = TrainingProgress(3, verbose=1)
-    with pytest.raises(ZeroDivisionError):
-        run(network_of(), data_of(), progress=progress, evaluate=lambda _: 1 / 0)
-    assert progress.bar is not None
-    assert progress.bar.bar is None
+    with pytest.raises(ZeroDivisionError), ProgressBar(3, verbose=1, leave=True) as bar:
+        run(network_of(), data_of(), on_epoch=bar.show_epoch, evaluate=lambda _: 1 / 0)
+    assert bar.bar is None
     assert capfd.readouterr().err.endswith("\n")
 
 
@@ -113,6 +110,7 @@ def closed() -> io.StringIO:
 )
 def test_training_goes_on_where_there_is_no_stderr(monkeypatch, stream) -> None:
     monkeypatch.setattr(sys, "stderr", stream)
-    result = run(network_of(), data_of(), max_epochs=3, progress=TrainingProgress(3, verbose=1))
+    with ProgressBar(3, verbose=1) as bar:
+        result = run(network_of(), data_of(), max_epochs=3, on_epoch=bar.show_epoch)
     assert len(result.history) == 3
     assert list(with_progress("abc", total=3, unit="network", verbose=1)) == ["a", "b", "c"]

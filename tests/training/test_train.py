@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from training_helpers import Constant, data_of, network_of, run, same_bits, state_of
 
 from hyperrank.losses import listnet, plackett_luce, weighted_loss
-from hyperrank.training import ListTensors, TrainingProgress
+from hyperrank.training import ListTensors
 
 
 def test_the_loss_falls_on_what_can_be_learned() -> None:
@@ -71,21 +71,12 @@ def test_without_patience_the_run_goes_on_to_its_end() -> None:
     assert same_bits(state_of(network), states[3])
 
 
-def test_progress_may_ask_to_stop_and_the_best_state_is_still_restored() -> None:
-    class StopAfterThree(TrainingProgress):
-        def update(self, entry: dict[str, float]) -> bool:
-            return entry["epoch"] == 3
-
+def test_a_callback_may_ask_to_stop_and_the_best_state_is_still_restored() -> None:
     network, states = network_of(), []
     evaluate = scripted([1.0, 2.0, 1.5], states)
-    result = run(network, data_of(), evaluate=evaluate, progress=StopAfterThree(5, verbose=0))
+    result = run(network, data_of(), evaluate=evaluate, on_epoch=lambda entry: entry["epoch"] == 3)
     assert (len(result.history), result.best_epoch) == (3, 2)
     assert same_bits(state_of(network), states[1])
-
-
-def test_evaluation_may_be_rare_but_never_misses_the_end() -> None:
-    result = run(network_of(), data_of(), evaluate=scripted([1.0, 2, 3], []), max_epochs=5, eval_every=2)
-    assert [entry["epoch"] for entry in result.history if "score" in entry] == [2, 4, 5]
 
 
 def test_scores_that_are_all_nan_leave_the_last_parameters() -> None:

@@ -44,7 +44,7 @@ def run(
     """Train with settings and arguments of `train` mixed."""
     arguments = {
         name: options.pop(name)
-        for name in ("evaluate", "progress", "draw_weights", "scale", "keep_on_interrupt", "checkpoint")
+        for name in ("evaluate", "on_epoch", "draw_weights", "scale", "keep_on_interrupt", "checkpoint")
         if name in options
     }
     if (patience := options.pop("patience", 10)) is not None:

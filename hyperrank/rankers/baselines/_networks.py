@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hyperrank._progress import with_progress
 from hyperrank.rankers.baselines._weight_grid import WeightGridRanker, check_off_grid, weight_grid
 from hyperrank.rankers.data import FitInputs, GroupedFeatures, warn_of_counts
 from hyperrank.rankers.dpo.base import NetworkRanker
@@ -20,7 +21,7 @@ from hyperrank.rankers.dpo.train import TradeOffTask, ValidationScores, train_re
 from hyperrank.rankers.dpo.tuning import tune
 from hyperrank.rankers.inputs import read_fit_inputs, takes_qid
 from hyperrank.reference.fit import needs_frame
-from hyperrank.training import Checkpoint, TrainingResult, with_progress
+from hyperrank.training import Checkpoint, TrainingResult
 from hyperrank.weights import RowWeights
 
 T = TypeVar("T")

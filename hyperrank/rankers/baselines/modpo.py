@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from hyperrank._checks import check_number
@@ -12,9 +13,10 @@ from hyperrank.rankers.baselines._networks import NetworkGridRanker, NetworkTrai
 from hyperrank.rankers.baselines._weight_grid import SAME_WEIGHTS, weight_grid
 from hyperrank.rankers.data import GroupedFeatures
 from hyperrank.rankers.dpo.reward_model import RewardModel
-from hyperrank.rankers.dpo.train import RewardMargin, TradeOffTask
+from hyperrank.rankers.dpo.train import TradeOffTask
 from hyperrank.rankers.inputs import resolve_objective
 from hyperrank.simplex import corners
+from hyperrank.training import Margin
 
 
 @dataclass(eq=False, repr=False)
@@ -136,7 +138,9 @@ class MODPORanker(NetworkGridRanker):
             for name, reward in rewards.items():
                 margin += weights[data.names.index(name)] * reward
             divisor = max(float(weights[main]), float(self.min_main_weight))
-            model, result = trainer.train(TradeOffTask(corner[main], weights, RewardMargin(margin, divisor)))
+            model, result = trainer.train(
+                TradeOffTask(corner[main], weights, Margin(torch.from_numpy(margin), divisor))
+            )
             models.append(model)
             histories.append(result.history)
         self.weights_, self.margin_models_ = grid, margin_models

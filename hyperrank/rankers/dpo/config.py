@@ -30,8 +30,7 @@ from hyperrank.reference.fit import (
 )
 from hyperrank.reference.per_objective import GivenScorers
 from hyperrank.training import StoppingRule, TradeOffs, TrainingSettings, resolve_stopping
-from hyperrank.training.options import get_optimizer, get_trade_offs
-from hyperrank.training.temperature import TemperatureRange
+from hyperrank.training.options import TemperatureRange, get_optimizer, get_trade_offs
 
 __all__ = ["FitConfig", "Phase", "Tuning", "resolve_device", "unconditioned"]
 

@@ -84,7 +84,9 @@ def _fit_reference(
     if isinstance(config.reference, GivenScorers):
         reference: Reference = _complete(config.reference, inputs, config, phase, checkpoint)
     else:
-        reference = _fit_model(inputs, config, checkpoint.parts_of(phase))
+        reference = _fit_model(
+            inputs, config, lambda name, train: checkpoint.phase(f"{phase}: {name}", train)
+        )
     return FittedReference(reference, _reward_scale(reference, inputs, config))
 
 

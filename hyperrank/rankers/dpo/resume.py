@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank._checks import Params, check_number
-from hyperrank.files import ModelFileError, check_suffix, check_writable
+from hyperrank.files import ModelFileError
 from hyperrank.metrics import parse_metric
 from hyperrank.networks import get_network
 from hyperrank.rankers.data import FitInputs, LabelledLists
@@ -25,7 +24,6 @@ from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.reference import Reference
 from hyperrank.reference.fit import is_fitted_here
 from hyperrank.training import Checkpoint, TrainingResult
-from hyperrank.training.options import get_checkpoint_file
 
 #: Options that do not change what is fitted, or whose effect is compared instead of them.
 PASSING = frozenset(
@@ -45,38 +43,6 @@ COMPARED_OBJECTS = ("loss", "network", "optimizer", "trade_offs")
 SAMPLED_ROWS = 4096
 
 
-def open_checkpoint(
-    params: Mapping[str, Any], resume: bool, empty: Checkpoint | None = None, *, name: str = "HyperDPORanker"
-) -> Checkpoint:
-    """The checkpoint that parameters ask for, with its content where `resume` asks for that."""
-    processes = (empty or Checkpoint()).processes
-    content = processes.on_rank_zero(lambda: _open(params, resume, name).content)
-    return Checkpoint.holding(content, processes)
-
-
-def _open(params: Mapping[str, Any], resume: bool, name: str) -> Checkpoint:
-    if resume not in (True, False):
-        raise ValueError(f"resume must be True or False; got {resume!r}.")
-    if params["checkpoint"] is None:
-        if resume:
-            raise ValueError(
-                f"resume=True needs the file of the fit's checkpoint: {name}(checkpoint='fit.checkpoint')."
-            )
-        return Checkpoint()
-    file = get_checkpoint_file(params["checkpoint"])
-    path, every = _checked_path(file.path), check_number("checkpoint.every", file.every, at_least=0)
-    _refuse_unstorable(params["reference"])
-    if not path.exists():
-        return Checkpoint(path, every)
-    if not resume:
-        Checkpoint.read(path, every)  # nobody is told to delete a file that is not a checkpoint
-        raise ValueError(
-            f"checkpoint {path} is there already: fit(..., resume=True) continues from it; delete it to "
-            "start over, or give another file."
-        )
-    return Checkpoint.read(path, every)
-
-
 def agree_on_fit(
     params: Mapping[str, Any],
     inputs: FitInputs,
@@ -91,9 +57,9 @@ def agree_on_fit(
     sizes of queries, weights and scores of a reference; and one of 4,096 rows of features, evenly spaced, so
     that it takes no time on millions of rows. Features that differ in other rows alone go unseen.
     """
+    if checkpoint.path is not None:
+        _refuse_unstorable(params["reference"])
     processes = checkpoint.processes
-    if checkpoint.path is None and processes.size == 1:
-        return config
     options, data = _option_texts(params), _described_inputs(inputs, start)
     shared = {name: text for name, text in options.items() if name != "random_state"}
     processes.check_same({**shared, **{name: str(value) for name, value in data.items()}})
@@ -151,22 +117,6 @@ def warn_of_interrupt(result: TrainingResult, checkpoint: Path | None) -> None:
         UserWarning,
         stacklevel=4,
     )
-
-
-def _checked_path(given: Any) -> Path:
-    if not isinstance(given, str | os.PathLike):
-        raise ValueError(f"checkpoint must be None or the path of a file; got {given!r}.")
-    path = Path(given)
-    check_suffix(path, ".safetensors")
-    try:
-        check_writable(path)
-    except OSError as error:
-        raise ValueError(
-            f"checkpoint {path} cannot be written. {error.strerror}: {error.filename}."
-        ) from error
-    if not os.access(path.parent, os.W_OK):
-        raise ValueError(f"checkpoint {path} cannot be written: no permission in {path.parent}.")
-    return path
 
 
 def _refuse_unstorable(reference: Any) -> None:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hyperrank._progress import ProgressBar
 from hyperrank.lists import QueryLists
 from hyperrank.losses import ListLoss
 from hyperrank.memmap import FeatureRows, MappedRows, take_rows
@@ -33,16 +34,15 @@ from hyperrank.training import (
     Margin,
     ReferenceLogits,
     ShardedLists,
-    TrainingProgress,
     TrainingResult,
     train,
     with_generator,
 )
 from hyperrank.training.distributed import SingleProcess
 from hyperrank.training.environment import isolated, own_threads
-from hyperrank.training.temperature import TemperatureRange, condition_weights
+from hyperrank.training.options import TemperatureRange, condition_weights
 
-__all__ = ["RewardMargin", "TradeOffTask", "ValidationScores", "train_reward_model"]
+__all__ = ["TradeOffTask", "ValidationScores", "train_reward_model"]
 
 #: Trade-offs at which the validation front is measured in training.
 VALIDATION_WEIGHTS = 21
@@ -58,20 +58,12 @@ OnEpoch = Callable[[RewardModel, dict[str, float]], bool]
 
 
 @dataclass(frozen=True)
-class RewardMargin:
-    """What is subtracted from rewards before the loss, and what the rest is divided by: `margin_reward`."""
-
-    values: NDArray[np.floating[Any]]
-    weight: float
-
-
-@dataclass(frozen=True)
 class TradeOffTask:
     """What an unconditioned network is trained for: one trade-off."""
 
     weights: NDArray[np.float64]
     metric_weights: NDArray[np.float64]
-    margin: RewardMargin | None = None
+    margin: Margin | None = None
 
     def repeat(self, n: int) -> NDArray[np.float64]:
         """The weights of n draws, shape (n, m)."""
@@ -139,30 +131,39 @@ def train_reward_model(
             # What is dropped differs between processes.
             generator = torch.Generator(config.device).manual_seed(config.seed + processes.rank)
         loss = with_generator(config.loss, generator)
-        result = train(
-            model.network,
-            _training_tensors(model, inputs, config, processes, logits, task),
-            loss=loss,
-            settings=config.training,
-            rng=rng,
-            generator=generator,
-            scale=_objective_scale(data, loss, config.device) if config.normalize_objectives else None,
-            draw_weights=None if task is None else task.repeat,
-            evaluate=None
-            if validation is None
-            else _evaluation(model, validation, data.names, config, task, processes),
-            progress=TrainingProgress(
-                config.training.max_epochs,
-                verbose=config.verbose if processes.is_rank_zero else 0,
-                score_name="hypervolume",
-                done=checkpoint.epochs_done,
-            ),
-            on_epoch=None if on_epoch is None else partial(on_epoch, model),
-            keep_on_interrupt=keep_on_interrupt,
-            checkpoint=checkpoint,
-        )
+        tensors = _training_tensors(model, inputs, config, processes, logits, task)
+        evaluate = None
+        if validation is not None:
+            evaluate = _evaluation(model, validation, data.names, config, task, processes)
+        with ProgressBar(
+            config.training.max_epochs,
+            verbose=config.verbose if processes.is_rank_zero else 0,
+            unit="epoch",
+            leave=True,
+            done=len(checkpoint.history),
+        ) as bar:
+            result = train(
+                model.network,
+                tensors,
+                loss=loss,
+                settings=config.training,
+                rng=rng,
+                generator=generator,
+                scale=_objective_scale(data, loss, config.device) if config.normalize_objectives else None,
+                draw_weights=None if task is None else task.repeat,
+                evaluate=evaluate,
+                on_epoch=partial(_report, bar, model, on_epoch),
+                keep_on_interrupt=keep_on_interrupt,
+                checkpoint=checkpoint,
+            )
     _refuse_divergence(model, data, config)
     return model, result
+
+
+def _report(bar: ProgressBar, model: RewardModel, on_epoch: OnEpoch | None, entry: dict[str, float]) -> bool:
+    """Show an epoch, and ask the caller whether training stops."""
+    bar.show_epoch(entry)
+    return on_epoch is not None and on_epoch(model, entry)
 
 
 def _refuse_divergence(model: RewardModel, data: LabelledLists, config: FitConfig) -> None:
@@ -170,9 +171,8 @@ def _refuse_divergence(model: RewardModel, data: LabelledLists, config: FitConfi
     m = data.Y.shape[1]
     last = int(np.searchsorted(data.lists.offsets, PROBED_ROWS)) + 1
     rows, lists = data.lists.take(np.arange(min(last, data.lists.n_lists)))
-    condition = np.vstack([corners(m), np.full((1, m), 1 / m)])
-    if config.temperature_range is not None:
-        condition = condition_weights(condition, 1.0, config.temperature_range)
+    probes = np.vstack([corners(m), np.full((1, m), 1 / m)])
+    condition = condition_weights(probes, 1.0, config.temperature_range)
     if not np.isfinite(model.rewards(take_rows(data.X, rows), lists, condition)).all():
         raise FloatingPointError(
             "training diverged: the network's scores of training rows are not finite. Lower the learning "
@@ -198,17 +198,18 @@ def _training_tensors(
         weight = None if weight is None else weight[shard]
         X = take_rows(X, rows)
     margin = None if task is None else task.margin
+    if margin is not None:
+        margin = Margin(margin.values[rows].to(device, torch.float32), margin.weight)
+    reference = None
+    if logits is not None and config.temperature_range is not None:
+        reference = ReferenceLogits(torch.from_numpy(logits[rows]).to(device), *config.temperature_range)
     tensors = ListTensors(
         _network_inputs(model, X, lists),
         torch.from_numpy(data.Y[rows]).to(device),
         lists,
         None if weight is None else torch.from_numpy(weight).to(device, torch.float32),
-        None
-        if margin is None
-        else Margin(torch.from_numpy(margin.values).to(device, torch.float32)[rows], margin.weight),
-        None
-        if logits is None or config.temperature_range is None
-        else ReferenceLogits(torch.from_numpy(logits[rows]).to(device), *config.temperature_range),
+        margin,
+        reference,
     )
     if processes.size == 1:
         return tensors
@@ -344,9 +345,8 @@ class FrontEvaluation:
         return self._points(self.metric(scores, data.Y, qid=data.lists.in_place, per_query=not is_alone))
 
     def _rewards(self, temperature: float) -> NDArray[np.float32]:
-        data, condition = self.validation.data, self.weights
-        if self.temperature_range is not None:
-            condition = condition_weights(condition, temperature, self.temperature_range)
+        data = self.validation.data
+        condition = condition_weights(self.weights, temperature, self.temperature_range)
         if self.features is None:
             return self.model.rewards(data.X, data.lists.in_place, condition)
         at = torch.from_numpy(condition).to(self.model.device, torch.float32)

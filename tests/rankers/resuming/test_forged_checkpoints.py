@@ -25,7 +25,7 @@ def stored(many, tmp_path_factory):
     """Head and content of a checkpoint with all phases, in the midst of training."""
     path = tmp_path_factory.mktemp("forged") / "fit"
     with pytest.MonkeyPatch.context() as patch:
-        from hyperrank.training.step import TrainingState
+        from hyperrank.training.checkpoint import TrainingState
 
         end_epoch = TrainingState.end_epoch
 

@@ -18,7 +18,7 @@ from hyperrank.boosters.search import BoosterSearch
 from hyperrank.files import ModelFileError
 from hyperrank.rankers.dpo import reference, tuning
 from hyperrank.training import Checkpoint
-from hyperrank.training.step import Steps
+from hyperrank.training.loop import Steps
 
 CASES = {
     "boosters": ({}, validation),
