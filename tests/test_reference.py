@@ -12,7 +12,7 @@ from hyperrank.boosters import booster_scores, fit_booster
 from hyperrank.lists import within_list_deviation
 from hyperrank.networks import MLP
 from hyperrank.networks.query_normalization import join_standardized
-from hyperrank.reference.boosters import PAIR_PARAMS
+from hyperrank.reference.fit import PAIR_PARAMS
 
 FEW_TREES = {"num_boost_round": 10, "num_leaves": 5, "min_data_in_leaf": 5}
 

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from hyperrank._categories import Categories
+from hyperrank._environment import isolated
 from hyperrank._version import __version__
 from hyperrank.export.modules import (
     ServedObjectives,
@@ -34,7 +35,6 @@ from hyperrank.rankers import BaseRanker, HyperDPORanker, MixedScoresRanker, Sou
 from hyperrank.rankers.baselines.soup import RewardSoup
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.reference import NoReference, PerObjectiveReference, Reference, ScoresReference
-from hyperrank.training.environment import isolated
 
 
 class ServedRanker(nn.Module):

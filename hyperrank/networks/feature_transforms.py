@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hyperrank._environment import Dropout
 from hyperrank.memmap import FeatureRows, MappedRows
-from hyperrank.networks.random import Dropout
 
 #: The named transforms.
 TRANSFORMS = ("quantile", "standard", "log", "none")

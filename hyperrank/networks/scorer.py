@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hyperrank._environment import Dropout, NewTensors
 from hyperrank.networks.conditioning import (
     BatchInvariantLinear,
     Conditioning,
@@ -21,7 +22,6 @@ from hyperrank.networks.conditioning import (
     zero_linear,
 )
 from hyperrank.networks.feature_transforms import CategoryEmbedding
-from hyperrank.networks.random import Dropout, NewTensors
 
 
 class ConditionedScorer(nn.Module):

@@ -9,8 +9,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from hyperrank._environment import Dropout, NewTensors, forked
 from hyperrank.networks.feature_transforms import CategoryEmbedding
-from hyperrank.networks.random import Dropout, NewTensors, forked
 
 
 class HyperPrompt(nn.Module):

@@ -1,8 +1,7 @@
 """Reference rankers: fitted models, boosters, or scores."""
 
 from hyperrank.reference.base import NoReference, Reference, ReferenceData, ScoresReference
-from hyperrank.reference.boosters import BoosterReference, SummedReference
-from hyperrank.reference.fit import REFERENCES, register_reference
+from hyperrank.reference.fit import REFERENCES, BoosterReference, SummedReference, register_reference
 from hyperrank.reference.models import MixedModelsReference, ModelReference
 from hyperrank.reference.per_objective import ColumnReference, PerObjectiveReference
 

@@ -22,9 +22,9 @@ import torch
 from numpy.typing import NDArray
 from torch import distributed, nn
 
+from hyperrank._environment import interruptible, noted_interrupts, own_threads
 from hyperrank.boosters import booster_threads
 from hyperrank.training.data import EmptyShards, shards
-from hyperrank.training.environment import interruptible, noted_interrupts, own_threads
 
 T = TypeVar("T")
 #: Statuses of a process, from the best to the worst.

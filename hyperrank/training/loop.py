@@ -16,13 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hyperrank._environment import default_generator, dropout_generator, isolated
 from hyperrank.losses import ListLoss, margin_reward, temperature_loss, weighted_loss
-from hyperrank.networks.random import dropout_generator
 from hyperrank.simplex import dirichlet_weights
 from hyperrank.training.checkpoint import Checkpoint, RunningAverage, TrainingState
 from hyperrank.training.data import Batch, ListTensors, ShardedLists, document_batches
 from hyperrank.training.distributed import SingleProcess
-from hyperrank.training.environment import default_generator, isolated
 from hyperrank.training.options import StoppingRule
 
 Evaluate: TypeAlias = Callable[[nn.Module], float | Mapping[str, float]]

@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hyperrank._environment import isolated, own_threads, single_threaded
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import FeatureRows
 from hyperrank.networks import ConditionedScorer, ListTransformer
 from hyperrank.networks.feature_transforms import FeatureTransform
 from hyperrank.networks.query_normalization import standardize_within
-from hyperrank.training.environment import isolated, own_threads, single_threaded
 from hyperrank.weights import RowWeights
 
 __all__ = ["ListRewardModel", "RewardModel", "one_thread_each"]

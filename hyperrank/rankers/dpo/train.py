@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hyperrank._environment import NewTensors, isolated, own_threads
 from hyperrank._progress import ProgressBar
 from hyperrank.lists import QueryLists
 from hyperrank.losses import ListLoss
@@ -20,7 +21,6 @@ from hyperrank.memmap import FeatureRows, MappedRows, take_rows
 from hyperrank.metrics import Metric, hypervolume
 from hyperrank.networks import ConditionedScorer, ListTransformer, Transformer
 from hyperrank.networks.feature_transforms import fit_transform_module
-from hyperrank.networks.random import NewTensors
 from hyperrank.rankers.data import FitInputs, LabelledLists
 from hyperrank.rankers.dpo.config import FitConfig, Phase
 from hyperrank.rankers.dpo.reference import FittedReference, reference_logits
@@ -39,7 +39,6 @@ from hyperrank.training import (
     with_generator,
 )
 from hyperrank.training.distributed import SingleProcess
-from hyperrank.training.environment import isolated, own_threads
 from hyperrank.training.options import TemperatureRange, condition_weights
 
 __all__ = ["TradeOffTask", "ValidationScores", "train_reward_model"]

@@ -22,8 +22,7 @@ from hyperrank.rankers.data import FitInputs, LabelledLists, sample_rows
 from hyperrank.rankers.dpo.config import MAX_RANKING_ROUNDS, FitConfig, Phase, Tuning, tuning_phase
 from hyperrank.rankers.dpo.reference import REFERENCE_ROWS, FittedReference, fit_reference, surely_better
 from hyperrank.rankers.dpo.train import train_reward_model
-from hyperrank.reference.boosters import PAIR_PARAMS, SummedReference
-from hyperrank.reference.fit import is_fitted_here, stand_in
+from hyperrank.reference.fit import PAIR_PARAMS, SummedReference, is_fitted_here, stand_in
 from hyperrank.reference.per_objective import GivenScorers
 from hyperrank.simplex import lattice_near
 from hyperrank.training import Checkpoint
