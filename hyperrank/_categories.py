@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank._columns import take_columns
 from hyperrank.files import storable
 
 #: Categories of a feature that are told apart; the rarest beyond are unknown ones.
@@ -218,7 +219,7 @@ def _where(frame: Any, j: int, name: str) -> str:
 
 def _factorized(frame: Any, j: int, name: str) -> tuple[NDArray[np.int64], list[Category]]:
     """The categories of a column, and the place of each row's among them; -1 where it is missing."""
-    column = frame.iloc[:, j] if hasattr(frame, "iloc") else frame[:, j]
+    column = frame.iloc[:, j] if hasattr(frame, "iloc") else take_columns(frame, np.array([j]))[:, 0]
     if hasattr(column, "to_physical"):  # polars
         column = _of_polars(column)
     places: dict[Category, int] = {}

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank.memmap import MappedRows, in_memory, is_mapped
+
 #: What pandas calls an index without a name when it stores it, and readers of CSV a column without one.
 _STORED_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+(_level_\d+)?")
 #: What has no number that everybody would agree on, though some of it has a ``__float__``.
@@ -22,6 +24,8 @@ _OTHERS = (
 USUAL_IDS = ("qid", "queryid", "query", "searchid", "sessionid")
 #: Rows, evenly spaced, in which labels are looked for among the features.
 _SAMPLE_ROWS = 2048
+#: Rows of a mapped file that are in memory at a time while columns are taken.
+CHUNK_ROWS = 100_000
 #: Fewer rows have equal columns by chance.
 _FEW_ROWS = 20
 #: Types of polars and Arrow, by the beginning of their names, that no number is made of.
@@ -39,6 +43,7 @@ def as_numbers(values: Any, name: str) -> Any:
     back as it is. A ValueError says which column holds dates, durations, text, lists or other things.
     """
     _refuse_records(values, name)
+    values = in_memory(values)
     if isinstance(values, np.ma.MaskedArray):
         return _filled(values, name)
     if isinstance(values, np.ndarray):
@@ -336,6 +341,8 @@ def take_columns(frame: Any, columns: NDArray[np.int64]) -> Any:
     """Columns of an array, sparse matrix or frame by their positions; of the same kind."""
     if hasattr(frame, "iloc"):
         return frame.iloc[:, columns]
+    if is_mapped(frame):
+        return np.concatenate([chunk[:, columns] for chunk in MappedRows(frame).chunks(CHUNK_ROWS)])
     if hasattr(frame, "column_names"):  # an Arrow table
         return frame.select(columns.tolist())
     return frame[:, columns]

@@ -1,12 +1,19 @@
-"""Feature rows in memory-mapped files, read on demand."""
+"""Feature rows in memory-mapped files, read on demand.
+
+To touch a page of a map whose file has been cut off ends the process. Rows of a `FileMap`, such as the
+features of a store, are therefore read by calls, which raise an error; an `np.memmap` of the caller's is
+checked before each read, which leaves the moment of the read itself.
+"""
 
 from __future__ import annotations
 
 import errno
 import mmap
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +22,93 @@ from numpy.typing import NDArray
 def is_mapped(array: Any) -> bool:
     """Whether an array, or what it is a view of, lies in a mapped file."""
     return _map_of(array) is not None
+
+
+class OpenedFile:
+    """An open file of which arrays are read by calls; if it changes, they raise `error`."""
+
+    def __init__(self, file: IO[bytes], error: Callable[[str], Exception]) -> None:
+        self.name, self._error = file.name, error
+        self._descriptor = os.dup(file.fileno())
+        self._opened = self._state()
+
+    def __del__(self) -> None:
+        os.close(self._descriptor)
+
+    def _state(self) -> tuple[int, int]:
+        now = os.fstat(self._descriptor)
+        return now.st_size, now.st_mtime_ns
+
+    def check(self) -> None:
+        """Refuse to go on with a file that was changed in place since it was opened."""
+        if self._state() != self._opened:
+            raise self._error(f"{self.name} was overwritten since it was opened")
+
+    def read(self, start: int, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
+        """Fill `out` with rows as wide as its own, of which the first begins at byte `start`."""
+        content = memoryview(out.reshape(-1).view("u1"))  # type: ignore[arg-type]
+        width = out[:1].nbytes
+        firsts = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
+        runs = zip(firsts.tolist(), [*firsts[1:].tolist(), len(rows)], rows[firsts].tolist(), strict=True)
+        for begin, end, row in runs:
+            position, left = start + row * width, content[begin * width : end * width]
+            while len(left):
+                n_read = os.preadv(self._descriptor, [left], position)
+                if not n_read:
+                    raise self._error(f"{self.name} was cut off while it was read")
+                position, left = position + n_read, left[n_read:]
+        self.check()
+
+
+class FileMap(np.memmap[Any, Any]):
+    """A map to be read alone, which remembers its open file."""
+
+    opened: OpenedFile
+
+    @classmethod
+    def open(
+        cls, path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], error: Callable[[str], Exception]
+    ) -> FileMap:
+        """Map the numbers of a file."""
+        with path.open("rb") as file:
+            mapped = cls(file, dtype=dtype, mode="r", shape=shape)
+            mapped.opened = OpenedFile(file, error)
+        return mapped
+
+
+def _place_in_file(array: Any) -> tuple[OpenedFile, int] | None:
+    """The file that an array is a view of, and its first byte there; None if it cannot be read by calls."""
+    base = array
+    while isinstance(base, np.ndarray) and not (isinstance(base, FileMap) and "opened" in vars(base)):
+        base = base.base
+    if not isinstance(base, FileMap) or not hasattr(os, "preadv"):
+        return None
+    return base.opened, array.__array_interface__["data"][0] - base.__array_interface__["data"][0]
+
+
+def in_memory(array: Any) -> Any:
+    """What an array, or a frame around one, that lies in a `FileMap` holds now; others as they are."""
+    values = mapped_values(array)
+    if values is None or not values.size:
+        return array
+    place = _place_in_file(values)
+    if place is None:
+        check_pages(values)
+        return array
+    spans = [(n - 1) * stride for n, stride in zip(values.shape, values.strides, strict=True)]
+    before, after = -sum(min(0, span) for span in spans), sum(max(0, span) for span in spans)
+    content = np.empty(before + after + values.itemsize, dtype=np.uint8)
+    place[0].read(place[1] - before, np.zeros(1, dtype=np.int64), content[None])
+    read = np.ndarray(values.shape, values.dtype, content, before, values.strides)
+    return type(array)(read, array.index, array.columns, copy=False) if hasattr(array, "iloc") else read
+
+
+def mapped_values(X: Any) -> NDArray[Any] | None:
+    """The mapped array that features are, or that a frame of pandas is made of."""
+    if hasattr(X, "iloc") and hasattr(X, "columns"):
+        # Of columns that are not one array all rows would be copied, to find out.
+        X = X.to_numpy() if is_mapped(X.iloc[:1].to_numpy()) else None
+    return X if isinstance(X, np.ndarray) and is_mapped(X) else None
 
 
 def forget_pages(array: NDArray[Any]) -> None:
@@ -31,10 +125,9 @@ def forget_pages(array: NDArray[Any]) -> None:
 
 
 def check_pages(array: Any) -> None:
-    """Refuse an array in a mapped file that has been cut off: to read what is gone ends the process.
-
-    An OSError, which says nothing of what is cut off later, while the array is read.
-    """
+    """Refuse an array in a mapped file that has been cut off: to read what is gone ends the process."""
+    if place := _place_in_file(array):
+        place[0].check()
     pages = _map_of(array)
     if pages is not None and pages.size() < len(pages):
         raise OSError(
@@ -76,6 +169,7 @@ class MappedRows:
         self.dtype = matrix.dtype
         self.shape = (len(matrix) if rows is None else len(rows), matrix.shape[1])
         self._n_resident = 0
+        self._place = _place_in_file(matrix) if matrix.flags.c_contiguous else None
 
     @property
     def size(self) -> int:
@@ -93,14 +187,22 @@ class MappedRows:
     def __getitem__(self, which: Any) -> NDArray[Any]:
         at = self._positions(which)
         read = np.empty((len(at), self.matrix.shape[1]), dtype=self.dtype)
+        if self._place is not None:
+            opened, start = self._place
+            opened.read(start, at, read)
+        else:
+            self._copy(at, read)
+        return read if self.encode is None else self.encode(read)
+
+    def _copy(self, at: NDArray[np.int64], out: NDArray[Any]) -> None:
+        """Copy rows of a map."""
         for first, last in self._spans(at):
             check_pages(self.matrix)
             # Of positions that are known to be right, since those are copied without a detour.
-            np.take(self.matrix, at[first:last], axis=0, out=read[first:last], mode="clip")
+            np.take(self.matrix, at[first:last], axis=0, out=out[first:last], mode="clip")
             if self._n_resident > FORGET_BYTES:
                 self._n_resident = 0
                 forget_pages(self.matrix)
-        return read if self.encode is None else self.encode(read)
 
     def _positions(self, which: Any) -> NDArray[np.int64]:
         """Positions in the matrix of the rows asked for."""
@@ -140,15 +242,15 @@ class MappedRows:
 FeatureRows = NDArray[np.float32] | MappedRows
 
 
-def stays_mapped(X: Any) -> bool:
+def stays_mapped(X: Any, *, of_any_size: bool = False) -> bool:
     """Whether features lie in a mapped file, as they are wanted, and are too many to be copied."""
     return (
-        isinstance(X, np.ndarray)
+        is_mapped(X)
         and X.dtype == np.float32
         and X.ndim == 2
+        and X.size > 0
         and X.flags.c_contiguous
-        and X.nbytes > IN_MEMORY_BYTES
-        and is_mapped(X)
+        and (of_any_size or X.nbytes > IN_MEMORY_BYTES)
     )
 
 
@@ -156,6 +258,9 @@ def take_rows(frame: Any, rows: NDArray[np.int64]) -> Any:
     """Rows of an array, sparse matrix or frame; of anything else that can be made an array."""
     if isinstance(frame, MappedRows):
         return frame.take(rows)
+    if (values := mapped_values(frame)) is not None and values.ndim == 2:
+        some = MappedRows(values)[rows]
+        return type(frame)(some, frame.index[rows], frame.columns) if hasattr(frame, "iloc") else some
     if hasattr(frame, "iloc"):
         return frame.iloc[rows]
     if hasattr(frame, "tocsr"):  # some sparse formats have no rows

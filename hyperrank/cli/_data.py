@@ -200,7 +200,7 @@ class ModelData:
             return frame if self.columns is None else take_columns(frame, self.columns)
         X = self.data.X[rows]
         if self.columns is not None:
-            X = np.where(self.columns >= 0, X[:, self.columns], np.float32(self.fill))
+            X = np.where(self.columns >= 0, take_columns(X, self.columns), np.float32(self.fill))
         return X if self.names is None else as_frame(X, self.names)
 
     def chunks(self) -> Iterator[slice]:

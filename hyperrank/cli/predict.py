@@ -96,7 +96,6 @@ def _score(
     import numpy as np
 
     from hyperrank._progress import with_progress
-    from hyperrank.memmap import forget_pages
 
     scores, chunks = [], list(documents.chunks())
     verbose = int(console.shows_progress)
@@ -104,7 +103,6 @@ def _score(
         if documents.ref_scores is not None:
             options["ref_scores"] = documents.ref_scores[rows]
         scores.append(ranker.predict(documents.features(rows), qid=documents.data.qid[rows], **options))
-        forget_pages(documents.data.X)
     return np.concatenate(scores)
 
 

@@ -162,11 +162,11 @@ def _arrow_file(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
 
         reader = parquet.ParquetFile(path, pre_buffer=False)
         return reader.schema_arrow, reader.iter_batches(batch_size=PARQUET_ROWS)
-    mapped = arrow.memory_map(str(path))
+    source = arrow.OSFile(str(path))  # not mapped: a mapped file that somebody overwrites ends the process
     if start != b"ARROW1":
-        stream = arrow.ipc.open_stream(mapped)
+        stream = arrow.ipc.open_stream(source)
         return stream.schema, iter(stream)
-    reader = arrow.ipc.open_file(mapped)
+    reader = arrow.ipc.open_file(source)
     return reader.schema, map(reader.get_batch, range(reader.num_record_batches))
 
 

@@ -30,7 +30,7 @@ from hyperrank.datasets.store import (
 from hyperrank.datasets.table import is_table, label_columns, table_source
 from hyperrank.files import atomic_folder
 from hyperrank.lists import QueryLists
-from hyperrank.memmap import forget_pages
+from hyperrank.memmap import in_memory
 
 
 class Spool:
@@ -96,8 +96,7 @@ class Spool:
             for before, n_rows in self._widths_and_rows:
                 rows = narrow[start : start + n_rows * before].reshape(n_rows, before)
                 for rows_of_chunk in slices(n_rows, width):
-                    file.append(self._padded(rows[rows_of_chunk], width))
-                    forget_pages(narrow)
+                    file.append(self._padded(in_memory(rows[rows_of_chunk]), width))
                 start += n_rows * before
         os.replace(widened, path)
         file.path = path

@@ -14,7 +14,7 @@ from hyperrank._categories import categorical_positions
 from hyperrank._checks import check_number, check_random_state
 from hyperrank._columns import as_numbers, refuse_other_order
 from hyperrank.lists import QueryLists, as_id_array
-from hyperrank.memmap import take_rows
+from hyperrank.memmap import is_mapped, take_rows
 from hyperrank.simplex import by_name
 
 RandomState = int | np.random.RandomState | None
@@ -195,7 +195,7 @@ def as_names(names: str | Sequence[str], what: str) -> tuple[str, ...]:
 
 def as_array(values: Any, name: str) -> NDArray[Any]:
     """Numbers as an array of floats, one that is mapped as it is."""
-    array = np.asarray(as_numbers(values, name))
+    array = values if is_mapped(values) else np.asarray(as_numbers(values, name))
     return array if array.dtype.kind == "f" else array.astype(np.float32)
 
 

@@ -25,8 +25,7 @@ import os
 import zlib
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
-from io import FileIO
+from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
@@ -40,7 +39,7 @@ from hyperrank._checks import as_path
 from hyperrank.datasets._chunks import chunk_rows, text_ids
 from hyperrank.datasets.ranking_data import RankingData
 from hyperrank.lists import QueryLists
-from hyperrank.memmap import forget_pages
+from hyperrank.memmap import FileMap, OpenedFile, check_pages, forget_pages, in_memory
 
 #: The newest format, with categories; stores without are written in format 1, which older versions read.
 FORMAT = 2
@@ -239,7 +238,15 @@ def map_array(path: Path, shape: tuple[int, ...]) -> NDArray[Any]:
     if 0 in shape:
         return np.zeros(shape, dtype=dtype_of(path.name))
     # A plain array: scikit-learn and torch treat subclasses, such as memmap, as something to be converted.
-    return np.asarray(np.memmap(path, dtype=dtype_of(path.name), mode="r", shape=shape))
+    return np.asarray(FileMap.open(path, dtype_of(path.name), shape, _changed))
+
+
+def _changed(what: str) -> StoreError:
+    """The error of a file that is not what was opened."""
+    return StoreError(
+        f"{what}: open the store again. To replace a store that is in use, convert(..., overwrite=True), "
+        "which leaves what is open as it is."
+    )
 
 
 def rearranged(path: Path, width: int, order: NDArray[np.int64]) -> ArrayFile:
@@ -250,35 +257,19 @@ def rearranged(path: Path, width: int, order: NDArray[np.int64]) -> ArrayFile:
     regrouped = path.with_name(f"grouped-{path.name}")
     step = max(1, chunk_rows(width) // 16)
     with path.open("rb", buffering=0) as source, ArrayFile(regrouped) as file:
+        opened = OpenedFile(source, partial(OSError, errno.EIO))
         for start in range(0, len(order), step):
-            file.append(_rows_at(source, order[start : start + step], width, dtype_of(path.name)))
+            rows = order[start : start + step]
+            chunk = np.empty((len(rows), width), dtype=dtype_of(path.name))
+            opened.read(0, rows, chunk)
+            file.append(chunk)
     os.replace(regrouped, path)
     file.path = path
     return file
 
 
-def _rows_at(
-    source: FileIO, rows: NDArray[np.int64], width: int, dtype: np.dtype[Any]
-) -> NDArray[np.generic]:
-    """Some rows of a file of numbers, in the order given."""
-    out = np.empty((len(rows), width), dtype=dtype)
-    content = memoryview(out.reshape(-1).view("u1"))  # type: ignore[arg-type]
-    n_bytes = width * dtype.itemsize
-    firsts = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
-    runs = zip(firsts.tolist(), [*firsts[1:].tolist(), len(rows)], rows[firsts].tolist(), strict=True)
-    for begin, end, row in runs:
-        source.seek(row * n_bytes)
-        left = content[begin * n_bytes : end * n_bytes]
-        while len(left):
-            n_read = source.readinto(left)
-            if not n_read:
-                raise OSError(errno.EIO, "The file ended while it was read", str(source.name))
-            left = left[n_read:]
-    return out
-
-
 class Store:
-    """Documents on disk, grouped by query, as memory-mapped arrays.
+    """Documents on disk, grouped by query, with memory-mapped features.
 
     Made by `convert`, opened by `open_store`. Any number of processes may read one at once.
 
@@ -289,7 +280,7 @@ class Store:
     categories : dict of str to list
         For each feature that is categories its values, in the order of their codes; `load` gives a frame.
     Y : ndarray of shape (n, m), float32
-        Labels, NaN where unobserved; read-only, in the file.
+        Labels, NaN where unobserved; read-only, read when they are first asked for.
     offsets : ndarray of shape (n_queries + 1,), int64
         Rows ``offsets[q]`` to ``offsets[q + 1]`` are those of query ``q``.
     names : tuple of m str
@@ -318,8 +309,8 @@ class Store:
         self.names, self.feature_names = described.names, described.feature_names
         self.description, self.categories = described.description, described.categories
         self._shapes = described.arrays
-        self._maps = {file: self._map(file) for file in ("X.f32", "Y.f32", "offsets.i64")}
-        self._opened = {file: (path / file).stat() for file in self._maps}
+        self._maps = {file: map_array(path / file, shape) for file, shape in described.arrays.items()}
+        self._contents: dict[str, NDArray[Any]] = {}
 
     def __repr__(self) -> str:
         return (
@@ -333,17 +324,18 @@ class Store:
     @property
     def X(self) -> NDArray[np.float32]:  # noqa: N802 (its name everywhere)
         """Features, shape (n, d)."""
-        return self._unchanged("X.f32")
+        check_pages(self._maps["X.f32"])
+        return self._maps["X.f32"]
 
     @property
     def Y(self) -> NDArray[np.float32]:  # noqa: N802
         """Labels, shape (n, m)."""
-        return self._unchanged("Y.f32")
+        return self._read("Y.f32")
 
     @property
     def offsets(self) -> NDArray[np.int64]:
         """Where queries begin, shape (n_queries + 1,)."""
-        return self._unchanged("offsets.i64")
+        return self._read("offsets.i64")
 
     @property
     def y(self) -> NDArray[np.float32]:
@@ -354,8 +346,8 @@ class Store:
     def ids(self) -> NDArray[Any]:
         """The id of each query, shape (n_queries,), int64 or objects of type str."""
         if "ids.i64" in self._shapes:
-            return self._map("ids.i64")
-        text, ends = self._map("ids.utf8").tobytes(), [0, *self._map("id_ends.i64").tolist()]
+            return self._read("ids.i64")
+        text, ends = self._read("ids.utf8").tobytes(), [0, *self._read("id_ends.i64").tolist()]
         ids = np.empty(len(ends) - 1, dtype=object)
         try:
             if ends[-1] != len(text) or ends != sorted(ends):
@@ -383,7 +375,7 @@ class Store:
         RankingData
         """
         return RankingData(
-            X=named_categories(np.array(self.X), self.feature_names, self.categories),
+            X=named_categories(np.array(in_memory(self.X)), self.feature_names, self.categories),
             Y=np.array(self.Y),
             qid=self.qid if self.ids.dtype != object else text_ids(self.qid.tolist()),
             names=self.names,
@@ -401,7 +393,7 @@ class Store:
         StoreError
             If a file has changed since it was written, naming the file and where in it.
         """
-        known = iter(self._map(CHECKSUMS).tolist())
+        known = iter(self._read(CHECKSUMS).tolist())
         for file in (name for name in self._shapes if name != CHECKSUMS):
             with (self.path / file).open("rb", buffering=0) as content:
                 for number in range(n_blocks(size_of(file, self._shapes[file]))):
@@ -414,26 +406,16 @@ class Store:
 
     def release(self) -> None:
         """Give back the memory in which the system keeps what was read; it is read again when needed."""
-        for array in self._maps.values():
-            forget_pages(array)
+        forget_pages(self._maps["X.f32"])
+        self._contents.clear()
 
-    def _unchanged(self, file: str) -> NDArray[Any]:
-        """A mapped array; a file that was changed in place is refused: to read what is gone is a crash."""
-        opened = self._opened[file]
-        try:
-            now = (self.path / file).stat()
-        except OSError:  # deleted or renamed: what is mapped stays
-            return self._maps[file]
-        is_same_file = (now.st_dev, now.st_ino) == (opened.st_dev, opened.st_ino)
-        if is_same_file and (now.st_size, now.st_mtime_ns) != (opened.st_size, opened.st_mtime_ns):
-            raise StoreError(
-                f"{self.path / file} was overwritten since the store was opened: open it again. To replace a "
-                "store that is in use, convert(..., overwrite=True), which leaves what is open as it is."
-            )
-        return self._maps[file]
-
-    def _map(self, file: str) -> NDArray[Any]:
-        return map_array(self.path / file, self._shapes[file])
+    def _read(self, file: str) -> NDArray[Any]:
+        """The numbers of a file, in memory, not to be written to."""
+        check_pages(self._maps[file])
+        if file not in self._contents:
+            self._contents[file] = in_memory(self._maps[file])
+            self._contents[file].flags.writeable = False
+        return self._contents[file]
 
 
 def open_store(path: str | os.PathLike[str]) -> Store:
@@ -481,7 +463,7 @@ def open_store(path: str | os.PathLike[str]) -> Store:
                 f"{path} has {n_bytes:,} bytes; expected {expected:,}: it was cut off or overwritten. {AGAIN}"
             )
     store = Store(folder, described)
-    if zlib.crc32(store._map(CHECKSUMS).tobytes()) != described.checksums:
+    if zlib.crc32(store._read(CHECKSUMS).tobytes()) != described.checksums:
         raise StoreError(f"{folder / CHECKSUMS} is damaged. {AGAIN}")
     offsets = store.offsets
     if offsets[0] != 0 or offsets[-1] != len(store.X) or (offsets[1:] <= offsets[:-1]).any():

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hyperrank.boosters import MAX_GRADE
 from hyperrank.lists import QueryLists
 from hyperrank.losses import ListLoss
-from hyperrank.memmap import FeatureRows, forget_pages, is_mapped, take_rows
+from hyperrank.memmap import FeatureRows, MappedRows, take_rows
 from hyperrank.metrics import CONVENTIONS, Convention, Metric
 from hyperrank.reference import Reference
 
@@ -242,19 +242,18 @@ def score_in_chunks(
     A document's score does not depend on the lists that are scored with its own, so the result is the same.
     """
     X = data.X
-    if not isinstance(X, np.ndarray) or not is_mapped(X):
+    if not isinstance(X, MappedRows):
         return score(data)
-    scores, frame = [], data.frame
-    for rows, lists in data.lists.runs(max(1, CHUNK_BYTES // max(1, X[:1].nbytes))):
+    scores = []
+    for rows, lists in data.lists.in_place.runs(max(1, CHUNK_BYTES // max(1, X.nbytes // len(X)))):
+        features = X[rows]
         chunk = GroupedFeatures(
-            X=X[rows],
+            X=features,
             lists=lists,
-            # Of an array a view, which copies nothing.
-            frame=frame[rows] if isinstance(frame, np.ndarray) else take_rows(frame, np.r_[rows]),
+            frame=features if data.is_shared else data.frame[rows],
             ref_scores=None if data.ref_scores is None else data.ref_scores[rows],
         )
         scores.append(score(chunk))
-        forget_pages(X)
     return np.concatenate(scores)
 
 

@@ -28,7 +28,7 @@ from hyperrank._columns import (
     warn_of_leaks,
 )
 from hyperrank.lists import QueryLists
-from hyperrank.memmap import MappedRows, check_pages, forget_pages, stays_mapped, take_rows
+from hyperrank.memmap import FeatureRows, MappedRows, in_memory, mapped_values, stays_mapped, take_rows
 from hyperrank.rankers.data import (
     FitInputs,
     GroupedFeatures,
@@ -297,26 +297,30 @@ def read_features(
     refuse_other_order(ids, f"qid{suffix}", frame, f"X{suffix}")
     refuse_other_order(ref_scores, f"ref_scores{suffix}", frame, f"X{suffix}")
     is_fit = reset or streams
-    check_pages(frame)
     if ids is None and lists_matter and not is_fit:
         warn_of_one_list(estimator, frame, f"X{suffix}")
-    if streams and stays_mapped(frame):
-        return _read_mapped(
-            estimator,
-            frame,
-            ids,
-            reset=reset,
-            ref_scores=ref_scores,
-            suffix=suffix,
-            keeps_frame=keeps_frame,
-        )
+    mapped = mapped_values(frame) if streams or not is_fit else None
+    # What is scored once stays in its file, and so does what is read in each epoch if it is large.
+    if not stays_mapped(mapped, of_any_size=not is_fit and not suffix) or (
+        keeps_frame and frame is not mapped
+    ):
+        mapped, frame = None, in_memory(frame)
+    if reset and hasattr(frame, "columns"):
+        refuse_stored_index(list(frame.columns), f"X{suffix}")
     categories = _read_categories(estimator, frame, f"X{suffix}", reset=reset)
-    features = frame
+    encode = None
     if categories is not None:
-        features = categories.encode(frame, f"X{suffix}", getattr(estimator, "feature_names_in_", None))
-    if reset or not _is_checked(estimator, features):
-        if reset and hasattr(frame, "columns"):
-            refuse_stored_index(list(frame.columns), f"X{suffix}")
+        names = getattr(estimator, "feature_names_in_", None)
+        encode = functools.partial(categories.encode, name=f"X{suffix}", feature_names=names)
+    features = frame if encode is None or mapped is not None else encode(frame)
+    if mapped is not None:
+        first, is_infinite = in_memory(frame[:1]), _has_infinity(MappedRows(mapped))
+        with naming(f"X{suffix}"):
+            validate_data(estimator, first, reset=reset, ensure_all_finite=False)
+            if is_infinite:
+                raise ValueError("Input X contains infinity or a value too large for dtype('float32').")
+        _check_labels(estimator, frame, f"X{suffix}", reset=reset)
+    elif reset or not _is_checked(estimator, features):
         features = as_numbers(features, f"X{suffix}")
         if isinstance(frame, np.ma.MaskedArray):
             frame = features if categories is None else np.ma.filled(frame.astype(object), np.nan)
@@ -345,8 +349,10 @@ def read_features(
     else:
         with naming(f"qid{suffix}"):
             lists = QueryLists.from_qid(ids, len(features))
-    X_grouped = lists.group(features)
-    if frame is features or not keeps_frame:
+    X_grouped = lists.group(features) if mapped is None else MappedRows(mapped, lists.moved, encode)
+    if mapped is not None and keeps_frame and encode is not None:
+        frame = MappedRows(mapped, lists.moved)
+    elif frame is features or not keeps_frame:
         frame = X_grouped
     elif not lists.is_grouped:
         frame = take_rows(frame, lists.order)
@@ -400,33 +406,6 @@ def _grouped_scores(ref_scores: Any, lists: QueryLists, suffix: str) -> NDArray[
     return lists.group(read_scores(ref_scores, lists.n_rows, name=name, several=True))
 
 
-def _read_mapped(
-    estimator: BaseEstimator,
-    X: NDArray[np.float32],
-    ids: Any,
-    *,
-    reset: bool,
-    ref_scores: Any,
-    suffix: str,
-    keeps_frame: bool,
-) -> GroupedFeatures:
-    """The same of features that lie in a file, which are looked at part by part and stay there."""
-    with naming(f"X{suffix}"):
-        validate_data(estimator, X[:1], reset=reset, ensure_all_finite=False)
-        if _has_infinity(X):
-            raise ValueError("Input X contains infinity or a value too large for dtype('float32').")
-    if ids is None:
-        refuse_forgotten_qid(X, f"X{suffix}")
-    with naming(f"qid{suffix}"):
-        lists = QueryLists.from_qid(ids, len(X))
-    categories = _read_categories(estimator, X, f"X{suffix}", reset=reset)
-    rows = frame = MappedRows(X, lists.moved)
-    if categories is not None:
-        rows = MappedRows(X, lists.moved, functools.partial(categories.encode, name=f"X{suffix}"))
-        frame = frame if keeps_frame else rows
-    return GroupedFeatures(rows, lists, frame, _grouped_scores(ref_scores, lists, suffix))
-
-
 def _is_checked(estimator: Any, X: Any) -> bool:
     """Whether scikit-learn would pass features on as they are: its checks take longer than small requests."""
     return (
@@ -441,16 +420,10 @@ def _is_checked(estimator: Any, X: Any) -> bool:
     )
 
 
-def _has_infinity(X: NDArray[np.float32]) -> bool:
+def _has_infinity(X: FeatureRows) -> bool:
     """Whether some entry is infinite, looked for part by part: X may be larger than memory."""
     step = max(1, ENTRIES_AT_ONCE // X.shape[1])
-    for start in range(0, len(X), step):
-        check_pages(X)
-        if np.isinf(X[start : start + step]).any():
-            return True
-        if len(X) > step:
-            forget_pages(X)
-    return False
+    return any(np.isinf(X[start : start + step]).any() for start in range(0, len(X), step))
 
 
 def read_labelled(
