@@ -20,7 +20,7 @@ from hyperrank.datasets import RankingData, load_letor, open_store, quantile_gra
 from hyperrank.datasets._batches import open_table
 from hyperrank.datasets.table import absent_columns, is_table, read_table
 from hyperrank.lists import QueryLists
-from hyperrank.memmap import is_mapped
+from hyperrank.memmap import in_memory, is_mapped
 
 if TYPE_CHECKING:
     from hyperrank.rankers import BaseRanker
@@ -183,25 +183,25 @@ def summary(path: Path, data: RankingData) -> str:
 class ModelData:
     """Ranking data, and which of their features a ranker takes.
 
-    `columns` says where the ranker's features are, -1 where LETOR text leaves one out (`fill` is its value
-    then), and is None where it takes all in order; `names` is what the ranker calls them, if anything.
+    `names` is what the ranker calls its features; None if it takes all in order. `fill` is the value of those
+    that LETOR text leaves out.
     """
 
     data: RankingData
-    columns: NDArray[np.int64] | None
     names: tuple[str, ...] | None
     fill: float
     ref_scores: NDArray[np.float64] | None
 
     def features(self, rows: slice = slice(None)) -> pd.DataFrame | NDArray[np.float32]:
         """Features of some rows, as the ranker was fitted on them."""
-        if hasattr(self.data.X, "iloc"):
-            frame = self.data.X.iloc[rows]
-            return frame if self.columns is None else take_columns(frame, self.columns)
-        X = self.data.X[rows]
-        if self.columns is not None:
-            X = np.where(self.columns >= 0, take_columns(X, self.columns), np.float32(self.fill))
-        return X if self.names is None else as_frame(X, self.names)
+        X: Any = self.data.X
+        X = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+        if self.names is None:
+            return X
+        frame = X if hasattr(X, "iloc") else as_frame(X, self.data.feature_names)
+        if self.names == self.data.feature_names:
+            return frame
+        return in_memory(frame).reindex(columns=list(self.names), fill_value=np.float32(self.fill))
 
     def chunks(self) -> Iterator[slice]:
         """Runs of whole queries: all rows at once, or what fits in memory of a mapped file."""
@@ -271,15 +271,12 @@ def with_features(
     ref_scores: NDArray[np.float64] | None,
 ) -> ModelData:
     """Data with the features of these names, in this order; None takes them as they are."""
-    columns = None
-    if names is not None and names != data.feature_names:
-        where = {name: j for j, name in enumerate(data.feature_names)}
-        absent = [name for name in names if name not in where]
-        # LETOR text may lack the last features in a file.
-        if absent and not (is_text(path) and all(n.removeprefix("feature_").isdigit() for n in absent)):
-            raise ValueError(f"{path} has {absent_columns(absent, data.feature_names, 'feature')}")
-        columns = np.array([where.get(name, -1) for name in names], dtype=np.int64)
-    return ModelData(data, columns, names, fill, ref_scores)
+    known = set(data.feature_names)
+    absent = [name for name in names or () if name not in known]
+    # LETOR text may lack the last features in a file.
+    if absent and not (is_text(path) and all(n.removeprefix("feature_").isdigit() for n in absent)):
+        raise ValueError(f"{path} has {absent_columns(absent, data.feature_names, 'feature')}")
+    return ModelData(data, names, fill, ref_scores)
 
 
 def read_labelled(

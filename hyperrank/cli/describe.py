@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -97,64 +97,63 @@ def describe(
     console.result(as_text(shown) if form == "text" else as_markdown(shown), card)
 
 
-def as_text(card: Mapping[str, Any], indent: str = "") -> str:
-    """A card for people: a line per value, groups indented, groups within groups on a line."""
-    leaves = {name: value for name, value in card.items() if not _is_group(value, indent)}
-    width = max((len(name) for name in leaves), default=0)
+def _sections(
+    card: Mapping[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """The values of a card, and those of each group in it under the names that lead there.
+
+    Below the first level, a group of plain values is a row of the group that it is in.
+    """
+    groups = {
+        name: value
+        for name, value in card.items()
+        if isinstance(value, Mapping)
+        and value
+        and (not path or any(isinstance(entry, Mapping) for entry in value.values()))
+    }
+    yield path, {name: value for name, value in card.items() if name not in groups}
+    for name, group in groups.items():
+        yield from _sections(group, (*path, name))
+
+
+def as_text(card: Mapping[str, Any]) -> str:
+    """A card for people: a line per value, groups indented."""
     lines = []
-    for name, value in card.items():
-        title = name.replace("_", " ") if not indent else name
-        if name in leaves:
-            lines.append(f"{indent}{title:{width}}  {_shown(value)}".rstrip())
-        else:
-            lines += [f"{indent}{title}", as_text(value, indent + INDENT)]
+    for path, rows in _sections(card):
+        indent = INDENT * len(path)
+        if path:
+            lines.append(INDENT * (len(path) - 1) + _title(path[-1]))
+        width = max(map(len, rows), default=0)
+        titles = {name: name if path else _title(name) for name in rows}
+        lines += [f"{indent}{titles[name]:{width}}  {_shown(value)}".rstrip() for name, value in rows.items()]
     return "\n".join(lines)
 
 
 def as_markdown(card: Mapping[str, Any]) -> str:
-    """A card for wikis: a table of its values, and one for each group."""
+    """A card for wikis: a table for each group, with columns where its rows are groups of values."""
     (kind, name), *_ = card.items()
-    lines = [f"# {kind.capitalize()} card: {name}", ""]
-    lines += _table({name: value for name, value in card.items() if not _is_group(value)})
-    for title, group in card.items():
-        if _is_group(group):
-            lines += ["", f"## {title.replace('_', ' ').capitalize()}", ""]
-            lines += _section(group)
+    lines = [f"# {kind.capitalize()} card: {name}"]
+    for path, rows in _sections(card):
+        if path:
+            lines.append(f"\n{'#' * (1 + len(path))} {_title(path[-1]).capitalize()}")
+        if not rows:
+            continue
+        has_columns = all(isinstance(row, Mapping) for row in rows.values())
+        columns = list(dict.fromkeys(c for row in rows.values() for c in row)) if has_columns else [""]
+        cells = {name: row if has_columns else {"": row} for name, row in rows.items()}
+        lines += ["", _row("", *columns), _row(*["---"] * (1 + len(columns)))]
+        lines += [
+            _row(_title(name), *(_shown(row.get(c, "")) for c in columns)) for name, row in cells.items()
+        ]
     return "\n".join(lines)
 
 
-def _section(group: Mapping[str, Any]) -> list[str]:
-    """Values in one table, groups of groups in one each, their common names as columns."""
-    deeper = {name: value for name, value in group.items() if _is_group(value, INDENT)}
-    lines = _table({name: value for name, value in group.items() if name not in deeper})
-    for name, rows in deeper.items():
-        if not all(isinstance(row, Mapping) for row in rows.values()):
-            lines += ["" for _ in lines[:1]]
-            lines += [f"### {name}", "", *_section(rows)]
-            continue
-        columns = list(dict.fromkeys(column for row in rows.values() for column in row))
-        lines += ["" for _ in lines[:1]]
-        lines += [_row(name, *columns), _row(*["---"] * (1 + len(columns)))]
-        lines += [_row(title, *(_shown(row.get(c, "")) for c in columns)) for title, row in rows.items()]
-    return lines
-
-
-def _table(values: Mapping[str, Any]) -> list[str]:
-    if not values:
-        return []
-    rows = [_row(name.replace("_", " "), _shown(value)) for name, value in values.items()]
-    return [_row("", ""), _row("---", "---"), *rows]
+def _title(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _row(*cells: str) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def _is_group(value: Any, indent: str = "") -> bool:
-    """Whether a value takes lines of its own: a mapping, but one of values alone within a group."""
-    if not isinstance(value, Mapping) or not value:
-        return False
-    return not indent or any(isinstance(entry, Mapping) for entry in value.values())
 
 
 def _shown(value: Any) -> str:
@@ -254,7 +253,8 @@ def _as_json_or_text(value: Any) -> Any:
         return repr(value)
     if isinstance(value, Mapping):
         return {str(key): _as_json_or_text(item) for key, item in value.items()}
-    return value if isinstance(value, str | int | float | list | tuple | None) else _kind(value)
+    is_plain = isinstance(value, str | int | float | list | tuple | None)
+    return value if is_plain else f"a {type(value).__name__}"
 
 
 def _is_same(value: Any, default: Any) -> bool:
@@ -276,10 +276,6 @@ def _reference(ranker: Any) -> dict[str, Any]:
         section["objective"] = main if isinstance(main, str) else ranker.objectives_[main]
     section["needs_scores"] = bool(fitted.needs_scores)
     return section
-
-
-def _kind(value: Any) -> str:
-    return f"a {type(value).__name__}"
 
 
 def front_section(front: ParetoFront, source: Path) -> dict[str, Any]:

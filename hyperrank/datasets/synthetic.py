@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,8 @@ from hyperrank.lists import QueryLists
 
 #: Share of a measured variable that is error.
 ERROR_SHARE = 0.1
+#: Shares of the features that belong to the query, are counts, or have heavy tails; the rest are normal.
+QUERY_FEATURES, COUNT_FEATURES, HEAVY_FEATURES = 0.15, 0.25, 0.25
 #: Share of rows in which a count is zero whatever the document is like.
 ZERO_SHARE = 0.3
 
@@ -42,13 +43,10 @@ def draw_features(
     lists: QueryLists,
     hidden: Hidden,
     n_features: int,
-    heavy_share: float,
-    count_share: float,
-    query_share: float,
     missing: float,
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """Measure the hidden variables in turn; features (n, n_features) float32, named by kind and number."""
-    kinds = _kinds(n_features, heavy_share, count_share, query_share)
+    kinds = _kinds(n_features)
     X = np.empty((lists.n_rows, n_features), dtype=np.float32)
     for j, kind in enumerate(kinds):
         source = hidden.queries if kind == "query" else hidden.documents
@@ -60,9 +58,10 @@ def draw_features(
     return X, tuple(f"{kind}_{kinds[:j].count(kind)}" for j, kind in enumerate(kinds))
 
 
-def _kinds(n_features: int, heavy_share: float, count_share: float, query_share: float) -> list[str]:
+def _kinds(n_features: int) -> list[str]:
     """List the kind of each column, normal ones first."""
-    edges = np.rint(np.cumsum([0, query_share, count_share, heavy_share]) * n_features).astype(int)
+    shares = np.cumsum([0, QUERY_FEATURES, COUNT_FEATURES, HEAVY_FEATURES])
+    edges = np.rint(shares * n_features).astype(int)
     n_query, n_count, n_heavy = np.diff(edges).tolist()
     heavy = ["lognormal"] * (n_heavy - n_heavy // 2) + ["student"] * (n_heavy // 2)
     rest = heavy + ["count"] * n_count + ["query"] * n_query
@@ -154,8 +153,8 @@ def _grade(values: NDArray[np.floating[Any]], levels: NDArray[np.float64]) -> ND
     return np.searchsorted(np.quantile(values, levels), values, side="left").astype(np.float32)
 
 
-#: Shares of the grades 0 to 4 in MSLR-WEB10K.
-MSLR_SHARES = (0.52, 0.32, 0.13, 0.02, 0.01)
+#: Shares of the grades 0 to 4, those of MSLR-WEB10K.
+GRADE_SHARES = (0.52, 0.32, 0.13, 0.02, 0.01)
 Seed = int | np.integer | np.random.Generator | np.random.RandomState | None
 
 
@@ -167,12 +166,8 @@ def make_multilabel_ranking(
     *,
     conflict: float = 0.5,
     noise: float = 0.2,
-    heavy_share: float = 0.25,
-    count_share: float = 0.25,
-    query_share: float = 0.15,
     missing_features: float = 0.0,
     missing_labels: float = 0.0,
-    grade_shares: Sequence[float] = MSLR_SHARES,
     n_hidden: int | None = None,
     random_state: Seed = None,
 ) -> RankingData:
@@ -192,12 +187,8 @@ def make_multilabel_ranking(
         0: all objectives want the same order; 1: they are opposed as far as m objectives can be.
     noise : float in [0, 1], default 0.2
         Share of the labels' variance within a query that the features cannot explain.
-    heavy_share, count_share, query_share : float, default 0.25, 0.25 and 0.15
-        Shares of the features that have heavy tails, are counts, or belong to the query. The rest are normal.
     missing_features, missing_labels : float in [0, 1), default 0
         Shares of entries of X and of Y that are NaN. A feature of the query is missing for all its documents.
-    grade_shares : sequence of float
-        Shares of the grades 0, 1, 2, ... over all documents; those of MSLR-WEB10K by default.
     n_hidden : int, optional
         Hidden variables of a document, and of a query; ``max(4, n_objectives + 2)`` by default. With more of
         them utility is made of more interactions, which take more data to learn.
@@ -227,13 +218,14 @@ def make_multilabel_ranking(
        :math:`\rho = 1 - \gamma\, m / (m - 1)` elsewhere for conflict :math:`\gamma`: from 1 down to
        :math:`-1/(m-1)`, the lowest correlation that m variables can have in common.
     3. *Labels*: :math:`\sqrt{1-\eta}\, u_i + \sqrt{\eta}\, \epsilon_i` for noise :math:`\eta`, plus a shift
-       of the query common to its documents and objectives, cut at quantiles so that grades have
-       `grade_shares`. Quantiles are taken over all documents and not within the query: as in real data, some
+       of the query common to its documents and objectives, cut at quantiles so that grades have the shares
+       of MSLR-WEB10K. Quantiles are taken over all documents and not within the query: as in real data, some
        queries then have many good documents and some none.
-    4. *Features* see one hidden variable each, :math:`h = \sqrt{.9}\, v + \sqrt{.1}\, \epsilon` (or of
-       :math:`t_q` for a feature of the query): normal :math:`a + bh`, lognormal :math:`b e^{1.5 h}`, Student
-       :math:`b\, h / \sqrt{\chi^2_3 / 3}`, and zero-inflated counts :math:`\text{Poisson}(b e^{h})` that are
-       zero at least in a random 30% of rows, with scales :math:`b` from 0.01 to 10,000 (counts: 0.5 to 50).
+    4. *Features* see one hidden variable each, :math:`h = \sqrt{.9}\, v + \sqrt{.1}\, \epsilon`, or, 15% of
+       them, of :math:`t_q`. 25% are lognormal :math:`b e^{1.5 h}` or Student
+       :math:`b\, h / \sqrt{\chi^2_3 / 3}`, 25% zero-inflated counts :math:`\text{Poisson}(b e^{h})` that are
+       zero at least in a random 30% of rows, the rest normal :math:`a + bh`, with scales :math:`b` from 0.01
+       to 10,000 (counts: 0.5 to 50).
 
     List sizes between bounds are log-uniform: as many lists of 10 to 20 documents as of 100 to 200. With
     bounds 1 and 900 their mean is 132, close to that of MSLR-WEB10K.
@@ -246,29 +238,22 @@ def make_multilabel_ranking(
     >>> bool(np.corrcoef(data.Y.T)[0, 1] < 0)
     True
     """
-    shares = np.asarray(grade_shares, dtype=np.float64)
-    if shares.ndim != 1 or len(shares) < 2 or (shares < 0).any() or abs(shares.sum() - 1) > 1e-6:
-        raise ValueError(f"grade_shares must be two or more shares with sum 1; got {shares.tolist()}.")
     numbers = {"n_queries": n_queries, "n_features": n_features, "n_objectives": n_objectives}
     for name, number in {**numbers, "n_hidden": 1 if n_hidden is None else n_hidden}.items():
         check_number(name, number, at_least=1, whole=True)
-    kinds = {"heavy_share": heavy_share, "count_share": count_share, "query_share": query_share}
-    in_all = {" + ".join(kinds): sum(kinds.values())}
-    for name, share in {"conflict": conflict, "noise": noise, **kinds, **in_all}.items():
-        check_number(name, share, at_least=0, at_most=1)
+    check_number("conflict", conflict, at_least=0, at_most=1)
+    check_number("noise", noise, at_least=0, at_most=1)
     for name, share in {"missing_features": missing_features, "missing_labels": missing_labels}.items():
         check_number(name, share, at_least=0, below=1)
     rng = as_generator(random_state)
     lists = QueryLists.from_sizes(_draw_sizes(rng, n_queries, list_size))
     hidden = Hidden.draw(rng, lists, n_variables=n_hidden or max(4, n_objectives + 2))
     utility = _factors(rng, lists, hidden, n_objectives) @ _mixing(n_objectives, conflict)
-    levels = np.clip(np.cumsum(shares)[:-1], 0, 1)
+    levels = np.cumsum(GRADE_SHARES)[:-1]
     Y = np.column_stack([_grade(column, levels) for column in _observe(rng, lists, utility, noise).T])
     if missing_labels:
         Y[rng.random(Y.shape, dtype=np.float32) < missing_labels] = np.nan
-    X, names = draw_features(
-        rng, lists, hidden, n_features, heavy_share, count_share, query_share, missing_features
-    )
+    X, names = draw_features(rng, lists, hidden, n_features, missing_features)
     return RankingData(
         X=X,
         Y=Y,

@@ -74,9 +74,9 @@ def test_the_card_as_markdown(hr, files, tmp_path):
     ).stdout
     lines = text.splitlines()
     assert lines[0] == "# Model card: model.safetensors"
-    for title in ("## Data", "## Parameters", "## Versions", "## Front", "### knee"):
+    for title in ("## Data", "### Labels", "## Parameters", "## Versions", "## Front", "### Knee"):
         assert title in lines
-    assert "| labels | observed | mean | max | positive |" in lines
+    assert "|  | observed | mean | max | positive |" in lines
     assert f"| hyperrank | {hyperrank.__version__} |" in lines
     # All tables are whole: as many cells in each row as in its heading, an empty line before.
     for before, line in zip(["", *lines], lines, strict=False):
@@ -103,7 +103,7 @@ def test_cards_as_text_and_markdown_by_hand():
     assert as_markdown(card) == (
         "# Model card: a|b\n\n|  |  |\n| --- | --- |\n| model | a\\|b |\n| n rows | 1,234 |\n"
         "| none | none |\n\n## Group\n\n"
-        "|  |  |\n| --- | --- |\n| x | low 0.5 |\n\n| y | w |\n| --- | --- |\n| z | yes |"
+        "|  | low |\n| --- | --- |\n| x | 0.5 |\n\n### Y\n\n|  | w |\n| --- | --- |\n| z | yes |"
     )
 
 

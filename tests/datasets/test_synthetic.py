@@ -106,8 +106,6 @@ def test_grade_shares():
     np.testing.assert_allclose(
         shares, np.repeat([[0.52], [0.32], [0.13], [0.02], [0.01]], 3, axis=1), atol=2e-3
     )
-    half = make_multilabel_ranking(100, 20, grade_shares=[0.5, 0.5], random_state=0)
-    assert np.unique(half.Y).tolist() == [0, 1]
 
 
 def test_queries_differ_in_their_number_of_good_documents():
@@ -125,16 +123,14 @@ def test_ragged_sizes():
 
 
 def test_kinds_of_features():
-    data = make_multilabel_ranking(
-        60, 30, 40, heavy_share=0.3, count_share=0.2, query_share=0.1, random_state=0
-    )
+    data = make_multilabel_ranking(60, 30, 40, random_state=0)
     kinds = [name.rpartition("_")[0] for name in data.feature_names]
     assert {k: kinds.count(k) for k in kinds} == {
-        "normal": 16,
-        "lognormal": 6,
-        "student": 6,
-        "count": 8,
-        "query": 4,
+        "normal": 14,
+        "lognormal": 5,
+        "student": 5,
+        "count": 10,
+        "query": 6,
     }
     for j, kind in enumerate(kinds):
         column = data.X[:, j].reshape(60, 30)
@@ -187,9 +183,6 @@ def test_the_size_of_mslr_in_seconds_and_little_memory():
         ({"conflict": 1.5}, "conflict must be a number at least 0 and at most 1; got 1.5"),
         ({"noise": -0.1}, "noise must be"),
         ({"missing_labels": 1.0}, "missing_labels must be a number at least 0 and below 1"),
-        ({"heavy_share": 0.9, "count_share": 0.2}, "heavy_share [+] count_share [+] query_share"),
-        ({"query_share": -0.1, "count_share": 0.2}, "query_share must be"),
-        ({"grade_shares": [0.5, 0.2]}, "sum 1"),
     ],
 )
 def test_refuses(arguments, message):
