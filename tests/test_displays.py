@@ -233,32 +233,11 @@ def test_training_is_drawn_from_the_history(fitted):
     assert texts(display.figure_) == [f"best epoch: {ranker.best_epoch_}"]
     assert loss.get_title(loc="left") == "ours"
     assert not pyplot.get_fignums()
-    with pytest.raises(ValueError, match="there is no tuning to draw"):
-        display.plot(tuning=True)
 
 
 def test_training_without_validation_is_one_panel():
     display = TrainingDisplay([{"epoch": 1.0, "loss": 0.9}, {"epoch": 2.0, "loss": 0.8}], best_epoch=2).plot()
     assert [ax.get_ylabel() for ax in display.axes_] == ["loss"]
-
-
-def test_a_trial_is_drawn_by_rungs():
-    candidates = [
-        {"dropout": dropout, "epochs": epochs, "reward_scale_factor": factor, "utility": dropout + 1 / factor}
-        for dropout, epochs in ((0.5, 10), (0.3, 20))
-        for factor in (np.inf, 0.5, 1.0, 2.0)
-    ]
-    history = [{"epoch": 1.0, "loss": 0.9}]
-    display = TrainingDisplay(history, best_epoch=1, candidates=candidates, chosen=(0.3, 2.0)).plot(
-        tuning=True
-    )
-    panel = display.axes_[-1]
-    assert texts(display.figure_)[-3:] == ["10 epochs, dropout 0.5", "20 epochs, dropout 0.3", "chosen"]
-    assert [2.0, 0.8] in [
-        line.get_xydata().tolist()[0] for line in panel.lines if len(line.get_xydata()) == 1
-    ]
-    alone = [{"dropout": 0.3, "epochs": 4.0, "reward_scale_factor": np.inf, "utility": 0.4}]
-    TrainingDisplay(history, candidates=alone, chosen=(0.3, 1.0)).plot(tuning=True)
 
 
 def test_what_has_no_history_says_so(fitted):

@@ -32,7 +32,6 @@ from hyperrank.plots._style import (
     canvas,
     dress,
     legend_below,
-    legend_below_label,
     mark,
 )
 
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
 #: Inches of a plane, of a strip, and of the triangle of pairs.
 PLANE_WIDTH, STRIP_WIDTH, PAIRS_WIDTH = 5.0, 5.0, 7.0
 DOTTED = (0, (1, 2))
+RING: Style = {"markerfacecolor": "none", "markeredgecolor": ACCENT, "markeredgewidth": 1.5}
 
 
 @dataclass(frozen=True)
@@ -232,9 +232,8 @@ def _selected(ax: Axes, picture: Picture, objectives: list[str]) -> list[Line2D]
         return []
     x = selection.values[objectives[0]]
     y = selection.values[objectives[1]] if len(objectives) == 2 else 0.0
-    ring: Style = {"markerfacecolor": "none", "markeredgecolor": ACCENT, "markeredgewidth": 1.5}
-    ax.plot(x, y, "o", markersize=9, zorder=6, linestyle="none", **ring)
-    handles = [mark("o", ACCENT, 7.5, "selected", **ring)]
+    ax.plot(x, y, "o", markersize=9, zorder=6, linestyle="none", **RING)
+    handles = [mark("o", ACCENT, 7.5, "selected", **RING)]
     lines = [ax.axvline, ax.axhline][: len(objectives)]
     limited = [(line, name) for line, name in zip(lines, objectives, strict=True) if name in selection.limits]
     look: Style = {"color": ACCENT, "linestyle": DOTTED, "linewidth": 1.2}
@@ -280,8 +279,7 @@ def draw_segments(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]
     counts = table.groupby("segment")["n_queries"].max()
     default = 1.2 + SEGMENTS_WIDTH * len(names)
     with canvas(ax, picture.width, default, (0.9 + SEGMENT_ROW * len(segments)) / default) as place:
-        grid = place.grid(1, len(names))
-        axes = [place.figure.add_subplot(grid[0, j]) for j in range(len(names))]
+        axes = place.panels(1, len(names))
         for panel, name in zip(axes, names, strict=True):
             dress(panel)
             panel.grid(visible=False, axis="y")
@@ -349,13 +347,8 @@ def draw_parallel(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]
     fronts = [picture.front, *picture.others]
     shape = LONE if len(fronts) == 1 else 0.12 + EACH * len(fronts)
     scales = Scales(picture)
-    axes: list[Axes] = []
     with canvas(ax, picture.width, WIDTH, shape, least=LEAST * (len(fronts) + 0.5)) as place:
-        if len(fronts) == 1:
-            axes.append(place.single())
-        else:
-            grid = place.grid(len(fronts), 1)
-            axes += [place.figure.add_subplot(grid[row, 0]) for row in range(len(fronts))]
+        axes = place.panels(len(fronts), 1)
         handles: list[Line2D] = []
         for number, (panel, front) in enumerate(zip(axes, fronts, strict=True)):
             _coordinates(panel, picture, scales, names=number == 0)
@@ -447,6 +440,14 @@ def _parallel_selected(ax: Axes, picture: Picture, scales: Scales) -> list[Line2
     return handles
 
 
+FRONT_PICTURES = {
+    "strip": draw_strip,
+    "plane": draw_plane,
+    "pairs": draw_pairs,
+    "parallel": draw_parallel,
+    "segments": draw_segments,
+}
+
 #: Colours of features whose documents rise, and fall, as more of them is there; blue and orange, after Okabe
 #: & Ito.
 RISE, FALL = "#0072B2", BASELINE_STYLES[0][0]
@@ -462,12 +463,8 @@ def draw_explanation(
     objectives = explanation.objectives if explanation.drops is not None else ()
     default = BARS + PANEL * len(objectives)
     with canvas(ax, width, default, (1.1 + ROW * len(order)) / default) as place:
-        if objectives:
-            grid = place.grid(1, 1 + len(objectives), width_ratios=[1.25, *[1] * len(objectives)])
-            axes = [place.figure.add_subplot(grid[0, 0])]
-            axes += [place.figure.add_subplot(grid[0, 1 + j], sharey=axes[0]) for j in range(len(objectives))]
-        else:
-            axes = [place.single()]
+        widths = [1.25, *[1] * len(objectives)]
+        axes = place.panels(1, len(widths), share="y", width_ratios=widths)
         handles = _shares(axes[0], explanation, order)
         for j, panel in enumerate(axes[1:]):
             _pairs(panel, explanation, order, j)
@@ -523,35 +520,21 @@ def _spelled(explanation: ExplanationData, weights: NDArray[np.float64]) -> str:
     return "at " + ", ".join(f"{name} {weight:.2g}" for name, weight in pairs if weight > 0)
 
 
-#: Inches of the curves alone, and with the tuning beside.
-WIDTH, WITH_TUNING = 4.6, 7.0
-BLUE = "#0072B2"
-RING: Style = {"markerfacecolor": "none", "markeredgecolor": ACCENT, "markeredgewidth": 1.5}
+CURVES_WIDTH, BLUE = 4.6, "#0072B2"
 
 
 def draw_training(
-    display: TrainingDisplay, ax: Axes | None, *, tuning: bool, width: float | str | None
+    display: TrainingDisplay, ax: Axes | None, *, width: float | str | None
 ) -> tuple[Figure, list[Axes]]:
-    """Loss above, hypervolume below it on the same epochs, the tuning at the right."""
+    """Loss above, hypervolume below it on the same epochs."""
     scored = [entry for entry in display.history if "score" in entry]
-    rows, columns = 1 + bool(scored), 1 + tuning
-    shape = (0.52 if tuning else 0.62) if rows == 1 else (0.6 if tuning else 0.85)
-    with canvas(ax, width, WITH_TUNING if tuning else WIDTH, shape) as place:
-        if rows == columns == 1:
-            axes = [place.single()]
-        else:
-            grid = place.grid(rows, columns)
-            axes = [place.figure.add_subplot(grid[0, 0])]
-            if scored:
-                axes.append(place.figure.add_subplot(grid[1, 0], sharex=axes[0]))
-                axes[0].tick_params(labelbottom=False)
+    with canvas(ax, width, CURVES_WIDTH, 0.85 if scored else 0.62) as place:
+        axes = place.panels(1 + bool(scored), 1, share="x")
         _curve(axes[0], display, "loss", "loss")
         if scored:
+            axes[0].tick_params(labelbottom=False)
             _curve(axes[1], display, "score", "validation hypervolume")
         _epochs(axes, display)
-        if tuning:
-            axes.append(place.figure.add_subplot(grid[:, 1]))
-            _tuning(axes[-1], display)
         if display.name is not None:
             axes[0].set_title(display.name, loc="left")
     return place.figure, axes
@@ -581,37 +564,3 @@ def _epochs(axes: list[Axes], display: TrainingDisplay) -> None:
     label = f"best epoch: {display.best_epoch}"
     handle = Line2D([], [], color=ACCENT, linestyle=DASHES, linewidth=1.0, label=label)
     axes[0].legend(handles=[handle], loc="best", frameon=False)
-
-
-def _tuning(ax: Axes, display: TrainingDisplay) -> None:
-    """Utility on held-out queries by reward scale, a curve for each number of epochs; the network alone."""
-    dress(ax)
-    curves: dict[tuple[float, float], dict[float, float]] = {}
-    for entry in display.candidates:
-        curve = curves.setdefault((entry["dropout"], entry["epochs"]), {})
-        curve[entry["reward_scale_factor"]] = entry["utility"]
-    scales = sorted({scale for curve in curves.values() for scale in curve if np.isfinite(scale)})
-    alone = 4 * scales[-1] if scales else 1.0
-    colors = blue_to_yellow()(np.linspace(0.0, 0.9, len(curves)))
-    for ((dropout, epochs), curve), color in zip(curves.items(), colors, strict=True):
-        line = sorted((scale, utility) for scale, utility in curve.items() if np.isfinite(scale))
-        x, y = [scale for scale, _ in line], [utility for _, utility in line]
-        label = f"{epochs:.0f} epochs, dropout {dropout:.2g}"
-        ax.plot(x, y, color=color, linewidth=1.4, marker="o", markersize=3, label=label)
-        if np.inf in curve:
-            ax.plot(alone, curve[np.inf], marker="D", color=color, markersize=4, linestyle="none")
-        if display.chosen is not None and dropout == display.chosen[0]:
-            scale = display.chosen[1] if display.chosen[1] in curve else np.inf
-            ax.plot(min(scale, alone), curve[scale], "o", markersize=8, linestyle="none", zorder=4, **RING)
-    ax.set_xscale("log", base=2)
-    ax.set_xticks([*scales, alone], [*map(_fraction, scales), "network\nalone"])
-    ax.minorticks_off()
-    ax.set_xlabel("reward scale, times the default")
-    ax.set_ylabel("utility on held-out queries")
-    named = ax.get_legend_handles_labels()[0]
-    legend_below_label(ax, [*named, mark("o", ACCENT, 7, "chosen", **RING)], columns=2)
-
-
-def _fraction(scale: float) -> str:
-    """A power of 2, below 1 as a fraction: decimals overlap on the axis."""
-    return f"{scale:g}" if scale >= 1 else f"1/{1 / scale:g}"

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, ListedColormap
@@ -67,6 +68,17 @@ class Canvas:
     def single(self) -> Axes:
         """One panel."""
         return self.figure.add_subplot() if self.ax is None else self.ax
+
+    def panels(self, rows: int, columns: int, *, share: str | None = None, **options: Any) -> list[Axes]:
+        """Panels row by row, which may share an axis, ``"x"`` or ``"y"``, with the first."""
+        if rows == columns == 1:
+            return [self.single()]
+        grid = self.grid(rows, columns, **options)
+        axes: list[Axes] = []
+        for at in np.ndindex(rows, columns):
+            shared: Any = {f"share{share}": axes[0]} if share and axes else {}
+            axes.append(self.figure.add_subplot(grid[at], **shared))
+        return axes
 
     def grid(self, rows: int, columns: int, **options: Any) -> GridSpec | GridSpecFromSubplotSpec:
         """A grid over all of the place; the caller's axes are emptied for it."""
@@ -155,17 +167,6 @@ def legend_below(
     elif place.figure.get_layout_engine() is None:
         ax.legend(handles=list(handles), loc="best", frameon=False)
     else:
-        legend_below_label(ax, handles, columns=3)
-
-
-def legend_below_label(ax: Axes, handles: Sequence[Artist], *, columns: int) -> None:
-    """Legend below the label of the x axis, for figures whose layout makes room there."""
-    below = offset_copy(ax.transAxes, ax.figure.figure, y=-4 * mpl.rcParams["font.size"], units="points")
-    ax.legend(
-        handles=list(handles),
-        loc="upper center",
-        bbox_to_anchor=(0.5, 0),
-        bbox_transform=below,
-        ncols=columns,
-        frameon=False,
-    )
+        below = offset_copy(ax.transAxes, ax.figure.figure, y=-4 * mpl.rcParams["font.size"], units="points")
+        place_below: Style = {"bbox_to_anchor": (0.5, 0), "bbox_transform": below}
+        ax.legend(handles=list(handles), loc="upper center", ncols=3, frameon=False, **place_below)

@@ -379,25 +379,11 @@ class ParetoFrontDisplay(Display):
         if interval is not None and self.selection is None:
             raise ValueError("interval is of a selection: pass selection=, or at_least= to from_estimator.")
         with drawing():
-            from hyperrank.plots._draw import (
-                Picture,
-                draw_pairs,
-                draw_parallel,
-                draw_plane,
-                draw_segments,
-                draw_strip,
-            )
-        draw = {
-            "strip": draw_strip,
-            "plane": draw_plane,
-            "pairs": draw_pairs,
-            "parallel": draw_parallel,
-            "segments": draw_segments,
-        }[how]
+            from hyperrank.plots._draw import FRONT_PICTURES, Picture
         picture = Picture(
             self.front, names, self.others, self.selection, color_by or names[0], width, interval
         )
-        self.figure_, self.axes_ = draw(picture, ax)
+        self.figure_, self.axes_ = FRONT_PICTURES[how](picture, ax)
         return self
 
     def _check(self, objectives: list[str], color_by: str | None) -> None:
@@ -475,7 +461,7 @@ def _profiled(estimator: Any, X: Any, y: Any, **options: Any) -> FrontData:
 
 
 class TrainingDisplay(Display):
-    """Loss by epoch, hypervolume of the validation front with the best epoch, and the tuning before the fit.
+    """Loss by epoch, and hypervolume of the validation front with the best epoch.
 
     `from_estimator` makes and draws it; so does ``ranker.plot_training()``. Drawing needs
     ``pip install hyperrank[plot]``.
@@ -486,18 +472,13 @@ class TrainingDisplay(Display):
         For each epoch ``epoch`` and ``loss``, and ``score`` where the validation front was looked at.
     best_epoch : int, optional
         The epoch whose parameters are used.
-    candidates : sequence of mapping, optional
-        The candidates of the tuning before the fit: ``dropout``, ``epochs``, ``reward_scale_factor``,
-        ``utility``.
-    chosen : tuple of two floats, optional
-        The dropout and the factor of the reward scale that the tuning chose.
     name : str, optional
         A title.
 
     Attributes
     ----------
     axes_ : list of matplotlib.axes.Axes
-        The panels: loss; hypervolume, with validation; the tuning, if asked for.
+        The panels: loss; hypervolume, with validation.
 
     Examples
     --------
@@ -514,14 +495,10 @@ class TrainingDisplay(Display):
         history: Sequence[Mapping[str, float]],
         *,
         best_epoch: int | None = None,
-        candidates: Sequence[Mapping[str, float]] = (),
-        chosen: tuple[float, float] | None = None,
         name: str | None = None,
     ) -> None:
         self.history = list(history)
         self.best_epoch = best_epoch
-        self.candidates = list(candidates)
-        self.chosen = chosen
         self.name = name
 
     @classmethod
@@ -530,7 +507,6 @@ class TrainingDisplay(Display):
         estimator: Any,
         *,
         ax: Axes | None = None,
-        tuning: bool = False,
         width: float | str | None = None,
         name: str | None = None,
     ) -> TrainingDisplay:
@@ -540,7 +516,7 @@ class TrainingDisplay(Display):
         ----------
         estimator : ranker
             Fitted, with ``history_``: networks have one, boosters do not.
-        ax, tuning, width
+        ax, width
             As `plot` takes them.
         name : str, optional
             A title; none by default.
@@ -564,27 +540,16 @@ class TrainingDisplay(Display):
             raise TypeError(
                 f"a {type(estimator).__name__} has no history of its training; HyperDPORanker has."
             )
-        tuned = getattr(estimator, "tuning_", None)
-        return cls(
-            history,
-            best_epoch=getattr(estimator, "best_epoch_", None),
-            candidates=() if tuned is None else tuned.candidates,
-            chosen=None if tuned is None else (tuned.dropout, tuned.reward_scale_factor),
-            name=name,
-        ).plot(ax, tuning=tuning, width=width)
+        best_epoch = getattr(estimator, "best_epoch_", None)
+        return cls(history, best_epoch=best_epoch, name=name).plot(ax, width=width)
 
-    def plot(
-        self, ax: Axes | None = None, *, tuning: bool = False, width: float | str | None = None
-    ) -> TrainingDisplay:
+    def plot(self, ax: Axes | None = None, *, width: float | str | None = None) -> TrainingDisplay:
         """Draw.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
             Whose place to draw in; a figure of its own by default.
-        tuning : bool, default False
-            Whether to draw the tuning too: the utility on held-out queries of each number of epochs, by
-            reward scale.
         width : float, "column" or "page", optional
             Inches of the figure, or those of a paper's column or page.
 
@@ -597,12 +562,8 @@ class TrainingDisplay(Display):
         ------
         ImportError
             Without matplotlib.
-        ValueError
-            With `tuning`, if there was no tuning.
         """
-        if tuning and not self.candidates:
-            raise ValueError("there is no tuning to draw: fit tunes with 100 queries or more.")
         with drawing():
             from hyperrank.plots._draw import draw_training
-        self.figure_, self.axes_ = draw_training(self, ax, tuning=tuning, width=width)
+        self.figure_, self.axes_ = draw_training(self, ax, width=width)
         return self

@@ -400,12 +400,7 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         )
 
     def plot_training(
-        self,
-        ax: Axes | None = None,
-        *,
-        tuning: bool = False,
-        width: float | str | None = None,
-        name: str | None = None,
+        self, ax: Axes | None = None, *, width: float | str | None = None, name: str | None = None
     ) -> TrainingDisplay:
         """Plot the training curves; needs ``pip install hyperrank[plot]``.
 
@@ -413,8 +408,6 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         ----------
         ax : matplotlib.axes.Axes, optional
             Whose place to draw in; a figure of its own by default.
-        tuning : bool, default False
-            Whether to draw the tuning before the fit too.
         width : float, "column" or "page", optional
             Inches of the figure, or those of a paper's column or page.
         name : str, optional
@@ -433,7 +426,7 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         """
         from hyperrank.plots import TrainingDisplay
 
-        return TrainingDisplay.from_estimator(self, ax=ax, tuning=tuning, width=width, name=name)
+        return TrainingDisplay.from_estimator(self, ax=ax, width=width, name=name)
 
     def predict_dask(
         self,
