@@ -15,7 +15,7 @@ from hyperrank.lists import QueryLists
 from hyperrank.losses import ListLoss
 from hyperrank.memmap import FeatureRows, MappedRows, take_rows
 from hyperrank.metrics import CONVENTIONS, Convention, Metric
-from hyperrank.reference import Reference
+from hyperrank.reference import GroupedRows, Reference
 
 __all__ = [
     "FitInputs",
@@ -50,16 +50,9 @@ SAME_UNIT = 4
 
 
 @dataclass(frozen=True)
-class GroupedFeatures:
-    """Checked features of grouped rows, shape (n, d), NaN where missing, and what belongs to the rows."""
+class GroupedFeatures(GroupedRows):
+    """Checked features of grouped rows, and what belongs to the rows."""
 
-    X: FeatureRows
-    #: The lists of the rows, and the way back to the caller's order.
-    lists: QueryLists
-    #: The same rows as a reference model is to see them, of the caller's kind; `X` itself where no model is.
-    frame: Any
-    #: The caller's reference scores, shape (n,), or (n, k) for k references by scores.
-    ref_scores: NDArray[np.float64] | None
     #: The parts of the scores of the ranker's reference, where they are known already.
     known_parts: NDArray[np.float64] | None = field(default=None, kw_only=True)
 
@@ -68,7 +61,7 @@ class GroupedFeatures:
         if self.known_parts is not None:
             return self.known_parts
         self.check_ref_scores(reference.needs_scores)
-        return reference.parts(self.X, self.lists, self.frame, self.ref_scores)
+        return reference.parts(self)
 
     def reference_scores(self, reference: Reference, temperature: float = 0.0) -> NDArray[np.float64]:
         """Scores of a reference, shape (n, 1) or, to be mixed by weights, (n, m)."""

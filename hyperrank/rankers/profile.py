@@ -318,7 +318,7 @@ def _read_baseline(
     if not is_fitted(baseline):
         raise ValueError(f"baseline must be fitted; this {type(baseline).__name__} is not.")
     of_model = ModelBaseline.of(baseline, data.frame)
-    return type(baseline).__name__, of_model.scores(data.X, data.lists, data.frame, None)[:, 0]
+    return type(baseline).__name__, of_model.scores(data)[:, 0]
 
 
 def per_query_values(metric: Metric, scores: NDArray[Any], data: LabelledLists) -> NDArray[np.float32]:

@@ -1,6 +1,6 @@
 """Reference rankers: fitted models, boosters, or scores."""
 
-from hyperrank.reference.base import NoReference, Reference, ReferenceData, ScoresReference
+from hyperrank.reference.base import GroupedRows, NoReference, Reference, ReferenceData, ScoresReference
 from hyperrank.reference.fit import REFERENCES, BoosterReference, SummedReference, register_reference
 from hyperrank.reference.models import MixedModelsReference, ModelReference
 from hyperrank.reference.per_objective import ColumnReference, PerObjectiveReference
@@ -9,6 +9,7 @@ __all__ = [
     "REFERENCES",
     "BoosterReference",
     "ColumnReference",
+    "GroupedRows",
     "MixedModelsReference",
     "ModelReference",
     "NoReference",

@@ -14,23 +14,41 @@ from hyperrank.files import storable
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import FeatureRows
 
-__all__ = ["NoReference", "Reference", "ReferenceData", "ScoresReference"]
+__all__ = ["GroupedRows", "NoReference", "Reference", "ReferenceData", "ScoresReference"]
 
 
 @dataclass(frozen=True)
-class ReferenceData:
-    """Training data of a reference, and how its boosters are trained.
+class GroupedRows:
+    """Rows grouped by query, as references score them.
 
     Parameters
     ----------
     X : ndarray or MappedRows of shape (n, d), float32
-        Checked features of grouped rows.
+        Checked features, NaN where missing.
+    lists : QueryLists
+        The lists of the rows, and the way back to the caller's order.
+    frame : object
+        The same rows as the caller has them, such as a frame; `X` itself where no model reads them.
+    ref_scores : ndarray of shape (n,) or (n, k), or None
+        Scores of the rows that the caller gave, for k references by scores.
+    """
+
+    X: FeatureRows
+    lists: QueryLists
+    frame: Any
+    ref_scores: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True)
+class ReferenceData(GroupedRows):
+    """Training data of a reference, and how its boosters are trained.
+
+    Parameters
+    ----------
+    X, lists, frame, ref_scores
+        As of `GroupedRows`.
     Y : ndarray of shape (n, m), float32
         Labels of grouped rows; NaN where unobserved.
-    lists : QueryLists
-        The lists of the rows.
-    frame : object
-        The same rows as the caller has them, such as a frame.
     main : int
         The objective that a reference with a single score is fitted to.
     booster_params : mapping, optional
@@ -46,18 +64,13 @@ class ReferenceData:
         Boosters trained at a time; all cores by default.
     cached : callable, optional
         Of `hyperrank.boosters.fit_boosters`.
-    ref_scores : ndarray of shape (n,) or (n, k), optional
-        Scores of the rows that the caller gave.
     verbose : int, default 0
         1 shows a progress bar where boosters are trained.
     categorical : collection of int, default ()
         Features that are categories, their codes from 0; NaN where unknown.
     """
 
-    X: FeatureRows
     Y: NDArray[np.float32]
-    lists: QueryLists
-    frame: Any
     main: int
     booster_params: Mapping[str, Any] | None = None
     max_ranking_rounds: int | None = None
@@ -66,7 +79,6 @@ class ReferenceData:
     list_weight: NDArray[np.float64] | None = None
     n_jobs: int | None = None
     cached: Cached | None = None
-    ref_scores: NDArray[np.float64] | None = None
     verbose: int = 0
     categorical: Collection[int] = ()
 
@@ -97,25 +109,13 @@ class Reference:
         """How many features rows must have; None where that is not known."""
         return next((n for member in self.members if (n := member.n_features) is not None), None)
 
-    def scores(
-        self,
-        X: FeatureRows,
-        lists: QueryLists,
-        frame: Any,
-        ref_scores: NDArray[np.float64] | None,
-    ) -> NDArray[np.float64]:
+    def scores(self, rows: GroupedRows) -> NDArray[np.float64]:
         """Scores of grouped rows, shape (n, 1), or (n, m) to be mixed by weights.
 
         Parameters
         ----------
-        X : ndarray or MappedRows of shape (n, d), float32
-            Checked features of grouped rows.
-        lists : QueryLists
-            The lists of the rows.
-        frame : object
-            The same rows as the caller has them, such as a frame; read where `needs_frame` says so.
-        ref_scores : ndarray of shape (n,) or (n, k), or None
-            Scores of the rows that the caller gave.
+        rows : GroupedRows
+            Their ``frame`` may be read where `needs_frame` says so.
 
         Returns
         -------
@@ -124,14 +124,12 @@ class Reference:
         """
         raise NotImplementedError
 
-    def parts(
-        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
-    ) -> NDArray[np.float64]:
+    def parts(self, rows: GroupedRows) -> NDArray[np.float64]:
         """What scores at any temperature are made of: `scores`, where these do not depend on it.
 
         Parameters
         ----------
-        X, lists, frame, ref_scores
+        rows : GroupedRows
             As of `scores`.
 
         Returns
@@ -139,7 +137,7 @@ class Reference:
         ndarray of shape (n, p)
             For `at_temperature`.
         """
-        return self.scores(X, lists, frame, ref_scores)
+        return self.scores(rows)
 
     def at_temperature(self, parts: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
         """Scores that the rewards at a temperature are added to.
@@ -242,17 +240,13 @@ class MixedReference(Reference):
         self.needs_frame, self.needs_scores = reference.needs_frame, reference.needs_scores
         self.members = [reference]
 
-    def scores(
-        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
-    ) -> NDArray[np.float64]:
+    def scores(self, rows: GroupedRows) -> NDArray[np.float64]:
         """The mixed scores, shape (n, 1)."""
-        return self.at_temperature(self.parts(X, lists, frame, ref_scores), 0.0)
+        return self.at_temperature(self.parts(rows), 0.0)
 
-    def parts(
-        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
-    ) -> NDArray[np.float64]:
+    def parts(self, rows: GroupedRows) -> NDArray[np.float64]:
         """What scores at any temperature are made of."""
-        return self.reference.parts(X, lists, frame, ref_scores)
+        return self.reference.parts(rows)
 
     def at_temperature(self, parts: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
         """The mixed scores at a temperature, shape (n, 1)."""
@@ -266,11 +260,9 @@ class NoReference(Reference):
 
     needs_frame = False
 
-    def scores(
-        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
-    ) -> NDArray[np.float64]:
+    def scores(self, rows: GroupedRows) -> NDArray[np.float64]:
         """Zeros of shape (n, 1)."""
-        return np.zeros((len(X), 1))
+        return np.zeros((len(rows.X), 1))
 
 
 @storable
@@ -280,8 +272,6 @@ class ScoresReference(Reference):
     needs_scores = True
     needs_frame = False
 
-    def scores(
-        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
-    ) -> NDArray[np.float64]:
+    def scores(self, rows: GroupedRows) -> NDArray[np.float64]:
         """The caller's scores, shape (n, 1)."""
-        return np.asarray(ref_scores, dtype=np.float64)[:, None]
+        return np.asarray(rows.ref_scores, dtype=np.float64)[:, None]

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from hyperrank.boosters import BoosterSet, Cached, check_booster_params, fit_boosters
 from hyperrank.files import storable
-from hyperrank.lists import QueryLists, within_list_deviations
-from hyperrank.memmap import FeatureRows
+from hyperrank.lists import within_list_deviations
 from hyperrank.networks.query_normalization import join_standardized
-from hyperrank.reference.base import NoReference, Reference, ReferenceData, ScoresReference
+from hyperrank.reference.base import GroupedRows, NoReference, Reference, ReferenceData, ScoresReference
 from hyperrank.reference.models import ModelReference, fitted_model, is_fitted
 from hyperrank.reference.per_objective import GivenScorers, resolve_scorers
 
@@ -89,18 +88,17 @@ class BoosterReference(Reference):
             boosters, self.scales[objectives], 0, query_standardize=self.query_standardize
         )
 
-    def scores(
-        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
-    ) -> NDArray[np.float64]:
+    def scores(self, rows: GroupedRows) -> NDArray[np.float64]:
         """Standardised scores of each booster, shape (n, 1) or (n, m)."""
+        X, lists = rows.X, rows.lists
         if 0 < len(X) <= ROWS_AT_ONCE:
             features = join_standardized(X[:], lists) if self.query_standardize else X[:]
             return np.asarray(self.boosters.scores(features) / self.scales)
         out = np.empty((len(X), len(self.boosters)))
         # Features standardised within the list take as much memory again: some of the rows at a time.
-        for rows, chunk in lists.runs(ROWS_AT_ONCE):
-            features = join_standardized(X[rows], chunk) if self.query_standardize else X[rows]
-            out[rows] = self.boosters.scores(features)
+        for run, chunk in lists.runs(ROWS_AT_ONCE):
+            features = join_standardized(X[run], chunk) if self.query_standardize else X[run]
+            out[run] = self.boosters.scores(features)
         return out / self.scales
 
 
@@ -127,13 +125,11 @@ class SummedReference(Reference):
         members = [member.select(objectives) for member in self.members]
         return SummedReference(members, self.scales[objectives], 0)
 
-    def scores(
-        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
-    ) -> NDArray[np.float64]:
+    def scores(self, rows: GroupedRows) -> NDArray[np.float64]:
         """Standardised sums of the members' scores, shape (n, m)."""
-        total = self.members[0].scores(X, lists, frame, ref_scores)
+        total = self.members[0].scores(rows)
         for member in self.members[1:]:
-            total = total + member.scores(X, lists, frame, ref_scores)
+            total = total + member.scores(rows)
         return total / self.scales
 
 
@@ -161,7 +157,7 @@ def fit_booster_pairs(data: ReferenceData) -> SummedReference:
     ranking = replace(data, booster_params=params, cached=_prefixed("ranking", data.cached))
     members = [_fit(ranking, objectives, "ranking boosters"), fit_booster_regressions(data)]
     pair = SummedReference(members, np.ones(len(objectives)), data.main)
-    pair.scales = within_list_deviations(pair.scores(data.X, data.lists, None, None), data.lists)
+    pair.scales = within_list_deviations(pair.scores(data), data.lists)
     return pair
 
 
@@ -200,7 +196,7 @@ def _fit(data: ReferenceData, objectives: Sequence[int], desc: str = "boosters")
         None if len(objectives) == 1 else data.main,
         query_standardize=data.query_standardize,
     )
-    fitted.scales = within_list_deviations(fitted.scores(X, data.lists, None, None), data.lists)
+    fitted.scales = within_list_deviations(fitted.scores(data), data.lists)
     return fitted
 
 

@@ -21,8 +21,8 @@ from hyperrank._columns import as_numbers, take_columns
 from hyperrank.boosters import MAX_LIST, BoosterSet, BoosterTextError, model_text
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviations
-from hyperrank.memmap import FeatureRows, MappedRows, take_rows
-from hyperrank.reference.base import Reference, ReferenceData
+from hyperrank.memmap import MappedRows, take_rows
+from hyperrank.reference.base import GroupedRows, Reference, ReferenceData
 
 #: Names that libraries make up for the columns of arrays.
 MADE_UP = re.compile(r"(Column_|f)?\d+")
@@ -157,10 +157,9 @@ class ModelReference(Reference):
             )
         return cls(model, columns_of_model(model, frame, cls.role))
 
-    def scores(
-        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
-    ) -> NDArray[np.float64]:
+    def scores(self, rows: GroupedRows) -> NDArray[np.float64]:
         """The model's predictions, shape (n, 1)."""
+        X, lists, frame = rows.X, rows.lists, rows.frame
         if self.knows_lists:
             features = np.asarray(frame) if isinstance(frame, MappedRows) else _for_models(frame)
             scores = self._predicted(features, qid=lists.index)
@@ -251,11 +250,9 @@ class MixedModelsReference(Reference):
         """Whether a model is told which rows are one query."""
         return any(ModelReference(model).knows_lists for model in self.models)
 
-    def scores(
-        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
-    ) -> NDArray[np.float64]:
+    def scores(self, rows: GroupedRows) -> NDArray[np.float64]:
         """Standardised predictions of each model, shape (n, m)."""
-        columns = [ModelReference(model).scores(X, lists, frame, None) for model in self.models]
+        columns = [ModelReference(model).scores(rows) for model in self.models]
         return np.column_stack(columns) / self.scales
 
 
@@ -266,7 +263,7 @@ def fit_models(model: Any, data: ReferenceData) -> MixedModelsReference:
         raise ValueError(f"objectives in columns {unlabelled} of y have no label: every entry is NaN.")
     models = [_fit_model(model, data.frame, labels, data.lists) for labels in data.Y.T]
     fitted = MixedModelsReference(models, np.ones(len(models)), data.main)
-    scores = fitted.scores(data.X, data.lists, data.frame, None)
+    scores = fitted.scores(data)
     fitted.scales = within_list_deviations(scores, data.lists)
     return fitted
 

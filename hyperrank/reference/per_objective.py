@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from hyperrank._columns import as_numbers, take_columns
 from hyperrank.boosters import booster_from_text
 from hyperrank.files import storable
-from hyperrank.lists import QueryLists, within_list_deviations
-from hyperrank.memmap import FeatureRows
-from hyperrank.reference.base import Reference, ReferenceData, ScoresReference
+from hyperrank.lists import within_list_deviations
+from hyperrank.reference.base import GroupedRows, Reference, ReferenceData, ScoresReference
 from hyperrank.reference.models import (
     ModelReference,
     checked_scores,
@@ -48,15 +47,14 @@ class ColumnReference(Reference):
     def __init__(self, name: str, column: int) -> None:
         self.name, self.column = name, column
 
-    def scores(
-        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
-    ) -> NDArray[np.float64]:
+    def scores(self, rows: GroupedRows) -> NDArray[np.float64]:
         """The column, shape (n, 1), in the precision that the caller gave it."""
+        frame = rows.frame
         has_columns = hasattr(frame, "columns") or isinstance(frame, np.ndarray)
         columns = np.array([self.column], dtype=np.int64)
-        values = take_columns(frame if has_columns else np.asarray(X), columns)
+        values = take_columns(frame if has_columns else np.asarray(rows.X), columns)
         scores = np.asarray(as_numbers(values, f"column {self.name!r}"), dtype=np.float64)[:, 0]
-        return checked_scores(scores, lists, f"column {self.name!r}, a reference,")
+        return checked_scores(scores, rows.lists, f"column {self.name!r}, a reference,")
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ class GivenScorers:
         given, scorers = np.array([*self.scorers]), list(self.scorers.values())
         scales, kept, joined = (np.ones(self.n_objectives) for _ in range(3))
         reference = PerObjectiveReference(scorers, given, boosters, scales, 1.0, kept, joined, data.main)
-        parts = reference.parts(data.X, data.lists, data.frame, data.ref_scores)
+        parts = reference.parts(data)
         own, boosted = (part[:, given] for part in np.hsplit(parts, 2))
         deviations = within_list_deviations(own, data.lists)
         anchor = [*self.scorers].index(data.main) if data.main in self.scorers else 0
@@ -175,22 +173,18 @@ class PerObjectiveReference(Reference):
         boosters[self.objectives] = temperature * self.joined[self.objectives]
         return np.maximum(0.0, 1 + temperature * (self.kept - 1)) / self.scales, boosters * self.unit
 
-    def scores(
-        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
-    ) -> NDArray[np.float64]:
+    def scores(self, rows: GroupedRows) -> NDArray[np.float64]:
         """Scores of each objective on a common scale, shape (n, m): those at temperature 0."""
-        return self.at_temperature(self.parts(X, lists, frame, ref_scores), 0.0)
+        return self.at_temperature(self.parts(rows), 0.0)
 
-    def parts(
-        self, X: FeatureRows, lists: QueryLists, frame: Any, ref_scores: NDArray[np.float64] | None
-    ) -> NDArray[np.float64]:
+    def parts(self, rows: GroupedRows) -> NDArray[np.float64]:
         """Scores of the scorers, 0 where there is none, and beside them those of the boosters, (n, 2 m)."""
-        own = np.zeros((len(X), len(self.scales)))
-        passed = iter(() if ref_scores is None else ref_scores.reshape(len(X), -1).T)
+        own, given = np.zeros((len(rows.X), len(self.scales))), rows.ref_scores
+        passed = iter(() if given is None else given.reshape(len(own), -1).T)
         for j, scorer in zip(self.objectives, self.scorers, strict=True):
             scores = next(passed) if scorer.needs_scores else None
-            own[:, j] = scorer.scores(X, lists, frame, scores)[:, 0]
-        return np.hstack([own, self.boosters.scores(X, lists, frame, None)])
+            own[:, j] = scorer.scores(replace(rows, ref_scores=scores))[:, 0]
+        return np.hstack([own, self.boosters.scores(rows)])
 
     def at_temperature(self, parts: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
         """Scores with the boosters that join in at a temperature, shape (n, m)."""

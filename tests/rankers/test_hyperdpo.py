@@ -12,6 +12,7 @@ from hyperrank.metrics import ndcg
 from hyperrank.networks import MLP
 from hyperrank.rankers.dpo.config import FitConfig
 from hyperrank.rankers.inputs import read_fit_inputs, read_labelled
+from hyperrank.reference import GroupedRows
 from hyperrank.simplex import lattice
 
 QUICK = {"max_epochs": 2, "network": MLP(hidden=(8, 8)), "random_state": 0}
@@ -64,7 +65,7 @@ def test_weights_by_name_and_equal_by_default(fitted, unseen):
 def test_temperature_zero_is_the_reference_and_scaling_is_linear(fitted, unseen):
     weights = [0.3, 0.7]
     at = {t: fitted.predict(unseen.X, qid=unseen.qid, weights=weights, temperature=t) for t in (0, 1, 2.5)}
-    parts = fitted.reference_.scores(unseen.X, QueryLists.from_qid(unseen.qid), unseen.X, None)
+    parts = fitted.reference_.scores(GroupedRows(unseen.X, QueryLists.from_qid(unseen.qid), unseen.X, None))
     np.testing.assert_allclose(at[0], parts @ weights, rtol=1e-12)
     np.testing.assert_allclose(at[2.5] - at[0], 2.5 * (at[1] - at[0]), rtol=1e-9, atol=1e-12)
     np.testing.assert_array_equal(at[1], fitted.predict(unseen.X, qid=unseen.qid, weights=weights))

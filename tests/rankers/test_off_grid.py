@@ -12,6 +12,7 @@ from hyperrank.boosters import booster_scores
 from hyperrank.lists import QueryLists, within_list_deviation
 from hyperrank.networks import MLP
 from hyperrank.rankers.baselines._weight_grid import OFF_GRID, SAME_WEIGHTS, interpolation_shares
+from hyperrank.reference import GroupedRows
 from hyperrank.simplex import dirichlet_weights, lattice
 
 FEW_TREES = {"num_boost_round": 8}
@@ -154,7 +155,7 @@ def test_rewards_are_interpolated_as_they_are(make, small, unseen):
     hotter = ranker.predict(unseen.X, qid=unseen.qid, weights=[0.7, 0.3], temperature=3)
     cold = ranker.predict(unseen.X, qid=unseen.qid, weights=[0.7, 0.3], temperature=0)
     np.testing.assert_allclose(hotter - cold, 3 * (got - cold), rtol=1e-5, atol=1e-5)
-    parts = ranker.reference_.scores(unseen.X, QueryLists.from_qid(unseen.qid), unseen.X, None)
+    parts = ranker.reference_.scores(GroupedRows(unseen.X, QueryLists.from_qid(unseen.qid), unseen.X, None))
     np.testing.assert_allclose(cold, parts @ [0.7, 0.3])
 
 

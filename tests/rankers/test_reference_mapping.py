@@ -15,7 +15,7 @@ from hyperrank.files import ModelFileError
 from hyperrank.lists import within_list_deviations
 from hyperrank.metrics import ndcg
 from hyperrank.networks import MLP
-from hyperrank.reference import ModelReference
+from hyperrank.reference import GroupedRows, ModelReference
 
 NAMES = ("relevance", "clicks", "margin")
 QUICK = {
@@ -84,10 +84,10 @@ def test_all_objectives_count_alike(data, ranker):
 
 def test_boosters_join_a_scorer_as_the_temperature_rises(data, ranker):
     lists, reference = QueryLists.from_qid(data.qid), ranker.reference_
-    grouped = lists.group(data.X.to_numpy()), lists.in_place, data.X.iloc[lists.order], None
-    parts = reference.parts(*grouped)
+    grouped = GroupedRows(lists.group(data.X.to_numpy()), lists.in_place, data.X.iloc[lists.order], None)
+    parts = reference.parts(grouped)
     alone, one, far = (reference.at_temperature(parts, t) for t in (0.0, 1.0, 50.0))
-    pairs = reference.boosters.scores(*grouped)
+    pairs = reference.boosters.scores(grouped)
     for j in (0, 2):
         both = alone[:, j] + 2 * reference.unit * pairs[:, j]
         both *= reference.unit / within_list_deviations(both[:, None], lists.in_place)
@@ -217,7 +217,9 @@ def test_arrays_are_scored_by_tables_of_trees_to_the_same_bits(data, monkeypatch
     reference = ModelReference.of(model, pd.DataFrame(X, columns=data.reverse)[data.reverse[::-1]])
     shuffled = np.ascontiguousarray(X[:, ::-1])
     monkeypatch.setattr(LGBMRanker, "predict", None)
-    np.testing.assert_array_equal(reference.scores(shuffled, lists, shuffled, None)[:, 0], expected)
+    np.testing.assert_array_equal(
+        reference.scores(GroupedRows(shuffled, lists, shuffled, None))[:, 0], expected
+    )
 
 
 def test_all_objectives_may_be_given_and_a_model_be_a_file(data, tmp_path):

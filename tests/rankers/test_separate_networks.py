@@ -19,6 +19,7 @@ from hyperrank.networks import MLP
 from hyperrank.rankers.dpo import reward_model
 from hyperrank.rankers.dpo import reward_model as tiles
 from hyperrank.rankers.dpo.reward_model import RewardModel
+from hyperrank.reference import GroupedRows
 from hyperrank.simplex import lattice
 
 FEW_TREES = {"num_boost_round": 8}
@@ -137,7 +138,7 @@ def test_temperature_pulls_along_a_line(make, small, unseen):
     ranker = make().fit(small.X, small.Y, qid=small.qid)
     at = {t: ranker.predict(unseen.X, qid=unseen.qid, weights=AT, temperature=t) for t in (0, 1, 2.5)}
     np.testing.assert_allclose(at[2.5] - at[0], 2.5 * (at[1] - at[0]), rtol=1e-9, atol=1e-12)
-    parts = ranker.reference_.scores(unseen.X, QueryLists.from_qid(unseen.qid), unseen.X, None)
+    parts = ranker.reference_.scores(GroupedRows(unseen.X, QueryLists.from_qid(unseen.qid), unseen.X, None))
     np.testing.assert_allclose(at[0], parts @ AT.T, rtol=1e-12)
 
 

@@ -12,6 +12,7 @@ from hyperrank.networks import MLP
 from hyperrank.rankers.dpo.config import FitConfig
 from hyperrank.rankers.dpo.reference import fit_reference, reference_logits
 from hyperrank.rankers.inputs import read_fit_inputs
+from hyperrank.reference import GroupedRows
 from hyperrank.simplex import lattice
 from hyperrank.training import Checkpoint
 
@@ -43,7 +44,7 @@ def conditioned(small):
 
 def reference_of(ranker, data):
     lists = QueryLists.from_qid(data.qid)
-    grouped = ranker.reference_.scores(data.X[lists.order], lists, data.X, None)
+    grouped = ranker.reference_.scores(GroupedRows(data.X[lists.order], lists, data.X, None))
     return lists.ungroup(ranker.reference_.mix(grouped, np.array(WEIGHTS)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -118,32 +118,26 @@ class MixedScoresRanker(BaseRanker):
         )
         metric = parse_metric(self.metric)
         warn_of_counts(self.data_summary_, metric)
-        main = resolve_objective(self.reference_objective, data.names)
         list_weight = read_list_weight(query_weight, data.lists)
-        if self.estimator is not None:
-            self._check_estimator(list_weight)
-            self.reference_: Reference = fit_models(
-                self.estimator, ReferenceData(data.X, data.Y, data.lists, data.frame, main)
-            )
-            self.objectives_ = data.names
-            return self
-        params: Any = self.booster_params
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         options: dict[str, Any] = {
-            "seed": seed,
+            "seed": int(check_random_state(self.random_state).randint(2**31 - 1)),
             "list_weight": list_weight,
             "n_jobs": self.n_jobs,
             "categorical": categorical_of(self),
         }
-        if is_search(params):
-            self.booster_search_ = search_mixed_scores(
-                np.asarray(data.X), data.Y, data.lists, metric=metric, **options
-            )
-            params = self.booster_search_.params
-        training = ReferenceData(
-            data.X, data.Y, data.lists, data.frame, main, booster_params=params, **options
-        )
-        self.reference_ = fit_reference("boosters", training)
+        main = resolve_objective(self.reference_objective, data.names)
+        training = ReferenceData(data.X, data.lists, data.frame, None, data.Y, main, **options)
+        if self.estimator is not None:
+            self._check_estimator(list_weight)
+            self.reference_: Reference = fit_models(self.estimator, training)
+        else:
+            params: Any = self.booster_params
+            if is_search(params):
+                self.booster_search_ = search_mixed_scores(
+                    np.asarray(data.X), data.Y, data.lists, metric=metric, **options
+                )
+                params = self.booster_search_.params
+            self.reference_ = fit_reference("boosters", replace(training, booster_params=params))
         self.objectives_ = data.names
         return self
 

@@ -165,9 +165,10 @@ def _reference_data(inputs: FitInputs, config: FitConfig, cached: Cached | None 
     data = inputs.training
     return ReferenceData(
         data.X,
-        data.Y,
         data.lists,
         data.frame,
+        data.ref_scores,
+        data.Y,
         config.reference_objective,
         booster_params=config.booster_params,
         max_ranking_rounds=config.max_ranking_rounds,
@@ -176,7 +177,6 @@ def _reference_data(inputs: FitInputs, config: FitConfig, cached: Cached | None 
         list_weight=inputs.list_weight,
         n_jobs=config.n_jobs,
         cached=cached,
-        ref_scores=data.ref_scores,
         verbose=config.verbose,
         categorical=tuple(config.categories),
     )
