@@ -335,19 +335,9 @@ def _first_appearance_codes(values: NDArray[Any]) -> tuple[NDArray[np.int64], ND
 
 
 def within_list_deviation(scores: NDArray[np.float64], lists: QueryLists) -> float:
-    """Root mean square of scores about their list's mean: all that matters of them for ranking.
+    """Root mean square of grouped scores about their list's mean, all that matters of them for ranking.
 
-    Parameters
-    ----------
-    scores : ndarray of shape (n,)
-        Of grouped rows.
-    lists : QueryLists
-        Their lists.
-
-    Returns
-    -------
-    float
-        1 where all scores of each list are the same.
+    1 where all scores of each list are the same.
     """
     means = np.add.reduceat(scores, lists.offsets[:-1]) / lists.sizes
     deviation = float(np.sqrt(np.mean((scores - means[lists.index]) ** 2)))
@@ -355,18 +345,5 @@ def within_list_deviation(scores: NDArray[np.float64], lists: QueryLists) -> flo
 
 
 def within_list_deviations(scores: NDArray[np.float64], lists: QueryLists) -> NDArray[np.float64]:
-    """`within_list_deviation` of each column.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n, m)
-        Of grouped rows.
-    lists : QueryLists
-        Their lists.
-
-    Returns
-    -------
-    ndarray of shape (m,)
-        One for each column.
-    """
+    """`within_list_deviation` of each column."""
     return np.array([within_list_deviation(column, lists) for column in scores.T])

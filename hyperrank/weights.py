@@ -60,21 +60,8 @@ class PerQuery:
     def __repr__(self) -> str:
         return f"PerQuery of {len(self.ids)} queries"
 
-    def rows(self, lists: QueryLists, names: Sequence[str]) -> RowWeights:
-        """The weights of grouped rows.
-
-        Parameters
-        ----------
-        lists : QueryLists
-            The lists of the rows.
-        names : sequence of str
-            The objectives, in the order expected.
-
-        Returns
-        -------
-        RowWeights
-            The weights, and which of them each row has.
-        """
+    def _rows(self, lists: QueryLists, names: Sequence[str]) -> RowWeights:
+        """The weights of grouped rows, of the objectives `names` in that order."""
         import pandas as pd
 
         weights = as_weights(in_order(self.table, names, strict=True), len(names), names)
@@ -130,21 +117,8 @@ class PerRow:
     def __repr__(self) -> str:
         return f"PerRow of {len(self.table)} rows"
 
-    def rows(self, lists: QueryLists, names: Sequence[str]) -> RowWeights:
-        """The weights of grouped rows.
-
-        Parameters
-        ----------
-        lists : QueryLists
-            The lists of the rows.
-        names : sequence of str
-            The objectives, in the order expected.
-
-        Returns
-        -------
-        RowWeights
-            The weights, and which of them each row has.
-        """
+    def _rows(self, lists: QueryLists, names: Sequence[str]) -> RowWeights:
+        """The weights of grouped rows, of the objectives `names` in that order."""
         weights = as_weights(in_order(self.table, names, strict=True), len(names), names)
         if weights.shape != (lists.n_rows, len(names)):
             raise ValueError(

@@ -12,25 +12,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from hyperrank._columns import refuse_other_order
-from hyperrank.front.pareto_front import ParetoFront
-from hyperrank.front.selection import resolve_trade_off
-from hyperrank.metrics import Metric, parse_metric
-from hyperrank.rankers.data import GroupedFeatures, LabelledLists, score_in_chunks, warn_of_other_units
-from hyperrank.rankers.inputs import has_names, read_features, read_labelled, read_scores, split_qid
+from hyperrank.metrics import Metric
+from hyperrank.rankers.data import GroupedFeatures, score_in_chunks
+from hyperrank.rankers.inputs import read_features, read_scores, split_qid
 from hyperrank.rankers.io import load_ranker, save_ranker
-from hyperrank.rankers.profile import (
-    FRONT_WEIGHTS,
-    check_options,
-    is_model,
-    measurable,
-    per_query_values,
-    profile_front,
-    read_grid,
-    split_segments,
-)
+from hyperrank.rankers.profile import FrontMixin, check_options, per_query_values
 from hyperrank.rankers.rankings import RankingsMixin
-from hyperrank.simplex import as_weights, lattice_near
-from hyperrank.weights import PerQuery, PerRow, RowWeights, in_order, per_query_or_row, refuse_weights_of_rows
+from hyperrank.weights import PerQuery, PerRow, RowWeights, per_query_or_row, refuse_weights_of_rows
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -56,7 +44,7 @@ class RankerMixin:
         return tags
 
 
-class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
+class BaseRanker(RankingsMixin, FrontMixin, RankerMixin, BaseEstimator):
     """Base class of rankers whose trade-off is an argument of predict.
 
     A subclass sets ``objectives_`` in fit and gives the scores of grouped rows in ``_scores``.
@@ -71,19 +59,10 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
     data_summary_: dict[str, Any]
     objectives_: tuple[str, ...]
 
-    def _scores(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
-        """Scores of grouped rows under k weights, shape (n, k)."""
-        raise NotImplementedError
-
     @property
     def _knows_lists(self) -> bool:
         """Whether the score of a document may depend on the others of its query."""
         return True
-
-    @property
-    def _needs_frame(self) -> bool:
-        """Whether scores depend on the features as the caller has them."""
-        return False
 
     def _scores_by_row(self, data: GroupedFeatures, row_weights: RowWeights) -> NDArray[np.floating[Any]]:
         """Scores of grouped rows, each under its own weights, shape (n,).
@@ -96,10 +75,6 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
             rows = distinct.index == number
             scores[rows] = self._scores(data, weights[None])[rows, 0]
         return scores
-
-    def _reference_scores(self, data: GroupedFeatures) -> NDArray[np.floating[Any]] | None:
-        """Scores of the reference ranker itself for grouped rows, shape (n,), or None."""
-        return None
 
     def predict(
         self,
@@ -162,7 +137,7 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         data = self._read_features(X, qid, ref_scores)
         if isinstance(weights, PerRow):
             refuse_other_order(weights.table, "weights", X)
-        row_weights = weights.rows(data.lists, self.objectives_)
+        row_weights = weights._rows(data.lists, self.objectives_)
         return data.lists.ungroup(self._scores_by_row(data, row_weights, **options))
 
     def score(
@@ -224,83 +199,6 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         if np.isnan(value):
             raise ValueError("y has no list with a label above 0 in some objective: nothing to score.")
         return value
-
-    def pareto_front(
-        self,
-        X: Any,
-        Y: Any,
-        *,
-        qid: ArrayLike | None = None,
-        weights: ArrayLike | None = None,
-        temperatures: Sequence[float] | None = None,
-        baseline: Any = None,
-        by: Any = None,
-        metric: str | Metric | None = None,
-        label: str | None = None,
-        **options: Any,
-    ) -> ParetoFront:
-        """Measure the ranker over the whole range of trade-offs.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Features, of queries that were not trained on.
-        Y : array-like of shape (n, m)
-            Labels >= 0, NaN where unobserved.
-        qid : array-like of shape (n,), optional
-            Query ids; one list of all rows by default.
-        weights : array-like of shape (k, m), optional
-            The trade-offs; selections among them have their own temperatures. By default a grid of up to 66.
-        temperatures : sequence of float, optional
-            Temperatures, each with all weights. By default that of ``temperature=`` or of the weights;
-            otherwise 1, or 0.1, 0.3, 1 and 3 if a reference was passed. The reference, temperature 0, is
-            measured too, unless `weights` or ``temperature=`` are given.
-        baseline : array-like of shape (n,), fitted model or "reference", optional
-            What limits, plots and confidences are relative to: scores, or a model with ``predict``, whose
-            columns are matched by name. By default the reference, if the ranker has one.
-        by : str or array-like of shape (n,), optional
-            The segment of each row, such as market or device, the same for all rows of a query, or the name
-            of the column of `X` that holds it. ``front.by_segment`` has the values of each.
-        metric : str or Metric, optional
-            The metric of the ranker by default.
-        label : str, optional
-            Name of the front in plots; the class name by default.
-        **options
-            Passed to the scoring, such as ``temperature``.
-
-        Returns
-        -------
-        ParetoFront
-
-        Raises
-        ------
-        ValueError
-            If no objective has a list with a label above 0, or one that is weighted by `weights` has none, if
-            segments differ within a query, or if the baseline or a temperature is not valid.
-
-        Warns
-        -----
-        UserWarning
-            If an objective has no such list. The front is then of the others, at weights without it.
-        """
-        check_is_fitted(self)
-        X, by = split_segments(self, X, by)
-        refuse_other_order(by, "by", X)
-        grid, options = read_grid(self, weights, temperatures, options)
-        refuse_other_order(baseline, "baseline", X)
-        data = self._read(X, Y, qid, options.pop("ref_scores", None), keeps_frame=is_model(baseline))
-        grid, measured = measurable(self.objectives_, grid, data.Y)
-        return profile_front(
-            self,
-            data,
-            grid,
-            measured,
-            self._metric() if metric is None else parse_metric(metric),
-            label=type(self).__name__ if label is None else label,
-            baseline=baseline,
-            by=by,
-            **options,
-        )
 
     def explain(
         self,
@@ -562,60 +460,6 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
         """
         return load_ranker(path, cls)
 
-    def _default_weights(self) -> NDArray[np.float64]:
-        """The trade-offs at which a front is profiled by default."""
-        return lattice_near(len(self.objectives_), FRONT_WEIGHTS)
-
-    def _trade_off(self, weights: Any, options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Weights without the temperature that they carry, and the options of scoring with it."""
-        weights, temperature = resolve_trade_off(weights, options.get("temperature"), self.objectives_)
-        others = {name: value for name, value in options.items() if name != "temperature"}
-        return weights, {**others, **self._temperature_option(temperature)}
-
-    def _temperature_option(self, temperature: float | None) -> dict[str, Any]:
-        """The temperature as an option of scoring; a ranker without one is at 1."""
-        if temperature is None or temperature == 1:
-            return {}
-        raise ValueError(
-            f"a {type(self).__name__} has no temperature, and cannot serve a trade-off of temperature "
-            f"{temperature:g}. The weights alone: selection.named_weights, or front.weights.to_numpy()."
-        )
-
-    def _front_temperature(self, **options: Any) -> float | None:
-        """The temperature of a front that was scored with these options; None without one."""
-        return None
-
-    def _default_temperatures(self) -> tuple[float, ...] | None:
-        """The temperatures of a front by default; None where the trade-off has one or there is none."""
-        return None
-
-    def _front_scores(
-        self,
-        data: GroupedFeatures,
-        weights: NDArray[np.float64],
-        temperatures: NDArray[np.float64] | None,
-        **options: Any,
-    ) -> NDArray[np.floating[Any]]:
-        """Scores of grouped rows at k trade-offs, each of its own temperature, shape (n, k)."""
-        if temperatures is not None and len(temperatures):
-            options["temperature"] = float(temperatures[0])
-        return self._scores(data, weights, **options)
-
-    def _weights(self, weights: ArrayLike | Mapping[str, float] | None) -> NDArray[np.float64]:
-        m = len(self.objectives_)
-        if weights is None:
-            return np.full(m, 1 / m)
-        return as_weights(self._for_all(weights), m, self.objectives_)
-
-    def _for_all(self, weights: Any) -> Any:
-        """Weights that hold for all rows; refuses those of queries or rows."""
-        if per_query_or_row(weights, self.objectives_) is not None:
-            raise ValueError("weights per query or row are for predict; here give trade-offs for all rows.")
-        return in_order(weights, self.objectives_)
-
-    def _metric(self) -> Metric:
-        return parse_metric(self.metric)
-
     def _read_features(self, X: Any, qid: Any, ref_scores: Any) -> GroupedFeatures:
         """Check features against what was fitted."""
         return read_features(
@@ -627,28 +471,6 @@ class BaseRanker(RankingsMixin, RankerMixin, BaseEstimator):
             lists_matter=self._knows_lists,
             keeps_frame=self._needs_frame,
         )
-
-    def _read(self, X: Any, y: Any, qid: Any, ref_scores: Any, *, keeps_frame: bool = False) -> LabelledLists:
-        """Check evaluation data against what was fitted."""
-        # Frames are read by the fitted names, whatever the order of their columns; arrays by position.
-        names = self.objectives_ if has_names(y) else None
-        data = read_labelled(
-            self,
-            X,
-            y,
-            qid,
-            reset=False,
-            objectives=names,
-            ref_scores=ref_scores,
-            keeps_frame=keeps_frame or self._needs_frame,
-        )
-        if data.Y.shape[1] != len(self.objectives_):
-            raise ValueError(
-                f"y has {data.Y.shape[1]} objectives; the ranker was fitted on {len(self.objectives_)}: "
-                f"{list(self.objectives_)}."
-            )
-        warn_of_other_units(self, data.Y, self.objectives_, "y")
-        return data
 
 
 def load(path: str | Path) -> BaseRanker:

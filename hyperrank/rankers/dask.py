@@ -172,7 +172,7 @@ class PartitionScorer:
         weights = per_query_or_row(self.weights, self.ranker.objectives_)
         if isinstance(weights, PerQuery) and self.layout.qid is not None:
             # Made-up ids are not among those of the weights: take the weights of one that is.
-            row_weights = weights.rows(QueryLists.from_qid(weights.ids), self.ranker.objectives_).weights
+            row_weights = weights._rows(QueryLists.from_qid(weights.ids), self.ranker.objectives_).weights
             return replace(self, weights=row_weights[0]).scores(rows)
         return self.scores(rows)
 

@@ -1,68 +1,39 @@
-"""Profile of a ranker: the values that it reaches at many trade-offs, beside those of a baseline."""
+"""Fronts of a ranker: the values that it reaches at many trade-offs, beside those of a baseline."""
 
 from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from hyperrank._checks import check_number
-from hyperrank._columns import arrow_to_pandas, warn_of_label_scores
+from hyperrank._columns import arrow_to_pandas, refuse_other_order, warn_of_label_scores
 from hyperrank._progress import with_progress
 from hyperrank.front.pareto_front import ParetoFront
-from hyperrank.front.selection import TEMPERATURE, carried_temperatures
+from hyperrank.front.selection import TEMPERATURE, carried_temperatures, resolve_trade_off
 from hyperrank.lists import QueryLists
-from hyperrank.metrics import Metric
-from hyperrank.rankers.data import GroupedFeatures, LabelledLists
-from hyperrank.rankers.inputs import QID_COLUMN, read_scores
+from hyperrank.metrics import Metric, parse_metric
+from hyperrank.rankers.data import GroupedFeatures, LabelledLists, warn_of_other_units
+from hyperrank.rankers.inputs import QID_COLUMN, has_names, read_labelled, read_scores
 from hyperrank.reference import NoReference, Reference
 from hyperrank.reference.models import ModelBaseline, is_fitted
-from hyperrank.simplex import as_weights
+from hyperrank.simplex import as_weights, lattice_near
+from hyperrank.weights import in_order, per_query_or_row
 
-__all__ = [
-    "FRONT_WEIGHTS",
-    "MAX_SCORES",
-    "is_model",
-    "measurable",
-    "per_query_values",
-    "profile_front",
-    "read_grid",
-    "split_segments",
-]
+__all__ = ["FRONT_WEIGHTS", "FrontMixin", "check_options", "per_query_values"]
 
 #: Trade-offs at which a front is profiled unless the caller says otherwise.
 FRONT_WEIGHTS = 66
 #: Scores that are held at a time while a front is profiled.
 MAX_SCORES = 50_000_000
-
-
-class Profiled(Protocol):
-    """What is read of a ranker to profile it."""
-
-    objectives_: tuple[str, ...]
-
-    @property
-    def _scores(self) -> Callable[..., NDArray[np.floating[Any]]]: ...
-    def _for_all(self, weights: Any) -> Any: ...
-    def _default_weights(self) -> NDArray[np.float64]: ...
-    def _default_temperatures(self) -> tuple[float, ...] | None: ...
-    def _trade_off(self, weights: Any, options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]: ...
-    def _front_temperature(self, **options: Any) -> float | None: ...
-    def _reference_scores(self, data: GroupedFeatures) -> NDArray[np.floating[Any]] | None: ...
-    def _front_scores(
-        self,
-        data: GroupedFeatures,
-        weights: NDArray[np.float64],
-        temperatures: NDArray[np.float64] | None,
-        **options: Any,
-    ) -> NDArray[np.floating[Any]]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +51,205 @@ class FrontGrid:
     with_reference: bool = False
 
 
-def check_options(ranker: Profiled, options: Mapping[str, Any], method: str, hint: str = "") -> None:
+class FrontMixin:
+    """Fronts of a ranker: its metrics at many trade-offs, and what a trade-off is to its scores."""
+
+    metric: str
+    objectives_: tuple[str, ...]
+
+    def _scores(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
+        """Scores of grouped rows under k weights, shape (n, k)."""
+        raise NotImplementedError
+
+    @property
+    def _needs_frame(self) -> bool:
+        """Whether scores depend on the features as the caller has them."""
+        return False
+
+    def _reference_scores(self, data: GroupedFeatures) -> NDArray[np.floating[Any]] | None:
+        """Scores of the reference ranker itself for grouped rows, shape (n,), or None."""
+        return None
+
+    def pareto_front(
+        self,
+        X: Any,
+        Y: Any,
+        *,
+        qid: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        temperatures: Sequence[float] | None = None,
+        baseline: Any = None,
+        by: Any = None,
+        metric: str | Metric | None = None,
+        label: str | None = None,
+        **options: Any,
+    ) -> ParetoFront:
+        """Measure the ranker over the whole range of trade-offs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Features, of queries that were not trained on.
+        Y : array-like of shape (n, m)
+            Labels >= 0, NaN where unobserved.
+        qid : array-like of shape (n,), optional
+            Query ids; one list of all rows by default.
+        weights : array-like of shape (k, m), optional
+            The trade-offs; selections among them have their own temperatures. By default a grid of up to 66.
+        temperatures : sequence of float, optional
+            Temperatures, each with all weights. By default that of ``temperature=`` or of the weights;
+            otherwise 1, or 0.1, 0.3, 1 and 3 if a reference was passed. The reference, temperature 0, is
+            measured too, unless `weights` or ``temperature=`` are given.
+        baseline : array-like of shape (n,), fitted model or "reference", optional
+            What limits, plots and confidences are relative to: scores, or a model with ``predict``, whose
+            columns are matched by name. By default the reference, if the ranker has one.
+        by : str or array-like of shape (n,), optional
+            The segment of each row, such as market or device, the same for all rows of a query, or the name
+            of the column of `X` that holds it. ``front.by_segment`` has the values of each.
+        metric : str or Metric, optional
+            The metric of the ranker by default.
+        label : str, optional
+            Name of the front in plots; the class name by default.
+        **options
+            Passed to the scoring, such as ``temperature``.
+
+        Returns
+        -------
+        ParetoFront
+
+        Raises
+        ------
+        ValueError
+            If no objective has a list with a label above 0, or one that is weighted by `weights` has none, if
+            segments differ within a query, or if the baseline or a temperature is not valid.
+
+        Warns
+        -----
+        UserWarning
+            If an objective has no such list. The front is then of the others, at weights without it.
+        """
+        check_is_fitted(self)
+        X, by = split_segments(self, X, by)
+        refuse_other_order(by, "by", X)
+        grid, options = read_grid(self, weights, temperatures, options)
+        refuse_other_order(baseline, "baseline", X)
+        is_model = hasattr(baseline, "predict")
+        data = self._read(X, Y, qid, options.pop("ref_scores", None), keeps_frame=is_model)
+        grid, measured = measurable(self.objectives_, grid, data.Y)
+        measure = self._metric() if metric is None else parse_metric(metric)
+        reference: Reference | None = getattr(self, "reference_", None)
+        if reference is not None:
+            data = replace(data, known_parts=data.reference_parts(reference))
+        at, of_rows = _rows(grid, measured, reference)
+        segments = None if by is None else _read_segments(by, data.lists)
+        name, scores = _read_baseline(self, data, baseline)
+        values = []
+        blocks = np.array_split(np.arange(len(at)), -(-len(at) * len(data.X) // MAX_SCORES))
+        verbose = getattr(self, "verbose", 0)
+        for rows in with_progress(blocks, total=len(blocks), unit="block", verbose=verbose, desc="front"):
+            some = self._front_scores(data, at[rows], None if of_rows is None else of_rows[rows], **options)
+            values.append(per_query_values(measure, some, data))
+        recorded = None
+        if of_rows is not None:  # in units of the ranker that they are chosen for
+            distinct, index = np.unique(of_rows, return_inverse=True)
+            recorded = np.array([self._front_temperature(temperature=t) for t in distinct])[index]
+        per_query = values[0] if len(values) == 1 else np.concatenate(values)
+        of_baseline = None if scores is None else per_query_values(measure, scores[:, None], data)[0]
+        if len(measured) < len(self.objectives_):
+            per_query, at = per_query[:, :, measured], at[:, measured]
+            of_baseline = None if of_baseline is None else of_baseline[:, measured]
+        return ParetoFront(
+            np.nanmean(per_query, axis=1),
+            at,
+            names=[self.objectives_[j] for j in measured],
+            metric=str(measure),
+            reference=None if of_baseline is None else np.nanmean(of_baseline, axis=0),
+            per_query=per_query,
+            reference_per_query=of_baseline,
+            label=type(self).__name__ if label is None else label,
+            temperature=recorded,
+            baseline=name,
+            segments=segments,
+        )
+
+    def _default_weights(self) -> NDArray[np.float64]:
+        """The trade-offs at which a front is profiled by default."""
+        return lattice_near(len(self.objectives_), FRONT_WEIGHTS)
+
+    def _trade_off(self, weights: Any, options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Weights without the temperature that they carry, and the options of scoring with it."""
+        weights, temperature = resolve_trade_off(weights, options.get("temperature"), self.objectives_)
+        others = {name: value for name, value in options.items() if name != "temperature"}
+        return weights, {**others, **self._temperature_option(temperature)}
+
+    def _temperature_option(self, temperature: float | None) -> dict[str, Any]:
+        """The temperature as an option of scoring; a ranker without one is at 1."""
+        if temperature is None or temperature == 1:
+            return {}
+        raise ValueError(
+            f"a {type(self).__name__} has no temperature, and cannot serve a trade-off of temperature "
+            f"{temperature:g}. The weights alone: selection.named_weights, or front.weights.to_numpy()."
+        )
+
+    def _front_temperature(self, **options: Any) -> float | None:
+        """The temperature of a front that was scored with these options; None without one."""
+        return None
+
+    def _default_temperatures(self) -> tuple[float, ...] | None:
+        """The temperatures of a front by default; None where the trade-off has one or there is none."""
+        return None
+
+    def _front_scores(
+        self,
+        data: GroupedFeatures,
+        weights: NDArray[np.float64],
+        temperatures: NDArray[np.float64] | None,
+        **options: Any,
+    ) -> NDArray[np.floating[Any]]:
+        """Scores of grouped rows at k trade-offs, each of its own temperature, shape (n, k)."""
+        if temperatures is not None and len(temperatures):
+            options["temperature"] = float(temperatures[0])
+        return self._scores(data, weights, **options)
+
+    def _weights(self, weights: ArrayLike | Mapping[str, float] | None) -> NDArray[np.float64]:
+        m = len(self.objectives_)
+        if weights is None:
+            return np.full(m, 1 / m)
+        return as_weights(self._for_all(weights), m, self.objectives_)
+
+    def _for_all(self, weights: Any) -> Any:
+        """Weights that hold for all rows; refuses those of queries or rows."""
+        if per_query_or_row(weights, self.objectives_) is not None:
+            raise ValueError("weights per query or row are for predict; here give trade-offs for all rows.")
+        return in_order(weights, self.objectives_)
+
+    def _metric(self) -> Metric:
+        return parse_metric(self.metric)
+
+    def _read(self, X: Any, y: Any, qid: Any, ref_scores: Any, *, keeps_frame: bool = False) -> LabelledLists:
+        """Check evaluation data against what was fitted."""
+        # Frames are read by the fitted names, whatever the order of their columns; arrays by position.
+        names = self.objectives_ if has_names(y) else None
+        data = read_labelled(
+            self,
+            X,
+            y,
+            qid,
+            reset=False,
+            objectives=names,
+            ref_scores=ref_scores,
+            keeps_frame=keeps_frame or self._needs_frame,
+        )
+        if data.Y.shape[1] != len(self.objectives_):
+            raise ValueError(
+                f"y has {data.Y.shape[1]} objectives; the ranker was fitted on {len(self.objectives_)}: "
+                f"{list(self.objectives_)}."
+            )
+        warn_of_other_units(self, data.Y, self.objectives_, "y")
+        return data
+
+
+def check_options(ranker: FrontMixin, options: Mapping[str, Any], method: str, hint: str = "") -> None:
     """Refuse options that a ranker's scoring does not have."""
     known = {"ref_scores", "temperature", *inspect.signature(ranker._scores).parameters}
     for unknown in sorted(set(options) - known):
@@ -90,7 +259,7 @@ def check_options(ranker: Profiled, options: Mapping[str, Any], method: str, hin
 
 
 def read_grid(
-    ranker: Profiled, weights: Any, temperatures: Any, options: Mapping[str, Any]
+    ranker: FrontMixin, weights: Any, temperatures: Any, options: Mapping[str, Any]
 ) -> tuple[FrontGrid, dict[str, Any]]:
     """The trade-offs that `pareto_front` is asked for, and the other options of scoring."""
     names = ranker.objectives_
@@ -140,7 +309,9 @@ def _checked_temperatures(temperatures: Any) -> list[float]:
     return found
 
 
-def _option(ranker: Profiled, weights: NDArray[np.float64] | None, temperature: float | None) -> float | None:
+def _option(
+    ranker: FrontMixin, weights: NDArray[np.float64] | None, temperature: float | None
+) -> float | None:
     """A temperature as the ranker's scoring takes it; refuses one that the ranker does not have."""
     if weights is None:
         return ranker._trade_off(None, {"temperature": temperature})[1].get("temperature")
@@ -172,55 +343,6 @@ def measurable(
         stacklevel=3,
     )
     return replace(grid, weights=grid.weights[kept]), measured
-
-
-def profile_front(
-    ranker: Profiled,
-    data: LabelledLists,
-    grid: FrontGrid,
-    measured: NDArray[np.int64],
-    metric: Metric,
-    *,
-    label: str | None,
-    baseline: Any = None,
-    by: Any = None,
-    **options: Any,
-) -> ParetoFront:
-    """Measure a ranker, and its baseline, at trade-offs; see `BaseRanker.pareto_front`."""
-    reference = getattr(ranker, "reference_", None)
-    if reference is not None:
-        data = replace(data, known_parts=data.reference_parts(reference))
-    at, temperatures = _rows(grid, measured, reference)
-    segments = None if by is None else _read_segments(by, data.lists)
-    name, scores = _read_baseline(ranker, data, baseline)
-    values = []
-    blocks = np.array_split(np.arange(len(at)), -(-len(at) * len(data.X) // MAX_SCORES))
-    verbose = getattr(ranker, "verbose", 0)
-    for rows in with_progress(blocks, total=len(blocks), unit="block", verbose=verbose, desc="front"):
-        some = None if temperatures is None else temperatures[rows]
-        values.append(per_query_values(metric, ranker._front_scores(data, at[rows], some, **options), data))
-    recorded = None
-    if temperatures is not None:  # in units of the ranker that they are chosen for
-        distinct, index = np.unique(temperatures, return_inverse=True)
-        recorded = np.array([ranker._front_temperature(temperature=t) for t in distinct])[index]
-    per_query = values[0] if len(values) == 1 else np.concatenate(values)
-    of_baseline = None if scores is None else per_query_values(metric, scores[:, None], data)[0]
-    if len(measured) < len(ranker.objectives_):
-        per_query, at = per_query[:, :, measured], at[:, measured]
-        of_baseline = None if of_baseline is None else of_baseline[:, measured]
-    return ParetoFront(
-        np.nanmean(per_query, axis=1),
-        at,
-        names=[ranker.objectives_[j] for j in measured],
-        metric=str(metric),
-        reference=None if of_baseline is None else np.nanmean(of_baseline, axis=0),
-        per_query=per_query,
-        reference_per_query=of_baseline,
-        label=label,
-        temperature=recorded,
-        baseline=name,
-        segments=segments,
-    )
 
 
 def _rows(
@@ -291,13 +413,8 @@ def _read_segments(by: Any, lists: QueryLists) -> NDArray[Any]:
     return np.asarray(labels[of_list])
 
 
-def is_model(baseline: Any) -> bool:
-    """Whether a baseline is a model, which reads the features as the caller has them."""
-    return hasattr(baseline, "predict")
-
-
 def _read_baseline(
-    ranker: Profiled, data: LabelledLists, baseline: Any
+    ranker: FrontMixin, data: LabelledLists, baseline: Any
 ) -> tuple[str | None, NDArray[np.floating[Any]] | None]:
     """The name of what a front is compared with, and its scores for grouped rows, shape (n,)."""
     if baseline is None or (isinstance(baseline, str) and baseline == "reference"):
@@ -311,7 +428,7 @@ def _read_baseline(
         raise ValueError(
             f"baseline must be 'reference', a fitted model, or one score per row; got {baseline!r}."
         )
-    if not is_model(baseline):
+    if not hasattr(baseline, "predict"):
         given = data.lists.group(read_scores(baseline, data.lists.n_rows, name="baseline"))
         warn_of_label_scores(given, "baseline", data.Y, data.names)
         return "baseline", given

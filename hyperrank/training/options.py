@@ -55,25 +55,8 @@ class AdamW(Params):
     average_decay: float = 0.99
     batch_docs: int | str = "auto"
 
-    def resolve(self, n_rows: int, learning_rate: float) -> AdamW:
-        """Options checked, and those that are "auto" chosen.
-
-        Parameters
-        ----------
-        n_rows : int
-            Training rows.
-        learning_rate : float
-            That of the network where it is "auto".
-
-        Returns
-        -------
-        AdamW
-
-        Raises
-        ------
-        ValueError
-            If an option is out of range.
-        """
+    def _resolve(self, n_rows: int, learning_rate: float) -> AdamW:
+        """Options checked, those that are "auto" chosen for training rows and by the network's rate."""
         rate, batch_docs = self.learning_rate, self.batch_docs
         if rate == "auto":
             rate = learning_rate
@@ -116,18 +99,8 @@ class TradeOffs(Params):
     n_draws: int = 2
     temperature_range: TemperatureRange | None = None
 
-    def resolve(self) -> TradeOffs:
-        """Options checked.
-
-        Returns
-        -------
-        TradeOffs
-
-        Raises
-        ------
-        ValueError
-            If one is out of range.
-        """
+    def _resolve(self) -> TradeOffs:
+        """Options checked."""
         return TradeOffs(
             alpha=check_number("alpha", self.alpha, above=0),
             n_draws=int(check_number("n_draws", self.n_draws, at_least=1, whole=True)),
@@ -221,19 +194,8 @@ class EarlyStopping(Params):
     min_delta: float = 0.0
     fraction: float = 0.1
 
-    def check(self) -> EarlyStopping:
-        """Check the parameters.
-
-        Returns
-        -------
-        EarlyStopping
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of range.
-        """
+    def _check(self) -> EarlyStopping:
+        """Refuse parameters that are out of range."""
         check_number("patience", self.patience, at_least=1, whole=True)
         check_number("min_delta", self.min_delta, at_least=0)
         check_number("fraction", self.fraction, above=0, below=1)
@@ -255,7 +217,7 @@ class EarlyStopping(Params):
 def resolve_stopping(early_stopping: Any) -> tuple[StoppingRule | None, float]:
     """Rule (None for none) and share of held-out queries that ``early_stopping`` means, or a ValueError."""
     if isinstance(early_stopping, EarlyStopping):
-        return early_stopping.check(), float(early_stopping.fraction)
+        return early_stopping._check(), float(early_stopping.fraction)
     if early_stopping is False:
         return None, EarlyStopping().fraction
     if early_stopping is True or (isinstance(early_stopping, str) and early_stopping == "auto"):

@@ -10,8 +10,9 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hyperrank._checks import _check_choice
 from hyperrank._progress import with_progress
-from hyperrank.rankers.baselines._weight_grid import WeightGridRanker, check_off_grid, weight_grid
+from hyperrank.rankers.baselines._weight_grid import OFF_GRID, WeightGridRanker, weight_grid
 from hyperrank.rankers.data import FitInputs, GroupedFeatures, warn_of_counts
 from hyperrank.rankers.dpo.base import NetworkRanker
 from hyperrank.rankers.dpo.config import FitConfig, unconditioned
@@ -150,7 +151,7 @@ class NetworkGridRanker(SeparateNetworksRanker, WeightGridRanker):
         return self.models_
 
     def _check_options(self, names: tuple[str, ...]) -> None:
-        check_off_grid(self.off_grid)
+        _check_choice("off_grid", self.off_grid, OFF_GRID)
         weight_grid(self.weights, names)
 
     def _scores(
@@ -178,7 +179,7 @@ class NetworkGridRanker(SeparateNetworksRanker, WeightGridRanker):
         return self._mix_models(weights, partial(self._rewards_of, data))
 
     def _rewards_by_row(self, data: GroupedFeatures, row_weights: RowWeights) -> NDArray[np.floating[Any]]:
-        return self._mix_models_by_row(row_weights, partial(self._rewards_of, data))
+        return self._mix_models(row_weights, partial(self._rewards_of, data))
 
     def _rewards_of(self, data: GroupedFeatures, row: int) -> NDArray[np.float32]:
         """Rewards by the model for one row of ``weights_``, shape (n,)."""

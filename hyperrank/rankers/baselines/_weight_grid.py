@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linprog
 
+from hyperrank._checks import _check_choice
 from hyperrank.rankers.base import BaseRanker
 from hyperrank.simplex import as_weights, lattice_near
 from hyperrank.weights import RowWeights
@@ -19,13 +20,6 @@ from hyperrank.weights import RowWeights
 OFF_GRID = ("refuse", "nearest", "interpolate")
 #: Shares below this are rounding of the linear programme.
 SMALL_SHARE = 1e-9
-
-
-def check_off_grid(off_grid: Any) -> str:
-    """Check the option of that name, and give it back."""
-    if not isinstance(off_grid, str) or off_grid not in OFF_GRID:
-        raise ValueError(f"off_grid must be one of {OFF_GRID}; got {off_grid!r}.")
-    return off_grid
 
 
 def interpolation_shares(
@@ -77,95 +71,69 @@ class WeightGridRanker(BaseRanker):
         if weights is None:
             return np.asarray(self.weights_[np.argmin(self._distances(np.full((1, m), 1 / m))[0])])
         at = as_weights(self._for_all(weights), m, self.objectives_)
-        if check_off_grid(self.off_grid) == "refuse":
-            self._nearest(np.atleast_2d(at))
+        if self.off_grid == "refuse":
+            self._shares(np.atleast_2d(at))
         return at
 
     def _mix_models(
         self,
-        weights: NDArray[np.float64],
+        weights: NDArray[np.float64] | RowWeights,
         scores_of: Callable[[int], NDArray[Any]],
-        *,
-        scales: NDArray[np.float64] | None = None,
-    ) -> NDArray[np.floating[Any]]:
-        r"""Scores under k weights from those of the models, shape (n, k).
+        scales: NDArray[np.float64] | float = 1.0,
+    ) -> NDArray[np.float64]:
+        r"""Scores under k weights from those of the models, shape (n, k), or under those of each row, (n,).
 
         Interpolated scores are :math:`\bar\sigma \sum_h c_h s_h / \sigma_h` with
         :math:`\bar\sigma = \sum_h c_h \sigma_h`: a model of large scores has no more say for it.
         """
-        recipes = self._recipes(weights)
-        scores = {row: scores_of(row) for row in sorted({row for recipe in recipes for row in recipe})}
-        columns: list[NDArray[Any]] = []
-        for recipe in recipes:
-            if len(recipe) == 1:
-                columns += [scores[row] for row in recipe]
-                continue
-            mixed = np.zeros(1)
-            for row, factor in _factors(recipe, scales).items():
-                mixed = mixed + np.multiply(scores[row], factor, dtype=np.float64)
-            columns.append(mixed)
-        return np.column_stack(columns)
-
-    def _mix_models_by_row(
-        self,
-        row_weights: RowWeights,
-        scores_of: Callable[[int], NDArray[Any]],
-        *,
-        scales: NDArray[np.float64] | None = None,
-    ) -> NDArray[np.float64]:
-        """The same under the weights of each row, shape (n,); each model scores at most once."""
-        distinct = row_weights.distinct
-        recipes = self._recipes(distinct.weights)
-        factors = np.zeros((len(recipes), len(self.weights_)))
-        for number, recipe in enumerate(recipes):
-            for row, factor in _factors(recipe, scales).items():
-                factors[number, row] = factor
-        out = np.zeros(len(distinct.index))
-        # By ascending rows, as in every recipe: the same sums in the same order.
+        by_row = None
+        if isinstance(weights, RowWeights):
+            by_row = weights.distinct
+            weights = by_row.weights
+        shares = self._shares(weights)
+        # One after the other, as the models are summed below: numpy's own sums round otherwise.
+        means = np.cumsum(shares * scales, axis=1)[:, -1:]
+        factors = means * shares / scales
+        mixed = np.zeros(1)
         for model in np.flatnonzero(factors.any(axis=0)).tolist():
-            factor = factors[distinct.index, model]
-            used = np.flatnonzero(factor)
-            out[used] += factor[used] * scores_of(model)[used]
-        return out
-
-    def _recipes(self, weights: NDArray[np.float64]) -> list[dict[int, float]]:
-        """For each of the weights the rows of ``weights_`` that make them up, and their shares."""
-        far = self._distances(weights).min(axis=1) > SAME_WEIGHTS
-        if check_off_grid(self.off_grid) != "interpolate" or not far.any():
-            return [{int(row): 1.0} for row in self._nearest(weights)]
-        recipes = []
-        for asked, is_far in zip(weights, far, strict=True):
-            shares = interpolation_shares(asked, self.weights_) if is_far else None
-            if shares is None:  # on the grid, or refused here
-                recipes.append({int(self._nearest(asked[None], strict=True)[0]): 1.0})
+            if by_row is None:
+                mixed = mixed + np.multiply.outer(scores_of(model), factors[:, model])
             else:
-                recipes.append({int(row): float(shares[row]) for row in np.flatnonzero(shares)})
-        return recipes
+                mixed = mixed + scores_of(model) * factors[by_row.index, model]
+        return mixed
 
-    def _nearest(self, weights: NDArray[np.float64], *, strict: bool = False) -> NDArray[np.int64]:
-        """Rows of ``weights_`` nearest to the weights asked for, shape (k,)."""
+    def _shares(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How much each model counts under each of k weights, shape (k, grid); all of one at its own."""
+        _check_choice("off_grid", self.off_grid, OFF_GRID)
         distances = self._distances(weights)
-        rows = distances.argmin(axis=1)
-        unknown = np.flatnonzero(distances.min(axis=1) > SAME_WEIGHTS)
-        if len(unknown) and (strict or self.off_grid != "nearest"):
-            asked, nearest = weights[unknown[0]], self.weights_[rows[unknown[0]]]
-            holds = "holds no model for" if self.off_grid == "refuse" else "cannot interpolate"
-            advice = "Pass that, or fit with these weights"
-            if self.off_grid == "refuse":
-                advice += ", or set off_grid to 'nearest' or 'interpolate'"
-            raise ValueError(
-                f"{type(self).__name__} {holds} weights {_spelled(asked)}; of the "
-                f"{len(self.weights_)} it holds (weights_), the nearest is {_spelled(nearest)}. {advice}."
-            )
-        return rows.astype(np.int64)
+        rows, is_far = distances.argmin(axis=1), distances.min(axis=1) > SAME_WEIGHTS
+        shares = np.eye(len(self.weights_))[rows]
+        for number in np.flatnonzero(is_far & (self.off_grid != "nearest")):
+            found = None
+            if self.off_grid == "interpolate":
+                found = interpolation_shares(weights[number], self.weights_)
+            if found is None:
+                raise self._unknown(weights[number], self.weights_[rows[number]])
+            shares[number] = found
+        return shares
+
+    def _unknown(self, asked: NDArray[np.float64], nearest: NDArray[np.float64]) -> ValueError:
+        """The error of weights that no models make up."""
+        is_refused = self.off_grid == "refuse"
+        advice = ", or set off_grid to 'nearest' or 'interpolate'" if is_refused else ""
+        return ValueError(
+            f"{type(self).__name__} {'holds no model for' if is_refused else 'cannot interpolate'} weights "
+            f"{_spelled(asked)}; of the {len(self.weights_)} it holds (weights_), the nearest is "
+            f"{_spelled(nearest)}. Pass that, or fit with these weights{advice}."
+        )
 
     def _served(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """The weights that scores are given for: those asked for, or off the grid the nearest of it."""
-        if check_off_grid(self.off_grid) != "nearest":
+        if self.off_grid != "nearest":
             return weights
         distances = self._distances(weights)
-        far = distances.min(axis=1, keepdims=True) > SAME_WEIGHTS
-        return np.where(far, self.weights_[distances.argmin(axis=1)], weights)
+        is_far = distances.min(axis=1, keepdims=True) > SAME_WEIGHTS
+        return np.where(is_far, self.weights_[distances.argmin(axis=1)], weights)
 
     def _distances(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Largest differences from the weights of the grid, shape (k, grid)."""
@@ -185,13 +153,6 @@ def weight_grid(weights: Any, names: tuple[str, ...]) -> NDArray[np.float64]:
     if len(np.unique(grid, axis=0)) < len(grid):
         raise ValueError("weights hold the same trade-off twice: name each once.")
     return grid
-
-
-def _factors(recipe: Mapping[int, float], scales: NDArray[np.float64] | None) -> dict[int, float]:
-    """What the scores of each model in a recipe are multiplied by; 1 for a model alone."""
-    sigma = {row: 1.0 if scales is None else float(scales[row]) for row in recipe}
-    mean = sum(share * sigma[row] for row, share in recipe.items())
-    return {row: mean * share / sigma[row] for row, share in recipe.items()}
 
 
 def _spelled(weights: NDArray[np.float64]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hyperrank._categories import categorical_of
-from hyperrank._checks import check_random_state
+from hyperrank._checks import _check_choice, check_random_state
 from hyperrank.boosters import (
     BOOSTER_PARAMS,
     MAX_GRADE,
@@ -26,7 +26,7 @@ from hyperrank.boosters.training import is_search
 from hyperrank.lists import QueryLists, within_list_deviations
 from hyperrank.metrics import parse_metric
 from hyperrank.rankers.baselines._networks import NetworkGridRanker, NetworkTrainer
-from hyperrank.rankers.baselines._weight_grid import WeightGridRanker, check_off_grid, weight_grid
+from hyperrank.rankers.baselines._weight_grid import OFF_GRID, WeightGridRanker, weight_grid
 from hyperrank.rankers.data import GroupedFeatures, warn_of_counts
 from hyperrank.rankers.dpo.train import TradeOffTask
 from hyperrank.rankers.inputs import read_labelled, read_list_weight, takes_qid
@@ -256,9 +256,8 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         data = read_labelled(self, X, y, qid, reset=True, objectives=self.objectives, keeps_frame=False)
         features, metric = np.asarray(data.X), parse_metric(self.metric)
         warn_of_counts(self.data_summary_, metric)
-        if self.mixing not in MIXINGS:
-            raise ValueError(f"mixing must be one of {MIXINGS}; got {self.mixing!r}.")
-        check_off_grid(self.off_grid)
+        _check_choice("mixing", self.mixing, MIXINGS)
+        _check_choice("off_grid", self.off_grid, OFF_GRID)
         grid = weight_grid(self.weights, data.names)
         options: dict[str, Any] = {
             "mixing": self.mixing,
@@ -283,10 +282,10 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         return False
 
     def _scores(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(self._mix_models(weights, partial(self._scores_of, data), scales=self.scales_))
+        return self._mix_models(weights, partial(self._scores_of, data), self.scales_)
 
     def _scores_by_row(self, data: GroupedFeatures, row_weights: RowWeights) -> NDArray[np.float64]:
-        return self._mix_models_by_row(row_weights, partial(self._scores_of, data), scales=self.scales_)
+        return self._mix_models(row_weights, partial(self._scores_of, data), self.scales_)
 
     def _scores_of(self, data: GroupedFeatures, row: int) -> NDArray[np.float64]:
         return booster_scores(self.boosters_[row], np.asarray(data.X))

@@ -140,7 +140,7 @@ class FitConfig:
         searches = is_search(params["booster_params"])
         query_standardize = params["query_standardize"]
         _check_choice("query_standardize", query_standardize, (True, False, "auto"))
-        loss, trade_offs = get_loss(params["loss"]), get_trade_offs(params["trade_offs"]).resolve()
+        loss, trade_offs = get_loss(params["loss"]), get_trade_offs(params["trade_offs"])._resolve()
         options = get_network(params["network"])
         network, pretrained = resolve_network(options, data.X.shape[1], n_lists)
         if trade_offs.temperature_range is not None:
@@ -292,7 +292,7 @@ def resolve_training(
     epochs = params["max_epochs"]
     if epochs == "auto":
         epochs = automatic_epochs(n_rows)
-    optimizer = get_optimizer(params["optimizer"]).resolve(n_rows, network.auto_learning_rate)
+    optimizer = get_optimizer(params["optimizer"])._resolve(n_rows, network.auto_learning_rate)
     return TrainingSettings(
         max_epochs=int(check_number("max_epochs", epochs, at_least=1, whole=True, or_auto=True)),
         **optimizer.get_params(),

@@ -6,7 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +26,7 @@ from hyperrank.reference.fit import is_fitted_here
 from hyperrank.training import Checkpoint, TrainingResult
 
 #: Options that do not change what is fitted, or whose effect is compared instead of them.
-PASSING = frozenset(
-    {
-        "callbacks",
-        "checkpoint",
-        "device",
-        "n_jobs",
-        "objectives",
-        "verbose",
-        "warm_start",
-    }
-)
+PASSING = ("callbacks", "checkpoint", "device", "n_jobs", "objectives", "verbose", "warm_start")
 #: Options that are the same by name as by an object.
 COMPARED_OBJECTS = ("loss", "network", "optimizer", "trade_offs")
 #: Rows of features that are compared.
@@ -149,16 +139,16 @@ def _option_texts(params: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
-    if value is None or isinstance(value, str | bool | np.bool_):
-        return repr(value.item() if isinstance(value, np.bool_) else value)
-    if isinstance(value, Integral):
-        return str(int(value))
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if value is None or isinstance(value, str | bool):
+        return repr(value)
     if isinstance(value, Real):
         return f"{float(value):.17g}"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {_text(value[key])}" for key in sorted(value, key=str)) + "}"
-    if isinstance(value, list | tuple | np.ndarray):
-        return f"({', '.join(_text(item) for item in value)})"
+    if isinstance(value, list | tuple):
+        return f"({', '.join(map(_text, value))})"
     return str(getattr(value, "__qualname__", type(value).__name__))
 
 
