@@ -343,10 +343,12 @@ def test_plot_keeps_the_order_asked_for() -> None:
     assert concave(3).plot("clicks").ax_.get_xlabel() == "clicks (ndcg@10)"
 
 
-@pytest.mark.parametrize(("color_by", "expected"), [(None, "relevance"), ("clicks", "clicks")])
-def test_colours_follow_a_weight(color_by: str | None, expected: str) -> None:
+@pytest.mark.parametrize(
+    ("objectives", "expected"), [(None, "relevance"), (["clicks", "relevance"], "clicks")]
+)
+def test_colours_follow_the_weight_of_the_first(objectives: list[str] | None, expected: str) -> None:
     front = concave(2)
-    figure = front.plot(color_by=color_by).figure_
+    figure = front.plot(objectives).figure_
     colours = panels(figure)[0].collections[-1].get_array()
     assert np.array_equal(colours, front.weights[expected])
     assert any(ax.get_ylabel() == f"weight of {expected}" for ax in figure.axes)
@@ -368,7 +370,6 @@ def test_plot_on_the_callers_axes() -> None:
     ("draw", "message"),
     [
         (lambda f: f.plot(["relevance", "sales"]), r"objectives names unknown objectives \['sales'\]"),
-        (lambda f: f.plot(color_by="sales"), r"color_by names unknown objectives \['sales'\]"),
         (lambda f: f.plot([]), "at least one objective, each once"),
         (lambda f: f.plot(["clicks", "clicks"]), "at least one objective, each once"),
         (lambda f: f.plot(ax=Figure().add_axes((0, 0, 1, 1))), "ax stands free in its figure"),

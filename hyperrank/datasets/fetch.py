@@ -428,6 +428,5 @@ def _item_statistics(ratings: pd.DataFrame) -> pd.DataFrame:
 
 def _genres(items: pd.DataFrame) -> pd.DataFrame:
     """One column of 0 and 1 per genre, by item id."""
-    named = items["class"].fillna("").str.split()
-    columns = {f"genre_{genre}": named.map(lambda names, genre=genre: genre in names) for genre in GENRES}
-    return pd.DataFrame(columns).astype(np.int64).set_index(items["item_id"])
+    flags = items["class"].str.get_dummies(" ").reindex(columns=list(GENRES), fill_value=0)
+    return flags.add_prefix("genre_").set_index(items["item_id"])

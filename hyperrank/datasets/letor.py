@@ -52,33 +52,29 @@ def as_paths(path: PathLike | Sequence[PathLike]) -> list[Path]:
 
 def read_group_sizes(group: Group) -> NDArray[np.int64]:
     """Rows per query, from numbers or files."""
-    if isinstance(group, str | os.PathLike):
-        return _read_sizes(Path(group))
-    entries = list(group) if isinstance(group, Iterable) else []
+    given: Any = [group] if isinstance(group, str | os.PathLike) else group
+    entries = list(given) if isinstance(given, Iterable) else []
     if entries and all(isinstance(entry, str | os.PathLike) for entry in entries):
-        return np.concatenate([_read_sizes(Path(str(entry))) for entry in entries])
-    sizes = np.asarray(entries)
+        sizes = np.array([size for entry in entries for size in _read_sizes(Path(str(entry)))], np.int64)
+    else:
+        sizes = np.asarray(entries)
     if sizes.ndim != 1 or not np.issubdtype(sizes.dtype, np.integer) or (sizes < 0).any():
         raise ValueError(
             "group must hold one whole number of rows, 0 or more, per query, or paths of such files."
         )
-    if sum(map(int, sizes)) > MAX_ROWS:
-        raise ValueError(f"group sums to {sum(map(int, sizes)):,} rows, more than any file has.")
+    if (n_rows := sum(map(int, sizes))) > MAX_ROWS:
+        raise ValueError(f"group sums to {n_rows:,} rows, more than any file has.")
     return sizes.astype(np.int64)
 
 
-def _read_sizes(path: Path) -> NDArray[np.int64]:
+def _read_sizes(path: Path) -> Iterator[int]:
     """Rows per query, one number a line."""
-    sizes = []
     for line, text in enumerate(path.read_bytes().split(b"\n"), start=1):
         if not text.strip():
             continue
         if not text.strip().isdigit() or len(text.strip()) > 18 or int(text) > MAX_ROWS:
             raise ValueError(f"{path}, line {line}: {text[:40]!r} is not a number of rows.")
-        sizes.append(int(text))
-    if sum(sizes) > MAX_ROWS:
-        raise ValueError(f"{path} sums to {sum(sizes):,} rows, more than any file has.")
-    return np.asarray(sizes, dtype=np.int64)
+        yield int(text)
 
 
 def _with_ids(

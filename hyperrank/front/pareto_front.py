@@ -385,7 +385,6 @@ class ParetoFront:
         others: ParetoFront | Sequence[ParetoFront] | Mapping[str, ParetoFront] = (),
         *,
         selection: Selection | None = None,
-        color_by: str | None = None,
         kind: str = "auto",
         width: float | str | None = None,
         interval: float | None = None,
@@ -393,12 +392,12 @@ class ParetoFront:
         """Draw the front; needs ``pip install hyperrank[plot]``.
 
         One objective gives a strip, two a plane, three every pair of them, and more parallel coordinates.
-        Trade-offs are coloured by the weight of an objective, and dominated ones are faint. In each plane,
-        steps bound the dominated area.
+        Trade-offs are coloured by the weight of the first objective, and dominated ones are faint. In each
+        plane, steps bound the dominated area.
 
         Parameters
         ----------
-        objectives, ax, color_by, kind, width, interval
+        objectives, ax, kind, width, interval
             As of `hyperrank.plots.ParetoFrontDisplay.plot`.
         others : ParetoFront, sequence of them or mapping of label to ParetoFront
             Baselines to draw with it, under their labels.
@@ -419,7 +418,6 @@ class ParetoFront:
             selection=selection,
             objectives=objectives,
             ax=ax,
-            color_by=color_by,
             kind=kind,
             width=width,
             interval=interval,

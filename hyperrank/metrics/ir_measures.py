@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from hyperrank.lists import QueryLists
@@ -96,9 +97,9 @@ def ir_measures_report(
             "(n,) and (n,), one trade-off and one objective at a time."
         )
     inputs = check_inputs(scores, labels, qid)
-    qrels, run = _as_dicts(inputs)
+    qrels, run = _as_frames(inputs)
     per_query = {name: np.full(inputs.lists.n_lists, np.nan) for name in measures}
-    if not qrels:
+    if qrels.empty:
         return MeasureReport(dict.fromkeys(measures, float("nan")), per_query, inputs.lists.ids)
     parsed = [_parse(name) for name in measures]
     results = _calculate(parsed, qrels, run)
@@ -109,7 +110,7 @@ def ir_measures_report(
     return MeasureReport({name: mean[name] for name in measures}, per_query, inputs.lists.ids)
 
 
-def _as_dicts(inputs: Inputs) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, float]]]:
+def _as_frames(inputs: Inputs) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Labels and ranks as ir-measures takes them; queries are named by their number, which gdeval needs."""
     (subset,) = inputs.subsets()
     labels = subset.labels[:, 0]
@@ -123,14 +124,8 @@ def _as_dicts(inputs: Inputs) -> tuple[dict[str, dict[str, int]], dict[str, dict
     worst_first = np.lexsort((-np.arange(len(labels)), subset.scores[:, 0], subset.lists.index))
     ranks = np.empty(len(labels))
     ranks[worst_first] = np.arange(len(labels)) - subset.lists.offsets[subset.lists.index]
-    qrels: dict[str, dict[str, int]] = {}
-    run: dict[str, dict[str, float]] = {}
-    for number in np.flatnonzero(subset.lists.sizes):
-        rows = slice(subset.lists.offsets[number], subset.lists.offsets[number + 1])
-        ids = [str(i) for i in range(subset.lists.sizes[number])]
-        qrels[str(number)] = dict(zip(ids, labels[rows].astype(int).tolist(), strict=True))
-        run[str(number)] = dict(zip(ids, ranks[rows].tolist(), strict=True))
-    return qrels, run
+    named = pd.DataFrame({"query_id": subset.lists.index, "doc_id": np.arange(len(labels))}).astype(str)
+    return named.assign(relevance=labels.astype(int)), named.assign(score=ranks)
 
 
 def _parse(name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
 from typing import Any
 
@@ -248,19 +248,14 @@ class _QueryScorer(BaseEstimator):
         return True
 
 
+@dataclass(eq=False, repr=False)
 class RankingScorer(_QueryScorer):
     """Made by `make_ranking_scorer`."""
 
-    def __init__(
-        self,
-        metric: str | Metric | ListMetric = "ndcg@10",
-        *,
-        objective: str | int | None = None,
-        weights: ArrayLike | Mapping[str, float] | None = None,
-    ) -> None:
-        self.metric = metric
-        self.objective = objective
-        self.weights = weights
+    metric: str | Metric | ListMetric = "ndcg@10"
+    _: KW_ONLY
+    objective: str | int | None = None
+    weights: ArrayLike | Mapping[str, float] | None = None
 
     def _value(self, evaluation: Evaluation) -> float:
         trade_off = evaluation.trade_off(self.weights)
@@ -281,19 +276,14 @@ class RankingScorer(_QueryScorer):
         )
 
 
+@dataclass(eq=False, repr=False)
 class HypervolumeScorer(_QueryScorer):
     """Made by `make_hypervolume_scorer`."""
 
-    def __init__(
-        self,
-        metric: str | Metric | ListMetric = "ndcg@10",
-        *,
-        weights: ArrayLike | int | None = None,
-        reference_point: float | ArrayLike | Mapping[str, float] = 0.0,
-    ) -> None:
-        self.metric = metric
-        self.weights = weights
-        self.reference_point = reference_point
+    metric: str | Metric | ListMetric = "ndcg@10"
+    _: KW_ONLY
+    weights: ArrayLike | int | None = None
+    reference_point: float | ArrayLike | Mapping[str, float] = 0.0
 
     def _value(self, evaluation: Evaluation) -> float:
         trade_offs = evaluation.trade_offs(self.weights)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
@@ -50,9 +51,8 @@ class Picture:
 
     front: FrontData
     objectives: list[str]
-    others: list[FrontData]
+    others: Sequence[FrontData]
     selection: Selection | None
-    color_by: str
     width: float | str | None
     interval: float | None
 
@@ -89,7 +89,7 @@ class Shade:
 def draw_strip(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]]:
     """One objective: a row of points for each front."""
     front, objective, others = picture.front, picture.objectives[0], picture.others
-    shade = Shade(front, picture.color_by)
+    shade = Shade(front, picture.objectives[0])
     with canvas(ax, picture.width, STRIP_WIDTH, 0.3 + 0.06 * len(others)) as place:
         panel = place.single()
         dress(panel)
@@ -117,7 +117,7 @@ def draw_plane(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]]:
     front, (x, y) = picture.front, picture.objectives
     with canvas(ax, picture.width, PLANE_WIDTH, 0.8) as place:
         panel = place.single()
-        shade = Shade(front, picture.color_by)
+        shade = Shade(front, picture.objectives[0])
         dots, handles = _panel(panel, picture, [x, y], shade)
         panel.set_xlabel(_axis_label(front, x))
         panel.set_ylabel(_axis_label(front, y))
@@ -132,7 +132,7 @@ def draw_pairs(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]]:
     side = len(names) - 1
     if side == 1:
         return draw_plane(picture, ax)
-    shade = Shade(front, picture.color_by)
+    shade = Shade(front, picture.objectives[0])
     axes: list[Axes] = []
     with canvas(ax, picture.width, PAIRS_WIDTH + 1.5 * max(0, side - 2), 0.9) as place:
         grid = place.grid(side, side)
@@ -352,7 +352,7 @@ def draw_parallel(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]
         handles: list[Line2D] = []
         for number, (panel, front) in enumerate(zip(axes, fronts, strict=True)):
             _coordinates(panel, picture, scales, names=number == 0)
-            shade = Shade(front, picture.color_by)
+            shade = Shade(front, picture.objectives[0])
             lines = _lines(panel, front, picture.objectives, scales, shade)
             if front.reference is not None:
                 look: Style = {"color": INK, "linestyle": DASHES, "linewidth": 1.4}

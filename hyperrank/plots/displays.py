@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass
 from io import BytesIO
 from os import PathLike
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
@@ -106,6 +107,7 @@ class ExplanationData(Protocol):
     def importance_errors(self) -> NDArray[np.float64]: ...
 
 
+@dataclass(eq=False)
 class ExplanationDisplay(Display):
     """Bar chart of the features that drive a change of trade-off, with importances by objective.
 
@@ -134,8 +136,7 @@ class ExplanationDisplay(Display):
     1
     """
 
-    def __init__(self, explanation: ExplanationData) -> None:
-        self.explanation = explanation
+    explanation: ExplanationData
 
     @classmethod
     def from_estimator(
@@ -208,6 +209,7 @@ Others = FrontData | Sequence[FrontData] | Mapping[str, FrontData]
 KINDS = ("auto", "strip", "plane", "pairs", "parallel", "segments")
 
 
+@dataclass(eq=False)
 class ParetoFrontDisplay(Display):
     """Plot of a front, with baselines and a selection.
 
@@ -237,16 +239,10 @@ class ParetoFrontDisplay(Display):
     'relevance (ndcg@10)'
     """
 
-    def __init__(
-        self,
-        front: FrontData,
-        *,
-        others: Sequence[FrontData] = (),
-        selection: Selection | None = None,
-    ) -> None:
-        self.front = front
-        self.others = list(others)
-        self.selection = selection
+    front: FrontData
+    _: KW_ONLY
+    others: Sequence[FrontData] = ()
+    selection: Selection | None = None
 
     @classmethod
     def from_front(
@@ -335,7 +331,6 @@ class ParetoFrontDisplay(Display):
         ax: Axes | None = None,
         *,
         kind: str = "auto",
-        color_by: str | None = None,
         width: float | str | None = None,
         interval: float | None = None,
     ) -> ParetoFrontDisplay:
@@ -344,7 +339,7 @@ class ParetoFrontDisplay(Display):
         Parameters
         ----------
         objectives : str or sequence of str, optional
-            What to draw; all objectives by default.
+            What to draw; all objectives by default. The weight of the first colours the trade-offs.
         ax : matplotlib.axes.Axes, optional
             Where to draw; several panels share its place. A figure of its own by default.
         kind : {"auto", "strip", "plane", "pairs", "parallel", "segments"}, default "auto"
@@ -352,8 +347,6 @@ class ParetoFrontDisplay(Display):
             parallel coordinates: an axis for each objective and a line for each trade-off, baselines in
             panels below on the same axes. ``"segments"`` shows the selection alone, of a front by segment:
             its change from the baseline in each, with 90% intervals, red where it surely loses.
-        color_by : str, optional
-            The objective whose weight colours the trade-offs; the first one drawn by default.
         width : float, "column" or "page", optional
             Inches of the figure, or those of a paper's column or page.
         interval : float, optional
@@ -374,22 +367,19 @@ class ParetoFrontDisplay(Display):
         """
         shown = list(self.front.names) if objectives is None else objectives
         names = [shown] if isinstance(shown, str) else list(shown)
-        self._check(names, color_by)
+        self._check(names)
         how = _kind(kind, len(names))
         if interval is not None and self.selection is None:
             raise ValueError("interval is of a selection: pass selection=, or at_least= to from_estimator.")
         with drawing():
             from hyperrank.plots._draw import FRONT_PICTURES, Picture
-        picture = Picture(
-            self.front, names, self.others, self.selection, color_by or names[0], width, interval
-        )
+        picture = Picture(self.front, names, self.others, self.selection, width, interval)
         self.figure_, self.axes_ = FRONT_PICTURES[how](picture, ax)
         return self
 
-    def _check(self, objectives: list[str], color_by: str | None) -> None:
+    def _check(self, objectives: list[str]) -> None:
         front = self.front
         check_objectives(objectives, front.points.columns, "objectives")
-        check_objectives([] if color_by is None else [color_by], front.points.columns, "color_by")
         if not objectives or len(set(objectives)) < len(objectives):
             raise ValueError(f"objectives must name at least one objective, each once; got {objectives}.")
         selection = self.selection
@@ -460,6 +450,7 @@ def _profiled(estimator: Any, X: Any, y: Any, **options: Any) -> FrontData:
     return front
 
 
+@dataclass(eq=False)
 class TrainingDisplay(Display):
     """Loss by epoch, and hypervolume of the validation front with the best epoch.
 
@@ -490,16 +481,10 @@ class TrainingDisplay(Display):
     (3, 'loss')
     """
 
-    def __init__(
-        self,
-        history: Sequence[Mapping[str, float]],
-        *,
-        best_epoch: int | None = None,
-        name: str | None = None,
-    ) -> None:
-        self.history = list(history)
-        self.best_epoch = best_epoch
-        self.name = name
+    history: Sequence[Mapping[str, float]]
+    _: KW_ONLY
+    best_epoch: int | None = None
+    name: str | None = None
 
     @classmethod
     def from_estimator(
