@@ -173,8 +173,8 @@ register_codec("lightgbm", _stored_text, booster_from_text)
 
 #: Beyond about this many leaves walking each tree is faster than comparing all its nodes.
 MAX_LEAVES = 32
-#: Rows compared at a time: what is at hand then fits a core's own cache.
-TILE = 256
+#: Rows, and entries of rows and trees, compared at a time: what is at hand then fits a core's own cache.
+TILE, ENTRIES_AT_ONCE = 256, 1 << 17
 #: Tiles from which on threads share them.
 TILES_TO_SHARE = 8
 #: Categories are whole numbers below this; LightGBM takes what is beyond for none of any set.
@@ -189,32 +189,32 @@ class TreeEnsemble:
     """Several sums of trees over the same features; a ValueError for trees of more than 32 leaves."""
 
     def __init__(self, outputs: Sequence[Sequence[Tree]]) -> None:
-        n_trees = max((len(trees) for trees in outputs), default=0)
-        leaves = max((tree.n_leaves for trees in outputs for tree in trees), default=1)
+        trees = [tree for trees in outputs for tree in trees]
+        leaves = max((tree.n_leaves for tree in trees), default=1)
         if leaves > MAX_LEAVES:
             raise ValueError(f"a tree has {leaves} leaves; at most {MAX_LEAVES} are taken.")
-        self.n_outputs, total = len(outputs), len(outputs) * n_trees
-        self.dtype = _bit_set(leaves)
-        shape = (max(leaves - 1, 1), total)
+        self.n_outputs = len(outputs)
+        #: Where the trees of each output begin, and the end of the last.
+        self.bounds = np.cumsum([0, *map(len, outputs)]).tolist()
+        shape = (max(leaves - 1, 1), len(trees))
         self.feature = np.zeros(shape, dtype=np.intp)
         # A node that is not there is never passed on the right, and would rule out nothing.
         self.threshold = np.full(shape, np.inf, dtype=np.float32)
-        self.ruled_out = np.zeros(shape, dtype=self.dtype)
+        self.ruled_out = np.zeros(shape, dtype=_bit_set(leaves))
         self.nan_left = np.zeros(shape, dtype=bool)
         self.nan_is_zero = np.zeros(shape, dtype=bool)
-        self.leaf_value = np.zeros((total, leaves))
-        self._sets = _SetTable(shape[0])
-        for output, trees in enumerate(outputs):
-            for number, tree in enumerate(trees):
-                self._put(output * n_trees + number, tree)
-        self._sets.finish()
+        self.leaf_value = np.zeros((len(trees), leaves))
         #: Where the values of each tree begin, less the bias of exponents.
-        self._starts = (np.arange(total, dtype=np.intp) * leaves - BIAS)[:, None]
+        self._starts = (np.arange(len(trees), dtype=np.int32) * leaves - BIAS)[:, None]
+        self._sets = _SetTable(shape[0])
+        for number, tree in enumerate(trees):
+            self._put(number, tree)
+        self._sets.finish()
 
     @staticmethod
     def nbytes_of(outputs: Sequence[Sequence[Tree]]) -> float:
         """Bytes of the tables that trees would take; infinite where a tree has too many leaves."""
-        n_trees = len(outputs) * max((len(trees) for trees in outputs), default=0)
+        n_trees = sum(map(len, outputs))
         leaves = max((tree.n_leaves for trees in outputs for tree in trees), default=1)
         sets = [tree.categories for trees in outputs for tree in trees if tree.categories is not None]
         n_words = sum(len(held.words) + len(held.bounds) for held in sets)
@@ -246,7 +246,7 @@ class TreeEnsemble:
         self.nan_left[: n - 1, at] = tree.nan_left
         self.nan_is_zero[: n - 1, at] = tree.nan_is_zero
         bits = [((1 << int(size)) - 1) << int(start) for start, size in zip(first, n_left, strict=True)]
-        self.ruled_out[: n - 1, at] = np.array(bits, dtype=self.dtype)
+        self.ruled_out[: n - 1, at] = np.array(bits, dtype=self.ruled_out.dtype)
         self.leaf_value[at, place] = tree.leaf_value
         if tree.categories is not None:
             nodes = np.flatnonzero(tree.categories.of_node >= 0)
@@ -259,47 +259,66 @@ class TreeEnsemble:
         n = -(-len(rows) // ROW_STEP) * ROW_STEP
         columns = np.zeros((rows.shape[1], n), dtype=np.float32)
         columns[:, : len(rows)] = rows.T
-        has_nan = bool(np.isnan(columns).any())
-        n_trees = self.feature.shape[1]
-        values = np.empty((n_trees, n), dtype=np.float32)
-        is_right = np.empty((n_trees, n), dtype=bool)
-        out = np.zeros((n_trees, n), dtype=self.dtype)
-        spare = np.empty_like(out)
-        for node in range(len(self.feature)):
-            np.take(columns, self.feature[node], axis=0, out=values, mode="clip")
-            self._compare(node, values, is_right, has_nan)
-            np.copyto(spare, is_right)
-            np.multiply(spare, self.ruled_out[node][:, None], out=spare)
+        has_nan = bool(np.isnan(columns.max(initial=0.0)))  # a maximum with NaN is NaN
+        sums = np.empty((self.n_outputs, n))
+        for outputs in self._blocks(n):
+            first = self.bounds[outputs[0]]
+            places = self._places(columns, slice(first, self.bounds[outputs[-1] + 1]), has_nan)
+            for output in outputs:
+                own = places[self.bounds[output] - first : self.bounds[output + 1] - first]
+                np.add.reduce(self.leaf_value.take(own, mode="clip"), axis=0, out=sums[output])
+        return sums
+
+    def _blocks(self, n: int) -> Iterator[range]:
+        """Outputs whose trees are compared at once for n rows; sets of categories are those of all trees."""
+        first, has_sets = 0, self._sets.words.size > 0
+        for last in range(1, self.n_outputs + 1):
+            n_trees = self.bounds[min(last + 1, self.n_outputs)] - self.bounds[first]
+            if last == self.n_outputs or (n_trees * n > ENTRIES_AT_ONCE and not has_sets):
+                yield range(first, last)
+                first = last
+
+    def _places(self, columns: NDArray[np.float32], trees: slice, has_nan: bool) -> NDArray[np.int32]:
+        """Where the value of the leaf stands that each of some trees leads a row to, shape (trees, rows)."""
+        feature, ruled_out = self.feature[:, trees], self.ruled_out[:, trees, None]
+        shape = (feature.shape[1], columns.shape[1])
+        values, is_right = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=bool)
+        out, spare = np.zeros(shape, dtype=ruled_out.dtype), np.empty(shape, dtype=ruled_out.dtype)
+        for node in range(len(feature)):
+            columns.take(feature[node], 0, values, "clip")
+            self._compare(node, trees, values, is_right, has_nan)
+            np.multiply(is_right, ruled_out[node], out=spare)
             np.bitwise_or(out, spare, out=out)
-        leaf_values = self._leaf_values(np.invert(out, out=out))
-        return leaf_values.reshape(self.n_outputs, -1, n).sum(axis=1)
+        left = np.invert(out, out=out)
+        lowest = np.negative(left, out=spare)
+        lowest &= left
+        # A power of two is its exponent alone.
+        places = lowest.astype(np.float32).view(np.int32)
+        places >>= MANTISSA
+        places += self._starts[trees]
+        return places
 
     def _compare(
-        self, node: int, values: NDArray[np.float32], is_right: NDArray[np.bool_], has_nan: bool
+        self,
+        node: int,
+        trees: slice,
+        values: NDArray[np.float32],
+        is_right: NDArray[np.bool_],
+        has_nan: bool,
     ) -> None:
         """Which rows each tree's node sends to the right."""
-        threshold = self.threshold[node][:, None]
+        threshold = self.threshold[node, trees, None]
         if has_nan:
             missing = np.isnan(values)
-            np.copyto(values, 0.0, where=missing & self.nan_is_zero[node][:, None])
-            missing &= ~self.nan_is_zero[node][:, None]
+            is_zero = self.nan_is_zero[node, trees, None]
+            np.copyto(values, 0.0, where=missing & is_zero)
+            missing &= ~is_zero
             np.greater(values, threshold, out=is_right)
-            np.copyto(is_right, ~self.nan_left[node][:, None], where=missing)
+            np.copyto(is_right, ~self.nan_left[node, trees, None], where=missing)
         else:
             np.greater(values, threshold, out=is_right)
         if self._sets.nodes[node].size:
             self._sets.compare(node, values, is_right)
-
-    def _leaf_values(self, left: NDArray[np.unsignedinteger]) -> NDArray[np.float64]:
-        """Value of the first leaf that is left of each tree and row."""
-        lowest = np.negative(left)
-        lowest &= left
-        # A power of two is its exponent alone.
-        exponent = lowest.astype(np.float32).view(np.int32)
-        exponent >>= MANTISSA
-        place = exponent.astype(np.intp)
-        place += self._starts
-        return self.leaf_value.take(place, mode="clip")
 
 
 class _SetTable:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-#: Outputs from which on kernels were seen to treat all rows of a tile alike. With 2 to 11, those for AVX2 on
-#: AMD's processors round the last rows of a panel otherwise.
-INVARIANT_WIDTH = 16
+#: Outputs of whose multiples kernels were seen to treat all rows of a panel alike: with 2 to 11, or with 17,
+#: those for AVX2 on AMD's processors round the last rows otherwise.
+WIDTH_STEP = 16
 #: How far a layer may be from the linear one that it is folded into, in double precision.
 FOLD_TOLERANCE = 1e-9
 
@@ -18,14 +18,14 @@ FOLD_TOLERANCE = 1e-9
 class BatchInvariantLinear(nn.Linear):
     """A linear layer that gives a row the same bits whatever the other rows, when it scores.
 
-    A few outputs are computed as some of more. Nothing changes in training, nor in its parameters. One
+    Outputs are computed as some of a multiple of 16. Nothing changes in training, nor in its parameters. One
     output alone is a product of another kind, which does not depend on the batch anyway.
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - its name in torch
         """Output of shape (..., n_out) for input of shape (..., n_in)."""
-        missing = INVARIANT_WIDTH - self.out_features
-        if torch.is_grad_enabled() or self.out_features == 1 or missing <= 0:
+        missing = -self.out_features % WIDTH_STEP
+        if missing == 0 or self.out_features == 1 or torch.is_grad_enabled():
             return super().forward(input)
         weight = functional.pad(self.weight, (0, 0, 0, missing))
         bias = None if self.bias is None else functional.pad(self.bias, (0, missing))

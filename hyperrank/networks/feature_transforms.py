@@ -139,9 +139,7 @@ class FeatureTransform(nn.Module):
 
     def _columns(self, features: Tensor) -> Tensor:
         """The same with a row for each feature."""
-        # NaN goes through both bounds.
-        columns = torch.minimum(features.T.contiguous(), self.knots[:, -1:])
-        columns = torch.maximum(columns, self.knots[:, :1], out=columns)
+        columns = features.T.contiguous().clamp(self.knots[:, :1], self.knots[:, -1:])  # NaN stays NaN
         at = last_knots(self.search, columns, self.first)
         knot, y0, slope = (
             table.index_select(0, at).view_as(columns) for table in (self.search, self.heights, self.slopes)
@@ -251,13 +249,10 @@ def last_knots(search: Tensor, columns: Tensor, first: Tensor) -> Tensor:
         table = search.view(len(first), -1)
         return torch.searchsorted(table, columns, right=True, out_int32=True).add_(first - 1).view(-1)
     at = first.expand_as(columns).contiguous().view(-1)
-    values = columns.view(-1)
-    probe, passed, knot = torch.empty_like(at), torch.empty_like(at), torch.empty_like(values)
+    values, passed = columns.view(-1), torch.empty_like(at)
     step = len(search) // len(first) // 2
     while step:
-        torch.add(at, step, out=probe)
-        torch.index_select(search, 0, probe, out=knot)
-        torch.le(knot, values, out=passed)
+        torch.le(search[step:].index_select(0, at), values, out=passed)
         at.add_(passed, alpha=step)
         step //= 2
     return at

@@ -26,20 +26,26 @@ def standardize_within(features: Tensor, offsets: Tensor) -> Tensor:
     taken in fixed point, in steps that are a power of two, of bounds on the list's entries.
     """
     if features.device.type == "cpu":
-        return torch.from_numpy(_on_cpu(features.numpy(), offsets.numpy()))
+        return torch.from_numpy(_on_cpu(rows := features.numpy(), offsets.numpy(), np.empty_like(rows)))
     return _by_segments(features, offsets)
 
 
 def join_standardized(X: NDArray[np.float32], lists: QueryLists) -> NDArray[np.float32]:
     """Features of grouped rows, followed by the same standardised within their list, shape (n, 2 d)."""
-    return np.concatenate([X, _on_cpu(X, lists.offsets)], axis=1)
+    n, d = X.shape
+    both = np.empty((n, 2 * d), dtype=np.float32)
+    both[:, :d] = X
+    _on_cpu(X, lists.offsets, both[:, d:])
+    return both
 
 
-def _on_cpu(features: NDArray[Any], offsets: NDArray[np.int64]) -> NDArray[Any]:
-    """Long lists one by one, which is fastest, and short ones together."""
-    out = np.empty_like(features)
+def _on_cpu(features: NDArray[Any], offsets: NDArray[np.int64], out: NDArray[Any]) -> NDArray[Any]:
+    """Long lists one by one, which is fastest, and short ones together, into `out`."""
     if len(offsets) == 2 and len(features):  # a request
-        _standardize(features, offsets, out)
+        n_columns = max(LONG, ENTRIES_AT_ONCE // len(features))
+        for first in range(0, features.shape[1], n_columns):
+            columns = slice(first, first + n_columns)
+            _standardize(features[:, columns], offsets, out[:, columns])
         return out
     offsets = offsets[np.flatnonzero(np.diff(offsets, prepend=-1))]  # without empty lists
     at_once = max(LONG, ENTRIES_AT_ONCE // max(1, features.shape[1]))
@@ -58,8 +64,8 @@ def _on_cpu(features: NDArray[Any], offsets: NDArray[np.int64]) -> NDArray[Any]:
 
 def _standardize(features: NDArray[Any], offsets: NDArray[np.int64], out: NDArray[Any]) -> None:
     """Standardise some lists, none of them empty, into `out`."""
-    sizes = np.diff(offsets)[:, None].astype(np.float64)
-    alone = len(sizes) == 1
+    alone = len(offsets) == 2
+    sizes = np.float64(len(features)) if alone else np.diff(offsets)[:, None].astype(np.float64)
 
     def reduced(how: np.ufunc, rows: NDArray[Any]) -> NDArray[Any]:
         if alone:

@@ -185,7 +185,7 @@ class ConditionedScorer(nn.Module):
         Tensor of shape (n, k)
             The scores; in training mode as of `forward`.
         """
-        hidden = self.categories(features) if len(self.categories.tables) else features
+        hidden = self.categories(features) if self.options["categories"] else features
         for layer in self.trunk:
             hidden = self._drop(torch.nn.functional.silu(layer(hidden)))
         is_conditioned = self.conditioning != "none"
@@ -237,7 +237,7 @@ class ConditionedScorer(nn.Module):
         return network.float().to(device).eval()
 
     def _drop(self, hidden: Tensor) -> Tensor:
-        dropped: Tensor = self.dropout(hidden)
+        dropped: Tensor = self.dropout(hidden) if self.training else hidden
         return dropped
 
     def _drop_shared(self, hidden: Tensor) -> Tensor:

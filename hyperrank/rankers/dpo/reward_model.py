@@ -25,19 +25,22 @@ from hyperrank.weights import RowWeights
 
 __all__ = ["ListRewardModel", "RewardModel", "one_thread_each"]
 
-#: Rows that are scored at a time, always exactly this many. Matrix products of other sizes run other kernels,
-#: whose results differ in the last bits; in chunks of a fixed size a score depends on the document alone.
-#: A multiple of 24 and of 64: kernels take rows by panels, of 24 without AVX-512, and sums by vectors; what
-#: is left over goes another way. Of 256 rows the last of a panel rounded otherwise, in narrow or odd layers.
-CHUNK_ROWS = 192
+#: Rows that are scored at a time, and what the rows of the last chunk are filled up to a multiple of. What is
+#: left over of panels of rows in matrix products, and of vectors in functions such as the logarithm, may be
+#: rounded otherwise in the last bits; in chunks of whole ones a score depends on the document alone.
+CHUNK_ROWS, ROW_STEP = 192, 32
+#: The same where layers are of multiples of four units.
+FEW_ROWS = 8
 #: Chunks from which on threads share them.
 CHUNKS_TO_SHARE = 8
 
 
-def in_fixed_chunks(function: Callable[[Tensor], Tensor], rows: Tensor, n_threads: int = 1) -> Tensor:
+def in_fixed_chunks(
+    function: Callable[[Tensor], Tensor], rows: Tensor, n_threads: int = 1, *, step: int = ROW_STEP
+) -> Tensor:
     """Apply a row-wise function to chunks of equal size; call it within `one_thread_each`."""
     starts = range(0, len(rows), CHUNK_ROWS)
-    work = partial(_fixed_chunk, function, rows)
+    work = partial(_fixed_chunk, function, rows, step)
     if len(starts) == 1:
         return work(0)
     if rows.device.type != "cpu" or len(starts) < CHUNKS_TO_SHARE:
@@ -63,12 +66,12 @@ def one_thread_each() -> AbstractContextManager[int]:
 
 
 @torch.no_grad()
-def _fixed_chunk(function: Callable[[Tensor], Tensor], rows: Tensor, start: int) -> Tensor:
+def _fixed_chunk(function: Callable[[Tensor], Tensor], rows: Tensor, step: int, start: int) -> Tensor:
     """Results of the chunk that begins at a row; the last is filled up with zeros."""
     chunk = rows[start : start + CHUNK_ROWS]
     n = len(chunk)
-    if n < CHUNK_ROWS:
-        chunk = torch.cat([chunk, chunk.new_zeros(CHUNK_ROWS - n, chunk.shape[1])])
+    if missing := -n % step:
+        chunk = torch.cat([chunk, chunk.new_zeros(missing, chunk.shape[1])])
     return function(chunk)[:n]
 
 
@@ -193,12 +196,8 @@ class RewardModel:
             if not self.query_standardize:
                 return transformed.contiguous()  # products of another layout round otherwise
             offsets = torch.from_numpy(lists.offsets).to(self.device)
-            if not self.transform.n_categorical:
-                both = transformed, standardize_within(transformed, offsets)
-                # Column after column, as the transform leaves them, and then turned at once.
-                return torch.cat([part.T for part in both]).T.contiguous()
             n_plain = self.transform.n_out - self.transform.n_categorical
-            plain, codes = transformed[:, :n_plain].contiguous(), transformed[:, n_plain:]
+            plain, codes = transformed[:, :n_plain], transformed[:, n_plain:]
             return torch.cat([plain, standardize_within(plain, offsets), codes], dim=1)
 
     @property
@@ -278,17 +277,15 @@ class RewardModel:
 
     def scores(self, features: Tensor, lists: QueryLists, weights: Tensor, n_threads: int = 1) -> Tensor:
         """Network scores of shape (n, k) for what the network sees, in fixed-size chunks."""
-        modulation = tuple(part[None] for part in self._modulation(weights))
-        if len(weights) <= WEIGHTS_AT_ONCE:
-            score_all = self.network.modulate
-            return in_fixed_chunks(lambda chunk: score_all(chunk, modulation), features, n_threads)
-        pieces = [part.split(WEIGHTS_AT_ONCE, dim=1) for part in modulation]
+        pieces = [part[None].split(WEIGHTS_AT_ONCE, dim=1) for part in self._modulation(weights)]
         parts = list(zip(*pieces, strict=True))
 
         def score(chunk: Tensor) -> Tensor:
-            return torch.cat([self.network.modulate(chunk, part) for part in parts], dim=1)
+            scores = [self.network.modulate(chunk, part) for part in parts]
+            return scores[0] if len(scores) == 1 else torch.cat(scores, dim=1)
 
-        return in_fixed_chunks(score, features, n_threads)
+        step = FEW_ROWS if all(width % 4 == 0 for width in self.network.options["hidden"]) else ROW_STEP
+        return in_fixed_chunks(score, features, n_threads, step=step)
 
     def _modulation(self, weights: Tensor) -> tuple[Tensor, ...]:
         """Modulation by weights (k, m), in fixed-size chunks too: the same bits for one as for many."""
