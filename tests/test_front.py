@@ -286,7 +286,7 @@ def test_select_is_the_best_of_what_keeps_the_limits(data: st.DataObject, m: int
     assert (selection.margin >= 0).all()
 
 
-@pytest.mark.parametrize("m", [1, 2, 4])
+@pytest.mark.parametrize("m", [2, 4])
 def test_plot_draws_every_pair_without_pyplot(m: int) -> None:
     front = concave(m, reference=[0.2] * m, label="ours")
     kind = "auto" if m < 3 else "pairs"
@@ -296,7 +296,7 @@ def test_plot_draws_every_pair_without_pyplot(m: int) -> None:
     assert display.axes_ == panels(figure)
     assert not pyplot.get_fignums()
     labels = [(ax.get_xlabel(), ax.get_ylabel()) for ax in panels(figure)]
-    assert len(labels) == max(1, m * (m - 1) // 2)
+    assert len(labels) == m * (m - 1) // 2
     assert all(f"{name} (ndcg@10)" in np.ravel(labels) for name in NAMES[:m])
     assert display._repr_png_().startswith(b"\x89PNG")
 
@@ -340,7 +340,6 @@ def test_a_lone_front_needs_no_legend() -> None:
 def test_plot_keeps_the_order_asked_for() -> None:
     ax = concave(3).plot(["clicks", "relevance"]).ax_
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("clicks (ndcg@10)", "relevance (ndcg@10)")
-    assert concave(3).plot("clicks").ax_.get_xlabel() == "clicks (ndcg@10)"
 
 
 @pytest.mark.parametrize(
@@ -375,9 +374,10 @@ def test_plot_on_the_callers_axes() -> None:
         (lambda f: f.plot(ax=Figure().add_axes((0, 0, 1, 1))), "ax stands free in its figure"),
         (lambda f: f.plot(kind="plane"), "kind='plane' draws two objectives, not 3"),
         (lambda f: f.plot("clicks", kind="parallel"), "kind='parallel' draws two objectives or more, not 1"),
-        (lambda f: f.plot(kind="pie"), "kind must be one of auto, strip, .*; got 'pie'"),
+        (lambda f: f.plot("clicks"), "kind='auto' draws two objectives or more, not 1"),
+        (lambda f: f.plot(kind="pie"), "kind must be one of auto, plane, .*; got 'pie'"),
         (lambda f: f.plot(width="poster"), "width must be inches from 1 to 100, 'column' or 'page'"),
-        (lambda f: f.plot("clicks", width=3, ax=Figure().add_subplot()), "ax has a size already"),
+        (lambda f: f.plot(width=3, ax=Figure().add_subplot()), "ax has a size already"),
         (lambda f: f.plot(interval=0.9), "interval is of a selection"),
         (lambda f: f.plot(others=small()), r"objectives \(for others\) names unknown .*'dwell time'"),
         (lambda f: f.plot(others=concave(3, metric="mrr")), "must share the metric 'ndcg@10'; got 'mrr'"),

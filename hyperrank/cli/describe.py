@@ -12,8 +12,6 @@ import click
 
 from hyperrank._checks import Params
 from hyperrank.cli._command import Console, as_json, command
-from hyperrank.cli._options import DATA, Layout, layout_options
-from hyperrank.cli.front import profile, profile_options
 from hyperrank.cli.select import read_document
 
 if TYPE_CHECKING:
@@ -32,16 +30,15 @@ INDENT = "  "
 @command(
     "describe",
     "model.safetensors",
-    "model.safetensors --data test.csv --trade-off trade-off.json --format markdown",
+    "model.safetensors --front front.json --trade-off trade-off.json --format markdown",
     "train.store --json",
 )
 @click.argument("what", type=click.Path(path_type=Path), metavar="MODEL|STORE")
-@click.option("--data", type=DATA, help="Measure the front of MODEL on these data with labels.")
 @click.option(
     "--front",
     "saved",
     type=click.Path(path_type=Path),
-    help="Or include the front that front --out wrote as .json.",
+    help="The front that front --out wrote as .json.",
 )
 @click.option(
     "--trade-off",
@@ -58,33 +55,20 @@ INDENT = "  "
     show_default=True,
     help="What to print.",
 )
-@layout_options(labels=True, features=False)
-@profile_options
 def describe(
-    console: Console,
-    what: Path,
-    data: Path | None,
-    saved: Path | None,
-    trade_offs: tuple[Path, ...],
-    form: str,
-    layout: Layout,
-    **options: Any,
+    console: Console, what: Path, saved: Path | None, trade_offs: tuple[Path, ...], form: str
 ) -> None:
     """Describe a model file or a store: a model card.
 
-    With --data or --front it has what the model reaches, with --trade-off which trade-offs were selected.
+    With --front it has what the model reaches, with --trade-off which trade-offs were selected.
     """
-    if data is not None and saved is not None:
-        raise click.UsageError("give one of --data and --front.")
     if what.is_dir():
-        if data is not None or saved is not None or trade_offs:
+        if saved is not None or trade_offs:
             raise click.UsageError("a store has neither front nor trade-offs.")
         shown = card = store_card(what)
     else:
         card = model_card(what)
-        if data is not None:
-            card["front"] = front_section(profile(console, what, data, layout, **options), data)
-        elif saved is not None:
+        if saved is not None:
             from hyperrank.front import ParetoFront
 
             front = _read(saved, "front", "front", ParetoFront.from_dict, card["objectives"])

@@ -391,9 +391,9 @@ class ParetoFront:
     ) -> ParetoFrontDisplay:
         """Draw the front; needs ``pip install hyperrank[plot]``.
 
-        One objective gives a strip, two a plane, three every pair of them, and more parallel coordinates.
-        Trade-offs are coloured by the weight of the first objective, and dominated ones are faint. In each
-        plane, steps bound the dominated area.
+        Two objectives give a plane, three every pair of them, and more parallel coordinates. Trade-offs are
+        coloured by the weight of the first objective, and dominated ones are faint. In each plane, steps
+        bound the dominated area.
 
         Parameters
         ----------

@@ -39,8 +39,8 @@ from hyperrank.plots._style import (
 if TYPE_CHECKING:
     from hyperrank.plots.displays import ExplanationData, TrainingDisplay
 
-#: Inches of a plane, of a strip, and of the triangle of pairs.
-PLANE_WIDTH, STRIP_WIDTH, PAIRS_WIDTH = 5.0, 5.0, 7.0
+#: Inches of a plane, and of the triangle of pairs.
+PLANE_WIDTH, PAIRS_WIDTH = 5.0, 7.0
 DOTTED = (0, (1, 2))
 RING: Style = {"markerfacecolor": "none", "markeredgecolor": ACCENT, "markeredgewidth": 1.5}
 
@@ -84,32 +84,6 @@ class Shade:
         bar.set_label(self.label)
         bar.outline.set_visible(False)
         bar.ax.tick_params(length=2)
-
-
-def draw_strip(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]]:
-    """One objective: a row of points for each front."""
-    front, objective, others = picture.front, picture.objectives[0], picture.others
-    shade = Shade(front, picture.objectives[0])
-    with canvas(ax, picture.width, STRIP_WIDTH, 0.3 + 0.06 * len(others)) as place:
-        panel = place.single()
-        dress(panel)
-        dots = _dots(panel, front.points[objective].to_numpy(), np.zeros(len(front)), shade)
-        names = [name_of(front)]
-        for number, other, color, marker in picture.baselines():
-            _baseline_dots(panel, other, [objective], number, color, marker)
-            names.append(name_of(other, number))
-        handles = []
-        if front.reference is not None:
-            panel.axvline(front.reference[objective], color=INK, linestyle=DASHES, linewidth=1.0, zorder=1)
-            handles.append(Line2D([], [], color=INK, linestyle=DASHES, linewidth=1.0, label=front.baseline))
-        handles += _selected(panel, picture, [objective])
-        panel.set_yticks(range(len(names)), names)
-        panel.set_ylim(len(names) - 0.5, -0.5)
-        panel.set_xlabel(_axis_label(front, objective))
-        panel.grid(visible=False, axis="y")
-        shade.bar(place.figure, dots, ax=panel, pad=0.02)
-        legend_below(place, panel, handles)
-    return place.figure, [panel]
 
 
 def draw_plane(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]]:
@@ -180,22 +154,17 @@ def _panel(ax: Axes, picture: Picture, pair: list[str], shade: Shade) -> tuple[P
         handles.append(mark("o", FAINT, 4, "dominated"))
     for number, other, color, marker in picture.baselines():
         _steps(ax, other.points[pair].to_numpy(), color, 0.55)
-        _baseline_dots(ax, other, pair, number, color, marker)
+        _baseline_dots(ax, other, pair, color, marker)
         style = {"marker": marker, "markerfacecolor": "white", "markeredgecolor": color, "markersize": 4.5}
         handles.append(Line2D([], [], color=color, linewidth=1.0, label=name_of(other, number), **style))
     _steps(ax, points, INK, 0.75)
     ax.scatter(x[~optimal], y[~optimal], s=10, color=FAINT, linewidths=0, zorder=2)
-    dots = _dots(ax, x[optimal], y[optimal], shade, optimal)
+    look: Style = {"s": 26, "edgecolors": "white", "linewidths": 0.6, "zorder": 4, **shade.options()}
+    dots = ax.scatter(x[optimal], y[optimal], c=shade.values[optimal], **look)
     if front.reference is not None:
         handles.append(_reference(ax, front.reference[pair], front.baseline))
     handles += _selected(ax, picture, pair)
     return dots, handles
-
-
-def _dots(ax: Axes, x: Any, y: Any, shade: Shade, optimal: Any = slice(None)) -> PathCollection:
-    """The front's own points, coloured."""
-    look: Style = {"s": 26, "edgecolors": "white", "linewidths": 0.6, "zorder": 4}
-    return ax.scatter(x, y, c=shade.values[optimal], **look, **shade.options())
 
 
 def _steps(ax: Axes, points: NDArray[np.float64], color: str, alpha: float) -> None:
@@ -205,12 +174,9 @@ def _steps(ax: Axes, points: NDArray[np.float64], color: str, alpha: float) -> N
     ax.step(*edge.T, where="pre", color=color, alpha=alpha, linewidth=0.9, zorder=1.5)
 
 
-def _baseline_dots(
-    ax: Axes, other: FrontData, objectives: list[str], number: int, color: str, marker: str
-) -> None:
-    """Hollow marks, at height `number` if there is one objective only; dominated ones are faint."""
-    x = other.points[objectives[0]].to_numpy()
-    y = other.points[objectives[1]].to_numpy() if len(objectives) == 2 else np.full(len(other), float(number))
+def _baseline_dots(ax: Axes, other: FrontData, pair: list[str], color: str, marker: str) -> None:
+    """Hollow marks; dominated ones are faint."""
+    x, y = other.points[pair].to_numpy().T
     for where, alpha in ((other.non_dominated, 1.0), (~other.non_dominated, 0.3)):
         style: Style = {"marker": marker, "facecolors": "white", "edgecolors": color, "alpha": alpha}
         ax.scatter(x[where], y[where], s=14, linewidths=0.9, zorder=3, **style)
@@ -225,27 +191,23 @@ def _reference(ax: Axes, place: Any, label: str | None) -> Line2D:
     return mark("*", INK, 9, label or "reference")
 
 
-def _selected(ax: Axes, picture: Picture, objectives: list[str]) -> list[Line2D]:
+def _selected(ax: Axes, picture: Picture, pair: list[str]) -> list[Line2D]:
     """Mark the selected trade-off, its limits and, with an interval, where its values may lie."""
     selection = picture.selection
     if selection is None:
         return []
-    x = selection.values[objectives[0]]
-    y = selection.values[objectives[1]] if len(objectives) == 2 else 0.0
+    x, y = selection.values[pair]
     ax.plot(x, y, "o", markersize=9, zorder=6, linestyle="none", **RING)
     handles = [mark("o", ACCENT, 7.5, "selected", **RING)]
-    lines = [ax.axvline, ax.axhline][: len(objectives)]
-    limited = [(line, name) for line, name in zip(lines, objectives, strict=True) if name in selection.limits]
     look: Style = {"color": ACCENT, "linestyle": DOTTED, "linewidth": 1.2}
-    for line, name in limited:
-        line(selection.limits[name], zorder=1.2, **look)
+    for line, name in zip((ax.axvline, ax.axhline), pair, strict=True):
+        if name in selection.limits:
+            line(selection.limits[name], zorder=1.2, **look)
     if len(selection.limits):
         handles.append(Line2D([], [], label="limit", **look))
     if picture.interval is not None:
         bounds = selection.interval(picture.interval)
-        for row, name in enumerate(objectives):
-            low, high = bounds.loc[name]
-            ends = ([low, high], [y, y]) if row == 0 else ([x, x], [low, high])
+        for ends in ((bounds.loc[pair[0]], [y, y]), ([x, x], bounds.loc[pair[1]])):
             ax.plot(*ends, color=ACCENT, linewidth=1.0, zorder=5.5, solid_capstyle="butt")
         handles.append(Line2D([], [], color=ACCENT, linewidth=1.0, label=f"{picture.interval:.0%} interval"))
     return handles
@@ -441,7 +403,6 @@ def _parallel_selected(ax: Axes, picture: Picture, scales: Scales) -> list[Line2
 
 
 FRONT_PICTURES = {
-    "strip": draw_strip,
     "plane": draw_plane,
     "pairs": draw_pairs,
     "parallel": draw_parallel,

@@ -206,7 +206,7 @@ class ExplanationDisplay(Display):
 
 #: Fronts to draw beside, perhaps by label.
 Others = FrontData | Sequence[FrontData] | Mapping[str, FrontData]
-KINDS = ("auto", "strip", "plane", "pairs", "parallel", "segments")
+KINDS = ("auto", "plane", "pairs", "parallel", "segments")
 
 
 @dataclass(eq=False)
@@ -342,11 +342,11 @@ class ParetoFrontDisplay(Display):
             What to draw; all objectives by default. The weight of the first colours the trade-offs.
         ax : matplotlib.axes.Axes, optional
             Where to draw; several panels share its place. A figure of its own by default.
-        kind : {"auto", "strip", "plane", "pairs", "parallel", "segments"}, default "auto"
-            By default one objective is a strip, two are a plane, three every pair of them, and more
-            parallel coordinates: an axis for each objective and a line for each trade-off, baselines in
-            panels below on the same axes. ``"segments"`` shows the selection alone, of a front by segment:
-            its change from the baseline in each, with 90% intervals, red where it surely loses.
+        kind : {"auto", "plane", "pairs", "parallel", "segments"}, default "auto"
+            By default two objectives are a plane, three every pair of them, and more parallel coordinates:
+            an axis for each objective and a line for each trade-off, baselines in panels below on the same
+            axes. ``"segments"`` shows the selection alone, of a front by segment: its change from the
+            baseline in each, with 90% intervals, red where it surely loses.
         width : float, "column" or "page", optional
             Inches of the figure, or those of a paper's column or page.
         interval : float, optional
@@ -404,15 +404,12 @@ def _kind(kind: str, n_objectives: int) -> str:
     """The kind of picture, for so many objectives."""
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}.")
-    if kind == "auto":
-        return {1: "strip", 2: "plane", 3: "pairs"}.get(n_objectives, "parallel")
     if kind == "segments":
         return kind
-    fits = {"strip": n_objectives == 1, "plane": n_objectives == 2}.get(kind, n_objectives >= 2)
-    if not fits:
-        drawn = {"strip": "one objective", "plane": "two objectives"}.get(kind, "two objectives or more")
+    if n_objectives < 2 or (kind == "plane" and n_objectives > 2):
+        drawn = "two objectives" + " or more" * (kind != "plane")
         raise ValueError(f"kind={kind!r} draws {drawn}, not {n_objectives}: pass objectives=[...].")
-    return kind
+    return {2: "plane", 3: "pairs"}.get(n_objectives, "parallel") if kind == "auto" else kind
 
 
 def _by_label(others: Any) -> list[tuple[str | None, Any]]:
