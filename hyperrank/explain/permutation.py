@@ -54,11 +54,10 @@ def share_gone(
 ) -> tuple[float, float]:
     r"""Share of a change that another lacks, :math:`1 - \langle d, d' \rangle / \langle d, d \rangle`.
 
-    It is 0 where `left`, of shape (n,) or (n, r) for r repeats, is the change itself, and 1 where nothing
-    of it is left. Its standard error over queries, the second value, is that of a ratio of sums.
+    It is 0 where `left` is the change itself, and 1 where nothing of it is left. Its standard error over
+    queries, the second value, is that of a ratio of sums.
     """
-    mean = left if left.ndim == 1 else left.mean(axis=1)
-    whole, kept = list_sums(change * change, lists), list_sums(change * mean, lists)
+    whole, kept = list_sums(change * change, lists), list_sums(change * left, lists)
     total = whole.sum()
     share = 1 - kept.sum() / total
     residual = (whole - kept) - share * whole
@@ -103,19 +102,15 @@ def named_columns(
     >>> named_columns({"text": [0, 1], "price": "x2"}, None, 3)
     [Columns(name='text', index=(0, 1)), Columns(name='price', index=(2,))]
     """
-    names = (
-        [f"x{j}" for j in range(n_features)]
-        if feature_names is None
-        else [str(name) for name in feature_names]
-    )
-    positions = {name: j for j, name in enumerate(names)}
-    if features is None:
-        return [Columns(name, (j,)) for j, name in enumerate(names)]
-    if isinstance(features, Mapping):
-        found = [Columns(str(name), _index(group, positions, names)) for name, group in features.items()]
-    else:
-        numbers = [_index(feature, positions, names) for feature in _each(features)]
-        found = [Columns(" + ".join(names[j] for j in index), index) for index in numbers]
+    names = [f"x{j}" for j in range(n_features)] if feature_names is None else list(map(str, feature_names))
+    features = names if features is None else features
+    groups = features.items() if isinstance(features, Mapping) else ((None, f) for f in _each(features))
+    found = []
+    for name, group in groups:
+        index = tuple(_position(feature, names) for feature in _each(group))
+        if not index or len(set(index)) < len(index):
+            raise ValueError(f"features must name at least one feature, each once; got {group!r}.")
+        found.append(Columns(" + ".join(names[j] for j in index) if name is None else str(name), index))
     given = [columns.name for columns in found]
     doubled = sorted({name for name in given if given.count(name) > 1})
     if not found or doubled:
@@ -128,23 +123,18 @@ def _each(features: Any) -> Iterable[Any]:
     return features if isinstance(features, Iterable) and not isinstance(features, str) else [features]
 
 
-def _index(group: Any, positions: Mapping[str, int], names: Sequence[str]) -> tuple[int, ...]:
-    found = []
-    for feature in _each(group):
-        is_number = isinstance(feature, Integral) and not isinstance(feature, bool)
-        if is_number and 0 <= int(feature) < len(names):
-            found.append(int(feature))
-        elif isinstance(feature, str) and feature in positions:
-            found.append(positions[feature])
-        else:
-            shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-            raise ValueError(
-                f"features names {feature!r}, which is none of the {len(names)} features ({shown}) nor a "
-                "number of one."
-            )
-    if not found or len(set(found)) < len(found):
-        raise ValueError(f"features must name at least one feature, each once; got {group!r}.")
-    return tuple(found)
+def _position(feature: Any, names: Sequence[str]) -> int:
+    """The number of a feature that is given by it, or by name."""
+    if isinstance(feature, str) and feature in names:
+        return names.index(feature)
+    is_number = isinstance(feature, Integral) and not isinstance(feature, bool)
+    if is_number and 0 <= int(feature) < len(names):
+        return int(feature)
+    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    raise ValueError(
+        f"features names {feature!r}, which is none of the {len(names)} features ({shown}) nor a number of "
+        "one."
+    )
 
 
 def permuted_frame(frame: Any, index: Sequence[int], order: NDArray[np.int64]) -> Any:

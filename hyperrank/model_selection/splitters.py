@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import BaseCrossValidator
 
-from hyperrank._checks import check_random_state
+from hyperrank._checks import check_number, check_random_state
 from hyperrank._columns import refuse_other_order
 from hyperrank.lists import QueryLists
 
@@ -127,7 +127,7 @@ class QueryKFold(_QuerySplitter):
     """
 
     def __init__(self, n_splits: int = 5, *, shuffle: bool = False, random_state: RandomState = None) -> None:
-        self.n_splits = _checked_n_splits(n_splits, at_least=2)
+        self.n_splits = int(check_number("n_splits", n_splits, at_least=2, whole=True))
         if random_state is not None and not shuffle:
             raise ValueError("random_state has no effect without shuffle=True: pass both or neither.")
         self.shuffle = shuffle
@@ -175,7 +175,7 @@ class QueryShuffleSplit(_QuerySplitter):
     def __init__(
         self, n_splits: int = 10, *, test_size: float = 0.2, random_state: RandomState = None
     ) -> None:
-        self.n_splits = _checked_n_splits(n_splits, at_least=1)
+        self.n_splits = int(check_number("n_splits", n_splits, at_least=1, whole=True))
         is_number = isinstance(test_size, Real) and not isinstance(test_size, bool)
         is_count = is_number and isinstance(test_size, Integral)
         if not is_number or not (test_size >= 1 if is_count else 0 < test_size < 1):
@@ -200,13 +200,6 @@ class QueryShuffleSplit(_QuerySplitter):
                 f"test_size={self.test_size} queries leave none of the {n_queries} queries to train on."
             )
         return int(self.test_size)
-
-
-def _checked_n_splits(n_splits: int, at_least: int) -> int:
-    """Check that this is a whole number of splits."""
-    if not isinstance(n_splits, Integral) or isinstance(n_splits, bool) or n_splits < at_least:
-        raise ValueError(f"n_splits must be a whole number of at least {at_least}; got {n_splits!r}.")
-    return int(n_splits)
 
 
 def _query_lists(splitter: str, X: Any, qid: ArrayLike | None, groups: ArrayLike | None) -> QueryLists:

@@ -196,11 +196,11 @@ def test_refused_ids(splitter: Any, qid: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: QueryKFold(1), "n_splits must be a whole number of at least 2; got 1"),
+        (lambda: QueryKFold(1), "n_splits must be a whole number at least 2; got 1"),
         (lambda: QueryKFold(2.5), "n_splits must be a whole number"),
         (lambda: QueryKFold(True), "n_splits must be a whole number"),
         (lambda: QueryKFold(random_state=0), "without shuffle=True"),
-        (lambda: QueryShuffleSplit(0), "n_splits must be a whole number of at least 1"),
+        (lambda: QueryShuffleSplit(0), "n_splits must be a whole number at least 1"),
         (lambda: QueryShuffleSplit(test_size=1.0), "test_size must be a share"),
         (lambda: QueryShuffleSplit(test_size=0), "test_size must be a share"),
         (lambda: QueryShuffleSplit(test_size=True), "test_size must be a share"),
