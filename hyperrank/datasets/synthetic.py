@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,34 +21,19 @@ ZERO_SHARE = 0.3
 Column = NDArray[np.float32]
 
 
-@dataclass(frozen=True, eq=False)
-class Hidden:
-    """What determines utility and is seen only through features: variables of documents and of queries."""
-
-    documents: NDArray[np.float32]
-    queries: NDArray[np.float32]
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator, lists: QueryLists, n_variables: int) -> Hidden:
-        """Draw standard normal variables."""
-        return cls(
-            rng.standard_normal((lists.n_rows, n_variables), dtype=np.float32),
-            rng.standard_normal((lists.n_lists, n_variables), dtype=np.float32),
-        )
-
-
 def draw_features(
     rng: np.random.Generator,
     lists: QueryLists,
-    hidden: Hidden,
+    documents: Column,
+    queries: Column,
     n_features: int,
     missing: float,
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """Measure the hidden variables in turn; features (n, n_features) float32, named by kind and number."""
+    """Measure hidden variables in turn; features (n, n_features) float32, named by kind and number."""
     kinds = _kinds(n_features)
     X = np.empty((lists.n_rows, n_features), dtype=np.float32)
     for j, kind in enumerate(kinds):
-        source = hidden.queries if kind == "query" else hidden.documents
+        source = queries if kind == "query" else documents
         measured = _measure(rng, source[:, j % source.shape[1]])
         column = _warp(rng, kind, measured)
         if missing:
@@ -104,19 +88,19 @@ N_UNITS = 32
 
 
 def _factors(
-    rng: np.random.Generator, lists: QueryLists, hidden: Hidden, n_factors: int
+    rng: np.random.Generator, lists: QueryLists, documents: Column, queries: Column, n_factors: int
 ) -> NDArray[np.float32]:
     """Nonlinear functions of the hidden variables, uncorrelated within queries."""
-    n_variables = hidden.documents.shape[1]
+    n_variables = documents.shape[1]
     n_units = max(N_UNITS, 4 * n_factors)
     weights = rng.normal(size=(2, n_variables, n_units)).astype(np.float32) / np.sqrt(n_variables / 2)
     readout = rng.normal(size=(n_units, n_factors)).astype(np.float32)
     bias = rng.normal(size=n_units).astype(np.float32)
-    of_query = hidden.queries @ weights[1] + bias
+    of_query = queries @ weights[1] + bias
     raw = np.empty((lists.n_rows, n_factors), dtype=np.float32)
     for start in range(0, lists.n_rows, 65536):  # all units of all documents would outweigh the features
         rows = slice(start, start + 65536)
-        raw[rows] = np.tanh(hidden.documents[rows] @ weights[0] + of_query[lists.index[rows]]) @ readout
+        raw[rows] = np.tanh(documents[rows] @ weights[0] + of_query[lists.index[rows]]) @ readout
     sums = np.add.reduceat(raw, lists.offsets[:-1], axis=0)
     raw -= (sums / lists.sizes[:, None]).astype(np.float32)[lists.index]
     power, axes = np.linalg.eigh(np.cov(raw.T, bias=True).reshape(n_factors, n_factors))
@@ -247,13 +231,16 @@ def make_multilabel_ranking(
         check_number(name, share, at_least=0, below=1)
     rng = as_generator(random_state)
     lists = QueryLists.from_sizes(_draw_sizes(rng, n_queries, list_size))
-    hidden = Hidden.draw(rng, lists, n_variables=n_hidden or max(4, n_objectives + 2))
-    utility = _factors(rng, lists, hidden, n_objectives) @ _mixing(n_objectives, conflict)
+    n_variables = n_hidden or max(4, n_objectives + 2)
+    # What determines utility, and is seen only through features.
+    documents = rng.standard_normal((lists.n_rows, n_variables), dtype=np.float32)
+    queries = rng.standard_normal((lists.n_lists, n_variables), dtype=np.float32)
+    utility = _factors(rng, lists, documents, queries, n_objectives) @ _mixing(n_objectives, conflict)
     levels = np.cumsum(GRADE_SHARES)[:-1]
     Y = np.column_stack([_grade(column, levels) for column in _observe(rng, lists, utility, noise).T])
     if missing_labels:
         Y[rng.random(Y.shape, dtype=np.float32) < missing_labels] = np.nan
-    X, names = draw_features(rng, lists, hidden, n_features, missing_features)
+    X, names = draw_features(rng, lists, documents, queries, n_features, missing_features)
     return RankingData(
         X=X,
         Y=Y,

@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 from sklearn.ensemble import ExtraTreesRegressor
 
 from hyperrank.datasets import make_multilabel_ranking
-from hyperrank.datasets.synthetic import Hidden, _factors, _mixing
+from hyperrank.datasets.synthetic import _factors, _mixing
 from hyperrank.lists import QueryLists
 
 
@@ -74,7 +74,8 @@ def test_the_mixing_has_the_correlation_promised(n_objectives, conflict):
 
 def test_factors_are_centred_and_uncorrelated_within_queries():
     rng, lists = np.random.default_rng(0), QueryLists.from_sizes([5, 1, 40, 200])
-    factors = _factors(rng, lists, Hidden.draw(rng, lists, 5), 3)
+    documents, queries = (rng.standard_normal((n, 5), dtype=np.float32) for n in (246, 4))
+    factors = _factors(rng, lists, documents, queries, 3)
     sums = np.add.reduceat(factors, lists.offsets[:-1])
     np.testing.assert_allclose(sums, 0, atol=1e-3)
     np.testing.assert_allclose(np.cov(factors.T, bias=True), np.eye(3), atol=1e-4)
