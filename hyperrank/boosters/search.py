@@ -88,18 +88,15 @@ def search_booster_params(
         return BoosterSearch(dict(candidates[0]), float("nan"), [], 0.0)
 
     def evaluate(params: Mapping[str, Any], train: NDArray[Any], held_out: NDArray[Any]) -> list[float]:
-        values = measure(params, train, held_out)
+        values = [np.nan] * len(ROUNDS)
+        rows, train_lists = lists.take(train)
+        if not np.isnan(Y[rows]).all(axis=0).any():  # else no booster can be trained for some objective
+            weight = None if list_weight is None else list_weight[train]
+            boosters = fit(X[rows], Y[rows], train_lists, weight, {**params, "num_boost_round": ROUNDS[-1]})
+            rows, held_out_lists = lists.take(held_out)
+            values = list(_hypervolumes(boosters, mix, metric, X[rows], Y[rows], held_out_lists))
         bar.advance()
         return values
-
-    def measure(params: Mapping[str, Any], train: NDArray[Any], held_out: NDArray[Any]) -> list[float]:
-        rows, train_lists = lists.take(train)
-        if np.isnan(Y[rows]).all(axis=0).any():
-            return [np.nan] * len(ROUNDS)  # no booster can be trained for an objective without labels
-        weight = None if list_weight is None else list_weight[train]
-        boosters = fit(X[rows], Y[rows], train_lists, weight, {**params, "num_boost_round": ROUNDS[-1]})
-        rows, held_out_lists = lists.take(held_out)
-        return list(_hypervolumes(boosters, mix, metric, X[rows], Y[rows], held_out_lists))
 
     folds = _folds(lists, np.random.default_rng(seed))
     tasks = [partial(evaluate, params, *fold) for params in candidates for fold in folds]

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from hyperrank.explain.explanation import Explanation
     from hyperrank.plots import TrainingDisplay
 
-__all__ = ["BaseRanker", "RankerMixin", "load"]
-
 
 class RankerMixin:
     """Tags of a ranker: neither classifier nor regressor, labels needed, several objectives allowed."""
@@ -87,14 +85,8 @@ class BaseRanker(RankingsMixin, FrontMixin, RankerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like, sparse matrix or frame of shape (n, d)
-            Features, NaN where missing; a frame may carry the query ids in a column ``qid``.
-        qid : array-like of shape (n,), optional
-            Query ids; one list by default.
-        weights : array-like of shape (m,) or (k, m), mapping, Selection, PerQuery or PerRow, optional
-            One or k trade-offs on the simplex, or one by objective name; equal weights by default. A frame
-            with query ids in an index or a column of the name ``qid``, or `PerQuery`, gives each query its
-            own; `PerRow` each row.
+        X, qid, weights
+            As for `HyperDPORanker.predict`.
 
         Returns
         -------

@@ -17,23 +17,6 @@ from hyperrank.memmap import FeatureRows, MappedRows, take_rows
 from hyperrank.metrics import CONVENTIONS, Convention, Metric
 from hyperrank.reference import GroupedRows, Reference
 
-__all__ = [
-    "FitInputs",
-    "GroupedFeatures",
-    "LabelledLists",
-    "few_rows",
-    "hold_out",
-    "labelled_lists",
-    "refuse_forgotten_qid",
-    "sample_rows",
-    "score_in_chunks",
-    "some_lists",
-    "summarize_data",
-    "warn_of_counts",
-    "warn_of_one_list",
-    "warn_of_other_units",
-]
-
 #: Rows at most that feature importances are computed on.
 FEW_ROWS = 256
 #: Bytes of features, about, that are scored before their memory is given back.

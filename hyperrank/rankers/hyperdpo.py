@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 from hyperrank._checks import check_verbose
 from hyperrank._progress import ProgressBar
 from hyperrank.rankers.data import FitInputs, few_rows, warn_of_counts
-from hyperrank.rankers.dpo.base import NetworkRanker
 from hyperrank.rankers.dpo.callbacks import (
     Callback,
     CallbackSupportMixin,
@@ -29,7 +28,7 @@ from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.dpo.train import ValidationScores, train_reward_model
 from hyperrank.rankers.dpo.tuning import search_boosters, tune
 from hyperrank.rankers.inputs import read_fit_inputs, takes_qid
-from hyperrank.rankers.specialized import SpecializedRanker, specialize
+from hyperrank.rankers.specialized import SpecializableRanker
 from hyperrank.reference.fit import needs_frame
 from hyperrank.training import (
     Checkpoint,
@@ -39,11 +38,9 @@ from hyperrank.training import (
 )
 from hyperrank.training.options import condition_weights, get_checkpoint_file
 
-__all__ = ["HyperDPORanker"]
-
 
 @dataclass(eq=False, repr=False)
-class HyperDPORanker(CallbackSupportMixin, NetworkRanker):
+class HyperDPORanker(CallbackSupportMixin, SpecializableRanker):
     r"""Ranker for several objectives that is trained once and takes the trade-off at predict time.
 
     One network, conditioned on weights w on the simplex, is trained by Plackett-Luce preference
@@ -450,47 +447,6 @@ class HyperDPORanker(CallbackSupportMixin, NetworkRanker):
         from hyperrank.explain.permutation import score_importances
 
         return score_importances(self, sample)
-
-    def specialize(
-        self, weights: ArrayLike | Mapping[str, float], *, temperature: float | None = None
-    ) -> SpecializedRanker:
-        """Make a smaller ranker for one trade-off.
-
-        Conditioning is folded into the parameters of a plain network, and boosters of objectives of weight 0
-        are left out. Scores are the same up to rounding.
-
-        Parameters
-        ----------
-        weights : array-like of shape (m,), mapping of objective to weight, or Selection
-            The trade-off.
-        temperature : float, optional
-            As of `predict`: that of a selection, or else 1. It becomes the 1 of the new ranker's own
-            `temperature`.
-
-        Returns
-        -------
-        SpecializedRanker
-
-        Raises
-        ------
-        NotFittedError
-            Before fit.
-        ValueError
-            If weights are not one trade-off on the simplex, or the temperature is negative, or not one that
-            the ranker was trained for.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from hyperrank import HyperDPORanker, datasets
-        >>> data = datasets.make_multilabel_ranking(n_queries=60, n_objectives=2, random_state=0)
-        >>> ranker = HyperDPORanker(max_epochs=1, random_state=0).fit(data.X, data.Y, qid=data.qid)
-        >>> plain = ranker.specialize([0.7, 0.3])
-        >>> scores = ranker.predict(data.X, weights=[0.7, 0.3])
-        >>> bool(np.abs(plain.predict(data.X) - scores).max() < 1e-5)
-        True
-        """
-        return specialize(self, weights, temperature)
 
     def _condition(self, weights: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
         return condition_weights(weights, temperature, self.temperature_range_)

@@ -28,8 +28,6 @@ from hyperrank.reference.models import ModelBaseline, is_fitted
 from hyperrank.simplex import as_weights, lattice_near
 from hyperrank.weights import in_order, per_query_or_row
 
-__all__ = ["FRONT_WEIGHTS", "FrontMixin", "check_options", "per_query_values"]
-
 #: Trade-offs at which a front is profiled unless the caller says otherwise.
 FRONT_WEIGHTS = 66
 #: Scores that are held at a time while a front is profiled.

@@ -89,7 +89,8 @@ class RankingsMixin:
                 "For two trade-offs use compare."
             )
         if isinstance(weights, ParetoFront):
-            scores = self._scores_of_front(X, qid, weights, options)
+            at = [weights.weights.iloc[[i]] for i in range(len(weights))]
+            scores = np.column_stack([self.predict(X, qid=qid, weights=row, **options) for row in at])
         else:
             scores = self.predict(X, qid=qid, weights=weights, **options)
         frame, ids = split_qid(X, qid)
@@ -170,13 +171,6 @@ class RankingsMixin:
         return compare_trade_offs(
             self, X, qid, query, (a, b), n_repeats=n_repeats, random_state=random_state, **options
         )
-
-    def _scores_of_front(
-        self, X: Any, qid: Any, front: ParetoFront, options: dict[str, Any]
-    ) -> NDArray[np.floating[Any]]:
-        """Scores at each trade-off of a front, shape (n, k)."""
-        rows = [front.weights.iloc[[i]] for i in range(len(front))]
-        return np.column_stack([self.predict(X, qid=qid, weights=row, **options) for row in rows])
 
 
 def ranking_table(

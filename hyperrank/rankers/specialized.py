@@ -9,15 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from hyperrank._checks import check_number
 from hyperrank.front.selection import resolve_trade_off
 from hyperrank.rankers.data import GroupedFeatures
-from hyperrank.rankers.dpo.base import DPORanker
+from hyperrank.rankers.dpo.base import DPORanker, NetworkRanker
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.simplex import as_weights
 from hyperrank.training.options import TemperatureRange
-
-__all__ = ["SpecializedRanker", "specialize"]
 
 #: How far weights may lie from those held and be taken for them: as far as rounding brings them.
 TOLERANCE = 1e-6
@@ -126,30 +123,63 @@ class SpecializedRanker(DPORanker):
         return given
 
 
-def specialize(
-    ranker: DPORanker, weights: ArrayLike | Mapping[str, float], temperature: float | None
-) -> SpecializedRanker:
-    """The ranker of one trade-off that a ranker with one model for all, ``model_``, holds.
+class SpecializableRanker(NetworkRanker):
+    """A ranker of networks with one model, ``model_``, for all trade-offs."""
 
-    Parameters, returns and raises as of `HyperDPORanker.specialize`.
-    """
-    check_is_fitted(ranker)
-    weights, temperature = resolve_trade_off(weights, temperature, ranker.objectives_)
-    at = as_weights(weights, len(ranker.objectives_), ranker.objectives_)
-    if at.ndim != 1:
-        raise ValueError(f"specialize takes one trade-off; got weights of shape {at.shape}.")
-    factor = (
-        1.0 if temperature is None else check_number("temperature", temperature, at_least=0, below=np.inf)
-    )
-    plain = SpecializedRanker(metric=ranker.metric)
-    plain.temperature_ = factor
-    plain.temperature_range_ = getattr(ranker, "temperature_range_", None)
-    plain.objectives_, plain.n_features_in_ = ranker.objectives_, ranker.n_features_in_
-    for name in ("feature_names_in_", "categories_", "data_summary_"):
-        if hasattr(ranker, name):
-            setattr(plain, name, getattr(ranker, name))
-    plain.weights_ = at[None]
-    plain.reward_scale_ = factor * ranker.reward_scale_
-    plain.reference_ = ranker.reference_.at(at, factor)
-    plain.model_ = ranker.model_.at(ranker._condition(at[None], factor)[0])
-    return plain
+    def specialize(
+        self, weights: ArrayLike | Mapping[str, float], *, temperature: float | None = None
+    ) -> SpecializedRanker:
+        """Make a smaller ranker for one trade-off.
+
+        Conditioning is folded into the parameters of a plain network, and boosters of objectives of weight 0
+        are left out. Scores are the same up to rounding.
+
+        Parameters
+        ----------
+        weights : array-like of shape (m,), mapping of objective to weight, or Selection
+            The trade-off.
+        temperature : float, optional
+            As of `predict`: that of a selection, or else 1. It becomes the 1 of the new ranker's own
+            `temperature`.
+
+        Returns
+        -------
+        SpecializedRanker
+
+        Raises
+        ------
+        NotFittedError
+            Before fit.
+        ValueError
+            If weights are not one trade-off on the simplex, or the temperature is negative, or not one that
+            the ranker was trained for.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from hyperrank import HyperDPORanker, datasets
+        >>> data = datasets.make_multilabel_ranking(n_queries=60, n_objectives=2, random_state=0)
+        >>> ranker = HyperDPORanker(max_epochs=1, random_state=0).fit(data.X, data.Y, qid=data.qid)
+        >>> plain = ranker.specialize([0.7, 0.3])
+        >>> scores = ranker.predict(data.X, weights=[0.7, 0.3])
+        >>> bool(np.abs(plain.predict(data.X) - scores).max() < 1e-5)
+        True
+        """
+        check_is_fitted(self)
+        weights, temperature = resolve_trade_off(weights, temperature, self.objectives_)
+        at = as_weights(weights, len(self.objectives_), self.objectives_)
+        if at.ndim != 1:
+            raise ValueError(f"specialize takes one trade-off; got weights of shape {at.shape}.")
+        factor = self._factor(temperature)
+        plain = SpecializedRanker(metric=self.metric)
+        plain.temperature_ = factor
+        plain.temperature_range_ = getattr(self, "temperature_range_", None)
+        plain.objectives_, plain.n_features_in_ = self.objectives_, self.n_features_in_
+        for name in ("feature_names_in_", "categories_", "data_summary_"):
+            if hasattr(self, name):
+                setattr(plain, name, getattr(self, name))
+        plain.weights_ = at[None]
+        plain.reward_scale_ = factor * self.reward_scale_
+        plain.reference_ = self.reference_.at(at, factor)
+        plain.model_ = self.model_.at(self._condition(at[None], factor)[0])
+        return plain

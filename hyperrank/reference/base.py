@@ -14,8 +14,6 @@ from hyperrank.files import storable
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import FeatureRows
 
-__all__ = ["GroupedRows", "NoReference", "Reference", "ReferenceData", "ScoresReference"]
-
 
 @dataclass(frozen=True)
 class GroupedRows:

@@ -21,19 +21,6 @@ from hyperrank.reference.per_objective import GivenScorers, resolve_scorers
 if TYPE_CHECKING:
     import lightgbm
 
-__all__ = [
-    "REFERENCES",
-    "BoosterReference",
-    "SummedReference",
-    "check_reference",
-    "fit_reference",
-    "is_fitted_here",
-    "needs_frame",
-    "register_reference",
-    "resolve_reference",
-    "stand_in",
-    "trains_boosters",
-]
 
 #: Half the trees for each of a pair: on validation folds as good as the usual number, and half the work.
 #: Larger trees than those of one booster alone: the sum of two overfits less.

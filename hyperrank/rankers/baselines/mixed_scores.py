@@ -39,33 +39,23 @@ class MixedScoresRanker(BaseRanker):
         ``qid``, ``group_id`` or ``group`` if it takes them. By default LightGBM's lambdarank.
     reference_objective : int or str, default 0
         The objective whose booster is the ranker that constraints of a front are relative to.
-    objectives : sequence of str, optional
-        Names of the objectives; by default those of the columns of `y`, or objective_0, objective_1, ...
-    categorical_features : "from_dtype", sequence of str, int or bool, or None, default "from_dtype"
-        Features that are categories, as in `HyperDPORanker`.
+    objectives, categorical_features, metric, n_jobs
+        As in `HyperDPORanker`.
     booster_params : mapping or "search", optional
         Native LightGBM parameters, on top of `hyperrank.boosters.BOOSTER_PARAMS`. ``"search"`` compares a
         few, and their rounds, by the hypervolume of the front in a cross-validation over the queries.
-    metric : str, default ``"ndcg@10"``
-        What fronts and scores are measured in.
-    n_jobs : int, optional
-        Boosters trained at a time; all cores by default.
     random_state : int, RandomState or None, default None
         Makes fit repeatable. With the same one, `HyperDPORanker` starts from these very boosters if it
         trains on the same lists.
 
     Attributes
     ----------
-    objectives_ : tuple of str
-        Names of the objectives.
+    objectives_, n_features_in_, feature_names_in_
+        As of `HyperDPORanker`.
     reference_ : hyperrank.reference.BoosterReference or hyperrank.reference.MixedModelsReference
         The rankers and the scales of their scores.
     booster_search_ : hyperrank.boosters.search.BoosterSearch
         What ``booster_params="search"`` found.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str
-        Their names, where `X` was a frame.
 
     Examples
     --------

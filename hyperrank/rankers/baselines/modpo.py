@@ -39,8 +39,8 @@ class MODPORanker(NetworkGridRanker):
     Parameters
     ----------
     weights : int or array-like of shape (k, m), default 21
-        The trade-offs to train at; a number makes an even lattice of up to as many, and at least the corners.
-    reference : None, "booster_pairs", "boosters", "lightgbm", "scores" or model, default "booster_pairs"
+        The trade-offs to train at, as in `LinearScalarizationRanker`.
+    reference : None, str or model, default "booster_pairs"
         The ranker to start from, as in `HyperDPORanker`.
     min_main_weight : float, default 0.05
         The least that rewards are divided by, however little the main objective weighs, above 0 and below 1.
@@ -49,39 +49,23 @@ class MODPORanker(NetworkGridRanker):
         What is made of weights that are not held, as in `LinearScalarizationRanker`.
     reference_objective : int or str, default 0
         The main objective, which the networks are trained on, and the one that the reference ranker is for.
-    objectives, loss, beta, normalize_objectives, metric
+    objectives, loss, beta, normalize_objectives, metric, categorical_features, feature_transform
         As in `HyperDPORanker`.
-    categorical_features, feature_transform, query_standardize
+    query_standardize, booster_params, max_epochs, optimizer, device, n_jobs, random_state
         As in `HyperDPORanker`.
-    booster_params, max_epochs, optimizer, device, n_jobs, random_state
-        As in `HyperDPORanker`.
-    network : "mlp" or MLP, default "mlp"
-        As there; its conditioning has no effect, since none of the networks sees the weights.
-    early_stopping : bool, "auto", EarlyStopping or callable, default "auto"
-        As there, but each network is stopped by the mean of the metric under its own weights.
-    verbose : int, default 0
-        1 shows a progress bar over the networks, 2 another for each.
+    network, early_stopping, verbose
+        As in `LinearScalarizationRanker`.
 
     Attributes
     ----------
-    objectives_ : tuple of str
-        Names of the objectives.
-    weights_ : ndarray of shape (k, m)
-        The trade-offs held.
-    reference_ : hyperrank.reference.Reference
-        The reference ranker, ready to score.
-    reward_scale_ : float
-        What rewards are multiplied by in scores: the reference's deviation over beta.
+    objectives_, reference_, reward_scale_, tuning_, n_features_in_, feature_names_in_
+        As of `HyperDPORanker`.
+    weights_, histories_
+        As of `LinearScalarizationRanker`; an empty history where there is no network.
     margin_models_ : dict of str to hyperrank.rankers.dpo.reward_model.RewardModel
         Transforms and network of each objective but the main one that some trade-off weighs.
     models_ : list of hyperrank.rankers.dpo.reward_model.RewardModel or None
         Those of each trade-off; None where the mix of margins is served.
-    histories_ : list of list of dict
-        Loss, seconds and validation score by epoch, of each network; none where there is no network.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str
-        Their names, where `X` was a frame.
 
     Notes
     -----

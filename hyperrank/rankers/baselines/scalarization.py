@@ -165,25 +165,17 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         ``"nearest"``: the scores of the nearest held. ``"interpolate"``: the scores of the nearest held of
         which they are a convex combination, mixed like that in units of `scales_`, since boosters of
         different mixes give scores of different size; beyond all held an error.
-    objectives : sequence of str, optional
-        Names of the objectives; by default those of the columns of `y`, or objective_0, objective_1, ...
-    categorical_features : "from_dtype", sequence of str, int or bool, or None, default "from_dtype"
-        Features that are categories, as in `HyperDPORanker`.
+    objectives, categorical_features, metric, n_jobs, random_state
+        As in `HyperDPORanker`.
     booster_params : mapping or "search", optional
         Native LightGBM parameters, on top of `hyperrank.boosters.BOOSTER_PARAMS`. ``"search"`` compares a
         few, and their rounds, by the hypervolume of the corners and the centre in a cross-validation over
         the queries.
-    metric : str, default ``"ndcg@10"``
-        What fronts and scores are measured in.
-    n_jobs : int, optional
-        Boosters trained at a time; all cores by default. The result does not depend on it.
-    random_state : int, RandomState or None, default None
-        Makes fit repeatable.
 
     Attributes
     ----------
-    objectives_ : tuple of str
-        Names of the objectives.
+    objectives_, n_features_in_, feature_names_in_
+        As of `HyperDPORanker`.
     weights_ : ndarray of shape (k, m)
         The trade-offs held.
     boosters_ : list of lightgbm.Booster
@@ -192,10 +184,6 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         The deviation of each booster's scores from their list's mean on the training data.
     booster_search_ : hyperrank.boosters.search.BoosterSearch
         What ``booster_params="search"`` found.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str
-        Their names, where `X` was a frame.
 
     Notes
     -----
@@ -302,18 +290,16 @@ class LinearScalarizationRanker(NetworkGridRanker):
     ----------
     weights : int or array-like of shape (k, m), default 21
         The trade-offs to train at; a number makes an even lattice of up to as many, and at least the corners.
-    reference : None, "booster_pairs", "boosters", "lightgbm", "scores" or model, default "booster_pairs"
+    reference : None, str or model, default "booster_pairs"
         The ranker to start from, as in `HyperDPORanker`; None is linear scalarisation as in the literature.
     off_grid : {"refuse", "nearest", "interpolate"}, default "refuse"
         What is made of weights that are not held. ``"refuse"``: an error that names the nearest held.
         ``"nearest"``: the scores of the nearest held. ``"interpolate"``: the rewards of the nearest held of
         which they are a convex combination, mixed like that, over the reference at the very weights; beyond
         all held an error. Rewards are log-odds, and all on one scale.
-    reference_objective, objectives, loss, beta, normalize_objectives, metric
+    reference_objective, objectives, loss, beta, normalize_objectives, metric, categorical_features
         As in `HyperDPORanker`.
-    categorical_features, feature_transform
-        As in `HyperDPORanker`.
-    query_standardize, booster_params, max_epochs, optimizer, device, n_jobs, random_state
+    feature_transform, query_standardize, booster_params, max_epochs, optimizer, device, n_jobs, random_state
         As in `HyperDPORanker`.
     network : "mlp" or MLP, default "mlp"
         As there; its conditioning has no effect, since none of the networks sees the weights.
@@ -324,22 +310,14 @@ class LinearScalarizationRanker(NetworkGridRanker):
 
     Attributes
     ----------
-    objectives_ : tuple of str
-        Names of the objectives.
+    objectives_, reference_, reward_scale_, tuning_, n_features_in_, feature_names_in_
+        As of `HyperDPORanker`.
     weights_ : ndarray of shape (k, m)
         The trade-offs held.
-    reference_ : hyperrank.reference.Reference
-        The reference ranker, ready to score.
-    reward_scale_ : float
-        What rewards are multiplied by in scores: the reference's deviation over beta.
     models_ : list of hyperrank.rankers.dpo.reward_model.RewardModel
         Transforms and network of each trade-off.
     histories_ : list of list of dict
         Loss, seconds and validation score by epoch, of each network.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str
-        Their names, where `X` was a frame.
 
     Examples
     --------

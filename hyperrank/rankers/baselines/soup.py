@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hyperrank._checks import check_number
@@ -18,7 +18,7 @@ from hyperrank.lists import QueryLists
 from hyperrank.rankers.baselines._networks import NetworkTrainer, SeparateNetworksRanker
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.dpo.train import TradeOffTask
-from hyperrank.rankers.specialized import SpecializedRanker, specialize
+from hyperrank.rankers.specialized import SpecializableRanker
 from hyperrank.simplex import corners
 from hyperrank.weights import RowWeights, rows_by_weights
 
@@ -88,7 +88,7 @@ class RewardSoup(RewardModel):
 
 
 @dataclass(eq=False, repr=False)
-class SoupRanker(SeparateNetworksRanker):
+class SoupRanker(SeparateNetworksRanker, SpecializableRanker):
     r"""One network per objective, with parameters averaged by the weights at predict time (rewarded soups).
 
     .. math:: r(x, w) = r_{\theta(w)}(x), \qquad \theta(w) = \sum_j w_j \, \theta_j, \qquad
@@ -102,43 +102,31 @@ class SoupRanker(SeparateNetworksRanker):
 
     Parameters
     ----------
-    reference : None, "booster_pairs", "boosters", "lightgbm", "scores" or model, default "booster_pairs"
+    reference : None, str or model, default "booster_pairs"
         The ranker to start from, as in `HyperDPORanker`; None is a soup of networks alone.
     pretraining : float, default 0.5
         Share of the epochs, from 0 to below 1, in which one common network is trained on equal weights; with
         0 all networks start from the same random one. At least one epoch is left to each objective.
-    reference_objective, objectives, loss, beta, normalize_objectives, metric
+    reference_objective, objectives, loss, beta, normalize_objectives, metric, categorical_features
         As in `HyperDPORanker`.
-    categorical_features, feature_transform
+    feature_transform, query_standardize, booster_params, max_epochs, optimizer, device, n_jobs, random_state
         As in `HyperDPORanker`.
-    query_standardize, booster_params, max_epochs, optimizer, device, n_jobs, random_state
-        As in `HyperDPORanker`.
-    network : "mlp" or MLP, default "mlp"
-        As there; its conditioning has no effect, since none of the networks sees the weights.
+    network, verbose
+        As in `LinearScalarizationRanker`.
     early_stopping : bool, "auto", EarlyStopping or callable, default "auto"
-        As there, but each network is stopped by the metric of its own objective, and the common one by the
-        mean over objectives.
-    verbose : int, default 0
-        1 shows a progress bar over the networks, 2 another for each.
+        As in `HyperDPORanker`, but each network is stopped by the metric of its own objective, and the
+        common one by the mean over objectives.
 
     Attributes
     ----------
-    objectives_ : tuple of str
-        Names of the objectives.
-    reference_ : hyperrank.reference.Reference
-        The reference ranker, ready to score.
-    reward_scale_ : float
-        What rewards are multiplied by in scores: the reference's deviation over beta.
+    objectives_, reference_, reward_scale_, tuning_, n_features_in_, feature_names_in_
+        As of `HyperDPORanker`.
     model_ : hyperrank.rankers.baselines.soup.RewardSoup
         Transform, and the networks of all objectives.
     common_history_ : list of dict
         Loss, seconds and validation score by epoch, of the common network.
     histories_ : list of list of dict
         The same of each objective's network.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str
-        Their names, where `X` was a frame.
 
     Notes
     -----
@@ -192,26 +180,3 @@ class SoupRanker(SeparateNetworksRanker):
         self.model_ = RewardSoup([model for model, _ in trained])
         self.common_history_ = common_history
         self.histories_ = [result.history for _, result in trained]
-
-    def specialize(
-        self, weights: ArrayLike | Mapping[str, float], *, temperature: float | None = None
-    ) -> SpecializedRanker:
-        """A plain ranker for one trade-off, of the network that is mixed for it.
-
-        Parameters
-        ----------
-        weights, temperature
-            As for `HyperDPORanker.specialize`.
-
-        Returns
-        -------
-        SpecializedRanker
-
-        Raises
-        ------
-        NotFittedError
-            Before fit.
-        ValueError
-            If weights are not one trade-off on the simplex, or the temperature is negative.
-        """
-        return specialize(self, weights, temperature)

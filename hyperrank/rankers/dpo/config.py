@@ -32,8 +32,6 @@ from hyperrank.reference.per_objective import GivenScorers
 from hyperrank.training import StoppingRule, TradeOffs, TrainingSettings, resolve_stopping
 from hyperrank.training.options import TemperatureRange, get_optimizer, get_trade_offs
 
-__all__ = ["FitConfig", "Phase", "Tuning", "resolve_device", "unconditioned"]
-
 #: Lists from which on some are held out for early stopping, unless told otherwise. With fewer, what they
 #: would teach is worth more than a noisy validation front: on MQ2008's 627 queries 0.6% of hypervolume.
 MIN_LISTS_TO_HOLD_OUT = 1000

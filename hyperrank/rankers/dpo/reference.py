@@ -21,8 +21,6 @@ from hyperrank.reference.fit import is_fitted_here, stand_in, trains_boosters
 from hyperrank.reference.per_objective import GivenScorers
 from hyperrank.training import Checkpoint
 
-__all__ = ["FittedReference", "fit_reference", "reference_logits"]
-
 #: Beta of a reference that gives one score, which knows nothing of the other objectives; DPO's custom.
 SINGLE_SCORE_BETA = 0.1
 #: Beta of a reference that is itself a front, unless tuning finds a better one.

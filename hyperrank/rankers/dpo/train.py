@@ -18,7 +18,7 @@ from hyperrank._progress import ProgressBar
 from hyperrank.lists import QueryLists
 from hyperrank.losses import ListLoss
 from hyperrank.memmap import FeatureRows, MappedRows, take_rows
-from hyperrank.metrics import Metric, hypervolume
+from hyperrank.metrics import hypervolume
 from hyperrank.networks import ConditionedScorer, ListTransformer, Transformer
 from hyperrank.networks.feature_transforms import fit_transform_module
 from hyperrank.rankers.data import FitInputs, LabelledLists
@@ -39,9 +39,7 @@ from hyperrank.training import (
     with_generator,
 )
 from hyperrank.training.distributed import SingleProcess
-from hyperrank.training.options import TemperatureRange, condition_weights
-
-__all__ = ["TradeOffTask", "ValidationScores", "train_reward_model"]
+from hyperrank.training.options import condition_weights
 
 #: Trade-offs at which the validation front is measured in training.
 VALIDATION_WEIGHTS = 21
@@ -133,7 +131,7 @@ def train_reward_model(
         tensors = _training_tensors(model, inputs, config, processes, logits, task)
         evaluate = None
         if validation is not None:
-            evaluate = _evaluation(model, validation, data.names, config, task, processes)
+            evaluate = FrontEvaluation(model, validation, config, task, processes)
         with ProgressBar(
             config.training.max_epochs,
             verbose=config.verbose if processes.is_rank_zero else 0,
@@ -279,57 +277,33 @@ def _objective_scale(data: LabelledLists, loss: ListLoss, device: torch.device) 
     return torch.where(under_reference > 0, under_reference, torch.ones_like(under_reference))
 
 
-def _evaluation(
-    model: RewardModel,
-    validation: ValidationScores,
-    names: tuple[str, ...],
-    config: FitConfig,
-    task: TradeOffTask | None,
-    processes: SingleProcess,
-) -> FrontEvaluation:
-    """Adapter of the model in training to the loop's ``evaluate``."""
-    data = validation.data
-    stays = isinstance(data.X, MappedRows) or not data.lists.n_lists
-    m = data.Y.shape[1]
-    weights = lattice_near(m, VALIDATION_WEIGHTS) if task is None else task.metric_weights[None]
-    trained = config.temperature_range
-    return FrontEvaluation(
-        model=model,
-        validation=validation,
-        names=names,
-        features=None if stays else model.features(data.X, data.lists),
-        reference=Reference.mix(validation.reference, weights),
-        weights=weights,
-        metric=config.metric,
-        is_scalar=task is not None,
-        temperature_range=trained,
-        temperatures=(1.0,) if trained is None else tuple(np.geomspace(*trained, 3).tolist()),
-        processes=processes,
-    )
-
-
-@dataclass(frozen=True)
 class FrontEvaluation:
     """Hypervolume of the validation front of a model in training, or its mean metric at one trade-off."""
 
-    model: RewardModel
-    validation: ValidationScores
-    names: tuple[str, ...]
-    features: Tensor | None
-    reference: NDArray[np.float64]
-    weights: NDArray[np.float64]
-    metric: Metric
-    is_scalar: bool
-    temperature_range: TemperatureRange | None
-    temperatures: tuple[float, ...]
-    processes: SingleProcess
+    def __init__(
+        self,
+        model: RewardModel,
+        validation: ValidationScores,
+        config: FitConfig,
+        task: TradeOffTask | None,
+        processes: SingleProcess,
+    ) -> None:
+        self.model, self.validation, self.config, self.processes = model, validation, config, processes
+        data, trained = validation.data, config.temperature_range
+        m = data.Y.shape[1]
+        self.is_scalar = task is not None
+        self.weights = lattice_near(m, VALIDATION_WEIGHTS) if task is None else task.metric_weights[None]
+        self.temperatures = (1.0,) if trained is None else tuple(np.geomspace(*trained, 3).tolist())
+        self.reference = Reference.mix(validation.reference, self.weights)
+        stays = isinstance(data.X, MappedRows) or not data.lists.n_lists
+        self.features = None if stays else model.features(data.X, data.lists)
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """The score, and each objective's highest metric on the front; `network` is that of the model."""
         points = [self._points_at(temperature) for temperature in self.temperatures]
         known = ~np.isnan(points[0]).all(axis=0)
         best = np.mean([np.nanmax(some[:, known], axis=0) for some in points], axis=0)
-        names = np.array(self.names, dtype=object)[known]
+        names = np.array(self.validation.data.names, dtype=object)[known]
         metrics = {f"validation/{name}": float(value) for name, value in zip(names, best, strict=True)}
         return {"score": float(np.mean([self._score(some) for some in points])), **metrics}
 
@@ -341,11 +315,13 @@ class FrontEvaluation:
         scale = temperature * self.validation.reward_scale
         scores = self.reference + scale * self._rewards(temperature)
         is_alone = self.processes.size == 1
-        return self._points(self.metric(scores, data.Y, qid=data.lists.in_place, per_query=not is_alone))
+        return self._points(
+            self.config.metric(scores, data.Y, qid=data.lists.in_place, per_query=not is_alone)
+        )
 
     def _rewards(self, temperature: float) -> NDArray[np.float32]:
         data = self.validation.data
-        condition = condition_weights(self.weights, temperature, self.temperature_range)
+        condition = condition_weights(self.weights, temperature, self.config.temperature_range)
         if self.features is None:
             return self.model.rewards(data.X, data.lists.in_place, condition)
         at = torch.from_numpy(condition).to(self.model.device, torch.float32)

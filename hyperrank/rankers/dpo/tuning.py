@@ -27,8 +27,6 @@ from hyperrank.reference.per_objective import GivenScorers
 from hyperrank.simplex import lattice_near
 from hyperrank.training import Checkpoint
 
-__all__ = ["search_boosters", "split_for_tuning", "tune"]
-
 #: Lists below which nothing is tuned: the few that could be held out would choose by chance. There networks
 #: are packed ensembles instead.
 MIN_LISTS = MLP.few_queries
