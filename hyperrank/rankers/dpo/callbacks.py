@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 if TYPE_CHECKING:
     from hyperrank.rankers.dpo.reward_model import RewardModel
 
+__all__ = ["Callback", "CallbackSupportMixin", "EpochFunction", "FitCallbacks", "with_callbacks"]
 
 try:  # scikit-learn 1.9
     from sklearn.callback import CallbackSupportMixin, with_callbacks
