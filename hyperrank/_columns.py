@@ -93,20 +93,31 @@ def _refuse_records(values: Any, name: str) -> None:
 
 
 def refuse_other_order(values: Any, name: str, rows: Any, name_of_rows: str = "X") -> None:
-    """Refuse a frame or series of pandas that has the index of another in another order.
+    """Refuse a frame or series of pandas that has the index of another in another order, or another index.
 
-    Rows go by position, and the indices say that this is not meant.
+    Rows go by position, and the indices say that this is not meant, unless one just counts the rows or they have
+    different names.
     """
     if not (hasattr(values, "iloc") and hasattr(rows, "iloc")) or len(values) != len(rows):
         return
     index, expected = values.index, rows.index
     if index.equals(expected) or index.nlevels != expected.nlevels:
         return
-    if index.isin(expected).all() and index.value_counts().to_dict() == expected.value_counts().to_dict():
-        raise ValueError(
-            f"{name} has the index of {name_of_rows} in another order, and rows go by position: pass "
-            f"{name}.loc[{name_of_rows}.index], or {name}.to_numpy() if the rows are in one order already."
-        )
+    counts = index.value_counts(dropna=False)
+    is_shuffled = expected.value_counts(dropna=False).reindex(counts.index).eq(counts).all()
+    numbers = np.arange(len(index))
+    if is_shuffled:
+        what = f"the index of {name_of_rows} in another order"
+    elif index.names == expected.names and not any(
+        np.array_equal(each, numbers) for each in (index, expected)
+    ):
+        what = f"another index than {name_of_rows}"
+    else:
+        return
+    raise ValueError(
+        f"{name} has {what}, and rows go by position: pass {name}.loc[{name_of_rows}.index], or "
+        f"{name}.to_numpy() if the rows are in one order already."
+    )
 
 
 def arrow_to_pandas(values: Any) -> Any:

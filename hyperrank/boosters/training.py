@@ -53,14 +53,19 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-#: Parameters about columns, files, evaluation and machines, which a ranker here cannot mean.
+#: Parameters about columns, files, evaluation, prediction and machines, which a ranker here cannot mean.
 NOT_TAKEN = _words(
     "task config data valid input_model output_model output_result saved_feature_importance_type save_binary "
     "snapshot_freq convert_model convert_model_language two_round header label_column weight_column "
     "group_column ignore_column categorical_feature forcedsplits_filename forcedbins_filename "
     "parser_config_file machines machine_list_filename num_machines local_listen_port time_out "
-    "early_stopping_round eval_at"
+    "early_stopping_round early_stopping_min_delta eval_at first_metric_only metric_freq multi_error_top_k "
+    "is_provide_training_metric auc_mu_weights start_iteration_predict num_iteration_predict predict_contrib "
+    "predict_raw_score predict_leaf_index predict_disable_shape_check pred_early_stop pred_early_stop_freq "
+    "pred_early_stop_margin pre_partition precise_float_parser top_k pos_bagging_fraction neg_bagging_fraction"
 )
+#: The largest whole number that LightGBM's parameters hold.
+MAX_INT = 2**31 - 1
 #: Ranges of numbers, as `check_number` takes them: LightGBM itself would write to stderr before it raises.
 RANGES: Mapping[str, Mapping[str, Any]] = {
     name: bounds
@@ -68,20 +73,23 @@ RANGES: Mapping[str, Mapping[str, Any]] = {
         (
             {"at_least": 1, "whole": True},
             "num_boost_round min_data_in_bin bin_construct_sample_cnt max_cat_threshold max_cat_to_onehot "
-            "min_data_per_group lambdarank_truncation_level num_class",
+            "min_data_per_group lambdarank_truncation_level num_grad_quant_bins",
         ),
         (
             {"whole": True},
-            "max_depth bagging_freq seed num_threads verbosity max_drop data_random_seed objective_seed "
-            "bagging_seed feature_fraction_seed drop_seed extra_seed",
+            "max_depth bagging_freq seed verbosity max_drop data_random_seed objective_seed "
+            "bagging_seed feature_fraction_seed drop_seed extra_seed gpu_platform_id gpu_device_id",
         ),
         ({"at_least": 2, "at_most": 131_072, "whole": True}, "num_leaves"),
+        ({"at_most": 4096, "whole": True}, "num_threads"),
         ({"at_least": 2, "whole": True}, "max_bin"),
+        ({"at_least": 1, "at_most": 1, "whole": True}, "num_class num_gpu"),
         ({"at_least": 0, "whole": True}, "min_data_in_leaf"),
         (
             {"at_least": 0},
             "min_sum_hessian_in_leaf min_gain_to_split lambda_l1 lambda_l2 linear_lambda path_smooth cat_l2 "
-            "cat_smooth cegb_tradeoff cegb_penalty_split lambdarank_position_bias_regularization",
+            "cat_smooth cegb_tradeoff cegb_penalty_split lambdarank_position_bias_regularization "
+            "monotone_penalty",
         ),
         ({"above": 0}, "learning_rate sigmoid scale_pos_weight alpha fair_c poisson_max_delta_step"),
         (
@@ -89,7 +97,8 @@ RANGES: Mapping[str, Mapping[str, Any]] = {
             "bagging_fraction feature_fraction feature_fraction_bynode refit_decay_rate",
         ),
         ({"at_least": 0, "at_most": 1}, "drop_rate skip_drop top_rate other_rate"),
-        ({}, "max_delta_step"),
+        ({"at_least": 1, "below": 2}, "tweedie_variance_power"),
+        ({}, "max_delta_step histogram_pool_size"),
     )
     for name in _words(names)
 }
@@ -106,16 +115,25 @@ CHOICES: Mapping[str, Sequence[str]] = {
     "tree_learner": ("serial",),
     "device_type": ("cpu", "gpu", "cuda"),
 }
+#: Objectives whose leaves are refitted after each tree.
+REFITTED = _words("regression_l1 l1 mean_absolute_error mae quantile mape mean_absolute_percentage_error")
+#: Objectives of labels from 0 to 1.
+SHARES = _words("cross_entropy xentropy cross_entropy_lambda xentlambda")
 #: Parameters that are on or off.
 SWITCHES = _words(
     "boost_from_average deterministic extra_trees lambdarank_norm linear_tree use_missing zero_as_missing "
-    "is_unbalance force_row_wise force_col_wise bagging_by_query use_quantized_grad"
+    "is_unbalance force_row_wise force_col_wise bagging_by_query use_quantized_grad enable_bundle "
+    "feature_pre_filter gpu_use_dp is_enable_sparse quant_train_renew_leaf reg_sqrt stochastic_rounding "
+    "uniform_drop xgboost_dart_mode"
 )
-#: Parameters of one number for each feature.
-BY_FEATURE = _words(
-    "monotone_constraints feature_contri max_bin_by_feature cegb_penalty_feature_lazy "
-    "cegb_penalty_feature_coupled"
-)
+#: Parameters of one number for each feature, and the range of these.
+BY_FEATURE: Mapping[str, Mapping[str, Any]] = {
+    "monotone_constraints": {"at_least": -1, "at_most": 1, "whole": True},
+    "feature_contri": {"at_least": 0},
+    "max_bin_by_feature": {"at_least": 2, "at_most": MAX_INT, "whole": True},
+    "cegb_penalty_feature_lazy": {"at_least": 0},
+    "cegb_penalty_feature_coupled": {"at_least": 0},
+}
 
 
 @cache
@@ -154,21 +172,42 @@ def check_booster_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
         if main in NOT_TAKEN:
             hint = " For categories: categorical_features=." * (main == "categorical_feature")
             raise ValueError(
-                f"booster_params has {name!r}, but columns, files, evaluation and machines are not "
+                f"booster_params has {name!r}, but columns, files, evaluation, prediction and machines are not "
                 f"LightGBM's to choose here: leave it out.{hint}"
             )
         what = f"booster_params[{name!r}]"
         if main in RANGES:
-            check_number(what, value, **RANGES[main])
+            bounds = RANGES[main]
+            check_number(what, value, **({"at_most": MAX_INT} if "whole" in bounds else {}) | bounds)
         elif main in CHOICES and value not in CHOICES[main]:
             raise ValueError(f"{what} must be one of {', '.join(CHOICES[main])}; got {value!r}.")
         elif main in SWITCHES and str(value).lower() not in ("true", "false", "+", "-"):
             raise ValueError(f"{what} must be True or False; got {value!r}.")
         elif main == "label_gain" or main in BY_FEATURE:
             for number in _as_tuple(value):
-                check_number(what, number)
+                check_number(what, number, **BY_FEATURE.get(main, {}))
         checked[main] = value
+    _refuse_together(checked)
     return checked
+
+
+def _refuse_together(params: Mapping[str, Any]) -> None:
+    """Refuse parameters that LightGBM does not take together."""
+    is_on = {name: str(params.get(name)).lower() in ("true", "+") for name in SWITCHES}
+    objective, is_goss = params.get("objective"), params.get("data_sample_strategy") == "goss"
+    clashes = {
+        "force_row_wise and force_col_wise": is_on["force_row_wise"] and is_on["force_col_wise"],
+        "linear_tree and zero_as_missing": is_on["linear_tree"] and is_on["zero_as_missing"],
+        f"linear_tree and objective={objective!r}": is_on["linear_tree"] and objective in REFITTED[:4],
+        f"monotone_constraints and objective={objective!r}": objective in REFITTED
+        and any(_as_tuple(params.get("monotone_constraints", 0))),
+        "data_sample_strategy='goss' and bagging_freq": is_goss and params.get("bagging_freq", 0) > 0,
+        "top_rate and other_rate with a sum above 1": is_goss
+        and params.get("top_rate", 0.2) + params.get("other_rate", 0.1) > 1,
+    }
+    for what, clash in clashes.items():
+        if clash:
+            raise ValueError(f"booster_params has {what}, which LightGBM does not take together: drop one.")
 
 
 def is_search(booster_params: Any) -> bool:
@@ -237,7 +276,7 @@ def fit_booster(
     rows, sizes, row_list = _booster_rows(labels, lists, np.random.default_rng(seed))
     if len(rows) == 0:
         raise ValueError("no row has a label for this objective: every entry is NaN.")
-    if len(rows) < MIN_BAGGED:
+    if settings.get("data_sample_strategy") == "goss" or len(rows) < MIN_BAGGED:
         settings.update(bagging_freq=0)
     if X.size <= ONE_THREAD_ENTRIES:
         settings.setdefault("num_threads", 1)
@@ -248,6 +287,11 @@ def fit_booster(
     if grades.max() >= len(gains):
         raise ValueError(
             f"booster_params['label_gain'] has {len(gains)} gains; expected one for each label from 0 to "
+            f"{grades.max()}."
+        )
+    if settings["objective"] in SHARES and grades.max() > 1:
+        raise ValueError(
+            f"booster_params['objective']={settings['objective']!r} takes labels from 0 to 1; got "
             f"{grades.max()}."
         )
     data = lightgbm.Dataset(

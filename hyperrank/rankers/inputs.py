@@ -548,9 +548,7 @@ def read_fit_inputs(
         ranker,
         *validation_data,
         ref_scores_val,
-        names=training.names,
-        n_rows=len(training.X),
-        n_lists=training.lists.n_lists,
+        training=training,
         keeps_frame=keeps_frame,
     )
     if not reset:
@@ -595,19 +593,18 @@ def _read_validation(
     qid_val: Any,
     ref_scores_val: Any,
     *,
-    names: tuple[str, ...],
-    n_rows: int,
-    n_lists: int,
+    training: LabelledLists,
     keeps_frame: bool,
 ) -> LabelledLists | None:
     """Check validation data against the training data; None where there are none."""
+    names, n_rows = training.names, len(training.X)
     if X_val is None:
         if y_val is not None or qid_val is not None or ref_scores_val is not None:
             raise ValueError("y_val, qid_val or ref_scores_val were given without X_val.")
         return None
     if y_val is None:
         raise ValueError("X_val was given without y_val: pass both, or neither.")
-    if n_lists > 1 and split_qid(X_val, qid_val, name="X_val")[1] is None:
+    if training.lists.n_lists > 1 and split_qid(X_val, qid_val, name="X_val")[1] is None:
         raise ValueError(
             "X_val was given without query ids, but X has them: pass qid_val=, or a frame with a column "
             "'qid'. If all its rows are documents of one query: qid_val=np.zeros(len(X_val))."
@@ -634,7 +631,14 @@ def _read_validation(
             UserWarning,
             stacklevel=5,
         )
-    if len(data.X) == n_rows:
+    if n_again := _n_trained_on(data, training):
+        warnings.warn(
+            f"{n_again:,} of the {data.lists.n_lists:,} queries of X_val are queries of X with the same rows: "
+            "queries that a model was trained on do not say when to stop. Hold others out.",
+            UserWarning,
+            stacklevel=5,
+        )
+    elif len(data.X) == n_rows:
         warnings.warn(
             f"X_val has exactly as many rows as X ({n_rows}). If this fit is part of a scikit-learn search, "
             "the search cut X_val like the training rows and this is not what you passed: drop a row of it.",
@@ -642,3 +646,17 @@ def _read_validation(
             stacklevel=5,
         )
     return data
+
+
+def _n_trained_on(validation: LabelledLists, training: LabelledLists) -> int:
+    """Validation queries whose ids are those of training queries, if the first of them have the same rows."""
+    import pandas as pd
+
+    places = pd.Index(training.lists.ids).get_indexer(pd.Index(validation.lists.ids))
+    again = np.flatnonzero(places >= 0)
+    few = again[:FEW_LISTS]
+    if not len(few):
+        return 0
+    theirs, ours = validation.take(few), training.take(places[few].astype(np.int64))
+    same = np.array_equal(theirs.lists.sizes, ours.lists.sizes)
+    return len(again) if same and np.array_equal(theirs.X, ours.X, equal_nan=True) else 0
