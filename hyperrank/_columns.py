@@ -95,8 +95,8 @@ def _refuse_records(values: Any, name: str) -> None:
 def refuse_other_order(values: Any, name: str, rows: Any, name_of_rows: str = "X") -> None:
     """Refuse a frame or series of pandas that has the index of another in another order, or another index.
 
-    Rows go by position, and the indices say that this is not meant, unless one just counts the rows or they have
-    different names.
+    Rows go by position, and the indices say that this is not meant, unless one just counts the rows or they
+    have different names.
     """
     if not (hasattr(values, "iloc") and hasattr(rows, "iloc")) or len(values) != len(rows):
         return
@@ -105,12 +105,10 @@ def refuse_other_order(values: Any, name: str, rows: Any, name_of_rows: str = "X
         return
     counts = index.value_counts(dropna=False)
     is_shuffled = expected.value_counts(dropna=False).reindex(counts.index).eq(counts).all()
-    numbers = np.arange(len(index))
+    counts_rows = any(np.array_equal(each, np.arange(len(index))) for each in (index, expected))
     if is_shuffled:
         what = f"the index of {name_of_rows} in another order"
-    elif index.names == expected.names and not any(
-        np.array_equal(each, numbers) for each in (index, expected)
-    ):
+    elif index.names == expected.names and not counts_rows:
         what = f"another index than {name_of_rows}"
     else:
         return

@@ -62,7 +62,8 @@ NOT_TAKEN = _words(
     "early_stopping_round early_stopping_min_delta eval_at first_metric_only metric_freq multi_error_top_k "
     "is_provide_training_metric auc_mu_weights start_iteration_predict num_iteration_predict predict_contrib "
     "predict_raw_score predict_leaf_index predict_disable_shape_check pred_early_stop pred_early_stop_freq "
-    "pred_early_stop_margin pre_partition precise_float_parser top_k pos_bagging_fraction neg_bagging_fraction"
+    "pred_early_stop_margin pre_partition precise_float_parser top_k pos_bagging_fraction "
+    "neg_bagging_fraction"
 )
 #: The largest whole number that LightGBM's parameters hold.
 MAX_INT = 2**31 - 1
@@ -172,13 +173,13 @@ def check_booster_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
         if main in NOT_TAKEN:
             hint = " For categories: categorical_features=." * (main == "categorical_feature")
             raise ValueError(
-                f"booster_params has {name!r}, but columns, files, evaluation, prediction and machines are not "
-                f"LightGBM's to choose here: leave it out.{hint}"
+                f"booster_params has {name!r}, but columns, files, evaluation, prediction and machines are "
+                f"not LightGBM's to choose here: leave it out.{hint}"
             )
         what = f"booster_params[{name!r}]"
         if main in RANGES:
             bounds = RANGES[main]
-            check_number(what, value, **({"at_most": MAX_INT} if "whole" in bounds else {}) | bounds)
+            check_number(what, value, **({"at_most": MAX_INT, **bounds} if "whole" in bounds else bounds))
         elif main in CHOICES and value not in CHOICES[main]:
             raise ValueError(f"{what} must be one of {', '.join(CHOICES[main])}; got {value!r}.")
         elif main in SWITCHES and str(value).lower() not in ("true", "false", "+", "-"):

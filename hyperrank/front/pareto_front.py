@@ -73,6 +73,8 @@ class ParetoFront:
     points, weights : DataFrame of shape (k, m)
         One row per trade-off, one column per objective. Rows of `weights` carry their temperature (by pandas'
         ``attrs``), so that ``predict(X, weights=front.weights.iloc[3])`` serves what was measured.
+        Arrays, tuples and dictionaries made of them (``to_numpy``, ``itertuples``, ``to_dict``) carry none, and
+        are served at temperature 1 unless ``temperature=front.temperatures[3]`` goes with them.
     temperatures : ndarray of shape (k,) or None
         The temperature of each trade-off.
     temperature : float or None

@@ -633,7 +633,7 @@ def _read_validation(
         )
     if n_again := _n_trained_on(data, training):
         warnings.warn(
-            f"{n_again:,} of the {data.lists.n_lists:,} queries of X_val are queries of X with the same rows: "
+            f"{n_again:,} of the {data.lists.n_lists:,} queries of X_val are in X, with the same rows: "
             "queries that a model was trained on do not say when to stop. Hold others out.",
             UserWarning,
             stacklevel=5,

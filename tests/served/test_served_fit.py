@@ -141,6 +141,20 @@ BOOSTER_PARAMS = {
     "columns": ({"categorical_feature": [90]}, "leave it out. For categories: categorical_features="),
     "files": ({"forcedsplits_filename": "splits.json"}, "leave it out"),
     "a list": ([("num_leaves", 6)], "a mapping"),
+    "more than an int holds": ({"max_bin": 2**31}, "at most 2.14748e"),
+    "threads that no machine has": ({"num_threads": 2**20}, "at most 4096"),  # before, a crash
+    "classes": ({"num_class": 3}, "at most 1"),
+    "one bin": ({"max_bin_by_feature": [1] * 6}, "at least 2"),
+    "negative shares": ({"feature_contri": [-1, 0, 5, 1, 1, 1]}, "at least 0"),
+    "another switch": ({"enable_bundle": 0.5}, "must be True or False"),
+    "of prediction": ({"pred_early_stop": True}, "prediction and machines are not LightGBM's to choose"),
+    "both": ({"force_row_wise": True, "force_col_wise": True}, "force_row_wise and force_col_wise, which"),
+    "goss": ({"data_sample_strategy": "goss", "bagging_freq": 1}, "does not take together: drop one"),
+    "refitted": (
+        {"objective": "mape", "monotone_constraints": [1] * 6},
+        "monotone_constraints and objective",
+    ),
+    "shares": ({"objective": "xentropy"}, "takes labels from 0 to 1; got 4"),
 }
 
 
@@ -151,6 +165,24 @@ def test_booster_params_that_lightgbm_refuses_or_ignores(kind, capfd):
     with pytest.raises(ValueError, match=message):
         HyperDPORanker(booster_params=params, max_epochs=1).fit(X, Y, qid=QID)
     assert "Fatal" not in capfd.readouterr().err
+
+
+def test_sampling_by_gradients_needs_no_other_option(capfd):
+    """Before, an error: the defaults have bagging."""
+    params = {**TREES, "data_sample_strategy": "goss"}
+    MixedScoresRanker(booster_params=params).fit(X, Y, qid=QID)
+    assert "LightGBM" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["HyperDPORanker", "LinearScalarizationRanker"])
+def test_validation_on_queries_of_training_is_told_of(name):
+    """Before, silence, and epochs that only memory chose."""
+    X_val, y_val, qid_val = X[FEW], Y[FEW], QID[FEW]
+    with pytest.warns(UserWarning, match=r"12 of the 12 queries of X_val are in X, with the same rows"):
+        RANKERS[name]().fit(X, Y, qid=QID, X_val=X_val, y_val=y_val, qid_val=qid_val)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        RANKERS[name]().fit(X, Y, qid=QID, X_val=X_val + 1, y_val=y_val, qid_val=qid_val)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -239,6 +239,16 @@ def test_rows_of_another_index_go_by_position(fitted):
         expected
     )
     assert fitted.score(frame(), labels.set_index(np.arange(N) + 7), qid=QID) == expected
+    assert fitted.score(frame().set_index(np.arange(N) + 7), labels, qid=QID) == expected
+    named = labels.set_index(pd.Index(QID + 1000, name="query"))
+    assert fitted.score(frame().set_index(np.arange(N) + 7), named, qid=QID) == expected
+
+
+def test_rows_of_other_indices_are_refused(fitted):
+    """Before, filtered in two ways, they went by position."""
+    for others in (np.arange(N) + 7, [f"d{i}" for i in range(N)]):
+        with pytest.raises(ValueError, match=r"y has another index than X.*y\.loc\[X\.index\]"):
+            fitted.score(frame().set_index(np.arange(N) + 9), pd.DataFrame(Y, index=others), qid=QID)
 
 
 BY_QUERY = pd.Index(QID, name="qid")
