@@ -73,8 +73,8 @@ class ParetoFront:
     points, weights : DataFrame of shape (k, m)
         One row per trade-off, one column per objective. Rows of `weights` carry their temperature (by pandas'
         ``attrs``), so that ``predict(X, weights=front.weights.iloc[3])`` serves what was measured.
-        Arrays, tuples and dictionaries made of them (``to_numpy``, ``itertuples``, ``to_dict``) carry none, and
-        are served at temperature 1 unless ``temperature=front.temperatures[3]`` goes with them.
+        Arrays, tuples and dictionaries made of them (``to_numpy``, ``itertuples``, ``to_dict``) carry none:
+        they are served at 1 unless ``temperature=`` is given, with a warning if they were not measured there.
     temperatures : ndarray of shape (k,) or None
         The temperature of each trade-off.
     temperature : float or None
@@ -146,6 +146,7 @@ class ParetoFront:
         if self.temperatures is not None:
             one = self.temperature
             self.weights.attrs[TEMPERATURE] = tuple(self.temperatures.tolist()) if one is None else one
+            self.points.attrs |= self.weights.attrs  # tables of both keep what both have
         self.baseline = None if reference is None else baseline
         self.reference = None
         if reference is not None:

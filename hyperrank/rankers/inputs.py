@@ -531,6 +531,7 @@ def read_fit_inputs(
     reset: bool = True,
 ) -> FitInputs:
     """Check everything that fit is given, and group its rows."""
+    vars(ranker).pop("_last_front", None)
     validation_data = _one_validation(X_val, y_val, qid_val, eval_set, eval_qid)
     refuse_other_order(query_weight, "query_weight", X)
     training = read_labelled(

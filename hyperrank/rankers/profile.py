@@ -54,6 +54,8 @@ class FrontMixin:
 
     metric: str
     objectives_: tuple[str, ...]
+    #: Weights and temperatures of the rows of the last front, to tell of weights that lost theirs.
+    _last_front: tuple[NDArray[np.float64], NDArray[np.float64]]
 
     def _scores(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
         """Scores of grouped rows under k weights, shape (n, k)."""
@@ -156,7 +158,7 @@ class FrontMixin:
         if len(measured) < len(self.objectives_):
             per_query, at = per_query[:, :, measured], at[:, measured]
             of_baseline = None if of_baseline is None else of_baseline[:, measured]
-        return ParetoFront(
+        front = ParetoFront(
             np.nanmean(per_query, axis=1),
             at,
             names=[self.objectives_[j] for j in measured],
@@ -169,6 +171,9 @@ class FrontMixin:
             baseline=name,
             segments=segments,
         )
+        if recorded is not None and len(measured) == len(self.objectives_):
+            self._last_front = at, recorded
+        return front
 
     def _default_weights(self) -> NDArray[np.float64]:
         """The trade-offs at which a front is profiled by default."""
@@ -177,8 +182,27 @@ class FrontMixin:
     def _trade_off(self, weights: Any, options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Weights without the temperature that they carry, and the options of scoring with it."""
         weights, temperature = resolve_trade_off(weights, options.get("temperature"), self.objectives_)
+        if temperature is None and weights is not None and "_last_front" in vars(self):
+            self._warn_of_lost_temperature(weights)
         others = {name: value for name, value in options.items() if name != "temperature"}
         return weights, {**others, **self._temperature_option(temperature)}
+
+    def _warn_of_lost_temperature(self, weights: Any) -> None:
+        """Warn of weights from the last front, measured at other temperatures alone, that carry none."""
+        if per_query_or_row(weights, self.objectives_) is not None:
+            return
+        on_front, temperatures = self._last_front
+        for each in np.atleast_2d(self._weights(weights)):
+            found = np.unique(temperatures[np.isclose(on_front, each, rtol=0, atol=1e-9).all(axis=1)])
+            if len(found) and 1 not in found:
+                warnings.warn(
+                    f"the weights {each.tolist()} are of the last front, which has them at temperature "
+                    f"{', '.join(f'{t:g}' for t in found)}, but carry none, and are served at 1: pass a "
+                    "selection or a row of front.weights as it is, or say temperature=.",
+                    UserWarning,
+                    stacklevel=5,
+                )
+                return
 
     def _temperature_option(self, temperature: float | None) -> dict[str, Any]:
         """The temperature as an option of scoring; a ranker without one is at 1."""
@@ -292,7 +316,9 @@ def read_grid(
     has_temperature = ranker._front_temperature() is not None
     return FrontGrid(
         at,
-        [1.0 if each is None else each for each in found] if has_temperature else None,
+        [1.0 if t is None else check_number("temperature", t, at_least=0, below=np.inf) for t in found]
+        if has_temperature
+        else None,
         are_pairs=several,
         are_default=weights is None,
         with_reference=temperatures is not None or default is not None,

@@ -57,7 +57,7 @@ def choice(front):
 def expected(ranker, choice):
     """The scores that the front was measured by; those of temperature 1 are others."""
     scores = ranker.predict(FRAME, qid=QID, weights=choice.weights, temperature=AT)
-    assert np.abs(scores - ranker.predict(FRAME, qid=QID, weights=choice.weights)).max() > 1e-3
+    assert np.abs(scores - ranker.predict(FRAME, qid=QID, weights=choice.weights, temperature=1)).max() > 1e-3
     return scores
 
 
@@ -76,6 +76,9 @@ MAKERS = {
     ).select(at_least={"relevance": 0.9}, maximize="clicks"),
     "a row of front.weights": lambda front, choice: front.weights.iloc[choice.index],
     "rows of front.weights": lambda front, choice: front.weights.iloc[[choice.index, 0]],
+    "a row of weights beside values": lambda front, choice: pd.concat(
+        [front.weights, front.points.add_suffix("_value")], axis=1
+    ).loc[choice.index, NAMES],
     "a list of rows of front.weights": lambda front, choice: [front.weights.iloc[choice.index]],
     "PerQuery of rows": lambda front, choice: PerQuery(
         dict.fromkeys(np.unique(QID), front.weights.iloc[choice.index])
@@ -94,6 +97,25 @@ def test_who_makes_a_trade_off_keeps_its_temperature(ranker, front, choice, make
     scores = ranker.predict(FRAME, qid=QID, weights=made)
     served = ranker.predict(FRAME, qid=QID, weights=row, temperature=AT)
     np.testing.assert_array_equal(scores[:, 0] if scores.ndim == 2 else scores, served)
+
+
+#: What forgets the temperature. Before, in silence.
+FORGETFUL = {
+    "array": lambda row: row.to_numpy(),
+    "list": list,
+    "mapping": lambda row: row.to_dict(),
+    "tuple": lambda row: next(row.to_frame().T.itertuples(index=False)),
+    "JSON": lambda row: json.loads(row.to_json(double_precision=12)),
+}
+
+
+@pytest.mark.parametrize("kind", FORGETFUL)
+def test_weights_of_a_front_without_their_temperature_are_told_of(ranker, front, choice, kind):
+    weights = FORGETFUL[kind](front.weights.iloc[choice.index])
+    with pytest.warns(UserWarning, match=r"which has them at temperature 0\.3, but carry none"):
+        ranker.predict(FRAME, qid=QID, weights=weights)
+    ranker.predict(FRAME, qid=QID, weights=weights, temperature=1)
+    ranker.predict(FRAME, qid=QID, weights=[0.123, 0.456, 0.421])
 
 
 def partitions():
@@ -454,6 +476,10 @@ TYPOS = {
     "segments in columns": (
         lambda r, _: r.pareto_front(FRAME, Y, qid=QID, by=pd.DataFrame({"market": HALVES})),
         r"by has shape \(\d+, 1\); expected the segment of each row",
+    ),
+    "no temperature": (
+        lambda r, _: r.pareto_front(FRAME, Y, qid=QID, temperature=np.nan),
+        "temperature must be a number at least 0",
     ),
     "a temperature as text": (
         lambda r, _: r.pareto_front(FRAME, Y, qid=QID, temperature="1"),
