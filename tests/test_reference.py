@@ -30,7 +30,7 @@ def test_a_deviation_is_that_within_lists():
     assert within_list_deviation(np.array([5.0, 5.0, 7.0, 7.0]), lists) == 1.0  # nothing to divide by
 
 
-def test_booster_pairs_add_a_regression_on_the_grades_to_the_ranking_booster(data):
+def test_booster_pairs_add_regressions_on_the_grades_to_the_ranking_booster(data):
     ranker = HyperDPORanker(booster_params=FEW_TREES, max_epochs=1, network=MLP(hidden=(4,)), random_state=0)
     ranker.fit(data.X, data.Y, qid=data.qid)
     found = ranker.predict(data.X, qid=data.qid, weights=[[1, 0], [0, 1], [0.3, 0.7]], temperature=0)
@@ -41,8 +41,9 @@ def test_booster_pairs_add_a_regression_on_the_grades_to_the_ranking_booster(dat
     ends = []
     for labels in Y.T:
         total = 0.0
-        # The ranking booster sees each document beside the others of its list too.
-        for objective, seen in (("lambdarank", join_standardized(X, lists)), ("regression", X)):
+        # The ranking booster and one of the regressions see each document beside the others of its list too.
+        joined = join_standardized(X, lists)
+        for objective, seen in (("lambdarank", joined), ("regression", X), ("regression", joined)):
             params = {**PAIR_PARAMS, **FEW_TREES, "objective": objective}
             scores = booster_scores(fit_booster(seen, labels, lists, params=params, seed=seed), seen)
             total = total + scores / within_list_deviation(scores, lists)

@@ -61,7 +61,7 @@ class HyperDPORanker(CallbackSupportMixin, SpecializableRanker):
     reference : None, str, model or mapping of objective to scorer, default "booster_pairs"
         **What is learnt.** The ranker to start from:
 
-        - ``"booster_pairs"``: for each objective a LightGBM ranker and a LightGBM regression on the grades,
+        - ``"booster_pairs"``: for each objective a LightGBM ranker and LightGBM regressions on the grades,
           fitted here; their standardised scores are mixed by the weights, so the reference is itself a front.
         - ``"booster_regressions"``, ``"boosters"``: the regressions alone, or the rankers alone. Tuning may
           use the regressions in place of the pairs.

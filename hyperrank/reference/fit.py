@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hyperrank.boosters import BoosterSet, Cached, check_booster_params, fit_boosters
 from hyperrank.files import storable
-from hyperrank.lists import within_list_deviations
+from hyperrank.lists import QueryLists, within_list_deviations
 from hyperrank.networks.query_normalization import join_standardized
 from hyperrank.reference.base import GroupedRows, NoReference, Reference, ReferenceData, ScoresReference
 from hyperrank.reference.models import ModelReference, fitted_model, is_fitted
@@ -77,16 +77,11 @@ class BoosterReference(Reference):
 
     def scores(self, rows: GroupedRows) -> NDArray[np.float64]:
         """Standardised scores of each booster, shape (n, 1) or (n, m)."""
-        X, lists = rows.X, rows.lists
-        if 0 < len(X) <= ROWS_AT_ONCE:
-            features = join_standardized(X[:], lists) if self.query_standardize else X[:]
-            return np.asarray(self.boosters.scores(features) / self.scales)
-        out = np.empty((len(X), len(self.boosters)))
-        # Features standardised within the list take as much memory again: some of the rows at a time.
-        for run, chunk in lists.runs(ROWS_AT_ONCE):
-            features = join_standardized(X[run], chunk) if self.query_standardize else X[run]
-            out[run] = self.boosters.scores(features)
-        return out / self.scales
+        return _total([self], rows)
+
+    def scores_of(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The same of features as the boosters see them."""
+        return np.asarray(self.boosters.scores(features) / self.scales)
 
 
 @storable
@@ -107,6 +102,13 @@ class SummedReference(Reference):
         self.members, self.scales, self.main = list(members), scales, main
         self.needs_frame = any(member.needs_frame for member in members)
 
+    @classmethod
+    def of(cls, members: Sequence[Reference], rows: GroupedRows, main: int) -> SummedReference:
+        """The sum on the scale of some rows."""
+        total = cls(members, np.ones(1), main)
+        total.scales = within_list_deviations(total.scores(rows), rows.lists)
+        return total
+
     def select(self, objectives: NDArray[np.int64]) -> SummedReference:
         """The sums of some objectives; the first of them stands for the reference ranker."""
         members = [member.select(objectives) for member in self.members]
@@ -114,10 +116,28 @@ class SummedReference(Reference):
 
     def scores(self, rows: GroupedRows) -> NDArray[np.float64]:
         """Standardised sums of the members' scores, shape (n, m)."""
-        total = self.members[0].scores(rows)
-        for member in self.members[1:]:
-            total = total + member.scores(rows)
-        return total / self.scales
+        boosters = [member for member in self.members if isinstance(member, BoosterReference)]
+        if len(boosters) == len(self.members):
+            return np.asarray(_total(boosters, rows) / self.scales)
+        parts = [member.scores(rows) for member in self.members]
+        return np.asarray(sum(parts[1:], parts[0]) / self.scales)
+
+
+def _total(members: Sequence[BoosterReference], rows: GroupedRows) -> NDArray[np.float64]:
+    """Sum of scores of boosters; those that see features standardised in the list share them."""
+
+    def of_some(X: NDArray[np.float32], lists: QueryLists) -> NDArray[np.float64]:
+        joined = join_standardized(X, lists) if any(one.query_standardize for one in members) else X
+        scores = [one.scores_of(joined if one.query_standardize else X) for one in members]
+        return sum(scores[1:], scores[0])
+
+    if 0 < len(rows.X) <= ROWS_AT_ONCE:
+        return of_some(rows.X[:], rows.lists)
+    out = np.empty((len(rows.X), len(members[0].boosters)))
+    # Features standardised within the list take as much memory again: some of the rows at a time.
+    for run, chunk in rows.lists.runs(ROWS_AT_ONCE):
+        out[run] = of_some(rows.X[run], chunk)
+    return out
 
 
 def fit_single_booster(data: ReferenceData) -> BoosterReference:
@@ -131,29 +151,39 @@ def fit_booster_front(data: ReferenceData) -> BoosterReference:
 
 
 def fit_booster_pairs(data: ReferenceData) -> SummedReference:
-    """Fit two boosters per objective, a ranking one and a regression on the grades.
+    """Fit ranking boosters and regressions on the grades, one and two per objective.
 
-    The ranking booster sees each document beside the others of its list; the regression, whose scores
-    are to mean the same in all lists, sees the features as they are. On validation folds both together
-    gained more than either alone, and than both on the same features.
+    Ranking boosters see each document beside the others of its list. On validation folds all of them
+    together gained more than any alone (ledger, sections 5 and 23).
     """
     params = {**PAIR_PARAMS, **check_booster_params(data.booster_params)}
     if data.max_ranking_rounds is not None:
         params["num_boost_round"] = min(data.max_ranking_rounds, params["num_boost_round"])
-    objectives = range(data.Y.shape[1])
     ranking = replace(data, booster_params=params, cached=_prefixed("ranking", data.cached))
-    members = [_fit(ranking, objectives, "ranking boosters"), fit_booster_regressions(data)]
-    pair = SummedReference(members, np.ones(len(objectives)), data.main)
-    pair.scales = within_list_deviations(pair.scores(data), data.lists)
-    return pair
+    members = [_fit(ranking, range(data.Y.shape[1]), "ranking boosters"), *_fit_regressions(data)]
+    return SummedReference.of(members, data, data.main)
 
 
-def fit_booster_regressions(data: ReferenceData) -> BoosterReference:
-    """Fit one regression on the grades per objective, of the features as they are."""
+def fit_booster_regressions(data: ReferenceData) -> SummedReference:
+    """Fit two regressions on the grades per objective."""
+    return SummedReference.of(_fit_regressions(data), data, data.main)
+
+
+def _fit_regressions(data: ReferenceData) -> list[BoosterReference]:
+    """Regressions of the features as they are, and of those beside the features standardised in the list.
+
+    Scores of the former mean the same in all lists; the latter know what is much or little in theirs.
+    """
     params = {**PAIR_PARAMS, **check_booster_params(data.booster_params), "objective": "regression"}
-    cached = _prefixed("regression", data.cached)
-    regression = replace(data, booster_params=params, query_standardize=False, cached=cached)
-    return _fit(regression, range(data.Y.shape[1]), "regression boosters")
+    views = {"regression": False, **({"regression in the list": True} if data.query_standardize else {})}
+    return [
+        _fit(
+            replace(data, booster_params=params, query_standardize=view, cached=_prefixed(name, data.cached)),
+            range(data.Y.shape[1]),
+            f"{name} boosters",
+        )
+        for name, view in views.items()
+    ]
 
 
 def _fit(data: ReferenceData, objectives: Sequence[int], desc: str = "boosters") -> BoosterReference:

@@ -167,7 +167,9 @@ def _fit_reference(
     if config.reference != "booster_pairs":
         return fitted, chosen
     assert isinstance(fitted.reference, SummedReference)
-    regressions = replace(fitted, reference=fitted.reference.members[-1])
+    _, *members = fitted.reference.members
+    alone = SummedReference.of(members, inputs.training, config.reference_objective)
+    regressions = replace(fitted, reference=alone)
     utilities = [TuningEvaluation.of(evaluated, one, config).of_reference for one in (regressions, fitted)]
     if surely_better(*utilities):
         return regressions, {**chosen, "reference": "booster_regressions"}

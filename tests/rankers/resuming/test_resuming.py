@@ -103,7 +103,7 @@ def test_parts_of_tuning_are_kept(many, tmp_path, dying, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("reference", "n_boosters"), [("booster_pairs", 4), ("boosters", 2), ("lightgbm", 1)]
+    ("reference", "n_boosters"), [("booster_pairs", 6), ("boosters", 2), ("lightgbm", 1)]
 )
 def test_boosters_that_take_long_are_kept_one_by_one(
     data, tmp_path, dying, monkeypatch, reference, n_boosters
