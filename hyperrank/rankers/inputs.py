@@ -639,7 +639,7 @@ def _read_validation(
             UserWarning,
             stacklevel=5,
         )
-    elif len(data.X) == n_rows:
+    if len(data.X) == n_rows:
         warnings.warn(
             f"X_val has exactly as many rows as X ({n_rows}). If this fit is part of a scikit-learn search, "
             "the search cut X_val like the training rows and this is not what you passed: drop a row of it.",

@@ -129,6 +129,7 @@ class FrontMixin:
             If an objective has no such list. The front is then of the others, at weights without it.
         """
         check_is_fitted(self)
+        vars(self).pop("_last_front", None)
         X, by = split_segments(self, X, by)
         refuse_other_order(by, "by", X)
         grid, options = read_grid(self, weights, temperatures, options)
