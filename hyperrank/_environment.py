@@ -117,10 +117,7 @@ def forked(generator: torch.Generator | None = None) -> torch.Generator:
 
 
 class Dropout(nn.Module):
-    """Dropout whose masks a generator of its own draws, where it has one.
-
-    They are the bits of `torch.nn.functional.dropout` on a CPU whose generator has the same state.
-    """
+    """Dropout whose masks a generator of its own draws, where it has one."""
 
     generator: torch.Generator | None = None
 
@@ -134,7 +131,8 @@ class Dropout(nn.Module):
             return hidden
         if self.generator is None:
             return nn.functional.dropout(hidden, self.p)
-        mask = torch.empty_like(hidden).bernoulli_(1 - self.p, generator=self.generator)
+        # On a CPU `bernoulli_` takes five times as long.
+        mask = torch.rand(hidden.shape, generator=self.generator, device=hidden.device).lt_(1 - self.p)
         return hidden * mask.div_(1 - self.p)
 
 

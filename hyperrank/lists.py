@@ -234,6 +234,38 @@ class QueryLists:
         shift = np.repeat(self.offsets[:-1][chosen] - lists.offsets[:-1], sizes)
         return np.arange(lists.n_rows, dtype=np.int64) + shift, lists
 
+    def split(self, longest: int, rng: np.random.Generator) -> QueryLists:
+        """Cut longer lists into random parts of nearly equal size.
+
+        Parameters
+        ----------
+        longest : int
+            Rows of a part at most.
+        rng : numpy.random.Generator
+            Assigns the rows.
+
+        Returns
+        -------
+        QueryLists
+            Of the *grouped* rows, which it groups further; its ids are the numbers of the lists that parts
+            are of.
+
+        Examples
+        --------
+        >>> parts = QueryLists.from_sizes([1, 5]).split(3, np.random.default_rng(0))
+        >>> parts.sizes.tolist(), parts.ids.tolist()
+        ([1, 2, 3], [0, 1, 1])
+        """
+        n_parts = np.maximum(-(-self.sizes // longest), 1)
+        ids = np.repeat(np.arange(self.n_lists, dtype=np.int64), n_parts)
+        if len(ids) == self.n_lists:
+            return QueryLists(self.offsets, ids)
+        order = np.arange(self.n_rows, dtype=np.int64)
+        for number in np.flatnonzero(n_parts > 1):
+            rng.shuffle(order[self.offsets[number] : self.offsets[number + 1]])
+        place = np.arange(len(ids)) - np.repeat(np.cumsum(n_parts) - n_parts, n_parts)
+        return QueryLists(_offsets((self.sizes[ids] + place) // n_parts[ids]), ids, order)
+
     def runs(self, n_rows: int) -> Iterator[tuple[slice, QueryLists]]:
         """Cut grouped rows into chunks of whole lists, of about as many rows each.
 

@@ -234,3 +234,23 @@ def test_runs_are_all_lists_whole_and_in_order(sizes, n_rows, seed):
     assert [name for _, part in runs for name in part.ids] == lists.ids.tolist()
     # A run ends with the list that begins last in its share of the rows.
     assert all(rows.start + part.offsets[-2] < rows.start // n_rows * n_rows + n_rows for rows, part in runs)
+
+
+@given(
+    sizes=st.lists(st.integers(0, 25), min_size=1, max_size=8),
+    longest=st.integers(1, 12),
+    seed=st.integers(0, 2**31),
+)
+def test_parts_of_long_lists_have_their_rows_and_others_stay(sizes, longest, seed):
+    lists = QueryLists.from_sizes(sizes)
+    parts = lists.split(longest, np.random.default_rng(seed))
+    assert parts.sizes.max() <= longest
+    assert (np.bincount(parts.ids, weights=parts.sizes, minlength=len(sizes)) == sizes).all()
+    assert (np.bincount(parts.ids) == [max(1, -(-size // longest)) for size in sizes]).all()
+    assert (lists.index[parts.order] == parts.ids[parts.index]).all()
+    for number in np.flatnonzero(lists.sizes <= longest):
+        rows = slice(*lists.offsets[number : number + 2])
+        assert (parts.order[rows] == np.arange(rows.start, rows.stop)).all()
+    for number in range(len(sizes)):
+        own = parts.sizes[parts.ids == number]
+        assert own.max() - own.min() <= 1

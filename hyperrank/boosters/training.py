@@ -355,13 +355,6 @@ def _booster_rows(
     """Rows with a label, the sizes of the lists they make, and the list each row came from."""
     rows = np.flatnonzero(~np.isnan(labels))
     index = lists.index[rows]
-    sizes = np.bincount(index, minlength=lists.n_lists)
-    if sizes.max(initial=0) > MAX_LIST:
-        n_samples = -(-sizes // MAX_LIST)
-        # Rows of a long list are assigned at random, so that each piece is a fair sample of it.
-        place = np.empty_like(rows)
-        place[np.lexsort((rng.random(len(rows)), index))] = np.arange(len(rows))
-        key = index * int(n_samples.max()) + (place - (np.cumsum(sizes) - sizes)[index]) % n_samples[index]
-        order = np.argsort(key, kind="stable")
-        rows, index, sizes = rows[order], index[order], np.bincount(key)
-    return rows, sizes[sizes > 0], index
+    parts = QueryLists.from_sizes(np.bincount(index, minlength=lists.n_lists)).split(MAX_LIST, rng)
+    # Each piece of a long list is a fair sample of it.
+    return parts.group(rows), parts.sizes[parts.sizes > 0], parts.group(index)

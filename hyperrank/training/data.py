@@ -80,7 +80,7 @@ class ListTensors:
 
     features: Tensor | FeaturesOf  # (n, d)
     labels: Tensor  # (n, m)
-    lists: QueryLists
+    lists: QueryLists  # which may group the documents further
     query_weight: Tensor | None = None  # (q,)
     margin: Margin | None = None
     reference_logits: ReferenceLogits | None = None
@@ -94,12 +94,16 @@ class ListTensors:
     def prepare(self, loss: ListLoss) -> None:
         """Make once, for all batches from now on, what a loss needs of the labels."""
         offsets = torch.from_numpy(self.lists.offsets).to(self.labels.device)
-        self.prepared = prepare(loss, self.labels, offsets)
+        moved = self.lists.moved
+        self.prepared = prepare(loss, self.labels if moved is None else self.labels[moved], offsets)
 
     def batch(self, which: NDArray[np.int64]) -> Batch:
         """The lists numbered `which`."""
         rows, lists = self.lists.take(which)
         device = self.labels.device
+        grouped = torch.from_numpy(rows).to(device)
+        if self.lists.moved is not None:
+            rows = self.lists.moved[rows]
         at = torch.from_numpy(rows).to(device)
         numbers = torch.from_numpy(which).to(device)
         weight = None if self.query_weight is None else self.query_weight[numbers]
@@ -112,7 +116,7 @@ class ListTensors:
             share=1.0 if weight is None else weight.mean() / self.mean_weight,
             margin=None if self.margin is None else self.margin.take(at),
             reference_logits=None if self.reference_logits is None else self.reference_logits.take(at),
-            prepared=None if self.prepared is None else self.prepared.take(at, numbers),
+            prepared=None if self.prepared is None else self.prepared.take(grouped, numbers),
         )
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from hyperrank._environment import default_generator, dropout_generator, isolated
 from hyperrank.losses import ListLoss, margin_reward, temperature_loss, weighted_loss
 from hyperrank.simplex import dirichlet_weights
-from hyperrank.training.checkpoint import Checkpoint, RunningAverage, TrainingState
+from hyperrank.training.checkpoint import Checkpoint, Optimiser, RunningAverage, TrainingState
 from hyperrank.training.data import Batch, ListTensors, ShardedLists, document_batches
 from hyperrank.training.distributed import SingleProcess
 from hyperrank.training.options import StoppingRule
@@ -95,10 +95,9 @@ def train(
     n_batches = len([*document_batches(data.lists.sizes, settings.batch_docs, np.random.default_rng(0))])
     # The gradient of a constant is rounding, which the optimiser would make whole steps of.
     constants = getattr(network, "constants", ())
-    optimiser = torch.optim.AdamW(
-        [parameter for name, parameter in network.named_parameters() if name not in constants],
-        lr=settings.learning_rate,
-        weight_decay=settings.weight_decay,
+    optimiser = Optimiser(
+        [p for name, p in network.named_parameters() if p.requires_grad and name not in constants],
+        settings.weight_decay,
     )
     state = TrainingState(network, optimiser, RunningAverage(network, settings.average_decay), rng, generator)
     steps = Steps(
@@ -239,8 +238,7 @@ class Steps:
         return self._take(*self.processes.run_synced(forward, is_out_of_memory=_is_out_of_memory))
 
     def _take(self, batch: Batch, value: Tensor) -> Tensor:
-        for group in self.state.optimiser.param_groups:
-            group["lr"] = self.settings.learning_rate * warmup_cosine(self.state.taken, self.n_steps)
+        learning_rate = self.settings.learning_rate * warmup_cosine(self.state.taken, self.n_steps)
         # Of all parameters: constants get a gradient too, and none that is NaN may stay.
         self.state.network.zero_grad(set_to_none=True)
         with self.processes.exchanging_gradients():
@@ -248,7 +246,7 @@ class Steps:
         self.state.taken += 1
         norm = nn.utils.clip_grad_norm_(self.state.network.parameters(), self.settings.max_norm)
         if torch.isfinite(norm):
-            self.state.optimiser.step()
+            self.state.optimiser.step(learning_rate)
             self.state.bad = 0
         else:
             self._skip()

@@ -26,7 +26,7 @@ LARGEST = 1e38
 @storable
 @dataclass
 class AdamW(Params):
-    """AdamW on batches of whole queries, with a running average of the parameters.
+    """AdamW on batches of queries, with a running average of the parameters.
 
     Parameters
     ----------
@@ -37,7 +37,8 @@ class AdamW(Params):
     average_decay : float, default 0.99
         Decay per step of the running average of the parameters, which is the result; 0 keeps the last ones.
     batch_docs : int or "auto", default "auto"
-        Documents per batch; queries stay whole.
+        Documents per batch, about: 1,024, and from 200,000 rows on 8,192. Queries stay whole unless they
+        have more documents than that and than 2,048: then they are split at random.
 
     References
     ----------

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_helpers import data_of
 
-from hyperrank.training import document_batches
+from hyperrank.losses import ListNet, PlackettLuce, prepare
+from hyperrank.training import ListTensors, document_batches
 from hyperrank.training.loop import warmup_cosine
 
 
@@ -97,3 +98,19 @@ def test_short_runs_take_full_steps(n_steps: int) -> None:
     factors = [warmup_cosine(step, n_steps) for step in range(n_steps)]
     assert factors[0] == 1
     assert all(0 < factor <= 1 for factor in factors)
+
+
+@pytest.mark.parametrize("loss", [ListNet(), PlackettLuce()], ids=["listnet", "plackett_luce"])
+def test_batches_of_parts_are_those_of_shorter_lists(loss) -> None:
+    whole = data_of((7, 30, 4), query_weight=[1, 2, 3])
+    parts = whole.lists.split(8, np.random.default_rng(0))
+    data = ListTensors(whole.features, whole.labels, parts, whole.query_weight[parts.ids])
+    data.prepare(loss)
+    batch = data.batch(np.array([2, 5, 0]))
+    rows = np.concatenate([parts.order[parts.offsets[at] : parts.offsets[at + 1]] for at in (2, 5, 0)])
+    assert (batch.features == whole.features[rows]).all()
+    assert (batch.labels == whole.labels[rows]).all()
+    assert batch.query_weight.tolist() == [2, 3, 1]
+    alone = prepare(loss, batch.labels, batch.offsets)
+    names = ("target", "has_gain") if loss == ListNet() else ("rank", "n_observed")
+    assert all(torch.equal(getattr(batch.prepared, name), getattr(alone, name)) for name in names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
@@ -172,15 +172,18 @@ class RewardModel:
         with one_thread_each() as n_threads:
             if n_threads > 1 and self.device.type == "cpu":
                 n_rows = min(n_rows, max(ROWS_TO_SHARE, -(-len(inputs) // n_threads)))
-            if len(inputs) <= n_rows or lists.n_lists == 1:
+            if len(inputs) <= n_rows or (lists.n_lists == 1 and self.query_standardize):
                 return self._features(inputs, lists)
+            parts: Iterable[tuple[slice, QueryLists]] = lists.runs(n_rows)
+            if not self.query_standardize:  # lists may be cut
+                parts = ((slice(at, at + n_rows), lists) for at in range(0, len(inputs), n_rows))
             features = torch.empty(len(inputs), self._width, device=self.device)
 
             def work(run: tuple[slice, QueryLists]) -> None:
                 rows, part = run
                 features[rows] = self._features(inputs[rows], part)
 
-            shared(work, list(lists.runs(n_rows)), n_threads if self.device.type == "cpu" else 1)
+            shared(work, list(parts), n_threads if self.device.type == "cpu" else 1)
         return features
 
     def _features(self, inputs: FeatureRows, lists: QueryLists) -> Tensor:

@@ -21,7 +21,7 @@ from hyperrank.memmap import FeatureRows, MappedRows, take_rows
 from hyperrank.metrics import hypervolume
 from hyperrank.networks import ConditionedScorer, ListTransformer, Transformer
 from hyperrank.networks.feature_transforms import fit_transform_module
-from hyperrank.rankers.data import FitInputs, LabelledLists
+from hyperrank.rankers.data import FitInputs, LabelledLists, few_rows
 from hyperrank.rankers.dpo.config import FitConfig, Phase
 from hyperrank.rankers.dpo.reference import FittedReference, reference_logits
 from hyperrank.rankers.dpo.reward_model import ListRewardModel, RewardModel, one_thread_each
@@ -45,10 +45,10 @@ from hyperrank.training.options import condition_weights
 VALIDATION_WEIGHTS = 21
 #: Documents per batch up to which steps are too short for several threads to help.
 SMALL_BATCH = 2048
+#: Lists of more documents than this and than a batch are split at random: more steps, and less memory.
+LONGEST_LIST = 2048
 #: Rows, about, that the losses under the reference are estimated from.
 SCALE_ROWS = 200_000
-#: Training rows, about, whose rewards must be finite after training.
-PROBED_ROWS = 1000
 
 #: Called after each epoch with the model and what is known of the epoch; True stops training.
 OnEpoch = Callable[[RewardModel, dict[str, float]], bool]
@@ -114,6 +114,8 @@ def train_reward_model(
                 raise ValueError(f"its {Phase.REFERENCE_LOGITS} are of {len(logits)} rows")
     rng = np.random.default_rng(config.seed)
     generator = torch.Generator().manual_seed(config.seed)
+    longest = max(LONGEST_LIST, config.training.batch_docs)
+    parts = data.lists.split(longest, np.random.default_rng([config.seed, 5]))
     with own_threads(_n_threads(config, processes)):
         if start is None:
             model, rng.bit_generator.state = processes.on_rank_zero(
@@ -128,10 +130,11 @@ def train_reward_model(
             # What is dropped differs between processes.
             generator = torch.Generator(config.device).manual_seed(config.seed + processes.rank)
         loss = with_generator(config.loss, generator)
-        tensors = _training_tensors(model, inputs, config, processes, logits, task)
+        tensors = _training_tensors(model, inputs, parts, config, processes, logits, task)
         evaluate = None
         if validation is not None:
             evaluate = FrontEvaluation(model, validation, config, task, processes)
+        scale = _objective_scale(data.Y, parts, loss, config.device) if config.normalize_objectives else None
         with ProgressBar(
             config.training.max_epochs,
             verbose=config.verbose if processes.is_rank_zero else 0,
@@ -146,7 +149,7 @@ def train_reward_model(
                 settings=config.training,
                 rng=rng,
                 generator=generator,
-                scale=_objective_scale(data, loss, config.device) if config.normalize_objectives else None,
+                scale=scale,
                 draw_weights=None if task is None else task.repeat,
                 evaluate=evaluate,
                 on_epoch=partial(_report, bar, model, on_epoch),
@@ -165,12 +168,10 @@ def _report(bar: ProgressBar, model: RewardModel, on_epoch: OnEpoch | None, entr
 
 def _refuse_divergence(model: RewardModel, data: LabelledLists, config: FitConfig) -> None:
     """Refuse to serve a network whose rewards are not finite."""
-    m = data.Y.shape[1]
-    last = int(np.searchsorted(data.lists.offsets, PROBED_ROWS)) + 1
-    rows, lists = data.lists.take(np.arange(min(last, data.lists.n_lists)))
+    m, sample = data.Y.shape[1], few_rows(data, config.seed)
     probes = np.vstack([corners(m), np.full((1, m), 1 / m)])
     condition = condition_weights(probes, 1.0, config.temperature_range)
-    if not np.isfinite(model.rewards(take_rows(data.X, rows), lists, condition)).all():
+    if not np.isfinite(model.rewards(sample.X, sample.lists, condition)).all():
         raise FloatingPointError(
             "training diverged: the network's scores of training rows are not finite. Lower the learning "
             "rate, or look for extreme labels or features."
@@ -180,6 +181,7 @@ def _refuse_divergence(model: RewardModel, data: LabelledLists, config: FitConfi
 def _training_tensors(
     model: RewardModel,
     inputs: FitInputs,
+    parts: QueryLists,
     config: FitConfig,
     processes: SingleProcess,
     logits: NDArray[np.float32] | None,
@@ -187,11 +189,14 @@ def _training_tensors(
 ) -> ListTensors | ShardedLists:
     """What this process trains on: all lists, or its shard of those that several train on together."""
     data, weight, device = inputs.training, inputs.list_weight, config.device
-    X, lists = data.X, data.lists
+    X, lists, seen = data.X, parts, data.lists
+    weight = None if weight is None else weight[parts.ids]
+    mean = 1.0 if weight is None else max(float(weight.mean()), float(np.finfo(np.float32).tiny))
     rows: Any = slice(None)
     if processes.size > 1:
-        shard = processes.shard(data.lists.sizes)
-        rows, lists = data.lists.take(shard)
+        shard = processes.shard(parts.sizes)
+        rows, lists = parts.take(shard)
+        rows, seen = parts.order[rows], lists
         weight = None if weight is None else weight[shard]
         X = take_rows(X, rows)
     margin = None if task is None else task.margin
@@ -201,7 +206,7 @@ def _training_tensors(
     if logits is not None and config.temperature_range is not None:
         reference = ReferenceLogits(torch.from_numpy(logits[rows]).to(device), *config.temperature_range)
     tensors = ListTensors(
-        _network_inputs(model, X, lists),
+        _network_inputs(model, X, seen),
         torch.from_numpy(data.Y[rows]).to(device),
         lists,
         None if weight is None else torch.from_numpy(weight).to(device, torch.float32),
@@ -210,10 +215,7 @@ def _training_tensors(
     )
     if processes.size == 1:
         return tensors
-    mean = 1.0
-    if inputs.list_weight is not None:
-        mean = max(float(inputs.list_weight.mean()), float(np.finfo(np.float32).tiny))
-    return ShardedLists(tensors, shard, data.lists, n_processes=processes.size, mean_weight=mean)
+    return ShardedLists(tensors, shard, parts, n_processes=processes.size, mean_weight=mean)
 
 
 def _network_inputs(model: RewardModel, inputs: FeatureRows, lists: QueryLists) -> Tensor | FeaturesOf:
@@ -266,11 +268,13 @@ def _new_model(
     return kind(transform, module.to(device), device, query_standardize=config.query_standardize)
 
 
-def _objective_scale(data: LabelledLists, loss: ListLoss, device: torch.device) -> Tensor:
+def _objective_scale(
+    Y: NDArray[np.float32], parts: QueryLists, loss: ListLoss, device: torch.device
+) -> Tensor:
     """Each objective's loss under the reference, where all rewards are 0; 1 where it has none."""
-    evenly = np.arange(data.lists.n_lists)[:: max(1, data.lists.n_rows // SCALE_ROWS)]
-    rows, lists = data.lists.take(evenly)
-    labels = torch.from_numpy(data.Y[rows]).to(device)
+    evenly = np.arange(parts.n_lists)[:: max(1, parts.n_rows // SCALE_ROWS)]
+    rows, lists = parts.take(evenly)
+    labels = torch.from_numpy(Y[parts.order[rows]]).to(device)
     offsets = torch.from_numpy(lists.offsets).to(device)
     zeros = torch.zeros(len(labels), device=device)
     under_reference = loss(zeros, labels, offsets, reduction="none").mean(dim=0)
