@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -143,6 +143,10 @@ class RowWeights:
         """The weights of each row, shape (n, m)."""
         return self.weights[self.index]
 
+    def map(self, change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> RowWeights:
+        """The same with changed weights in the place of these."""
+        return RowWeights(change(self.weights), self.index)
+
     @cached_property
     def distinct(self) -> RowWeights:
         """The same, all weights different and in use."""
@@ -227,16 +231,21 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def mix_by_row(scores: NDArray[np.float64], row_weights: RowWeights) -> NDArray[np.float64]:
-    """A reference's scores, of shape (n, 1) or (n, m), mixed by the weights of each row, shape (n,).
+def mix(scores: NDArray[np.float64], weights: NDArray[np.float64] | RowWeights) -> NDArray[np.float64]:
+    """Scores (n, m) mixed by k weights, shape (n, k), or by those of each row, (n,).
 
-    The same sums in the same order as `Reference.mix`, and so the same bits.
+    A single score, (n, 1), is the same under all weights.
     """
-    if scores.shape[1] == 1:
-        return scores[:, 0]
-    mixed = np.zeros(len(scores))
-    for column, weight in zip(scores.T, row_weights.by_row.T, strict=True):
-        mixed += column * weight
+    if isinstance(weights, RowWeights):
+        return scores[:, 0] if scores.shape[1] == 1 else _weighted_sum(scores.T, weights.by_row.T)
+    return scores if scores.shape[1] == 1 else _weighted_sum(scores.T[:, :, None], weights.T)
+
+
+def _weighted_sum(terms: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Term by term: a matrix product rounds otherwise for one row than for many."""
+    mixed = np.zeros(1)
+    for term, weight in zip(terms, weights, strict=True):
+        mixed = mixed + term * weight
     return mixed
 
 

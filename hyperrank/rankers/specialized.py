@@ -15,6 +15,7 @@ from hyperrank.rankers.dpo.base import DPORanker, NetworkRanker
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.simplex import as_weights
 from hyperrank.training.options import TemperatureRange
+from hyperrank.weights import RowWeights
 
 #: How far weights may lie from those held and be taken for them: as far as rounding brings them.
 TOLERANCE = 1e-6
@@ -83,8 +84,11 @@ class SpecializedRanker(DPORanker):
             "a SpecializedRanker is not fitted but made: fit a HyperDPORanker, then call specialize(weights)."
         )
 
-    def _rewards(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float32]:
-        return self.model_.rewards(data.X, data.lists.in_place, np.ones((1, 1)))
+    def _rewards(
+        self, data: GroupedFeatures, weights: NDArray[np.float64] | RowWeights
+    ) -> NDArray[np.float32]:
+        rewards = self.model_.rewards(data.X, data.lists.in_place, np.ones((1, 1)))
+        return rewards[:, 0] if isinstance(weights, RowWeights) else rewards
 
     def _default_weights(self) -> NDArray[np.float64]:
         return self.weights_

@@ -13,6 +13,7 @@ from hyperrank.boosters import Cached
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import FeatureRows
+from hyperrank.weights import mix
 
 
 @dataclass(frozen=True)
@@ -154,30 +155,6 @@ class Reference:
         """
         return parts
 
-    @staticmethod
-    def mix(scores: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scores under weights.
-
-        Parameters
-        ----------
-        scores : ndarray of shape (n, 1) or (n, m)
-            Of `Reference.scores`.
-        weights : ndarray of shape (k, m)
-            The trade-offs.
-
-        Returns
-        -------
-        ndarray of shape (n, k)
-            Or (n, 1) where weights do not matter.
-        """
-        if scores.shape[1] == 1:
-            return scores
-        # Term by term: a matrix product rounds otherwise for one row than for many.
-        mixed = np.zeros((len(scores), len(weights)))
-        for column, weight in zip(scores.T, weights.T, strict=True):
-            mixed += column[:, None] * weight
-        return mixed
-
     def at(self, weights: NDArray[np.float64], temperature: float = 1.0) -> Reference:
         """The reference at one trade-off: one score per document.
 
@@ -249,7 +226,7 @@ class MixedReference(Reference):
     def at_temperature(self, parts: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
         """The mixed scores at a temperature, shape (n, 1)."""
         scores = self.reference.at_temperature(parts, self.temperature * temperature)
-        return self.mix(scores, self.weights[None])
+        return mix(scores, self.weights[None])
 
 
 @storable

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -135,9 +136,11 @@ class Checkpoint:
 
     def on_rank_zero(self, name: str, compute: Callable[[Checkpoint], T]) -> T:
         """Result of a phase that rank 0 computes, given the checkpoint as that of a single process."""
+        if self.processes.size == 1:
+            return self.phase(name, partial(compute, self))
         view = copy.copy(self)
         view.processes = SingleProcess()
-        return self.phase(name, lambda: self.processes.on_rank_zero(lambda: compute(view)))
+        return self.phase(name, partial(self.processes.on_rank_zero, partial(compute, view)))
 
     @contextmanager
     def resuming(self) -> Iterator[None]:

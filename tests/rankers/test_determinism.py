@@ -167,7 +167,7 @@ def test_rows_of_any_width_are_scored_under_weights_of_their_own_as_under_each_a
         model, n = any_model(d, hidden, conditioning), 500
         X, weights = rng.normal(size=(n, d)).astype(np.float32), rng.dirichlet([1.0] * 3, size=u)
         row_weights, lists = RowWeights(weights, rng.integers(u, size=n)), QueryLists.from_sizes([n])
-        found = model.rewards_by_row(X, lists, row_weights)
+        found = model.rewards(X, lists, row_weights)
         some = np.unique(row_weights.index)[:20]
         for number in some:
             rows = row_weights.index == number

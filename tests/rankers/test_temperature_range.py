@@ -15,6 +15,7 @@ from hyperrank.rankers.inputs import read_fit_inputs
 from hyperrank.reference import GroupedRows
 from hyperrank.simplex import lattice
 from hyperrank.training import Checkpoint
+from hyperrank.weights import mix
 
 QUICK = {
     "max_epochs": 3,
@@ -45,7 +46,7 @@ def conditioned(small):
 def reference_of(ranker, data):
     lists = QueryLists.from_qid(data.qid)
     grouped = ranker.reference_.scores(GroupedRows(data.X[lists.order], lists, data.X, None))
-    return lists.ungroup(ranker.reference_.mix(grouped, np.array(WEIGHTS)))
+    return lists.ungroup(mix(grouped, np.array(WEIGHTS)))
 
 
 # ---- the linear rule -------------------------------------------------------------------------------------

@@ -155,9 +155,11 @@ class NetworkGridRanker(SeparateNetworksRanker, WeightGridRanker):
         weight_grid(self.weights, names)
 
     def _scores(
-        self, data: GroupedFeatures, weights: NDArray[np.float64], *, temperature: float | None = None
+        self, data: GroupedFeatures, weights: NDArray[np.float64] | RowWeights, **options: Any
     ) -> NDArray[np.float64]:
-        return super()._scores(data, self._served(weights), temperature=temperature)
+        if isinstance(weights, RowWeights):
+            return super()._scores(data, weights.distinct.map(self._served), **options)
+        return super()._scores(data, self._served(weights), **options)
 
     def _front_scores(
         self,
@@ -168,18 +170,10 @@ class NetworkGridRanker(SeparateNetworksRanker, WeightGridRanker):
     ) -> NDArray[np.float64]:
         return super()._front_scores(data, self._served(weights), temperatures, **options)
 
-    def _scores_by_row(
-        self, data: GroupedFeatures, row_weights: RowWeights, *, temperature: float | None = None
+    def _rewards(
+        self, data: GroupedFeatures, weights: NDArray[np.float64] | RowWeights
     ) -> NDArray[np.float64]:
-        distinct = row_weights.distinct
-        served = RowWeights(self._served(distinct.weights), distinct.index)
-        return super()._scores_by_row(data, served, temperature=temperature)
-
-    def _rewards(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
         return self._mix_models(weights, partial(self._rewards_of, data))
-
-    def _rewards_by_row(self, data: GroupedFeatures, row_weights: RowWeights) -> NDArray[np.floating[Any]]:
-        return self._mix_models(row_weights, partial(self._rewards_of, data))
 
     def _rewards_of(self, data: GroupedFeatures, row: int) -> NDArray[np.float32]:
         """Rewards by the model for one row of ``weights_``, shape (n,)."""

@@ -20,7 +20,7 @@ from hyperrank.rankers.inputs import read_labelled, read_list_weight, resolve_ob
 from hyperrank.reference import Reference, ReferenceData
 from hyperrank.reference.fit import fit_reference
 from hyperrank.reference.models import fit_models
-from hyperrank.weights import RowWeights, mix_by_row
+from hyperrank.weights import RowWeights, mix
 
 
 @dataclass(eq=False, repr=False)
@@ -148,11 +148,11 @@ class MixedScoresRanker(BaseRanker):
         return self.reference_.needs_frame
 
     def _scores(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        mixed = self.reference_.mix(data.reference_scores(self.reference_), weights)
+        mixed = mix(data.reference_scores(self.reference_), weights)
         return np.broadcast_to(mixed, (len(data.X), len(weights)))
 
     def _scores_by_row(self, data: GroupedFeatures, row_weights: RowWeights) -> NDArray[np.float64]:
-        return mix_by_row(data.reference_scores(self.reference_), row_weights)
+        return mix(data.reference_scores(self.reference_), row_weights)
 
     def _reference_scores(self, data: GroupedFeatures) -> NDArray[np.float64]:
         return self.reference_.main_scores(data.reference_scores(self.reference_))

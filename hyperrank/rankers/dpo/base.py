@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +19,7 @@ from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.reference import NoReference, PerObjectiveReference, Reference
 from hyperrank.training import AdamW, EarlyStopping, StoppingRule
 from hyperrank.training.options import get_checkpoint_file, get_optimizer, get_trade_offs
-from hyperrank.weights import PerQuery, PerRow, RowWeights, mix_by_row
+from hyperrank.weights import PerQuery, PerRow, RowWeights, mix
 
 
 def _get_early_stopping(early_stopping: Any) -> EarlyStopping:
@@ -55,7 +56,7 @@ class DPORanker(BaseRanker):
     """A ranker whose scores are a reference's plus rewards that were learnt over it, times their scale.
 
     A subclass sets ``objectives_``, ``reference_``, ``reward_scale_`` and ``model_`` in fit, or overrides
-    `_rewards`, `_rewards_by_row` and `_models`.
+    `_rewards` and `_models`.
     """
 
     __metadata_request__predict = {  # noqa: RUF012 - scikit-learn reads the class attribute
@@ -140,13 +141,11 @@ class DPORanker(BaseRanker):
         """
         return self._predict(X, qid, weights, ref_scores=ref_scores, temperature=temperature)
 
-    def _rewards(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Rewards of grouped rows under k conditions, shape (n, k)."""
+    def _rewards(
+        self, data: GroupedFeatures, weights: NDArray[np.float64] | RowWeights
+    ) -> NDArray[np.floating[Any]]:
+        """Rewards of grouped rows under k conditions, shape (n, k), or each under its own, (n,)."""
         return self.model_.rewards(data.X, data.lists.in_place, weights)
-
-    def _rewards_by_row(self, data: GroupedFeatures, row_weights: RowWeights) -> NDArray[np.floating[Any]]:
-        """Rewards of grouped rows, each under its own weights, shape (n,)."""
-        return self.model_.rewards_by_row(data.X, data.lists.in_place, row_weights)
 
     def _models(self) -> Sequence[RewardModel]:
         """All that give rewards."""
@@ -157,11 +156,18 @@ class DPORanker(BaseRanker):
         return self.reference_.knows_lists or any(model.knows_lists for model in self._models())
 
     def _scores(
-        self, data: GroupedFeatures, weights: NDArray[np.float64], *, temperature: float | None = None
+        self,
+        data: GroupedFeatures,
+        weights: NDArray[np.float64] | RowWeights,
+        *,
+        temperature: float | None = None,
     ) -> NDArray[np.float64]:
+        """Scores of grouped rows under k weights, shape (n, k), or each under its own, (n,)."""
         factor = self._factor(temperature)
-        base = self.reference_.mix(data.reference_scores(self.reference_, factor), weights)
-        rewards = self._rewards(data, self._condition(weights, factor))
+        base = mix(data.reference_scores(self.reference_, factor), weights)
+        condition = partial(self._condition, temperature=factor)
+        conditions = weights.map(condition) if isinstance(weights, RowWeights) else condition(weights)
+        rewards = self._rewards(data, conditions)
         return base + np.multiply(rewards, factor * self.reward_scale_, dtype=np.float64)
 
     def _front_scores(
@@ -185,17 +191,13 @@ class DPORanker(BaseRanker):
         scores *= temperatures * self.reward_scale_
         for t in np.unique(temperatures):
             at_t = temperatures == t
-            scores[:, at_t] += self.reference_.mix(data.reference_scores(self.reference_, t), weights[at_t])
+            scores[:, at_t] += mix(data.reference_scores(self.reference_, t), weights[at_t])
         return scores
 
     def _scores_by_row(
-        self, data: GroupedFeatures, row_weights: RowWeights, *, temperature: float | None = None
+        self, data: GroupedFeatures, row_weights: RowWeights, **options: Any
     ) -> NDArray[np.float64]:
-        factor = self._factor(temperature)
-        base = mix_by_row(data.reference_scores(self.reference_, factor), row_weights)
-        condition = RowWeights(self._condition(row_weights.weights, factor), row_weights.index)
-        rewards = self._rewards_by_row(data, condition)
-        return base + np.multiply(rewards, factor * self.reward_scale_, dtype=np.float64)
+        return self._scores(data, row_weights, **options)
 
     @property
     def _needs_frame(self) -> bool:

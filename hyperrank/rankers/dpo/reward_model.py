@@ -210,37 +210,19 @@ class RewardModel:
         return n_plain * (2 if self.query_standardize else 1) + self.transform.n_categorical
 
     @isolated()
-    def rewards(self, X: FeatureRows, lists: QueryLists, weights: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Rewards of grouped rows under k weights."""
-        at = torch.from_numpy(weights).to(self.device, torch.float32)
-        out = np.empty((len(X), len(weights)), dtype=np.float32)
-
-        def score(features: Tensor, part: QueryLists, _: slice, n_threads: int) -> Tensor:
-            return self.scores(features, part, at, n_threads)
-
-        return self._by_chunks(score, X, lists, out)
-
-    @isolated()
-    def rewards_by_row(
-        self, X: FeatureRows, lists: QueryLists, row_weights: RowWeights
+    def rewards(
+        self, X: FeatureRows, lists: QueryLists, weights: NDArray[np.float64] | RowWeights
     ) -> NDArray[np.float32]:
-        """Rewards of grouped rows, each under its own weights, shape (n,)."""
+        """Rewards of grouped rows under k weights, shape (n, k), or each under its own, (n,).
 
-        def score(features: Tensor, part: QueryLists, rows: slice, n_threads: int) -> Tensor:
-            return self.scores_by_row(
-                features, part, RowWeights(row_weights.weights, row_weights.index[rows]), n_threads
-            )
-
-        return self._by_chunks(score, X, lists, np.empty(len(X), dtype=np.float32))
-
-    def _by_chunks(
-        self,
-        score: Callable[[Tensor, QueryLists, slice, int], Tensor],
-        X: FeatureRows,
-        lists: QueryLists,
-        out: NDArray[np.float32],
-    ) -> NDArray[np.float32]:
-        """Fill `out` with the scores of what the network sees, by threads that take a chunk of rows each."""
+        Threads take a chunk of rows each.
+        """
+        at: Tensor | RowWeights
+        if isinstance(weights, RowWeights):
+            at, out = weights, np.empty(len(X), dtype=np.float32)
+        else:
+            at = torch.from_numpy(weights).to(self.device, torch.float32)
+            out = np.empty((len(X), len(weights)), dtype=np.float32)
 
         def work(bounds: tuple[int, int], n_threads: int = 1) -> None:
             first, last = bounds
@@ -248,14 +230,14 @@ class RewardModel:
             begins, ends = np.searchsorted(lists.offsets, [first + 1, last])
             own = lists.offsets[begins - 1 : ends + 1]
             part = QueryLists.from_sizes(np.diff(np.clip(own, first, last)))
-            features = self.features(X[first:last], part)
-            out[first:last] = score(features, part, slice(first, last), n_threads).cpu().numpy()
+            features, rows = self.features(X[first:last], part), slice(first, last)
+            out[rows] = self._scores(features, part, rows, at, n_threads).cpu().numpy()
 
         with one_thread_each() as n_threads:
             if 0 < lists.n_rows <= (ROWS_TO_SHARE if n_threads > 1 else CHUNK) and self.device.type == "cpu":
                 # A request: what follows would take longer than its arithmetic.
-                features = self._features(X[:], lists)
-                out[:] = score(features, lists, slice(0, lists.n_rows), n_threads).numpy()
+                features, rows = self._features(X[:], lists), slice(0, lists.n_rows)
+                out[:] = self._scores(features, lists, rows, at, n_threads).numpy()
                 return out
             chunks = self._chunks(lists)
             if len(chunks) == 1:
@@ -263,6 +245,14 @@ class RewardModel:
             else:
                 shared(work, chunks, n_threads if self.device.type == "cpu" else 1)
         return out
+
+    def _scores(
+        self, features: Tensor, lists: QueryLists, rows: slice, at: Tensor | RowWeights, n_threads: int
+    ) -> Tensor:
+        """Network scores of some of the rows under weights for all rows, or for each of all."""
+        if isinstance(at, RowWeights):
+            return self.scores_by_row(features, lists, RowWeights(at.weights, at.index[rows]), n_threads)
+        return self.scores(features, lists, at, n_threads)
 
     def scores_by_row(
         self, features: Tensor, lists: QueryLists, row_weights: RowWeights, n_threads: int = 1

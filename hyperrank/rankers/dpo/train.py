@@ -25,7 +25,6 @@ from hyperrank.rankers.data import FitInputs, LabelledLists, few_rows
 from hyperrank.rankers.dpo.config import FitConfig, Phase
 from hyperrank.rankers.dpo.reference import FittedReference, reference_logits
 from hyperrank.rankers.dpo.reward_model import ListRewardModel, RewardModel, one_thread_each
-from hyperrank.reference import Reference
 from hyperrank.simplex import corners, lattice_near
 from hyperrank.training import (
     Checkpoint,
@@ -40,6 +39,7 @@ from hyperrank.training import (
 )
 from hyperrank.training.distributed import SingleProcess
 from hyperrank.training.options import condition_weights
+from hyperrank.weights import mix
 
 #: Trade-offs at which the validation front is measured in training.
 VALIDATION_WEIGHTS = 21
@@ -298,7 +298,7 @@ class FrontEvaluation:
         self.is_scalar = task is not None
         self.weights = lattice_near(m, VALIDATION_WEIGHTS) if task is None else task.metric_weights[None]
         self.temperatures = (1.0,) if trained is None else tuple(np.geomspace(*trained, 3).tolist())
-        self.reference = Reference.mix(validation.reference, self.weights)
+        self.reference = mix(validation.reference, self.weights)
         stays = isinstance(data.X, MappedRows) or not data.lists.n_lists
         self.features = None if stays else model.features(data.X, data.lists)
 

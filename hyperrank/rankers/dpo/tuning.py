@@ -26,6 +26,7 @@ from hyperrank.reference.fit import PAIR_PARAMS, SummedReference, is_fitted_here
 from hyperrank.reference.per_objective import GivenScorers
 from hyperrank.simplex import lattice_near
 from hyperrank.training import Checkpoint
+from hyperrank.weights import mix
 
 #: Lists below which nothing is tuned: the few that could be held out would choose by chance. There networks
 #: are packed ensembles instead.
@@ -233,7 +234,7 @@ class TuningEvaluation:
         weights = lattice_near(data.Y.shape[1], N_WEIGHTS)
         scores, scale = None, 1.0
         if fitted is not None:
-            scores = fitted.reference.mix(data.reference_scores(fitted.reference), weights)
+            scores = mix(data.reference_scores(fitted.reference), weights)
             scale = fitted.reward_scale
         multiples = REWARD_SCALES if config.tunes_reward_scale else (1.0,)
         return cls(data, config.metric, weights, scores, scale, multiples)
