@@ -243,9 +243,9 @@ def mix(scores: NDArray[np.float64], weights: NDArray[np.float64] | RowWeights) 
 
 def _weighted_sum(terms: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Term by term: a matrix product rounds otherwise for one row than for many."""
-    mixed = np.zeros(1)
+    mixed = np.zeros(np.broadcast_shapes(terms[0].shape, weights[0].shape))
     for term, weight in zip(terms, weights, strict=True):
-        mixed = mixed + term * weight
+        mixed += term * weight
     return mixed
 
 
