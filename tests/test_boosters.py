@@ -70,19 +70,20 @@ def test_params_go_on_top_of_the_defaults() -> None:
 
 
 class Spy:
-    """Takes the place of lightgbm.Dataset and notes what it is given."""
+    """Takes the place of lightgbm.train and notes the data that it is given."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         import lightgbm
 
         self.seen: list[dict[str, Any]] = []
-        original = lightgbm.Dataset
+        original = lightgbm.train
 
-        def dataset(X: Any, label: Any, **options: Any) -> Any:
-            self.seen.append({"X": X, "label": label, **options})
-            return original(X, label, **options)
+        def train(settings: Any, data: Any, **options: Any) -> Any:
+            names = {"X": "data", "label": "label", "group": "group", "weight": "weight"}
+            self.seen.append({name: getattr(data, attribute) for name, attribute in names.items()})
+            return original(settings, data, **options)
 
-        monkeypatch.setattr(lightgbm, "Dataset", dataset)
+        monkeypatch.setattr(lightgbm, "train", train)
 
 
 @pytest.mark.parametrize("limit", [1, 7, 50])
@@ -135,6 +136,24 @@ def test_rows_without_a_label_are_left_out(monkeypatch: pytest.MonkeyPatch) -> N
     assert (booster_scores(found, X) == booster_scores(absent, X)).all()
     assert (spy.seen[0]["X"] == X[known]).all()
     assert (spy.seen[0]["group"] == spy.seen[1]["group"]).all()
+
+
+@pytest.mark.parametrize("limit", [growing.MAX_LIST, 7])
+@pytest.mark.parametrize("objective", ["lambdarank", "regression"])
+def test_boosters_of_bins_shared_are_those_of_each_alone(
+    limit: int, objective: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(growing, "MAX_LIST", limit)
+    X, Y, lists = data_of()
+    Y[lists.index == 3] = np.nan
+    options: dict[str, Any] = {
+        "params": {**FAST, "objective": objective},
+        "list_weight": np.linspace(1, 2, lists.n_lists),
+        "seed": 3,
+    }
+    together = fit_boosters(X, Y, lists, objectives=[1, 0], **options)
+    alone = [fit_booster(X, Y[:, j], lists, **options) for j in (1, 0)]
+    assert [b.model_to_string() for b in together] == [b.model_to_string() for b in alone]
 
 
 def test_an_objective_without_labels_is_an_error() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -255,34 +256,23 @@ def fit_booster(
     list_weight: NDArray[Any] | None = None,
     on_round: Callable[[], None] | None = None,
     categorical: Iterable[int] = (),
+    binned: lightgbm.Dataset | None = None,
 ) -> lightgbm.Booster:
     """Fit one LightGBM ranker to one objective, its labels (n,) NaN where unobserved.
 
     Rows without a label are left out. Lists of more than 10,000 rows, which LightGBM refuses, are split at
     random into lists of at most that many. `params` go on top of `BOOSTER_PARAMS`; `list_weight` (n_lists,)
-    says how much each list counts; `on_round` is called after each round; `categorical` are feature numbers.
+    says how much each list counts; `on_round` is called after each round; `categorical` are feature numbers;
+    `binned` has the rows with a label as LightGBM holds them, if they were brought to that before.
     """
     import lightgbm
 
-    settings = {**BOOSTER_PARAMS, **check_booster_params(params)}
-    for name in BY_FEATURE:
-        if name in settings and len(_as_tuple(settings[name])) != X.shape[1]:
-            raise ValueError(
-                f"booster_params[{name!r}] has {len(_as_tuple(settings[name]))} numbers; expected one for "
-                f"each of {X.shape[1]} features, those within the query among them (query_standardize)."
-            )
-    rounds = int(settings.pop("num_boost_round"))
-    settings = {"verbosity": -1, "deterministic": True, "seed": seed, **settings}
-    settings.setdefault("force_row_wise", not settings.get("force_col_wise"))
+    settings, rounds = _settings(X, params, seed)
     rows, sizes, row_list = _booster_rows(labels, lists, np.random.default_rng(seed))
     if len(rows) == 0:
         raise ValueError("no row has a label for this objective: every entry is NaN.")
     if settings.get("data_sample_strategy") == "goss" or len(rows) < MIN_BAGGED:
         settings.update(bagging_freq=0)
-    if X.size <= ONE_THREAD_ENTRIES:
-        settings.setdefault("num_threads", 1)
-    elif requested_threads() is not None:
-        settings.setdefault("num_threads", requested_threads())
     grades = booster_grades(labels[rows])
     gains = _as_tuple(settings.get("label_gain", range(MAX_GRADE + 1)))
     if grades.max() >= len(gains):
@@ -295,19 +285,59 @@ def fit_booster(
             f"booster_params['objective']={settings['objective']!r} takes labels from 0 to 1; got "
             f"{grades.max()}."
         )
-    data = lightgbm.Dataset(
-        # A copy of all rows would be X again.
-        X if isinstance(X, np.ndarray) and np.array_equal(rows, np.arange(len(X))) else X[rows],
-        grades,
-        group=sizes,
-        weight=None if list_weight is None else list_weight[row_list],
-        categorical_feature=list(categorical),
-        free_raw_data=True,
-    )
     callbacks: list[Callable[[Any], None]] = [] if on_round is None else [lambda _: on_round()]
-    try:
+    with _naming_params():
+        if binned is None:
+            data = _in_bins(X, rows, settings, categorical)
+        else:
+            data = binned.subset(np.arange(len(rows))).construct()
+        data.set_label(grades)
+        data.set_group(sizes)
+        if list_weight is not None:
+            data.set_weight(list_weight[row_list])
         return lightgbm.train(settings, data, num_boost_round=rounds, callbacks=callbacks)
-    except lightgbm.basic.LightGBMError as error:
+
+
+def _settings(
+    X: NDArray[np.float32], params: Mapping[str, Any] | None, seed: int
+) -> tuple[dict[str, Any], int]:
+    """LightGBM's parameters for these features, and the rounds."""
+    settings = {**BOOSTER_PARAMS, **check_booster_params(params)}
+    for name in BY_FEATURE:
+        if name in settings and len(_as_tuple(settings[name])) != X.shape[1]:
+            raise ValueError(
+                f"booster_params[{name!r}] has {len(_as_tuple(settings[name]))} numbers; expected one for "
+                f"each of {X.shape[1]} features, those within the query among them (query_standardize)."
+            )
+    rounds = int(settings.pop("num_boost_round"))
+    settings = {"verbosity": -1, "deterministic": True, "seed": seed, **settings}
+    settings.setdefault("force_row_wise", not settings.get("force_col_wise"))
+    if X.size <= ONE_THREAD_ENTRIES:
+        settings.setdefault("num_threads", 1)
+    elif requested_threads() is not None:
+        settings.setdefault("num_threads", requested_threads())
+    return settings, rounds
+
+
+def _in_bins(
+    X: NDArray[np.float32], rows: NDArray[np.int64], settings: dict[str, Any], categorical: Iterable[int]
+) -> lightgbm.Dataset:
+    """Some rows as LightGBM will hold them, without labels."""
+    import lightgbm
+
+    # A copy of all rows would be X again.
+    own = X if isinstance(X, np.ndarray) and np.array_equal(rows, np.arange(len(X))) else X[rows]
+    return lightgbm.Dataset(own, params=settings, categorical_feature=list(categorical), free_raw_data=True)
+
+
+@contextmanager
+def _naming_params() -> Iterator[None]:
+    """Errors of LightGBM's that name the argument."""
+    from lightgbm.basic import LightGBMError
+
+    try:
+        yield
+    except LightGBMError as error:
         raise ValueError(f"LightGBM cannot train by these booster_params: {str(error).strip()}") from error
 
 
@@ -330,11 +360,31 @@ def fit_boosters(
     """
     rounds = {**BOOSTER_PARAMS, **check_booster_params(options.get("params"))}["num_boost_round"]
     bar = ProgressBar(len(objectives) * int(rounds), verbose=verbose, desc=desc)
+    known = ~np.isnan(Y[:, objectives])
+    if len(objectives) > 1 and known.any() and (known == known[:, :1]).all():
+        # Bringing features into bins takes as long as dozens of rounds: once for all objectives.
+        options["binned"] = _binned(X, Y[:, objectives[0]], lists, **options)
     tasks = [partial(fit_booster, X, Y[:, j], lists, on_round=bar.advance, **options) for j in objectives]
     if cached is not None and X.size > ONE_THREAD_ENTRIES:
         tasks = [partial(cached, f"booster {j}", task) for j, task in zip(objectives, tasks, strict=True)]
     with bar:
         return in_threads(tasks, n_jobs, X)
+
+
+def _binned(
+    X: NDArray[np.float32],
+    labels: NDArray[Any],
+    lists: QueryLists,
+    *,
+    params: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    categorical: Iterable[int] = (),
+    **_: Any,
+) -> lightgbm.Dataset:
+    """The rows with a label for `fit_booster`."""
+    rows = _booster_rows(labels, lists, np.random.default_rng(seed))[0]
+    with _naming_params():
+        return _in_bins(X, rows, _settings(X, params, seed)[0], categorical).construct()
 
 
 def in_threads(tasks: list[Any], n_jobs: int | None, X: NDArray[np.float32]) -> list[Any]:
