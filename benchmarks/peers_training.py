@@ -78,6 +78,7 @@ def ours(loss: str, setup: Setup) -> Baseline:
         loss=listnet if loss == "ListNet" else partial(plackett_luce, ties="random"),
         settings=settings,
         rng=np.random.default_rng(0),
+        generator=torch.default_generator,
         draw_weights=lambda n: np.ones((n, 1)),
     )
     return Baseline("hyperrank, training loop", loss, len(data.labels), run, "no padding")

@@ -103,13 +103,6 @@ class isolated(ContextDecorator):  # noqa: N801 - called as a function is
         self.stack.__exit__(*error)
 
 
-def default_generator(device: torch.device) -> torch.Generator:
-    """Torch's own generator of a device."""
-    if device.type == "cuda":
-        return torch.cuda.default_generators[device.index or 0]
-    return torch.default_generator
-
-
 def forked(generator: torch.Generator | None = None) -> torch.Generator:
     """A generator that draws what another will, and leaves it as it is; torch's own by default."""
     state = torch.get_rng_state() if generator is None else generator.get_state()

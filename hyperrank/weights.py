@@ -64,7 +64,7 @@ class PerQuery:
         """The weights of grouped rows, of the objectives `names` in that order."""
         import pandas as pd
 
-        weights = as_weights(in_order(self.table, names, strict=True), len(names), names)
+        weights = as_weights(in_order(self.table, names), len(names), names)
         if weights.shape != (len(self.ids), len(names)):
             raise ValueError(
                 f"PerQuery was given weights of shape {weights.shape} for {len(self.ids)} queries; expected "
@@ -119,7 +119,7 @@ class PerRow:
 
     def _rows(self, lists: QueryLists, names: Sequence[str]) -> RowWeights:
         """The weights of grouped rows, of the objectives `names` in that order."""
-        weights = as_weights(in_order(self.table, names, strict=True), len(names), names)
+        weights = as_weights(in_order(self.table, names), len(names), names)
         if weights.shape != (lists.n_rows, len(names)):
             raise ValueError(
                 f"PerRow was given weights of shape {weights.shape}; expected "
@@ -207,17 +207,12 @@ def refuse_weights_of_rows(given: Any, weights: NDArray[np.float64], n_rows: int
         )
 
 
-def in_order(weights: Any, names: Sequence[str], *, strict: bool = False) -> Any:
-    """Weights with the columns of a frame in the order of the objectives."""
-    weights = arrow_to_pandas(weights)
-    if not hasattr(weights, "columns"):
-        return weights
-    columns = list(weights.columns)
-    if len(columns) == len(names) and set(columns) == set(names):
-        return weights[list(names)]
-    if strict:
+def in_order(table: Any, names: Sequence[str]) -> Any:
+    """Weights of queries or rows, the columns of a frame in the order of the objectives."""
+    columns = list(getattr(table, "columns", names))
+    if len(columns) != len(names) or set(columns) != set(names):
         raise ValueError(f"the columns of weights are {columns}; expected the objectives {list(names)}.")
-    return weights
+    return table[list(names)] if hasattr(table, "columns") else table
 
 
 def _counts(index: Any) -> bool:

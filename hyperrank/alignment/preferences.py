@@ -218,14 +218,14 @@ def read_weights(
     if weights is None:
         weights = np.full(m, 1 / m)
     if isinstance(weights, PerRow):
-        rows = as_weights(in_order(weights.table, names, strict=True), m, names)
+        rows = as_weights(in_order(weights.table, names), m, names)
         if rows.shape != (n_prompts, m):
             raise ValueError(
                 f"PerRow was given weights of shape {rows.shape}; "
                 f"expected one row per prompt, ({n_prompts}, {m})."
             )
         return rows[:, None, :], True
-    values = as_weights(in_order(weights, names), m, names)
+    values = as_weights(weights, m, names)
     return np.repeat(np.atleast_2d(values)[None], n_prompts, axis=0), values.ndim == 1
 
 

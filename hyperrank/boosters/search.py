@@ -75,13 +75,10 @@ def search_booster_params(
 ) -> BoosterSearch:
     """Choose parameters and rounds by cross-validation over queries.
 
-    Every candidate is trained for the most rounds on each fold's training queries, and its front is measured
-    on the held-out ones after several numbers of rounds: early stopping by the front instead of one
-    objective. From 200,000 rows on a single fold of five is held out, and below three queries the first
-    candidate is taken as it is. Folds in which an objective has no label to train on do not count.
-
-    `fit` trains the boosters of ``(X, Y, lists, list_weight, params)``; `mix` makes scores (n, k) at k
-    trade-offs of theirs, (n, boosters), and lists. Other arguments as for `fit_boosters`.
+    Fronts on held-out queries are measured after several numbers of rounds: early stopping by the front
+    instead of one objective. Below three queries the first candidate is taken as it is. `fit` trains the
+    boosters of ``(X, Y, lists, list_weight, params)``; `mix` makes scores (n, k) at k trade-offs of theirs,
+    (n, boosters), and lists. Other arguments as for `fit_boosters`.
     """
     started = time.perf_counter()
     if lists.n_lists < N_FOLDS:

@@ -152,11 +152,6 @@ def check_booster_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
     """Parameters of LightGBM's under their main names; a ValueError for one that it does not know.
 
     Given under another name beside a default under the main one, LightGBM would ignore a parameter.
-
-    Examples
-    --------
-    >>> check_booster_params({"eta": 0.1, "n_estimators": 50})
-    {'learning_rate': 0.1, 'num_boost_round': 50}
     """
     names = _main_names()
     if params is not None and not isinstance(params, Mapping):
@@ -229,12 +224,6 @@ def booster_grades(labels: NDArray[Any]) -> NDArray[np.int32]:
 
     Whole numbers up to 30 stay as they are. Anything else (fractions, counts, seconds) becomes a grade:
     0 stays 0, and labels above it get 1 to 4 by their quartile among those.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> booster_grades(np.array([0.0, 0.5, 7.0, 60.0, 900.0])).tolist()
-    [0, 1, 2, 3, 4]
     """
     if len(labels) == 0 or (labels.max() <= MAX_GRADE and (labels == np.floor(labels)).all()):
         return labels.astype(np.int32)

@@ -26,7 +26,7 @@ from hyperrank.rankers.inputs import QID_COLUMN, has_names, read_labelled, read_
 from hyperrank.reference import NoReference, Reference
 from hyperrank.reference.models import ModelBaseline, is_fitted
 from hyperrank.simplex import as_weights, lattice_near
-from hyperrank.weights import in_order, per_query_or_row
+from hyperrank.weights import per_query_or_row
 
 #: Trade-offs at which a front is profiled unless the caller says otherwise.
 FRONT_WEIGHTS = 66
@@ -244,7 +244,7 @@ class FrontMixin:
         """Weights that hold for all rows; refuses those of queries or rows."""
         if per_query_or_row(weights, self.objectives_) is not None:
             raise ValueError("weights per query or row are for predict; here give trade-offs for all rows.")
-        return in_order(weights, self.objectives_)
+        return weights
 
     def _metric(self) -> Metric:
         return parse_metric(self.metric)

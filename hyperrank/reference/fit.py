@@ -15,7 +15,7 @@ from hyperrank.files import storable
 from hyperrank.lists import QueryLists, within_list_deviations
 from hyperrank.networks.query_normalization import join_standardized
 from hyperrank.reference.base import GroupedRows, NoReference, Reference, ReferenceData, ScoresReference
-from hyperrank.reference.models import ModelReference, fitted_model, is_fitted
+from hyperrank.reference.models import ModelReference, fit_model, is_fitted
 from hyperrank.reference.per_objective import GivenScorers, resolve_scorers
 
 if TYPE_CHECKING:
@@ -341,5 +341,6 @@ def fit_reference(reference: Any, data: ReferenceData) -> Reference:
         return REFERENCES[reference].fit(data)
     if isinstance(reference, GivenScorers):
         return reference.complete(fit_reference(stand_in(reference), data), data)
-    model = fitted_model(reference, data.frame, data.Y[:, data.main], data.lists)
-    return ModelReference.of(model, data.frame)
+    if not is_fitted(reference):
+        reference = fit_model(reference, data.frame, data.Y[:, data.main], data.lists)
+    return ModelReference.of(reference, data.frame)

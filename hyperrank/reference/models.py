@@ -48,21 +48,16 @@ def columns_of_model(model: Any, frame: Any, role: str = "reference") -> NDArray
                 f"the {role} {type(model).__name__} was fitted on columns that X lacks: "
                 f"{listed(missing)}. X has {listed(names)}."
             )
-    width, n_columns = model_width(model), _n_columns(frame)
-    if width is not None and n_columns is not None and width != n_columns:
+    width: Any = getattr(model, "n_features_in_", None)
+    shape: Sequence[int] = getattr(frame, "shape", ())
+    if width is None and callable(getattr(model, "num_feature", None)):
+        width = model.num_feature()
+    if width is not None and len(shape) == 2 and width != shape[1]:
         raise ValueError(
-            f"the {role} {type(model).__name__} was fitted on {width} features, and X has {n_columns}: "
+            f"the {role} {type(model).__name__} was fitted on {width} features, and X has {shape[1]}: "
             f"where both have names of columns, as frames do, those of the {role} are found by name."
         )
     return None
-
-
-def model_width(model: Any) -> int | None:
-    """How many features a fitted model takes; None where it does not say."""
-    width = getattr(model, "n_features_in_", None)
-    if width is None and callable(getattr(model, "num_feature", None)):
-        width = model.num_feature()
-    return None if width is None else int(width)
 
 
 def _by_name(names: Sequence[str], expected: Sequence[str], role: str) -> list[int] | None:
@@ -95,11 +90,6 @@ def _names_of_model(model: Any) -> list[str] | None:
         if names is not None and not callable(names):
             return [str(name) for name in names]
     return None
-
-
-def _n_columns(frame: Any) -> int | None:
-    shape = getattr(frame, "shape", None)
-    return int(shape[1]) if shape is not None and len(shape) == 2 else None
 
 
 def _in_lightgbm(name: str) -> str:
@@ -261,7 +251,7 @@ def fit_models(model: Any, data: ReferenceData) -> MixedModelsReference:
     unlabelled = np.flatnonzero(np.isnan(data.Y).all(axis=0)).tolist()
     if unlabelled:
         raise ValueError(f"objectives in columns {unlabelled} of y have no label: every entry is NaN.")
-    models = [_fit_model(model, data.frame, labels, data.lists) for labels in data.Y.T]
+    models = [fit_model(model, data.frame, labels, data.lists) for labels in data.Y.T]
     fitted = MixedModelsReference(models, np.ones(len(models)), data.main)
     scores = fitted.scores(data)
     fitted.scales = within_list_deviations(scores, data.lists)
@@ -313,11 +303,6 @@ def _with_categories(model: Any, role: str, frame: Any) -> Any:
     return frame
 
 
-def fitted_model(model: Any, frame: Any, labels: NDArray[np.float32], lists: QueryLists) -> Any:
-    """The model itself where it is fitted, or else a copy of it fitted to the labels of grouped rows."""
-    return model if is_fitted(model) else _fit_model(model, frame, labels, lists)
-
-
 def is_fitted(model: Any) -> bool:
     """Whether a model is fitted; one that scikit-learn cannot tell of is taken at its word."""
     if isinstance(model, type):
@@ -335,7 +320,7 @@ def is_fitted(model: Any) -> bool:
     return True
 
 
-def _fit_model(model: Any, frame: Any, labels: NDArray[np.float32], lists: QueryLists) -> Any:
+def fit_model(model: Any, frame: Any, labels: NDArray[np.float32], lists: QueryLists) -> Any:
     """Fit a copy of an estimator to one objective, its queries passed as it takes them."""
     rows = np.flatnonzero(~np.isnan(labels))
     labels, labelled = labels[rows], QueryLists.from_qid(lists.index[rows])

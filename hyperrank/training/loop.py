@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hyperrank._environment import default_generator, dropout_generator, isolated
+from hyperrank._environment import dropout_generator, isolated
 from hyperrank.losses import ListLoss, margin_reward, temperature_loss, weighted_loss
 from hyperrank.simplex import dirichlet_weights
 from hyperrank.training.checkpoint import Checkpoint, Optimiser, RunningAverage, TrainingState
@@ -69,7 +69,7 @@ def train(
     loss: ListLoss,
     settings: TrainingSettings,
     rng: np.random.Generator,  # shuffles lists and draws weights, the same in all processes
-    generator: torch.Generator | None = None,  # draws what is dropped, and the orders of ties
+    generator: torch.Generator,  # draws what is dropped, and the orders of ties
     scale: Tensor | None = None,  # (m,), what each objective's loss is divided by
     draw_weights: Callable[[int], np.ndarray] | None = None,  # n -> (n, m); by default Dirichlet draws
     evaluate: Evaluate | None = None,  # a score, or a mapping with one: the highest one's parameters stay
@@ -84,7 +84,6 @@ def train(
     """
     checkpoint = checkpoint or Checkpoint()
     processes = checkpoint.processes
-    generator = generator or default_generator(next(network.parameters()).device)
     if draw_weights is None:
         draw_weights = partial(
             dirichlet_weights, n_objectives=data.labels.shape[1], alpha=settings.alpha, rng=rng

@@ -133,6 +133,7 @@ def test_the_training_loop_sees_the_margins_of_its_batch():
         loss=listnet,
         settings=settings,
         rng=np.random.default_rng(1),
+        generator=torch.default_generator,
         draw_weights=lambda k: np.tile([1.0, 0.0], (k, 1)),
     )
     batches = []

@@ -52,7 +52,15 @@ def run(
     settings = TrainingSettings(**{"max_epochs": 5, "batch_docs": 40, "learning_rate": 1e-2, **options})
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    return train(network, data, loss=loss, settings=settings, rng=rng, **arguments)
+    return train(
+        network,
+        data,
+        loss=loss,
+        settings=settings,
+        rng=rng,
+        generator=torch.default_generator,
+        **arguments,
+    )
 
 
 def state_of(network: nn.Module) -> dict[str, Tensor]:
