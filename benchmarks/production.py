@@ -38,7 +38,8 @@ __all__ = ["main", "split_record", "tuned_production"]
 
 #: The limit, as a share of production's main objective, and how sure of it.
 KEPT, CONFIDENCE = 0.98, 0.9
-TEMPERATURES = (0.0, 0.3, 1.0, 3.0)
+#: Those of `pareto_front` by default, over a reference that was given.
+TEMPERATURES = (0.0, 0.1, 0.3, 1.0, 3.0)
 #: Leaves that are tried for the production ranker, and rounds at most.
 LEAVES, ROUNDS = (7, 31), 300
 PRODUCTION: Mapping[str, Any] = {

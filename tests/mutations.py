@@ -130,8 +130,8 @@ FAULTS = (
     Fault(
         "boosters join a given reference at temperature 0",
         "reference/per_objective.py",
-        "boosters[self.objectives] = temperature * self.joined[self.objectives]",
-        "boosters[self.objectives] = self.joined[self.objectives]",
+        "np.minimum(temperature * self.joined, self.most)[self.objectives]",
+        "np.minimum(self.joined, self.most)[self.objectives]",
         ("rankers/test_reference_mapping.py",),
     ),
     Fault(

@@ -371,6 +371,7 @@ class ServedObjectives(nn.Module):
     kept: Tensor
     at_rest: Tensor
     joining: Tensor
+    most: Tensor
     scales: Tensor
 
     def __init__(
@@ -380,11 +381,12 @@ class ServedObjectives(nn.Module):
         self.objectives = reference.objectives.tolist()
         self.scorers = nn.ModuleDict({str(j): module for j, module in scorers.items()})
         self.boosters = boosters
-        at_rest, at_one = (reference.factors(temperature)[1] for temperature in (0.0, 1.0))
+        at_rest = reference.factors(0.0)[1]
         buffers = {
             "kept": reference.kept,
             "at_rest": at_rest,
-            "joining": at_one - at_rest,
+            "joining": np.where(at_rest > 0, 0.0, reference.joined * reference.unit),
+            "most": reference.most * reference.unit,
             "scales": reference.scales,
         }
         for name, values in buffers.items():
@@ -392,7 +394,9 @@ class ServedObjectives(nn.Module):
 
     def forward(self, features: Tensor, temperature: Tensor, passed: Tensor | None) -> Tensor:
         """Scores of shape (n, m), float64."""
-        boosted = self.boosters(features) * (self.at_rest + temperature * self.joining)
+        boosted = self.boosters(features) * torch.minimum(
+            self.at_rest + temperature * self.joining, self.most
+        )
         kept = (1 + temperature * (self.kept - 1)).clamp(min=0.0) / self.scales
         columns = list(boosted.split(1, dim=1))
         if passed is not None and passed.ndim == 1:

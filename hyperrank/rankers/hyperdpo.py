@@ -72,8 +72,8 @@ class HyperDPORanker(CallbackSupportMixin, SpecializableRanker):
         - a mapping from objectives, by name or number, to a scorer each: a fitted model, the path of a
           LightGBM text file, the name of a column of `X`, or ``"scores"``. At temperature 0 such an objective
           is ranked by its scorer, to the bit, and the others by ``"booster_pairs"`` fitted here. As the
-          temperature rises, the pairs of all objectives join in, except where `X_val` shows that the
-          scorer is better alone.
+          temperature rises to 0.3, the boosters of all objectives take the scorers' place, except where
+          `X_val` shows that the scorer is better.
         - None: the network ranks alone.
 
         Boosters fitted here are trained on at most a million rows.

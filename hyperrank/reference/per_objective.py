@@ -28,8 +28,8 @@ from hyperrank.reference.models import (
 if TYPE_CHECKING:
     import lightgbm
 
-#: How many boosters of an objective join its scorer, each counting as much as that at temperature 1.
-N_JOINING = 2
+#: The temperature from which on boosters have taken the place of scorers that are not kept alone.
+REPLACED_AT = 0.3
 
 
 @storable
@@ -86,16 +86,12 @@ class GivenScorers:
         given, scorers = np.array([*self.scorers]), list(self.scorers.values())
         scales, kept, joined = (np.ones(self.n_objectives) for _ in range(3))
         reference = PerObjectiveReference(scorers, given, boosters, scales, 1.0, kept, joined, data.main)
-        parts = reference.parts(data)
-        own, boosted = (part[:, given] for part in np.hsplit(parts, 2))
-        deviations = within_list_deviations(own, data.lists)
+        deviations = within_list_deviations(reference.parts(data)[:, given], data.lists)
         anchor = [*self.scorers].index(data.main) if data.main in self.scorers else 0
         unit = reference.unit = float(deviations[anchor])
         # Division by a power of two is exact: documents that a given scorer tells apart stay apart.
         scales[given] = np.exp2(np.round(np.log2(deviations / unit)))
-        joint = own / scales[given] + N_JOINING * unit * boosted
-        kept[given] = unit / within_list_deviations(joint, data.lists)
-        joined[given] = N_JOINING * kept[given]
+        kept[given], joined[given] = 1 - 1 / REPLACED_AT, 1 / REPLACED_AT
         return reference
 
 
@@ -104,8 +100,8 @@ class PerObjectiveReference(Reference):
     """Given scorers for some objectives, and boosters trained in fit for all.
 
     At temperature 0 an objective with a scorer is ranked by that alone. The higher the temperature, the more
-    the boosters of the objective join in, as the rewards of the network do: at 1 the scorer counts as much as
-    each of the pair.
+    the boosters of the objective take its place, and from 0.3 on they have it: on validation folds fronts
+    over all temperatures gained more by that than by a mixture of both (ledger, section 24).
 
     Parameters
     ----------
@@ -121,7 +117,8 @@ class PerObjectiveReference(Reference):
     unit : float
         What the boosters' scores are multiplied by.
     kept, joined : ndarray of shape (m,)
-        How much the scorers' scores count at temperature 1, and the boosters' of the same objectives.
+        How much the scorers' scores would count at temperature 1, were they to fall at the same rate down to
+        there, and the boosters' of the same objectives.
     main : int
         The objective whose score is the reference ranker.
     """
@@ -170,8 +167,13 @@ class PerObjectiveReference(Reference):
     def factors(self, temperature: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """What the scores of scorers and of boosters are multiplied by, each of shape (m,)."""
         boosters = np.ones(len(self.scales))
-        boosters[self.objectives] = temperature * self.joined[self.objectives]
+        boosters[self.objectives] = np.minimum(temperature * self.joined, self.most)[self.objectives]
         return np.maximum(0.0, 1 + temperature * (self.kept - 1)) / self.scales, boosters * self.unit
+
+    @property
+    def most(self) -> NDArray[np.float64]:
+        """What boosters count at most; in older files they join scorers at any temperature."""
+        return np.where(self.kept > 0, np.inf, 1.0)
 
     def scores(self, rows: GroupedRows) -> NDArray[np.float64]:
         """Scores of each objective on a common scale, shape (n, m): those at temperature 0."""
