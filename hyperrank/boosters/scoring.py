@@ -82,15 +82,17 @@ class BoosterSet:
 
     Trees of up to 32 leaves are scored by `TreeEnsemble`, to the bit as LightGBM does and several times
     faster; others by LightGBM, given text rebuilt from what was validated. It pickles as LightGBM's text.
+
+    `n_features` of rows are more than some boosters know, which see the first ones: for sets with tables.
     """
 
-    def __init__(self, texts: Sequence[str]) -> None:
+    def __init__(self, texts: Sequence[str], *, n_features: int | None = None) -> None:
         self.texts = tuple(texts)
         read = [read_booster_text(text) for text in self.texts]
         widths = {booster.n_features for booster in read}
-        if len(widths) > 1:
+        if len(widths) > 1 and n_features is None:
             raise ValueError(f"boosters were trained on different numbers of features: {sorted(widths)}.")
-        self.n_features = widths.pop() if widths else 0
+        self.n_features = n_features if n_features is not None else max(widths, default=0)
         n_trees = sum(len(booster.trees) for booster in read)
         if n_trees > MAX_TREES:
             raise BoosterTextError(f"boosters have {n_trees} trees; at most {MAX_TREES} are taken.")
@@ -108,6 +110,11 @@ class BoosterSet:
     def boosters(self) -> list[lightgbm.Booster]:
         """The boosters as LightGBM has them."""
         return [booster_from_text(text) for text in self.texts]
+
+    @property
+    def has_tables(self) -> bool:
+        """Whether the tables hold all trees."""
+        return self._trees is not None
 
     def scores(self, X: FeatureRows) -> NDArray[np.float64]:
         """Scores of shape (n, boosters) for rows of features; a ValueError if these are more or fewer."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -77,11 +78,7 @@ class BoosterReference(Reference):
 
     def scores(self, rows: GroupedRows) -> NDArray[np.float64]:
         """Standardised scores of each booster, shape (n, 1) or (n, m)."""
-        return _total([self], rows)
-
-    def scores_of(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The same of features as the boosters see them."""
-        return np.asarray(self.boosters.scores(features) / self.scales)
+        return _scores(self.boosters, self.scales, rows, query_standardize=self.query_standardize)
 
 
 @storable
@@ -116,24 +113,44 @@ class SummedReference(Reference):
 
     def scores(self, rows: GroupedRows) -> NDArray[np.float64]:
         """Standardised sums of the members' scores, shape (n, m)."""
-        boosters = [member for member in self.members if isinstance(member, BoosterReference)]
-        if len(boosters) == len(self.members):
-            return np.asarray(_total(boosters, rows) / self.scales)
-        parts = [member.scores(rows) for member in self.members]
-        return np.asarray(sum(parts[1:], parts[0]) / self.scales)
+        if self._joint is not None:
+            total = _scores(*self._joint, rows, query_standardize=self.knows_lists, n=len(self.members))
+        else:
+            parts = [member.scores(rows) for member in self.members]
+            total = sum(parts[1:], parts[0])
+        return np.asarray(total / self.scales)
+
+    @cached_property
+    def _joint(self) -> tuple[BoosterSet, NDArray[np.float64]] | None:
+        """All members as one set, whose trees are compared in one pass, where tables hold all of them."""
+        members = [member for member in self.members if isinstance(member, BoosterReference)]
+        n_features = max((member.boosters.n_features for member in members), default=0)
+        boosters = BoosterSet([t for member in members for t in member.boosters.texts], n_features=n_features)
+        if len(members) < len(self.members) or not boosters.has_tables:
+            return None
+        return boosters, np.concatenate([member.scales for member in members])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_joint"}
 
 
-def _total(members: Sequence[BoosterReference], rows: GroupedRows) -> NDArray[np.float64]:
-    """Sum of scores of boosters; those that see features standardised in the list share them."""
+def _scores(
+    boosters: BoosterSet,
+    scales: NDArray[np.float64],
+    rows: GroupedRows,
+    *,
+    query_standardize: bool,
+    n: int = 1,
+) -> NDArray[np.float64]:
+    """Standardised scores of boosters; of `n` sets one after the other their sums."""
 
     def of_some(X: NDArray[np.float32], lists: QueryLists) -> NDArray[np.float64]:
-        joined = join_standardized(X, lists) if any(one.query_standardize for one in members) else X
-        scores = [one.scores_of(joined if one.query_standardize else X) for one in members]
-        return sum(scores[1:], scores[0])
+        scores = boosters.scores(join_standardized(X, lists) if query_standardize else X) / scales
+        return np.asarray(scores if n == 1 else scores.reshape(len(X), n, -1).sum(axis=1))
 
     if 0 < len(rows.X) <= ROWS_AT_ONCE:
         return of_some(rows.X[:], rows.lists)
-    out = np.empty((len(rows.X), len(members[0].boosters)))
+    out = np.empty((len(rows.X), len(boosters) // n))
     # Features standardised within the list take as much memory again: some of the rows at a time.
     for run, chunk in rows.lists.runs(ROWS_AT_ONCE):
         out[run] = of_some(rows.X[run], chunk)

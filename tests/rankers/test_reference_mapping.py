@@ -128,7 +128,7 @@ def test_a_saved_ranker_has_its_models_along(data, ranker, tmp_path):
 @pytest.mark.parametrize("weights", [[1, 0, 0], [0, 1, 0], [0.5, 0, 0.5], [0.2, 0.5, 0.3]])
 def test_specialized_rankers_keep_what_counts(weights, data, ranker, tmp_path):
     plain = ranker.specialize(weights, temperature=0.5)
-    for temperature in (0, 1, 4):
+    for temperature in (0, 0.2, 1, 4):
         expected = ranker.predict(data.X, qid=data.qid, weights=weights, temperature=temperature / 2)
         found = plain.predict(data.X, qid=data.qid, temperature=temperature)
         np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -164,7 +164,7 @@ def test_an_onnx_file_has_models_columns_and_boosters(include, data, tmp_path):
     ranker = HyperDPORanker(reference, **QUICK, **plain).fit(X, **data.fits)
     session = onnxruntime.InferenceSession(to_onnx(ranker, tmp_path / "r.onnx", include_reference=include))
     one = X[data.qid == data.qid[0]]
-    for temperature in (0, 1):
+    for temperature in (0, 0.1, 1):
         inputs = {
             "X": one.to_numpy(),
             "weights": np.array(MIXED, np.float32),
