@@ -298,7 +298,7 @@ def resolve_reference(reference: Any, names: Sequence[str], frame: Any) -> Any:
 
 
 def stand_in(reference: Any) -> Any:
-    """What tuning fits in the place of a reference: of a mapping, the boosters that join its scorers.
+    """What tuning fits in the place of a reference: of a mapping, the boosters that take its scorers' place.
 
     Those may have seen the queries that tuning holds out, on which they would then be better than they will
     be.

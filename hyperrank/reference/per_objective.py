@@ -61,7 +61,7 @@ class ColumnReference(Reference):
 class GivenScorers:
     """What the user gave as the reference of some objectives, by their numbers, found among the features.
 
-    `boosters` names the reference of all objectives that completes and joins them.
+    `boosters` names the reference of all objectives that completes them and takes their place.
     """
 
     scorers: Mapping[int, Reference]
