@@ -25,7 +25,6 @@ from hyperrank.datasets._letor_text import number
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-    from typing_extensions import Buffer
 
 CSV_FILES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 PARQUET_FILES = frozenset({".parquet", ".pq"})
@@ -342,9 +341,8 @@ def _csv_frames(path: Path, columns: Sequence[str], numbers: Sequence[str]) -> I
     # All columns are read: of some alone pandas would skip the rest of lines that are too long.
     with (
         _file_errors(lines),
-        io.BufferedReader(lines, 1 << 18) as file,
         pd.read_csv(
-            file,
+            lines,
             sep=_delimiter(path),
             dtype={name: str for name in columns if name not in numbers},
             keep_default_na=False,
@@ -399,17 +397,14 @@ def _reason(error: Exception) -> str:
 
 def _check_lengths(path: Path, n_columns: int) -> None:
     """Refuse lines that end too early, which pandas fills with missing values."""
-    with (
-        io.BufferedReader(_Lines(path)) as file,
-        io.TextIOWrapper(file, encoding="utf-8", newline="") as text,
-    ):
-        rows = csv.reader(text, delimiter=_delimiter(path))
-        for row in rows:
-            if len(row) < n_columns and "".join(row).strip():
-                raise ValueError(
-                    f"line {rows.line_num:,} has {len(row)} values, but the header has {n_columns} names: "
-                    "write a missing value as nothing between two separators."
-                )
+    lines = (line.decode() for piece in whole_lines(path) for line in piece.splitlines(keepends=True))
+    rows = csv.reader(lines, delimiter=_delimiter(path))
+    for row in rows:
+        if len(row) < n_columns and "".join(row).strip():
+            raise ValueError(
+                f"line {rows.line_num:,} has {len(row)} values, but the header has {n_columns} names: "
+                "write a missing value as nothing between two separators."
+            )
 
 
 def _read_text(frame: pd.DataFrame, columns: Columns) -> None:
@@ -443,35 +438,32 @@ def _text_numbers(column: pd.Series[Any], name: str) -> NDArray[np.float64]:
     return values
 
 
-class _Lines(io.RawIOBase):
+class _Lines(io.BufferedIOBase):
     """The lines of a file, decompressed and checked, as a file that pandas reads.
 
     `fault` is what was wrong with the file: pandas raises an error of its own in its place.
     """
 
     def __init__(self, path: Path) -> None:
-        self._pieces, self._left = whole_lines(path), memoryview(b"")
+        self._pieces = whole_lines(path)
         self.fault: Exception | None = None
 
     def readable(self) -> bool:
         """Whether it can be read: always."""
         return True
 
-    def readinto(self, buffer: Buffer) -> int:
-        """Fill a buffer with what comes next."""
-        if not self._left:
-            try:
-                piece = next(self._pieces, b"")
-                if b"\0" in piece:
-                    raise ValueError("zero bytes; this is not CSV text")
-            except (OSError, ValueError) as error:
-                self.fault = error
-                raise
-            self._left = memoryview(piece)
-        room = memoryview(buffer).cast("B")
-        n_bytes = min(len(room), len(self._left))
-        room[:n_bytes], self._left = self._left[:n_bytes], self._left[n_bytes:]
-        return n_bytes
+    def read(self, size: int | None = -1, /) -> bytes:
+        """What comes next, whatever its size."""
+        try:
+            piece = next(self._pieces, b"")
+            if b"\0" in piece:
+                raise ValueError("zero bytes; this is not CSV text")
+        except (OSError, ValueError) as error:
+            self.fault = error
+            raise
+        return piece
+
+    read1 = read  # as Python's own decoder calls it
 
 
 def _delimiter(path: Path) -> str:
