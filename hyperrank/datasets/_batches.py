@@ -9,7 +9,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -257,15 +257,10 @@ def column_ids(column: pd.Series[Any], name: str, first_row: int) -> NDArray[Any
         raise ValueError(
             f"column {name!r} holds {kind}; query ids must be integers or text: convert the column."
         )
-    if column.dtype == np.int64:
-        return column.to_numpy()
-    ids = column.tolist()
     if kind == "integer":
-        try:
-            return np.array(ids, dtype=np.int64)
-        except OverflowError:  # beyond 2**63
-            ids = list(map(str, ids))
-    return text_ids(ids)
+        with suppress(OverflowError):  # beyond 2**63
+            return column.to_numpy() if column.dtype == np.int64 else np.array(column.tolist(), np.int64)
+    return text_ids(column)
 
 
 def _kind_of(column: pd.Series[Any]) -> tuple[str, pd.Series[Any]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import sys
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,50 +140,28 @@ class GrowingRows:
         self._room.resize((n_rows, width), refcheck=False)
 
 
-#: How many times the characters that there are a text column of equal width may have, ...
-WIDE = 4
-#: ... and the characters that it may have in any case.
-SMALL = 1 << 20
-
-
 def as_ids(ids: list[str]) -> NDArray[Any]:
     """Query ids as integers if all are written as such, as text otherwise.
 
     Integers with leading zeros stay text: "7" and "007" may be two queries.
     """
-    texts = text_ids(ids)
-    if texts.dtype.kind != "U":
-        return texts
     try:
-        numbers = texts.astype(np.int64)
+        numbers = np.array(ids, dtype=np.int64)
     except (ValueError, OverflowError):
-        return texts
-    return numbers if (numbers.astype(np.str_) == texts).all() else texts
+        return text_ids(ids)
+    return numbers if list(map(str, numbers.tolist())) == ids else text_ids(ids)
 
 
-def text_ids(ids: list[str]) -> NDArray[Any]:
-    """Query ids as text: as objects where numpy's strings, all as wide as the longest, would take far more.
-
-    Also where some end in NUL, which numpy's strings do not keep.
-    """
-    longest, total = max(map(len, ids), default=0), sum(map(len, ids))
-    if longest * len(ids) <= WIDE * total + SMALL and not any(text.endswith("\0") for text in ids):
-        return np.asarray(ids, dtype=np.str_)
-    texts = np.empty(len(ids), dtype=object)
-    texts[:] = ids
-    return texts
+def text_ids(ids: Iterable[Any]) -> NDArray[np.object_]:
+    """Query ids as text: as objects, each text once, since numpy's strings are all as wide as the longest."""
+    return np.array([sys.intern(str(text)) for text in ids], dtype=object)
 
 
 def merge_ids(ids: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Query ids of all chunks: integers if all are, text otherwise."""
     if all(chunk.dtype.kind in "iu" for chunk in ids):
         return np.concatenate(ids)
-    ids = [chunk.astype(np.str_) if chunk.dtype.kind in "iu" else chunk for chunk in ids]
-    widths = [chunk.dtype.itemsize // 4 if chunk.dtype.kind == "U" else 0 for chunk in ids]
-    total = sum(width * len(chunk) for width, chunk in zip(widths, ids, strict=True))
-    if not all(widths) or max(widths) * sum(map(len, ids)) > WIDE * total + SMALL:
-        ids = [chunk.astype(object) for chunk in ids]
-    return np.concatenate(ids)
+    return np.concatenate([text_ids(chunk) if chunk.dtype.kind in "iu" else chunk for chunk in ids])
 
 
 #: Bytes read at once: enough to amortise numpy's overhead, little enough for the processor's cache.

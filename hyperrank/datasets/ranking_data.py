@@ -30,7 +30,7 @@ class RankingData:
         Features; NaN is a missing value. A frame of pandas where some of them are categories.
     Y : ndarray of shape (n, m), float32
         Labels, one column per objective, the main one first; NaN is an unobserved label.
-    qid : ndarray of shape (n,), int64 or str
+    qid : ndarray of shape (n,), int64 or objects of type str
         The query of each document.
     names : tuple of m str
         The objectives.

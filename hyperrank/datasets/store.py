@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from hyperrank._categories import named_categories
 from hyperrank._checks import as_path
-from hyperrank.datasets._chunks import chunk_rows, text_ids
+from hyperrank.datasets._chunks import chunk_rows
 from hyperrank.datasets.ranking_data import RankingData
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import FileMap, OpenedFile, check_pages, forget_pages, in_memory
@@ -377,7 +377,7 @@ class Store:
         return RankingData(
             X=named_categories(np.array(in_memory(self.X)), self.feature_names, self.categories),
             Y=np.array(self.Y),
-            qid=self.qid if self.ids.dtype != object else text_ids(self.qid.tolist()),
+            qid=self.qid,
             names=self.names,
             feature_names=self.feature_names,
             description=self.description,
