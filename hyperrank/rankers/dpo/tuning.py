@@ -307,7 +307,7 @@ def tune_epochs(
     """Train candidates, each longer than the one before, while that surely pays."""
     tuned: list[dict[str, float]] = []
     best: tuple[NDArray[np.float64], float, float, int] | None = None
-    alone = np.empty(0)
+    alone, gain = np.empty(0), 0.0
     for dropout, factor in candidates:
         epochs = factor * config.training.max_epochs
         candidate = replace(config, network=replace(config.network, dropout=dropout)).for_epochs(epochs)
@@ -325,6 +325,10 @@ def tune_epochs(
             best = (utilities[multiple], multiple, dropout, factor)
         # A network that grows may come to add to a reference that it adds nothing to yet.
         if not (is_better or surely_better(utilities[np.inf], alone, errors=2)):
+            break
+        # The next takes longer than all before together: not where growth dwindles so fast that it has ended.
+        last, gain = gain, _mean(utilities[np.inf]) - _mean(alone) if len(alone) else 0.0
+        if gain < last / 2:
             break
         alone = utilities[np.inf]
     assert best is not None
