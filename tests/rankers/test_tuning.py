@@ -152,6 +152,21 @@ def test_long_training_and_a_strong_pull_are_found_where_they_pay():
     assert fronts[0] > fronts[1]
 
 
+@pytest.mark.parametrize(
+    ("utilities", "n_trained"),
+    [((0.1, 0.5, 0.6, 0.7), 3), ((0.1, 0.5, 0.8, 0.9), 4), ((0.1, 0.2, 0.1, 0.5), 3)],
+    ids=["dwindling growth", "growth", "loss"],
+)
+def test_the_longest_training_is_tried_only_while_the_network_grows(monkeypatch, utilities, n_trained):
+    given = iter(utilities)
+    monkeypatch.setattr(trials, "_train_candidate", lambda *_: {np.inf: np.full(24, next(given))})
+    data = made()
+    ranker = HyperDPORanker(None, network=MLP(hidden=(2,)), random_state=0).fit(data.X, data.Y, qid=data.qid)
+    assert len(ranker.tuning_.candidates) == n_trained
+    best = int(np.argmax(utilities[:n_trained]))
+    assert ranker.tuning_.dropout == trials.CANDIDATES[best][0]
+
+
 def test_noise_is_not_climbed_for():
     data = made()
     noise = np.random.default_rng(0).integers(0, 3, data.Y.shape).astype(float)

@@ -95,9 +95,10 @@ def test_parts_of_tuning_are_kept(many, tmp_path, dying, monkeypatch):
         starts, dying[0] = starts + 1, 1
         with suppress(KilledError):
             ranker = start(checkpoint=path)
-    assert len(trained) == len({entry["epochs"] for entry in whole.tuning_.candidates}) == 4
+    n_candidates = len({entry["epochs"] for entry in whole.tuning_.candidates})
+    assert len(trained) == n_candidates > 1
     assert len(fitted) == 2  # tuning's, and that of the fit
-    assert starts >= 1 + 4 + 1
+    assert starts >= 1 + n_candidates + 1
     assert ranker.tuning_ == whole.tuning_
     same(whole, ranker, many)
 
