@@ -167,12 +167,13 @@ def phases_of(fitted: Fitted, n: int, repetitions: int) -> dict[str, float]:
 
     from hyperrank.lists import QueryLists
     from hyperrank.networks.query_normalization import join_standardized, standardize_within
+    from hyperrank.reference import GroupedRows
 
     ranker: Any = fitted.ranker
     X, model = fitted.X[:n], ranker.model_
     lists = QueryLists.from_qid(fitted.qid[:n])
-    ranking, regression = (member.boosters for member in ranker.reference_.members)
-    both, rows, offsets = join_standardized(X, lists), torch.from_numpy(X), torch.from_numpy(lists.offsets)
+    grouped = GroupedRows(X, lists, X, None)
+    rows, offsets = torch.from_numpy(X), torch.from_numpy(lists.offsets)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         transformed = model.transform(rows)
@@ -180,8 +181,7 @@ def phases_of(fitted: Fitted, n: int, repetitions: int) -> dict[str, float]:
         at = torch.from_numpy(WEIGHTS[None])
         phases: dict[str, Callable[[], Any]] = {
             "features within the list, for boosters": lambda: join_standardized(X, lists),
-            "trees of ranking boosters": lambda: ranking.scores(both),
-            "trees of regression boosters": lambda: regression.scores(X),
+            "boosters, with these": lambda: ranker.reference_.scores(grouped),
             "transform of features": lambda: model.transform(rows),
             "features within the list, for the network": lambda: standardize_within(transformed, offsets),
             "network": lambda: model.scores(features, lists, at),
