@@ -75,8 +75,8 @@ def _fixed_chunk(function: Callable[[Tensor], Tensor], rows: Tensor, step: int, 
     return function(chunk)[:n]
 
 
-#: Weights that a chunk is scored under at a time: hidden layers of many more leave the cache, or go back to the
-#: system and are faulted in again at each chunk, which took four times as long with 256 units and 32 weights.
+#: Weights that a chunk is scored under at a time: hidden layers of many more leave the cache, or go back to
+#: the system and are faulted in again at each chunk: with 256 units and 32 weights four times as long.
 WEIGHTS_AT_ONCE = 16
 #: Rows, about, that go from features to scores at a time: in the cache of a core, or enough to fill a GPU.
 CHUNK, CHUNK_ON_GPU = 20 * CHUNK_ROWS, 128 * CHUNK_ROWS
