@@ -109,6 +109,11 @@ class FlatLists:
 
 def check_shapes(scores: Tensor, labels: Tensor, offsets: Tensor) -> None:
     """Raise a ValueError unless scores, labels and offsets describe the same documents."""
+    for name, value in {"scores": scores, "labels": labels, "offsets": offsets}.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{name} must be a tensor; got a {type(value).__name__}: torch.as_tensor({name})."
+            )
     if scores.ndim not in (1, 2) or labels.ndim not in (1, 2):
         raise ValueError(
             f"scores have shape {tuple(scores.shape)} and labels {tuple(labels.shape)}; "
@@ -120,11 +125,15 @@ def check_shapes(scores: Tensor, labels: Tensor, offsets: Tensor) -> None:
         raise ValueError(
             f"offsets must be int64 of shape (q + 1,); got {offsets.dtype} {tuple(offsets.shape)}."
         )
-    # The ends are compared on the device they live on; one transfer, not two.
-    first, last = offsets[[0, -1]].tolist()
-    if first != 0 or last != len(scores):
+    # Compared on the device they live on, with one transfer.
+    first, last, shortest = torch.stack(
+        [offsets[0], offsets[-1], offsets.diff(append=offsets[-1:]).min()]
+    ).tolist()
+    if first != 0 or last != len(scores) or shortest < 0:
+        falling = ", and fall in between" if shortest < 0 else ""
         raise ValueError(
-            f"offsets run from {first} to {last}; expected 0 to {len(scores)}, the number of documents."
+            f"offsets run from {first} to {last}{falling}; expected 0 to {len(scores)}, the number of "
+            "documents."
         )
 
 

@@ -55,7 +55,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def takes_qid(fit: F) -> F:
-    """Refuse ``group``, by which other libraries' rankers take queries, with a pointer to ``qid``."""
+    """Refuse what other libraries' rankers take queries and weights by, with a pointer to what ours do."""
 
     @functools.wraps(fit)
     def wrapper(*args: Any, **options: Any) -> Any:
@@ -65,6 +65,10 @@ def takes_qid(fit: F) -> F:
                     f"fit takes query ids, not {name!r}: of sizes of consecutive queries, "
                     f"qid=QueryLists.from_sizes({name}).qid (from hyperrank import QueryLists)."
                 )
+        if "sample_weight" in options:
+            raise TypeError(
+                "fit takes weights of queries, not 'sample_weight': query_weight=, a number per row."
+            )
         return fit(*args, **options)
 
     return cast(F, wrapper)

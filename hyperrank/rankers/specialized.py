@@ -170,11 +170,11 @@ class SpecializableRanker(NetworkRanker):
         True
         """
         check_is_fitted(self)
-        weights, temperature = resolve_trade_off(weights, temperature, self.objectives_)
+        weights, options = self._trade_off(weights, {"temperature": temperature})
         at = as_weights(weights, len(self.objectives_), self.objectives_)
         if at.ndim != 1:
             raise ValueError(f"specialize takes one trade-off; got weights of shape {at.shape}.")
-        factor = self._factor(temperature)
+        factor = self._factor(options.get("temperature"))
         plain = SpecializedRanker(metric=self.metric)
         plain.temperature_ = factor
         plain.temperature_range_ = getattr(self, "temperature_range_", None)

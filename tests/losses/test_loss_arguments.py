@@ -18,6 +18,7 @@ from hyperrank.losses import dpo_reward, listnet, plackett_luce, target_distribu
         (torch.zeros(2), torch.zeros(3), offsets_of(2), "2 scores, but 3 labels"),
         (torch.zeros(2), torch.zeros(2), offsets_of(3), "offsets run from 0 to 3; expected 0 to 2"),
         (torch.zeros(2), torch.zeros(2), torch.tensor([1, 2]), "offsets run from 1 to 2"),
+        (torch.zeros(2), torch.zeros(2), torch.tensor([0, 2, 1, 2]), "from 0 to 2, and fall in between"),
         (torch.zeros(2), torch.zeros(2), torch.tensor([0.0, 2.0]), "offsets must be int64"),
         (torch.zeros(0), torch.zeros(0), torch.zeros(0, dtype=torch.int64), r"shape \(q \+ 1,\); got"),
     ],
@@ -25,6 +26,11 @@ from hyperrank.losses import dpo_reward, listnet, plackett_luce, target_distribu
 def test_shapes_that_do_not_fit(loss: Any, scores: Any, labels: Any, offsets: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         loss(scores, labels, offsets)
+
+
+def test_what_is_not_a_tensor() -> None:
+    with pytest.raises(TypeError, match=r"offsets must be a tensor; got a list: torch.as_tensor"):
+        listnet(torch.zeros(2), torch.zeros(2), [0, 2])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,8 @@ def test_group_sizes_point_to_query_ids(name):
     with pytest.raises(TypeError, match=r"qid=QueryLists.from_sizes\(group\)\.qid"):
         RANKERS[name]().fit(X, Y, group=sizes)
     assert np.array_equal(QueryLists.from_sizes(sizes).qid, QID)
+    with pytest.raises(TypeError, match="not 'sample_weight': query_weight="):
+        RANKERS[name]().fit(X, Y, qid=QID, sample_weight=np.ones(len(X)))
     with pytest.raises(TypeError, match="nonsense"):
         RANKERS[name]().fit(X, Y, nonsense=1)
 
