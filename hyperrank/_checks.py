@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Hashable
 from dataclasses import fields
 from numbers import Integral, Real
@@ -24,20 +25,21 @@ def check_number(
     whole: bool = False,
     or_auto: bool = False,
 ) -> float:
-    """Check that an option is a number within its range, and give it back.
+    """Check that an option is a finite number within its range, and give it back.
 
     `or_auto` is for options that may be ``"auto"`` too, which the caller has looked for: errors say so.
     """
     kind = Integral if whole else Real
-    fits = isinstance(value, kind) and not isinstance(value, bool) and value == value
-    fits = fits and (at_least is None or value >= at_least) and (above is None or value > above)
+    is_number = isinstance(value, kind) and not isinstance(value, bool)
+    is_finite = is_number and abs(value) <= sys.float_info.max
+    fits = is_finite and (at_least is None or value >= at_least) and (above is None or value > above)
     fits = fits and (below is None or value < below) and (at_most is None or value <= at_most)
     if not fits:
         bounds = [("at least", at_least), ("above", above), ("below", below), ("at most", at_most)]
         expected = " and ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
         expected += " or 'auto'" if or_auto else ""
-        kind_of = f"{'whole ' if whole else ''}number {expected}".rstrip()
-        raise ValueError(f"{name} must be a {kind_of}; got {value!r}.")
+        kind_of = "whole " if whole else "finite " if is_number and not is_finite else ""
+        raise ValueError(f"{name} must be a {f'{kind_of}number {expected}'.rstrip()}; got {value!r}.")
     return float(value)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
@@ -84,8 +83,8 @@ def check_params(params: Mapping[str, Any]) -> None:
             check_number(name, params[name], at_least=least, whole=True)
     for name in (*POSITIVE, *OPTIONAL_POSITIVE):
         if params[name] is not None or name in POSITIVE:
-            check_number(name, params[name], above=0, below=math.inf)
-    check_number("sft_weight", params["sft_weight"], at_least=0, below=math.inf)
+            check_number(name, params[name], above=0)
+    check_number("sft_weight", params["sft_weight"], at_least=0)
     for name in ("length_normalized", "normalize_objectives"):
         if not isinstance(params[name], bool | np.bool_):
             raise ValueError(f"{name} must be True or False; got {params[name]!r}.")
@@ -123,7 +122,7 @@ def _check_adapters(adapters: object) -> None:
             expected = " or ".join(kind.__name__ for kind in kinds)
             raise ValueError(f"adapters: {name} must be {expected}; got {value!r}.")
     check_number("adapters: r", adapters.get("r", 8), at_least=1, at_most=2**14, whole=True)
-    check_number("adapters: lora_alpha", adapters.get("lora_alpha", 8), above=0, below=math.inf)
+    check_number("adapters: lora_alpha", adapters.get("lora_alpha", 8), above=0)
     modules = adapters.get("target_modules", "all-linear")
     # peft reads any other text as a regular expression, which may never end.
     if modules != "all-linear" and (isinstance(modules, str) or not all(isinstance(n, str) for n in modules)):

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from hyperrank._checks import check_number
+from hyperrank._checks import check_number, check_random_state
 from hyperrank._columns import row_labels
 from hyperrank.explain.explanation import spelled_trade_off
 from hyperrank.explain.permutation import permutations, permuted_copies, positions

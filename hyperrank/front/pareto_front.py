@@ -597,7 +597,7 @@ class ParetoFront:
             metric=texts["metric"],
             temperature=None
             if None in of_rows
-            else [check_number("temperature", each, at_least=0, below=np.inf) for each in of_rows],
+            else [check_number("temperature", each, at_least=0) for each in of_rows],
             baseline=texts["baseline"] or None,
             **others,
         )
@@ -638,7 +638,7 @@ def _temperatures(temperature: Any, k: int) -> NDArray[np.float64] | None:
     if temperature is None:
         return None
     given = np.ravel(np.asarray(temperature, dtype=object)).tolist()
-    found = [check_number("temperature", each, at_least=0, below=np.inf) for each in given]
+    found = [check_number("temperature", each, at_least=0) for each in given]
     if len(found) not in (1, k):
         raise ValueError(f"{k} points were given with {len(found)} temperatures: give one, or one for each.")
     return np.broadcast_to(np.array(found), k).copy()

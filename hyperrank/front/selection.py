@@ -214,7 +214,7 @@ class Selection:
         if not isinstance(metric, str | None):
             raise ValueError(f"metric of a selection must be a text; got {metric!r}.")
         if temperature is not None:
-            temperature = check_number("temperature", temperature, at_least=0, below=np.inf)
+            temperature = check_number("temperature", temperature, at_least=0)
         evidence: StoredEvidence | str = "the selection was stored without it."
         try:
             values = _series(document.get("values") or dict.fromkeys(names), list(names))

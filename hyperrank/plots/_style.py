@@ -59,6 +59,8 @@ class Canvas:
     """Where to draw: a figure of ours of a size in inches, or the place of axes that the caller gave."""
 
     def __init__(self, ax: Axes | None, size: tuple[float, float]) -> None:
+        if ax is not None and not hasattr(ax, "figure"):
+            raise TypeError(f"ax must be axes of matplotlib, or None; got a {type(ax).__name__}.")
         self.ax = ax
         self.is_own = ax is None
         self.figure: Figure = (

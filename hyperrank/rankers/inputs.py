@@ -470,6 +470,9 @@ def read_labelled(
     labels, names = read_labels(
         y, len(features.X), objectives=objectives, name=name_of_y, is_strict=is_strict
     )
+    known = () if reset else getattr(estimator, "objectives_", ())
+    if len(known) == len(names):  # labels without names, by position
+        names = tuple(known)
     if reset:
         _refuse_unlearnable(labels, names, name_of_y)
     labelled = LabelledLists(**vars(features), Y=features.lists.group(labels), names=names)

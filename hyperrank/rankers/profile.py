@@ -317,7 +317,7 @@ def read_grid(
     has_temperature = ranker._front_temperature() is not None
     return FrontGrid(
         at,
-        [1.0 if t is None else check_number("temperature", t, at_least=0, below=np.inf) for t in found]
+        [1.0 if t is None else check_number("temperature", t, at_least=0) for t in found]
         if has_temperature
         else None,
         are_pairs=several,
@@ -328,7 +328,7 @@ def read_grid(
 
 def _checked_temperatures(temperatures: Any) -> list[float]:
     given = np.ravel(np.asarray(temperatures, dtype=object)).tolist()
-    found = [check_number("temperatures", each, at_least=0, below=np.inf) for each in given]
+    found = [check_number("temperatures", each, at_least=0) for each in given]
     if not found or len(set(found)) < len(found):
         raise ValueError(f"temperatures must be numbers, each once, as in (0, 0.3, 1, 3); got {given}.")
     return found

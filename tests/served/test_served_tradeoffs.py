@@ -317,7 +317,7 @@ def test_rows_of_several_temperatures_are_refused(ranker, front):
 def test_an_infinite_temperature_is_refused(ranker, choice):
     """Before, all scores were infinite."""
     for each in (ranker, ranker.specialize(choice)):
-        with pytest.raises(ValueError, match=r"temperature must be a number .* below inf"):
+        with pytest.raises(ValueError, match="temperature must be a finite number at least 0"):
             each.predict(FRAME, qid=QID, temperature=np.inf)
 
 
@@ -479,7 +479,7 @@ TYPOS = {
     ),
     "no temperature": (
         lambda r, _: r.pareto_front(FRAME, Y, qid=QID, temperature=np.nan),
-        "temperature must be a number at least 0",
+        "temperature must be a finite number at least 0",
     ),
     "a temperature as text": (
         lambda r, _: r.pareto_front(FRAME, Y, qid=QID, temperature="1"),
@@ -498,6 +498,15 @@ TYPOS = {
         "the metric gave a NoneType for a list; expected a number",
     ),
     "a label": (lambda r, _: r.pareto_front(FRAME, Y, qid=QID, label=3), "label a text or None"),
+    "axes": (lambda _, f: f.plot(ax="x"), "ax must be axes of matplotlib, or None; got a str"),
+    "a seed of compare": (
+        lambda r, _: r.compare(FRAME, qid=QID, query=0, a=[1, 0, 0], b=[0, 1, 0], random_state="x"),
+        "random_state must be a whole number",
+    ),
+    "an infinite option": (
+        lambda *_: HyperDPORanker(beta=np.inf).fit(FRAME, Y, qid=QID),
+        "beta must be a finite number above 0",
+    ),
     "fronts to draw": (lambda _, f: f.plot(others=3), "others must be fronts or rankers; got a int"),
     "options of explain": (
         lambda r, _: r.explain(FRAME, qid=QID, weights=[1, 0, 0], temperatur_=1),

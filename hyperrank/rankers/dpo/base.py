@@ -221,9 +221,7 @@ class DPORanker(BaseRanker):
     @staticmethod
     def _factor(temperature: float | None) -> float:
         """The temperature, 1 by default."""
-        return (
-            1.0 if temperature is None else check_number("temperature", temperature, at_least=0, below=np.inf)
-        )
+        return 1.0 if temperature is None else check_number("temperature", temperature, at_least=0)
 
     def _condition(self, weights: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
         """What conditions the rewards: weights, and the temperature where it matters."""
