@@ -57,7 +57,7 @@ WRONG_OPTIONS = [
     ({"max_steps": 0}, "max_steps must be a whole number"),
     ({"batch_size": 2.5}, "batch_size must be a whole number"),
     ({"beta": 0}, "beta must be a number above 0"),
-    ({"prompt_learning_rate": float("nan")}, "prompt_learning_rate must be a number above 0"),
+    ({"prompt_learning_rate": float("nan")}, "prompt_learning_rate must be a finite number above 0"),
     ({"max_log_ratio": -1}, "max_log_ratio must be a number"),
     ({"conditioning": "film"}, r"conditioning must be one of \['hyper_prompt', 'lora', .*'text'"),
     ({"device": "cuda:1"}, "device must be 'auto', 'cpu' or 'cuda'.*CUDA_VISIBLE_DEVICES"),

@@ -179,7 +179,7 @@ CALLS = {
         lambda a: a.generate(PROMPTS, n_samples=2, do_sample=False),
         "would be the same one",
     ),
-    "top_p of NaN": (lambda a: a.generate(PROMPTS, top_p=np.nan), "top_p must be a number"),
+    "top_p of NaN": (lambda a: a.generate(PROMPTS, top_p=np.nan), "top_p must be a finite number"),
     "transformers' samples": (lambda a: a.generate(PROMPTS, num_return_sequences=2), "by n_samples="),
     "more objectives": (
         lambda a: a.accuracy(PROMPTS, RESPONSES, [np.ones((2, 3))] * 3),
