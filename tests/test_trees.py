@@ -71,7 +71,9 @@ def test_rows_on_a_threshold_go_where_lightgbm_sends_them():
     np.testing.assert_array_equal(tables_of(booster).scores(rows)[:, 0], booster.predict(rows))
 
 
-def test_several_boosters_of_different_lengths_at_once():
+@pytest.mark.parametrize("entries", [1, 1 << 12, 1 << 30])
+def test_several_boosters_of_different_lengths_at_once(entries, monkeypatch):
+    monkeypatch.setattr("hyperrank.boosters.scoring.ENTRIES_AT_ONCE", entries)
     boosters = [grow(DATA.X, rounds=n, column=j, num_leaves=5) for j, n in enumerate((1, 13, 4))]
     expected = np.column_stack([booster.predict(DATA.X) for booster in boosters])
     np.testing.assert_array_equal(tables_of(*boosters).scores(DATA.X.astype(np.float32)), expected)

@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from hyperrank.lists import QueryLists
-from hyperrank.networks.query_normalization import _by_segments, join_standardized, standardize_within
+from hyperrank.networks.query_normalization import (
+    ENTRIES_AT_ONCE,
+    _by_segments,
+    join_standardized,
+    standardize_within,
+)
 
 
 def offsets_of(*sizes: int) -> Tensor:
@@ -124,6 +129,15 @@ def test_joined_in_runs_of_lists_as_in_one(monkeypatch: pytest.MonkeyPatch) -> N
     offsets = torch.from_numpy(lists.offsets)
     within = standardize_within(torch.from_numpy(features), offsets).numpy()
     np.testing.assert_array_equal(whole[:, 4:], within)
+
+
+def test_columns_of_a_long_list_are_standardised_some_at_a_time_as_all_at_once() -> None:
+    features = np.random.default_rng(0).lognormal(size=(5000, 40)).astype(np.float32)
+    whole = join_standardized(features, QueryLists.from_sizes([5000]))[:, 40:]
+    assert ENTRIES_AT_ONCE // len(features) < features.shape[1]
+    for columns in (slice(3), slice(30, 36), slice(39, 40)):
+        some = standardize_within(torch.from_numpy(features[:, columns].copy()), torch.tensor([0, 5000]))
+        np.testing.assert_array_equal(whole[:, columns], some.numpy())
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.3])
