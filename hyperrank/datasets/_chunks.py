@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -91,53 +92,48 @@ def slices(n_rows: int, width: int) -> Iterator[slice]:
         yield slice(start, min(start + step, n_rows))
 
 
+def padded(rows: NDArray[np.float32], width: int, fill: float) -> NDArray[np.float32]:
+    """Rows with columns added at the right, where they are narrower."""
+    if rows.shape[1] >= width:
+        return rows
+    wide = np.full((len(rows), width), fill, dtype=np.float32)
+    wide[:, : rows.shape[1]] = rows
+    return wide
+
+
 class GrowingRows:
     """Rows appended to one matrix, as wide as the widest of them; `fill` stands where a row is narrower.
 
-    Room grows by an eighth and is given back at the end, which moves nothing on Linux. Chunks that are joined
-    at the end take twice the matrix: an allocator keeps the small chunks' memory for itself.
+    Room grows by an eighth, which moves nothing on Linux. Chunks that are joined at the end take twice the
+    matrix: an allocator keeps the small chunks' memory for itself.
     """
 
     def __init__(self, width: int, fill: float) -> None:
-        self.n_rows, self.width, self.fill = 0, width, fill
-        self._room = np.empty((0, width), dtype=np.float32)
+        self.width, self.fill = width, fill
+        self._content = io.BytesIO()
+        self._shapes: list[tuple[int, int]] = []
 
     def append(self, rows: NDArray[np.float32]) -> None:
         """Append rows."""
-        if rows.shape[1] > self.width:
-            self.width = rows.shape[1]
-            if self.width > self._room.shape[1]:
-                self._widen(max(self.width, self._room.shape[1] * 3 // 2))
-        end = self.n_rows + len(rows)
-        if end > len(self._room):
-            self._resize(max(end, len(self._room) * 9 // 8), self._room.shape[1])
-        new = self._room[self.n_rows : end]
-        new[:, : rows.shape[1]] = rows
-        new[:, rows.shape[1] :] = self.fill
-        self.n_rows = end
+        rows = padded(rows, self.width, self.fill)
+        self.width = rows.shape[1]
+        self._content.write(np.ascontiguousarray(rows, dtype=np.float32).data)
+        self._shapes.append(rows.shape)
 
     def finish(self) -> NDArray[np.float32]:
         """The matrix; nothing can be appended any more."""
-        room = self._room.shape[1]
-        if room > self.width:
-            flat = self._room.reshape(-1)
-            for rows in slices(self.n_rows, room):
-                content = self._room[rows, : self.width].copy()
-                flat[rows.start * self.width : rows.stop * self.width] = content.reshape(-1)
-            del flat
-        self._resize(self.n_rows, self.width)
-        return self._room
-
-    def _widen(self, width: int) -> None:
-        """Make room for more columns: rare, since widths are met early in a file."""
-        wide = np.empty((len(self._room), width), dtype=np.float32)
-        wide[: self.n_rows, : self._room.shape[1]] = self._room[: self.n_rows]
-        wide[: self.n_rows, self._room.shape[1] :] = self.fill
-        self._room = wide
-
-    def _resize(self, n_rows: int, width: int) -> None:
-        """Change the number of rows in place."""
-        self._room.resize((n_rows, width), refcheck=False)
+        n_rows, n_written = sum(n for n, _ in self._shapes), self._content.tell() // 4
+        self._content.write(bytes(4 * (n_rows * self.width - n_written)))
+        matrix = np.frombuffer(self._content.getbuffer(), dtype=np.float32).reshape(n_rows, self.width)
+        # From the last rows to the first, whose place those behind them have left by then.
+        last = n_rows
+        for n, width in reversed(self._shapes):
+            if n_written < last * self.width:
+                rows = matrix.reshape(-1)[n_written - n * width : n_written].reshape(n, width).copy()
+                matrix[last - n : last, :width] = rows
+                matrix[last - n : last, width:] = self.fill
+            last, n_written = last - n, n_written - n * width
+        return matrix
 
 
 def as_ids(ids: list[str]) -> NDArray[Any]:

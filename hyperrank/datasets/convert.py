@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hyperrank._categories import category_codes
 from hyperrank._checks import _check_choice, as_path
-from hyperrank.datasets._chunks import Chunk, Source, merge_ids, slices
+from hyperrank.datasets._chunks import Chunk, Source, merge_ids, padded, slices
 from hyperrank.datasets.letor import letor_source
 from hyperrank.datasets.ranking_data import RankingData
 from hyperrank.datasets.store import (
@@ -57,7 +57,7 @@ class Spool:
         n = len(chunk.X)
         if n == 0:
             return
-        X = self._padded(chunk.X, self._width or 0)
+        X = padded(chunk.X, self._width or 0, self.missing)
         self._features.append(X)
         self._labels.append(chunk.Y)
         self.n_labels = chunk.Y.shape[1]
@@ -81,11 +81,6 @@ class Spool:
             self._labels = rearranged(self._labels.path, self.n_labels, order)
         return [self._features, self._labels], lists
 
-    def _padded(self, rows: NDArray[np.float32], width: int) -> NDArray[np.float32]:
-        """Rows with columns added at the right."""
-        more = max(0, width - rows.shape[1])
-        return np.pad(rows, ((0, 0), (0, more)), constant_values=self.missing) if more else rows
-
     def _widened(self) -> ArrayFile:
         """The features in one width."""
         path, width = self._features.path, self.width
@@ -96,7 +91,7 @@ class Spool:
             for before, n_rows in self._widths_and_rows:
                 rows = narrow[start : start + n_rows * before].reshape(n_rows, before)
                 for rows_of_chunk in slices(n_rows, width):
-                    file.append(self._padded(in_memory(rows[rows_of_chunk]), width))
+                    file.append(padded(in_memory(rows[rows_of_chunk]), width, self.missing))
                 start += n_rows * before
         os.replace(widened, path)
         file.path = path

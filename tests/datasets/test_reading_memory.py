@@ -63,9 +63,11 @@ def test_converting_takes_no_copy_of_the_features(texts, name):
     assert slope("convert", name, texts) < 0.5
 
 
-def test_room_to_grow_is_an_eighth():
-    rows = GrowingRows(3, 0.0)
-    for n in range(1, 400):
-        rows.append(np.ones((1, 3), dtype=np.float32))
-        assert n <= len(rows._room) <= n * 9 / 8
-    assert rows.finish().shape == (399, 3)
+def test_rows_that_widen_are_moved_in_place():
+    rng = np.random.default_rng(0)
+    chunks = [rng.normal(size=(n, width)).astype(np.float32) for n, width in rng.integers(1, 9, (40, 2))]
+    rows = GrowingRows(1, -1.0)
+    for chunk in chunks:
+        rows.append(chunk)
+    expected = [np.pad(chunk, ((0, 0), (0, 8 - chunk.shape[1])), constant_values=-1) for chunk in chunks]
+    np.testing.assert_array_equal(rows.finish(), np.concatenate(expected))
