@@ -1,7 +1,8 @@
 """A language model aligned once for all weights, beside one DPO run per weight and a soup of adapters.
 
-Fronts of preference accuracy on held-out pairs, with their spread over these pairs. Runs are kept in a
-folder: the same command goes on where it was stopped. On a GPU give more `--steps`.
+Fronts of preference accuracy on held-out pairs, with their spread over these pairs and over seeds. Runs are
+kept in a folder: the same command goes on where it was stopped, and `--report` writes their tables into the
+page of results. On a GPU give more `--steps`.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.alignment_report import accuracy_table, front_table, text_table
+from benchmarks.alignment_report import front_table, recorded, tables, write_tables
 from benchmarks.alignment_runs import METHODS, Plan, run_method
 from benchmarks.alignment_sources import DATA, MODELS, MissingSourceError
 from hyperrank.simplex import lattice
 
 __all__ = ["main"]
 
+#: The page of results.
+PAGE = Path(__file__).parent / "results" / "alignment.md"
 #: Learning rates of the tiny model, which has nothing to lose.
 TINY_RATES = {"prompt_learning_rate": 0.05, "hypernetwork_learning_rate": 0.05, "adapter_learning_rate": 5e-3}
 
@@ -48,7 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
     parser.add_argument("--text-tokens", type=int, default=40, help="of sampled texts; 0 for none")
     parser.add_argument("--out", type=Path, default=Path("alignment-runs"), help="folder of runs")
+    parser.add_argument("--report", type=Path, nargs="+", help="folders of recorded runs, for --page alone")
+    parser.add_argument("--page", type=Path, default=PAGE, help="what gets the tables of --report")
     options = parser.parse_args(arguments)
+    if options.report is not None:
+        write_tables(options.page, tables(recorded(options.report)))
+        return 0
     # A hub is never asked: all that is needed is here, or can be said to be missing.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     given = sys.argv[1:] if arguments is None else arguments
@@ -95,16 +103,15 @@ def compare(options: argparse.Namespace, command: str) -> str:
     )
     results = {}
     for method in options.methods:
-        print(f"{METHODS[method][0]}, seed {options.seed}", flush=True)
-        results[method] = run_method(method, plan)
-        print(front_table({method: results[method]}, source.train.names), flush=True)
+        name = METHODS[method][0]
+        print(f"{name}, seed {options.seed}", flush=True)
+        run = results[name, options.seed] = run_method(method, plan)
+        print(front_table({name: run}, source.train.names), flush=True)
     title = (
         f"## {options.model}, {options.data}: {len(source.train)} training and {len(source.test)} held-out "
         f"lists, {options.steps} steps of {options.batch_size} lists, seed {options.seed}"
     )
-    names = source.train.names
-    tables = [front_table(results, names), accuracy_table(results, names), text_table(results)]
-    return "\n\n".join([title, *(table for table in tables if table), machine.provenance(command)])
+    return "\n\n".join([title, tables(results), machine.provenance(command)])
 
 
 if __name__ == "__main__":

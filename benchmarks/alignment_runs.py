@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,8 @@ class Plan:
             training_args={"save_steps": 25},
             **{**self.options, **options},
         ).fit(self.source.train)
-        seconds = sum(entry.get("train_runtime", 0.0) for entry in aligner.history_)
+        # A finished run that is read again does not say how long it took.
+        seconds = sum(entry.get("train_runtime", 0.0) for entry in aligner.history_) or math.nan
         return aligner, seconds
 
 
@@ -94,8 +96,9 @@ def run_method(name: str, plan: Plan) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``weights`` (k, m); of each held-out list the pairs ordered alike, and all (n, k, m); ``log_ratio``
-        (k,); ``texts`` by weights and prompt; ``seconds`` of training.
+        ``method``, ``seed``, ``names`` of objectives, ``options`` that are numbers; ``weights`` (k, m); of
+        each held-out list the pairs ordered alike, and all (n, k, m); ``log_ratio`` (k,); ``texts`` by
+        weights and prompt; ``seconds`` of training.
     """
     path = plan.folder / f"{name}-{plan.seed}.json"
     if path.exists():
@@ -104,6 +107,8 @@ def run_method(name: str, plan: Plan) -> dict[str, Any]:
     result = (
         _per_weight(plan) if name == "dpo-per-weight" else _soup(plan) if name == "soup" else _one(name, plan)
     )
+    options = {key: value for key, value in plan.options.items() if isinstance(value, int | float)}
+    result |= {"method": name, "seed": plan.seed, "names": plan.source.train.names, "options": options}
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(result))
     partial.replace(path)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hyperrank.alignment import Preferences, load_preferences, tiny_model
+from hyperrank.alignment import Preferences, tiny_model, to_preferences
 
 __all__ = ["DATA", "MODELS", "PROMPTS", "MissingSourceError", "Source"]
 
@@ -108,20 +108,24 @@ def hh_rlhf(options: Any, model: Path, read: Callable[[Path], Preferences] | Non
     data = data.take(np.flatnonzero(fits))
     cut = [tokenizer.decode(tokenizer(p).input_ids[-options.prompt_tokens :]) for p in data.prompts]
     data = Preferences(list(cut), data.responses, data.labels, data.names)
-    train, test = data.split(0.25, random_state=options.seed)
+    # Lists with the same prompt stay on one side.
+    distinct = sorted(set(cut))
+    drawn = np.random.default_rng(options.seed).permutation(len(distinct))[: round(0.25 * len(distinct))]
+    is_test = np.isin(cut, [distinct[number] for number in drawn])
+    train, test = data.take(~is_test), data.take(is_test)
     prompts = tuple(f"\n\nHuman: {prompt}\n\nAssistant:" for prompt in PROMPTS)
     return Source(_first(train, options.train), _first(test, options.test), prompts)
 
 
 def harmlessness(path: Path) -> Preferences:
     """HH-RLHF's pairs: which response was chosen, and brevity."""
-    data = load_preferences(path, scores={"brevity": lambda _, response: -len(response)})
+    data = to_preferences(path, scores={"brevity": lambda _, response: -len(response)})
     return replace(data, names=("harmlessness", "brevity"))
 
 
 def asking(path: Path) -> Preferences:
     """HH-RLHF's pairs of which one response asks something back; that one, and brevity."""
-    data = load_preferences(path)
+    data = to_preferences(path)
     asks = [["?" in text for text in texts] for texts in data.responses]
     labels = [
         np.array(

@@ -2,8 +2,8 @@
 
 from hyperrank.alignment.aligner import HyperPromptAligner
 from hyperrank.alignment.conditioning import register_conditioning
-from hyperrank.alignment.preferences import Preferences, preference_accuracy
-from hyperrank.alignment.readers import load_preferences, to_preferences
+from hyperrank.alignment.preferences import Preferences
+from hyperrank.alignment.readers import to_preferences
 from hyperrank.alignment.tiny import tiny_model
 from hyperrank.networks import HyperPrompt
 
@@ -11,8 +11,6 @@ __all__ = [
     "HyperPrompt",
     "HyperPromptAligner",
     "Preferences",
-    "load_preferences",
-    "preference_accuracy",
     "register_conditioning",
     "tiny_model",
     "to_preferences",

@@ -15,64 +15,51 @@ from sklearn.utils.validation import check_is_fitted
 
 from hyperrank._checks import check_number
 from hyperrank.alignment.base_model import BaseModel, isolated, load_base_model, required
-from hyperrank.alignment.config import AlignerParams, check_params, draw_seed, objective_scale, run_params
+from hyperrank.alignment.config import PASSING, AlignerParams, check_params, draw_seed
 from hyperrank.alignment.export import export_peft, export_transformers
-from hyperrank.alignment.files import read_aligner_file, write_aligner_file
+from hyperrank.alignment.files import AlignerFile, read_aligner_file
 from hyperrank.alignment.inference import Decoder, log_ratios
-from hyperrank.alignment.losses import PreferenceLoss, preference_loss
+from hyperrank.alignment.losses import PreferenceLoss, objective_scale, preference_loss
 from hyperrank.alignment.policy import Policy, initial_prompt
 from hyperrank.alignment.preferences import (
     Preferences,
     Prompt,
+    Weights,
     check_differences,
-    check_texts,
     named_weights,
     one_weight,
-    preference_accuracy,
+    pair_counts,
     read_weights,
 )
-from hyperrank.alignment.tokens import (
-    Encoder,
-    ListCollator,
-    ListDataset,
-    evaluation_data,
-    length_limit,
-    read_lists,
-)
+from hyperrank.alignment.readers import check_texts, read_lists
+from hyperrank.alignment.tokens import Encoder, ListCollator, ListDataset, evaluation_data, length_limit
 from hyperrank.files import ModelFileError
-from hyperrank.weights import PerRow
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
-
-#: What may stand as weights.
-Weights = ArrayLike | Mapping[str, float] | PerRow | None
 
 
 class HyperPromptAligner(AlignerParams, BaseEstimator):
     r"""A causal language model aligned once for all trade-offs, which are an argument of `generate`.
 
-    Weights w on the objectives reach the language model as prompt vectors, as LoRA cores, or as text. It is
-    trained by Plackett-Luce preference optimization (DPO) on lists of responses with several labels, over
-    weights drawn from the whole simplex:
+    Trained by preference optimization (DPO, Plackett-Luce) on lists of responses with several labels, over
+    weights w drawn from the whole simplex:
 
     .. math:: \min_\theta \; \mathbb{E}_{w \sim Dir(\alpha)} \sum_j w_j \, L_j(r) / c_j, \qquad
               r = \beta \, (\log \pi_\theta(y | x, w) - \log \pi_{ref}(y | x))
 
     The reference is the policy at step 0: the base model, under the initial prompt if there are prompt
-    vectors. Training runs on `transformers.Trainer`, whose processes, checkpoints, evaluation, loggers and
-    callbacks are at hand.
+    vectors. Training runs on `transformers.Trainer`.
 
     Parameters
     ----------
     model : str, path or PreTrainedModel
-        A name for transformers, or a causal language model, perhaps quantized or spread over devices. The
-        one passed is not changed.
+        A name, or a causal language model, perhaps quantized or spread over devices, which is not changed.
     tokenizer : str, path or PreTrainedTokenizerBase, optional
         By default that of the model's name.
     objectives : sequence of str, optional
-        Names of the objectives; by default those of the data, else objective_0, objective_1, ... Those of
-        the data may come in another order; other names rename them in place.
+        By default those of the data, else objective_0, objective_1, ... The same names may come in another
+        order; others rename those of the data in place.
     conditioning : {"hyper_prompt", "lora", "mixture", "text"} or registered name, default "hyper_prompt"
         How weights reach the model: prompt vectors (HyperDPO), LoRA with a core that depends on w, LoRA whose
         rank is shared out among the objectives and mixed by w, or a line of text (a baseline). All but the
@@ -80,7 +67,7 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
     n_tokens : int, default 16
         Prompt vectors.
     prompt_text : str, optional
-        What prompt vectors start as: the embeddings of its tokens, repeated as needed.
+        What prompt vectors start as: its tokens, repeated as needed.
     prompt_width : int, default 64
         Hidden units of the network from weights to prompt vectors or cores.
     adapters : mapping, optional
@@ -111,29 +98,26 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
         Padded tokens per pass of `score` and `generate`.
     prompt_learning_rate, hypernetwork_learning_rate : float, default 1e-2 and 2e-3
         For the prompt's constant part and for what the weights make of it, in units of the root mean square
-        of the model's embeddings; the latter, as it is, also for other conditionings. On SmolLM2 2e-2 made
-        texts fall apart within 20 steps.
+        of the model's embeddings; the latter, as it is, also for other conditionings.
     adapter_learning_rate : float, optional
         For adapters; 1e-4 by default, or the learning rate of a `TrainingArguments`.
     max_length : int, optional
-        Tokens of prompt vectors, prompt and response together; the model's limit by default. Prompts are cut
-        from the left to fit.
+        Of prompt vectors, prompt, which is cut from the left, and response; the model's limit by default.
     max_response_length : int, optional
-        Tokens of a response; half of what is left by default. Longer ones are cut, with a warning.
+        Half of what is left by default. Longer responses are cut, with a warning.
     precision : {"auto", "float32", "bfloat16"}, default "auto"
         Of policy, reference and generation alike; bfloat16 on GPUs that support it by default.
     max_log_ratio : float or None, default 2.0
-        Training stops with a warning when policy and reference differ by more nats per token, in the mean
-        between two logs: the text is then falling apart.
+        Nats per token between policy and reference at which training stops with a warning: text falls apart.
     training_args : mapping or transformers.TrainingArguments, optional
-        A mapping is laid over the defaults, such as ``{"gradient_accumulation_steps": 4, "save_steps": 50}``.
-        A whole `TrainingArguments` replaces them, and with them `max_epochs`, `max_steps`, `batch_size` and
-        `checkpoint_dir`.
+        A mapping is laid over the defaults, such as ``{"gradient_accumulation_steps": 4, "save_steps": 50}``;
+        a whole `TrainingArguments` replaces them, and `max_epochs`, `max_steps`, `batch_size` and
+        `checkpoint_dir` too. What cannot work here, such as label smoothing, is refused.
     checkpoint_dir : path, optional
-        Where the Trainer keeps checkpoints, every 100 steps; fit with the same data and options resumes from
-        the last one, and with a larger `max_steps` or `max_epochs` extends the run. One folder per run.
+        Where checkpoints are kept, every 100 steps. The same fit resumes from the last one, and with a larger
+        `max_steps` or `max_epochs` extends the run. One folder per run.
     device : {"auto", "cpu", "cuda"}, default "auto"
-        A GPU where there is one.
+        A GPU where there is one; for several: ``accelerate launch``.
     random_state : int, RandomState or None, default None
         Makes fit repeatable. The caller's generators are not touched.
     verbose : int, default 0
@@ -142,15 +126,14 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
     Attributes
     ----------
     objectives_ : tuple of str
-        Names of the objectives.
     history_ : list of dict
         The Trainer's log: ``step``, ``loss``, ``log_ratio`` (mean absolute log-ratio to the reference, nats
-        per token), and by objective ``NAME/accuracy`` and ``NAME/margin`` of rewards; entries of an
-        evaluation begin with ``eval_`` and name the trade-off, such as ``eval_NAME/accuracy_at_center``.
+        per token), and by objective ``NAME/accuracy`` and ``NAME/margin`` of rewards; those of an evaluation
+        begin with ``eval_`` and end with the trade-off, such as ``eval_NAME/accuracy_at_center``.
     collapsed_ : bool
         Whether training was stopped by `max_log_ratio`.
     policy_, base_, encoder_
-        The trained module, the base model with its fingerprint, and the tokenizer with its limits.
+        The trained module, the base model and the tokenizer.
 
     References
     ----------
@@ -193,16 +176,14 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
         Parameters
         ----------
         prompts : sequence of str or of conversations; or Preferences, dataset, frame or stream
-            Either prompts, with `responses` and `labels`, or everything in one, as `to_preferences` reads
-            it. A conversation, a list of messages with ``role`` and ``content``, goes through the
-            tokenizer's chat template.
+            Prompts, with `responses` and `labels`; or everything in one, as `to_preferences` reads it.
+            Conversations, lists of messages with ``role`` and ``content``, go through the chat template.
         responses : sequence of sequences of str
             Two or more for each prompt.
         labels : sequence of array-like of shape (n_responses, m)
             More is better; NaN where unobserved.
         eval_data : Preferences, dataset or frame, or a mapping of names to them, optional
-            Evaluated by the Trainer at the corners and the center of the simplex, after each pass or as
-            `training_args` say.
+            Evaluated at the corners and the center of the simplex, after each pass or as `training_args` say.
         callbacks : sequence of transformers.TrainerCallback
             Such as `transformers.EarlyStoppingCallback`.
 
@@ -226,8 +207,6 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
         data = read_lists(prompts, responses, labels, self.objectives)
         if isinstance(data, Preferences):
             check_differences(data)
-        if (self.adapters or {}).get("lora_dropout"):
-            raise ValueError("lora_dropout must be 0: policy and reference are computed without dropout.")
         names = data.names
         if "center" in names:
             raise ValueError("no objective can be named 'center', which is that of equal weights.")
@@ -238,19 +217,23 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
         together = self.random_state is None and int(os.environ.get("WORLD_SIZE", "1")) > 1
         seed = 0 if together else draw_seed(self.random_state)
         required("transformers")
+        # Imported here, since its class derives from transformers' own.
+        from hyperrank.alignment.trainer import check_training_args, train_policy
+
+        check_training_args(self.training_args)
         with isolated(seed, grad=True):
             scale = objective_scale(list_loss, data.labels, self.normalize_objectives)
             base = load_base_model(self.model, self.tokenizer, self.device, self.precision)
             policy, encoder = self._build(base, names)
-            # Imported here, since its class derives from transformers' own.
-            from hyperrank.alignment.trainer import train_policy
-
             text = policy.conditioning.text
             collator = ListCollator(encoder, text, alpha=self.alpha, weights=weights, seed=seed)
             loss = PreferenceLoss(list_loss, scale, self.beta, self.length_normalized, self.sft_weight)
-            models = (base.fingerprint, base.tokenizer_fingerprint, str(base.precision))
             lists = ListDataset(data) if isinstance(data, Preferences) else data
-            identity = {"params": run_params(params), "models": models, "data": lists.content()}
+            identity = {
+                "params": {name: value for name, value in params.items() if name not in PASSING},
+                "models": (base.fingerprint, base.tokenizer_fingerprint, str(base.precision)),
+                "data": lists.content(),
+            }
             more = (evaluation, list(callbacks), identity)
             self.history_, self.collapsed_ = train_policy(policy, collator, loss, self, lists, *more)
         self.objectives_, self.base_, self.policy_, self.encoder_ = names, base, policy, encoder
@@ -286,8 +269,7 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
         ratios, counts, single = self._log_ratios(prompts, responses, weights)
         if self.length_normalized:
             ratios = [ratio / n[:, None] for ratio, n in zip(ratios, counts, strict=True)]
-        rewards = [self.beta * ratio for ratio in ratios]
-        return [reward[:, 0] for reward in rewards] if single else rewards
+        return [self.beta * (ratio[:, 0] if single else ratio) for ratio in ratios]
 
     def log_ratio(
         self, prompts: Sequence[Prompt], responses: Sequence[Sequence[str]], *, weights: Weights = None
@@ -304,8 +286,7 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
         ndarray of shape () or (k,)
         """
         ratios, counts, single = self._log_ratios(prompts, responses, weights)
-        per_token = np.abs(np.concatenate(ratios)) / np.concatenate(counts)[:, None]
-        mean = per_token.mean(axis=0)
+        mean = (np.abs(np.concatenate(ratios)) / np.concatenate(counts)[:, None]).mean(axis=0)
         return np.asarray(mean[0] if single else mean)
 
     def accuracy(
@@ -328,17 +309,18 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
         Returns
         -------
         ndarray of shape (m,) or (k, m)
-            NaN for objectives without a preference.
+            Equal rewards count half; NaN for objectives without a preference.
         """
         check_is_fitted(self, "policy_")
         data = read_lists(prompts, responses, labels, self.objectives_, least=1)
         if not isinstance(data, Preferences):
             raise ValueError("accuracy takes data with a length; got a stream.")
         rewards = self.score(data.prompts, data.responses, weights=weights)
-        if rewards[0].ndim == 1:
-            return preference_accuracy(data.labels, rewards)
-        points = range(rewards[0].shape[1])
-        return np.stack([preference_accuracy(data.labels, [r[:, k] for r in rewards]) for k in points])
+        pairs = zip(data.labels, rewards, strict=True)
+        counts = np.sum([pair_counts(z, r.reshape(len(r), -1)) for z, r in pairs], axis=0)
+        with np.errstate(invalid="ignore"):
+            shares: NDArray[np.float64] = counts[0] / counts[1]
+        return shares[0] if rewards[0].ndim == 1 else shares
 
     def generate(
         self,
@@ -433,13 +415,12 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
     def save(self, path: str | Path) -> Path:
         """Write what was trained, options and history to one safetensors file, without the base model.
 
-        The base model is named, with its fingerprint. Nothing is pickled, and a file is written whole or not
-        at all. `training_args` are not stored.
+        The base model is named, with its fingerprint. `training_args` are not stored.
 
         Parameters
         ----------
         path : path
-            Of the file, which is replaced if it exists.
+            Of the file, which is replaced as a whole if it exists.
 
         Returns
         -------
@@ -447,9 +428,12 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
             Of the file.
         """
         check_is_fitted(self, "policy_")
-        fitted = {"objectives": self.objectives_, "history": self.history_, "collapsed": self.collapsed_}
-        fitted["trained"] = self.policy_.state_dict()
-        return write_aligner_file(path, type(self).__name__, self.get_params(deep=False), fitted, self.base_)
+        base, trained = self.base_, self.policy_.state_dict()
+        arrays = {name: value.cpu().numpy().copy() for name, value in trained.items()}
+        fitted = (self.objectives_, self.history_, self.collapsed_, arrays)
+        identity = (base.name, base.fingerprint, base.tokenizer_fingerprint)
+        file = AlignerFile(self.get_params(deep=False), *fitted, identity)
+        return file.write(path, type(self).__name__, base)
 
     @classmethod
     def load(
@@ -467,15 +451,11 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
         ----------
         path : path
             Of the file.
-        model : str, path or PreTrainedModel, optional
-            The base model.
-        tokenizer : str, path or PreTrainedTokenizerBase, optional
-            By default that of the model's name.
+        model, tokenizer, device
+            As for the aligner.
         load_named_model : bool, default False
             Whether transformers may look up the model that the file names, where `model` is not given: for
             files that you trust. Code from a hub is never run.
-        device : {"auto", "cpu", "cuda"}, default "auto"
-            A GPU where there is one.
 
         Returns
         -------
@@ -492,12 +472,13 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
             file = read_aligner_file(path, cls.__name__, cls._get_param_names())
             aligner = cls(**file.params, device=device)
             check_params(aligner.get_params(deep=False))
+            name = file.base_model[0]
             if model is None and not load_named_model:
                 raise ModelFileError(
-                    f"{path} names the base model {file.model_name[:200]!r}. Give it as model=..., or let "
+                    f"{path} names the base model {name[:200]!r}. Give it as model=..., or let "
                     "transformers look the name up with load_named_model=True if you trust the file."
                 )
-            aligner.set_params(model=file.model_name if model is None else model, tokenizer=tokenizer)
+            aligner.set_params(model=name if model is None else model, tokenizer=tokenizer)
             with isolated(0, grad=False):
                 base = load_base_model(aligner.model, tokenizer, device, aligner.precision)
                 file.check_base(base)
@@ -530,8 +511,7 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
             Of the folder.
         """
         check_is_fitted(self, "policy_")
-        points = named_weights(weights, self.objectives_)
-        return export_peft(folder, self.policy_, points)
+        return export_peft(folder, self.policy_, named_weights(weights, self.objectives_))
 
     def export_transformers(
         self, folder: str | Path, *, weights: Mapping[str, ArrayLike] | None = None
@@ -546,8 +526,8 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
         folder : path
             Made if it does not exist.
         weights : mapping of str to weights, optional
-            Trade-offs by name; each objective alone and all equally by default. One for
-            ``conditioning="lora"`` or ``"mixture"``, whose trade-offs are models of their own.
+            As for `export_peft`. One for ``conditioning="lora"`` or ``"mixture"``, whose trade-offs are
+            models of their own.
 
         Returns
         -------

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from torch import nn
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 #: Entries of a configuration that do not change what the model computes.
 INERT_CONFIG = frozenset(
     {"_name_or_path", "architectures", "bos_token_id", "dtype", "eos_token_id", "pad_token_id"}
@@ -43,10 +42,9 @@ def isolated(seed: int | None = None, *, grad: bool) -> Iterator[None]:
     with _LOCK:
         python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
         dtype = torch.get_default_dtype()
-        devices = list(range(torch.cuda.device_count()))
         try:
             with (
-                torch.random.fork_rng(devices=devices),
+                torch.random.fork_rng(devices=list(range(torch.cuda.device_count()))),
                 torch.inference_mode(False),
                 torch.set_grad_enabled(grad),
                 # Nested contexts inherit that nothing is cached: else weights of the first step would stay.
@@ -88,12 +86,11 @@ class BaseModel:
 def load_base_model(model: Any, tokenizer: Any, device: str, precision: str) -> BaseModel:
     """Load a model and its tokenizer, or take those that were passed, which stay as they are."""
     transformers = required("transformers")
-    target = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
-    if target.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device={device!r}, but torch finds no CUDA device; use device='auto' or 'cpu'.")
-    dtype = PRECISIONS.get(precision, torch.float32)
-    if precision == "auto" and target.type == "cuda" and torch.cuda.is_bf16_supported():
-        dtype = torch.bfloat16
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device='cuda', but torch finds no CUDA device; use device='auto' or 'cpu'.")
+    on_gpu = device != "cpu" and torch.cuda.is_available()
+    halved = precision == "auto" and on_gpu and torch.cuda.is_bf16_supported()
+    dtype = torch.bfloat16 if halved or precision == "bfloat16" else torch.float32
     if isinstance(model, str | Path):
         name = str(model)
         loaded = _from_pretrained(transformers.AutoModelForCausalLM, name, dtype=dtype)
@@ -102,10 +99,10 @@ def load_base_model(model: Any, tokenizer: Any, device: str, precision: str) -> 
     _refuse_unsupported(loaded)
     if tokenizer is None or isinstance(tokenizer, str | Path):
         tokenizer = _from_pretrained(transformers.AutoTokenizer, str(tokenizer or name))
-    fingerprint = model_fingerprint(loaded)
-    frozen = frozen_copy(loaded)
-    if not is_placed(loaded):
-        frozen = frozen.to(target)
+    fingerprint, frozen = model_fingerprint(loaded), frozen_copy(loaded)
+    # Models that are quantized or spread over devices must be neither moved nor cast.
+    if not getattr(loaded, "is_quantized", False) and len(getattr(loaded, "hf_device_map", {})) < 2:
+        frozen.to("cuda" if on_gpu else "cpu")
         if dtype == torch.bfloat16:
             # Buffers, such as positions, need more digits than parameters.
             for value in frozen.parameters():
@@ -113,21 +110,13 @@ def load_base_model(model: Any, tokenizer: Any, device: str, precision: str) -> 
     return BaseModel(frozen, tokenizer, name, fingerprint, dtype)
 
 
-def is_placed(model: Any) -> bool:
-    """Whether a model is quantized or spread over devices, so that it must not be moved or cast."""
-    return bool(getattr(model, "is_quantized", False)) or len(getattr(model, "hf_device_map", {})) > 1
-
-
 def frozen_copy(model: nn.Module) -> nn.Module:
     """Copy modules but share parameters, without gradients or dropout: adapters leave the original alone."""
-
-    def shared(value: nn.Parameter) -> nn.Parameter:
+    memo: dict[int, Any] = {id(buffer): buffer for buffer in model.buffers()}
+    for value in model.parameters():
         # A quantized parameter is more than its numbers, and never has a gradient.
         plain = type(value) is nn.Parameter
-        return nn.Parameter(value.detach(), requires_grad=False) if plain else value
-
-    memo: dict[int, Any] = {id(value): shared(value) for value in model.parameters()}
-    memo |= {id(buffer): buffer for buffer in model.buffers()}
+        memo[id(value)] = nn.Parameter(value.detach(), requires_grad=False) if plain else value
     return without_dropout(copy.deepcopy(model, memo)).eval()
 
 
@@ -171,23 +160,9 @@ def _refuse_unsupported(model: Any) -> None:
         )
 
 
-@contextmanager
-def without_progress() -> Iterator[None]:
-    """No progress bars of transformers inside."""
-    logging = required("transformers").utils.logging
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-
-
 def _from_pretrained(kind: Any, name: str, **options: Any) -> Any:
     try:
-        with without_progress():
-            return kind.from_pretrained(name, trust_remote_code=False, **options)
+        return kind.from_pretrained(name, trust_remote_code=False, **options)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{kind.__name__} finds nothing it can load under {name!r}: {reason}") from error

@@ -24,10 +24,9 @@ class Surroundings:
 
 
 class Conditioning(nn.Module):
-    """One way in which weights reach the model. Subclasses override what they use."""
+    """One way in which weights reach the model, by prompt vectors or through adapters."""
 
     n_vectors: int = 0
-    needs_adapters: bool = False
 
     def prompt(self, weights: Tensor) -> Tensor | None:
         """Prompt vectors of shape (B, n_vectors, d) for weights of shape (B, m)."""
@@ -51,16 +50,14 @@ class PromptTuning(Conditioning):
 
     def __init__(self, around: Surroundings) -> None:
         super().__init__()
-        n_tokens, size = around.initial.shape
-        self.n_vectors = n_tokens
-        self.hyper = HyperPrompt(
-            len(around.objectives), n_tokens, size, width=around.width, embeddings=around.initial
-        )
+        self.n_vectors, size = around.initial.shape
+        m, width, initial = len(around.objectives), around.width, around.initial
+        self.hyper = HyperPrompt(m, self.n_vectors, size, width=width, embeddings=initial)
         self.initial: Tensor
         self.register_buffer("initial", around.initial.detach().clone().float())
 
     def prompt(self, weights: Tensor) -> Tensor:
-        """Prompt vectors of shape (B, n_vectors, d)."""
+        """Prompt vectors made of the weights."""
         vectors: Tensor = self.hyper(weights)
         return vectors
 
@@ -71,8 +68,6 @@ class PromptTuning(Conditioning):
 
 class WeightsAsText(Conditioning):
     """Weights as a line of text before the prompt: the cheap baseline, trained through its adapters."""
-
-    needs_adapters = True
 
     def __init__(self, around: Surroundings) -> None:
         super().__init__()
@@ -87,8 +82,6 @@ class WeightsAsText(Conditioning):
 class LoraCore(Conditioning):
     r"""LoRA with a core of the weights: :math:`\Delta W = B \, C(w) \, A`, C from identity, B from zero."""
 
-    needs_adapters = True
-
     def __init__(self, around: Surroundings) -> None:
         super().__init__()
         self.n_objectives = len(around.objectives)
@@ -99,7 +92,7 @@ class LoraCore(Conditioning):
         nn.init.zeros_(self.outer.bias)
 
     def cores(self, weights: Tensor) -> Tensor:
-        """Cores of shape (n_layers, B, rank, rank)."""
+        """Cores made of the weights."""
         centered = self.n_objectives * weights.to(self.inner.weight.dtype) - 1.0
         moved = self.outer(nn.functional.silu(self.inner(centered))).unflatten(-1, self.shape)
         return moved.transpose(0, 1) + torch.eye(self.shape[1], device=moved.device)
@@ -107,8 +100,6 @@ class LoraCore(Conditioning):
 
 class LoraMixture(Conditioning):
     r"""One LoRA adapter per objective, mixed by the weights: :math:`\Delta W = \sum_j m w_j B_j A_j`."""
-
-    needs_adapters = True
 
     def __init__(self, around: Surroundings) -> None:
         super().__init__()
@@ -123,7 +114,7 @@ class LoraMixture(Conditioning):
         self.register_buffer("objective_of_rank", shared_out, persistent=False)
 
     def cores(self, weights: Tensor) -> Tensor:
-        """Diagonal cores of shape (n_layers, B, rank, rank)."""
+        """Diagonal cores: the weights of the objectives that the ranks belong to."""
         scales = self.n_objectives * weights.float()[:, self.objective_of_rank]
         return torch.diag_embed(scales).expand(self.n_layers, -1, -1, -1)
 
@@ -148,14 +139,19 @@ def register_conditioning(name: str, factory: Callable[[Surroundings], Condition
 
     Examples
     --------
-    >>> class Nothing(Conditioning):
-    ...     needs_adapters = True
+    >>> class AdaptersAlone(Conditioning):
     ...     def __init__(self, around): super().__init__()
-    >>> register_conditioning("nothing", Nothing)
-    >>> conditioning_factory("nothing").__name__
-    'Nothing'
+    >>> register_conditioning("none", AdaptersAlone)
     """
     _REGISTRY[name] = factory
+
+
+def make_conditioning(name: str, around: Surroundings) -> Conditioning:
+    """Make a conditioning for a model."""
+    made = conditioning_factory(name)(around)
+    if not made.n_vectors and not around.n_layers:
+        raise ValueError(f"conditioning={name!r} is trained through adapters: give adapters={{'r': 8}}.")
+    return made
 
 
 def conditioning_factory(name: str) -> Callable[[Surroundings], Conditioning]:
@@ -163,11 +159,3 @@ def conditioning_factory(name: str) -> Callable[[Surroundings], Conditioning]:
     if not isinstance(name, str) or name not in _REGISTRY:
         raise ValueError(f"conditioning must be one of {sorted(_REGISTRY)}; got {name!r}.")
     return _REGISTRY[name]
-
-
-def make_conditioning(name: str, around: Surroundings) -> Conditioning:
-    """Make a conditioning for a model."""
-    made = conditioning_factory(name)(around)
-    if made.needs_adapters and not around.n_layers:
-        raise ValueError(f"conditioning={name!r} is trained through adapters: give adapters={{'r': 8}}.")
-    return made

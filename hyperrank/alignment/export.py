@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from hyperrank.alignment.base_model import isolated, without_progress
+from hyperrank.alignment.base_model import isolated
 from hyperrank.alignment.policy import Policy
 from hyperrank.alignment.tokens import Encoder
 
@@ -27,31 +27,19 @@ def export_peft(folder: str | Path, policy: Policy, weights: Mapping[str, NDArra
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
     targets = {name: path / name for name in weights} if policy.has_cores else {next(iter(weights)): path}
-    for name in targets if policy.has_cores else ():
-        if name in ("", ".", "..") or set(name) & set("/\\\0"):
-            raise ValueError(f"trade-offs become folders here, and {name!r} cannot be the name of one.")
     for name, target in targets.items() if policy.rank else ():
+        if policy.has_cores and (name in ("", ".", "..") or set(name) & set("/\\\0")):
+            raise ValueError(f"trade-offs become folders here, and {name!r} cannot be the name of one.")
         with isolated(grad=False):
-            _write_adapters(target, policy.at(torch.from_numpy(weights[name]).float()))
+            policy.at(torch.from_numpy(weights[name]).float()).save_pretrained(
+                str(target), save_embedding_layers=False
+            )
     vectors = _prompt_vectors(policy, weights)
     if vectors:
         save_file(vectors, path / "prompts.safetensors", metadata={"format": "pt"})
     described = {"objectives": policy.objectives, "trade_offs": {k: w.tolist() for k, w in weights.items()}}
     (path / "trade_offs.json").write_text(json.dumps(described, indent=1))
     return path
-
-
-def _write_adapters(path: Path, model: Any) -> None:
-    config = copy.copy(model.peft_config["default"])
-    config.task_type, config.inference_mode = "CAUSAL_LM", True
-    config.base_model_name_or_path = model.name_or_path
-    config.save_pretrained(str(path))
-    tensors = {
-        f"base_model.model.{name.replace('.default', '')}": value.detach().cpu().contiguous()
-        for name, value in model.named_parameters()
-        if "lora_" in name
-    }
-    save_file(tensors, path / "adapter_model.safetensors", metadata={"format": "pt"})
 
 
 def export_transformers(
@@ -67,8 +55,7 @@ def export_transformers(
             "adapters depend on the weights here, and each trade-off is a model of its own: "
             "export one at a time."
         )
-    folder, vectors = Path(folder), _prompt_vectors(policy, weights)
-    tokenizer = copy.deepcopy(encoder.tokenizer)
+    vectors, tokenizer = _prompt_vectors(policy, weights), copy.deepcopy(encoder.tokenizer)
     before: dict[str, str] = {}
     new: list[str] = []
     for number, (name, w) in enumerate(weights.items()):
@@ -86,23 +73,20 @@ def export_transformers(
         # Prompt vectors stand after the token that the tokenizer begins a text with.
         start = "" if encoder.bos is None else tokenizer.decode([encoder.bos])
         tokenizer.chat_template = _chat_template(tokenizer.chat_template, before, start)
-    folder.mkdir(parents=True, exist_ok=True)
-    with without_progress():
-        model.save_pretrained(str(folder))
+    model.save_pretrained(str(folder))
     tokenizer.save_pretrained(str(folder))
     described = {name: {"weights": w.tolist(), "before": before[name]} for name, w in weights.items()}
-    (folder / "trade_offs.json").write_text(json.dumps(described, indent=1))
+    Path(folder, "trade_offs.json").write_text(json.dumps(described, indent=1))
     return before
 
 
 def _prompt_vectors(policy: Policy, weights: Mapping[str, NDArray[np.float64]]) -> dict[str, Tensor]:
-    found = {}
     with isolated(grad=False):
-        for name, w in weights.items():
-            vectors = policy.conditioning.prompt(torch.from_numpy(w).float().to(policy.device)[None])
-            if vectors is not None:
-                found[name] = vectors[0].detach().cpu().contiguous()
-    return found
+        rows = torch.from_numpy(np.stack(list(weights.values()))).float().to(policy.device)
+        vectors = policy.conditioning.prompt(rows)
+    if vectors is None:
+        return {}
+    return {name: rows.clone() for name, rows in zip(weights, vectors.detach().cpu(), strict=True)}
 
 
 def _add_tokens(model: Any, ids: list[int], vectors: Tensor) -> None:

@@ -26,26 +26,23 @@ def log_ratios(
     weights: NDArray[np.float64],
     batch_tokens: int,
 ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.int64]]]:
-    """Log-ratio of policy to reference for each response under k trade-offs of its list."""
-    k = weights.shape[1]
+    """Log-ratio of policy to reference for each response under k trade-offs of its list, and its tokens."""
     sizes = [len(texts) for texts in responses]
-    ratios, counts = np.empty((sum(sizes), k)), np.empty(sum(sizes), dtype=np.int64)
+    ratios, counts = np.empty((sum(sizes), weights.shape[1])), np.empty(sum(sizes), dtype=np.int64)
     seen: dict[int, torch.Tensor] = {}
-    for column in range(k):
-        text = [policy.conditioning.text(w.tolist()) for w in weights[:, column]]
-        lists = zip(prompts, responses, text, strict=True)
+    for column in range(weights.shape[1]):
+        lines = [policy.conditioning.text(w.tolist()) for w in weights[:, column]]
+        lists = zip(prompts, responses, lines, strict=True)
         rows = [row for prompt, texts, line in lists for row in encoder.rows(prompt, texts, line)]
         per_row = np.repeat(weights[:, column], sizes, axis=0)
         for number, batch in enumerate(_batches(rows, 0, batch_tokens)):
             inputs = pad_rows([rows[row] for row in batch], encoder.pad, encoder.n_vectors)
+            inputs["row_weights"] = torch.from_numpy(per_row[batch]).float()
             # Without text the rows are the same for all trade-offs, and so is the reference.
-            known = None if any(text) else seen.get(number)
+            known = None if any(lines) else seen.get(number)
             with isolated(grad=False):
-                output = policy(
-                    **{key: value.to(policy.device) for key, value in inputs.items()},
-                    row_weights=torch.from_numpy(per_row[batch]).float().to(policy.device),
-                    reference=known,
-                )
+                on_device = {key: value.to(policy.device) for key, value in inputs.items()}
+                output = policy(**on_device, reference=known)
             seen[number] = output["reference"]
             ratios[batch, column] = (output["log_probs"] - output["reference"]).cpu().numpy()
             counts[batch] = output["n_tokens"].cpu().numpy()
@@ -106,10 +103,8 @@ class Decoder:
 
     def stream(self, prompt: Prompt, weights: NDArray[np.float64], seed: int | None) -> Iterator[str]:
         """Pieces of one text as they are made, by another thread."""
-        streamer = required("transformers").TextIteratorStreamer(
-            self.encoder.tokenizer, skip_special_tokens=True
-        )
-        rows, left = self._rows([prompt], weights[None]), Event()
+        tokenizer, rows, left = self.encoder.tokenizer, self._rows([prompt], weights[None]), Event()
+        streamer = required("transformers").TextIteratorStreamer(tokenizer, skip_special_tokens=True)
         more = {"streamer": streamer, "stopping_criteria": [lambda *_: left.is_set()]}
 
         def generate() -> None:
@@ -129,23 +124,16 @@ class Decoder:
             left.set()  # a reader may leave before the end
 
     def _rows(self, prompts: Sequence[Prompt], weights: NDArray[np.float64]) -> list[TokenRow]:
-        rows = []
-        for prompt, w in zip(prompts, weights, strict=True):
-            ids, place = self.encoder.prompt(prompt, self.room, self.policy.conditioning.text(w.tolist()))
-            rows.append(TokenRow(ids, [], place))
-        return rows
+        lines = [self.policy.conditioning.text(w.tolist()) for w in weights]
+        found = [self.encoder.prompt(p, self.room, line) for p, line in zip(prompts, lines, strict=True)]
+        return [TokenRow(ids, [], place) for ids, place in found]
 
     def _generate(self, rows: list[TokenRow], weights: NDArray[np.float64], **more: Any) -> torch.Tensor:
         inputs = pad_rows(rows, self.encoder.pad, self.encoder.n_vectors, left=True)
-        device = self.policy.device
-        return self.policy.generate(
-            inputs["input_ids"].to(device),
-            inputs["attention_mask"].to(device),
-            inputs["prompt_mask"].to(device),
-            torch.tensor(weights, dtype=torch.float32, device=device),
-            **self.options,
-            **more,
-        )
+        inputs["weights"] = torch.from_numpy(weights).float()
+        del inputs["response_mask"]
+        on_device = {key: value.to(self.policy.device) for key, value in inputs.items()}
+        return self.policy.generate(**on_device, **self.options, **more)
 
     def _text(self, ids: list[int]) -> str:
         # What fills up a row after its end may be a token like any other.

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from hyperrank.losses import ListLoss, get_loss
+from hyperrank.losses import ListLoss, get_loss, takes_gains
 
 
 def ipo(scores: Tensor, labels: Tensor, offsets: Tensor, *, reduction: str = "mean") -> Tensor:
     r"""Squared distance of each pair's reward margin from 1/2: IPO's loss, times :math:`\beta^2`."""
     losses = []
-    for first, last in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+    for first, last in itertools.pairwise(offsets.tolist()):
         rewards, z = scores[first:last, 0], labels[first:last]
         better = z[:, None, :] > z[None, :, :]
         square = (rewards[:, None] - rewards[None, :] - 0.5).square()[:, :, None]
@@ -28,6 +32,23 @@ def preference_loss(loss: str | ListLoss) -> ListLoss:
     if loss == "ipo":
         return ipo
     return get_loss("plackett_luce" if loss == "sigmoid" else loss)
+
+
+def objective_scale(loss: ListLoss, blocks: Sequence[NDArray[np.float64]], normalize: bool) -> Tensor:
+    """What each objective's loss is divided by, shape (m,): its value under the reference, or 1."""
+    labels = np.concatenate(list(blocks))
+    if takes_gains(loss) and (labels < 0).any():
+        raise ValueError(
+            f"loss={loss!r} takes gains: labels must be 0 or more; got {np.nanmin(labels):g}. "
+            "Use loss='plackett_luce', to which only their order matters."
+        )
+    if not normalize:
+        return torch.ones(labels.shape[1])
+    offsets = torch.from_numpy(np.cumsum([0, *map(len, blocks)]))
+    rewards = torch.zeros(len(labels), 1, dtype=torch.float64)
+    value = loss(rewards, torch.from_numpy(labels), offsets, reduction="none").mean(dim=(0, 1))
+    # An objective that a stream's first lists do not tell apart has no scale yet.
+    return torch.where(value > 0, value, torch.ones_like(value)).float()
 
 
 @dataclass(frozen=True)
@@ -63,9 +84,9 @@ class PreferenceLoss:
 def _sft(nll: Tensor, labels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
     """Mean over lists of the weighted NLL of each objective's best responses; unobserved ones count 0."""
     total = []
-    for q, (first, last) in enumerate(zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)):
+    for w, (first, last) in zip(weights, itertools.pairwise(offsets.tolist()), strict=True):
         z = labels[first:last].nan_to_num(nan=-math.inf)
         best = (z == z.max(dim=0).values) & z.isfinite()
         per_objective = (best * nll[first:last, None]).sum(dim=0) / best.sum(dim=0).clamp(min=1)
-        total.append((weights[q] * per_objective).sum())
+        total.append((w * per_objective).sum())
     return torch.stack(total).mean()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -12,18 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from hyperrank.alignment.base_model import BaseModel, frozen_copy, required, without_dropout
+from hyperrank.alignment.base_model import BaseModel, frozen_copy, required
 from hyperrank.alignment.conditioning import Conditioning, Surroundings, make_conditioning
 
-#: Options of `peft.LoraConfig` that may be given, here and in files. All others can run code, name regular
-#: expressions, or train parameters that the reference shares.
-ADAPTER_OPTIONS: Mapping[str, tuple[type, ...]] = {
-    "r": (int,),
-    "lora_alpha": (int, float),
-    "target_modules": (str, list, tuple),
-    "use_rslora": (bool,),
-    "lora_dropout": (int, float),
-}
 #: Text of the initial prompt by default.
 DEFAULT_PROMPT = "Answer what follows as well as you can. "
 #: Logits that are held at a time: 128 MiB in float32.
@@ -45,10 +36,8 @@ class Policy(nn.Module):
         super().__init__()
         self.model: Any = base.model
         self.precision, self.objectives = base.precision, objectives
-        self.rank = 0
-        if adapters is not None:
-            self.rank = int(adapters.get("r", 8))
-            _inject(self.model, adapters)
+        self.peft: Any = None if adapters is None else _with_adapters(self.model, adapters)
+        self.rank = 0 if adapters is None else int(adapters.get("r", 8))
         layers = adapted_layers(self.model)
         around = Surroundings(objectives, initial.shape[1], initial, width, len(layers), self.rank)
         self.conditioning: Conditioning = make_conditioning(conditioning, around).to(self.device)
@@ -68,14 +57,6 @@ class Policy(nn.Module):
     def embedding(self) -> Any:
         """From tokens to vectors."""
         return self.model.get_input_embeddings()
-
-    @property
-    def embedding_scale(self) -> float:
-        """Root mean square of embeddings, over up to 4,096 tokens of the whole vocabulary."""
-        size = self.embedding.weight.shape[0]
-        ids = torch.arange(0, size, max(1, size // 4096), device=self.device)
-        with torch.no_grad():
-            return float(self.embedding(ids).float().square().mean().sqrt())
 
     @property
     def hf_device_map(self) -> Any:
@@ -99,7 +80,7 @@ class Policy(nn.Module):
         attention_mask: Tensor,
         response_mask: Tensor,
         row_weights: Tensor,
-        prompt_mask: Tensor | None = None,
+        prompt_mask: Tensor,
         reference: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Log-probability of each response under the policy and under the reference."""
@@ -107,10 +88,12 @@ class Policy(nn.Module):
         with self.autocast():
             if reference is None:
                 with torch.no_grad(), self.adapters_off():
-                    reference = self._log_probs(*rows, self._vectors(None, len(input_ids)))
+                    initial = self.conditioning.reference_prompt()
+                    vectors = None if initial is None else initial.expand(len(input_ids), -1, -1)
+                    reference = self._log_probs(*rows, vectors)
             # Last, since layers that are computed again in the backward pass use the cores set here.
             self._cores = self.conditioning.cores(row_weights)
-            log_probs = self._log_probs(*rows, self._vectors(row_weights, len(input_ids)))
+            log_probs = self._log_probs(*rows, self.conditioning.prompt(row_weights))
         return {"log_probs": log_probs, "reference": reference, "n_tokens": response_mask.sum(dim=1)}
 
     def generate(
@@ -119,28 +102,19 @@ class Policy(nn.Module):
         """New tokens for prompts padded on the left, by the model's own generate."""
         with torch.no_grad(), self.autocast():
             self._cores = self.conditioning.cores(weights)
-            embeds = self._embedded(input_ids, prompt_mask, self._vectors(weights, len(input_ids)))
+            embeds = self._embedded(input_ids, prompt_mask, self.conditioning.prompt(weights))
             tokens: Tensor = self.model.generate(
                 inputs_embeds=embeds, attention_mask=attention_mask, use_cache=True, **options
             )
             return tokens
 
-    @contextmanager
-    def adapters_off(self) -> Iterator[None]:
-        """The base model as it was given."""
-        layers = adapted_layers(self.model)
-        for _, layer in layers:
-            layer.enable_adapters(False)
-        try:
-            yield
-        finally:
-            for _, layer in layers:
-                layer.enable_adapters(True)
+    def adapters_off(self) -> Any:
+        """A context in which the base model is as it was given."""
+        return nullcontext() if self.peft is None else self.peft.disable_adapter()
 
     def adapter_parameters(self) -> dict[str, nn.Parameter]:
         """Parameters of the adapters, by name."""
-        found = self.model.named_parameters() if self.rank else ()
-        return {name: value for name, value in found if "lora_" in name}
+        return {name: value for name, value in self.model.named_parameters() if "lora_" in name}
 
     def state_dict(self, *, prefix: str = "", **_: Any) -> dict[str, Tensor]:  # type: ignore[override]
         """Tensors of conditioning and adapters: what checkpoints and files hold, without the base model."""
@@ -154,11 +128,11 @@ class Policy(nn.Module):
     ) -> Any:
         """Take over what `state_dict` gave."""
         current = self.state_dict()
-        shapes = {name: tuple(value.shape) for name, value in current.items()}
-        given = {name: tuple(value.shape) for name, value in state_dict.items()}
-        if shapes != given:
-            differing = sorted(set(shapes.items()) ^ set(given.items()))[:2]
-            raise ValueError(f"the parameters are for another conditioning or other adapters: {differing}.")
+        differing = {(name, tuple(value.shape)) for name, value in current.items()}
+        differing ^= {(name, tuple(value.shape)) for name, value in state_dict.items()}
+        if differing:
+            some = sorted(differing)[:2]
+            raise ValueError(f"the parameters are for another conditioning or other adapters: {some}.")
         with torch.no_grad():
             for name, value in current.items():
                 value.copy_(torch.as_tensor(state_dict[name]))
@@ -175,43 +149,31 @@ class Policy(nn.Module):
     gradient_checkpointing_enable = activation_checkpointing_enable
 
     def at(self, weights: Tensor) -> Any:
-        """A copy of the model whose adapters are those of weights of shape (m,)."""
+        """A copy of the PEFT model whose adapters are those of weights of shape (m,)."""
         self._cores = None
-        model, cores = frozen_copy(self.model), self.conditioning.cores(weights[None].to(self.device))
-        for number, (_, layer) in enumerate(adapted_layers(model)):
-            if cores is not None:
+        model, cores = frozen_copy(self.peft), self.conditioning.cores(weights[None].to(self.device))
+        if cores is not None:
+            for core, (_, layer) in zip(cores[:, 0], adapted_layers(model), strict=True):
                 first = layer.lora_A["default"]
-                first.weight = nn.Parameter(cores[number, 0] @ first.weight, requires_grad=False)
+                first.weight = nn.Parameter(core @ first.weight, requires_grad=False)
         return model
 
     def merged(self, weights: Tensor) -> Any:
         """A copy of the base model with adapters added to its parameters, under weights of shape (m,)."""
-        model = self.at(weights)
-        for name, layer in adapted_layers(model):
-            layer.merge(safe_merge=True)  # into parameters of its own
-            model.set_submodule(name, layer.get_base_layer())
-        return model
+        if self.peft is None:
+            return frozen_copy(self.model)
+        return self.at(weights).merge_and_unload(safe_merge=True)  # into parameters of its own
 
-    def _vectors(self, weights: Tensor | None, n_rows: int) -> Tensor | None:
-        if weights is not None:
-            return self.conditioning.prompt(weights)
-        shared = self.conditioning.reference_prompt()
-        return None if shared is None else shared.expand(n_rows, -1, -1)
-
-    def _embedded(self, ids: Tensor, prompt_mask: Tensor | None, vectors: Tensor | None) -> Tensor:
+    def _embedded(self, ids: Tensor, prompt_mask: Tensor, vectors: Tensor | None) -> Tensor:
         embeds: Tensor = self.embedding(ids)
-        if vectors is None or prompt_mask is None:
+        if vectors is None:
             return embeds
         return embeds.masked_scatter(prompt_mask[:, :, None], vectors.to(embeds.dtype))
 
     def _log_probs(
-        self, ids: Tensor, mask: Tensor, response: Tensor, prompt_mask: Tensor | None, vectors: Tensor | None
+        self, ids: Tensor, mask: Tensor, response: Tensor, prompt_mask: Tensor, vectors: Tensor | None
     ) -> Tensor:
-        inputs: dict[str, Tensor] = {"attention_mask": mask}
-        if vectors is None:
-            inputs["input_ids"] = ids
-        else:
-            inputs["inputs_embeds"] = self._embedded(ids, prompt_mask, vectors)
+        inputs = {"inputs_embeds": self._embedded(ids, prompt_mask, vectors), "attention_mask": mask}
         # The state before a token is what the token is predicted from.
         before, targets = response[:, 1:], ids[:, 1:][response[:, 1:]]
         if self.has_plain_head:
@@ -253,21 +215,17 @@ def initial_prompt(tokenizer: Any, model: Any, n_tokens: int, text: str | None) 
     return vectors
 
 
-def _inject(model: Any, adapters: Mapping[str, Any]) -> None:
-    """Add LoRA layers in place, in float32, without dropout."""
+def _with_adapters(model: Any, adapters: Mapping[str, Any]) -> Any:
+    """The PEFT model that LoRA layers make of a model, in place, in float32 and without dropout."""
     peft = required("peft")
     try:
-        config = peft.LoraConfig(**{"target_modules": "all-linear", **adapters})
+        config = peft.LoraConfig(**{"target_modules": "all-linear", "task_type": "CAUSAL_LM", **adapters})
         with warnings.catch_warnings():
-            # peft finds out by itself which way round GPT-2's layers are, and warns that it did.
-            warnings.filterwarnings("ignore", message="fan_in_fan_out is set to", category=UserWarning)
-            peft.inject_adapter_in_model(config, model)
+            # peft finds out by itself which way round GPT-2's layers are, and asks by a deprecated name.
+            warnings.filterwarnings("ignore", message="fan_in_fan_out is set to|.is_gradient_checkpointing")
+            return peft.get_peft_model(model, config)
     except (TypeError, ValueError, ZeroDivisionError) as error:
         raise ValueError(f"adapters={dict(adapters)!r} are refused by peft: {error}") from error
-    for name, value in model.named_parameters():
-        if "lora_" in name:
-            value.data = value.data.float()
-    without_dropout(model)
 
 
 def _token_log_probs(states: Tensor, head: Callable[[Tensor], Tensor], targets: Tensor) -> Tensor:
@@ -281,8 +239,6 @@ def _token_log_probs(states: Tensor, head: Callable[[Tensor], Tensor], targets: 
     if len(states) <= size:
         return chunk(states, targets)
     pieces = zip(states.split(size), targets.split(size), strict=True)
-    if not torch.is_grad_enabled():
-        return torch.cat([chunk(*piece) for piece in pieces])
     return torch.cat([checkpoint(chunk, *piece, use_reentrant=False) for piece in pieces])
 
 

@@ -1,4 +1,4 @@
-"""Preference data from files, frames and datasets, in the layouts of TRL and of published collections."""
+"""Preference data from columns, files, frames and datasets, in the layouts of TRL and of others."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from numbers import Real
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
-from hyperrank.alignment.preferences import Example, Preferences, Prompt, column_order, is_chat
+from hyperrank.alignment.preferences import Example, Preferences, Prompt
 
 #: What an answer of HH-RLHF begins with.
 ANSWER = "\n\nAssistant:"
@@ -32,7 +35,7 @@ class Row(NamedTuple):
 
     prompt: Prompt
     responses: list[str]
-    labels: dict[str, list[float]]
+    labels: dict[str, NDArray[np.float64]]
 
 
 class PreferenceStream(IterableDataset[Example]):
@@ -43,7 +46,7 @@ class PreferenceStream(IterableDataset[Example]):
         if iter(rows) is rows:
             raise ValueError("a generator can be read only once: give a dataset, or a list of its rows.")
         known = tuple(next(self._read())[1].labels)
-        self.names: tuple[str, ...] = known if names is None else tuple(map(str, names))
+        self.names = known if names is None else tuple(map(str, names))
         self.columns = [known[j] for j in column_order(known, known if names is None else names)]
 
     def renamed(self, names: Sequence[str]) -> PreferenceStream:
@@ -72,7 +75,7 @@ class PreferenceStream(IterableDataset[Example]):
                 yield Example(row.prompt, row.responses, labels, self.epoch, number)
 
     def _read(self) -> Iterator[tuple[str, Row]]:
-        return _rows(((f"row {number}", row) for number, row in enumerate(self.rows)), self.scores)
+        return _rows(_numbered(self.rows), self.scores)
 
 
 def to_preferences(data: Any, *, scores: Scores | None = None) -> Preferences | PreferenceStream:
@@ -80,8 +83,9 @@ def to_preferences(data: Any, *, scores: Scores | None = None) -> Preferences | 
 
     Parameters
     ----------
-    data : datasets.Dataset or IterableDataset, pandas or polars frame, or iterable of mappings
-        Each row has a ``prompt`` (a text, or messages with ``role`` and ``content``) and
+    data : path, datasets.Dataset or IterableDataset, pandas or polars frame, or iterable of mappings
+        A path is of JSON lines, plain or gzip. Each row has a ``prompt`` (a text, or messages with ``role``
+        and ``content``) and
 
         - ``chosen`` and ``rejected``, texts or messages: objective ``preference``. Without ``prompt`` it is
           what both begin with, up to the last ``Assistant:`` in it where there is one, as in HH-RLHF.
@@ -104,7 +108,7 @@ def to_preferences(data: Any, *, scores: Scores | None = None) -> Preferences | 
     Raises
     ------
     ValueError
-        With the row's number, if it has none of these layouts.
+        With the number of the row or line, if it has none of these layouts.
 
     Examples
     --------
@@ -115,57 +119,86 @@ def to_preferences(data: Any, *, scores: Scores | None = None) -> Preferences | 
     """
     if isinstance(data, Preferences | PreferenceStream):
         return data
+    if isinstance(data, str | Path):
+        return _gathered(_rows(_lines(Path(data)), scores, str(data)))
     if hasattr(data, "to_dicts"):  # polars
         data = data.to_dicts()
     elif hasattr(data, "to_dict") and hasattr(data, "columns"):
         data = data.to_dict("records")
-    if isinstance(data, str | bytes | Mapping) or not isinstance(data, Iterable):
+    if isinstance(data, bytes | Mapping) or not isinstance(data, Iterable):
         raise ValueError(
-            "data must be a dataset, a frame, or an iterable of rows such as "
+            "data must be a path, a dataset, a frame, or an iterable of rows such as "
             f"{{'prompt': ..., 'chosen': ..., 'rejected': ...}}; got {type(data).__name__}."
         )
     if not hasattr(data, "__len__"):
         return PreferenceStream(data, scores)
-    return _gathered(_rows(((f"row {number}", row) for number, row in enumerate(data)), scores))
+    return _gathered(_rows(_numbered(data), scores))
 
 
-def load_preferences(path: str | Path, *, scores: Scores | None = None) -> Preferences:
-    r"""Read JSON lines in any of the layouts of `to_preferences`, HH-RLHF's and PKU-SafeRLHF's among them.
+def read_lists(
+    prompts: Any, responses: Any, labels: Any, names: Sequence[str] | None, *, least: int = 2
+) -> Preferences | PreferenceStream:
+    """Checked data of three columns, or of one thing that has all, with the objectives in order."""
+    data = None if responses is not None or labels is not None else to_preferences(prompts)
+    if isinstance(data, PreferenceStream):
+        return data if names is None else data.renamed(names)
+    if data is None or data is prompts:
+        known = None if data is None else data.names
+        columns = (
+            (prompts, responses, labels) if data is None else (data.prompts, data.responses, data.labels)
+        )
+        data = _of_columns(*columns, known, least)
+    if names is None:
+        return data
+    order = column_order(data.names, names)
+    return replace(data, labels=[table[:, order] for table in data.labels], names=tuple(map(str, names)))
 
-    Parameters
-    ----------
-    path : path
-        JSONL, plain or gzip.
-    scores : mapping of str to callable, optional
-        Further objectives, as for `to_preferences`.
 
-    Returns
-    -------
-    Preferences
+def column_order(known: Sequence[str], names: Sequence[str]) -> list[int]:
+    """The column of each of `names` among the known ones; a renamed one stands where the old one did."""
+    texts = [str(name) for name in names]
+    order = [list(known).index(name) if name in known else j for j, name in enumerate(texts)]
+    if not _is_list(names) or len(texts) != len(set(texts)) or sorted(order) != list(range(len(known))):
+        raise ValueError(
+            f"objectives {names!r} do not fit those of the data, {list(known)}: expected a list of "
+            f"{len(known)} different names, the same in any order or others in their place."
+        )
+    return order
 
-    Raises
-    ------
-    ValueError
-        With file and line number, if a line has none of the layouts.
 
-    References
-    ----------
-    Bai et al.: Training a Helpful and Harmless Assistant with RLHF, arXiv 2204.05862.
-    Ji et al.: PKU-SafeRLHF, arXiv 2406.15513.
+def check_texts(prompts: Any, responses: Any = None) -> None:
+    """Check prompts, and lists of one or more responses to each."""
+    for number, prompt in enumerate(_column("prompts", prompts)):
+        with _located(f"prompt {number}"):
+            _prompt({"prompt": prompt})
+    lists = [] if responses is None else _column("responses", responses, len(prompts))
+    for number, texts in enumerate(lists):
+        with _located(f"responses[{number}]"):
+            _responses(texts, "responses", 1)
 
-    Examples
-    --------
-    >>> import json, tempfile
-    >>> from pathlib import Path
-    >>> start = "\n\nHuman: Hi.\n\nAssistant:"
-    >>> row = {"chosen": start + " Hello!", "rejected": start + " Go away."}
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = Path(folder, "pairs.jsonl").write_text(json.dumps(row))
-    ...     data = load_preferences(Path(folder, "pairs.jsonl"))
-    >>> data.responses, data.labels[0].tolist()
-    ([[' Hello!', ' Go away.']], [[1.0], [0.0]])
-    """
-    return _gathered(_rows(_lines(Path(path)), scores, str(path)))
+
+def _of_columns(prompts: Any, responses: Any, labels: Any, names: Any, least: int) -> Preferences:
+    """Preferences of columns, whose objectives are objective_0, objective_1, ... where they have no names."""
+    texts = _column("prompts", prompts)
+    columns = (texts, _column("responses", responses, len(texts)), _column("labels", labels, len(texts)))
+    keys = ("prompt", "responses", "labels")
+    rows = (dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True))
+    data = _gathered(_rows(_numbered(rows), least=least), whole=True)
+    if names is not None and len(names) != len(data.names):
+        raise ValueError(f"there are labels of {len(data.names)} objectives, and the names {names!r}.")
+    return data if names is None else replace(data, names=tuple(names))
+
+
+def _column(name: str, values: Any, n: int | None = None) -> list[Any]:
+    """A column as a list, of `n` entries or of at least one."""
+    if not _is_list(values) or len(values) != (max(1, len(values)) if n is None else n):
+        expected = "at least one entry" if n is None else f"{n}, one for each prompt"
+        raise ValueError(f"{name} must be a list of {expected}; got {_brief(values)}.")
+    return list(values)
+
+
+def _numbered(rows: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    return ((f"row {number}", row) for number, row in enumerate(rows))
 
 
 def _lines(path: Path) -> Iterator[tuple[str, Any]]:
@@ -185,30 +218,47 @@ def _lines(path: Path) -> Iterator[tuple[str, Any]]:
             raise ValueError(f"{where}: {error}.") from error
 
 
+@contextmanager
+def _located(where: str) -> Iterator[None]:
+    """Errors of values inside say where."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}.") from error
+
+
 def _rows(
-    entries: Iterable[tuple[str, Any]], scores: Scores | None, source: str = "the data"
+    entries: Iterable[tuple[str, Any]],
+    scores: Scores | None = None,
+    source: str = "the data",
+    least: int = 2,
 ) -> Iterator[tuple[str, Row]]:
-    """Rows read, with further scores, and where each stands; a ValueError says where."""
+    """Rows read, with further scores, and where each stands."""
     where = None
     for where, columns in entries:
-        try:
-            row = read_row(columns)
+        with _located(where):
+            row = _read_row(columns, least)
             taken = sorted(row.labels.keys() & (scores or {}))
             if taken:
                 raise ValueError(f"there are labels of {taken} already: give these scores other names")
-            found = {k: [f(row.prompt, text) for text in row.responses] for k, f in (scores or {}).items()}
-            more = {name: _numbers(name, values, len(row.responses)) for name, values in found.items()}
-        except ValueError as error:
-            raise ValueError(f"{where}: {error}.") from error
-        yield where, row._replace(labels={**row.labels, **more})
+            for name, score in (scores or {}).items():
+                values = [score(row.prompt, text) for text in row.responses]
+                row.labels[name] = _numbers(name, values, len(values))
+        yield where, row
     if where is None:
         raise ValueError(f"{source}: there are no rows.")
 
 
-def _gathered(rows: Iterator[tuple[str, Row]]) -> Preferences:
+def _gathered(rows: Iterator[tuple[str, Row]], *, whole: bool = False) -> Preferences:
+    """Preferences of rows; with `whole` each row has the labels of all objectives."""
     places, found = zip(*rows, strict=True)
     names = tuple(found[0].labels)
     tables = [_table(where, row, names) for where, row in zip(places, found, strict=True)]
+    lacking = next((n for n, row in enumerate(found) if len(row.labels) < len(names)), None)
+    if whole and lacking is not None:
+        raise ValueError(
+            f"{places[lacking]}: labels of {len(found[lacking].labels)} objectives, not {len(names)}."
+        )
     return Preferences([row.prompt for row in found], [row.responses for row in found], tables, names)
 
 
@@ -218,11 +268,11 @@ def _table(where: str, row: Row, names: Sequence[str]) -> NDArray[np.float64]:
         raise ValueError(
             f"{where}: labels of {sorted(unknown)}, which the first row lacks; it has {list(names)}."
         )
-    unobserved = [np.nan] * len(row.responses)
-    return np.array([row.labels.get(name, unobserved) for name in names], dtype=np.float64).T
+    unobserved = np.full(len(row.responses), np.nan)
+    return np.stack([row.labels.get(name, unobserved) for name in names], axis=1)
 
 
-def read_row(row: Any) -> Row:
+def _read_row(row: Any, least: int) -> Row:
     """One row in a layout of `to_preferences`."""
     if not isinstance(row, Mapping):
         raise ValueError(f"expected a mapping of columns, got a {type(row).__name__}")
@@ -239,26 +289,25 @@ def read_row(row: Any) -> Row:
             "expected columns 'prompt', 'chosen' and 'rejected', or another of to_preferences' layouts; "
             f"got {sorted(map(str, row))}"
         )
-    responses = row.get(key)
-    if not isinstance(responses, list) or len(responses) < 2:
-        raise ValueError(f"{key!r} must be a list of two or more texts")
-    texts = [_response(text, key) for text in responses]
-    labels = row.get("labels")
+    prompt, responses = _prompt(row), _responses(row[key], key, least)
+    labels, n = row.get("labels"), len(responses)
     if labels is None and row.get("scores") is not None:
         labels = {"preference": row["scores"]}
     elif labels is None and row.get("ranks") is not None:
-        ranks = _numbers("ranks", row["ranks"], len(texts))
-        return Row(_prompt(row), texts, {"preference": [-rank for rank in ranks]})
+        labels = {"preference": -_numbers("ranks", row["ranks"], n)}
+    elif _is_list(labels):
+        table = np.asarray(labels, dtype=object)
+        columns = table[:, None] if table.ndim == 1 else table
+        labels = {f"objective_{j}": columns[:, j] for j in range(columns.shape[1])}
     if not isinstance(labels, Mapping) or not labels:
-        raise ValueError("'labels' must hold for each objective a list of numbers")
-    numbers = {str(k): _numbers(k, v, len(texts)) for k, v in labels.items() if v is not None}
-    return Row(_prompt(row), texts, numbers)
+        raise ValueError(f"'labels' must hold for each objective a list of numbers; got {_brief(labels)}")
+    return Row(prompt, responses, {str(k): _numbers(k, v, n) for k, v in labels.items() if v is not None})
 
 
 def _pair(row: Mapping[str, Any]) -> Row:
     chosen, rejected = row.get("chosen"), row.get("rejected")
-    prompt = None if row.get("prompt") is None else _prompt(row)
-    if isinstance(chosen, list) and isinstance(rejected, list) and (prompt is None or len(chosen) > 1):
+    prompt: Prompt | None = None if row.get("prompt") is None else _prompt(row)
+    if is_chat(chosen) and is_chat(rejected) and (prompt is None or len(chosen) > 1):
         # Whole conversations: the prompt is what they share.
         n = next((n for n, (a, b) in enumerate(zip(chosen, rejected, strict=False)) if a != b), len(chosen))
         prompt, chosen, rejected = chosen[:n], chosen[n:], rejected[n:]
@@ -271,14 +320,15 @@ def _pair(row: Mapping[str, Any]) -> Row:
         prompt, chosen, rejected = chosen[:end], chosen[end:], rejected[end:]
     if not prompt:
         raise ValueError("there is no 'prompt', and 'chosen' and 'rejected' do not begin alike")
-    labels = {"preference": [1.0, 0.0]}
+    labels = {"preference": np.array([1.0, 0.0])}
     for key in row:
         name, _, which = str(key).rpartition("_")
-        other = f"{name}_rejected" if which == "chosen" else f"{name}_chosen"
         if name and which in ("chosen", "rejected"):
-            if other not in row:
-                raise ValueError(f"there is a column {key!r}, and no {other!r}")
-            labels[name] = _numbers(name, [row[f"{name}_chosen"], row[f"{name}_rejected"]], 2)
+            keys = [f"{name}_chosen", f"{name}_rejected"]
+            absent = [other for other in keys if other not in row]
+            if absent:
+                raise ValueError(f"there is a column {key!r}, and no {absent[0]!r}")
+            labels[name] = _numbers(name, [row[other] for other in keys], 2)
     return Row(prompt, [_response(chosen, "chosen"), _response(rejected, "rejected")], labels)
 
 
@@ -292,14 +342,25 @@ def _common_end(first: str, second: str) -> int:
 def _text(row: Mapping[str, Any], key: str) -> str:
     value = row.get(key)
     if not isinstance(value, str):
-        given = f"a {type(value).__name__}" if key in row else "nothing"
-        raise ValueError(f"{key!r} must be a text; got {given}")
+        raise ValueError(f"{key!r} must be a text; got {'nothing' if value is None else _brief(value)}")
     return value
 
 
 def _prompt(row: Mapping[str, Any]) -> Prompt:
     value = row.get("prompt")
-    return value if is_chat(value) else _text(row, "prompt")  # type: ignore[return-value]
+    if isinstance(value, str) or is_chat(value):
+        return value
+    raise ValueError(
+        f"'prompt' must be a text, or a list of messages with 'role' and 'content'; got {_brief(value)}"
+    )
+
+
+def _responses(values: Any, key: str, least: int) -> list[str]:
+    if not _is_list(values) or len(values) < least:
+        raise ValueError(
+            f"{key!r} must be a list of {'two' if least > 1 else 'one'} or more texts; got {_brief(values)}"
+        )
+    return [_response(value, f"{key}[{number}]") for number, value in enumerate(values)]
 
 
 def _response(value: Any, key: str) -> str:
@@ -311,24 +372,45 @@ def _response(value: Any, key: str) -> str:
     return _text({key: value}, key)
 
 
-def _choice(row: Mapping[str, Any], key: str) -> list[float]:
+def _choice(row: Mapping[str, Any], key: str) -> NDArray[np.float64]:
     """Labels of two responses of which one was chosen."""
     choice = row.get(key)
-    if choice is None or choice != choice or (choice == -1 and not isinstance(choice, bool)):
-        return [np.nan, np.nan]
+    if choice is None or choice != choice or choice == -1:
+        return np.full(2, np.nan)
     if isinstance(choice, bool) or choice not in (0, 1):
         raise ValueError(f"{key!r} must be 0 or 1, or null where unobserved; got {choice!r}")
-    return [1.0 - choice, float(choice)]
+    return np.array([1.0 - choice, float(choice)])
 
 
-def _numbers(name: object, values: Any, n: int) -> list[float]:
-    values = values.tolist() if isinstance(values, np.ndarray) else values
-    kinds = (int, float, np.number, type(None))
-    numbers = isinstance(values, list) and not any(
-        isinstance(v, bool) or not isinstance(v, kinds) or v in (np.inf, -np.inf) for v in values
-    )
-    if not numbers or len(values) != n:
+def _numbers(name: object, values: Any, n: int) -> NDArray[np.float64]:
+    """Labels of n responses: numbers, and not what numpy would make numbers of, such as dates."""
+    entries = np.asarray(values if _is_list(values) else (), dtype=object)
+    fits = entries.shape == (n,) and all(v is None or isinstance(v, Real) for v in entries)
+    numbers = entries.astype(np.float64) if fits else np.array([np.inf])
+    if np.isinf(numbers).any():
         raise ValueError(
-            f"labels of {name!r} must be {n} finite numbers, one per response, null where unobserved"
+            f"labels of {name!r} must be {n} finite numbers, one per response, null where unobserved; "
+            f"got {_brief(values)}"
         )
-    return [np.nan if value is None else float(value) for value in values]
+    return numbers
+
+
+def is_chat(prompt: object) -> TypeGuard[Sequence[Mapping[str, str]]]:
+    """Whether something is a list of messages."""
+    if not isinstance(prompt, list | tuple) or not prompt:
+        return False
+    return all(
+        isinstance(m, Mapping) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str)
+        for m in prompt
+    )
+
+
+def _is_list(value: object) -> bool:
+    """Whether something is a column or a list, rather than a text, a mapping or a frame of named columns."""
+    is_other = isinstance(value, str | bytes | Mapping | set) or hasattr(value, "columns")
+    return hasattr(value, "__len__") and hasattr(value, "__getitem__") and not is_other
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:60] + '...'}"

@@ -9,23 +9,19 @@ import torch
 from hyperrank.alignment.base_model import required
 
 
-def tiny_model(*, random_state: int = 0, hidden_size: int = 64, n_layers: int = 2) -> tuple[Any, Any]:
+def tiny_model(*, random_state: int = 0) -> tuple[Any, Any]:
     r"""A random Llama of two layers over bytes, and its tokenizer.
 
     Parameters
     ----------
     random_state : int, default 0
         Of its parameters.
-    hidden_size : int, default 64
-        Width; a multiple of 8.
-    n_layers : int, default 2
-        Layers of attention.
 
     Returns
     -------
     model : LlamaForCausalLM
     tokenizer : PreTrainedTokenizerFast
-        A token per byte, with tokens for the beginning and the end of a text.
+        A token per byte of UTF-8, 256 for the beginning and 257 for the end of a text.
 
     Examples
     --------
@@ -33,27 +29,13 @@ def tiny_model(*, random_state: int = 0, hidden_size: int = 64, n_layers: int = 
     >>> tokenizer("\u00e9!").input_ids
     [256, 195, 169, 33]
     """
-    transformers = required("transformers")
-    config = transformers.LlamaConfig(
-        vocab_size=258,
-        hidden_size=hidden_size,
-        intermediate_size=2 * hidden_size,
-        num_hidden_layers=n_layers,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
-        bos_token_id=256,
-        eos_token_id=257,
-    )
+    tokenizers, transformers = required("tokenizers"), required("transformers")
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
+    sizes |= {"vocab_size": 258, "num_key_value_heads": 2, "max_position_embeddings": 512}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(random_state)
+        config = transformers.LlamaConfig(**sizes, bos_token_id=256, eos_token_id=257)
         model = transformers.LlamaForCausalLM(config).eval()
-    return model, byte_tokenizer()
-
-
-def byte_tokenizer() -> Any:
-    """A tokenizer of one token per byte of UTF-8, 256 for the beginning and 257 for the end of a text."""
-    tokenizers, transformers = required("tokenizers"), required("transformers")
     # Byte-level models spell bytes that cannot be printed as other characters.
     spelling = required("transformers.convert_slow_tokenizer").bytes_to_unicode()
     vocabulary = {character: byte for byte, character in spelling.items()} | {"<s>": 256, "</s>": 257}
@@ -63,10 +45,5 @@ def byte_tokenizer() -> Any:
     core.post_processor = tokenizers.processors.TemplateProcessing(
         single="<s> $A", special_tokens=[("<s>", 256)]
     )
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=core,
-        bos_token="<s>",
-        eos_token="</s>",
-        model_max_length=512,
-        model_input_names=["input_ids", "attention_mask"],
-    )
+    special = {"bos_token": "<s>", "eos_token": "</s>", "model_input_names": ["input_ids", "attention_mask"]}
+    return model, transformers.PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=512, **special)

@@ -13,16 +13,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
-from hyperrank.alignment.preferences import (
-    Example,
-    Preferences,
-    Prompt,
-    check_texts,
-    checked,
-    evaluation_points,
-    in_objective_order,
-)
-from hyperrank.alignment.readers import PreferenceStream, to_preferences
+from hyperrank.alignment.preferences import Example, Preferences, Prompt, evaluation_points
+from hyperrank.alignment.readers import read_lists
 from hyperrank.simplex import dirichlet_weights
 
 #: Tokens of a sequence at most, where neither the model nor the caller says.
@@ -55,13 +47,10 @@ class Encoder:
         start = tokenizer("").input_ids
         # Some end even the empty text with their end-of-text token.
         self.bos: int | None = start[0] if start and start[0] != self.eos else None
+        # Of masked positions; any token will do.
+        known = (tokenizer.pad_token_id, self.eos, 0)
+        self.pad = int(next(token for token in known if token is not None))
         self._has_warned = False
-
-    @property
-    def pad(self) -> int:
-        """Token of masked positions; any will do."""
-        known = (self.tokenizer.pad_token_id, self.eos, 0)
-        return int(next(token for token in known if token is not None))
 
     def prompt(self, prompt: Prompt, room: int, text: str = "") -> tuple[list[int], int]:
         """Tokens of a prompt cut from the left to `room`, and where prompt vectors stand in it."""
@@ -82,7 +71,7 @@ class Encoder:
         return [*head, *[self.pad] * self.n_vectors, *line, *ids], len(head)
 
     def response(self, prompt: Prompt, response: str) -> list[int]:
-        """Tokens of a response, cut to the longest allowed."""
+        """Tokens of a response with its end, cut to the longest allowed."""
         if isinstance(prompt, str):
             ids = self._ids(response) + ([] if self.eos is None else [self.eos])
         else:
@@ -105,17 +94,14 @@ class Encoder:
         ids, place = self.prompt(prompt, self.limit - max(map(len, tails)), text)
         return [TokenRow(ids, tail, place) for tail in tails]
 
-    def _template(self, messages: Sequence[Any], *, generation: bool = True) -> str:
-        return str(
-            self.tokenizer.apply_chat_template(
-                list(messages), add_generation_prompt=generation, tokenize=False
-            )
-        )
+    def _template(self, messages: Sequence[Any], **options: Any) -> str:
+        options = {"add_generation_prompt": True, "tokenize": False, **options}
+        return str(self.tokenizer.apply_chat_template(list(messages), **options))
 
     def _turn(self, prompt: Sequence[Any], response: str) -> str:
         """A response with what the chat template puts behind it."""
-        start = self._template(prompt)
-        whole = self._template([*prompt, {"role": "assistant", "content": response}], generation=False)
+        start, turn = self._template(prompt), {"role": "assistant", "content": response}
+        whole = self._template([*prompt, turn], add_generation_prompt=False)
         if whole.startswith(start):
             # A line break after the end of the turn is the template's separator, and never generated.
             return whole[len(start) :].rstrip("\n")
@@ -130,11 +116,11 @@ class Encoder:
 def length_limit(config: Any, tokenizer: Any, max_length: int | None, n_vectors: int) -> int:
     """Tokens that prompt vectors, prompt and response may have together."""
     known = [getattr(config, name, None) for name in ("max_position_embeddings", "n_positions")]
-    model = min((limit for limit in known if isinstance(limit, int) and limit > 0), default=None)
-    if max_length is not None and model is not None and max_length > model:
+    model = min((limit for limit in known if isinstance(limit, int) and limit > 0), default=NO_LIMIT)
+    if max_length is not None and max_length > model:
         raise ValueError(f"max_length={max_length} is more than the model's {model} positions.")
     stated = tokenizer.model_max_length if tokenizer.model_max_length < NO_LIMIT else DEFAULT_LENGTH
-    limit: int = max_length or min(model or NO_LIMIT, stated)
+    limit: int = max_length or min(model, stated)
     if limit - n_vectors < 2:
         raise ValueError(
             f"{limit} positions less {n_vectors} prompt vectors leave no room for a prompt and a response: "
@@ -227,22 +213,6 @@ def pad_rows(rows: Sequence[TokenRow], pad: int, n_vectors: int, *, left: bool =
         "response_mask": padded(responses),
         "prompt_mask": padded(vectors),
     }
-
-
-def read_lists(
-    prompts: Any, responses: Any, labels: Any, names: Sequence[str] | None, *, least: int = 2
-) -> Preferences | PreferenceStream:
-    """Checked data of three columns, or of one thing that has all, with the objectives in order."""
-    if responses is not None or labels is not None:
-        data = checked(prompts, responses, labels, least=least)
-    else:
-        if isinstance(prompts, str) or (hasattr(prompts, "__len__") and len(prompts) == 0):
-            check_texts(prompts)
-        read = to_preferences(prompts)
-        if isinstance(read, PreferenceStream):
-            return read if names is None else read.renamed(names)
-        data = checked(read.prompts, read.responses, read.labels, read.names, least=least)
-    return data if names is None else in_objective_order(data, names)
 
 
 def evaluation_data(data: Any, names: tuple[str, ...]) -> Any:

@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
 
 from hyperrank.alignment.conditioning import PromptTuning
 from hyperrank.alignment.config import AlignerParams
@@ -40,6 +41,16 @@ if not hasattr(getattr(transformers.trainer, "datasets", None), "Dataset"):
 MAX_BAD_STEPS = 10
 #: Learning rate of adapters by default.
 ADAPTER_RATE = 1e-4
+#: Options of TrainingArguments that cannot mean here what they say: values that change nothing, and why.
+UNSUPPORTED: Mapping[str, tuple[tuple[Any, ...], str]] = {
+    "label_smoothing_factor": ((0,), "it smooths labels that are tokens, and these are preferences"),
+    "neftune_noise_alpha": ((None, 0), "noise would move the policy away from its reference"),
+    "use_liger_kernel": ((False,), "logits of responses are computed in chunks here as it is"),
+    "train_sampling_strategy": (("random", "sequential"), "lists have no length before they are encoded"),
+    "group_by_length": ((False,), "lists have no length before they are encoded"),
+    "include_for_metrics": (([], ["loss"]), "metrics are computed from rewards and labels"),
+    "batch_eval_metrics": ((False,), "accuracies are of a whole evaluation set"),
+}
 #: What a checkpoint folder says of the run that it belongs to.
 RUN_FILE = "hyperrank_run.json"
 
@@ -60,8 +71,7 @@ class AlignmentTrainer(Trainer):
         output, lists = self._forward(model, inputs)
         value = self.loss(output, *lists)
         if self.is_in_train:
-            stats = self._stats({key: tensor.detach() for key, tensor in output.items()}, *lists)
-            self._sums.append(stats.sum(dim=0))
+            self._sums.append(self._stats(output, *lists).sum(dim=0))
         return (value, output) if return_outputs else value
 
     def prediction_step(
@@ -81,10 +91,11 @@ class AlignmentTrainer(Trainer):
         """Parameters by learning rate; those that stand for embeddings learn in units of their scale."""
         if self.optimizer is None:
             kind, options = self.get_optimizer_cls_and_kwargs(self.args)
-            groups = _parameter_groups(self.policy, self.params, self.args.learning_rate)
-            self.optimizer = kind(
-                [{**group, "weight_decay": self.args.weight_decay} for group in groups], **options
-            )
+            whole = isinstance(self.params.training_args, TrainingArguments)
+            default = self.args.learning_rate if whole else ADAPTER_RATE
+            groups = _parameter_groups(self.policy, self.params, default)
+            decay = {"weight_decay": self.args.weight_decay}
+            self.optimizer = kind([{**group, **decay} for group in groups], **options)
         return self.optimizer
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
@@ -108,9 +119,10 @@ class AlignmentTrainer(Trainer):
 
     def _stats(self, output: dict[str, Tensor], targets: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
         """Of each list 1, the mean absolute log-ratio per token, and `pair_counts`; shape (q, 2 + 3 m)."""
+        output = {key: value.detach() for key, value in output.items()}
         ratio = (output["log_probs"] - output["reference"]).abs() / output["n_tokens"]
         mean = torch.segment_reduce(ratio, "mean", lengths=offsets.diff(), axis=0)
-        r, z = self.loss.rewards(output).cpu().numpy(), targets.cpu().double().numpy()
+        r, z = self.loss.rewards(output)[:, None].cpu().numpy(), targets.cpu().double().numpy()
         counts = [pair_counts(z[a:b], r[a:b]).ravel() for a, b in itertools.pairwise(offsets.tolist())]
         columns = torch.ones_like(mean)[:, None], mean[:, None], torch.from_numpy(np.stack(counts)).to(mean)
         return torch.cat(columns, dim=1)
@@ -147,11 +159,9 @@ class _FiniteGradients(TrainerCallback):
         """Drop the gradient if need be."""
         values = [value for group in kwargs["optimizer"].param_groups for value in group["params"]]
         norms = [value.grad.sum() for value in values if value.grad is not None]
-        if norms and bool(torch.stack(norms).sum().isfinite()):
-            self.bad = 0
-            return
-        self.bad += 1
-        kwargs["optimizer"].zero_grad(set_to_none=True)
+        self.bad = 0 if norms and bool(torch.stack(norms).sum().isfinite()) else self.bad + 1
+        if self.bad:
+            kwargs["optimizer"].zero_grad(set_to_none=True)
         if self.bad >= MAX_BAD_STEPS:
             raise FloatingPointError(
                 f"the gradient was NaN or infinite in {self.bad} steps in a row, at step "
@@ -170,7 +180,6 @@ def train_policy(
     identity: Mapping[str, Any],
 ) -> tuple[list[dict[str, Any]], bool]:
     """Train a policy in place, or resume its run from the last checkpoint; the log, and if it collapsed."""
-    n_lists = None if isinstance(data, PreferenceStream) else len(data)
     with ExitStack() as stack:
         stack.callback(transformers.utils.logging.set_verbosity, transformers.utils.logging.get_verbosity())
         scratch = stack.enter_context(tempfile.TemporaryDirectory())
@@ -179,12 +188,15 @@ def train_policy(
         warnings.filterwarnings("ignore", message="find_unused_parameters=True", category=UserWarning)
         if isinstance(params.training_args, TrainingArguments):
             args = copy.copy(params.training_args)
-            resume = None if args.resume_from_checkpoint is None else Path(args.resume_from_checkpoint)
+            place = args.resume_from_checkpoint
+            place = get_last_checkpoint(args.output_dir) if place in (True, "True") else place
+            resume = None if place is None else Path(place)
         else:
+            n_lists = None if isinstance(data, PreferenceStream) else len(data)
             args = _training_arguments(params, collator.seed, scratch, n_lists, evaluation is not None)
             with args.main_process_first(local=False):
                 resume = _checkpoint(args, params.checkpoint_dir, identity)
-        args.remove_unused_columns = False
+        args.remove_unused_columns, args.eval_do_concat_batches = False, True
         # A batch is a list of lists, which accelerate cannot slice; each process reads its own.
         accelerator: Any = copy.copy(args.accelerator_config)
         accelerator.dispatch_batches = accelerator.split_batches = False
@@ -216,15 +228,24 @@ def train_policy(
         return [dict(entry) for entry in trainer.state.log_history], trainer.collapsed
 
 
+def check_training_args(given: object) -> None:
+    """Refuse what is no TrainingArguments or has options that cannot work here, before a model is loaded."""
+    if not isinstance(given, Mapping | TrainingArguments | None):
+        raise ValueError(
+            "training_args must be a mapping such as {'logging_steps': 5}, or a TrainingArguments; "
+            f"got {given!r}."
+        )
+    options = given if isinstance(given, Mapping) else vars(given) if given else {}
+    for name, (harmless, reason) in UNSUPPORTED.items():
+        if options.get(name, harmless[0]) not in harmless:
+            raise ValueError(f"training_args: {name}={options[name]!r} is not supported: {reason}.")
+
+
 def _training_arguments(
     params: AlignerParams, seed: int, scratch: str, n_lists: int | None, evaluates: bool
 ) -> TrainingArguments:
     """Our TrainingArguments, with the caller's on top."""
-    if not isinstance(params.training_args, Mapping | None):
-        raise ValueError(
-            "training_args must be a mapping such as {'logging_steps': 5}, or a TrainingArguments; "
-            f"got {params.training_args!r}."
-        )
+    given: Any = params.training_args or {}
     options: dict[str, Any] = {
         "output_dir": str(params.checkpoint_dir or scratch),
         "per_device_train_batch_size": params.batch_size,
@@ -243,7 +264,7 @@ def _training_arguments(
         "use_cpu": params.device == "cpu",
         "dataloader_pin_memory": torch.cuda.is_available() and params.device != "cpu",
         "seed": seed,
-        **(params.training_args or {}),
+        **given,
     }
     if n_lists is None and options["max_steps"] <= 0:
         raise ValueError("a stream has no length: give max_steps.")
@@ -258,13 +279,14 @@ def _training_arguments(
 
 
 def _parameter_groups(policy: Policy, params: AlignerParams, default: float) -> list[dict[str, Any]]:
-    """Parameters by learning rate; `default` is that of a whole TrainingArguments."""
+    """Parameters by learning rate; those that stand for embeddings learn in units of their scale."""
     conditioning: nn.Module = policy.conditioning
-    if not isinstance(params.training_args, TrainingArguments):
-        default = ADAPTER_RATE
     groups = [(list(policy.adapter_parameters().values()), params.adapter_learning_rate or default)]
     if isinstance(conditioning, PromptTuning):
-        hyper, unit = conditioning.hyper, policy.embedding_scale
+        hyper, table = conditioning.hyper, policy.embedding.weight
+        ids = torch.arange(0, len(table), max(1, len(table) // 4096), device=policy.device)
+        with torch.no_grad():  # by a call: some models scale what the table holds
+            unit = float(policy.embedding(ids).float().square().mean().sqrt())
         groups.append(([hyper.base], params.prompt_learning_rate * unit))
         groups.append((list(hyper.outer.parameters()), params.hypernetwork_learning_rate * unit))
         conditioning = hyper.inner

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperrank.alignment.inference import _batches
-from hyperrank.alignment.preferences import Example, checked
+from hyperrank.alignment.preferences import Example
+from hyperrank.alignment.readers import read_lists
 from hyperrank.alignment.tokens import Encoder, ListCollator, ListDataset, TokenRow, length_limit, pad_rows
 
 BOS, EOS = 256, 257
@@ -126,7 +127,7 @@ def test_rows_are_padded_on_one_side(left):
 
 
 def test_weights_depend_on_seed_pass_and_list_alone(tiny):
-    data = ListDataset(checked(*letter_lists(6)))
+    data = ListDataset(read_lists(*letter_lists(6), None))
     collate = ListCollator(Encoder(tiny[1], 100), "".format, seed=3)
     whole = collate([data[n] for n in range(6)])["weights"]
     parts = [collate([data[n] for n in some])["weights"] for some in ([4, 0], [5])]

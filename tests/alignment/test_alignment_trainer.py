@@ -194,6 +194,7 @@ def test_evaluation_and_callbacks_are_the_trainers(short, few):
             control.should_training_stop = state.global_step == 3
 
     args = {"eval_strategy": "steps", "eval_steps": 1, "eval_on_start": True}
+    args |= {"per_device_eval_batch_size": 4, "eval_do_concat_batches": False}
     aligner = short(max_steps=9, training_args=args).fit(*few, eval_data={"a": rows}, callbacks=[Watch()])
     assert steps == [1, 2, 3]
     entries = [entry for entry in aligner.history_ if "eval_a_loss" in entry]

@@ -112,7 +112,7 @@ def test_only_conditioning_and_adapters_are_trained(tiny):
 
 
 def test_there_is_no_dropout_in_any_mode(tiny):
-    made = policy_of(architectures.tiny_of("opt"), tiny[1], adapters={"r": 4, "lora_dropout": 0.5})
+    made = policy_of(architectures.tiny_of("opt"), tiny[1], adapters={"r": 4})
     disturb(made)
     quiet = outputs(made)
     made.train()

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("transformers", reason='pip install "hyperrank[llm]"')
 pytest.importorskip("peft", reason='pip install "hyperrank[llm]"')
 
-from benchmarks import alignment, alignment_runs, alignment_sources, alignment_speed
+from benchmarks import alignment, alignment_report, alignment_runs, alignment_sources, alignment_speed
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ def test_all_methods_are_compared_once(tmp_path, capsys, monkeypatch):
     assert alignment.main(given) == 0
     first = capsys.readouterr().out.rpartition("## tiny")[2]
     for label, _ in alignment_runs.METHODS.values():
-        assert f"| {label} " in first
+        assert f"| {label}, seed 0 " in first
     for mix in ("1 : 0", "0.5 : 0.5", "0 : 1"):
         assert f"| {mix} " in first
     assert "2 steps of 4 lists, seed 0" in first
@@ -42,6 +42,14 @@ def test_all_methods_are_compared_once(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(alignment_runs, "HyperPromptAligner", None)
     assert alignment.main(given) == 0
     assert capsys.readouterr().out.rpartition("## tiny")[2].split("- Commit")[0] == first.split("- Commit")[0]
+    # A page gets the tables of recorded runs, and keeps what is around them.
+    page = tmp_path / "page.md"
+    page.write_text(f"Before.\n\n{alignment_report.BEGIN}\n\nyesterday\n\n{alignment_report.END}\n\nAfter.\n")
+    assert alignment.main(["--report", str(tmp_path / "tiny-letters"), "--page", str(page)]) == 0
+    assert page.read_text().startswith("Before.")
+    assert page.read_text().endswith("After.\n")
+    assert "| LoRA shared out and mixed, max steps 2, seed 0 " in page.read_text()
+    assert "yesterday" not in page.read_text()
     # At a corner the soup is the run of that corner.
     soup, runs = (
         json.loads((tmp_path / "tiny-letters" / f"{n}-0.json").read_text())
