@@ -9,7 +9,7 @@ from hyperrank.training.data import (
     ShardedLists,
     document_batches,
 )
-from hyperrank.training.distributed import OtherProcessError, alone, process_group
+from hyperrank.training.distributed import alone, process_group
 from hyperrank.training.loop import TrainingResult, TrainingSettings, train, with_generator
 from hyperrank.training.options import (
     AdamW,
@@ -28,7 +28,6 @@ __all__ = [
     "FeaturesOf",
     "ListTensors",
     "Margin",
-    "OtherProcessError",
     "ReferenceLogits",
     "ShardedLists",
     "StoppingRule",

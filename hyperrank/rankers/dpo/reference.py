@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hyperrank.boosters import Cached
 from hyperrank.files import ModelFileError, storable
-from hyperrank.lists import QueryLists, within_list_deviation
+from hyperrank.lists import within_list_deviation
 from hyperrank.metrics import Metric
 from hyperrank.rankers.data import FitInputs, LabelledLists, sample_rows
 from hyperrank.rankers.dpo.config import FitConfig, Phase
@@ -226,15 +226,10 @@ def _cross_fitted_scores(inputs: FitInputs, config: FitConfig) -> NDArray[np.flo
     width = max((scores.shape[1] for scores in by_fold.values()), default=1)
     out = np.zeros((len(training.X), width))
     for number, scores in by_fold.items():
-        out[_rows_of(training.lists, fold == number)] = scores
+        out[(fold == number)[training.lists.index]] = scores
     return out
 
 
 def _can_be_learnt(data: LabelledLists, lists: NDArray[np.int64]) -> bool:
     """Whether some lists have a label for every objective."""
-    rows = _rows_of(data.lists, np.isin(np.arange(data.lists.n_lists), lists))
-    return bool((~np.isnan(data.Y[rows])).any(axis=0).all())
-
-
-def _rows_of(lists: QueryLists, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return np.asarray(chosen[lists.index])
+    return bool((~np.isnan(data.Y[data.lists.take(lists)[0]])).any(axis=0).all())
