@@ -74,7 +74,7 @@ def fitted(data, validation, recorder):
         sys.stderr = stderr
 
 
-BOOSTERS = ["ranking boosters: 100% 4/4", "regression boosters: 100% 4/4"]
+BOOSTERS = [f"{kind} boosters: 100% 4/4" for kind in ("ranking", "regression", "regression in the list")]
 
 
 def test_a_log_has_a_line_for_each_phase(fitted):

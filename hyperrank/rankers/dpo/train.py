@@ -133,7 +133,7 @@ def train_reward_model(
         tensors = _training_tensors(model, inputs, parts, config, processes, logits, task)
         evaluate = None
         if validation is not None:
-            evaluate = FrontEvaluation(model, validation, config, task, processes)
+            evaluate = FrontEvaluation(model, validation, data.names, config, task, processes)
         scale = _objective_scale(data.Y, parts, loss, config.device) if config.normalize_objectives else None
         with ProgressBar(
             config.training.max_epochs,
@@ -288,11 +288,13 @@ class FrontEvaluation:
         self,
         model: RewardModel,
         validation: ValidationScores,
+        names: tuple[str, ...],
         config: FitConfig,
         task: TradeOffTask | None,
         processes: SingleProcess,
     ) -> None:
-        self.model, self.validation, self.config, self.processes = model, validation, config, processes
+        self.model, self.validation, self.names = model, validation, names
+        self.config, self.processes = config, processes
         data, trained = validation.data, config.temperature_range
         m = data.Y.shape[1]
         self.is_scalar = task is not None
@@ -307,7 +309,7 @@ class FrontEvaluation:
         points = [self._points_at(temperature) for temperature in self.temperatures]
         known = ~np.isnan(points[0]).all(axis=0)
         best = np.mean([np.nanmax(some[:, known], axis=0) for some in points], axis=0)
-        names = np.array(self.validation.data.names, dtype=object)[known]
+        names = np.array(self.names, dtype=object)[known]
         metrics = {f"validation/{name}": float(value) for name, value in zip(names, best, strict=True)}
         return {"score": float(np.mean([self._score(some) for some in points])), **metrics}
 
