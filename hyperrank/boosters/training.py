@@ -279,7 +279,7 @@ def fit_booster(
         if binned is None:
             data = _in_bins(X, rows, settings, categorical)
         else:
-            data = binned.subset(np.arange(len(rows))).construct()
+            data = binned.subset(np.arange(len(rows))).construct()  # type: ignore[arg-type]
         data.set_label(grades)
         data.set_group(sizes)
         if list_weight is not None:
