@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,20 +13,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
-
-__all__ = [
-    "MIN_QUERIES",
-    "Evidence",
-    "LimitConfidence",
-    "StoredEvidence",
-    "agrees",
-    "check_resampling",
-    "count_queries",
-    "read_by_segment",
-    "resampled_means",
-    "small_sample_factor",
-    "table_by_segment",
-]
 
 #: Counts, and values in double precision, in memory at a time.
 ENTRIES_AT_ONCE = 4_000_000
@@ -180,10 +167,23 @@ class Evidence:
 
     def interval(self, level: float) -> NDArray[np.float64]:
         """Percentile interval of each mean, widened for few queries, shape (m, 2)."""
-        of_row = self.limits.per_query[[self.row]]
-        bounds = np.nanquantile(self.means, [(1 - level) / 2, (1 + level) / 2], axis=0)
-        value = np.nanmean(of_row[0], axis=0, dtype=np.float64)
-        return np.asarray((value + (bounds - value) * small_sample_factor(count_queries(of_row), level)).T)
+        return percentile_interval(self.means[:, None], level, self.limits.per_query[[self.row]])[0]
+
+
+def percentile_interval(
+    means: NDArray[np.float64], level: float, per_query: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Percentile intervals of resampled means (r, k, m), widened for few queries, shape (k, m, 2)."""
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    with warnings.catch_warnings():
+        # An objective that no query drawn counts for has no mean: its interval stays NaN.
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        # Looking for NaN first is worth it: nanquantile goes column by column.
+        quantile = np.nanquantile if np.isnan(means).any() else np.quantile
+        bounds = quantile(means, tails, axis=0)
+        value = np.nanmean(per_query, axis=1, dtype=np.float64)
+    bounds = value + (bounds - value) * small_sample_factor(count_queries(per_query), level)
+    return np.moveaxis(bounds, 0, -1)
 
 
 #: The level of the intervals that are stored.
@@ -225,11 +225,15 @@ def check_resampling(n_resamples: int, random_state: int, confidence: float | No
             f"random_state must be a whole number of at least 0, so that the same call promises the same; "
             f"got {random_state!r}."
         )
-    number = isinstance(confidence, int | float | np.number) and not isinstance(confidence, bool)
-    if confidence is not None and not (number and 0 < confidence < 1):
-        raise ValueError(
-            f"confidence must be a probability between 0 and 1, such as 0.9; got {confidence!r}."
-        )
+    if confidence is not None:
+        check_probability("confidence", confidence)
+
+
+def check_probability(name: str, value: Any) -> None:
+    """Refuse a confidence or level that is not a probability, or is a certain one."""
+    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not (is_number and 0 < value < 1):
+        raise ValueError(f"{name} must be a probability between 0 and 1, such as 0.9; got {value!r}.")
 
 
 def _drawn(n_queries: int, n_resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:

@@ -13,8 +13,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from hyperrank._checks import check_number
 from hyperrank._columns import arrow_to_pandas
-from hyperrank.front.bootstrap import Evidence, StoredEvidence
-from hyperrank.front.criteria import check_objectives, finite_number
+from hyperrank.front.bootstrap import Evidence, StoredEvidence, check_probability
+from hyperrank.front.criteria import check_objectives
 from hyperrank.simplex import as_weights, by_name
 from hyperrank.weights import TRADE_OFF, PerQuery, PerRow
 
@@ -150,8 +150,7 @@ class Selection:
         DataFrame of shape (m, 2)
             Columns ``low`` and ``high``, a row per objective.
         """
-        if not 0 < finite_number(level, "level") < 1:
-            raise ValueError(f"level must be a probability between 0 and 1, such as 0.9; got {level!r}.")
+        check_probability("level", level)
         return pd.DataFrame(self._known.interval(level), index=self.values.index, columns=["low", "high"])
 
     @property

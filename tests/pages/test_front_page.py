@@ -223,7 +223,7 @@ def test_a_page_opens_with_the_selection(tmp_path):
     ("options", "message"),
     [
         ({"level": 90}, "level must be a probability between 0 and 1"),
-        ({"level": "high"}, "level must be a finite number"),
+        ({"level": "high"}, "level must be a probability"),
         ({"n_resamples": 0}, "n_resamples must be a whole number"),
         ({"random_state": None}, "random_state must be a whole number"),
     ],

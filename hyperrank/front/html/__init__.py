@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import re
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files
@@ -20,12 +19,12 @@ from scipy import stats
 from hyperrank.front.bootstrap import (
     MIN_QUERIES,
     agrees,
+    check_probability,
     check_resampling,
     count_queries,
+    percentile_interval,
     resampled_means,
-    small_sample_factor,
 )
-from hyperrank.front.criteria import finite_number
 from hyperrank.front.limits import reference_rows
 from hyperrank.front.selection import Selection, at_temperature
 
@@ -67,10 +66,10 @@ def front_evidence(front: ParetoFront, level: float, n_resamples: int, seed: int
     intervals, differences, resamples = [], [], []
     for chunk in _chunks(front.per_query, n_resamples):
         means = _means(chunk, n_resamples, seed)
-        intervals.append(_interval(means, level, chunk))
+        intervals.append(percentile_interval(means, level, chunk))
         resamples.append(means[:carried])
         if of_reference is not None and reference is not None:
-            differences.append(_interval(means - of_reference[:, None], level, chunk - reference))
+            differences.append(percentile_interval(means - of_reference[:, None], level, chunk - reference))
     evidence: dict[str, Any] = {
         "level": level,
         "n_resamples": n_resamples,
@@ -82,7 +81,9 @@ def front_evidence(front: ParetoFront, level: float, n_resamples: int, seed: int
         "difference": None,
     }
     if of_reference is not None and reference is not None:
-        evidence["reference"] = _rounded(_interval(of_reference[:, None], level, reference[None])[0])
+        evidence["reference"] = _rounded(
+            percentile_interval(of_reference[:, None], level, reference[None])[0]
+        )
         evidence["difference"] = _rounded(np.concatenate(differences))
         resamples.append(of_reference[:carried, None])
     evidence["resamples"] = _packed(np.concatenate(resamples, axis=1)) if carried else None
@@ -112,22 +113,6 @@ def _chunks(per_query: NDArray[np.float32], n_resamples: int) -> Iterator[NDArra
 
 def _means(per_query: NDArray[np.float32], n_resamples: int, seed: int) -> NDArray[np.float64]:
     return resampled_means(per_query, n_resamples=n_resamples, seed=seed)[0]
-
-
-def _interval(
-    means: NDArray[np.float64], level: float, per_query: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """Percentile intervals over the first axis, widened for few queries, along a new last one."""
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    with warnings.catch_warnings():
-        # An objective that no query drawn counts for has no mean: its interval stays NaN.
-        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        # Looking for NaN first is worth it: nanquantile goes column by column.
-        quantile = np.nanquantile if np.isnan(means).any() else np.quantile
-        bounds = quantile(means, tails, axis=0)
-        value = np.nanmean(per_query, axis=1, dtype=np.float64)
-    bounds = value + (bounds - value) * small_sample_factor(count_queries(per_query), level)
-    return np.moveaxis(bounds, 0, -1)
 
 
 def _rounded(values: NDArray[np.float64], digits: int = 7) -> Any:
@@ -186,8 +171,7 @@ def front_page(
 ) -> str:
     """Write the page of a front; see `hyperrank.front.ParetoFront.to_html`."""
     check_resampling(n_resamples, random_state, None)
-    if not 0 < finite_number(level, "level") < 1:
-        raise ValueError(f"level must be a probability between 0 and 1, such as 0.9; got {level!r}.")
+    check_probability("level", level)
     if not isinstance(title, str | None):
         raise TypeError(f"title must be a text or None; got {title!r}.")
     data = _document(front, _first(front, selection), _others(front, others))
