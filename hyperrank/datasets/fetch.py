@@ -130,7 +130,7 @@ class Archive:
                     contents = [archive.read(member) for member in members]
             else:
                 with tarfile.open(path) as tar:
-                    files = [tar.extractfile(tar.getmember(member)) for member in members]
+                    files = map(tar.extractfile, members)
                     contents = [file.read() if file else b"" for file in files]
         except (KeyError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
             raise FetchError(f"{path.name} is damaged or lacks a file: {error}.") from error

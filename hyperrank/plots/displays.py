@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from io import BytesIO
 from os import PathLike
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
@@ -269,10 +270,7 @@ class ParetoFrontDisplay(Display):
         -------
         ParetoFrontDisplay
         """
-        named = _by_label(others)
-        return cls(
-            front, others=[_labelled(baseline, label) for label, baseline in named], selection=selection
-        ).plot(**options)
+        return cls(front, others=_fronts(others), selection=selection).plot(**options)
 
     @classmethod
     def from_estimator(
@@ -316,14 +314,9 @@ class ParetoFrontDisplay(Display):
             If an estimator has no front.
         """
         front = _profiled(estimator, X, y, qid=qid, weights=weights, metric=metric, label=name)
-        baselines = [
-            _labelled(baseline, label)
-            if _is_front(baseline)
-            else _profiled(baseline, X, y, qid=qid, metric=front.metric, label=label)
-            for label, baseline in _by_label(others)
-        ]
+        profile = partial(_profiled, X=X, y=y, qid=qid, metric=front.metric)
         selection = None if at_least is None else front.select(at_least)
-        return cls(front, others=baselines, selection=selection).plot(**options)
+        return cls(front, others=_fronts(others, profile), selection=selection).plot(**options)
 
     def plot(
         self,
@@ -412,30 +405,27 @@ def _kind(kind: str, n_objectives: int) -> str:
     return {2: "plane", 3: "pairs"}.get(n_objectives, "parallel") if kind == "auto" else kind
 
 
-def _by_label(others: Any) -> list[tuple[str | None, Any]]:
-    """Baselines with the labels that were given for them."""
-    if isinstance(others, Mapping):
-        return [(str(label), baseline) for label, baseline in others.items()]
-    if _is_front(others) or hasattr(others, "predict"):
-        return [(None, others)]
-    if not isinstance(others, Iterable):
-        raise TypeError(f"others must be fronts or rankers; got a {type(others).__name__}.")
-    return [(None, baseline) for baseline in others]
+def _fronts(others: Any, profile: Callable[..., FrontData] | None = None) -> list[FrontData]:
+    """Baselines as fronts, under the labels that were given for them; `profile` makes those of rankers."""
+    if not isinstance(others, Iterable) or _is_front(others):
+        others = [others]
+    pairs = others.items() if isinstance(others, Mapping) else ((None, each) for each in others)
+    fronts = []
+    for name, baseline in pairs:
+        label = None if name is None else str(name)
+        if not _is_front(baseline):
+            if profile is None:
+                raise TypeError(f"others must be fronts here; got a {type(baseline).__name__}.")
+            baseline = profile(baseline, label=label)
+        elif label is not None:
+            baseline = copy.copy(baseline)
+            baseline.label = label
+        fronts.append(baseline)
+    return fronts
 
 
 def _is_front(baseline: Any) -> bool:
     return hasattr(baseline, "points") and hasattr(baseline, "non_dominated")
-
-
-def _labelled(front: FrontData, label: str | None) -> FrontData:
-    """A front under another label."""
-    if not _is_front(front):
-        raise TypeError(f"others must be fronts here; got a {type(front).__name__}.")
-    if label is None:
-        return front
-    renamed = copy.copy(front)
-    renamed.label = label
-    return renamed
 
 
 def _profiled(estimator: Any, X: Any, y: Any, **options: Any) -> FrontData:
