@@ -94,12 +94,17 @@ class WeightGridRanker(BaseRanker):
         # One after the other, as the models are summed below: numpy's own sums round otherwise.
         means = np.cumsum(shares * scales, axis=1)[:, -1:]
         factors = means * shares / scales
-        mixed = np.zeros(1)
-        for model in np.flatnonzero(factors.any(axis=0)).tolist():
-            if by_row is None:
-                mixed = mixed + np.multiply.outer(scores_of(model), factors[:, model])
-            else:
-                mixed = mixed + scores_of(model) * factors[by_row.index, model]
+        models = np.flatnonzero(factors.any(axis=0)).tolist()
+        mixed: NDArray[np.float64] | None = None
+        for model, scores in zip(models, map(scores_of, models), strict=True):
+            if mixed is None:
+                mixed = np.zeros(len(scores) if by_row is not None else (len(scores), len(factors)))
+            if by_row is not None:
+                mixed += scores * factors[by_row.index, model]
+            else:  # mostly one column, as most models are asked for at their own weights
+                of_model = np.flatnonzero(factors[:, model])
+                mixed[:, of_model] += np.multiply.outer(scores, factors[of_model, model])
+        assert mixed is not None
         return mixed
 
     def _shares(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
