@@ -28,6 +28,8 @@ Evaluate: TypeAlias = Callable[[nn.Module], float | Mapping[str, float]]
 
 #: Steps in a row whose loss may be NaN or infinite before training gives up.
 MAX_BAD_STEPS = 10
+#: Documents, about, whose activations are in memory at a time on a CPU.
+DOCUMENTS_AT_ONCE = 2048
 #: What torch says on a CPU without memory, in a plain RuntimeError.
 NO_MEMORY = ("can't allocate memory", "not enough memory")
 
@@ -228,20 +230,37 @@ class Steps:
         logits = self.data.reference_logits
         temperatures = None if logits is None else logits.draw_temperatures(weights.shape[:2], self.state.rng)
 
-        def forward() -> tuple[Batch, Tensor]:
-            batch = self.data.batch(which)
-            local = slice(None) if batch.places is None else batch.places
+        def forward(part: NDArray[np.int64]) -> tuple[Batch, Tensor]:
+            batch = self.data.batch(which[part])
+            local = part if batch.places is None else part[batch.places]
             at = None if temperatures is None else torch.from_numpy(temperatures[local]).to(batch.features)
             return batch, self._loss(batch, torch.from_numpy(weights[local]).to(batch.features), at)
 
-        return self._take(*self.processes.run_synced(forward, is_out_of_memory=_is_out_of_memory))
-
-    def _take(self, batch: Batch, value: Tensor) -> Tensor:
-        learning_rate = self.settings.learning_rate * warmup_cosine(self.state.taken, self.n_steps)
         # Of all parameters: constants get a gradient too, and none that is NaN may stay.
         self.state.network.zero_grad(set_to_none=True)
-        with self.processes.exchanging_gradients():
-            (value * batch.share).backward()
+        total = shares = torch.zeros((), device=self.data.labels.device)
+        for part in self._parts(which):
+            batch, value = self.processes.run_synced(
+                partial(forward, part), is_out_of_memory=_is_out_of_memory
+            )
+            share = batch.share * (len(part) / len(which))
+            with self.processes.exchanging_gradients():
+                (value * share).backward()
+            total, shares = total + value.detach() * share, shares + share
+        self._take()
+        return total / shares if self.processes.size == 1 else torch.stack([total, shares])
+
+    def _parts(self, which: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Places of lists whose gradients are made together: large batches would take much memory."""
+        places = np.arange(len(which), dtype=np.int64)
+        if self.processes.size > 1 or self.data.labels.device.type != "cpu":
+            return [places]
+        ends = np.cumsum(self.data.lists.sizes[which])
+        return np.split(places, np.flatnonzero(np.diff((ends - 1) // DOCUMENTS_AT_ONCE)) + 1)
+
+    def _take(self) -> None:
+        """Change the parameters by their gradients, if these are finite."""
+        learning_rate = self.settings.learning_rate * warmup_cosine(self.state.taken, self.n_steps)
         self.state.taken += 1
         norm = nn.utils.clip_grad_norm_(self.state.network.parameters(), self.settings.max_norm)
         if torch.isfinite(norm):
@@ -249,8 +268,6 @@ class Steps:
             self.state.bad = 0
         else:
             self._skip()
-        value = value.detach()
-        return value if batch.places is None else torch.stack([value, torch.ones_like(value)]) * batch.share
 
     def mean_loss(self, losses: list[Tensor]) -> float:
         """Mean over steps of what `over` gave, those of all processes taken together; NaN left out."""

@@ -37,8 +37,8 @@ class AdamW(Params):
     average_decay : float, default 0.99
         Decay per step of the running average of the parameters, which is the result; 0 keeps the last ones.
     batch_docs : int or "auto", default "auto"
-        Documents per batch, about: 1,024, and from 200,000 rows on 8,192. Queries stay whole unless they
-        have more documents than that and than 2,048: then they are split at random.
+        Documents per batch, about: by default 1,024, and from 200,000 rows on 8,192. Queries stay whole up
+        to 2,048 documents; longer ones are split at random.
 
     References
     ----------

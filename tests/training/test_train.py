@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from training_helpers import Constant, data_of, network_of, run, same_bits, state_of
 
 from hyperrank.losses import listnet, plackett_luce, weighted_loss
-from hyperrank.training import ListTensors
+from hyperrank.training import ListTensors, loop
 
 
 def test_the_loss_falls_on_what_can_be_learned() -> None:
@@ -237,6 +237,23 @@ def test_a_list_counts_by_its_weight_across_batches_too() -> None:
         )
         alone.append(torch.autograd.grad(value, fresh.slope)[0])
     torch.testing.assert_close(torch.stack(steps).mean(dim=0), 0.9 * alone[0] + 0.1 * alone[1])
+
+
+@pytest.mark.parametrize("weight", [None, [1.0, 3.0, 0.5, 2.0, 0.0] * 4])
+def test_parts_of_a_batch_make_its_gradient_together(weight: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def trained(at_once: int) -> tuple[dict[str, Tensor], list[float]]:
+        monkeypatch.setattr(loop, "DOCUMENTS_AT_ONCE", at_once)
+        network = network_of().double()
+        data = data_of(query_weight=weight)
+        data.features, data.labels = data.features.double(), data.labels.double()
+        result = run(network, data, batch_docs=60, max_epochs=3)
+        return state_of(network), [entry["loss"] for entry in result.history]
+
+    (whole, losses), (parts, of_parts) = trained(1000), trained(9)
+    assert not same_bits(whole, parts)  # several parts indeed
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[name], value, rtol=1e-6, atol=1e-9)
+    assert of_parts == pytest.approx(losses, rel=1e-6)
 
 
 def half(n: int) -> np.ndarray:

@@ -45,7 +45,7 @@ from hyperrank.weights import mix
 VALIDATION_WEIGHTS = 21
 #: Documents per batch up to which steps are too short for several threads to help.
 SMALL_BATCH = 2048
-#: Lists of more documents than this and than a batch are split at random: more steps, and less memory.
+#: Lists of more documents are split at random: more steps, and less memory.
 LONGEST_LIST = 2048
 #: Rows, about, that the losses under the reference are estimated from.
 SCALE_ROWS = 200_000
@@ -114,8 +114,7 @@ def train_reward_model(
                 raise ValueError(f"its {Phase.REFERENCE_LOGITS} are of {len(logits)} rows")
     rng = np.random.default_rng(config.seed)
     generator = torch.Generator().manual_seed(config.seed)
-    longest = max(LONGEST_LIST, config.training.batch_docs)
-    parts = data.lists.split(longest, np.random.default_rng([config.seed, 5]))
+    parts = data.lists.split(LONGEST_LIST, np.random.default_rng([config.seed, 5]))
     with own_threads(_n_threads(config, processes)):
         if start is None:
             model, rng.bit_generator.state = processes.on_rank_zero(
