@@ -279,7 +279,10 @@ def fit_booster(
         if binned is None:
             data = _in_bins(X, rows, settings, categorical)
         else:
-            data = binned.subset(np.arange(len(rows))).construct()  # type: ignore[arg-type]
+            data = binned.subset([])
+            # `subset` would make a list of objects of them.
+            data.used_indices = np.arange(len(rows), dtype=np.int32)  # type: ignore[assignment]
+            data.construct()
         data.set_label(grades)
         data.set_group(sizes)
         if list_weight is not None:
