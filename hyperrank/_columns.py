@@ -43,11 +43,10 @@ def as_numbers(values: Any, name: str) -> Any:
     back as it is. A ValueError says which column holds dates, durations, text, lists or other things.
     """
     _refuse_records(values, name)
-    values = in_memory(values)
     if isinstance(values, np.ma.MaskedArray):
         return _filled(values, name)
     if isinstance(values, np.ndarray):
-        return _of_array(values, name)
+        return _of_array(in_memory(values), name)
     if isinstance(values, list | tuple):
         return _of_list(values, name)
     if type(values).__name__ == "LazyFrame":

@@ -303,11 +303,10 @@ def read_features(
     is_fit = reset or streams
     if ids is None and lists_matter and not is_fit:
         warn_of_one_list(estimator, frame, f"X{suffix}")
-    mapped = mapped_values(frame) if streams or not is_fit else None
+    mapped = mapped_values(frame)
     # What is scored once stays in its file, and so does what is read in each epoch if it is large.
-    if not stays_mapped(mapped, of_any_size=not is_fit and not suffix) or (
-        keeps_frame and frame is not mapped
-    ):
+    stays = (streams or not is_fit) and (frame is mapped or not keeps_frame)
+    if mapped is not None and not (stays and stays_mapped(mapped, of_any_size=not is_fit and not suffix)):
         mapped, frame = None, in_memory(frame)
     if reset and hasattr(frame, "columns"):
         refuse_stored_index(list(frame.columns), f"X{suffix}")
