@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank._checks import check_number
+from hyperrank._checks import _as_tuple, check_number
 from hyperrank.datasets.ranking_data import RankingData
 from hyperrank.lists import QueryLists
 
@@ -268,11 +268,13 @@ def _draw_sizes(
     rng: np.random.Generator, n_queries: int, list_size: int | tuple[int, int]
 ) -> NDArray[np.int64]:
     """List sizes, log-uniform between the bounds."""
-    low, high = (list_size, list_size) if isinstance(list_size, int | np.integer) else list_size
-    if not 1 <= low <= high:
+    bounds = _as_tuple(list_size)
+    are_numbers = len(bounds) in (1, 2) and all(isinstance(n, int | np.integer) for n in bounds)
+    if not are_numbers or not 1 <= bounds[0] <= bounds[-1]:
         raise ValueError(
             f"list_size must be at least 1, or (low, high) with 1 <= low <= high; got {list_size}."
         )
+    low, high = bounds[0], bounds[-1]
     sizes = low * ((high + 1) / low) ** rng.uniform(size=n_queries)
     return np.floor(sizes).astype(np.int64).clip(low, high)
 
