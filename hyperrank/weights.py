@@ -226,24 +226,6 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def mix(scores: NDArray[np.float64], weights: NDArray[np.float64] | RowWeights) -> NDArray[np.float64]:
-    """Scores (n, m) mixed by k weights, shape (n, k), or by those of each row, (n,).
-
-    A single score, (n, 1), is the same under all weights.
-    """
-    if isinstance(weights, RowWeights):
-        return scores[:, 0] if scores.shape[1] == 1 else _weighted_sum(scores.T, weights.by_row.T)
-    return scores if scores.shape[1] == 1 else _weighted_sum(scores.T[:, :, None], weights.T)
-
-
-def _weighted_sum(terms: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Term by term: a matrix product rounds otherwise for one row than for many."""
-    mixed = np.zeros(np.broadcast_shapes(terms[0].shape, weights[0].shape))
-    for term, weight in zip(terms, weights, strict=True):
-        mixed += term * weight
-    return mixed
-
-
 def rows_by_weights(row_weights: RowWeights) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
     """Each of the distinct weights, shape (m,), with the rows that have them."""
     distinct = row_weights.distinct

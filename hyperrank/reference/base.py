@@ -13,7 +13,7 @@ from hyperrank.boosters import Cached
 from hyperrank.files import storable
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import FeatureRows
-from hyperrank.weights import mix
+from hyperrank.weights import RowWeights
 
 
 @dataclass(frozen=True)
@@ -250,3 +250,21 @@ class ScoresReference(Reference):
     def scores(self, rows: GroupedRows) -> NDArray[np.float64]:
         """The caller's scores, shape (n, 1)."""
         return np.asarray(rows.ref_scores, dtype=np.float64)[:, None]
+
+
+def mix(scores: NDArray[np.float64], weights: NDArray[np.float64] | RowWeights) -> NDArray[np.float64]:
+    """Scores (n, m) mixed by k weights, shape (n, k), or by those of each row, (n,).
+
+    A single score, (n, 1), is the same under all weights.
+    """
+    if isinstance(weights, RowWeights):
+        return scores[:, 0] if scores.shape[1] == 1 else _weighted_sum(scores.T, weights.by_row.T)
+    return scores if scores.shape[1] == 1 else _weighted_sum(scores.T[:, :, None], weights.T)
+
+
+def _weighted_sum(terms: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Term by term: a matrix product rounds otherwise for one row than for many."""
+    mixed = np.zeros(np.broadcast_shapes(terms[0].shape, weights[0].shape))
+    for term, weight in zip(terms, weights, strict=True):
+        mixed += term * weight
+    return mixed

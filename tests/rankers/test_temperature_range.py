@@ -13,9 +13,9 @@ from hyperrank.rankers.dpo.config import FitConfig
 from hyperrank.rankers.dpo.reference import fit_reference, reference_logits
 from hyperrank.rankers.inputs import read_fit_inputs
 from hyperrank.reference import GroupedRows
+from hyperrank.reference.base import mix
 from hyperrank.simplex import lattice
 from hyperrank.training import Checkpoint
-from hyperrank.weights import mix
 
 QUICK = {
     "max_epochs": 3,

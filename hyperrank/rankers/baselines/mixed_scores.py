@@ -18,9 +18,10 @@ from hyperrank.rankers.base import BaseRanker
 from hyperrank.rankers.data import GroupedFeatures, warn_of_counts
 from hyperrank.rankers.inputs import read_labelled, read_list_weight, resolve_objective, takes_qid
 from hyperrank.reference import Reference, ReferenceData
+from hyperrank.reference.base import mix
 from hyperrank.reference.fit import fit_reference
 from hyperrank.reference.models import fit_models
-from hyperrank.weights import RowWeights, mix
+from hyperrank.weights import RowWeights
 
 
 @dataclass(eq=False, repr=False)

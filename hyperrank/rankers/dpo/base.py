@@ -17,9 +17,10 @@ from hyperrank.rankers.base import BaseRanker
 from hyperrank.rankers.data import GroupedFeatures
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.reference import NoReference, PerObjectiveReference, Reference
+from hyperrank.reference.base import mix
 from hyperrank.training import AdamW, EarlyStopping, StoppingRule
 from hyperrank.training.options import get_checkpoint_file, get_optimizer, get_trade_offs
-from hyperrank.weights import PerQuery, PerRow, RowWeights, mix
+from hyperrank.weights import PerQuery, PerRow, RowWeights
 
 
 def _get_early_stopping(early_stopping: Any) -> EarlyStopping:

@@ -25,6 +25,7 @@ from hyperrank.rankers.data import FitInputs, LabelledLists, few_rows
 from hyperrank.rankers.dpo.config import FitConfig, Phase
 from hyperrank.rankers.dpo.reference import FittedReference, reference_logits
 from hyperrank.rankers.dpo.reward_model import ListRewardModel, RewardModel, one_thread_each
+from hyperrank.reference.base import mix
 from hyperrank.simplex import corners, lattice_near
 from hyperrank.training import (
     Checkpoint,
@@ -39,7 +40,6 @@ from hyperrank.training import (
 )
 from hyperrank.training.distributed import SingleProcess
 from hyperrank.training.options import condition_weights
-from hyperrank.weights import mix
 
 #: Trade-offs at which the validation front is measured in training.
 VALIDATION_WEIGHTS = 21

@@ -22,11 +22,11 @@ from hyperrank.rankers.data import FitInputs, LabelledLists, sample_rows
 from hyperrank.rankers.dpo.config import MAX_RANKING_ROUNDS, FitConfig, Phase, Tuning, tuning_phase
 from hyperrank.rankers.dpo.reference import REFERENCE_ROWS, FittedReference, fit_reference, surely_better
 from hyperrank.rankers.dpo.train import train_reward_model
+from hyperrank.reference.base import mix
 from hyperrank.reference.fit import PAIR_PARAMS, SummedReference, is_fitted_here, stand_in
 from hyperrank.reference.per_objective import GivenScorers
 from hyperrank.simplex import lattice_near
 from hyperrank.training import Checkpoint
-from hyperrank.weights import mix
 
 #: Lists below which nothing is tuned: the few that could be held out would choose by chance. There networks
 #: are packed ensembles instead.
