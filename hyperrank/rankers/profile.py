@@ -31,7 +31,7 @@ from hyperrank.weights import per_query_or_row
 #: Trade-offs at which a front is profiled unless the caller says otherwise.
 FRONT_WEIGHTS = 66
 #: Scores that are held at a time while a front is profiled.
-MAX_SCORES = 50_000_000
+MAX_SCORES = 10_000_000
 
 
 @dataclass(frozen=True, eq=False)

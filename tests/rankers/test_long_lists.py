@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-#: A fit on one list of 20 features: whether it imports torch's compiler, and the peak of memory in MB, features
-#: included and what the libraries take left out.
+#: A fit on one list of 20 features: whether it imports torch's compiler, and its peak of memory in MB, the
+#: features included.
 MEASURE = """
 import sys
 import lightgbm
