@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 
 def is_mapped(array: Any) -> bool:
-    """Whether an array, or what it is a view of, lies in a mapped file."""
-    return _map_of(array) is not None
+    """Whether an array, or what it is a view of, lies in a mapped file; not one whose mask does not."""
+    return _map_of(array) is not None and not isinstance(array, np.ma.MaskedArray)
 
 
 class OpenedFile:

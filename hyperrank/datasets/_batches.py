@@ -101,7 +101,7 @@ def _of_pandas(frame: pd.DataFrame, names: Sequence[str], name: str) -> Table:
     levels = [level for level in index_levels(frame) if level in names and level not in list(frame.columns)]
     frame = frame.reset_index(level=levels) if levels else frame.copy(deep=False)
     frame.columns = names = list(map(str, frame.columns))
-    categorical = [column for column, dtype in zip(names, frame.dtypes, strict=True) if dtype == "category"]
+    categorical = [column for column, dtype in zip(names, frame.dtypes, strict=True) if _is_categorical(dtype)]
     return Table(names, [], lambda columns: iter([frame[columns.used]]), name, False, categorical)
 
 
@@ -197,14 +197,20 @@ def _of_arrow(schema: pa.Schema, batches: Iterator[pa.RecordBatch], name: str, *
     return Table(
         list(schema.names),
         list(stored_index(schema.names, metadata)),
-        lambda columns: (
-            batch.select(columns.used).to_pandas(ignore_metadata=True, split_blocks=True) for batch in batches
-        ),
+        lambda columns: (_as_frame(batch.select(columns.used)) for batch in batches),
         name,
         is_file,
         # Of what pandas stored as categories, Parquet keeps text alone.
-        [each.name for each in schema if str(each.type).startswith("dictionary") or each.name in of_pandas],
+        [each.name for each in schema if _is_categorical(each.type) or each.name in of_pandas],
     )
+
+
+def _as_frame(batch: pa.RecordBatch) -> pd.DataFrame:
+    try:
+        return batch.to_pandas(ignore_metadata=True, split_blocks=True)
+    except _pyarrow().ArrowException as error:  # such as times of a day in nanoseconds
+        kinds = ", ".join(f"{each.name!r} ({each.type})" for each in batch.schema)
+        raise ValueError(f"pandas cannot hold one of the columns {kinds}: {error}. Leave it out.") from error
 
 
 def _pyarrow() -> Any:
@@ -267,13 +273,18 @@ def _kind_of(column: pd.Series[Any]) -> tuple[str, pd.Series[Any]]:
     """What a column holds, as pandas calls it; categories as their values."""
     import pandas as pd
 
-    if isinstance(column.dtype, pd.CategoricalDtype):
+    if _is_categorical(column.dtype):
         column = column.astype(object)
     kinds = {"b": "boolean", "i": "integer", "u": "integer", "f": "floating"}
     kind = kinds.get(column.dtype.kind) or pd.api.types.infer_dtype(column, skipna=True)
     if kind in ("mixed", "unknown-array"):
-        kind = f"a {type(column.dropna().iloc[0]).__name__} and the like"
+        values = column.dropna()
+        kind = f"a {type(values.iloc[0]).__name__} and the like" if len(values) else "empty"
     return kind, column
+
+
+def _is_categorical(dtype: Any) -> bool:
+    return str(dtype).startswith(("category", "dictionary"))
 
 
 #: What stands for a number that is missing.

@@ -57,6 +57,12 @@ class BaseRanker(RankingsMixin, FrontMixin, RankerMixin, BaseEstimator):
     data_summary_: dict[str, Any]
     objectives_: tuple[str, ...]
 
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        # Of a dataclass, Dask would take the fields alone, which are the same before and after any fit.
+        from dask.base import normalize_token
+
+        return normalize_token(type(self)), normalize_token(vars(self))
+
     @property
     def _knows_lists(self) -> bool:
         """Whether the score of a document may depend on the others of its query."""

@@ -94,8 +94,22 @@ def test_every_kind_of_table_is_converted(kind, tmp_path, monkeypatch):
     ],
 )
 def test_kinds_of_ids(ids, expected):
-    data = load_table(pa.table({"qid": ids, "f": [1, 2, 3], "y": [0, 1, 0]}), labels="y")
-    assert data.qid.tolist() == expected
+    table = pa.table({"qid": ids, "f": [1, 2, 3], "y": [0, 1, 0]})
+    for source in (table, table.to_pandas(types_mapper=pd.ArrowDtype)):
+        assert load_table(source, labels="y").qid.tolist() == expected
+
+
+def test_arrow_columns_in_frames_of_pandas():
+    values = {"f": [1, 2, 3], "c": pa.array(["b", None, "a"]).dictionary_encode(), "none": pa.nulls(3)}
+    table = pa.table({"qid": [1, 1, 2], "y": [0, 1, 0], **values})
+    found = load_table(table.to_pandas(types_mapper=pd.ArrowDtype), labels="y")
+    pd.testing.assert_frame_equal(found.X, load_table(table, labels="y").X)
+
+
+def test_a_column_that_pandas_cannot_hold():
+    times = pa.array([0, 1, 2], pa.time64("ns"))
+    with pytest.raises(ValueError, match=r"'time' \(time64\[ns\]\)"):
+        load_table(pa.table({"qid": [1, 1, 2], "y": [0, 1, 0], "time": times}), labels="y")
 
 
 @pytest.mark.parametrize(

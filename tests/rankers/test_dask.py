@@ -305,6 +305,18 @@ def test_what_was_asked_is_what_is_done(data, rows, cut):
     np.testing.assert_array_equal(found.compute(), wanted)
 
 
+def test_rankers_of_the_same_parameters_are_told_apart(data):
+    """Dask computes tasks of one name once."""
+    X = pd.DataFrame(data.X)
+    fitted = [
+        MixedScoresRanker(booster_params=FEW_TREES, random_state=0).fit(X, Y, qid=data.qid)
+        for Y in (data.Y, data.Y[:, ::-1])
+    ]
+    lazy = [ranker.predict_dask(dd.from_pandas(X, npartitions=1), weights=ONE) for ranker in fitted]
+    for ranker, found in zip(fitted, dask.compute(*lazy), strict=True):
+        np.testing.assert_array_equal(found, ranker.predict(X, weights=ONE))
+
+
 def test_the_ranker_is_sent_once(alone, cut):
     many = cut.repartition(npartitions=30)
     few, size = (len(pickle.dumps(alone.predict_dask(f, weights=ONE).optimize().dask)) for f in (cut, many))

@@ -407,12 +407,15 @@ def masked(values):
     return np.ma.array(values, mask=MASK[: len(values), : np.ndim(values) and values.shape[1]])
 
 
-def test_a_mask_is_nan_in_features_and_labels():
+def test_a_mask_is_nan_in_features_and_labels(tmp_path):
     """Before, what lies under a mask was read."""
     nan_X, nan_Y = np.where(MASK, np.nan, X), np.where(MASK, np.nan, Y)
     expected = ranker().fit(nan_X, nan_Y, qid=QID).predict(nan_X, qid=QID)
     found = ranker().fit(masked(X), masked(Y), qid=QID).predict(masked(X), qid=QID)
     np.testing.assert_array_equal(found, expected)
+    np.save(tmp_path / "X.npy", X.astype(np.float32))
+    mapped = masked(np.load(tmp_path / "X.npy", mmap_mode="r"))
+    np.testing.assert_array_equal(ranker().fit(mapped, masked(Y), qid=QID).predict(mapped, qid=QID), expected)
     for measure in (metrics.ndcg, metrics.err):
         np.testing.assert_array_equal(measure(X[:, 0], masked(Y), qid=QID), measure(X[:, 0], nan_Y, qid=QID))
     np.testing.assert_array_equal(quantile_grades(masked(Y), QID), quantile_grades(nan_Y, QID))
