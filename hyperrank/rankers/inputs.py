@@ -39,17 +39,6 @@ from hyperrank.rankers.data import (
     warn_of_other_units,
 )
 
-__all__ = [
-    "read_features",
-    "read_fit_inputs",
-    "read_labelled",
-    "read_labels",
-    "read_list_weight",
-    "read_scores",
-    "resolve_objective",
-    "split_qid",
-    "takes_qid",
-]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
