@@ -39,7 +39,6 @@ from hyperrank.rankers.data import (
     warn_of_other_units,
 )
 
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 

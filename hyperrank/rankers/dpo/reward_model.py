@@ -23,7 +23,6 @@ from hyperrank.networks.feature_transforms import FeatureTransform
 from hyperrank.networks.query_normalization import standardize_within
 from hyperrank.weights import RowWeights
 
-
 #: Rows that are scored at a time, and what the rows of the last chunk are filled up to a multiple of. What is
 #: left over of panels of rows in matrix products, and of vectors in functions such as the logarithm, may be
 #: rounded otherwise in the last bits; in chunks of whole ones a score depends on the document alone.
