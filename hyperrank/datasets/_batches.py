@@ -101,7 +101,8 @@ def _of_pandas(frame: pd.DataFrame, names: Sequence[str], name: str) -> Table:
     levels = [level for level in index_levels(frame) if level in names and level not in list(frame.columns)]
     frame = frame.reset_index(level=levels) if levels else frame.copy(deep=False)
     frame.columns = names = list(map(str, frame.columns))
-    categorical = [column for column, dtype in zip(names, frame.dtypes, strict=True) if _is_categorical(dtype)]
+    kinds = zip(names, frame.dtypes, strict=True)
+    categorical = [column for column, dtype in kinds if _is_categorical(dtype)]
     return Table(names, [], lambda columns: iter([frame[columns.used]]), name, False, categorical)
 
 
