@@ -120,6 +120,8 @@ class Command(click.Command):
             spelled = options.get(found[1])
             return found[0] if spelled is None else spelled + " " * bool(found[2])
 
+        if "validation" in options:
+            text = re.sub(r"\b[Xy]_val\b", "--validation", text)
         if "categorical" in options:
             text = _CATEGORICAL.sub(r"--categorical \1", text)
         elif " by drop=" in text:  # the model says which columns are read, and as what

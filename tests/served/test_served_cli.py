@@ -84,6 +84,14 @@ def test_advice_names_options(here, line, expected):
     assert expected in hr(line, code=1).stderr
 
 
+@pytest.mark.filterwarnings("always")
+def test_validation_on_queries_of_training_is_told_of(here):
+    """Before, in silence."""
+    TABLE[:42].to_csv("valid.csv", index=False)
+    told = hr(f"fit t.csv --labels relevance,clicks --out v.m --validation valid.csv {TINY}").stderr
+    assert "queries of --validation are in X, with the same rows" in told
+
+
 def test_data_that_the_model_reads_are_not_told_of_other_features(here):
     """Before, "leave it out by drop=", which predict has not."""
     TABLE.assign(a="x").to_csv("text.csv", index=False)
