@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank.memmap import MappedRows, in_memory, is_mapped
+from hyperrank.memmap import MappedRows, in_memory, is_mapped, take_rows
 
 #: What pandas calls an index without a name when it stores it, and readers of CSV a column without one.
 _STORED_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+(_level_\d+)?")
@@ -343,6 +343,22 @@ def warn_of_leaks(
             UserWarning,
             stacklevel=stacklevel + 1,
         )
+
+
+def warn_of_rounding(given: Any, X: NDArray[np.float32], features: Sequence[Any], name: str) -> None:
+    """Warn of features whose values float32 does not tell apart, such as seconds since 1970."""
+    rows = np.linspace(0, len(X) - 1, min(len(X), _SAMPLE_ROWS)).astype(np.int64)
+    some = take_rows(given, rows)
+    is_pandas = hasattr(some, "iloc")
+    exact = some.to_numpy(np.float64, na_value=np.nan) if is_pandas else np.asarray(some, dtype=np.float64)
+    for j in np.flatnonzero(np.abs(np.nan_to_num(exact)).max(axis=0, initial=0) > 2.0**24):
+        if 2 * len(np.unique(X[rows, j])) < len(np.unique(exact[:, j])):
+            warnings.warn(
+                f"{name}: the values of {features[j]!r} are so large that float32, which features are held "
+                "in, does not tell most of them apart: subtract a constant, as of a time the first one.",
+                UserWarning,
+                stacklevel=5,
+            )
 
 
 def take_columns(frame: Any, columns: NDArray[np.int64]) -> Any:

@@ -26,6 +26,7 @@ from hyperrank._columns import (
     refuse_stored_index,
     warn_of_label_scores,
     warn_of_leaks,
+    warn_of_rounding,
 )
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import FeatureRows, MappedRows, in_memory, mapped_values, stays_mapped, take_rows
@@ -315,6 +316,7 @@ def read_features(
         features = as_numbers(features, f"X{suffix}")
         if isinstance(frame, np.ma.MaskedArray):
             frame = features if categories is None else np.ma.filled(frame.astype(object), np.nan)
+        given = features
         with naming(f"X{suffix}"):
             features = validate_data(
                 estimator,
@@ -325,6 +327,9 @@ def read_features(
                 accept_sparse="csr",
                 ensure_all_finite="allow-nan",
             )
+        if reset and not hasattr(features, "toarray"):
+            columns = list(getattr(estimator, "feature_names_in_", range(features.shape[1])))
+            warn_of_rounding(given, features, columns, f"X{suffix}")
         _check_labels(estimator, frame, f"X{suffix}", reset=reset)
     if ids is None and is_fit:
         refuse_forgotten_qid(features, f"X{suffix}")

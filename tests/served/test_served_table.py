@@ -72,6 +72,8 @@ ROWS = [
      "examples/test_serve_operations.py", "test_named_features_are_checked_by_name"),
     ("C", "fit, predict, score, pareto_front", "dates as numbers", "an error that names the column",
      TABLES, "test_features_that_are_not_numbers_are_refused_by_name"),
+    ("C", "fit, baselines", "times rounded by minutes", "a warning",
+     TABLES, "test_times_that_float32_would_round_are_told_of"),
     ("C", "fit, predict", "masked values as they were", "NaN", TABLES, "test_a_mask_is_nan_in_features_and_labels"),
     ("C", "fit", "the stored index a feature", "an error", TABLES, "test_a_stored_index_is_not_a_feature"),
     ("C", "load_table, convert, command line", "the stored index a feature", "left out",

@@ -244,6 +244,18 @@ def test_rows_of_another_index_go_by_position(fitted):
     assert fitted.score(frame().set_index(np.arange(N) + 7), named, qid=QID) == expected
 
 
+def test_times_that_float32_would_round_are_told_of():
+    """Before, documents of the same two minutes were alike, in silence."""
+    times = frame().assign(published=1_700_000_000 + RNG.permutation(N))
+    with pytest.warns(UserWarning, match="values of 'published' are so large that float32"):
+        ranker().fit(times, Y, qid=QID)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ranker().fit(
+            times.assign(published=times["published"] - 1_700_000_000, big=1e9 * X[:, 0]), Y, qid=QID
+        )
+
+
 def test_rows_of_other_indices_are_refused(fitted):
     """Before, filtered in two ways, they went by position."""
     for others in (np.arange(N) + 7, [f"d{i}" for i in range(N)]):
