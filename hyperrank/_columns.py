@@ -351,7 +351,7 @@ def warn_of_rounding(given: Any, X: NDArray[np.float32], features: Sequence[Any]
     some = take_rows(given, rows)
     is_pandas = hasattr(some, "iloc")
     exact = some.to_numpy(np.float64, na_value=np.nan) if is_pandas else np.asarray(some, dtype=np.float64)
-    for j in np.flatnonzero(np.abs(np.nan_to_num(exact)).max(axis=0, initial=0) > 2.0**24):
+    for j in np.flatnonzero(np.abs(np.nan_to_num(exact)).max(axis=0, initial=0) > 2.0**24).tolist():
         if 2 * len(np.unique(X[rows, j])) < len(np.unique(exact[:, j])):
             warnings.warn(
                 f"{name}: the values of {features[j]!r} are so large that float32, which features are held "

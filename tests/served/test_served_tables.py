@@ -1,6 +1,7 @@
 """Data that became numbers unnoticed, a row for each kind and entry point: the answer before and now."""
 
 import datetime
+import warnings
 
 import numpy as np
 import pandas as pd
