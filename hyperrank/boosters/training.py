@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ N_GRADES = 4
 
 #: Rows that bins are made of at most: LightGBM's own 200,000 take three times the memory of their features.
 BIN_PARAMS: Mapping[str, Any] = {"bin_construct_sample_cnt": 50_000}
+#: Entries of X beyond which the memory of training is given back to the system.
+LARGE_ENTRIES = 1 << 22
 #: Below this many rows bagging is left out: its share could be no row at all.
 MIN_BAGGED = 100
 #: Boosters of up to this many entries of X are trained one per thread. LightGBM's own threads wait for each
@@ -362,7 +365,12 @@ def fit_boosters(
     if cached is not None and X.size > ONE_THREAD_ENTRIES:
         tasks = [partial(cached, f"booster {j}", task) for j, task in zip(objectives, tasks, strict=True)]
     with bar:
-        return in_threads(tasks, n_jobs, X)
+        boosters = in_threads(tasks, n_jobs, X)
+    if X.size > LARGE_ENTRIES:
+        del tasks, options  # and the bins with them
+        with suppress(OSError, AttributeError):  # of glibc alone, which keeps what LightGBM has freed
+            ctypes.CDLL(None).malloc_trim(0)
+    return boosters
 
 
 def _binned(
