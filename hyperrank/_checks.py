@@ -36,7 +36,7 @@ def check_number(
     fits = fits and (below is None or value < below) and (at_most is None or value <= at_most)
     if not fits:
         bounds = [("at least", at_least), ("above", above), ("below", below), ("at most", at_most)]
-        expected = " and ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
+        expected = " and ".join(f"{word} {bound:.10g}" for word, bound in bounds if bound is not None)
         expected += " or 'auto'" if or_auto else ""
         kind_of = "whole " if whole else "finite " if is_number and not is_finite else ""
         raise ValueError(f"{name} must be a {f'{kind_of}number {expected}'.rstrip()}; got {value!r}.")

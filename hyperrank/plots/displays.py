@@ -108,7 +108,7 @@ class ExplanationData(Protocol):
     def importance_errors(self) -> NDArray[np.float64]: ...
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ExplanationDisplay(Display):
     """Bar chart of the features that drive a change of trade-off, with importances by objective.
 
@@ -210,7 +210,7 @@ Others = FrontData | Sequence[FrontData] | Mapping[str, FrontData]
 KINDS = ("auto", "plane", "pairs", "parallel", "segments")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ParetoFrontDisplay(Display):
     """Plot of a front, with baselines and a selection.
 
@@ -437,7 +437,7 @@ def _profiled(estimator: Any, X: Any, y: Any, **options: Any) -> FrontData:
     return front
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class TrainingDisplay(Display):
     """Loss by epoch, and hypervolume of the validation front with the best epoch.
 

@@ -183,16 +183,17 @@ class FrontMixin:
     def _trade_off(self, weights: Any, options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Weights without the temperature that they carry, and the options of scoring with it."""
         weights, temperature = resolve_trade_off(weights, options.get("temperature"), self.objectives_)
-        if temperature is None and weights is not None and "_last_front" in vars(self):
+        if temperature is None and weights is not None:
             self._warn_of_lost_temperature(weights)
         others = {name: value for name, value in options.items() if name != "temperature"}
         return weights, {**others, **self._temperature_option(temperature)}
 
     def _warn_of_lost_temperature(self, weights: Any) -> None:
         """Warn of weights from the last front, measured at other temperatures alone, that carry none."""
-        if per_query_or_row(weights, self.objectives_) is not None:
+        last = vars(self).get("_last_front")  # once: another thread may measure a front meanwhile
+        if last is None or per_query_or_row(weights, self.objectives_) is not None:
             return
-        on_front, temperatures = self._last_front
+        on_front, temperatures = last
         for each in np.atleast_2d(self._weights(weights)):
             found = np.unique(temperatures[np.isclose(on_front, each, rtol=0, atol=1e-9).all(axis=1)])
             if len(found) and 1 not in found:

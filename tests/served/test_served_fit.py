@@ -143,7 +143,7 @@ BOOSTER_PARAMS = {
     "columns": ({"categorical_feature": [90]}, "leave it out. For categories: categorical_features="),
     "files": ({"forcedsplits_filename": "splits.json"}, "leave it out"),
     "a list": ([("num_leaves", 6)], "a mapping"),
-    "more than an int holds": ({"max_bin": 2**31}, "at most 2.14748e"),
+    "more than an int holds": ({"max_bin": 2**31}, "at most 2147483647"),
     "threads that no machine has": ({"num_threads": 2**20}, "at most 4096"),  # before, a crash
     "classes": ({"num_class": 3}, "at most 1"),
     "one bin": ({"max_bin_by_feature": [1] * 6}, "at least 2"),
