@@ -27,9 +27,10 @@ def export_peft(folder: str | Path, policy: Policy, weights: Mapping[str, NDArra
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
     targets = {name: path / name for name in weights} if policy.has_cores else {next(iter(weights)): path}
-    for name, target in targets.items() if policy.rank else ():
-        if policy.has_cores and (name in ("", ".", "..") or set(name) & set("/\\\0")):
+    for name in targets if policy.has_cores else ():
+        if name in ("", ".", "..") or set(name) & set("/\\\0"):
             raise ValueError(f"trade-offs become folders here, and {name!r} cannot be the name of one.")
+    for name, target in targets.items() if policy.rank else ():
         with isolated(grad=False):
             policy.at(torch.from_numpy(weights[name]).float()).save_pretrained(
                 str(target), save_embedding_layers=False

@@ -8,7 +8,7 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from numbers import Real
 from pathlib import Path
@@ -276,7 +276,7 @@ def _read_row(row: Any, least: int) -> Row:
     """One row in a layout of `to_preferences`."""
     if not isinstance(row, Mapping):
         raise ValueError(f"expected a mapping of columns, got a {type(row).__name__}")
-    row = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in row.items()}
+    row = {key: _objects(v).tolist() if isinstance(v, np.ndarray) else v for key, v in row.items()}
     if "response_0" in row:
         responses = [_text(row, "response_0"), _text(row, "response_1")]
         keys = {"helpfulness": "better_response_id", "harmlessness": "safer_response_id"}
@@ -296,7 +296,7 @@ def _read_row(row: Any, least: int) -> Row:
     elif labels is None and row.get("ranks") is not None:
         labels = {"preference": -_numbers("ranks", row["ranks"], n)}
     elif _is_list(labels):
-        table = np.asarray(labels, dtype=object)
+        table = _objects(labels)
         columns = table[:, None] if table.ndim == 1 else table
         labels = {f"objective_{j}": columns[:, j] for j in range(columns.shape[1])}
     if not isinstance(labels, Mapping) or not labels:
@@ -384,7 +384,7 @@ def _choice(row: Mapping[str, Any], key: str) -> NDArray[np.float64]:
 
 def _numbers(name: object, values: Any, n: int) -> NDArray[np.float64]:
     """Labels of n responses: numbers, and not what numpy would make numbers of, such as dates."""
-    entries = np.asarray(values if _is_list(values) else (), dtype=object)
+    entries = _objects(values if _is_list(values) else ())
     fits = entries.shape == (n,) and all(v is None or isinstance(v, Real) for v in entries)
     numbers = entries.astype(np.float64) if fits else np.array([np.inf])
     if np.isinf(numbers).any():
@@ -393,6 +393,15 @@ def _numbers(name: object, values: Any, n: int) -> NDArray[np.float64]:
             f"got {_brief(values)}"
         )
     return numbers
+
+
+def _objects(values: Any) -> NDArray[np.object_]:
+    """Entries as objects, times as text: numpy makes whole numbers of those in nanoseconds."""
+    with suppress(ValueError):  # of rows of several lengths
+        given = np.asarray(values)
+        if given.dtype.kind in "mM":
+            values = given.astype(str)
+    return np.asarray(values, dtype=object)
 
 
 def is_chat(prompt: object) -> TypeGuard[Sequence[Mapping[str, str]]]:

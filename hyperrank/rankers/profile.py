@@ -160,11 +160,11 @@ class FrontMixin:
             per_query, at = per_query[:, :, measured], at[:, measured]
             of_baseline = None if of_baseline is None else of_baseline[:, measured]
         front = ParetoFront(
-            np.nanmean(per_query, axis=1),
+            np.nanmean(per_query, axis=1, dtype=np.float64),
             at,
             names=[self.objectives_[j] for j in measured],
             metric=str(measure),
-            reference=None if of_baseline is None else np.nanmean(of_baseline, axis=0),
+            reference=None if of_baseline is None else np.nanmean(of_baseline, axis=0, dtype=np.float64),
             per_query=per_query,
             reference_per_query=of_baseline,
             label=type(self).__name__ if label is None else label,

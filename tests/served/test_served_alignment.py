@@ -85,6 +85,16 @@ FITS = {
         {},
         "row 0: labels of .* must be 2 finite numbers",
     ),
+    "dates in nanoseconds as labels": (
+        (PROMPTS, RESPONSES, [np.array(rows, dtype="datetime64[ns]") for rows in LABELS]),
+        {},
+        "row 0: labels of .* must be 2 finite numbers",
+    ),
+    "durations in nanoseconds as labels": (
+        (PROMPTS, RESPONSES, [list(np.array(rows, dtype="timedelta64[ns]")) for rows in LABELS]),
+        {},
+        "row 0: labels of .* must be 2 finite numbers",
+    ),
     "texts as labels": (
         (PROMPTS, RESPONSES, np.array(LABELS, dtype=str)),
         {},
