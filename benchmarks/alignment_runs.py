@@ -35,8 +35,6 @@ METHODS: Mapping[str, tuple[str, dict[str, Any]]] = {
 class Unconditioned(Conditioning):
     """Adapters alone: plain DPO."""
 
-    needs_adapters = True
-
     def __init__(self, around: Surroundings) -> None:
         super().__init__()
 

@@ -368,7 +368,8 @@ def fit_boosters(
         boosters = in_threads(tasks, n_jobs, X)
     if X.size > LARGE_ENTRIES:
         del tasks, options  # and the bins with them
-        with suppress(OSError, AttributeError):  # of glibc alone, which keeps what LightGBM has freed
+        # Of glibc alone, which keeps what LightGBM has freed; Windows has no library of no name.
+        with suppress(OSError, AttributeError, TypeError):
             ctypes.CDLL(None).malloc_trim(0)
     return boosters
 

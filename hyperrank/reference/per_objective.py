@@ -189,7 +189,7 @@ class PerObjectiveReference(Reference):
         return np.hstack([own, self.boosters.scores(rows)])
 
     def at_temperature(self, parts: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
-        """Scores with the boosters that join in at a temperature, shape (n, m)."""
+        """Scores at a temperature, with as much of the boosters as belongs to it, shape (n, m)."""
         own, boosted = np.hsplit(parts, 2)
         of_scorers, of_boosters = self.factors(temperature)
         return np.asarray(own * of_scorers + boosted * of_boosters)
