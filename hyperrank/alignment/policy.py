@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -38,11 +38,11 @@ class Policy(nn.Module):
         self.precision, self.objectives = base.precision, objectives
         self.peft: Any = None if adapters is None else _with_adapters(self.model, adapters)
         self.rank = 0 if adapters is None else int(adapters.get("r", 8))
-        layers = adapted_layers(self.model)
-        around = Surroundings(objectives, initial.shape[1], initial, width, len(layers), self.rank)
+        self._layers = adapted_layers(self.model)
+        around = Surroundings(objectives, initial.shape[1], initial, width, len(self._layers), self.rank)
         self.conditioning: Conditioning = make_conditioning(conditioning, around).to(self.device)
         self._cores: Tensor | None = None
-        for number, (_, layer) in enumerate(layers):
+        for number, layer in enumerate(self._layers):
             layer.lora_A["default"].register_forward_hook(partial(self._apply_core, number))
         self.has_plain_head = _has_plain_head(self)
         self.eval()
@@ -108,9 +108,16 @@ class Policy(nn.Module):
             )
             return tokens
 
-    def adapters_off(self) -> Any:
-        """A context in which the base model is as it was given."""
-        return nullcontext() if self.peft is None else self.peft.disable_adapter()
+    @contextmanager
+    def adapters_off(self) -> Iterator[None]:
+        """The base model as it was given. peft's own switch counts parameters: 29 ms on SmolLM2, not 6."""
+        for layer in self._layers:
+            layer.enable_adapters(False)
+        try:
+            yield
+        finally:
+            for layer in self._layers:
+                layer.enable_adapters(True)
 
     def adapter_parameters(self) -> dict[str, nn.Parameter]:
         """Parameters of the adapters, by name."""
@@ -153,7 +160,7 @@ class Policy(nn.Module):
         self._cores = None
         model, cores = frozen_copy(self.peft), self.conditioning.cores(weights[None].to(self.device))
         if cores is not None:
-            for core, (_, layer) in zip(cores[:, 0], adapted_layers(model), strict=True):
+            for core, layer in zip(cores[:, 0], adapted_layers(model), strict=True):
                 first = layer.lora_A["default"]
                 first.weight = nn.Parameter(core @ first.weight, requires_grad=False)
         return model
@@ -197,9 +204,9 @@ class Policy(nn.Module):
         return torch.bmm(output, core.transpose(1, 2))
 
 
-def adapted_layers(model: Any) -> list[tuple[str, Any]]:
-    """Layers with adapters, and their names."""
-    return [(name, layer) for name, layer in model.named_modules() if getattr(layer, "lora_A", None)]
+def adapted_layers(model: Any) -> list[Any]:
+    """Layers with adapters."""
+    return [layer for layer in model.modules() if getattr(layer, "lora_A", None)]
 
 
 def initial_prompt(tokenizer: Any, model: Any, n_tokens: int, text: str | None) -> Tensor:
