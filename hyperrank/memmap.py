@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 
 def is_mapped(array: Any) -> bool:
-    """Whether an array, or what it is a view of, lies in a mapped file; not one whose mask does not."""
+    """Whether an array, or what it is a view of, lies in a mapped file; masked ones do not count."""
     return _map_of(array) is not None and not isinstance(array, np.ma.MaskedArray)
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-#: Outputs of whose multiples kernels were seen to treat all rows of a panel alike: with 2 to 11, or with 17,
-#: those for AVX2 on AMD's processors round the last rows otherwise.
+#: With a multiple of this many outputs kernels were seen to treat all rows of a panel alike: with 2 to 11, or
+#: with 17, those for AVX2 on AMD's processors round the last rows otherwise.
 WIDTH_STEP = 16
 #: How far a layer may be from the linear one that it is folded into, in double precision.
 FOLD_TOLERANCE = 1e-9

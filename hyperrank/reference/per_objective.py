@@ -117,8 +117,8 @@ class PerObjectiveReference(Reference):
     unit : float
         What the boosters' scores are multiplied by.
     kept, joined : ndarray of shape (m,)
-        How much the scorers' scores would count at temperature 1, were they to fall at the same rate down to
-        there, and the boosters' of the same objectives.
+        How much scorers and the boosters of the same objectives would count at temperature 1 if that changed
+        as it does from 0 on: below 0 for scorers whose place is taken before.
     main : int
         The objective whose score is the reference ranker.
     """
