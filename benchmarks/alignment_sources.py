@@ -120,12 +120,14 @@ def hh_rlhf(options: Any, model: Path, read: Callable[[Path], Preferences] | Non
 def harmlessness(path: Path) -> Preferences:
     """HH-RLHF's pairs: which response was chosen, and brevity."""
     data = to_preferences(path, scores={"brevity": lambda _, response: -len(response)})
+    assert isinstance(data, Preferences)
     return replace(data, names=("harmlessness", "brevity"))
 
 
 def asking(path: Path) -> Preferences:
     """HH-RLHF's pairs of which one response asks something back; that one, and brevity."""
     data = to_preferences(path)
+    assert isinstance(data, Preferences)
     asks = [["?" in text for text in texts] for texts in data.responses]
     labels = [
         np.array(
