@@ -83,8 +83,8 @@ class BoosterSet:
     Trees of up to 32 leaves are scored by `TreeEnsemble`, to the bit as LightGBM does and several times
     faster; others by LightGBM, given text rebuilt from what was validated. It pickles as LightGBM's text.
 
-    With `n_features` boosters may know fewer features than rows have, and see the first ones; only tables score
-    such a set.
+    With `n_features` boosters may know fewer features than rows have, and see the first ones; only tables
+    score such a set.
     """
 
     def __init__(self, texts: Sequence[str], *, n_features: int | None = None) -> None:
