@@ -24,7 +24,7 @@ from hyperrank.front.criteria import (
     numbers_by_objective,
 )
 from hyperrank.front.limits import Candidates
-from hyperrank.front.selection import TEMPERATURE, Selection, at_temperature, front_picture
+from hyperrank.front.selection import OF_TEMPERATURE, TEMPERATURE, Selection, at_temperature, front_picture
 from hyperrank.metrics import hypervolume, non_dominated
 from hyperrank.simplex import as_weights, by_name
 from hyperrank.weights import TRADE_OFF
@@ -146,6 +146,8 @@ class ParetoFront:
         if self.temperatures is not None:
             one = self.temperature
             self.weights.attrs[TEMPERATURE] = tuple(self.temperatures.tolist()) if one is None else one
+            if one is None:
+                self.weights.attrs[OF_TEMPERATURE] = self.weights.to_dict("list")
             self.points.attrs |= self.weights.attrs  # tables of both keep what both have
         self.baseline = None if reference is None else baseline
         self.reference = None

@@ -299,12 +299,23 @@ def _carried(row: Any) -> list[float | None]:
         return [held]
     labels: list[Any] = [row.name] if isinstance(row, pd.Series) else list(row.index)
     is_front = isinstance(row, pd.Series) or row.index.name == TRADE_OFF
-    if not is_front or not all(isinstance(n, int | np.integer) and 0 <= n < len(held) for n in labels):
+    is_front = is_front and all(isinstance(n, int | np.integer) and 0 <= n < len(held) for n in labels)
+    if not is_front or not _are_of_front(row, labels):
         raise ValueError(
             "the weights are of a front of several temperatures, and which is whose has been lost with their "
             "index: pass rows of front.weights as they are, or a selection."
         )
     return [held[n] for n in labels]
+
+
+def _are_of_front(row: Any, labels: list[Any]) -> bool:
+    """Whether weights are about those that the front has under their labels: rows may be numbered again."""
+    known = row.attrs.get(OF_TEMPERATURE)
+    if known is None:
+        return True
+    table = row.to_frame().T if isinstance(row, pd.Series) else row
+    own = table.reindex(columns=list(known)).to_numpy(np.float64)
+    return np.allclose(own, pd.DataFrame(known).iloc[labels], rtol=0, atol=ROUNDED)
 
 
 def resolve_trade_off(
@@ -344,6 +355,10 @@ def resolve_trade_off(
 
 #: Where a front's weights, and rows of them, carry the temperature: a key of pandas' `attrs`.
 TEMPERATURE = "hyperrank_temperature"
+#: Where they carry all weights of the front beside several temperatures, by which rows are known again.
+OF_TEMPERATURE = "hyperrank_weights"
+#: How far weights may be from those of the front and still be theirs, as rounding brings them.
+ROUNDED = 5e-3
 
 
 def _numbers(values: pd.Series) -> dict[str, float | None]:

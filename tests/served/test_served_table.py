@@ -42,6 +42,8 @@ ROWS = [
      TRADE_OFFS, "test_who_makes_a_trade_off_keeps_its_temperature"),
     ("A", "predict", "lost in arrays, lists and mappings of rows", "a warning",
      TRADE_OFFS, "test_weights_of_a_front_without_their_temperature_are_told_of"),
+    ("A", "predict", "another row's temperature, once sorted and numbered again", "an error",
+     TRADE_OFFS, "test_rows_of_weights_that_were_numbered_again_are_refused"),
     ("A", "predict, score, specialize, explain, pareto_front", "the later one won", "two temperatures are an error",
      TRADE_OFFS, "test_another_temperature_beside_a_selection_is_an_error"),
     ("A", "export", "temperature 1", "an input of the file", TRADE_OFFS, "test_onnx_takes_the_two_as_inputs"),

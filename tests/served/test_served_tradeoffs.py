@@ -118,6 +118,19 @@ def test_weights_of_a_front_without_their_temperature_are_told_of(ranker, front,
     ranker.predict(FRAME, qid=QID, weights=[0.123, 0.456, 0.421])
 
 
+def test_rows_of_weights_that_were_numbered_again_are_refused(ranker):
+    """Before, sorted by what they reach, they were served at the temperature of the front's first row."""
+    weights = [[0.1, 0.1, 0.8], [0.5, 0.3, 0.2]]
+    front = ranker.pareto_front(FRAME, Y, qid=QID, weights=weights, temperatures=[0.3, 3])
+    table = pd.concat([front.weights, front.points.add_suffix("_value")], axis=1)
+    row = table.iloc[[3, 0]].reset_index(drop=True).iloc[0][NAMES]
+    with pytest.raises(ValueError, match="has been lost with their index"):
+        ranker.predict(FRAME, qid=QID, weights=row)
+    rounded = table.iloc[3][NAMES].round(2)
+    expected = ranker.predict(FRAME, qid=QID, weights=weights[1], temperature=front.temperatures[3])
+    np.testing.assert_array_equal(ranker.predict(FRAME, qid=QID, weights=rounded), expected)
+
+
 def partitions():
     dask_frames = pytest.importorskip("dask.dataframe")
     return dask_frames.from_pandas(FRAME.assign(qid=QID), npartitions=2, sort=False)
