@@ -6,14 +6,16 @@ import subprocess
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from hyperrank.lists import QueryLists
 from hyperrank.metrics._blocks import Inputs, check_inputs
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +114,8 @@ def ir_measures_report(
 
 def _as_frames(inputs: Inputs) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Labels and ranks as ir-measures takes them; queries are named by their number, which gdeval needs."""
+    import pandas as pd
+
     (subset,) = inputs.subsets()
     labels = subset.labels[:, 0]
     broken = np.flatnonzero(labels != np.floor(labels))
