@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from training_helpers import Constant, data_of, network_of, run, same_bits, state_of
 
 from hyperrank.losses import listnet, plackett_luce, weighted_loss
-from hyperrank.training import ListTensors, loop
+from hyperrank.training import ListTensors, loop, with_generator
 
 
 def test_the_loss_falls_on_what_can_be_learned() -> None:
@@ -155,10 +155,11 @@ def test_the_fused_loss_trains_as_the_plain_one_does(loss: Any) -> None:
 
 
 def test_numpys_and_torchs_global_generators_stay_as_they_are() -> None:
-    network = network_of(dropout=0.3)
-    before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # type: ignore[index, union-attr] # noqa: NPY002
-    with torch.random.fork_rng(devices=[]):  # as rankers/fitting.py wraps it
-        run(network, data_of(), loss=plackett_luce)
+    network, generator = network_of(dropout=0.3), torch.Generator()
+    loss = with_generator(plackett_luce, generator)
+    # `run` seeds torch's.
+    before = torch.manual_seed(0).get_state(), np.random.get_state()[1].tolist()  # type: ignore[index, union-attr] # noqa: NPY002
+    run(network, data_of(), loss=loss, generator=generator)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.random.get_state()[1].tolist() == before[1]  # type: ignore[index, union-attr] # noqa: NPY002
 

@@ -39,7 +39,13 @@ class Constant(nn.Module):
 
 
 def run(
-    network: nn.Module, data: ListTensors, *, seed: int = 0, loss: Any = listnet, **options: Any
+    network: nn.Module,
+    data: ListTensors,
+    *,
+    seed: int = 0,
+    loss: Any = listnet,
+    generator: torch.Generator | None = None,
+    **options: Any,
 ) -> TrainingResult:
     """Train with settings and arguments of `train` mixed."""
     arguments = {
@@ -58,7 +64,7 @@ def run(
         loss=loss,
         settings=settings,
         rng=rng,
-        generator=torch.default_generator,
+        generator=generator or torch.default_generator,
         **arguments,
     )
 
