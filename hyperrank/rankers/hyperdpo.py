@@ -127,8 +127,8 @@ class HyperDPORanker(CallbackSupportMixin, SpecializableRanker):
         pairs; epochs and dropout of the network; and the reward scale, from nearly the reference alone to
         nearly the network alone. A fifth of the queries (500 at most) are held out; boosters and up to four
         networks, each trained twice as long as the one before, are trained on the others (2,000 queries,
-        524,288 rows at most). This takes up to twice as long as the rest of the fit. ``tuning_`` holds what
-        was tried, and ``verbose=1`` prints what was chosen.
+        524,288 rows at most). This takes one to three times as long as the rest of the fit. ``tuning_`` holds
+        what was tried, and ``verbose=1`` prints what was chosen.
     optimizer : "adamw" or AdamW, default "adamw"
         Learning rate, batches and the averaging of parameters; see `hyperrank.AdamW`.
     early_stopping : bool, "auto", EarlyStopping or callable, default "auto"
