@@ -30,7 +30,7 @@ half of the range (logarithmically; at least the last two points), in brackets t
 
 - HyperDPORanker: fit of the default, {EPOCHS} epochs without early stopping, batches of {BATCH_DOCS}
   documents (the defaults of both change with the rows), 4 draws of weights; it holds all trade-offs. Its
-  reference is a pair of LightGBM boosters per objective, lambdarank and a regression on the grades.
+  reference is three LightGBM boosters per objective, lambdarank and two regressions on the grades.
 - HyperDPORanker, reference=None: the network alone.
 - LightGBM, one booster per objective: `MixedScoresRanker`, lambdarank, 200 rounds of 7 leaves; it too holds
   all trade-offs.
