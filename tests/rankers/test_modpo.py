@@ -256,7 +256,7 @@ def test_the_floor_is_checked_before_training(floor, small, monkeypatch):
         "hyperrank.rankers.dpo.reference.fit_reference_model",
         lambda *_, **__: pytest.fail("training started"),
     )
-    with pytest.raises(ValueError, match="min_main_weight must be a (finite )?number above 0 and below 1"):
+    with pytest.raises(ValueError, match=r"min_main_weight must be a (finite )?number above 0 and below 1"):
         fitted(small, min_main_weight=floor)
 
 

@@ -207,7 +207,7 @@ def test_pretraining_is_checked_before_training(pretraining, small, monkeypatch)
         "hyperrank.rankers.dpo.reference.fit_reference_model",
         lambda *_, **__: pytest.fail("training started"),
     )
-    with pytest.raises(ValueError, match="pretraining must be a (finite )?number at least 0 and below 1"):
+    with pytest.raises(ValueError, match=r"pretraining must be a (finite )?number at least 0 and below 1"):
         fitted(small, pretraining=pretraining)
 
 
