@@ -79,7 +79,7 @@ def as_path(path: Any) -> Path:
     return Path(path)
 
 
-def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
     if not isinstance(value, Hashable) or value not in choices:
         raise ValueError(f"{name} must be one of {choices}; got {value!r}.")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hyperrank._checks import _check_choice, check_number, check_random_state, check_verbose
+from hyperrank._checks import check_choice, check_number, check_random_state, check_verbose
 from hyperrank.alignment.conditioning import conditioning_factory
 from hyperrank.alignment.losses import preference_loss
 from hyperrank.losses import ListLoss
@@ -93,7 +93,7 @@ def check_params(params: Mapping[str, Any]) -> None:
         if params[name] is not None or name not in MAY_BE_NONE:
             check_number(name, params[name], **bounds)
     for name, choices in CHOICES.items():
-        _check_choice(name, params[name], choices)
+        check_choice(name, params[name], choices)
     if not isinstance(params["prompt_text"], str | None):
         raise ValueError(f"prompt_text must be a text or None; got {params['prompt_text']!r}.")
     conditioning_factory(params["conditioning"])
@@ -108,10 +108,10 @@ def _check_adapters(adapters: object) -> None:
     if not isinstance(adapters, Mapping):
         raise ValueError(f"adapters must be a mapping such as {{'r': 8}}, or None; got {adapters!r}.")
     for name in adapters:
-        _check_choice("adapters: an option", name, ADAPTER_OPTIONS)
+        check_choice("adapters: an option", name, ADAPTER_OPTIONS)
     check_number("adapters: r", adapters.get("r", 8), at_least=1, at_most=2**14, whole=True)
     check_number("adapters: lora_alpha", adapters.get("lora_alpha", 8), **POSITIVE)
-    _check_choice("adapters: use_rslora", adapters.get("use_rslora", False), (True, False))
+    check_choice("adapters: use_rslora", adapters.get("use_rslora", False), (True, False))
     if adapters.get("lora_dropout"):
         raise ValueError("lora_dropout must be 0: policy and reference are computed without dropout.")
     modules = adapters.get("target_modules", "all-linear")

@@ -122,8 +122,9 @@ CHOICES: Mapping[str, Sequence[str]] = {
     "tree_learner": ("serial",),
     "device_type": ("cpu", "gpu", "cuda"),
 }
-#: Objectives whose leaves are refitted after each tree.
-REFITTED = _words("regression_l1 l1 mean_absolute_error mae quantile mape mean_absolute_percentage_error")
+#: Names of the absolute error, and all objectives whose leaves are refitted after each tree.
+ABSOLUTE_ERROR = _words("regression_l1 l1 mean_absolute_error mae")
+REFITTED = (*ABSOLUTE_ERROR, "quantile", "mape", "mean_absolute_percentage_error")
 #: Objectives of labels from 0 to 1.
 SHARES = _words("cross_entropy xentropy cross_entropy_lambda xentlambda")
 #: Parameters that are on or off.
@@ -200,7 +201,7 @@ def _refuse_together(params: Mapping[str, Any]) -> None:
     clashes = {
         "force_row_wise and force_col_wise": is_on["force_row_wise"] and is_on["force_col_wise"],
         "linear_tree and zero_as_missing": is_on["linear_tree"] and is_on["zero_as_missing"],
-        f"linear_tree and objective={objective!r}": is_on["linear_tree"] and objective in REFITTED[:4],
+        f"linear_tree and objective={objective!r}": is_on["linear_tree"] and objective in ABSOLUTE_ERROR,
         f"monotone_constraints and objective={objective!r}": objective in REFITTED
         and any(_as_tuple(params.get("monotone_constraints", 0))),
         "data_sample_strategy='goss' and bagging_freq": is_goss and params.get("bagging_freq", 0) > 0,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hyperrank._categories import category_codes
-from hyperrank._checks import _check_choice, as_path
+from hyperrank._checks import as_path, check_choice
 from hyperrank.datasets._chunks import Chunk, Source, merge_ids, padded, slices
 from hyperrank.datasets.letor import letor_source
 from hyperrank.datasets.ranking_data import RankingData
@@ -168,7 +168,7 @@ def convert(
     ([7, 7, 8], [2.0, 0.0, 1.0], [[0.5, 0.0], [0.0, 1.0], [4.0, 0.0]])
     >>> folder.cleanup()
     """
-    _check_choice("overwrite", overwrite, (True, False))
+    check_choice("overwrite", overwrite, (True, False))
     target = as_path(destination)
     of_text = {"group": group, "n_features": n_features, "zero_based": zero_based or None}
     of_tables = {"labels": labels, "features": features, "qid": None if qid == "qid" else qid}

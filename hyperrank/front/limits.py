@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hyperrank._checks import _check_choice
+from hyperrank._checks import check_choice
 from hyperrank.front.bootstrap import (
     MIN_QUERIES,
     ROUNDING,
@@ -90,8 +90,8 @@ class Candidates:
         in_every_segment: bool = False,
     ) -> None:
         check_resampling(n_resamples, random_state, confidence)
-        _check_choice("relative", relative, (True, False))
-        _check_choice("in_every_segment", in_every_segment, (True, False))
+        check_choice("relative", relative, (True, False))
+        check_choice("in_every_segment", in_every_segment, (True, False))
         self.front, self.confidence, self.in_every_segment = front, confidence, in_every_segment
         self.n_resamples, self.seed = int(n_resamples), int(random_state)
         base, owner = front.points.max(), "the front's best"

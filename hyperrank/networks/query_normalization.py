@@ -26,7 +26,8 @@ def standardize_within(features: Tensor, offsets: Tensor) -> Tensor:
     taken in fixed point, in steps that are a power of two, of bounds on the list's entries.
     """
     if features.device.type == "cpu":
-        return torch.from_numpy(_on_cpu(rows := features.numpy(), offsets.numpy(), np.empty_like(rows)))
+        rows = features.numpy()
+        return torch.from_numpy(_on_cpu(rows, offsets.numpy(), np.empty_like(rows)))
     return _by_segments(features, offsets)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from hyperrank._checks import _check_choice
+from hyperrank._checks import check_choice
 from hyperrank.boosters import booster_threads
 from hyperrank.lists import QueryLists
 from hyperrank.rankers.dpo.reward_model import one_thread_each
@@ -55,7 +55,7 @@ def predict_dask(
     except ImportError as error:
         raise ImportError(f'{error}: pip install "hyperrank[dask]" brings what it needs.') from error
 
-    _check_choice("queries", queries, QUERIES)
+    check_choice("queries", queries, QUERIES)
     if isinstance(weights, PerRow):
         raise ValueError(
             "PerRow gives weights by the number of a row, which partitions do not know: give weights by "

@@ -247,13 +247,15 @@ class Optimiser:
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
         """Change the parameters by their gradients."""
+        pairs = zip(self.parameters, self.moments, strict=True)
+        used = [(p, p.grad, moments) for p, moments in pairs if p.grad is not None]
         adamw(
-            self.parameters,
-            [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters],
-            [moments["exp_avg"] for moments in self.moments],
-            [moments["exp_avg_sq"] for moments in self.moments],
+            [parameter for parameter, _, _ in used],
+            [gradient for _, gradient, _ in used],
+            [moments["exp_avg"] for _, _, moments in used],
+            [moments["exp_avg_sq"] for _, _, moments in used],
             [],
-            [moments["step"] for moments in self.moments],
+            [moments["step"] for _, _, moments in used],
             amsgrad=False,
             beta1=0.9,
             beta2=0.999,

@@ -13,6 +13,7 @@ from training_helpers import Constant, data_of, network_of, run, same_bits, stat
 
 from hyperrank.losses import listnet, plackett_luce, weighted_loss
 from hyperrank.training import ListTensors, loop, with_generator
+from hyperrank.training.checkpoint import Optimiser
 
 
 def test_the_loss_falls_on_what_can_be_learned() -> None:
@@ -286,3 +287,17 @@ def test_unlabelled_objectives_and_single_documents_are_no_trouble() -> None:
     result = run(network, data, loss=plackett_luce)
     assert all(math.isfinite(entry["loss"]) for entry in result.history)
     assert all(tensor.isfinite().all() for tensor in state_of(network).values())
+
+
+def test_the_optimiser_is_torchs_and_leaves_parameters_without_gradient() -> None:
+    start = torch.linspace(-1, 1, 6)
+    used, unused, expected = (nn.Parameter(start.clone()) for _ in range(3))
+    ours = Optimiser([used, unused], weight_decay=0.1)
+    theirs = torch.optim.AdamW([expected], lr=0.05, weight_decay=0.1)
+    for step in range(5):
+        for parameter in (used, expected):
+            parameter.grad = torch.sin(parameter.detach() * (step + 1))
+        ours.step(0.05)
+        theirs.step()
+    assert torch.equal(used, expected)
+    assert torch.equal(unused, start)

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hyperrank._checks import _check_choice
+from hyperrank._checks import check_choice
 from hyperrank._progress import with_progress
 from hyperrank.rankers.baselines._weight_grid import OFF_GRID, WeightGridRanker, weight_grid
 from hyperrank.rankers.data import FitInputs, GroupedFeatures, warn_of_counts
@@ -151,7 +151,7 @@ class NetworkGridRanker(SeparateNetworksRanker, WeightGridRanker):
         return self.models_
 
     def _check_options(self, names: tuple[str, ...]) -> None:
-        _check_choice("off_grid", self.off_grid, OFF_GRID)
+        check_choice("off_grid", self.off_grid, OFF_GRID)
         weight_grid(self.weights, names)
 
     def _scores(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linprog
 
-from hyperrank._checks import _check_choice
+from hyperrank._checks import check_choice
 from hyperrank.rankers.base import BaseRanker
 from hyperrank.simplex import as_weights, lattice_near
 from hyperrank.weights import RowWeights
@@ -109,7 +109,7 @@ class WeightGridRanker(BaseRanker):
 
     def _shares(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """How much each model counts under each of k weights, shape (k, grid); all of one at its own."""
-        _check_choice("off_grid", self.off_grid, OFF_GRID)
+        check_choice("off_grid", self.off_grid, OFF_GRID)
         distances = self._distances(weights)
         rows, is_far = distances.argmin(axis=1), distances.min(axis=1) > SAME_WEIGHTS
         shares = np.eye(len(self.weights_))[rows]

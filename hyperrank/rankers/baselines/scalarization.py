@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hyperrank._categories import categorical_of
-from hyperrank._checks import _check_choice, check_random_state
+from hyperrank._checks import check_choice, check_random_state
 from hyperrank.boosters import (
     BOOSTER_PARAMS,
     MAX_GRADE,
@@ -244,8 +244,8 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         data = read_labelled(self, X, y, qid, reset=True, objectives=self.objectives, keeps_frame=False)
         features, metric = np.asarray(data.X), parse_metric(self.metric)
         warn_of_counts(self.data_summary_, metric)
-        _check_choice("mixing", self.mixing, MIXINGS)
-        _check_choice("off_grid", self.off_grid, OFF_GRID)
+        check_choice("mixing", self.mixing, MIXINGS)
+        check_choice("off_grid", self.off_grid, OFF_GRID)
         grid = weight_grid(self.weights, data.names)
         options: dict[str, Any] = {
             "mixing": self.mixing,

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from hyperrank._checks import _check_choice, check_n_jobs, check_number, check_random_state, check_verbose
+from hyperrank._checks import check_choice, check_n_jobs, check_number, check_random_state, check_verbose
 from hyperrank.boosters.search import BoosterSearch
 from hyperrank.boosters.training import is_search
 from hyperrank.files import storable
@@ -134,10 +134,10 @@ class FitConfig:
         check_scorers(reference, data)
         reference_objective = resolve_objective(params["reference_objective"], data.names)
         beta, metric = params["beta"], parse_metric(params["metric"])
-        _check_choice("feature_transform", params["feature_transform"], TRANSFORMS)
+        check_choice("feature_transform", params["feature_transform"], TRANSFORMS)
         searches = is_search(params["booster_params"])
         query_standardize = params["query_standardize"]
-        _check_choice("query_standardize", query_standardize, (True, False, "auto"))
+        check_choice("query_standardize", query_standardize, (True, False, "auto"))
         loss, trade_offs = get_loss(params["loss"]), get_trade_offs(params["trade_offs"])._resolve()
         options = get_network(params["network"])
         network, pretrained = resolve_network(options, data.X.shape[1], n_lists)
@@ -149,8 +149,8 @@ class FitConfig:
             query_standardize = n_lists > 1
         stopping, validation_fraction = resolve_early_stopping(params["early_stopping"], inputs)
         tuning = params.get("tuning", True)  # rankers that are compared with it always tune
-        _check_choice("tuning", tuning, (True, False))
-        _check_choice("normalize_objectives", params["normalize_objectives"], (True, False))
+        check_choice("tuning", tuning, (True, False))
+        check_choice("normalize_objectives", params["normalize_objectives"], (True, False))
         is_named_boosters = isinstance(stand_in(reference), str) and trains_boosters(reference)
         return cls(
             reference=reference,

@@ -28,7 +28,7 @@ from hyperrank.weights import RowWeights
 #: rounded otherwise in the last bits; in chunks of whole ones a score depends on the document alone.
 CHUNK_ROWS, ROW_STEP = 192, 32
 #: The same where layers are of multiples of four units.
-FEW_ROWS = 8
+SMALL_ROW_STEP = 8
 #: Chunks from which on threads share them.
 CHUNKS_TO_SHARE = 8
 
@@ -275,7 +275,7 @@ class RewardModel:
             scores = [self.network.modulate(chunk, part) for part in parts]
             return scores[0] if len(scores) == 1 else torch.cat(scores, dim=1)
 
-        step = FEW_ROWS if all(width % 4 == 0 for width in self.network.options["hidden"]) else ROW_STEP
+        step = SMALL_ROW_STEP if all(width % 4 == 0 for width in self.network.options["hidden"]) else ROW_STEP
         return in_fixed_chunks(score, features, n_threads, step=step)
 
     def _modulation(self, weights: Tensor) -> tuple[Tensor, ...]:
