@@ -15,7 +15,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 from hyperrank._checks import check_number, check_random_state
 from hyperrank._columns import row_labels
 from hyperrank.explain.explanation import spelled_trade_off
-from hyperrank.explain.permutation import permutations, permuted_copies, positions
+from hyperrank.explain.permutation import TradeOffs, feature_names, permutations, permuted_copies, positions
 from hyperrank.front.pareto_front import ParetoFront
 from hyperrank.lists import QueryLists
 from hyperrank.memmap import take_rows
@@ -26,6 +26,9 @@ from hyperrank.rankers.inputs import read_features, split_qid
 SHOWN, REASONS = 10, 3
 #: Permutations of each feature, by default.
 REPEATS = 4
+
+#: Scores of grouped rows.
+Score = Callable[[GroupedFeatures], NDArray[np.floating[Any]]]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -131,22 +134,23 @@ def compare_trade_offs(
         reset=False,
         ref_scores=None if ref_scores is None else np.asarray(ref_scores)[rows],
     )
-    a, b = (_Side.of(ranker, each, options, data) for each in trade_offs)
+    (from_text, from_scores), (to_text, to_scores) = (
+        _named_scorer(ranker, each, options, data) for each in trade_offs
+    )
     seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max + 1))
     scores, shares = _shares(
-        data, lambda rows: np.column_stack([side.scores(rows) for side in (a, b)]), n_repeats, seed
+        data, lambda rows: np.column_stack([from_scores(rows), to_scores(rows)]), n_repeats, seed
     )
     documents = pd.Index(row_labels(frame, lists.n_rows)[rows], name="document")
     contributions = shares[:, 1] - shares[:, 0]
-    names = _feature_names(ranker, data)
     return Comparison(
         query=None if ids is None else lists.ids[lists.index[0]] if lists.n_lists == 1 else query,
-        a=a.text,
-        b=b.text,
+        a=from_text,
+        b=to_text,
         documents=documents,
         ranks=np.column_stack([1 + positions(column, data.lists) for column in scores.T]),
         scores=scores,
-        contributions=pd.DataFrame(contributions, documents, names[: contributions.shape[1]]),
+        contributions=pd.DataFrame(contributions, documents, feature_names(ranker) if n_repeats else []),
     )
 
 
@@ -158,30 +162,15 @@ def front_contributions(
     The difference of two trade-offs is what `compare` gives with its defaults.
     """
     data = read_features(ranker, X, qid, reset=False, ref_scores=ref_scores).in_memory()
-    sides = [_Side.of(ranker, front.weights.iloc[[i]], options, data) for i in range(len(front))]
-    # Trade-offs of the same options, such as the temperature, are scored in one go.
-    groups = [[i for i, side in enumerate(sides) if side.options == each.options] for each in sides]
-    together = {group[0]: group for group in groups}.values()
-
-    def score(rows: GroupedFeatures) -> NDArray[np.float64]:
-        scores = np.empty((rows.lists.n_rows, len(sides)))
-        for group in together:
-            weights = np.concatenate([at for i in group if (at := sides[i].weights) is not None])
-            scores[:, group] = ranker._scores(rows, weights, **sides[group[0]].options)
-        return scores
-
+    trade_offs = TradeOffs.of(ranker, [front.weights.iloc[[i]] for i in range(len(front))], options)
     seed = int(check_random_state(0).randint(np.iinfo(np.int32).max + 1))
     queries = [data.take(np.array([i])) for i in range(data.lists.n_lists)]
-    shares = [_shares(query, score, REPEATS, seed)[1] for query in queries]
-    columns = [f"contribution_{name}" for name in _feature_names(ranker, data)]
-    return columns, np.concatenate(shares)
+    shares = [_shares(query, trade_offs.scores, REPEATS, seed)[1] for query in queries]
+    return [f"contribution_{name}" for name in feature_names(ranker)], np.concatenate(shares)
 
 
 def _shares(
-    data: GroupedFeatures,
-    score: Callable[[GroupedFeatures], NDArray[np.floating[Any]]],
-    n_repeats: int,
-    seed: int,
+    data: GroupedFeatures, score: Score, n_repeats: int, seed: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Scores of a query at k trade-offs, (n, k), in deviations, and what each feature adds, (n, k, d)."""
     raw = score(data)
@@ -194,10 +183,6 @@ def _shares(
         for without in permuted_copies(data, [j], orders):
             shares[..., j] += (scores - (score(without) - mean) / deviation) / n_repeats
     return scores, shares
-
-
-def _feature_names(ranker: Any, data: GroupedFeatures) -> list[str]:
-    return list(getattr(ranker, "feature_names_in_", [f"x{j}" for j in range(data.X.shape[1])]))
 
 
 def _list_of(query: Any, lists: QueryLists, ids: Any) -> int:
@@ -217,32 +202,17 @@ def _list_of(query: Any, lists: QueryLists, ids: Any) -> int:
     return int(found[0])
 
 
-@dataclass(frozen=True)
-class _Side:
-    """A trade-off: weights of shape (1, m) and options of scoring; the reference without weights."""
-
-    ranker: Any
-    text: str
-    weights: NDArray[np.float64] | None
-    options: dict[str, Any]
-
-    @classmethod
-    def of(cls, ranker: Any, given: Any, options: dict[str, Any], data: GroupedFeatures) -> _Side:
-        if isinstance(given, str):
-            if given != "reference":
-                raise ValueError(f"a and b must be weights or 'reference'; got {given!r}.")
-            if ranker._reference_scores(data) is None:
-                raise ValueError("the ranker has no reference: give the trade-offs to compare as a and b.")
-            return cls(ranker, "the reference", None, {})
-        weights, options = ranker._trade_off(given, options)
-        at = np.atleast_2d(ranker._weights(weights))
-        if len(at) != 1:
-            raise ValueError(f"a and b must be one trade-off each; got weights of shape {at.shape}.")
-        temperature = ranker._front_temperature(**options)
-        return cls(ranker, spelled_trade_off(ranker.objectives_, at[0], temperature), at, options)
-
-    def scores(self, data: GroupedFeatures) -> NDArray[np.floating[Any]]:
-        """Scores of grouped rows, shape (n,)."""
-        if self.weights is None:
-            return np.asarray(self.ranker._reference_scores(data))
-        return np.asarray(self.ranker._scores(data, self.weights, **self.options))[:, 0]
+def _named_scorer(
+    ranker: Any, given: Any, options: dict[str, Any], data: GroupedFeatures
+) -> tuple[str, Score]:
+    """What one trade-off, or the reference, is called, and what scores grouped rows under it."""
+    if isinstance(given, str):
+        if given != "reference":
+            raise ValueError(f"a and b must be weights or 'reference'; got {given!r}.")
+        if ranker._reference_scores(data) is None:
+            raise ValueError("the ranker has no reference: give the trade-offs to compare as a and b.")
+        return "the reference", ranker._reference_scores
+    one = TradeOffs.of(ranker, [given], options)
+    if len(one.weights) != 1:
+        raise ValueError(f"a and b must be one trade-off each; got weights of shape {one.weights.shape}.")
+    return spelled_trade_off(ranker.objectives_, one.weights[0], one.temperatures[0]), one.scores

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
@@ -37,11 +37,8 @@ def exposure_change(before: NDArray[Any], after: NDArray[Any], lists: QueryLists
 
     Sums to 0 within each list.
     """
-    return _exposure(after, lists) - _exposure(before, lists)
-
-
-def _exposure(scores: NDArray[Any], lists: QueryLists) -> NDArray[np.float64]:
-    return 1 / np.log2(2.0 + positions(scores, lists))
+    lost, gained = (1 / np.log2(2.0 + positions(scores, lists)) for scores in (before, after))
+    return gained - lost
 
 
 def list_sums(values: NDArray[np.float64], lists: QueryLists) -> NDArray[np.float64]:
@@ -86,36 +83,36 @@ def common_at_top(before: NDArray[Any], after: NDArray[Any], lists: QueryLists, 
     return float(np.mean(list_sums((top[0] & top[1]).astype(np.float64), lists) / depth))
 
 
-@dataclass(frozen=True)
-class Columns:
-    """One feature, or several that are permuted together, by the numbers of their columns."""
-
-    name: str
-    index: tuple[int, ...]
+def feature_names(ranker: Any) -> list[str]:
+    """Names of the features that a ranker was fitted on; x0, x1, ... of an array."""
+    names = getattr(ranker, "feature_names_in_", None)
+    return [f"x{j}" for j in range(ranker.n_features_in_)] if names is None else list(map(str, names))
 
 
-def named_columns(
-    features: Sequence[Any] | Mapping[str, Any] | None, feature_names: Sequence[str] | None, n_features: int
-) -> list[Columns]:
+def columns_by_name(
+    features: Sequence[Any] | Mapping[str, Any] | None, names: Sequence[str]
+) -> dict[str, list[int]]:
     """Columns of the features asked for: one by one, groups by name, or all one by one for None.
 
-    >>> named_columns({"text": [0, 1], "price": "x2"}, None, 3)
-    [Columns(name='text', index=(0, 1)), Columns(name='price', index=(2,))]
+    >>> columns_by_name({"text": [0, 1], "price": "x2"}, ["x0", "x1", "x2"])
+    {'text': [0, 1], 'price': [2]}
     """
-    names = [f"x{j}" for j in range(n_features)] if feature_names is None else list(map(str, feature_names))
     features = names if features is None else features
     groups = features.items() if isinstance(features, Mapping) else ((None, f) for f in _each(features))
-    found = []
-    for name, group in groups:
-        index = tuple(_position(feature, names) for feature in _each(group))
+    columns: dict[str, list[int]] = {}
+    doubled = set()
+    for given, group in groups:
+        index = [_position(feature, names) for feature in _each(group)]
         if not index or len(set(index)) < len(index):
             raise ValueError(f"features must name at least one feature, each once; got {group!r}.")
-        found.append(Columns(" + ".join(names[j] for j in index) if name is None else str(name), index))
-    given = [columns.name for columns in found]
-    doubled = sorted({name for name in given if given.count(name) > 1})
-    if not found or doubled:
-        raise ValueError(f"features must name at least one feature, each once; got {doubled or features!r}.")
-    return found
+        name = " + ".join(names[j] for j in index) if given is None else str(given)
+        if name in columns:
+            doubled.add(name)
+        columns[name] = index
+    if not columns or doubled:
+        got = sorted(doubled) or features
+        raise ValueError(f"features must name at least one feature, each once; got {got!r}.")
+    return columns
 
 
 def _each(features: Any) -> Iterable[Any]:
@@ -135,13 +132,6 @@ def _position(feature: Any, names: Sequence[str]) -> int:
         f"features names {feature!r}, which is none of the {len(names)} features ({shown}) nor a number of "
         "one."
     )
-
-
-def permuted_frame(frame: Any, index: Sequence[int], order: NDArray[np.int64]) -> Any:
-    """Features as the caller gave them, the columns `index` of them in another order of rows."""
-    is_pandas = hasattr(frame, "iloc")
-    columns = {j: frame.iloc[order, j].array if is_pandas else frame[:, j][order] for j in index}
-    return replace_columns(frame, columns)
 
 
 #: Documents among which values are permuted.
@@ -169,28 +159,41 @@ def permutations(lists: QueryLists, n_repeats: int, *, within: str, seed: int) -
 
 
 @dataclass(frozen=True)
-class Task:
-    """The grouped rows of an explanation, and how they are scored and measured under two trade-offs.
-
-    `weights` are of shape (2, m), `options` those of the scoring at each. It goes to other processes.
-    """
+class TradeOffs:
+    """Trade-offs of a ranker: weights (k, m), the temperature of each, None without, and other options."""
 
     ranker: Any
-    data: GroupedFeatures
     weights: NDArray[np.float64]
-    options: tuple[dict[str, Any], dict[str, Any]]
+    temperatures: tuple[float | None, ...]
+    options: dict[str, Any]
+
+    @classmethod
+    def of(cls, ranker: Any, each: Sequence[Any], options: Mapping[str, Any]) -> TradeOffs:
+        """Trade-offs as the caller gives them, one after the other."""
+        weights, temperatures = [], []
+        for given in each:
+            at, scoring = ranker._trade_off(given, options)
+            weights.append(np.atleast_2d(ranker._weights(at)))
+            temperatures += [ranker._front_temperature(**scoring)] * len(weights[-1])
+        others = {name: value for name, value in options.items() if name != "temperature"}
+        return cls(ranker, np.concatenate(weights), tuple(temperatures), others)
+
+    def scores(self, data: GroupedFeatures) -> NDArray[np.floating[Any]]:
+        """Scores of grouped rows, shape (n, k)."""
+        temperatures = None if None in self.temperatures else np.array(self.temperatures)
+        return np.asarray(self.ranker._front_scores(data, self.weights, temperatures, **self.options))
+
+
+@dataclass(frozen=True)
+class Task:
+    """The grouped rows of an explanation, scored and measured under two trade-offs, in any process."""
+
+    trade_offs: TradeOffs
+    data: GroupedFeatures
     metric: Metric
     within: str
     n_repeats: int
     seed: int
-
-    def scores(self, data: GroupedFeatures) -> NDArray[np.floating[Any]]:
-        """Scores of shape (n, 2) for these rows, or for changed ones."""
-        before, after = self.options
-        if before == after:
-            return self.ranker._scores(data, self.weights, **before)
-        pairs = zip(self.weights[:, None], self.options, strict=True)
-        return np.concatenate([self.ranker._scores(data, at, **options) for at, options in pairs], axis=1)
 
     def values(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64] | None:
         """The metric of each query, shape (2, n_lists, m), NaN where it does not count; or None."""
@@ -200,21 +203,13 @@ class Task:
         return np.ascontiguousarray(np.moveaxis(found, 0, 1), dtype=np.float64)
 
 
-@dataclass(frozen=True)
-class _Permuted:
-    """Effect of permuting one feature; the mean over repeats."""
-
-    change: tuple[float, float]
-    direction: float
-    drops: NDArray[np.float64] | None
-
-
 def _permuted(
-    task: Task, columns: Columns, change: NDArray[np.float64], before: NDArray[np.float64] | None
-) -> _Permuted:
-    lists, index = task.data.lists, list(columns.index)
+    task: Task, index: list[int], change: NDArray[np.float64], before: NDArray[np.float64] | None
+) -> tuple[float, float, float, NDArray[np.float64] | None]:
+    """Share of the change that some features explain, its error, their direction, and drops of the metric."""
+    lists = task.data.lists
     orders = permutations(lists, task.n_repeats, within=task.within, seed=task.seed)
-    scored = [task.scores(copy) for copy in permuted_copies(task.data, index, orders)]
+    scored = [task.trade_offs.scores(copy) for copy in permuted_copies(task.data, index, orders)]
     n_unchanged = task.n_repeats - len(scored)  # a feature is constant within queries
     remaining = [change] * n_unchanged
     remaining += [exposure_change(scores[:, 0], scores[:, 1], lists) for scores in scored]
@@ -223,14 +218,11 @@ def _permuted(
         after = [before] * n_unchanged + [task.values(scores) for scores in scored]
         drops = np.mean([before - each for each in after if each is not None], axis=0)
     # Codes of categories have no direction.
-    categorical = categorical_of(task.ranker)
+    categorical = categorical_of(task.trade_offs.ranker)
     directions = [0.0 if j in categorical else correlation(task.data.X[:, j], change, lists) for j in index]
-    return _Permuted(
-        change=share_gone(change, np.mean(remaining, axis=0), lists),
-        # A group points where its features do, if they agree.
-        direction=float(np.mean(directions)),
-        drops=drops,
-    )
+    share, error = share_gone(change, np.mean(remaining, axis=0), lists)
+    # A group points where its features do, if they agree.
+    return share, error, float(np.mean(directions)), drops
 
 
 def permuted_copies(
@@ -239,13 +231,17 @@ def permuted_copies(
     """Features with some columns in other orders of rows; orders that change nothing are left out."""
     features = np.asarray(data.X)
     frame = data.frame.toarray() if hasattr(data.frame, "toarray") else data.frame
+    is_pandas = hasattr(frame, "iloc")
     original = features[:, index]
     for order in orders:
         if np.array_equal(original[order], original, equal_nan=True):
             continue
         X = features.copy()
         X[:, index] = original[order]
-        own = X if data.is_shared else permuted_frame(frame, index, order)
+        own = X
+        if not data.is_shared:
+            moved = {j: frame.iloc[order, j].array if is_pandas else frame[:, j][order] for j in index}
+            own = replace_columns(frame, moved)
         yield GroupedFeatures(X, data.lists, own, data.ref_scores)
 
 
@@ -291,11 +287,11 @@ def explain_ranker(
     check_is_fitted(ranker)
     check_options(ranker, options, "explain")
     ref_scores = options.pop("ref_scores", None)
-    pair, pair_options = _pair(ranker, weights, against, options)
+    pair = _pair(ranker, weights, against, options)
     if within not in WITHIN:
         raise ValueError(f"within must be one of {', '.join(map(repr, WITHIN))}; got {within!r}.")
     repeats = int(check_number("n_repeats", n_repeats, at_least=1, whole=True))
-    columns = named_columns(features, getattr(ranker, "feature_names_in_", None), ranker.n_features_in_)
+    columns = columns_by_name(features, feature_names(ranker))
     if split_qid(X, qid)[1] is None:
         raise ValueError(
             "explain needs qid, one query id per row, to know which documents are ranked together; "
@@ -308,8 +304,8 @@ def explain_ranker(
         data = ranker._read(X, y, qid, ref_scores)
     data = data.take(_sampled_lists(data.lists, max_rows, seed)).in_memory()
     measured = parse_metric(ranker.metric if metric is None else metric)
-    task = Task(ranker, data, pair, pair_options, measured, within, repeats, seed)
-    scores = task.scores(data)
+    task = Task(pair, data, measured, within, repeats, seed)
+    scores = pair.scores(data)
     change = exposure_change(scores[:, 0], scores[:, 1], data.lists)
     if not change.any():
         raise ValueError(
@@ -324,60 +320,53 @@ def explain_ranker(
             f"objectives {names} of y have no list with a label above 0 among the {data.lists.n_lists} "
             "queries looked at: nothing to measure there. Raise max_rows, or leave y out."
         )
-    jobs = (delayed(_permuted)(task, each, change, before) for each in columns)
+    jobs = (delayed(_permuted)(task, index, change, before) for index in columns.values())
     # As they come, for the bar; one after the other in this process by default.
-    found = Parallel(n_jobs=check_n_jobs(n_jobs), return_as="generator")(jobs)
-    results = list(
-        with_progress(
-            found, total=len(columns), unit="feature", desc="permuting", verbose=check_verbose(verbose)
-        )
+    results = Parallel(n_jobs=check_n_jobs(n_jobs), return_as="generator")(jobs)
+    with_bar = with_progress(
+        results, total=len(columns), unit="feature", desc="permuting", verbose=check_verbose(verbose)
     )
+    shares, errors, directions, drops = zip(*with_bar, strict=True)
     return Explanation(
-        features=tuple(each.name for each in columns),
+        features=tuple(columns),
         objectives=tuple(ranker.objectives_),
-        against=pair[0],
-        weights=pair[1],
+        against=pair.weights[0],
+        weights=pair.weights[1],
         metric=str(measured),
-        change=np.array([each.change[0] for each in results]),
-        change_error=np.array([each.change[1] for each in results]),
-        direction=np.array([each.direction for each in results]),
-        drops=None
-        if before is None
-        else np.stack([each.drops for each in results if each.drops is not None]),
+        change=np.array(shares),
+        change_error=np.array(errors),
+        direction=np.array(directions),
+        drops=None if before is None else np.stack(drops),
         reached=None if before is None else np.nanmean(before, axis=1),
         n_rows=data.lists.n_rows,
         n_queries=data.lists.n_lists,
         common=common_at_top(scores[:, 0], scores[:, 1], data.lists),
-        temperatures=tuple(ranker._front_temperature(**each) for each in pair_options),
+        temperatures=pair.temperatures,
     )
 
 
-def _pair(
-    ranker: Any, weights: Any, against: Any, options: dict[str, Any]
-) -> tuple[NDArray[np.float64], tuple[dict[str, Any], dict[str, Any]]]:
-    """The weights of the two trade-offs, shape (2, m), and with which options each is scored."""
+def _pair(ranker: Any, weights: Any, against: Any, options: dict[str, Any]) -> TradeOffs:
+    """The two trade-offs to explain; that from which it goes is at the same temperature by default."""
     if len(ranker.objectives_) < 2:
         raise ValueError(
             f"the ranker has one objective, {ranker.objectives_[0]}: there are no trade-offs to explain."
         )
-    weights, options_to = ranker._trade_off(weights, options)
-    options_from = options_to
-    to = np.atleast_2d(ranker._weights(weights))
-    if len(to) == 2 and against is None:
-        pair = to
-    else:
-        if against is not None:
-            against, options_from = ranker._trade_off(against, options)
-        pair = np.concatenate([np.atleast_2d(ranker._weights(against)), to])
-    if len(pair) != 2:
-        given = "" if against is None else f" and {len(pair) - len(to)} in against"
+    to = pair = TradeOffs.of(ranker, [weights], options)
+    if against is not None:
+        pair = TradeOffs.of(ranker, [against, weights], options)
+    elif len(to.weights) != 2:
+        both = np.concatenate([ranker._weights(None)[None], to.weights])
+        pair = replace(to, weights=both, temperatures=to.temperatures[:1] + to.temperatures)
+    n_to, n_pair = len(to.weights), len(pair.weights)
+    if n_pair != 2:
+        given = "" if against is None else f" and {n_pair - n_to} in against"
         raise ValueError(
             "explain takes two trade-offs: two in weights, or one there and one in against; "
-            f"got {len(to)} in weights{given}."
+            f"got {n_to} in weights{given}."
         )
-    if np.allclose(pair[0], pair[1]) and options_from == options_to:
-        raise ValueError(f"both trade-offs are {pair[0].tolist()}: there is no change to explain.")
-    return np.asarray(pair), (options_from, options_to)
+    if np.allclose(*pair.weights) and len(set(pair.temperatures)) == 1:
+        raise ValueError(f"both trade-offs are {pair.weights[0].tolist()}: there is no change to explain.")
+    return pair
 
 
 def _sampled_lists(lists: QueryLists, max_rows: int | None, seed: int) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from sklearn.linear_model import LinearRegression
 from hyperrank import Explanation, HyperDPORanker, LinearScalarizationRanker, QueryLists
 from hyperrank.explain.permutation import (
     Task,
+    TradeOffs,
     common_at_top,
     correlation,
     exposure_change,
@@ -157,9 +158,9 @@ def test_several_jobs_give_the_same(ranker, rows):
 
 def test_what_goes_to_other_processes_can_be_pickled(ranker, rows):
     data = read_features(ranker, rows[0], QID, reset=False)
-    task = Task(ranker, data, np.eye(2), ({}, {}), parse_metric("ndcg"), "query", 1, 0)
+    task = Task(TradeOffs.of(ranker, np.eye(2), {}), data, parse_metric("ndcg"), "query", 1, 0)
     again = pickle.loads(pickle.dumps(task))
-    assert np.array_equal(again.scores(data), task.scores(data))
+    assert np.array_equal(again.trade_offs.scores(data), task.trade_offs.scores(data))
 
 
 def test_a_bar_shows_how_far_it_is(ranker, rows, capsys):
