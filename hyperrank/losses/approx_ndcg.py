@@ -14,8 +14,7 @@ from hyperrank._checks import check_number
 from hyperrank.files import storable
 from hyperrank.losses._segments import check_flat, losses_by_objective, segment_index, segment_sum
 from hyperrank.losses.base import Loss, register_loss
-from hyperrank.losses.listnet import target_distribution
-from hyperrank.losses.pairwise import anchor_chunks, best_dcg, list_values
+from hyperrank.losses.pairwise import anchor_chunks, best_dcg, values_by_gain
 
 #: Added to variances: scores that differ by less, as those of a new network, are not blown up.
 LEAST_VARIANCE = 1e-2
@@ -79,11 +78,7 @@ def approx_ndcg(
     check_number("temperature", temperature, above=0)
     if standardize:
         flat = replace(flat, scores=_standardized(flat.scores, offsets))
-
-    def of_objective(scores: Tensor, labels: Tensor, offsets: Tensor) -> Tensor:
-        gains = target_distribution(labels[:, None], offsets, gain=gain)[:, 0]
-        return list_values(scores, gains, offsets, partial(_of_block, temperature=temperature))
-
+    of_objective = partial(values_by_gain, of_block=partial(_of_block, temperature=temperature), gain=gain)
     return losses_by_objective(flat, offsets, of_objective, reduction)
 
 

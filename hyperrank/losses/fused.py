@@ -29,6 +29,7 @@ from hyperrank.losses._segments import (
     SizeBlock,
     check_shapes,
     list_blocks,
+    segment_index,
     segment_sum,
     size_blocks,
     working_dtype,
@@ -150,13 +151,11 @@ class _Fused(torch.autograd.Function):
         """The weighted sum, as a tensor of shape ()."""
         on_gpu = rewards.device.type != "cpu"
         gpu: Any = import_module("hyperrank.losses.triton_kernels") if on_gpu else None
-        value: float | Tensor
         if isinstance(prepared, ListNetTargets):
-            listnet = gpu.listnet_on_gpu if on_gpu else listnet_on_cpu
-            value, gradient = listnet(rewards, offsets, shares, prepared, beta)
+            function = gpu.listnet_on_gpu if on_gpu else listnet_on_cpu
         else:
-            plackett_luce = gpu.plackett_luce_on_gpu if on_gpu else plackett_luce_on_cpu
-            value, gradient = plackett_luce(rewards, offsets, shares, prepared, beta)
+            function = gpu.plackett_luce_on_gpu if on_gpu else plackett_luce_on_cpu
+        value, gradient = function(rewards, offsets, shares, prepared, beta)
         ctx.save_for_backward(gradient)
         ctx.dtype = rewards.dtype
         return value if isinstance(value, Tensor) else gradient.new_tensor(value)
@@ -268,7 +267,7 @@ def _unbound(loss: Callable[..., Tensor]) -> tuple[Callable[..., Tensor], dict[s
 
 
 def _targets(labels: Tensor, offsets: Tensor, gain: str) -> ListNetTargets:
-    if labels.device.type == "cpu":
+    if labels.device.type == "cpu":  # in blocks, which need no room beside the result
         target = torch.empty_like(labels)
         bounds = offsets.numpy()
         for first, last in list_blocks(bounds, BLOCK_ELEMENTS):
@@ -285,42 +284,24 @@ def _targets(labels: Tensor, offsets: Tensor, gain: str) -> ListNetTargets:
 
 def label_ranks(labels: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
     """Rank and number of observed documents, as `LabelRanks` has them."""
-    known = ~torch.isnan(labels)
-    n_observed = segment_sum(known.to(torch.float64), offsets).to(torch.int32)
+    unobserved = torch.isnan(labels)
+    n_observed = segment_sum((~unobserved).to(torch.float64), offsets).to(torch.int32)
     rank = torch.empty(labels.shape, dtype=torch.int32, device=labels.device)
-    # Falling labels as rising keys, unobserved ones last.
-    keys = torch.where(known, -labels, torch.full_like(labels, torch.inf))
-    if labels.device.type == "cpu":
-        for block in size_blocks(offsets.numpy()):
-            for j in range(labels.shape[1]):
-                column = keys[:, j].numpy()[block.rows]
-                rank[:, j].numpy()[block.rows[block.is_row]] = _block_ranks(column, block)[block.is_row]
-    else:
-        for j in range(labels.shape[1]):
-            order = label_order(-keys[:, j], offsets)
-            groups, _ = tie_groups(keys[order, j], offsets)
-            begins = torch.repeat_interleave(groups[:-1], groups.diff())
-            starts = torch.repeat_interleave(offsets[:-1], offsets.diff())
-            rank[order, j] = (begins - starts).to(torch.int32)
+    starts = offsets[:-1][segment_index(offsets)]
+    for j, column in enumerate(labels.masked_fill(unobserved, -torch.inf).T):
+        order = label_order(column, offsets)
+        groups, _ = tie_groups(column[order], offsets)
+        begins = torch.repeat_interleave(groups[:-1], groups.diff())
+        rank[order, j] = (begins - starts).to(torch.int32)
     return rank, n_observed
-
-
-def _block_ranks(keys: NDArray[np.floating[Any]], block: SizeBlock) -> NDArray[np.int32]:
-    """For each key of a row the number of smaller ones in it; repetitions that fill up count as largest."""
-    keys[~block.is_row] = np.inf
-    order = np.argsort(keys, axis=1)
-    rising = np.take_along_axis(keys, order, axis=1)
-    begins = np.zeros(keys.shape, dtype=np.int32)
-    begins[:, 1:] = np.where(rising[:, 1:] != rising[:, :-1], np.arange(1, keys.shape[1]), 0)
-    ranks = np.empty_like(begins)
-    np.put_along_axis(ranks, order, np.maximum.accumulate(begins, axis=1), axis=1)
-    return ranks
 
 
 Floats = NDArray[np.floating[Any]]
 
 #: Rewards up to here need no shift: their exponentials, and sums of those, are far from any limit of float32.
 SAFE = 30.0
+#: Rewards of a list up to so far apart do the same in float64, once the highest is at 0.
+SAFE_SPREAD = 600.0
 
 
 @np.errstate(invalid="ignore", over="ignore", divide="ignore")
@@ -422,23 +403,6 @@ def _of_observed(
     return np.exp(left - np.repeat(top, sizes, axis=1)), top
 
 
-#: Rewards of a list up to so far apart do the same in float64, once the highest is at 0.
-SAFE_SPREAD = 600.0
-
-
-@dataclass(frozen=True)
-class _Ranked:
-    """Rewards of a block from last rank to first, shape (b, m, k, longest), and which of them count.
-
-    `is_out` marks places without an observed document, `is_unpicked` also those after the first K ranks; both
-    have shape (b, m, 1, longest), and are None where there are none.
-    """
-
-    rewards: Tensor
-    is_out: Tensor | None
-    is_unpicked: Tensor | None
-
-
 def plackett_luce_on_cpu(
     rewards: Tensor, offsets: Tensor, weights: Tensor, prepared: LabelRanks, beta: float
 ) -> tuple[float, Tensor]:
@@ -481,9 +445,10 @@ def _plackett_luce_block(
     order = torch.from_numpy(np.argsort(np.ascontiguousarray(keys.numpy().transpose(0, 2, 1)), axis=2))
     shape = (n_lists, n_objectives, n_draws, rows.shape[1])
     places = order[:, :, None].expand(shape)
-    is_out, is_unpicked = _left_out(prepared, torch.from_numpy(block.lists), rows.shape[1])
-    ranked = _Ranked(rewards[:, None].expand(shape).gather(3, places), is_out, is_unpicked)
-    losses, gradients = _how_to_sum(rewards)(ranked)
+    out, unpicked = _left_out(prepared, torch.from_numpy(block.lists), rows.shape[1])
+    least, largest = (float(end) for end in rewards.aminmax())
+    sums = _plain_sums if max(-least, largest) <= SAFE else _shifted_sums
+    losses, gradients = sums(rewards[:, None].expand(shape).gather(3, places), out, unpicked)
     gradients *= share[:, :, :, None]
     gradient = torch.zeros_like(rewards)
     for j in range(n_objectives):
@@ -492,7 +457,10 @@ def _plackett_luce_block(
 
 
 def _left_out(prepared: LabelRanks, lists: Tensor, longest: int) -> tuple[Tensor | None, Tensor | None]:
-    """Places without an observed document, and places that are not picked; None for none."""
+    """Places without an observed document, and also those after the first K ranks; None for none.
+
+    Both have shape (b, m, 1, longest), from last rank to first.
+    """
     n_observed = prepared.n_observed[lists][:, :, None, None]
     rank = torch.arange(longest - 1, -1, -1, dtype=torch.int32)
     is_out = None if int(n_observed.min()) == longest else rank >= n_observed
@@ -501,48 +469,32 @@ def _left_out(prepared: LabelRanks, lists: Tensor, longest: int) -> tuple[Tensor
     return is_out, rank >= n_observed.clamp(max=prepared.top_k)
 
 
-def _how_to_sum(rewards: Tensor) -> Callable[[_Ranked], tuple[Tensor, Tensor]]:
-    """The cheapest way to sum exponentials of these rewards without loss of digits."""
-    least, largest = (float(end) for end in rewards.aminmax())
-    if max(-least, largest) <= SAFE:
-        return _plain_sums
-    if (rewards.amax(dim=-1) - rewards.amin(dim=-1)).max() <= SAFE_SPREAD:
-        return _shifted_sums
-    return _sums_of_logs
-
-
-def _plain_sums(ranked: _Ranked) -> tuple[Tensor, Tensor]:
-    """Losses (b, m, k) and gradients (b, m, k, longest), the exponentials as they are."""
-    masses = ranked.rewards.exp()
-    if ranked.is_out is not None:
-        masses.masked_fill_(ranked.is_out, 0)
+def _plain_sums(rewards: Tensor, out: Tensor | None, unpicked: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Losses (b, m, k) and gradients of ranked rewards (b, m, k, longest), the exponentials as they are."""
+    masses = _fill(rewards.exp(), out, 0)
     left = masses.cumsum(dim=-1)
-    if ranked.is_unpicked is None:
-        losses = left.log().sub_(ranked.rewards).sum(dim=-1)
-        heads = left.reciprocal_().flip(-1).cumsum_(dim=-1).flip(-1)
-        return losses, masses.mul_(heads).sub_(1)
-    losses = left.log().sub_(ranked.rewards).masked_fill_(ranked.is_unpicked, 0).sum(dim=-1)
-    heads = left.reciprocal_().masked_fill_(ranked.is_unpicked, 0).flip(-1).cumsum_(dim=-1).flip(-1)
-    return losses, masses.mul_(heads).sub_((~ranked.is_unpicked).to(masses.dtype))
+    losses = _fill(left.log().sub_(rewards), unpicked, 0).sum(dim=-1)
+    heads = _fill(left.reciprocal_(), unpicked, 0).flip(-1).cumsum_(dim=-1).flip(-1)
+    return losses, masses.mul_(heads).sub_(1 if unpicked is None else (~unpicked).to(masses.dtype))
 
 
-def _shifted_sums(ranked: _Ranked) -> tuple[Tensor, Tensor]:
-    """The same with the highest reward of each list at 0, in float64."""
-    rewards = ranked.rewards.double()
-    rewards -= rewards.amax(dim=-1, keepdim=True)
-    losses, gradients = _plain_sums(_Ranked(rewards, ranked.is_out, ranked.is_unpicked))
-    return losses.to(ranked.rewards.dtype), gradients.to(ranked.rewards.dtype)
+def _shifted_sums(rewards: Tensor, out: Tensor | None, unpicked: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The same in float64 with the highest reward of each list at 0, however large the rewards are."""
+    shifted = rewards.double()
+    shifted -= shifted.amax(dim=-1, keepdim=True)
+    sums = _plain_sums if shifted.min() >= -SAFE_SPREAD else _sums_of_logs
+    losses, gradients = sums(shifted, out, unpicked)
+    return losses.to(rewards.dtype), gradients.to(rewards.dtype)
 
 
-def _sums_of_logs(ranked: _Ranked) -> tuple[Tensor, Tensor]:
+def _sums_of_logs(rewards: Tensor, out: Tensor | None, unpicked: Tensor | None) -> tuple[Tensor, Tensor]:
     """The same with running sums in log space: slow, and right however far rewards are apart."""
-    rewards = ranked.rewards.double()
-    rewards -= rewards.amax(dim=-1, keepdim=True)
-    nowhere = torch.zeros(rewards.shape[-1], dtype=torch.bool)
-    is_out = nowhere if ranked.is_out is None else ranked.is_out
-    is_unpicked = nowhere if ranked.is_unpicked is None else ranked.is_unpicked
-    left = rewards.masked_fill(is_out, -torch.inf).logcumsumexp(dim=-1)
-    losses = (left - rewards).masked_fill(is_unpicked, 0).sum(dim=-1)
-    heads = (-left).masked_fill(is_unpicked, -torch.inf).flip(-1).logcumsumexp(dim=-1).flip(-1)
-    gradients = torch.exp(rewards + heads).masked_fill(is_out, 0) - (~is_unpicked).to(rewards.dtype)
-    return losses.to(ranked.rewards.dtype), gradients.to(ranked.rewards.dtype)
+    left = _fill(rewards.clone(), out, -torch.inf).logcumsumexp(dim=-1)
+    losses = _fill(left - rewards, unpicked, 0).sum(dim=-1)
+    heads = _fill(-left, unpicked, -torch.inf).flip(-1).logcumsumexp(dim=-1).flip(-1)
+    gradients = _fill(torch.exp(rewards + heads), out, 0)
+    return losses, gradients.sub_(1 if unpicked is None else (~unpicked).to(rewards.dtype))
+
+
+def _fill(values: Tensor, mask: Tensor | None, value: float) -> Tensor:
+    return values if mask is None else values.masked_fill_(mask, value)

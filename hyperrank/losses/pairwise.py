@@ -34,6 +34,14 @@ def list_values(scores: Tensor, labels: Tensor, offsets: Tensor, of_block: Block
     return values
 
 
+def values_by_gain(
+    scores: Tensor, labels: Tensor, offsets: Tensor, *, of_block: BlockLoss, gain: str
+) -> Tensor:
+    """The same for gains in the place of labels, each divided by their sum, as the largest DCG is too."""
+    gains = target_distribution(labels[:, None], offsets, gain=gain)[:, 0]
+    return list_values(scores, gains, offsets, of_block)
+
+
 class _ListValues(torch.autograd.Function):
     """One value for each list and draw; gradients are stored, nothing of the pairs is."""
 
@@ -132,12 +140,8 @@ def lambda_loss(
         raise ValueError(f"weighting must be 'lambdarank' or 'ndcg_loss2'; got {weighting!r}.")
     if top_k is not None:
         check_number("top_k", top_k, at_least=1, whole=True)
-
-    def of_objective(scores: Tensor, labels: Tensor, offsets: Tensor) -> Tensor:
-        # Gains come divided by their sum, which the largest DCG is divided by as well.
-        gains = target_distribution(labels[:, None], offsets, gain=gain)[:, 0]
-        return list_values(scores, gains, offsets, partial(_lambda_block, weighting=weighting, top_k=top_k))
-
+    of_block = partial(_lambda_block, weighting=weighting, top_k=top_k)
+    of_objective = partial(values_by_gain, of_block=of_block, gain=gain)
     return losses_by_objective(flat, offsets, of_objective, reduction)
 
 
