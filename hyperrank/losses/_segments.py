@@ -54,42 +54,36 @@ class _ReverseLogCumSumExp(torch.autograd.Function):
     @staticmethod
     def forward(ctx, rows: Tensor, offsets: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
         """c_i = log sum_{l >= i} exp(r_l)."""
-        index = segment_index(offsets)
-        tails = _scan(rows, offsets[1:][index], reverse=True, offsets=offsets)
-        ctx.save_for_backward(rows, tails, offsets, index)
+        index, place = segment_index(offsets), torch.arange(len(rows), device=rows.device)
+        tails = _scan(rows, offsets[1:][index] - 1 - place, reverse=True)
+        ctx.save_for_backward(rows, tails, place - offsets[:-1][index])
         return tails
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
         """dr_l = exp(r_l) sum_{i <= l} g_i exp(-c_i), for each sign of g apart so that logs exist."""
-        rows, tails, offsets, index = ctx.saved_tensors
-        starts = offsets[:-1][index]
+        rows, tails, n_before = ctx.saved_tensors
         total = torch.zeros_like(rows)
         for sign in (1.0, -1.0):
             part = (sign * grad).clamp_min(0)
             if part.any():
-                heads = _scan(part.log() - tails, starts, reverse=False, offsets=offsets)
+                heads = _scan(part.log() - tails, n_before, reverse=False)
                 total += sign * torch.exp(rows + heads)
         return total, None
 
 
-def _scan(rows: Tensor, bounds: Tensor, *, reverse: bool, offsets: Tensor) -> Tensor:
-    """Inclusive log-sum-exp scan within segments; `bounds` is each row's end (reverse) or start."""
+def _scan(rows: Tensor, n_others: Tensor, *, reverse: bool) -> Tensor:
+    """Inclusive log-sum-exp scan; `n_others` rows of its segment are before each, or behind it in reverse."""
     out = rows.clone()
-    n = len(rows)
-    longest = int(offsets.diff().max()) if len(offsets) > 1 else 0
-    position = torch.arange(n, device=rows.device)
+    n_others = n_others.view(-1, *[1] * (rows.ndim - 1))
+    furthest = int(n_others.max()) if len(rows) else 0
     reach = 1
-    while reach < longest:
+    while reach <= furthest:
+        here, there = slice(reach, None), slice(None, -reach)
         if reverse:
-            here, there = slice(0, n - reach), slice(reach, n)
-            inside = position[here] + reach < bounds[here]
-        else:
-            here, there = slice(reach, n), slice(0, n - reach)
-            inside = position[here] - reach >= bounds[here]
-        inside = inside.view(-1, *[1] * (rows.ndim - 1))
+            here, there = there, here
         joined = torch.logaddexp(out[here], out[there])
-        out[here] = torch.where(inside, joined, out[here])
+        out[here] = torch.where(n_others[here] >= reach, joined, out[here])
         reach *= 2
     return out
 

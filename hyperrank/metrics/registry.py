@@ -7,14 +7,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from hyperrank.lists import QueryLists
-from hyperrank.metrics._blocks import Inputs, check_cutoff, check_inputs
+from hyperrank.metrics._blocks import Block, Inputs, average_over_lists, check_cutoff, check_inputs
 from hyperrank.metrics.binary import average_precision, mrr, precision
 from hyperrank.metrics.ndcg import err, ndcg
 
@@ -147,23 +146,22 @@ def register_metric(name: str, function: Callable[..., Any]) -> None:
 
 def _list_by_list(function: ListMetric, inputs: Inputs, per_query: bool) -> Any:
     """Values of a metric of one list, or their means over lists."""
-    values = np.full(inputs.shape, np.nan)
-    for subset in inputs.subsets():
-        columns = np.arange(inputs.shape[2])[subset.columns]
-        bounds = pairwise(subset.lists.offsets.tolist())
-        for number, (first, last) in enumerate(bounds):
-            for i, (j, column) in product(range(inputs.shape[1] if last > first else 0), enumerate(columns)):
-                value = function(subset.scores[first:last, i], subset.labels[first:last, j])
+
+    def measure(block: Block, columns: slice) -> NDArray[np.float64]:
+        scores, labels = block.subset.scores[:, columns], block.subset.labels
+        values = np.empty((len(block.which), scores.shape[1], labels.shape[1]))
+        for number, first, size in zip(range(len(values)), block.starts, block.sizes, strict=True):
+            rows = slice(first, first + size)
+            for i, j in np.ndindex(values.shape[1:]):
+                value = function(scores[rows, i], labels[rows, j])
                 if np.ndim(value) or not isinstance(value, int | float | np.number | np.ndarray):
                     raise TypeError(
                         f"the metric gave a {type(value).__name__} for a list; expected a number."
                     )
-                values[number, i, column] = value
-    if per_query:
-        return inputs.squeeze(values)
-    counts = (~np.isnan(values)).sum(axis=0)
-    means = np.full(counts.shape, np.nan)
-    return inputs.squeeze(np.divide(np.nansum(values, axis=0), counts, out=means, where=counts > 0))
+                values[number, i, j] = value
+        return values
+
+    return average_over_lists(inputs, measure, None, per_query)
 
 
 def parse_metric(metric: str | Metric | Callable[..., Any]) -> Metric:
