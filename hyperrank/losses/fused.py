@@ -151,6 +151,7 @@ class _Fused(torch.autograd.Function):
         """The weighted sum, as a tensor of shape ()."""
         on_gpu = rewards.device.type != "cpu"
         gpu: Any = import_module("hyperrank.losses.triton_kernels") if on_gpu else None
+        function: Callable[..., tuple[float | Tensor, Tensor]]
         if isinstance(prepared, ListNetTargets):
             function = gpu.listnet_on_gpu if on_gpu else listnet_on_cpu
         else:
