@@ -151,12 +151,13 @@ class _Fused(torch.autograd.Function):
         """The weighted sum, as a tensor of shape ()."""
         on_gpu = rewards.device.type != "cpu"
         gpu: Any = import_module("hyperrank.losses.triton_kernels") if on_gpu else None
-        function: Callable[..., tuple[float | Tensor, Tensor]]
+        value: float | Tensor
         if isinstance(prepared, ListNetTargets):
-            function = gpu.listnet_on_gpu if on_gpu else listnet_on_cpu
+            listnet = gpu.listnet_on_gpu if on_gpu else listnet_on_cpu
+            value, gradient = listnet(rewards, offsets, shares, prepared, beta)
         else:
-            function = gpu.plackett_luce_on_gpu if on_gpu else plackett_luce_on_cpu
-        value, gradient = function(rewards, offsets, shares, prepared, beta)
+            plackett_luce = gpu.plackett_luce_on_gpu if on_gpu else plackett_luce_on_cpu
+            value, gradient = plackett_luce(rewards, offsets, shares, prepared, beta)
         ctx.save_for_backward(gradient)
         ctx.dtype = rewards.dtype
         return value if isinstance(value, Tensor) else gradient.new_tensor(value)
