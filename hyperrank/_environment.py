@@ -9,7 +9,7 @@ import _thread
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ContextDecorator, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from types import FrameType
 from typing import Any
 
@@ -81,26 +81,20 @@ def _has_floats(values: Sequence[Any]) -> bool:
     )
 
 
-class isolated(ContextDecorator):  # noqa: N801 - called as a function is
+@contextmanager
+def isolated() -> Iterator[None]:
     """Torch as it is by default, for a while: gradients, no inference mode or autocast, single precision."""
-
-    def _recreate_cm(self) -> isolated:
-        return isolated()
-
-    def __enter__(self) -> None:
-        self.stack = ExitStack()
+    with ExitStack() as stack:
         if torch.is_inference_mode_enabled():
-            self.stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.inference_mode(False))
         if not torch.is_grad_enabled():
-            self.stack.enter_context(torch.enable_grad())
+            stack.enter_context(torch.enable_grad())
         for device in ("cpu", "cuda"):
             if torch.is_autocast_enabled(device):
-                self.stack.enter_context(torch.autocast(device, enabled=False))
+                stack.enter_context(torch.autocast(device, enabled=False))
         if torch.get_default_dtype() != torch.float32 or torch.get_default_device().type != "cpu":
-            self.stack.enter_context(NewTensors())
-
-    def __exit__(self, *error: Any) -> None:
-        self.stack.__exit__(*error)
+            stack.enter_context(NewTensors())
+        yield
 
 
 def forked(generator: torch.Generator | None = None) -> torch.Generator:
@@ -192,32 +186,31 @@ def own_threads(n: int) -> Iterator[int]:
                 torch.set_num_threads(before)
 
 
-@contextmanager
-def noted_interrupts(note: Callable[[], bool]) -> Iterator[None]:
+def noted_interrupts(note: Callable[[], bool]) -> AbstractContextManager[None]:
     """Call a function at Ctrl-C, which does what it did before only where that returns False."""
     before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield
-        return
+    if not callable(before):
+        return nullcontext()
 
     def handle(number: int, frame: FrameType | None) -> None:
         if not note():
             before(number, frame)
 
-    signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    return _interrupts_handled_by(handle)
+
+
+def interruptible() -> AbstractContextManager[None]:
+    """Ctrl-C at once for a while, whatever is done with it outside."""
+    return _interrupts_handled_by(signal.default_int_handler)
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Ctrl-C at once for a while, whatever is done with it outside."""
+def _interrupts_handled_by(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+    """Another handler of Ctrl-C for a while; only the main thread has one."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(signal.SIGINT, handler)
     try:
         yield
     finally:

@@ -310,7 +310,7 @@ def test_without_limits_there_is_nothing_to_break():
         ({}, {"confidence": 1.0}, "confidence must be a probability between 0 and 1, such as 0.9; got 1.0"),
         ({}, {"confidence": "high"}, "confidence must be a probability"),
         ({}, {"confidence": True}, "confidence must be a probability"),
-        ({}, {"n_resamples": 0}, "n_resamples must be a whole number of at least 1; got 0"),
+        ({}, {"n_resamples": 0}, "n_resamples must be a whole number at least 1; got 0"),
         ({}, {"random_state": None}, "random_state must be a whole number of at least 0"),
         (
             {"per_query": None},

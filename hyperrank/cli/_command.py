@@ -10,14 +10,16 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
-__all__ = ["Console", "as_json", "command", "process_group"]
+__all__ = ["Console", "Decorator", "as_json", "command", "process_group", "with_options"]
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 #: Exit code of an interrupted program, by the shells' custom.
 INTERRUPTED = 130
@@ -155,19 +157,23 @@ def command(name: str, *examples: str) -> Callable[[Callable[..., None]], Comman
                 )
             function(Console(as_json=as_json, quiet=quiet), **given)
 
-        return click.command(name, cls=Command, epilog=f"\b\nExamples:{lines}")(with_options(run, _SHARED))
+        return click.command(name, cls=Command, epilog=f"\b\nExamples:{lines}")(_shared(run))
 
     return decorate
 
 
-def with_options(function: Callable[..., Any], options: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
-    """A function with options of click's, in their order."""
-    for option in reversed(options):
-        function = option(function)
-    return function
+def with_options(*options: Decorator) -> Decorator:
+    """Options of click's, in their order, as one."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
 
 
-_SHARED = (
+_shared = with_options(
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout."),
     click.option("--quiet", is_flag=True, help="No notes, warnings or progress on stderr."),
     click.option("--debug", is_flag=True, help="Show the traceback of an error."),

@@ -11,8 +11,6 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-__all__ = ["LOSSES", "METRICS", "complete_columns", "complete_objectives", "complete_settings", "one_of"]
-
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 #: Written down, since the registries import torch, for which nobody who presses a key waits.
 LOSSES = ("listnet", "plackett_luce", "lambda_loss", "approx_ndcg", "pairwise_logistic")

@@ -25,21 +25,6 @@ from hyperrank.memmap import in_memory, is_mapped
 if TYPE_CHECKING:
     from hyperrank.rankers import BaseRanker
 
-__all__ = [
-    "GRADED",
-    "ModelData",
-    "as_frame",
-    "is_table",
-    "is_text",
-    "read_column",
-    "read_data",
-    "read_features",
-    "read_labelled",
-    "scoring_options",
-    "summary",
-    "with_features",
-]
-
 #: Bytes of features, about, that are in memory at a time where they are in a mapped file.
 CHUNK_BYTES = 1 << 26
 #: Attribute of a model: the objectives whose values were graded by ``--grade`` before the fit.

@@ -18,85 +18,48 @@ from typing import Any
 
 import click
 
-from hyperrank.cli._command import with_options
-from hyperrank.cli._completion import complete_columns
-
-__all__ = [
-    "DATA",
-    "PAIRS",
-    "SETTING",
-    "STDOUT",
-    "Layout",
-    "check_output",
-    "layout_options",
-    "numbers_by_name",
-    "out_option",
-]
+from hyperrank.cli._command import Decorator, with_options
+from hyperrank.cli._completion import Complete, complete_columns
 
 
-class Names(click.ParamType):
+def names(given: str | tuple[str, ...]) -> tuple[str, ...]:
     """Names with commas between: ``relevance,clicks``."""
-
-    name = "names"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """Split at the commas."""
-        if isinstance(value, tuple):
-            return value
-        names = tuple(name.strip() for name in value.split(","))
-        if not all(names):
-            self.fail(f"{value!r} has an empty name; expected names with commas between.", param, ctx)
-        doubled = sorted({name for name in names if names.count(name) > 1})
-        if doubled:
-            self.fail(f"{value!r} names {', '.join(doubled)} more than once.", param, ctx)
-        return names
+    if isinstance(given, tuple):  # the default
+        return given
+    found = tuple(name.strip() for name in given.split(","))
+    if not all(found):
+        raise click.BadParameter(f"{given!r} has an empty name; expected names with commas between.")
+    doubled = sorted({name for name in found if found.count(name) > 1})
+    if doubled:
+        raise click.BadParameter(f"{given!r} names {', '.join(doubled)} more than once.")
+    return found
 
 
-class Pairs(click.ParamType):
-    """Pairs with commas between: ``relevance=0.98,clicks=0.9``."""
-
-    name = "name=number,..."
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> dict[str, float]:
-        """Read a number for each name."""
-        if isinstance(value, dict):
-            return value
-        pairs: dict[str, float] = {}
-        for pair in value.split(","):
-            name, has_value, number = (word.strip() for word in pair.rpartition("="))
-            if not has_value or not name:
-                self.fail(f"{pair!r} is not a pair; expected name=number, as in relevance=0.98.", param, ctx)
-            if name in pairs:
-                self.fail(f"{value!r} names {name} more than once.", param, ctx)
-            try:
-                pairs[name] = float(number)
-            except ValueError:
-                self.fail(f"{number!r} in {pair!r} is not a number.", param, ctx)
-        return pairs
-
-
-class Setting(click.ParamType):
-    """A parameter and its value, read as JSON or else taken as text: ``network__hidden=[64,64]``."""
-
-    name = "name=value"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, Any]:
-        """Split at the first equals sign."""
-        if isinstance(value, tuple):
-            return value
-        name, has_value, text = value.partition("=")
-        if not has_value or not name.strip():
-            self.fail(f"{value!r} is not a setting; expected name=value, as in max_epochs=5.", param, ctx)
+def pairs(given: str) -> dict[str, float]:
+    """Numbers by name, with commas between: ``relevance=0.98,clicks=0.9``."""
+    found: dict[str, float] = {}
+    for pair in given.split(","):
+        name, has_value, number = (word.strip() for word in pair.rpartition("="))
+        if not has_value or not name:
+            raise click.BadParameter(f"{pair!r} is not a pair; expected name=number, as in relevance=0.98.")
+        if name in found:
+            raise click.BadParameter(f"{given!r} names {name} more than once.")
         try:
-            return name.strip(), json.loads(text)
+            found[name] = float(number)
         except ValueError:
-            return name.strip(), text
+            raise click.BadParameter(f"{number!r} in {pair!r} is not a number.") from None
+    return found
+
+
+def setting(given: str) -> tuple[str, Any]:
+    """A parameter and its value, read as JSON or else taken as text: ``network__hidden=[64,64]``."""
+    name, has_value, text = given.partition("=")
+    if not has_value or not name.strip():
+        raise click.BadParameter(f"{given!r} is not a setting; expected name=value, as in max_epochs=5.")
+    try:
+        return name.strip(), json.loads(text)
+    except ValueError:
+        return name.strip(), text
 
 
 class DataFile(click.Path):
@@ -144,17 +107,17 @@ def _suffix(start: bytes) -> str:
     return kind + compressed
 
 
-DATA, NAMES, PAIRS, SETTING = DataFile(), Names(), Pairs(), Setting()
+DATA, PATH = DataFile(), click.Path(path_type=Path)
 
 
 def numbers_by_name(given: Iterable[dict[str, float]], option: str) -> dict[str, float]:
     """Several uses of an option as one mapping; a name must not be given twice."""
     merged: dict[str, float] = {}
-    for pairs in given:
-        doubled = sorted(merged.keys() & pairs.keys())
+    for numbers in given:
+        doubled = sorted(merged.keys() & numbers.keys())
         if doubled:
             raise ValueError(f"{option} names {', '.join(doubled)} more than once.")
-        merged |= pairs
+        merged |= numbers
     return merged
 
 
@@ -174,29 +137,26 @@ class Layout:
     group: Path | None = None
 
 
+def _names_option(option: str, text: str, complete: Complete | None = complete_columns) -> Decorator:
+    return click.option(option, type=names, default=(), shell_complete=complete, help=text)
+
+
 _LABELS = (
-    click.option(
+    _names_option(
         "--labels",
-        type=NAMES,
-        shell_complete=complete_columns,
-        default=(),
-        help="Objectives, the main one first: label columns of a CSV or Parquet file, objectives of a "
-        "store, or what to call the label of LETOR text.",
+        "Objectives, the main one first: label columns of a CSV or Parquet file, objectives of a store, or "
+        "what to call the label of LETOR text.",
     ),
-    click.option(
+    _names_option(
         "--label-features",
-        type=NAMES,
-        default=(),
-        help="Features of LETOR text or a store that are labels and leave the features, by number or name, "
-        "and perhaps what to call them: 132,clicks=134.",
+        "Features of LETOR text or a store that are labels and leave the features, by number or name, and "
+        "perhaps what to call them: 132,clicks=134.",
+        complete=None,
     ),
-    click.option(
+    _names_option(
         "--grade",
-        type=NAMES,
-        shell_complete=complete_columns,
-        default=(),
-        help="Objectives whose raw values, such as clicks or seconds, become grades 0 to 4 by quantile "
-        "within the query.",
+        "Objectives whose raw values, such as clicks or seconds, become grades 0 to 4 by quantile within the "
+        "query.",
     ),
 )
 _COLUMNS = (
@@ -218,37 +178,29 @@ _COLUMNS = (
     click.option("--zero-based", is_flag=True, help="Features of LETOR text are numbered from 0."),
     click.option(
         "--group",
-        type=click.Path(path_type=Path),
+        type=PATH,
         metavar="FILE",
         help="Rows per query of LETOR text without qid:, one number a line.",
     ),
 )
 _FEATURES = (
-    click.option(
-        "--features",
-        type=NAMES,
-        shell_complete=complete_columns,
-        default=(),
-        help="Feature columns of a table; by default all but labels and query ids.",
-    ),
-    click.option(
-        "--drop",
-        type=NAMES,
-        default=(),
-        shell_complete=complete_columns,
-        help="Columns or features to leave out.",
-    ),
-    click.option(
+    _names_option("--features", "Feature columns of a table; by default all but labels and query ids."),
+    _names_option("--drop", "Columns or features to leave out."),
+    _names_option(
         "--categorical",
-        type=NAMES,
-        default=(),
-        shell_complete=complete_columns,
-        help="Features that are categories, text or numbers; by default the columns whose type says so.",
+        "Features that are categories, text or numbers; by default the columns whose type says so.",
     ),
+)
+#: Options of several commands.
+REF_SCORES = click.option(
+    "--ref-scores", metavar="COLUMN", help="Column of a table with the reference's scores."
+)
+TEMPERATURE = click.option(
+    "--temperature", type=float, help="How far to move from the reference: 0 is the reference, 1 as trained."
 )
 
 
-def layout_options(*, labels: bool, features: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def layout_options(*, labels: bool, features: bool) -> Decorator:
     """Give a command the options of a `Layout`, which it gets as ``layout``.
 
     `labels`: whether the command reads labels; `features`: whether it may choose features.
@@ -261,19 +213,17 @@ def layout_options(*, labels: bool, features: bool) -> Callable[[Callable[..., N
             own = {name: given.pop(name) for name in Layout.__dataclass_fields__ if name in given}
             function(*args, layout=Layout(**own), **given)
 
-        return with_options(run, options)
+        return with_options(*options)(run)
 
     return decorate
 
 
-def out_option(text: str, *, required: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def out_option(text: str, *, required: bool = False) -> Decorator:
     """Give a command ``--out`` and ``--force``."""
-    kind = click.Path(path_type=Path)
-    options = (
-        click.option("--out", type=kind, required=required, metavar="FILE", help=text),
+    return with_options(
+        click.option("--out", type=PATH, required=required, metavar="FILE", help=text),
         click.option("--force", is_flag=True, help="Replace what is there."),
     )
-    return lambda function: with_options(function, options)
 
 
 def check_output(path: Path, *, force: bool, kinds: Sequence[str] = ()) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from hyperrank.cli._command import Console, command
-from hyperrank.cli._options import DATA, Layout, layout_options
+from hyperrank.cli._options import DATA, PATH, Layout, layout_options
 
 __all__ = ["convert"]
 
@@ -19,7 +19,7 @@ __all__ = ["convert"]
     "train.txt train.store --label-features clicks=134 --grade clicks",
 )
 @click.argument("data", type=DATA)
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store", type=PATH)
 @layout_options(labels=True, features=True)
 @click.option(
     "--n-features", type=click.IntRange(min=1), help="Features of LETOR text, if it lacks the last ones."
@@ -38,7 +38,8 @@ def convert(
     if store.exists() and not (store / "store.json").is_file():
         raise ValueError(f"{store} is not a store: nothing but a store is replaced.")
     from hyperrank import datasets
-    from hyperrank.cli._data import is_table, is_text, read_data
+    from hyperrank.cli._data import is_text, read_data
+    from hyperrank.datasets.table import is_table
 
     if n_features is not None and not is_text(data):
         raise ValueError(f"{data} is not LETOR text, which --n-features is for.")

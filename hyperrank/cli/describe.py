@@ -12,6 +12,7 @@ import click
 
 from hyperrank._checks import Params
 from hyperrank.cli._command import Console, as_json, command
+from hyperrank.cli._options import PATH
 from hyperrank.cli.select import read_document
 
 if TYPE_CHECKING:
@@ -33,17 +34,12 @@ INDENT = "  "
     "model.safetensors --front front.json --trade-off trade-off.json --format markdown",
     "train.store --json",
 )
-@click.argument("what", type=click.Path(path_type=Path), metavar="MODEL|STORE")
-@click.option(
-    "--front",
-    "saved",
-    type=click.Path(path_type=Path),
-    help="The front that front --out wrote as .json.",
-)
+@click.argument("what", type=PATH, metavar="MODEL|STORE")
+@click.option("--front", "saved", type=PATH, help="The front that front --out wrote as .json.")
 @click.option(
     "--trade-off",
     "trade_offs",
-    type=click.Path(path_type=Path),
+    type=PATH,
     multiple=True,
     help="A trade-off that select wrote; may be repeated.",
 )

@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 
 from hyperrank.cli._command import Console, command
-from hyperrank.cli._options import check_output
+from hyperrank.cli._options import PATH, check_output
 
 __all__ = ["export"]
 
 
 @command("export", "model.safetensors model.onnx")
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("onnx", type=click.Path(path_type=Path), metavar="ONNX_FILE")
+@click.argument("model", type=PATH)
+@click.argument("onnx", type=PATH, metavar="ONNX_FILE")
 @click.option("--without-reference", is_flag=True, help="Leave the reference's scores to the caller.")
 @click.option("--force", is_flag=True, help="Replace what is there.")
 def export(console: Console, model: Path, onnx: Path, without_reference: bool, force: bool) -> None:

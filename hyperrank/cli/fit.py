@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hyperrank.cli import _options
 from hyperrank.cli._command import Console, command, process_group
 from hyperrank.cli._completion import LOSSES, METRICS, complete_settings, one_of
-from hyperrank.cli._options import DATA, SETTING, STDOUT, Layout, check_output, layout_options, out_option
 
 if TYPE_CHECKING:
     from hyperrank.rankers import HyperDPORanker
@@ -31,10 +31,10 @@ __all__ = ["fit", "interruptible"]
     "train.csv --labels relevance,clicks --reference relevance=served.txt --out model.safetensors",
     "train.store --out model.safetensors --checkpoint fit.checkpoint --resume",
 )
-@click.argument("data", type=DATA)
-@out_option("The model file to write, such as model.safetensors.", required=True)
-@layout_options(labels=True, features=True)
-@click.option("--validation", type=DATA, help="Validation data for early stopping.")
+@click.argument("data", type=_options.DATA)
+@_options.out_option("The model file to write, such as model.safetensors.", required=True)
+@_options.layout_options(labels=True, features=True)
+@click.option("--validation", type=_options.DATA, help="Validation data for early stopping.")
 @click.option(
     "--reference",
     multiple=True,
@@ -63,15 +63,14 @@ __all__ = ["fit", "interruptible"]
 )
 @click.option("--jobs", "n_jobs", type=int, help="Boosters trained at a time; all cores by default.")
 @click.option("--seed", "random_state", type=int, help="Seed of the fit.")
-@click.option(
-    "--checkpoint", type=click.Path(path_type=Path), metavar="FILE", help="File to keep an unfinished fit in."
-)
+@click.option("--checkpoint", type=_options.PATH, metavar="FILE", help="File to keep an unfinished fit in.")
 @click.option("--resume", is_flag=True, help="Continue from --checkpoint, if the file is there.")
 @click.option(
     "--set",
     "settings",
-    type=SETTING,
+    type=_options.setting,
     multiple=True,
+    metavar="NAME=VALUE",
     shell_complete=complete_settings,
     help="Any other parameter of HyperDPORanker, as JSON or text, such as network__hidden=[64,64]; may be "
     "repeated.",
@@ -81,7 +80,7 @@ def fit(
     data: Path,
     out: Path,
     force: bool,
-    layout: Layout,
+    layout: _options.Layout,
     validation: Path | None,
     ref_scores: str | None,
     settings: tuple[tuple[str, Any], ...],
@@ -94,9 +93,9 @@ def fit(
     """
     from hyperrank.files import check_suffix
 
-    if out == STDOUT:
+    if out == _options.STDOUT:
         raise ValueError("a model goes to a file: name it, as in --out model.safetensors.")
-    check_output(out, force=force)
+    _options.check_output(out, force=force)
     check_suffix(out, ".safetensors")
     with process_group(named["device"]) as is_rank_zero:
         console = console if is_rank_zero else Console(quiet=True)
@@ -127,7 +126,7 @@ def _fit(
     console: Console,
     params: dict[str, Any],
     data: Path,
-    layout: Layout,
+    layout: _options.Layout,
     validation: Path | None,
     ref_scores: str | None,
     resume: bool,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hyperrank.cli import _options
 from hyperrank.cli._command import Console, as_json, command, with_options
 from hyperrank.cli._completion import METRICS, one_of
-from hyperrank.cli._options import DATA, STDOUT, Layout, check_output, layout_options, out_option
 
 if TYPE_CHECKING:
     from hyperrank.front import ParetoFront
@@ -21,18 +20,15 @@ __all__ = ["front", "profile", "profile_options"]
 
 PICTURES = (".png", ".svg", ".pdf")
 PAGES = (".html", ".htm")
-_PROFILE = (
+#: The options of `profile`.
+profile_options = with_options(
     click.option(
         "--points", type=click.IntRange(min=1), help="Trade-offs to evaluate, at most; 66 by default."
     ),
     click.option(
         "--metric", help="What to measure; by default the ranker's own.", shell_complete=one_of(*METRICS)
     ),
-    click.option(
-        "--temperature",
-        type=float,
-        help="How far to move from the reference: 0 is the reference, 1 as trained.",
-    ),
+    _options.TEMPERATURE,
     click.option(
         "--temperatures",
         metavar="T,T,...",
@@ -44,20 +40,15 @@ _PROFILE = (
         help="What limits are relative to: a column of scores, or a LightGBM model; else the reference.",
     ),
     click.option("--by", metavar="COLUMN", help="Column of a table with the segment of each query."),
-    click.option("--ref-scores", metavar="COLUMN", help="Column of a table with the reference's scores."),
+    _options.REF_SCORES,
 )
-
-
-def profile_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of `profile`."""
-    return with_options(function, _PROFILE)
 
 
 def profile(
     console: Console,
     model: Path,
     data: Path,
-    layout: Layout,
+    layout: _options.Layout,
     *,
     points: int | None,
     metric: str | None,
@@ -78,24 +69,22 @@ def profile(
     console.note(summary(data, labelled.data))
     options: dict[str, Any] = {"metric": metric, **scoring_options(ranker, temperature)}
     if points is not None:
-        n_objectives = len(ranker.objectives_)
-        if points < n_objectives:
+        m = len(ranker.objectives_)
+        if points < m:
             raise ValueError(
-                f"--points {points}: a front of {n_objectives} objectives has {n_objectives} ends at least. "
+                f"--points {points}: a front of {m} objectives has {m} ends at least. "
                 "For one trade-off: hyperrank predict --weights."
             )
-        options["weights"] = lattice_near(len(ranker.objectives_), points)
+        options["weights"] = lattice_near(m, points)
         if temperature is None:
             options["temperatures"] = ranker._default_temperatures()
     if temperatures is not None:
         options["temperatures"] = [_number(text) for text in temperatures.split(",")]
     if baseline is not None and baseline != "reference":
-        is_file = Path(baseline).is_file()
-        options["baseline"] = (
-            read_booster_file(Path(baseline))
-            if is_file
-            else read_column(data, baseline, labelled.data, layout.qid)
-        )
+        if Path(baseline).is_file():
+            options["baseline"] = read_booster_file(Path(baseline))
+        else:
+            options["baseline"] = read_column(data, baseline, labelled.data, layout.qid)
     if by is not None:
         options["by"] = read_column(data, by, labelled.data, layout.qid, as_ids=True)
     if labelled.ref_scores is not None:
@@ -118,19 +107,19 @@ def _number(text: str) -> float:
     "model.safetensors test.csv --html front.html",
     "model.safetensors - --out - < test.csv > front.csv",
 )
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("data", type=DATA)
-@out_option(
+@click.argument("model", type=_options.PATH)
+@click.argument("data", type=_options.DATA)
+@_options.out_option(
     "Where to write: .json, .csv, a page, .html, or a picture, .png, .svg or .pdf; - is CSV to stdout."
 )
 @click.option(
     "--html",
     "page",
-    type=click.Path(path_type=Path),
+    type=_options.PATH,
     metavar="FILE",
     help="Write a page on which people choose a trade-off, besides what --out writes.",
 )
-@layout_options(labels=True, features=False)
+@_options.layout_options(labels=True, features=False)
 @profile_options
 def front(
     console: Console,
@@ -139,7 +128,7 @@ def front(
     out: Path | None,
     page: Path | None,
     force: bool,
-    layout: Layout,
+    layout: _options.Layout,
     **options: Any,
 ) -> None:
     """Measure what MODEL reaches on DATA at each trade-off.
@@ -147,16 +136,16 @@ def front(
     DATA should hold queries that were not trained on, with labels for every objective: columns or objectives
     of the names that the model knows, or those that --labels names in the same order.
     """
-    to_stdout = out == STDOUT
+    to_stdout = out == _options.STDOUT
     if to_stdout and console.as_json:
         raise click.UsageError("--out - is CSV on standard output, --json is JSON: give one of the two.")
     if out is not None and not to_stdout:
-        check_output(out, force=force, kinds=(".json", ".csv", *PAGES, *PICTURES))
+        _options.check_output(out, force=force, kinds=(".json", ".csv", *PAGES, *PICTURES))
     if page is not None:
-        check_output(page, force=force, kinds=PAGES)
+        _options.check_output(page, force=force, kinds=PAGES)
     profiled = profile(console, model, data, layout, **options)
     for path in (out, page):
-        if path is not None and path != STDOUT:
+        if path is not None and path != _options.STDOUT:
             _write(path, profiled)
             console.note(f"{path}: {len(profiled)} trade-offs")
     if to_stdout:

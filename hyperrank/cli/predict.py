@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hyperrank.cli import _options
 from hyperrank.cli._command import Console, command
 from hyperrank.cli._completion import complete_objectives
-from hyperrank.cli._options import DATA, STDOUT, Layout, check_output, layout_options, out_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,8 +29,8 @@ __all__ = ["predict"]
     "model.safetensors today.csv --weights relevance=0.7,clicks=0.3 --top 10",
     "model.safetensors - --weights relevance=1 < today.csv > scores.csv",
 )
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("data", type=DATA)
+@click.argument("model", type=_options.PATH)
+@click.argument("data", type=_options.DATA)
 @click.option(
     "--weights",
     multiple=True,
@@ -39,13 +39,13 @@ __all__ = ["predict"]
     "column each. Equal weights by default.",
     shell_complete=complete_objectives,
 )
-@click.option(
-    "--temperature", type=float, help="How far to move from the reference: 0 is the reference, 1 as trained."
-)
+@_options.TEMPERATURE
 @click.option("--top", type=click.IntRange(min=1), metavar="K", help="The K best of each query, in order.")
-@out_option("Where to write: .csv, .parquet or .npy (scores alone). By default, and as -, CSV to stdout.")
-@layout_options(labels=False, features=False)
-@click.option("--ref-scores", metavar="COLUMN", help="Column of a table with the reference's scores.")
+@_options.out_option(
+    "Where to write: .csv, .parquet or .npy (scores alone). By default, and as -, CSV to stdout."
+)
+@_options.layout_options(labels=False, features=False)
+@_options.REF_SCORES
 def predict(
     console: Console,
     model: Path,
@@ -55,16 +55,17 @@ def predict(
     top: int | None,
     out: Path | None,
     force: bool,
-    layout: Layout,
+    layout: _options.Layout,
     ref_scores: str | None,
 ) -> None:
     """Score the documents of DATA with MODEL.
 
     DATA needs no labels. Rows come in the order of the file, with --top in that of their ranks.
     """
-    out = None if out == STDOUT else out
+    out = None if out == _options.STDOUT else out
     if out is not None:
-        check_output(out, force=force, kinds=(".csv", ".parquet") if top else (".csv", ".parquet", ".npy"))
+        kinds = [".csv", ".parquet"] if top else [".csv", ".parquet", ".npy"]
+        _options.check_output(out, force=force, kinds=kinds)
     if top and len(weights) > 1:
         raise click.UsageError("--top ranks by one trade-off: give --weights once.")
     from hyperrank.cli._data import read_features, scoring_options, summary

@@ -10,18 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hyperrank.cli import _options
 from hyperrank.cli._command import Console, as_json, command
 from hyperrank.cli._completion import complete_objectives
-from hyperrank.cli._options import (
-    DATA,
-    PAIRS,
-    STDOUT,
-    Layout,
-    check_output,
-    layout_options,
-    numbers_by_name,
-    out_option,
-)
 from hyperrank.cli.front import profile, profile_options
 
 if TYPE_CHECKING:
@@ -35,6 +26,7 @@ EXPECTED = (
     "expected name=weight pairs, as in relevance=0.7,clicks=0.3, or a .json file of such, or one that select "
     "wrote"
 )
+PAIRS = "NAME=NUMBER,..."
 Pairs = tuple[dict[str, float], ...]
 
 
@@ -45,12 +37,13 @@ Pairs = tuple[dict[str, float], ...]
     "model.safetensors valid.csv --knee",
     "model.safetensors - --nearest relevance=0.6 --out - < valid.csv > trade-off.json",
 )
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("data", type=DATA)
+@click.argument("model", type=_options.PATH)
+@click.argument("data", type=_options.DATA)
 @click.option(
     "--at-least",
-    type=PAIRS,
+    type=_options.pairs,
     multiple=True,
+    metavar=PAIRS,
     shell_complete=complete_objectives,
     help="What to keep, as shares of what the baseline reaches: relevance=0.98.",
 )
@@ -64,8 +57,9 @@ Pairs = tuple[dict[str, float], ...]
 @click.option("--knee", is_flag=True, help="Take the knee, beyond which more of one costs much of another.")
 @click.option(
     "--nearest",
-    type=PAIRS,
+    type=_options.pairs,
     multiple=True,
+    metavar=PAIRS,
     shell_complete=complete_objectives,
     help="Take what is nearest to these values.",
 )
@@ -76,8 +70,8 @@ Pairs = tuple[dict[str, float], ...]
 )
 @click.option("--in-every-segment", is_flag=True, help="Keep the limits in each segment of --by too.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the resamples.")
-@out_option("The trade-off as .json, for --weights of predict; - is stdout.")
-@layout_options(labels=True, features=False)
+@_options.out_option("The trade-off as .json, for --weights of predict; - is stdout.")
+@_options.layout_options(labels=True, features=False)
 @profile_options
 def select(
     console: Console,
@@ -93,7 +87,7 @@ def select(
     seed: int,
     out: Path | None,
     force: bool,
-    layout: Layout,
+    layout: _options.Layout,
     **options: Any,
 ) -> None:
     """Pick a trade-off of MODEL by what it reaches on DATA.
@@ -102,12 +96,12 @@ def select(
     """
     if (maximize is not None) + knee + bool(nearest) > 1:
         raise click.UsageError("give one of --maximize, --knee and --nearest.")
-    to_stdout = out == STDOUT
+    to_stdout = out == _options.STDOUT
     if out is not None and not to_stdout:
-        check_output(out, force=force, kinds=(".json",))
-    limits = numbers_by_name(at_least, "--at-least")
-    target = numbers_by_name(nearest, "--nearest")
-    goal: Any = PAIRS(maximize) if maximize and "=" in maximize else maximize
+        _options.check_output(out, force=force, kinds=(".json",))
+    limits = _options.numbers_by_name(at_least, "--at-least")
+    target = _options.numbers_by_name(nearest, "--nearest")
+    goal: Any = _options.pairs(maximize) if maximize and "=" in maximize else maximize
     front = profile(console, model, data, layout, **options)
     common: dict[str, Any] = {
         "at_least": limits or None,
@@ -171,7 +165,7 @@ def read_trade_offs(
                 if "weights" not in document:  # weights alone, by objective
                     document = {"objectives": list(objectives), "weights": document}
             elif "=" in text:
-                document = {"objectives": list(objectives), "weights": PAIRS(text)}
+                document = {"objectives": list(objectives), "weights": _options.pairs(text)}
             else:
                 raise ValueError(f"{EXPECTED}.")
             selections.append(Selection.from_dict(document))
@@ -189,11 +183,11 @@ def read_trade_offs(
     return resolve_trade_off(trade_offs, temperature, objectives)
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object of JSON, of which json would keep the last of several values of one name."""
-    named = dict(pairs)
-    if len(named) < len(pairs):
-        raise ValueError(f"it has the names {[name for name, _ in pairs][:10]}, one of them twice")
+    named = dict(members)
+    if len(named) < len(members):
+        raise ValueError(f"it has the names {[name for name, _ in members][:10]}, one of them twice")
     return named
 
 

@@ -14,6 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from hyperrank._checks import check_number
+
 #: Counts, and values in double precision, in memory at a time.
 ENTRIES_AT_ONCE = 4_000_000
 #: Fewer queries tell too little of others, whatever the procedure (benchmarks/coverage.py).
@@ -58,6 +60,7 @@ def count_queries(per_query: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.asarray((~np.isnan(per_query)).sum(axis=1).min(axis=0))
 
 
+@dataclass(frozen=True, eq=False)
 class LimitConfidence:
     r"""How surely limits are kept at each of k trade-offs, allowing for picking any of them.
 
@@ -71,18 +74,13 @@ class LimitConfidence:
     of its r means in every resample; `certain` (k,) marks trade-offs that keep all limits for certain.
     """
 
-    def __init__(
-        self,
-        per_query: NDArray[np.float32],
-        limited: NDArray[np.float32],
-        limits: NDArray[np.float64],
-        base: NDArray[np.float32] | None,
-        certain: NDArray[np.bool_],
-        n_resamples: int,
-        seed: int,
-    ) -> None:
-        self.per_query, self.limited, self.limits, self.base = per_query, limited, limits, base
-        self.certain, self.n_resamples, self.seed = certain, n_resamples, seed
+    per_query: NDArray[np.float32]
+    limited: NDArray[np.float32]
+    limits: NDArray[np.float64]
+    base: NDArray[np.float32] | None
+    certain: NDArray[np.bool_]
+    n_resamples: int
+    seed: int
 
     @cached_property
     def margin(self) -> NDArray[np.float64]:
@@ -218,8 +216,7 @@ def agrees(means: pd.DataFrame | pd.Series, per_query: NDArray[np.float32]) -> b
 
 def check_resampling(n_resamples: int, random_state: int, confidence: float | None) -> None:
     """Refuse options of a bootstrap that mean nothing."""
-    if not isinstance(n_resamples, Integral) or isinstance(n_resamples, bool) or n_resamples < 1:
-        raise ValueError(f"n_resamples must be a whole number of at least 1; got {n_resamples!r}.")
+    check_number("n_resamples", n_resamples, at_least=1, whole=True)
     if not isinstance(random_state, Integral) or isinstance(random_state, bool) or random_state < 0:
         raise ValueError(
             f"random_state must be a whole number of at least 0, so that the same call promises the same; "

@@ -45,6 +45,9 @@ class Limits:
     wording: Mapping[str, str]
     shares: pd.Series | None = None
 
+    def __str__(self) -> str:
+        return " and ".join(self.wording.values())
+
 
 def read_limits(
     at_least: Mapping[str, float] | None, base: pd.Series | None, owner: str, names: pd.Index
@@ -97,9 +100,7 @@ class Candidates:
         base, owner = front.points.max(), "the front's best"
         if front.reference is not None:
             base, owner = front.reference, f"the {front.baseline or 'reference'}'s"
-        self.limits = read_limits(
-            {} if at_least is None else at_least, base if relative else None, owner, front.points.columns
-        )
+        self.limits = read_limits(at_least, base if relative else None, owner, front.points.columns)
         if confidence is not None and not len(self.limits.values):
             example = f"at_least={{{front.points.columns[0]!r}: 0.98}}"
             raise ValueError(
@@ -116,13 +117,13 @@ class Candidates:
         candidates = candidates.copy()
         candidates[candidates] = non_dominated(front.points.to_numpy()[candidates])
         row = best_row(rating, candidates, tie_break)
-        weights = front.weights.iloc[row].to_numpy(copy=True)
+        known = self._known
         return Selection(
-            weights,
+            front.weights.iloc[row].to_numpy(copy=True),
             front.points.iloc[row],
             self.limits.values,
             row,
-            self._evidence(row),
+            known if isinstance(known, str) else Evidence(known, row, len(self.limits.values)),
             temperature=None if front.temperatures is None else float(front.temperatures[row]),
             metric=front.metric,
         )
@@ -141,12 +142,11 @@ class Candidates:
         everywhere = feasible & (margin >= -ROUNDING).all(axis=1)
         if not everywhere.any():
             row = int(margin.min(axis=1).argmax())
-            wording = " and ".join(self.limits.wording.values())
             names = np.unique(self.front.segments)
             worst = names[int(margin[row].argmin()) % len(names)]
             raise InfeasibleLimitsError(
-                f"no point keeps {wording} in every segment. The closest is {self._spelled(row)}, which is "
-                f"{-margin[row].min():.4g} short of it in {str(worst)!r}."
+                f"no point keeps {self.limits} in every segment. The closest is {self._spelled(row)}, which "
+                f"is {-margin[row].min():.4g} short of it in {str(worst)!r}."
             )
         return np.asarray(everywhere)
 
@@ -162,11 +162,10 @@ class Candidates:
         confident = candidates & (joint >= confidence)
         if not confident.any():
             row = int(np.argmax(np.where(candidates, joint, -1.0)))
-            wording = " and ".join(self.limits.wording.values())
             n = known.n_needed(row, confidence)
             more = "" if n is None else f", or profile more queries: about {n:,} would show it if it holds"
             raise InfeasibleLimitsError(
-                f"no point keeps {wording} with confidence {confidence:g}. The surest does with "
+                f"no point keeps {self.limits} with confidence {confidence:g}. The surest does with "
                 f"{joint[row]:.3g}: {self._spelled(row)}. Ask for less{more}."
             )
         return confident
@@ -181,8 +180,7 @@ class Candidates:
     @cached_property
     def _known(self) -> LimitConfidence | str:
         """How surely the limits are kept, or why that cannot be told."""
-        missing = self._missing()
-        return self._values if missing is None else missing
+        return self._missing() or self._values
 
     @cached_property
     def _values(self) -> LimitConfidence:
@@ -215,10 +213,6 @@ class Candidates:
         is_in = codes[:, None] == np.arange(len(names))
         apart = np.where(is_in[None, :, None], values[..., None], np.float32(np.nan))
         return apart.reshape(*values.shape[:2], -1)
-
-    def _evidence(self, row: int) -> Evidence | str:
-        known = self._known
-        return known if isinstance(known, str) else Evidence(known, row, len(self.limits.values))
 
     def _missing(self) -> str | None:
         """What is missing to tell how surely limits are kept, or contradicts the points."""
@@ -268,11 +262,10 @@ class Candidates:
             return " ".join([*problems, *_percent_hint(limits)])
         scale = limits.values.abs().where(limits.values != 0, 1.0)
         row = int(((limits.values - limited) / scale).max(axis=1).to_numpy().argmin())
-        wording = " and ".join(limits.wording.values())
         asked = limits.values if limits.shares is None else limits.shares
         met = {name: min(self._reached(name, row), float(asked[name])) for name in map(str, limited)}
         return (
-            f"{wording} can each be met, but by no point together. The closest is {self._spelled(row)}, "
+            f"{limits} can each be met, but by no point together. The closest is {self._spelled(row)}, "
             f"which keeps at_least={met}."
         )
 

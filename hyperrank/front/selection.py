@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Protocol
@@ -17,8 +18,6 @@ from hyperrank.front.bootstrap import Evidence, StoredEvidence, check_probabilit
 from hyperrank.front.criteria import check_objectives
 from hyperrank.simplex import as_weights, by_name
 from hyperrank.weights import TRADE_OFF, PerQuery, PerRow
-
-__all__ = ["FrontData", "Selection", "carried_temperatures", "front_picture", "resolve_trade_off"]
 
 
 class FrontData(Protocol):
@@ -51,6 +50,29 @@ class FrontData(Protocol):
 
     def select(self, at_least: Mapping[str, float] | None = None) -> Selection:
         """The profiled trade-off that keeps every limit and is best otherwise."""
+
+
+def labelled_fronts(others: Any, profile: Callable[..., FrontData] | None = None) -> list[FrontData]:
+    """Fronts to compare with, under the labels that were given for them; `profile` makes those of rankers."""
+    if not isinstance(others, Iterable) or _is_front(others):
+        others = [others]
+    pairs = others.items() if isinstance(others, Mapping) else ((None, each) for each in others)
+    fronts = []
+    for name, other in pairs:
+        label = None if name is None else str(name)
+        if not _is_front(other):
+            if profile is None:
+                raise TypeError(f"others must be fronts here; got a {type(other).__name__}.")
+            other = profile(other, label=label)
+        elif label is not None:
+            other = copy.copy(other)
+            other.label = label
+        fronts.append(other)
+    return fronts
+
+
+def _is_front(other: Any) -> bool:
+    return hasattr(other, "points") and hasattr(other, "non_dominated")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -204,11 +226,11 @@ class Selection:
         if not isinstance(document, Mapping) or not isinstance(document.get("weights"), Mapping):
             raise ValueError(
                 "a selection is a mapping with 'weights' by objective, as Selection.to_dict gives it and "
-                f"hyperrank select writes it; got {_shortened(document)}."
+                f"hyperrank select writes it; got {document!r:.80}."
             )
         names = document.get("objectives") or list(document["weights"])
         if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-            raise ValueError(f"objectives of a selection must be a list of names; got {_shortened(names)}.")
+            raise ValueError(f"objectives of a selection must be a list of names; got {names!r:.80}.")
         metric, temperature = document.get("metric"), document.get("temperature")
         if not isinstance(metric, str | None):
             raise ValueError(f"metric of a selection must be a text; got {metric!r}.")
@@ -368,11 +390,6 @@ def _numbers(values: pd.Series) -> dict[str, float | None]:
 
 def _series(values: Mapping[str, Any], names: list[str]) -> pd.Series:
     return pd.Series([values[name] for name in names], index=names, dtype=np.float64)
-
-
-def _shortened(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 #: Size of a front's picture, and the margin that its labels need.

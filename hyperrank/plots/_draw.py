@@ -8,6 +8,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection, PathCollection
@@ -311,16 +312,15 @@ def draw_parallel(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]
     scales = Scales(picture)
     with canvas(ax, picture.width, WIDTH, shape, least=LEAST * (len(fronts) + 0.5)) as place:
         axes = place.panels(len(fronts), 1)
-        handles: list[Line2D] = []
+        handles: list[Artist] = []
         for number, (panel, front) in enumerate(zip(axes, fronts, strict=True)):
             _coordinates(panel, picture, scales, names=number == 0)
             shade = Shade(front, picture.objectives[0])
             lines = _lines(panel, front, picture.objectives, scales, shade)
             if front.reference is not None:
-                look: Style = {"color": INK, "linestyle": DASHES, "linewidth": 1.4}
+                look: Style = {"color": INK, "linestyle": DASHES, "linewidth": 1.4, "zorder": 4}
                 heights = scales.heights(front.reference[picture.objectives])
-                panel.plot(range(len(heights)), heights, zorder=4, **look)
-                handles.append(Line2D([], [], label=front.baseline, **look))
+                handles += panel.plot(heights, label=front.baseline or "reference", **look)
             if number == 0:
                 shown, mapped = shade, lines
                 handles += _parallel_selected(panel, picture, scales)
@@ -379,26 +379,23 @@ def _lines(ax: Axes, front: FrontData, objectives: list[str], scales: Scales, sh
     return collection
 
 
-def _parallel_selected(ax: Axes, picture: Picture, scales: Scales) -> list[Line2D]:
+def _parallel_selected(ax: Axes, picture: Picture, scales: Scales) -> list[Artist]:
     """The selected trade-off, its limits and, with an interval, where its values may lie."""
     selection, names = picture.selection, picture.objectives
     if selection is None:
         return []
     look: Style = {"color": ACCENT, "linewidth": 1.8}
     dots: Style = {"marker": "o", "markersize": 4, "markerfacecolor": "white", "markeredgewidth": 1.3}
-    ax.plot(range(len(names)), scales.heights(selection.values[names]), zorder=6, **look, **dots)
-    handles = [Line2D([], [], label="selected", **look, **dots)]
+    at, heights = range(len(names)), scales.heights(selection.values[names])
+    handles: list[Artist] = [*ax.plot(at, heights, zorder=6, label="selected", **look, **dots)]
     if picture.interval is not None:
-        bounds = selection.interval(picture.interval).loc[names].to_numpy().T
-        for axis, ends in enumerate(scales.heights(bounds).T):
-            ax.plot([axis, axis], ends, color=ACCENT, linewidth=3.5, alpha=0.35, zorder=5)
-        label = f"{picture.interval:.0%} interval"
-        handles.append(Line2D([], [], color=ACCENT, linewidth=3.5, alpha=0.35, label=label))
-    limits = scales.heights(selection.limits.reindex(names).to_numpy())
-    bar: Style = {"marker": "_", "color": ACCENT, "markersize": 11, "markeredgewidth": 2, "linestyle": "none"}
+        low, high = scales.heights(selection.interval(picture.interval).loc[names].to_numpy().T)
+        band: Style = {"color": ACCENT, "linewidth": 3.5, "alpha": 0.35, "zorder": 5}
+        handles.append(ax.vlines(at, low, high, label=f"{picture.interval:.0%} interval", **band))
     if len(selection.limits):
-        ax.plot(range(len(names)), limits, zorder=5, **bar)
-        handles.append(Line2D([], [], label="limit", **bar))
+        limits = scales.heights(selection.limits.reindex(names).to_numpy())
+        bar: Style = {"marker": "_", "markersize": 11, "markeredgewidth": 2, "linestyle": "none"}
+        handles += ax.plot(at, limits, color=ACCENT, zorder=5, label="limit", **bar)
     return handles
 
 
@@ -521,7 +518,6 @@ def _epochs(axes: list[Axes], display: TrainingDisplay) -> None:
     if display.best_epoch is None or len(axes) == 1:
         return
     for ax in axes:
-        ax.axvline(display.best_epoch, color=ACCENT, linestyle=DASHES, linewidth=1.0, zorder=1)
-    label = f"best epoch: {display.best_epoch}"
-    handle = Line2D([], [], color=ACCENT, linestyle=DASHES, linewidth=1.0, label=label)
-    axes[0].legend(handles=[handle], loc="best", frameon=False)
+        look: Style = {"color": ACCENT, "linestyle": DASHES, "linewidth": 1.0, "zorder": 1}
+        ax.axvline(display.best_epoch, label=f"best epoch: {display.best_epoch}", **look)
+    axes[0].legend(loc="best", frameon=False)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank.front.criteria import check_objectives
-from hyperrank.front.selection import FrontData, Selection
+from hyperrank.front.selection import FrontData, Selection, labelled_fronts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -270,7 +269,7 @@ class ParetoFrontDisplay(Display):
         -------
         ParetoFrontDisplay
         """
-        return cls(front, others=_fronts(others), selection=selection).plot(**options)
+        return cls(front, others=labelled_fronts(others), selection=selection).plot(**options)
 
     @classmethod
     def from_estimator(
@@ -316,7 +315,7 @@ class ParetoFrontDisplay(Display):
         front = _profiled(estimator, X, y, qid=qid, weights=weights, metric=metric, label=name)
         profile = partial(_profiled, X=X, y=y, qid=qid, metric=front.metric)
         selection = None if at_least is None else front.select(at_least)
-        return cls(front, others=_fronts(others, profile), selection=selection).plot(**options)
+        return cls(front, others=labelled_fronts(others, profile), selection=selection).plot(**options)
 
     def plot(
         self,
@@ -403,29 +402,6 @@ def _kind(kind: str, n_objectives: int) -> str:
         drawn = "two objectives" + " or more" * (kind != "plane")
         raise ValueError(f"kind={kind!r} draws {drawn}, not {n_objectives}: pass objectives=[...].")
     return {2: "plane", 3: "pairs"}.get(n_objectives, "parallel") if kind == "auto" else kind
-
-
-def _fronts(others: Any, profile: Callable[..., FrontData] | None = None) -> list[FrontData]:
-    """Baselines as fronts, under the labels that were given for them; `profile` makes those of rankers."""
-    if not isinstance(others, Iterable) or _is_front(others):
-        others = [others]
-    pairs = others.items() if isinstance(others, Mapping) else ((None, each) for each in others)
-    fronts = []
-    for name, baseline in pairs:
-        label = None if name is None else str(name)
-        if not _is_front(baseline):
-            if profile is None:
-                raise TypeError(f"others must be fronts here; got a {type(baseline).__name__}.")
-            baseline = profile(baseline, label=label)
-        elif label is not None:
-            baseline = copy.copy(baseline)
-            baseline.label = label
-        fronts.append(baseline)
-    return fronts
-
-
-def _is_front(baseline: Any) -> bool:
-    return hasattr(baseline, "points") and hasattr(baseline, "non_dominated")
 
 
 def _profiled(estimator: Any, X: Any, y: Any, **options: Any) -> FrontData:

@@ -16,17 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from hyperrank.front.bootstrap import (
-    MIN_QUERIES,
-    agrees,
-    check_probability,
-    check_resampling,
-    count_queries,
-    percentile_interval,
-    resampled_means,
-)
+from hyperrank.front import bootstrap
 from hyperrank.front.limits import reference_rows
-from hyperrank.front.selection import Selection, at_temperature
+from hyperrank.front.selection import Selection, at_temperature, labelled_fronts
 
 if TYPE_CHECKING:
     from hyperrank.front.pareto_front import ParetoFront
@@ -50,13 +42,13 @@ def front_evidence(front: ParetoFront, level: float, n_resamples: int, seed: int
     """
     if front.per_query is None:
         return {"missing": "The front holds no values by query, so that nothing is known of its uncertainty."}
-    counts = count_queries(front.per_query)
-    if counts.min() < MIN_QUERIES:
+    counts = bootstrap.count_queries(front.per_query)
+    if counts.min() < bootstrap.MIN_QUERIES:
         return {
-            "missing": f"Fewer than {MIN_QUERIES} queries count for {front.names[counts.argmin()]}, "
-            "which tells too little of others."
+            "missing": f"Fewer than {bootstrap.MIN_QUERIES} queries count for "
+            f"{front.names[counts.argmin()]}, which tells too little of others."
         }
-    if not agrees(front.points, front.per_query):
+    if not bootstrap.agrees(front.points, front.per_query):
         return {
             "missing": "The values by query are not those of the points, so that they tell no uncertainty."
         }
@@ -66,10 +58,11 @@ def front_evidence(front: ParetoFront, level: float, n_resamples: int, seed: int
     intervals, differences, resamples = [], [], []
     for chunk in _chunks(front.per_query, n_resamples):
         means = _means(chunk, n_resamples, seed)
-        intervals.append(percentile_interval(means, level, chunk))
+        intervals.append(bootstrap.percentile_interval(means, level, chunk))
         resamples.append(means[:carried])
         if of_reference is not None and reference is not None:
-            differences.append(percentile_interval(means - of_reference[:, None], level, chunk - reference))
+            change = means - of_reference[:, None]
+            differences.append(bootstrap.percentile_interval(change, level, chunk - reference))
     evidence: dict[str, Any] = {
         "level": level,
         "n_resamples": n_resamples,
@@ -82,7 +75,7 @@ def front_evidence(front: ParetoFront, level: float, n_resamples: int, seed: int
     }
     if of_reference is not None and reference is not None:
         evidence["reference"] = _rounded(
-            percentile_interval(of_reference[:, None], level, reference[None])[0]
+            bootstrap.percentile_interval(of_reference[:, None], level, reference[None])[0]
         )
         evidence["difference"] = _rounded(np.concatenate(differences))
         resamples.append(of_reference[:carried, None])
@@ -93,7 +86,7 @@ def front_evidence(front: ParetoFront, level: float, n_resamples: int, seed: int
 def _reference_per_query(front: ParetoFront) -> NDArray[np.float32] | None:
     """The reference's values by query, if they are those of the reference."""
     reference, per_query = front.reference, front.reference_per_query
-    if reference is None or per_query is None or not agrees(reference, per_query):
+    if reference is None or per_query is None or not bootstrap.agrees(reference, per_query):
         return None
     return per_query
 
@@ -112,7 +105,7 @@ def _chunks(per_query: NDArray[np.float32], n_resamples: int) -> Iterator[NDArra
 
 
 def _means(per_query: NDArray[np.float32], n_resamples: int, seed: int) -> NDArray[np.float64]:
-    return resampled_means(per_query, n_resamples=n_resamples, seed=seed)[0]
+    return bootstrap.resampled_means(per_query, n_resamples=n_resamples, seed=seed)[0]
 
 
 def _rounded(values: NDArray[np.float64], digits: int = 7) -> Any:
@@ -170,18 +163,22 @@ def front_page(
     random_state: int,
 ) -> str:
     """Write the page of a front; see `hyperrank.front.ParetoFront.to_html`."""
-    check_resampling(n_resamples, random_state, None)
-    check_probability("level", level)
+    bootstrap.check_resampling(n_resamples, random_state, None)
+    bootstrap.check_probability("level", level)
     if not isinstance(title, str | None):
         raise TypeError(f"title must be a text or None; got {title!r}.")
-    data = _document(front, _first(front, selection), _others(front, others))
-    data["queries"] = [] if queries is None else list(_queries(front, queries))
-    data["features"] = (
-        [] if queries is None else [name.removeprefix(CONTRIBUTION) for name in _contributions(queries)]
-    )
-    data["segments"] = list(_segments(front, float(level)))
-    data["segmentLevel"], data["canHoldInSegments"] = level, front.segments is not None
-    data["evidence"] = front_evidence(front, float(level), int(n_resamples), int(random_state))
+    contributions = [] if queries is None else _contributions(queries)
+    data = {
+        **_document(front),
+        "first": _first(front, selection),
+        "others": list(_others(front, others)),
+        "queries": [] if queries is None else list(_queries(front, queries)),
+        "features": [name.removeprefix(CONTRIBUTION) for name in contributions],
+        "segments": list(_segments(front, float(level))),
+        "segmentLevel": level,
+        "canHoldInSegments": front.segments is not None,
+        "evidence": front_evidence(front, float(level), int(n_resamples), int(random_state)),
+    }
     style = _read("front.css")
     script = '"use strict";\n' + "\n".join(_read(name) for name in SCRIPTS)
     pieces = {
@@ -217,28 +214,16 @@ def _first(front: ParetoFront, selection: Selection | None) -> int:
     return row
 
 
-def _others(
-    front: ParetoFront, given: ParetoFront | Sequence[ParetoFront] | Mapping[str, ParetoFront]
-) -> list[tuple[str, list[list[float]]]]:
+def _others(front: ParetoFront, given: Any) -> Iterator[dict[str, Any]]:
     """Label and points of each front to compare with, in the front's order of objectives."""
-    pairs: list[tuple[Any, Any]]
-    if isinstance(given, Mapping):
-        pairs = list(given.items())
-    else:
-        pairs = [(None, other) for other in (given if isinstance(given, Sequence) else [given])]
-    described = []
-    for number, (label, other) in enumerate(pairs, start=1):
-        if not isinstance(other, type(front)):
-            raise TypeError(f"others must be fronts; got a {type(other).__name__}.")
+    for number, other in enumerate(labelled_fronts(given), start=1):
         if sorted(other.names) != sorted(front.names) or other.metric != front.metric:
             raise ValueError(
                 f"others must be of the objectives {front.names} and the metric {front.metric!r}; "
                 f"got {other.names} and {other.metric!r}."
             )
-        label = other.label if label is None else str(label)
-        points = other.points[front.names].to_numpy().tolist()
-        described.append((f"front {number}" if label is None else label, points))
-    return described
+        label = f"front {number}" if other.label is None else other.label
+        yield {"label": label, "points": other.points[front.names].to_numpy().tolist()}
 
 
 def _queries(front: ParetoFront, given: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -332,9 +317,7 @@ def _meaning(front: ParetoFront) -> str:
     return ". ".join(sentences) + "."
 
 
-def _document(
-    front: ParetoFront, first: int, others: Sequence[tuple[str, list[list[float]]]]
-) -> dict[str, Any]:
+def _document(front: ParetoFront) -> dict[str, Any]:
     """The front in numbers, to the bit: the page picks by the rules of `select` and is to pick the same."""
     return {
         "names": front.names,
@@ -347,8 +330,6 @@ def _document(
         "baseline": front.baseline or "reference",
         "nonDominated": front.non_dominated.tolist(),
         "reference": None if front.reference is None else front.reference.tolist(),
-        "first": first,
-        "others": [{"label": label, "points": points} for label, points in others],
     }
 
 
