@@ -103,7 +103,7 @@ def test_an_estimator_and_its_baselines_are_profiled_on_the_same_queries(fitted)
     ]
     with pytest.raises(TypeError, match="a dict has no front"):
         ParetoFrontDisplay.from_estimator({}, data.X, data.Y)
-    with pytest.raises(TypeError, match="others must be fronts here; got a MixedScoresRanker"):
+    with pytest.raises(TypeError, match="others must be fronts; got a MixedScoresRanker"):
         ParetoFrontDisplay.from_front(front, others=baseline)
 
 

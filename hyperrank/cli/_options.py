@@ -226,13 +226,15 @@ def out_option(text: str, *, required: bool = False) -> Decorator:
     )
 
 
-def check_output(path: Path, *, force: bool, kinds: Sequence[str] = ()) -> None:
+def check_output(path: Path | None, *, force: bool, kinds: Sequence[str] = ()) -> None:
     """Refuse an output before the work that would be lost.
 
     It exists and may not be replaced, is a folder or device, or does not end in one of the `kinds`.
     """
     from hyperrank.files import check_writable
 
+    if path is None:
+        return
     if kinds and path.suffix.lower() not in kinds:
         raise ValueError(f"{path} does not say what to write: its name must end in {', '.join(kinds)}.")
     check_writable(path)

@@ -228,17 +228,18 @@ def nested_names(name: str) -> list[str]:
     from hyperrank.networks import MLP, Transformer
     from hyperrank.training import AdamW, EarlyStopping, TradeOffs
 
-    objects = {
-        "loss": (LambdaLoss(), PlackettLuce()),
-        "network": (MLP(), Transformer()),
-        "trade_offs": (TradeOffs(),),
-        "optimizer": (AdamW(),),
-        "early_stopping": (EarlyStopping(),),
+    kinds = {
+        "loss": (LambdaLoss, PlackettLuce),
+        "network": (MLP, Transformer),
+        "trade_offs": (TradeOffs,),
+        "optimizer": (AdamW,),
+        "early_stopping": (EarlyStopping,),
     }
     return [
         f"{option}__{name}"
-        for option, kinds in objects.items()
-        if any(name in kind.get_params() for kind in kinds)
+        for option in kinds
+        for kind in kinds[option]
+        if name in signature(kind).parameters
     ]
 
 

@@ -139,10 +139,9 @@ def front(
     to_stdout = out == _options.STDOUT
     if to_stdout and console.as_json:
         raise click.UsageError("--out - is CSV on standard output, --json is JSON: give one of the two.")
-    if out is not None and not to_stdout:
+    if not to_stdout:
         _options.check_output(out, force=force, kinds=(".json", ".csv", *PAGES, *PICTURES))
-    if page is not None:
-        _options.check_output(page, force=force, kinds=PAGES)
+    _options.check_output(page, force=force, kinds=PAGES)
     profiled = profile(console, model, data, layout, **options)
     for path in (out, page):
         if path is not None and path != _options.STDOUT:

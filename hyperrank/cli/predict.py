@@ -63,9 +63,8 @@ def predict(
     DATA needs no labels. Rows come in the order of the file, with --top in that of their ranks.
     """
     out = None if out == _options.STDOUT else out
-    if out is not None:
-        kinds = [".csv", ".parquet"] if top else [".csv", ".parquet", ".npy"]
-        _options.check_output(out, force=force, kinds=kinds)
+    kinds = [".csv", ".parquet"] if top else [".csv", ".parquet", ".npy"]
+    _options.check_output(out, force=force, kinds=kinds)
     if top and len(weights) > 1:
         raise click.UsageError("--top ranks by one trade-off: give --weights once.")
     from hyperrank.cli._data import read_features, scoring_options, summary

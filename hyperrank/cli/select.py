@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["read_document", "read_trade_offs", "select"]
 
-EXPECTED = (
-    "expected name=weight pairs, as in relevance=0.7,clicks=0.3, or a .json file of such, or one that select "
-    "wrote"
-)
-PAIRS = "NAME=NUMBER,..."
 Pairs = tuple[dict[str, float], ...]
 
 
@@ -43,7 +38,7 @@ Pairs = tuple[dict[str, float], ...]
     "--at-least",
     type=_options.pairs,
     multiple=True,
-    metavar=PAIRS,
+    metavar="NAME=NUMBER,...",
     shell_complete=complete_objectives,
     help="What to keep, as shares of what the baseline reaches: relevance=0.98.",
 )
@@ -59,7 +54,7 @@ Pairs = tuple[dict[str, float], ...]
     "--nearest",
     type=_options.pairs,
     multiple=True,
-    metavar=PAIRS,
+    metavar="NAME=NUMBER,...",
     shell_complete=complete_objectives,
     help="Take what is nearest to these values.",
 )
@@ -97,7 +92,7 @@ def select(
     if (maximize is not None) + knee + bool(nearest) > 1:
         raise click.UsageError("give one of --maximize, --knee and --nearest.")
     to_stdout = out == _options.STDOUT
-    if out is not None and not to_stdout:
+    if not to_stdout:
         _options.check_output(out, force=force, kinds=(".json",))
     limits = _options.numbers_by_name(at_least, "--at-least")
     target = _options.numbers_by_name(nearest, "--nearest")
@@ -167,11 +162,14 @@ def read_trade_offs(
             elif "=" in text:
                 document = {"objectives": list(objectives), "weights": _options.pairs(text)}
             else:
-                raise ValueError(f"{EXPECTED}.")
-            selections.append(Selection.from_dict(document))
+                raise ValueError(
+                    "expected name=weight pairs, as in relevance=0.7,clicks=0.3, or a .json file of such, or "
+                    "one that select wrote."
+                )
+            selection = Selection.from_dict(document)
         except ValueError as error:
             raise ValueError(f"--weights {text}: {error}") from error
-    for text, selection in zip(given, selections, strict=True):
+        selections.append(selection)
         carried = selection.temperature
         if temperature is None or carried is None or math.isclose(temperature, carried, rel_tol=1e-9):
             continue

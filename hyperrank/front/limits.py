@@ -59,21 +59,19 @@ def read_limits(
         "at_least must map objectives to limits",
         f"{{{names[0]!r}: 0.98}}",
     )
-    values, wording = {}, {}
-    for name, limit in shares.items():
-        if base is None:
-            values[name] = limit
-            wording[name] = f"{name} >= {limit:.4g}"
-            continue
+    given = pd.Series(shares, dtype=np.float64)
+    if base is None:
+        return Limits(given, {name: f"{name} >= {limit:.4g}" for name, limit in shares.items()})
+    values, wording = given.copy(), {}
+    for name, share in shares.items():
         if base[name] < 0:
             raise ValueError(
                 f"a share of {owner} {name} says nothing since that is negative ({base[name]:.4g}): "
                 "pass relative=False and limits in units of the metric."
             )
-        values[name] = limit * base[name]
-        wording[name] = f"{name} >= {values[name]:.4g} ({limit:g} of {owner} {base[name]:.4g})"
-    given = None if base is None else pd.Series(shares, dtype=np.float64)
-    return Limits(pd.Series(values, dtype=np.float64), wording, given)
+        values[name] = share * base[name]
+        wording[name] = f"{name} >= {values[name]:.4g} ({share:g} of {owner} {base[name]:.4g})"
+    return Limits(values, wording, given)
 
 
 class Candidates:
@@ -90,7 +88,7 @@ class Candidates:
         confidence: float | None,
         n_resamples: int,
         random_state: int,
-        in_every_segment: bool = False,
+        in_every_segment: bool,
     ) -> None:
         check_resampling(n_resamples, random_state, confidence)
         check_choice("relative", relative, (True, False))

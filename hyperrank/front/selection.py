@@ -62,7 +62,7 @@ def labelled_fronts(others: Any, profile: Callable[..., FrontData] | None = None
         label = None if name is None else str(name)
         if not _is_front(other):
             if profile is None:
-                raise TypeError(f"others must be fronts here; got a {type(other).__name__}.")
+                raise TypeError(f"others must be fronts; got a {type(other).__name__}.")
             other = profile(other, label=label)
         elif label is not None:
             other = copy.copy(other)

@@ -11,7 +11,8 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.collections import LineCollection
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -57,10 +58,9 @@ class Picture:
     width: float | str | None
     interval: float | None
 
-    def baselines(self) -> list[tuple[int, FrontData, str, str]]:
-        """Number, front, colour and marker of each baseline."""
-        styles = zip(self.others, cycle(BASELINE_STYLES), strict=False)
-        return [(n, other, color, marker) for n, (other, (color, marker)) in enumerate(styles, start=1)]
+
+#: Colours of weights from 0 to 1.
+COLORS: Style = {"cmap": blue_to_yellow(), "norm": Normalize(0, 1)}
 
 
 class Shade:
@@ -72,16 +72,11 @@ class Shade:
         self.varies = bool(np.ptp(weights) > 0)
         self.values: NDArray[np.float64] = weights if self.varies else np.full(len(front), 0.5)
 
-    def options(self) -> Style:
-        """For matplotlib's scatter and collections."""
-        return {"cmap": blue_to_yellow(), "vmin": 0.0, "vmax": 1.0}
-
-    def bar(self, figure: Figure, dots: Any, **where: Any) -> None:
+    def bar(self, figure: Figure, **where: Any) -> None:
         """A colour bar, where colours say something."""
         if not self.varies:
             return
-        # Of the colours alone: lines may be transparent.
-        bar = figure.colorbar(ScalarMappable(dots.norm, dots.cmap), ticks=[0, 0.5, 1], **where)
+        bar = figure.colorbar(ScalarMappable(**COLORS), ticks=[0, 0.5, 1], **where)
         bar.set_label(self.label)
         bar.outline.set_visible(False)
         bar.ax.tick_params(length=2)
@@ -91,12 +86,12 @@ def draw_plane(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]]:
     """Two objectives: one panel, its colour bar at the right and its legend below."""
     front, (x, y) = picture.front, picture.objectives
     with canvas(ax, picture.width, PLANE_WIDTH, 0.8) as place:
-        panel = place.single()
+        (panel,) = place.panels(1, 1)
         shade = Shade(front, picture.objectives[0])
-        dots, handles = _panel(panel, picture, [x, y], shade)
+        handles = _panel(panel, picture, [x, y], shade)
         panel.set_xlabel(_axis_label(front, x))
         panel.set_ylabel(_axis_label(front, y))
-        shade.bar(place.figure, dots, ax=panel, pad=0.02, aspect=30)
+        shade.bar(place.figure, ax=panel, pad=0.02, aspect=30)
         legend_below(place, panel, handles if len(handles) > 1 else [])
     return place.figure, [panel]
 
@@ -117,19 +112,17 @@ def draw_pairs(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]]:
                 shared = {"sharex": panels.get((row - 1, column)), "sharey": panels.get((row, 0))}
                 panel = panels[row, column] = place.figure.add_subplot(grid[row, column], **shared)
                 axes.append(panel)
-                dots, handles = _panel(panel, picture, [names[column], names[row + 1]], shade)
+                handles = _panel(panel, picture, [names[column], names[row + 1]], shade)
                 if row == side - 1:
                     panel.set_xlabel(_axis_label(front, names[column]))
                 if column == 0:
                     panel.set_ylabel(_axis_label(front, names[row + 1]))
                 panel.label_outer()
-        _corner(place, grid[0, 1:], shade, dots, handles, wide=side == 2)
+        _corner(place, grid[0, 1:], shade, handles, wide=side == 2)
     return place.figure, axes
 
 
-def _corner(
-    place: Canvas, where: Any, shade: Shade, dots: PathCollection, handles: list[Line2D], *, wide: bool
-) -> None:
+def _corner(place: Canvas, where: Any, shade: Shade, handles: list[Line2D], *, wide: bool) -> None:
     """The place that a triangle leaves free: what things mean."""
     corner = place.figure.add_subplot(where)
     corner.set_axis_off()
@@ -138,34 +131,38 @@ def _corner(
     corner.text(0.04, 0.36, note, transform=corner.transAxes, fontsize="small", color=INK, va="bottom")
     if shade.varies:
         bar = corner.inset_axes((0.04, 0.16, 0.8 if wide else 0.5, 0.05))
-        shade.bar(place.figure, dots, cax=bar, orientation="horizontal")
+        shade.bar(place.figure, cax=bar, orientation="horizontal")
 
 
-def _panel(ax: Axes, picture: Picture, pair: list[str], shade: Shade) -> tuple[PathCollection, list[Line2D]]:
-    """One plane of two objectives; returns the coloured points and the legend's handles."""
+def _panel(ax: Axes, picture: Picture, pair: list[str], shade: Shade) -> list[Line2D]:
+    """One plane of two objectives; returns the legend's handles."""
     front = picture.front
     points = front.points[pair].to_numpy()
     x, y = points.T
     optimal = front.non_dominated
     dress(ax)
-    middle = blue_to_yellow()(0.5)
-    style: Style = {"marker": "o", "markerfacecolor": middle, "markeredgecolor": "white", "markersize": 6}
+    style: Style = {
+        "marker": "o",
+        "markerfacecolor": COLORS["cmap"](0.5),
+        "markeredgecolor": "white",
+        "markersize": 6,
+    }
     handles = [Line2D([], [], color=INK, linewidth=1.0, label=name_of(front), **style)]
     if not optimal.all():
         handles.append(mark("o", FAINT, 4, "dominated"))
-    for number, other, color, marker in picture.baselines():
+    baselines = zip(picture.others, cycle(BASELINE_STYLES), strict=False)
+    for number, (other, (color, marker)) in enumerate(baselines, start=1):
         _steps(ax, other.points[pair].to_numpy(), color, 0.55)
         _baseline_dots(ax, other, pair, color, marker)
         style = {"marker": marker, "markerfacecolor": "white", "markeredgecolor": color, "markersize": 4.5}
         handles.append(Line2D([], [], color=color, linewidth=1.0, label=name_of(other, number), **style))
     _steps(ax, points, INK, 0.75)
     ax.scatter(x[~optimal], y[~optimal], s=10, color=FAINT, linewidths=0, zorder=2)
-    look: Style = {"s": 26, "edgecolors": "white", "linewidths": 0.6, "zorder": 4, **shade.options()}
-    dots = ax.scatter(x[optimal], y[optimal], c=shade.values[optimal], **look)
+    look: Style = {"s": 26, "edgecolors": "white", "linewidths": 0.6, "zorder": 4, **COLORS}
+    ax.scatter(x[optimal], y[optimal], c=shade.values[optimal], **look)
     if front.reference is not None:
         handles.append(_reference(ax, front.reference[pair], front.baseline))
-    handles += _selected(ax, picture, pair)
-    return dots, handles
+    return handles + _selected(ax, picture, pair)
 
 
 def _steps(ax: Axes, points: NDArray[np.float64], color: str, alpha: float) -> None:
@@ -276,12 +273,9 @@ class Scales:
 
     def __init__(self, picture: Picture) -> None:
         names, selection = picture.objectives, picture.selection
-        rows = [front.points[names].to_numpy() for front in (picture.front, *picture.others)]
-        rows += [
-            front.reference[names].to_numpy()[None]
-            for front in (picture.front, *picture.others)
-            if front.reference is not None
-        ]
+        fronts = (picture.front, *picture.others)
+        rows = [front.points[names].to_numpy() for front in fronts]
+        rows += [front.reference[names].to_numpy()[None] for front in fronts if front.reference is not None]
         if selection is not None:
             rows.append(selection.limits.reindex(names).to_numpy()[None])
             if picture.interval is not None:
@@ -316,19 +310,19 @@ def draw_parallel(picture: Picture, ax: Axes | None) -> tuple[Figure, list[Axes]
         for number, (panel, front) in enumerate(zip(axes, fronts, strict=True)):
             _coordinates(panel, picture, scales, names=number == 0)
             shade = Shade(front, picture.objectives[0])
-            lines = _lines(panel, front, picture.objectives, scales, shade)
+            _lines(panel, front, picture.objectives, scales, shade)
             if front.reference is not None:
                 look: Style = {"color": INK, "linestyle": DASHES, "linewidth": 1.4, "zorder": 4}
                 heights = scales.heights(front.reference[picture.objectives])
                 handles += panel.plot(heights, label=front.baseline or "reference", **look)
             if number == 0:
-                shown, mapped = shade, lines
+                shown = shade
                 handles += _parallel_selected(panel, picture, scales)
             if len(fronts) > 1:
                 panel.set_ylabel(name_of(front, number or None), labelpad=26)
         if not all(front.non_dominated.all() for front in fronts):
             handles.append(Line2D([], [], color=FAINT, linewidth=0.8, label="dominated"))
-        shown.bar(place.figure, mapped, ax=axes, pad=0.01, aspect=18 * len(fronts) ** 0.7)
+        shown.bar(place.figure, ax=axes, pad=0.01, aspect=18 * len(fronts) ** 0.7)
         once = {str(handle.get_label()): handle for handle in handles}
         legend_below(place, axes[-1], list(once.values()), is_full=True)
     return place.figure, axes
@@ -357,26 +351,17 @@ def _coordinates(ax: Axes, picture: Picture, scales: Scales, *, names: bool) -> 
             label.set(path_effects=halo, zorder=5)
 
 
-def _lines(ax: Axes, front: FrontData, objectives: list[str], scales: Scales, shade: Shade) -> LineCollection:
-    """Trade-offs as lines, the more the fainter; returns the optimal ones, coloured by their weights."""
+def _lines(ax: Axes, front: FrontData, objectives: list[str], scales: Scales, shade: Shade) -> None:
+    """Trade-offs as lines, the more the fainter, and the optimal ones coloured by their weights."""
     heights = scales.heights(front.points[objectives])
     across = np.broadcast_to(np.arange(len(objectives), dtype=np.float64), heights.shape)
     lines = np.stack([across, heights], axis=2)
     optimal = front.non_dominated
     ax.add_collection(LineCollection(list(lines[~optimal]), colors=FAINT, linewidths=0.6, zorder=1))
     order = np.flatnonzero(optimal)[np.argsort(shade.values[optimal], kind="stable")]
-    options = shade.options()
-    collection = LineCollection(
-        list(lines[order]),
-        array=shade.values[order],
-        cmap=options["cmap"],
-        linewidths=1.1,
-        alpha=float(np.clip(20 / max(len(order), 1), 0.3, 0.9)),
-        zorder=2,
-    )
-    collection.set_clim(0.0, 1.0)
-    ax.add_collection(collection)
-    return collection
+    alpha = float(np.clip(20 / max(len(order), 1), 0.3, 0.9))
+    look: Style = {"array": shade.values[order], "linewidths": 1.1, "alpha": alpha, "zorder": 2, **COLORS}
+    ax.add_collection(LineCollection(list(lines[order]), **look))
 
 
 def _parallel_selected(ax: Axes, picture: Picture, scales: Scales) -> list[Artist]:

@@ -67,14 +67,10 @@ class Canvas:
             QuietFigure(figsize=size, dpi=200, layout="constrained") if ax is None else ax.figure.figure
         )
 
-    def single(self) -> Axes:
-        """One panel."""
-        return self.figure.add_subplot() if self.ax is None else self.ax
-
     def panels(self, rows: int, columns: int, *, share: str | None = None, **options: Any) -> list[Axes]:
         """Panels row by row, which may share an axis, ``"x"`` or ``"y"``, with the first."""
         if rows == columns == 1:
-            return [self.single()]
+            return [self.figure.add_subplot() if self.ax is None else self.ax]
         grid = self.grid(rows, columns, **options)
         axes: list[Axes] = []
         for at in np.ndindex(rows, columns):

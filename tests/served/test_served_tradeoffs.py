@@ -520,7 +520,7 @@ TYPOS = {
         lambda *_: HyperDPORanker(beta=np.inf).fit(FRAME, Y, qid=QID),
         "beta must be a finite number above 0",
     ),
-    "fronts to draw": (lambda _, f: f.plot(others=3), "others must be fronts here; got a int"),
+    "fronts to draw": (lambda _, f: f.plot(others=3), "others must be fronts; got a int"),
     "options of explain": (
         lambda r, _: r.explain(FRAME, qid=QID, weights=[1, 0, 0], temperatur_=1),
         "explain has no option 'temperatur_'; did you mean 'temperature'",
