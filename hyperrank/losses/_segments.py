@@ -88,19 +88,6 @@ def _scan(rows: Tensor, n_others: Tensor, *, reverse: bool) -> Tensor:
     return out
 
 
-@dataclass(frozen=True)
-class FlatLists:
-    """Scores (n, k) and labels (n, m), and which of the axes k and m the caller gave.
-
-    Scores are less the highest of their list: no loss sees the shift, and differences stay exact.
-    """
-
-    scores: Tensor
-    labels: Tensor
-    has_draws: bool
-    has_objectives: bool
-
-
 def check_shapes(scores: Tensor, labels: Tensor, offsets: Tensor) -> None:
     """Raise a ValueError unless scores, labels and offsets describe the same documents."""
     for name, value in {"scores": scores, "labels": labels, "offsets": offsets}.items():
@@ -136,37 +123,47 @@ def working_dtype(scores: Tensor) -> torch.dtype:
     return scores.dtype if scores.dtype in (torch.float32, torch.float64) else torch.float32
 
 
-def check_flat(scores: Tensor, labels: Tensor, offsets: Tensor) -> FlatLists:
-    """Scores and labels with all axes, checked by `check_shapes`."""
+def check_flat(scores: Tensor, labels: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores (n, k) and labels (n, m), checked by `check_shapes`.
+
+    Scores are less the highest of their list: no loss sees the shift, and differences stay exact.
+    """
     check_shapes(scores, labels, offsets)
     scores = scores.to(working_dtype(scores))
     draws = scores if scores.ndim == 2 else scores[:, None]
     top = torch.segment_reduce(draws.detach(), "max", offsets=offsets, axis=0, initial=-torch.inf)
-    return FlatLists(
-        scores=draws - top.index_select(0, segment_index(offsets)),
-        labels=(labels if labels.ndim == 2 else labels[:, None]).to(scores.dtype),
-        has_draws=scores.ndim == 2,
-        has_objectives=labels.ndim == 2,
-    )
+    objectives = labels if labels.ndim == 2 else labels[:, None]
+    return draws - top.index_select(0, segment_index(offsets)), objectives.to(scores.dtype)
 
 
 def losses_by_objective(
-    flat: FlatLists, offsets: Tensor, loss: Callable[[Tensor, Tensor, Tensor], Tensor], reduction: str
+    scores: Tensor,
+    labels: Tensor,
+    offsets: Tensor,
+    loss: Callable[[Tensor, Tensor, Tensor], Tensor],
+    reduction: str,
+    *,
+    transform: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """A loss of scores (n, k), labels (n,) and offsets, of each objective on its observed rows; reduced."""
+    """A loss of scores (n, k), labels (n,) and offsets, of each objective on its observed rows; reduced.
+
+    `transform` makes what the loss sees of the scores (n, k) and offsets of all rows.
+    """
+    draws, objectives = check_flat(scores, labels, offsets)
+    draws = draws if transform is None else transform(draws, offsets)
     losses = []
-    for labels in flat.labels.T:
-        known = ~torch.isnan(labels)
+    for column in objectives.T:
+        known = ~torch.isnan(column)
         before = torch.cat([offsets.new_zeros(1), known.cumsum(0)])
-        losses.append(loss(flat.scores[known], labels[known], before[offsets]))
-    return reduce_lists(torch.stack(losses, dim=2), flat, reduction)
+        losses.append(loss(draws[known], column[known], before[offsets]))
+    return reduce_lists(torch.stack(losses, dim=2), scores, labels, reduction)
 
 
-def reduce_lists(losses: Tensor, flat: FlatLists, reduction: str) -> Tensor:
-    """Reduce losses of shape (q, k, m) over lists, and drop the axes the caller did not give."""
-    if not flat.has_objectives:
+def reduce_lists(losses: Tensor, scores: Tensor, labels: Tensor, reduction: str) -> Tensor:
+    """Reduce losses (q, k, m) over lists, without the axes that the caller's scores and labels lack."""
+    if labels.ndim == 1:
         losses = losses[:, :, 0]
-    if not flat.has_draws:
+    if scores.ndim == 1:
         losses = losses[:, 0]
     if reduction == "none":
         return losses

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hyperrank._checks import check_number
 from hyperrank.files import storable
-from hyperrank.losses._segments import check_flat, losses_by_objective, segment_index, segment_sum
+from hyperrank.losses._segments import losses_by_objective, segment_index, segment_sum
 from hyperrank.losses.base import Loss, register_loss
 from hyperrank.losses.pairwise import anchor_chunks, best_dcg, values_by_gain
 
@@ -74,12 +74,11 @@ def approx_ndcg(
     >>> approx_ndcg(scores, labels, torch.tensor([0, 2]), temperature=1.0)
     tensor(0.3101)
     """
-    flat = check_flat(scores, labels, offsets)
     check_number("temperature", temperature, above=0)
-    if standardize:
-        flat = replace(flat, scores=_standardized(flat.scores, offsets))
-    of_objective = partial(values_by_gain, of_block=partial(_of_block, temperature=temperature), gain=gain)
-    return losses_by_objective(flat, offsets, of_objective, reduction)
+    of_block = partial(_of_block, temperature=temperature)
+    of_objective = partial(values_by_gain, of_block=of_block, gain=gain)
+    transform = _standardized if standardize else None
+    return losses_by_objective(scores, labels, offsets, of_objective, reduction, transform=transform)
 
 
 @storable

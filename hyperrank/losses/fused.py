@@ -317,23 +317,20 @@ def listnet_on_cpu(
     dtype = working_dtype(rewards)
     gradient = torch.empty(rewards.shape, dtype=dtype)
     bounds, total = offsets.numpy(), 0.0
-    shares = weights.to(dtype).numpy()
-    has_gain = prepared.has_gain.numpy()
+    shares = np.where(prepared.has_gain.numpy()[:, None], weights.to(dtype).numpy(), 0)
+    is_empty = bounds[1:] == bounds[:-1]
+    if is_empty.any():
+        bounds, shares = np.append(bounds[:-1][~is_empty], bounds[-1:]), shares[~is_empty]
     for first, last in list_blocks(bounds, max(1, BLOCK_ELEMENTS // max(1, rewards.shape[1]))):
         rows = slice(int(bounds[first]), int(bounds[last]))
-        sizes = np.diff(bounds[first : last + 1])
-        some: slice | NDArray[np.int64] = slice(first, last)
-        if not sizes.all():
-            some, sizes = first + np.flatnonzero(sizes), sizes[sizes > 0]
-            if not len(sizes):
-                continue
         # One row per draw: sums, maxima and repetitions of lists then run along memory.
         block = np.ascontiguousarray(rewards[rows].to(dtype).numpy().T)
         if beta != 1:
             block = block * beta
         target = np.ascontiguousarray(prepared.target[rows].to(dtype).numpy().T)
         hidden = None if prepared.unobserved is None else prepared.unobserved[rows].numpy()
-        share = np.where(has_gain[some, None], shares[some], 0).transpose(2, 1, 0)  # (m, k, q)
+        share = shares[first:last].transpose(2, 1, 0)  # (m, k, q)
+        sizes = np.diff(bounds[first : last + 1])
         value, block_gradient = _listnet_block(block, target, share, sizes, hidden)
         total += value
         if beta != 1:

@@ -66,19 +66,19 @@ def listnet(
     >>> listnet(scores, labels, torch.tensor([0, 2, 4]), reduction="none")
     tensor([0.3133, 0.6931])
     """
-    flat = check_flat(scores, labels, offsets)
-    target = target_distribution(flat.labels, offsets, gain=gain)
+    draws, objectives = check_flat(scores, labels, offsets)
+    target = target_distribution(objectives, offsets, gain=gain)
     index = segment_index(offsets)
     has_gain = segment_sum(target, offsets) > 0.5  # (q, m): sums are 0 or 1
-    expected = segment_sum(target[:, None, :] * flat.scores[:, :, None], offsets)  # (q, k, m)
-    unobserved = torch.isnan(flat.labels)
+    expected = segment_sum(target[:, None, :] * draws[:, :, None], offsets)  # (q, k, m)
+    unobserved = torch.isnan(objectives)
     if unobserved.any():
-        masked = flat.scores[:, :, None].masked_fill(unobserved[:, None, :], -torch.inf)
+        masked = draws[:, :, None].masked_fill(unobserved[:, None, :], -torch.inf)
         log_norm = segment_logsumexp(masked, offsets, index)  # (q, k, m)
     else:
-        log_norm = segment_logsumexp(flat.scores, offsets, index)[:, :, None]
+        log_norm = segment_logsumexp(draws, offsets, index)[:, :, None]
     losses = torch.where(has_gain[:, None, :], log_norm - expected, torch.zeros_like(expected))
-    return reduce_lists(losses, flat, reduction)
+    return reduce_lists(losses, scores, labels, reduction)
 
 
 @storable

@@ -14,7 +14,7 @@ from torch.nn.functional import softplus
 
 from hyperrank._checks import check_number
 from hyperrank.files import storable
-from hyperrank.losses._segments import check_flat, losses_by_objective, segment_index, size_blocks
+from hyperrank.losses._segments import losses_by_objective, segment_index, size_blocks
 from hyperrank.losses.base import Loss, register_loss
 from hyperrank.losses.listnet import target_distribution
 
@@ -135,14 +135,13 @@ def lambda_loss(
     >>> lambda_loss(scores, labels, torch.tensor([0, 2]))
     tensor(0.4847)
     """
-    flat = check_flat(scores, labels, offsets)
     if weighting not in ("lambdarank", "ndcg_loss2"):
         raise ValueError(f"weighting must be 'lambdarank' or 'ndcg_loss2'; got {weighting!r}.")
     if top_k is not None:
         check_number("top_k", top_k, at_least=1, whole=True)
     of_block = partial(_lambda_block, weighting=weighting, top_k=top_k)
     of_objective = partial(values_by_gain, of_block=of_block, gain=gain)
-    return losses_by_objective(flat, offsets, of_objective, reduction)
+    return losses_by_objective(scores, labels, offsets, of_objective, reduction)
 
 
 @storable
@@ -276,9 +275,8 @@ def pairwise_logistic(scores: Tensor, labels: Tensor, offsets: Tensor, *, reduct
     >>> pairwise_logistic(scores, labels, torch.tensor([0, 3]))
     tensor(0.8133)
     """
-    flat = check_flat(scores, labels, offsets)
     of_objective = partial(list_values, of_block=_logistic_block)
-    return losses_by_objective(flat, offsets, of_objective, reduction)
+    return losses_by_objective(scores, labels, offsets, of_objective, reduction)
 
 
 @storable

@@ -11,7 +11,6 @@ from torch import Tensor
 from hyperrank._checks import check_number
 from hyperrank.files import storable
 from hyperrank.losses._segments import (
-    check_flat,
     losses_by_objective,
     reverse_logcumsumexp,
     segment_index,
@@ -120,7 +119,6 @@ def plackett_luce(
     >>> plackett_luce(scores, labels, torch.tensor([0, 3]), ties="rating")
     tensor(0.4076)
     """
-    flat = check_flat(scores, labels, offsets)
     if ties not in ("random", "average", "rating"):
         raise ValueError(f"ties must be 'random', 'average' or 'rating'; got {ties!r}.")
     if top_k is not None:
@@ -135,7 +133,7 @@ def plackett_luce(
         rank = torch.arange(len(labels), device=labels.device) - offsets[:-1][segment_index(offsets)]
         return _of_picks(scores[label_order(labels, offsets, shuffled)], offsets, rank, top_k)
 
-    return losses_by_objective(flat, offsets, of_objective, reduction)
+    return losses_by_objective(scores, labels, offsets, of_objective, reduction)
 
 
 @storable
