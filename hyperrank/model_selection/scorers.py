@@ -22,9 +22,9 @@ from hyperrank.front.selection import resolve_trade_off
 from hyperrank.lists import QueryLists
 from hyperrank.metrics import Metric, parse_metric
 from hyperrank.metrics.registry import ListMetric
-from hyperrank.rankers.base import BaseRanker
+from hyperrank.rankers.base import BaseRanker, list_shares
 from hyperrank.rankers.data import warn_of_other_units
-from hyperrank.rankers.inputs import has_names, read_labels, read_scores, split_qid
+from hyperrank.rankers.inputs import has_names, read_labels, split_qid
 from hyperrank.rankers.profile import FRONT_WEIGHTS, MAX_SCORES
 from hyperrank.simplex import as_weights, lattice_near
 from hyperrank.weights import TRADE_OFF
@@ -37,7 +37,7 @@ TradeOffs = tuple[NDArray[np.float64], dict[str, Any]]
 class Evaluation:
     """Evaluation adapter: a fitted ranker of any library, unwrapped, and labelled rows to measure it on.
 
-    `share` is how much each list counts, None for all alike; `metadata` what the caller gave beside X.
+    `share` is how much each list counts; `metadata` what the caller gave beside X.
     """
 
     ranker: Any
@@ -45,7 +45,7 @@ class Evaluation:
     labels: NDArray[np.float32]
     names: tuple[str, ...]
     lists: QueryLists
-    share: NDArray[np.float64] | None
+    share: NDArray[np.float64]
     metadata: dict[str, Any]
 
     def trade_off(self, weights: ArrayLike | Mapping[str, float] | None) -> TradeOffs:
@@ -109,10 +109,8 @@ class Evaluation:
         return scores.reshape(expected)
 
     def _means(self, metric: Metric, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        if self.share is None:
-            return np.asarray(metric(scores, self.labels, qid=self.lists))
-        values, share = metric(scores, self.labels, qid=self.lists, per_query=True), self.share
-        counts = np.where(np.isnan(values), 0.0, share[:, None, None])
+        values = metric(scores, self.labels, qid=self.lists, per_query=True)
+        counts = np.where(np.isnan(values), 0.0, self.share[:, None, None])
         total = counts.sum(axis=0)
         means = np.full(total.shape, np.nan)
         return np.divide((np.nan_to_num(values) * counts).sum(axis=0), total, out=means, where=total > 0)
@@ -133,7 +131,7 @@ def evaluation_of(
     ranker, rows = _unwrap(estimator, X, ids)
     labels, names = _labels_for(ranker, y, n_rows)
     metadata = {"qid": ids} | ({} if ref_scores is None else {"ref_scores": ref_scores})
-    return Evaluation(ranker, rows, labels, names, lists, _list_shares(sample_weight, lists), metadata)
+    return Evaluation(ranker, rows, labels, names, lists, list_shares(sample_weight, lists), metadata)
 
 
 def _unwrap(estimator: Any, X: Any, qid: Any) -> tuple[Any, Any]:
@@ -176,16 +174,6 @@ def _labels_for(ranker: Any, y: Any, n_rows: int) -> tuple[NDArray[np.float32], 
         )
     warn_of_other_units(ranker, labels, known, "y")
     return labels, known
-
-
-def _list_shares(sample_weight: Any, lists: QueryLists) -> NDArray[np.float64] | None:
-    """Weight of each list: the mean of its rows' weights."""
-    if sample_weight is None:
-        return None
-    rows = lists.group(read_scores(sample_weight, lists.n_rows, name="sample_weight"))
-    if (rows < 0).any():
-        raise ValueError(f"sample_weight must not be negative; got {rows.min()}.")
-    return np.asarray(np.add.reduceat(rows, lists.offsets[:-1]) / lists.sizes)
 
 
 class _QueryScorer(BaseEstimator):
@@ -371,9 +359,7 @@ def make_hypervolume_scorer(
     Returns
     -------
     HypervolumeScorer
-        ``scorer(estimator, X, y, qid=..., sample_weight=...)``, the higher the better. Where an objective
-        cannot be measured it raises a ValueError; pass ``error_score="raise"`` to searches, which otherwise
-        make NaN of it.
+        Called, and raising, as that of `make_ranking_scorer`.
 
     Raises
     ------

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from hyperrank._columns import refuse_other_order
+from hyperrank.lists import QueryLists
 from hyperrank.metrics import Metric
 from hyperrank.rankers.data import GroupedFeatures, score_in_chunks
 from hyperrank.rankers.inputs import read_features, read_scores, split_qid
@@ -184,16 +185,8 @@ class BaseRanker(RankingsMixin, FrontMixin, RankerMixin, BaseEstimator):
         data = self._read(X, y, qid, options.pop("ref_scores", None))
         scores = score_in_chunks(data, lambda chunk: self._scores(chunk, at[None], **options))
         values = per_query_values(self._metric(), scores, data)[0]
-        share = np.ones(data.lists.n_lists)
-        if sample_weight is not None:
-            refuse_other_order(sample_weight, "sample_weight", X)
-            rows = data.lists.group(read_scores(sample_weight, data.lists.n_rows, name="sample_weight"))
-            if (rows < 0).any():
-                raise ValueError(f"sample_weight must not be negative; got {rows.min()}.")
-            if not rows.any():
-                raise ValueError("sample_weight is 0 for every row: nothing would count.")
-            share = np.add.reduceat(rows, data.lists.offsets[:-1]) / data.lists.sizes
-        value = _weighted_mean(values, share, at)
+        refuse_other_order(sample_weight, "sample_weight", X)
+        value = _weighted_mean(values, list_shares(sample_weight, data.lists), at)
         if np.isnan(value):
             raise ValueError("y has no list with a label above 0 in some objective: nothing to score.")
         return value
@@ -491,6 +484,18 @@ def load(path: str | Path) -> BaseRanker:
         If it cannot be opened.
     """
     return BaseRanker.load(path)
+
+
+def list_shares(sample_weight: ArrayLike | None, lists: QueryLists) -> NDArray[np.float64]:
+    """How much each list counts in a score: the mean of its rows' weights, by default 1."""
+    if sample_weight is None:
+        return np.ones(lists.n_lists)
+    rows = lists.group(read_scores(sample_weight, lists.n_rows, name="sample_weight"))
+    if (rows < 0).any():
+        raise ValueError(f"sample_weight must not be negative; got {rows.min()}.")
+    if not rows.any():
+        raise ValueError("sample_weight is 0 for every row: nothing would count.")
+    return np.asarray(np.add.reduceat(rows, lists.offsets[:-1]) / lists.sizes)
 
 
 def _weighted_mean(values: NDArray[Any], share: NDArray[Any], weights: NDArray[Any]) -> float:
