@@ -83,14 +83,8 @@ class SeparateNetworksRanker(NetworkRanker):
 
         Parameters
         ----------
-        X, y, qid, query_weight
+        X, y, qid, X_val, y_val, qid_val, ref_scores, ref_scores_val, query_weight, eval_set, eval_qid
             As for `HyperDPORanker.fit`.
-        X_val, y_val, qid_val
-            Validation data for early stopping.
-        ref_scores, ref_scores_val : array-like of shape (n,), optional
-            The reference's scores, for ``reference="scores"``.
-        eval_set, eval_qid
-            Validation data as other rankers take them: ``[(X_val, y_val)]`` and ``[qid_val]``.
 
         Returns
         -------

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linprog
+from scipy.spatial.distance import cdist
 
 from hyperrank._checks import check_choice
 from hyperrank.rankers.base import BaseRanker
@@ -69,7 +70,7 @@ class WeightGridRanker(BaseRanker):
     def _weights(self, weights: ArrayLike | Mapping[str, float] | None) -> NDArray[np.float64]:
         m = len(self.objectives_)
         if weights is None:
-            return np.asarray(self.weights_[np.argmin(self._distances(np.full((1, m), 1 / m))[0])])
+            return np.asarray(self.weights_[self._nearest(np.full((1, m), 1 / m))[0][0]])
         at = as_weights(self._for_all(weights), m, self.objectives_)
         if self.off_grid == "refuse":
             self._shares(np.atleast_2d(at))
@@ -110,8 +111,7 @@ class WeightGridRanker(BaseRanker):
     def _shares(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """How much each model counts under each of k weights, shape (k, grid); all of one at its own."""
         check_choice("off_grid", self.off_grid, OFF_GRID)
-        distances = self._distances(weights)
-        rows, is_far = distances.argmin(axis=1), distances.min(axis=1) > SAME_WEIGHTS
+        rows, is_far = self._nearest(weights)
         shares = np.eye(len(self.weights_))[rows]
         for number in np.flatnonzero(is_far & (self.off_grid != "nearest")):
             found = None
@@ -136,16 +136,13 @@ class WeightGridRanker(BaseRanker):
         """The weights that scores are given for: those asked for, or off the grid the nearest of it."""
         if self.off_grid != "nearest":
             return weights
-        distances = self._distances(weights)
-        is_far = distances.min(axis=1, keepdims=True) > SAME_WEIGHTS
-        return np.where(is_far, self.weights_[distances.argmin(axis=1)], weights)
+        rows, is_far = self._nearest(weights)
+        return np.where(is_far[:, None], self.weights_[rows], weights)
 
-    def _distances(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Largest differences from the weights of the grid, shape (k, grid)."""
-        distances = np.zeros((len(weights), len(self.weights_)))
-        for column, grid in zip(weights.T, self.weights_.T, strict=True):
-            np.maximum(distances, np.abs(column[:, None] - grid), out=distances)
-        return distances
+    def _nearest(self, weights: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The row of ``weights_`` nearest to each of k weights, and whether it is of other weights."""
+        distances = cdist(weights, self.weights_, "chebyshev")
+        return distances.argmin(axis=1), distances.min(axis=1) > SAME_WEIGHTS
 
 
 def weight_grid(weights: Any, names: tuple[str, ...]) -> NDArray[np.float64]:

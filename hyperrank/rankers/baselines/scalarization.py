@@ -76,12 +76,15 @@ def search_mixed_boosters(
     """Search for parameters by the front of boosters at the corners and the centre."""
     m = Y.shape[1]
     probes = np.vstack([corners(m), np.full((1, m), 1 / m)]) if m > 1 else corners(1)
-
-    shared: dict[str, Any] = {"mixing": mixing, "seed": seed, "n_jobs": 1, "categorical": categorical}
+    of_probes: dict[str, Any] = {
+        "weights": probes,
+        "mixing": mixing,
+        "seed": seed,
+        "categorical": categorical,
+    }
 
     def fit(X: Any, Y: Any, lists: QueryLists, list_weight: Any, params: Any) -> list[Any]:
-        own = {"params": params, "list_weight": list_weight}
-        return fit_mixed_boosters(X, Y, lists, weights=probes, **own, **shared)
+        return fit_mixed_boosters(X, Y, lists, params=params, list_weight=list_weight, n_jobs=1, **of_probes)
 
     return search_booster_params(X, Y, lists, fit=fit, mix=lambda scores, _: scores, seed=seed, **options)
 
@@ -258,10 +261,10 @@ class LightGBMScalarizationRanker(WeightGridRanker):
         if is_search(params):
             found = search_mixed_boosters(features, data.Y, data.lists, metric=metric, **options)
             self.booster_search_, params = found, found.params
-        lists, of_grid = data.lists, {"weights": grid, "params": params}
-        self.boosters_ = fit_mixed_boosters(features, data.Y, lists, **of_grid, **options)
+        options |= {"weights": grid, "params": params}
+        self.boosters_ = fit_mixed_boosters(features, data.Y, data.lists, **options)
         scores = [booster_scores(booster, features) for booster in self.boosters_]
-        self.scales_ = within_list_deviations(np.column_stack(scores), lists)
+        self.scales_ = within_list_deviations(np.column_stack(scores), data.lists)
         self.objectives_, self.weights_ = data.names, grid
         return self
 
@@ -269,14 +272,14 @@ class LightGBMScalarizationRanker(WeightGridRanker):
     def _knows_lists(self) -> bool:
         return False
 
-    def _scores(self, data: GroupedFeatures, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        return self._mix_models(weights, partial(self._scores_of, data), self.scales_)
+    def _scores(
+        self, data: GroupedFeatures, weights: NDArray[np.float64] | RowWeights
+    ) -> NDArray[np.float64]:
+        X = np.asarray(data.X)
+        return self._mix_models(weights, lambda row: booster_scores(self.boosters_[row], X), self.scales_)
 
     def _scores_by_row(self, data: GroupedFeatures, row_weights: RowWeights) -> NDArray[np.float64]:
-        return self._mix_models(row_weights, partial(self._scores_of, data), self.scales_)
-
-    def _scores_of(self, data: GroupedFeatures, row: int) -> NDArray[np.float64]:
-        return booster_scores(self.boosters_[row], np.asarray(data.X))
+        return self._scores(data, row_weights)
 
 
 class LinearScalarizationRanker(NetworkGridRanker):

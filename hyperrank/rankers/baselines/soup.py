@@ -32,8 +32,9 @@ class RewardSoup(RewardModel):
 
     def __init__(self, models: Sequence[RewardModel]) -> None:
         first = models[0]
-        standardize = first.query_standardize
-        super().__init__(first.transform, first.network, first.device, query_standardize=standardize)
+        super().__init__(
+            first.transform, first.network, first.device, query_standardize=first.query_standardize
+        )
         #: For each parameter those of all networks, shape (m, ...), on the CPU: not all devices know doubles.
         self.ingredients = {
             name: torch.stack([model.network.state_dict()[name].detach().cpu() for model in models])
@@ -46,9 +47,7 @@ class RewardSoup(RewardModel):
         return {**super().__getstate__(), "ingredients": arrays}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        model = RewardModel.__new__(RewardModel)
-        model.__setstate__(state)
-        vars(self).update(vars(model))
+        super().__setstate__(state)
         # A copy, since arrays that joblib maps from a file must not be written to.
         self.ingredients = {name: torch.tensor(array) for name, array in state["ingredients"].items()}
 
@@ -62,13 +61,11 @@ class RewardSoup(RewardModel):
             pairs = zip(weights.tolist(), ingredients, strict=True)
             mixed[name] = sum(weight * ingredient.double() for weight, ingredient in pairs)
         network.load_state_dict(mixed)
-        standardize = self.query_standardize
-        return RewardModel(self.transform, network, self.device, query_standardize=standardize)
+        return RewardModel(self.transform, network, self.device, query_standardize=self.query_standardize)
 
     def at(self, weights: NDArray[np.float64]) -> RewardModel:
         """The model of the mixed network, which takes weights of one objective."""
-        mixed = self.mixed(torch.from_numpy(weights).to(self.device, torch.float32))
-        return mixed.at(weights)
+        return self.mixed(torch.from_numpy(weights).to(self.device, torch.float32)).at(weights)
 
     def scores(self, features: Tensor, lists: QueryLists, weights: Tensor, n_threads: int = 1) -> Tensor:
         """Scores of shape (n, k) for what the networks see, in fixed-size chunks."""

@@ -136,7 +136,8 @@ class RewardModel:
         network = _network(
             self.network_kind, state["network"]["options"], _as_tensors(state["network"]["parameters"])
         )
-        self.__init__(  # type: ignore[misc]
+        RewardModel.__init__(
+            self,
             transform.to(device),
             network.to(device).eval(),
             device,
@@ -156,12 +157,7 @@ class RewardModel:
 
     def with_network(self, network: Any) -> RewardModel:
         """The same transform with another network of the kind."""
-        return type(self)(
-            self.transform,
-            network,
-            self.device,
-            query_standardize=self.query_standardize,
-        )
+        return type(self)(self.transform, network, self.device, query_standardize=self.query_standardize)
 
     @isolated()
     def features(self, inputs: FeatureRows, lists: QueryLists) -> Tensor:
