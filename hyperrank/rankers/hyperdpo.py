@@ -30,12 +30,7 @@ from hyperrank.rankers.dpo.tuning import search_boosters, tune
 from hyperrank.rankers.inputs import read_fit_inputs, takes_qid
 from hyperrank.rankers.specialized import SpecializableRanker
 from hyperrank.reference.fit import needs_frame
-from hyperrank.training import (
-    Checkpoint,
-    CheckpointFile,
-    TradeOffs,
-    process_group,
-)
+from hyperrank.training import Checkpoint, CheckpointFile, TradeOffs, process_group
 from hyperrank.training.options import condition_weights, get_checkpoint_file
 
 

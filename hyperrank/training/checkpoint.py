@@ -8,7 +8,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,13 +22,7 @@ from torch.optim.adamw import adamw
 
 from hyperrank._checks import check_number
 from hyperrank._version import __version__
-from hyperrank.files import (
-    ModelFileError,
-    check_suffix,
-    check_writable,
-    read_model_file,
-    write_model_file,
-)
+from hyperrank.files import ModelFileError, check_suffix, check_writable, read_model_file, write_model_file
 from hyperrank.training.data import document_batches
 from hyperrank.training.distributed import SingleProcess
 from hyperrank.training.options import get_checkpoint_file
@@ -175,14 +169,9 @@ class Checkpoint:
         if self.processes.is_rank_zero and time.monotonic() >= self._due:
             self._write(state.state())
 
-    @contextmanager
-    def defer_interrupts(self) -> Iterator[None]:
+    def defer_interrupts(self) -> AbstractContextManager[None]:
         """Let a first Ctrl-C wait for `maybe_save`, if there is a file to save to; a second does not wait."""
-        if self.path is None:
-            yield
-            return
-        with self.processes.defer_interrupts():
-            yield
+        return nullcontext() if self.path is None else self.processes.defer_interrupts()
 
     def remove(self) -> None:
         """Delete the file."""

@@ -76,7 +76,7 @@ class SingleProcess:
 
     def shard(self, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Numbers of the lists that this process trains on, of lists of these sizes."""
-        return np.arange(len(sizes), dtype=np.int64)
+        return shards(sizes, self.size)[self.rank]
 
     def threads(self, available: int) -> int:
         """Threads for this process to train with, so that those of a machine do not share cores."""
@@ -212,15 +212,10 @@ class Distributed(SingleProcess):
                 f"{values}. {hint} To fit in one process, call fit under `with hyperrank.training.alone():`."
             )
 
-    def shard(self, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Numbers of the lists that this process trains on, of lists of these sizes."""
-        return shards(sizes, self.size)[self.rank]
-
     def threads(self, available: int) -> int:
         """Threads for this process to train with, so that those of a machine do not share cores."""
-        return max(
-            1, min(available, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", self.size)))
-        )
+        n_local = int(os.environ.get("LOCAL_WORLD_SIZE", self.size))
+        return max(1, min(available, (os.cpu_count() or 1) // n_local))
 
     def wrap(self, network: nn.Module) -> nn.Module:
         """The network with a backward pass that gives each process the mean of all processes' gradients."""

@@ -220,7 +220,9 @@ def _cross_fitted_scores(inputs: FitInputs, config: FitConfig) -> NDArray[np.flo
     by_fold: dict[int, NDArray[np.float64]] = {}
     for number in np.unique(fold).tolist():
         others = np.flatnonzero(fold != number)
-        if _can_be_learnt(training, others if weight is None else others[weight[others] > 0]):
+        counting = others if weight is None else others[weight[others] > 0]
+        is_observed = ~np.isnan(training.Y[training.lists.take(counting)[0]])
+        if is_observed.any(axis=0).all():  # every objective can be learnt
             reference = _fit_model(inputs.take(others), config)
             by_fold[number] = training.take(np.flatnonzero(fold == number)).reference_scores(reference)
     width = max((scores.shape[1] for scores in by_fold.values()), default=1)
@@ -228,8 +230,3 @@ def _cross_fitted_scores(inputs: FitInputs, config: FitConfig) -> NDArray[np.flo
     for number, scores in by_fold.items():
         out[(fold == number)[training.lists.index]] = scores
     return out
-
-
-def _can_be_learnt(data: LabelledLists, lists: NDArray[np.int64]) -> bool:
-    """Whether some lists have a label for every objective."""
-    return bool((~np.isnan(data.Y[data.lists.take(lists)[0]])).any(axis=0).all())
