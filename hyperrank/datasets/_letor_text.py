@@ -225,6 +225,16 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
+class _UncommonTextError(Exception):
+    """Text that is left to `parse_lines`."""
+
+
+def _require(common: bool | np.bool_) -> None:
+    """Leave text that is not of the common kind to `parse_lines`."""
+    if not common:
+        raise _UncommonTextError
+
+
 def parse_block(text: bytes) -> Block | None:
     """Read whole lines of LETOR text at once; None if `parse_lines` must have the last word."""
     if b"#" in text:
@@ -233,60 +243,51 @@ def parse_block(text: bytes) -> Block | None:
         return None
     if not text.strip():
         return parse_lines(b"")
-    tokens = _Tokens.cut(text)
-    if tokens is None:
+    try:
+        tokens = _Tokens.cut(text)
+        first, keys = tokens.rows(), tokens.keys()
+        # The first token of each line, and no other, is neither key nor value.
+        alone = ~keys
+        alone[1:] &= ~keys[:-1]
+        _require(alone[first].all() and np.count_nonzero(alone) == len(first))
+        ids = None
+        if b"qid:" in text:
+            ids = _query_ids(tokens, first, keys)
+            keys[first + 1] = False
+        return _assemble(tokens, first, np.flatnonzero(keys), ids)
+    except _UncommonTextError:
         return None
-    first, keys = tokens.rows(), tokens.keys()
-    if keys is None or not _labels_stand_alone(first, keys):
-        return None
-    ids = None
-    if b"qid:" in text:
-        ids = _query_ids(tokens, first, keys)
-        if ids is None:
-            return None
-        keys[first + 1] = False
-    return _assemble(tokens, first, np.flatnonzero(keys), ids)
 
 
-def _assemble(tokens: _Tokens, first: Ints, keys: Ints, ids: NDArray[np.generic] | None) -> Block | None:
+def _assemble(tokens: _Tokens, first: Ints, keys: Ints, ids: NDArray[np.generic] | None) -> Block:
     """Make the block of checked tokens, if all numbers fit."""
-    index = tokens.whole_numbers(keys)
+    index, readable = tokens.digits(tokens.starts[keys], tokens.ends[keys])
+    _require(readable.all())
     counts = np.diff(np.searchsorted(keys, np.append(first, len(tokens.starts))))
     labels, values = tokens.numbers(first), tokens.numbers(keys + 1)
-    if index is None or labels is None or values is None:
-        return None
     ascending = np.ones(len(index), dtype=bool)
     ascending[1:] = index[1:] > index[:-1]
     opens = np.cumsum(counts) - counts
     ascending[opens[counts > 0]] = True
-    fit = ascending.all() and not (labels < 0).any()
-    if not fit or (np.abs(labels) > LARGEST).any() or (np.abs(values) > LARGEST).any():
-        return None
+    _require(ascending.all() and not (labels < 0).any())
+    _require(not (np.abs(labels) > LARGEST).any() and not (np.abs(values) > LARGEST).any())
     return Block(labels.astype(np.float32), ids, counts, index.astype(np.int32), values.astype(np.float32))
 
 
-def _labels_stand_alone(first: Ints, keys: Mask) -> bool:
-    """Check that the first token of each line, and no other, is neither key nor value."""
-    alone = ~keys
-    alone[1:] &= ~keys[:-1]
-    return bool(alone[first].all()) and int(np.count_nonzero(alone)) == len(first)
-
-
-def _query_ids(tokens: _Tokens, first: Ints, keys: Mask) -> NDArray[np.generic] | None:
-    """Query ids, if every line has one after its label."""
+def _query_ids(tokens: _Tokens, first: Ints, keys: Mask) -> NDArray[np.generic]:
+    """Query ids, which every line must have after its label."""
     at = first + 1
-    if at[-1] >= len(keys) or not keys[at].all():
-        return None
+    _require(at[-1] < len(keys) and keys[at].all())
     start = tokens.starts[at]
-    spelled = all((tokens.raw[start + i] == letter).all() for i, letter in enumerate(b"qid"))
-    if not spelled or (tokens.ends[at] - start != 3).any():
-        return None
+    _require(all((tokens.raw[start + i] == letter).all() for i, letter in enumerate(b"qid")))
+    _require((tokens.ends[at] - start == 3).all())
     start, end = tokens.starts[at + 1], tokens.ends[at + 1]
-    numbers = tokens.whole_numbers(at + 1)
-    if numbers is not None and not ((tokens.raw[start] == ord("0")) & (end - start > 1)).any():
+    numbers, readable = tokens.digits(start, end)
+    if readable.all() and not ((tokens.raw[start] == ord("0")) & (end - start > 1)).any():
         return numbers.astype(np.int64)
     texts = [tokens.text[a:b] for a, b in zip(start.tolist(), end.tolist(), strict=True)]
-    return as_ids([text.decode() for text in texts]) if all(map(bytes.isascii, texts)) else None
+    _require(all(map(bytes.isascii, texts)))
+    return as_ids([text.decode() for text in texts])
 
 
 @dataclass(frozen=True, eq=False)
@@ -304,8 +305,8 @@ class _Tokens:
     ends: Ints
 
     @classmethod
-    def cut(cls, text: bytes) -> _Tokens | None:
-        """Cut a text into tokens; None if there is none, or a point without a digit on both sides."""
+    def cut(cls, text: bytes) -> _Tokens:
+        """Cut a text into tokens, of which there must be some, each point between two digits."""
         text = b"\n" * 8 + text + b"\n"
         raw = np.frombuffer(text, dtype=np.uint8)
         is_point = raw == _POINT
@@ -314,19 +315,15 @@ class _Tokens:
         starts, ends = edges[0::2], edges[1::2]
         is_fraction = raw[starts - 1] == _POINT
         n_points = np.count_nonzero(is_point)
-        if not len(starts) or np.count_nonzero(is_fraction) != n_points:
-            return None
+        _require(len(starts) > 0 and np.count_nonzero(is_fraction) == n_points)
         if n_points == 0:
             return cls(text, raw, starts, ends, ends)
         has_fraction = raw[ends] == _POINT
         # One point between two pieces each: never none, two in a row, or a piece between two points.
-        if (
-            is_fraction[0]
-            or has_fraction[-1]
-            or (has_fraction[:-1] != is_fraction[1:]).any()
-            or (has_fraction & is_fraction).any()
-        ):
-            return None
+        _require(not is_fraction[0] and not has_fraction[-1])
+        _require(
+            np.array_equal(has_fraction[:-1], is_fraction[1:]) and not (has_fraction & is_fraction).any()
+        )
         heads = np.flatnonzero(~is_fraction)
         points = ends[heads]
         return cls(text, raw, starts[heads], points, ends[heads + has_fraction[heads]])
@@ -339,37 +336,28 @@ class _Tokens:
         opens[1:] = first[1:] != first[:-1]
         return first[opens & (first < len(self.starts))]
 
-    def keys(self) -> Mask | None:
-        """Mark the tokens that are followed by a colon and a value; None if a colon is elsewhere."""
+    def keys(self) -> Mask:
+        """Mark the tokens that are followed by a colon and a value; no colon may be elsewhere."""
         is_key = self.raw[self.ends] == _COLON
         is_value = self.raw[self.starts - 1] == _COLON
-        n_colons = np.count_nonzero(self.raw == _COLON)
-        paired = not is_key[-1] and not is_value[0] and bool((is_key[:-1] == is_value[1:]).all())
-        return (
-            is_key
-            if paired and n_colons == np.count_nonzero(is_key) and not (is_key & is_value).any()
-            else None
-        )
+        _require(np.count_nonzero(self.raw == _COLON) == np.count_nonzero(is_key))
+        _require(not is_key[-1] and not is_value[0] and np.array_equal(is_key[:-1], is_value[1:]))
+        _require(not (is_key & is_value).any())
+        return is_key
 
-    def whole_numbers(self, which: Ints) -> NDArray[np.uint64] | None:
-        """Tokens as whole numbers; None if some token is not one of at most eight digits."""
-        starts, ends = self.starts[which], self.ends[which]
-        numbers, readable = self._digits(starts, ends)
-        return numbers if readable.all() else None
-
-    def numbers(self, which: Ints) -> NDArray[np.float64] | None:
-        """Tokens as numbers; None if some token is not one.
+    def numbers(self, which: Ints) -> NDArray[np.float64]:
+        """Tokens as numbers, all of which must be such.
 
         At most 15 digits make a whole number below 2**53 and a power of ten below 10**22, so that their one
         division is rounded as ``float`` rounds.
         """
         starts, points, ends = self.starts[which], self.points[which], self.ends[which]
         negative = self.raw[starts] == _MINUS
-        whole, readable = self._digits(starts + negative, points)
+        whole, readable = self.digits(starts + negative, points)
         values = whole.astype(np.float64)
         split = np.flatnonzero(points < ends)
         if len(split):
-            fraction, readable_too = self._digits(points[split] + 1, ends[split])
+            fraction, readable_too = self.digits(points[split] + 1, ends[split])
             scale = _POWERS[np.minimum(ends[split] - points[split] - 1, 8)]
             values[split] = (values[split] * scale + fraction) / scale
             readable[split] &= readable_too & (points[split] - starts[split] <= 7)
@@ -377,13 +365,10 @@ class _Tokens:
         odd = np.flatnonzero(~readable)
         if len(odd):
             pairs = zip(starts[odd].tolist(), ends[odd].tolist(), strict=True)
-            others = _odd_numbers([self.text[start:end] for start, end in pairs])
-            if others is None:
-                return None
-            values[odd] = others
+            values[odd] = _odd_numbers([self.text[start:end] for start, end in pairs])
         return values
 
-    def _digits(self, starts: Ints, ends: Ints) -> tuple[NDArray[np.uint64], Mask]:
+    def digits(self, starts: Ints, ends: Ints) -> tuple[NDArray[np.uint64], Mask]:
         """Read pieces of one to eight digits, and say which were such."""
         lengths = ends - starts
         words = np.ndarray((len(self.raw) - 7,), _WORD, buffer=self.text, strides=(1,))
@@ -402,14 +387,13 @@ class _Tokens:
         return word, readable
 
 
-def _odd_numbers(texts: list[bytes]) -> list[float] | None:
-    """Long numbers and such with exponents, one by one; None if some text is no number."""
-    if b"".join(texts).translate(None, b"0123456789.eE+-"):
-        values = [number(text) for text in texts]
-        return None if None in values else [value for value in values if value is not None]
+def _odd_numbers(texts: list[bytes]) -> list[float]:
+    """Long numbers and such with exponents, one by one."""
+    # Of these characters alone, float reads what `number` reads, but faster.
+    read = number if b"".join(texts).translate(None, b"0123456789.eE+-") else float
     try:
-        return list(
-            map(float, texts)
-        )  # of these characters alone, float reads what `number` reads, but faster
+        values = [value for value in map(read, texts) if value is not None]
     except ValueError:
-        return None
+        raise _UncommonTextError from None
+    _require(len(values) == len(texts))
+    return values
