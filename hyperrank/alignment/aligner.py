@@ -371,13 +371,13 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
         options = {"do_sample": do_sample, "temperature": temperature, "top_p": top_p, **options}
         decoder = Decoder(self.policy_, self.encoder_, self.batch_tokens, max_new_tokens, stop, options)
         points, single = read_weights(weights, self.objectives_, len(prompts))
-        k = points.shape[1]
-        repeated = [prompt for prompt in prompts for _ in range(k)]
-        flat = points.reshape(-1, points.shape[2])
-        texts: list[Any] = decoder.texts(repeated, flat, draw_seed(random_state), n_samples)
-        if n_samples > 1:
-            texts = [texts[n : n + n_samples] for n in range(0, len(texts), n_samples)]
-        return texts if single else [texts[n * k : (n + 1) * k] for n in range(len(prompts))]
+        each = np.repeat(points, n_samples, axis=1)
+        repeated = [prompt for prompt in prompts for _ in range(each.shape[1])]
+        flat = decoder.texts(repeated, np.concatenate(each), draw_seed(random_state))
+        texts = np.array(flat, dtype=object).reshape(*points.shape[:2], n_samples)
+        texts = texts[:, :, 0] if n_samples == 1 else texts
+        made: list[Any] = (texts[:, 0] if single else texts).tolist()
+        return made
 
     def stream(
         self,

@@ -87,16 +87,13 @@ class Decoder:
         if self.stop:
             self.options.update(stop_strings=self.stop, tokenizer=encoder.tokenizer)
 
-    def texts(
-        self, prompts: Sequence[Prompt], weights: NDArray[np.float64], seed: int | None, n_samples: int = 1
-    ) -> list[str]:
-        """Texts for prompts under weights of shape (n_prompts, m), `n_samples` for each in a row."""
-        rows = [row for row in self._rows(prompts, weights) for _ in range(n_samples)]
-        repeated = np.repeat(weights, n_samples, axis=0)
+    def texts(self, prompts: Sequence[Prompt], weights: NDArray[np.float64], seed: int) -> list[str]:
+        """Texts for prompts under weights of shape (n_prompts, m)."""
+        rows = self._rows(prompts, weights)
         texts = [""] * len(rows)
         with isolated(seed, grad=False):
             for batch in _batches(rows, self.max_new_tokens, self.batch_tokens):
-                made = self._generate([rows[row] for row in batch], repeated[batch])
+                made = self._generate([rows[row] for row in batch], weights[batch])
                 for row, ids in zip(batch, made.tolist(), strict=True):
                     texts[row] = self._text(ids)
         return texts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,19 +66,19 @@ class PreferenceLoss:
         ratio = output["log_probs"] - output["reference"]
         return self.beta * (ratio / output["n_tokens"] if self.length_normalized else ratio)
 
-    def __call__(self, output: dict[str, Tensor], labels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
-        """Mean over lists, for labels of shape (B, m) and weights of shape (q, m)."""
-        value = self.per_list(output, labels, offsets, weights).mean()
+    def __call__(self, output: dict[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
+        """Mean over the lists of a batch of `ListCollator`."""
+        value = self.per_list(output, batch).mean()
         if self.sft_weight:
-            nll = (-output["log_probs"] / output["n_tokens"]).to(labels.dtype)
-            value = value + self.sft_weight * _sft(nll, labels, offsets, weights)
+            nll = (-output["log_probs"] / output["n_tokens"]).to(batch["targets"].dtype)
+            value = value + self.sft_weight * _sft(nll, batch["targets"], batch["offsets"], batch["weights"])
         return value
 
-    def per_list(self, output: dict[str, Tensor], labels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
+    def per_list(self, output: dict[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
         """Preference losses of shape (q,), without the SFT term."""
-        rewards = self.rewards(output).to(labels.dtype)[:, None]
-        losses = self.loss(rewards, labels, offsets, reduction="none")[:, 0, :]
-        return (losses / self.scale.to(labels) * weights).sum(dim=1)
+        rewards = self.rewards(output).to(batch["targets"].dtype)[:, None]
+        losses = self.loss(rewards, batch["targets"], batch["offsets"], reduction="none")[:, 0, :]
+        return (losses / self.scale.to(losses) * batch["weights"]).sum(dim=1)
 
 
 def _sft(nll: Tensor, labels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:

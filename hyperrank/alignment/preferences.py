@@ -129,15 +129,11 @@ def one_weight(weights: Weights, names: Sequence[str]) -> NDArray[np.float64]:
 def named_weights(
     weights: Mapping[str, ArrayLike] | None, names: Sequence[str]
 ) -> dict[str, NDArray[np.float64]]:
-    """Trade-offs by name; each objective alone and all equally by default."""
+    """Trade-offs by name; each objective alone and, of several, all equally by default."""
     if weights is None:
-        return dict(zip([*names, "center"], evaluation_points(len(names)), strict=False))
+        m = len(names)
+        center = {"center": np.full(m, 1 / m)} if m > 1 else {}
+        return dict(zip(names, np.eye(m), strict=True)) | center
     if not isinstance(weights, Mapping) or not weights:
         raise ValueError("weights must map names of trade-offs to weights, such as {'brief': [0.2, 0.8]}.")
     return {str(name): one_weight(w, names) for name, w in weights.items()}
-
-
-def evaluation_points(n_objectives: int) -> NDArray[np.float64]:
-    """Corners of the simplex and its center, where there is more than one objective."""
-    corners = np.eye(n_objectives)
-    return corners if n_objectives == 1 else np.vstack([corners, np.full(n_objectives, 1 / n_objectives)])

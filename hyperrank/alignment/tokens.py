@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
-from hyperrank.alignment.preferences import Example, Preferences, Prompt, evaluation_points
+from hyperrank.alignment.preferences import Example, Preferences, Prompt, named_weights
 from hyperrank.alignment.readers import read_lists
 from hyperrank.simplex import dirichlet_weights
 
@@ -224,4 +224,4 @@ def evaluation_data(data: Any, names: tuple[str, ...]) -> Any:
     read = read_lists(data, None, None, names)
     if not isinstance(read, Preferences):
         raise ValueError("eval_data must have a length; got a stream.")
-    return ListDataset(read, evaluation_points(len(names)))
+    return ListDataset(read, np.stack(list(named_weights(None, names).values())))

@@ -29,7 +29,7 @@ from hyperrank.alignment.conditioning import PromptTuning
 from hyperrank.alignment.config import AlignerParams
 from hyperrank.alignment.losses import PreferenceLoss
 from hyperrank.alignment.policy import Policy
-from hyperrank.alignment.preferences import evaluation_points, pair_counts
+from hyperrank.alignment.preferences import named_weights, pair_counts
 from hyperrank.alignment.readers import PreferenceStream
 from hyperrank.alignment.tokens import ListCollator, ListDataset
 from hyperrank.files import ModelFileError
@@ -68,10 +68,10 @@ class AlignmentTrainer(Trainer):
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, **_: Any
     ) -> Any:
         """The preference loss of a batch."""
-        output, lists = self._forward(model, inputs)
-        value = self.loss(output, *lists)
+        output = self._forward(model, inputs)
+        value = self.loss(output, inputs)
         if self.is_in_train:
-            self._sums.append(self._stats(output, *lists).sum(dim=0))
+            self._sums.append(self._stats(output, inputs).sum(dim=0))
         return (value, output) if return_outputs else value
 
     def prediction_step(
@@ -81,9 +81,9 @@ class AlignmentTrainer(Trainer):
         values = []
         with torch.no_grad(), self.compute_loss_context_manager():
             for batch in self._prepare_inputs(inputs)["at"]:
-                output, lists = self._forward(model, batch)
-                losses = self.loss.per_list(output, *lists).double()
-                values.append(torch.cat([losses[:, None], self._stats(output, *lists)], dim=1))
+                output = self._forward(model, batch)
+                losses = self.loss.per_list(output, batch).double()
+                values.append(torch.cat([losses[:, None], self._stats(output, batch)], dim=1))
         stacked = torch.stack(values, dim=1)
         return None, stacked, torch.zeros(len(stacked), device=stacked.device)
 
@@ -109,17 +109,15 @@ class AlignmentTrainer(Trainer):
                 self.collapsed = self.control.should_training_stop = True
         super().log(logs, *args, **kwargs)
 
-    def _forward(
-        self, model: nn.Module, inputs: dict[str, Any]
-    ) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
-        """What the policy gives, and the batch's targets, offsets and weights."""
+    def _forward(self, model: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         keys = ("input_ids", "attention_mask", "response_mask", "row_weights", "prompt_mask")
-        lists = (inputs["targets"], inputs["offsets"], inputs["weights"])
-        return model(**{key: inputs[key] for key in keys}), lists
+        output: dict[str, Tensor] = model(**{key: batch[key] for key in keys})
+        return output
 
-    def _stats(self, output: dict[str, Tensor], targets: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
+    def _stats(self, output: dict[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
         """Of each list 1, the mean absolute log-ratio per token, and `pair_counts`; shape (q, 2 + 3 m)."""
         output = {key: value.detach() for key, value in output.items()}
+        targets, offsets = batch["targets"], batch["offsets"]
         ratio = (output["log_probs"] - output["reference"]).abs() / output["n_tokens"]
         mean = torch.segment_reduce(ratio, "mean", lengths=offsets.diff(), axis=0)
         r, z = self.loss.rewards(output)[:, None].cpu().numpy(), targets.cpu().double().numpy()
@@ -140,8 +138,8 @@ class AlignmentTrainer(Trainer):
         """Metrics at each evaluated trade-off, and the mean accuracy under the weights."""
         stats, names = np.asarray(prediction.predictions), self.policy.objectives
         found, weighted = {"loss": float(stats[:, :, 0].mean())}, []
-        for k, point in enumerate(evaluation_points(len(names))):
-            at = "_at_" + (names[k] if k < len(names) else "center")
+        for k, (place, point) in enumerate(named_weights(None, names).items()):
+            at = f"_at_{place}"
             found |= self._metrics(stats[:, k, 1:].sum(axis=0), at)
             weighted.append(
                 np.nansum([w * found[f"{n}/accuracy{at}"] for w, n in zip(point, names, strict=True)])
