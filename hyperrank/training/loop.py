@@ -296,13 +296,7 @@ class Steps:
         if batch.margin is not None:
             rewards = margin_reward(rewards, batch.margin.values, batch.margin.weight)
         return weighted_loss(
-            rewards,
-            batch.labels,
-            batch.offsets,
-            weights,
-            loss=self.loss,
-            prepared=batch.prepared,
-            **shared,
+            rewards, batch.labels, batch.offsets, weights, loss=self.loss, prepared=batch.prepared, **shared
         )
 
     def _skip(self) -> None:

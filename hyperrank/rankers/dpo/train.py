@@ -314,15 +314,13 @@ class FrontEvaluation:
 
     def _points_at(self, temperature: float) -> NDArray[np.float64]:
         """The metric at each trade-off, shape (k, m)."""
-        data = self.validation.data
-        if not data.lists.n_lists:  # other processes have the few lists that there are
-            return self._points(np.empty((0, *self.weights.shape)))
-        scale = temperature * self.validation.reward_scale
-        scores = self.reference + scale * self._rewards(temperature)
-        is_alone = self.processes.size == 1
-        return self._points(
-            self.config.metric(scores, data.Y, qid=data.lists.in_place, per_query=not is_alone)
-        )
+        data, is_alone = self.validation.data, self.processes.size == 1
+        values = np.empty((0, *self.weights.shape))
+        if data.lists.n_lists:  # or other processes have the few lists that there are
+            scale = temperature * self.validation.reward_scale
+            scores = self.reference + scale * self._rewards(temperature)
+            values = self.config.metric(scores, data.Y, qid=data.lists.in_place, per_query=not is_alone)
+        return np.atleast_2d(values if is_alone else self.processes.nanmean(values))
 
     def _rewards(self, temperature: float) -> NDArray[np.float32]:
         data = self.validation.data
@@ -333,10 +331,6 @@ class FrontEvaluation:
         with one_thread_each() as n_threads:
             rewards = self.model.scores(self.features, data.lists.in_place, at, n_threads)
         return np.asarray(rewards.cpu().numpy())
-
-    def _points(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Of metrics of shape (k, m), or where several processes have lists of shape (q, k, m)."""
-        return np.atleast_2d(values if self.processes.size == 1 else self.processes.nanmean(values))
 
     def _score(self, points: NDArray[np.float64]) -> float:
         """Hypervolume, or the weighted metric at the one trade-off."""
