@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import dask.dataframe as dd
     from dask.delayed import Delayed
 
+    from hyperrank.rankers.base import BaseRanker
+
 #: What can be said of queries that partitions may cut.
 QUERIES = ("check", "whole")
 #: Made-up rows by which a ranker checks features before any are read.
@@ -36,7 +38,7 @@ Scores = pd.Series | pd.DataFrame
 
 
 def predict_dask(
-    ranker: Any,
+    ranker: BaseRanker,
     X: dd.DataFrame,
     *,
     qid: str | None,
@@ -52,6 +54,8 @@ def predict_dask(
     check_is_fitted(ranker)
     try:
         import dask.dataframe as dd
+        from dask import delayed
+        from dask.base import tokenize
     except ImportError as error:
         raise ImportError(f'{error}: pip install "hyperrank[dask]" brings what it needs.') from error
 
@@ -66,138 +70,110 @@ def predict_dask(
             f"predict_dask takes a dask DataFrame; got {type(X).__module__}.{type(X).__name__}. "
             "For data in memory: predict. Of a dask array dask.dataframe.from_dask_array makes a frame."
         )
-    weights, options = ranker._trade_off(weights, options)
-    if weights is not None and per_query_or_row(weights, ranker.objectives_) is None:
-        trade_offs = ranker._weights(weights)
+    at, options = ranker._trade_off(weights, options)
+    if at is not None and per_query_or_row(at, ranker.objectives_) is None:
+        trade_offs = ranker._weights(at)
         if trade_offs.ndim == 2:  # said outright, for partitions that have as many rows
-            weights = pd.DataFrame(trade_offs, columns=ranker.objectives_).rename_axis(TRADE_OFF)
-    layout = FrameLayout.of(X._meta, qid, ref_scores)
+            at = pd.DataFrame(trade_offs, columns=ranker.objectives_).rename_axis(TRADE_OFF)
     # Another fit sets other attributes; those that are there it leaves as they are.
-    scorer = PartitionScorer(copy.copy(ranker), copy.deepcopy(weights), dict(options), layout)
+    scorer = PartitionScorer(
+        copy.copy(ranker), copy.deepcopy(at), options, *find_qid(X._meta, qid, ref_scores), ref_scores
+    )
     example = scorer.example_scores(X._meta)
     if example.ndim == 2:
-        names = column_names(ranker._weights(weights), ranker.objectives_)
-        layout = replace(layout, columns=tuple(names))
-        scorer = replace(scorer, layout=layout)
-    meta = layout.labelled(np.empty((0, *example.shape[1:]), example.dtype), X._meta.index)
+        scorer = replace(scorer, columns=column_names(ranker._weights(at), ranker.objectives_))
+    meta = scorer.labelled(np.empty((0, *example.shape[1:]), example.dtype), X._meta.index)
+    # A task of its own, on which all partitions depend: workers get it once.
+    task = delayed(scorer, name=f"ranker-{tokenize(scorer)}", traverse=False)
     if not ranker._knows_lists or X.npartitions == 1 or queries == "whole":
-        return X.map_partitions(score_partition, delay_once(scorer), meta=meta)
-    if layout.qid is None:
+        return X.map_partitions(score_partition, task, meta=meta)
+    if scorer.qid is None:
         raise ValueError(
             f"X has neither a column nor an index {QID_COLUMN!r}, and this ranker scores a document "
             "together with the others of its query: say by qid= where query ids are. "
             f"Columns: {list(X.columns[:10])}."
         )
-    if layout.is_index and has_distinct_divisions(X):
+    if scorer.is_index and has_distinct_divisions(X):
         numbers = dd.from_map(lambda number: pd.Series([number]), range(X.npartitions), meta=pd.Series([0]))
-        return X.map_partitions(
-            score_within, numbers, delay_once(scorer), X.divisions, meta=meta, align_dataframes=False
-        )
-    return score_checked(X, delay_once(scorer), layout, meta)
+        return X.map_partitions(score_within, numbers, task, X.divisions, meta=meta, align_dataframes=False)
+    return score_checked(X, task, scorer.ids(X._meta), meta)
 
 
-@dataclass(frozen=True)
-class FrameLayout:
-    """Roles of a frame's columns."""
-
-    qid: str | None
-    is_index: bool  # whether query ids are the index, not a column
-    ref_scores: str | None
-    columns: tuple[str, ...] | None = None  # names for the scores under k trade-offs; None for a series
-
-    @classmethod
-    def of(cls, meta: pd.DataFrame, qid: str | None, ref_scores: str | None) -> FrameLayout:
-        """Layout of an empty frame, checked."""
-        for name, value in (("qid", qid), ("ref_scores", ref_scores)):
-            if value is not None and not isinstance(value, str):
-                raise ValueError(
-                    f"{name} of a frame is the name of a column; got {type(value).__name__}. "
-                    f"X.assign({name}=...) makes one of a series."
-                )
-        columns = list(meta.columns)
-        if ref_scores is not None and ref_scores not in columns:
-            raise ValueError(f"X has no column {ref_scores!r} for ref_scores. Columns: {columns[:10]}.")
-        name = QID_COLUMN if qid is None else qid
-        if name in columns:
-            return cls(name, False, ref_scores)
-        if meta.index.name == name:
-            return cls(name, True, ref_scores)
-        if qid is not None:
+def find_qid(meta: pd.DataFrame, qid: str | None, ref_scores: str | None) -> tuple[str | None, bool]:
+    """The column of query ids, or None, and whether it is the index; `meta` is an empty frame."""
+    for name, value in (("qid", qid), ("ref_scores", ref_scores)):
+        if value is not None and not isinstance(value, str):
             raise ValueError(
-                f"X has neither a column nor an index {qid!r}, for qid. Columns: {columns[:10]}."
+                f"{name} of a frame is the name of a column; got {type(value).__name__}. "
+                f"X.assign({name}=...) makes one of a series."
             )
-        return cls(None, False, ref_scores)
-
-    def split(self, partition: pd.DataFrame) -> tuple[pd.DataFrame, Any, Any]:
-        """Features, query ids and reference scores of a partition."""
-        dropped = [] if self.qid is None or self.is_index else [self.qid]
-        ids = None
-        if self.qid is not None:
-            ids = (partition.index if self.is_index else partition[self.qid]).to_numpy()
-        reference_scores = None
-        if self.ref_scores is not None:
-            dropped.append(self.ref_scores)
-            reference_scores = partition[self.ref_scores].to_numpy()
-        return partition.drop(columns=dropped), ids, reference_scores
-
-    def labelled(self, scores: NDArray[np.floating[Any]], index: pd.Index) -> Scores:
-        """Scores with their names and the index of their rows."""
-        if self.columns is None:
-            return pd.Series(scores, index=index, name="score")
-        return pd.DataFrame(scores, index=index, columns=list(self.columns))
+    columns = list(meta.columns)
+    if ref_scores is not None and ref_scores not in columns:
+        raise ValueError(f"X has no column {ref_scores!r} for ref_scores. Columns: {columns[:10]}.")
+    name = QID_COLUMN if qid is None else qid
+    if name in columns or meta.index.name == name:
+        return name, name not in columns
+    if qid is not None:
+        raise ValueError(f"X has neither a column nor an index {qid!r}, for qid. Columns: {columns[:10]}.")
+    return None, False
 
 
 @dataclass(frozen=True, eq=False)
 class PartitionScorer:
     """A fitted ranker and the arguments of its `predict`, as workers get them."""
 
-    ranker: Any  # a BaseRanker, which is derived from the mixin of this module
+    ranker: BaseRanker
     weights: Any
     options: Mapping[str, Any]
-    layout: FrameLayout
+    qid: str | None  # the column or index of query ids
+    is_index: bool
+    ref_scores: str | None  # the column of the reference's scores
+    columns: list[str] | None = None  # names for the scores under k trade-offs; None for a series
+
+    def ids(self, partition: pd.DataFrame) -> pd.Series:
+        """Query ids of a partition."""
+        return partition.index.to_series() if self.is_index else partition[self.qid]
 
     def scores(self, partition: pd.DataFrame) -> NDArray[np.floating[Any]]:
         """Scores of the rows of one partition, on one thread: Dask brings as many as it wants."""
-        X, qid, ref_scores = self.layout.split(partition)
-        options = dict(self.options) | ({} if ref_scores is None else {"ref_scores": ref_scores})
+        dropped = [] if self.qid is None or self.is_index else [self.qid]
+        options = dict(self.options)
+        if self.ref_scores is not None:
+            dropped.append(self.ref_scores)
+            options["ref_scores"] = partition[self.ref_scores].to_numpy()
+        ids = None if self.qid is None else self.ids(partition).to_numpy()
         with one_thread_each(), threadpool_limits(1, user_api="openmp"), booster_threads(1):
-            scores: NDArray[np.floating[Any]] = self.ranker.predict(
-                X, qid=qid, weights=self.weights, **options
+            return self.ranker.predict(
+                partition.drop(columns=dropped), qid=ids, weights=self.weights, **options
             )
-        return scores
+
+    def labelled(self, scores: NDArray[np.floating[Any]], index: pd.Index) -> Scores:
+        """Scores with their names and the index of their rows."""
+        if self.columns is None:
+            return pd.Series(scores, index=index, name="score")
+        return pd.DataFrame(scores, index=index, columns=self.columns)
 
     def example_scores(self, meta: pd.DataFrame) -> NDArray[np.floating[Any]]:
         """Scores of a few made-up rows: all that `predict` refuses in them is refused before any work."""
-        rows = example_rows(meta, self.layout.qid)
+        rows = example_rows(meta, self.qid)
         weights = per_query_or_row(self.weights, self.ranker.objectives_)
-        if isinstance(weights, PerQuery) and self.layout.qid is not None:
+        if isinstance(weights, PerQuery) and self.qid is not None:
             # Made-up ids are not among those of the weights: take the weights of one that is.
             row_weights = weights._rows(QueryLists.from_qid(weights.ids), self.ranker.objectives_).weights
             return replace(self, weights=row_weights[0]).scores(rows)
         return self.scores(rows)
 
 
-def delay_once(scorer: PartitionScorer) -> Delayed:
-    """The scorer as a task of its own, on which all partitions depend: workers get it once."""
-    from dask import delayed
-    from dask.base import tokenize
-
-    return delayed(scorer, name=f"ranker-{tokenize(scorer)}", traverse=False)
-
-
 def score_partition(partition: pd.DataFrame, scorer: PartitionScorer) -> Scores:
     """Scores of a partition, which may have no rows."""
-    layout = scorer.layout
     if len(partition):
-        return layout.labelled(scorer.scores(partition), partition.index)
-    return layout.labelled(
-        np.empty(0 if layout.columns is None else (0, len(layout.columns))), partition.index
-    )
+        return scorer.labelled(scorer.scores(partition), partition.index)
+    shape = 0 if scorer.columns is None else (0, len(scorer.columns))
+    return scorer.labelled(np.empty(shape), partition.index)
 
 
-def score_checked(X: dd.DataFrame, scorer: Delayed, layout: FrameLayout, meta: Scores) -> Any:
-    """Scores that wait until no query was found in two partitions."""
-    ids = X._meta.index.to_series(index=meta.index) if layout.is_index else X._meta[layout.qid]
+def score_checked(X: dd.DataFrame, scorer: Delayed, ids: pd.Series, meta: Scores) -> dd.Series | dd.DataFrame:
+    """Scores that wait until no query was found in two partitions; `ids` are those of no rows."""
     table = pd.DataFrame(meta).assign(**{OF_QUERY: ids})
     both = X.map_partitions(score_beside_ids, scorer, meta=table)
     id_meta = distinct_ids(ids)
@@ -209,9 +185,8 @@ def score_checked(X: dd.DataFrame, scorer: Delayed, layout: FrameLayout, meta: S
 
 def score_beside_ids(partition: pd.DataFrame, scorer: PartitionScorer) -> pd.DataFrame:
     """Scores of a partition and the query ids of their rows."""
-    layout = scorer.layout
-    ids = partition.index.to_numpy() if layout.is_index else partition[layout.qid]
-    return pd.DataFrame(score_partition(partition, scorer)).assign(**{OF_QUERY: ids})
+    scores = pd.DataFrame(score_partition(partition, scorer))
+    return scores.assign(**{OF_QUERY: scorer.ids(partition).array})
 
 
 def distinct_ids(ids: pd.Series) -> pd.DataFrame:
