@@ -53,17 +53,24 @@ def as_numbers(values: Any, name: str) -> Any:
         raise ValueError(f"{name} is a LazyFrame, which has no values yet: pass what .collect() gives.")
     if hasattr(values, "iloc") or type(values).__module__.partition(".")[0] == "pandas":
         return _of_pandas(values, name)
-    if hasattr(values, "column_names") and hasattr(values, "schema"):
-        _check_types(((field.name, field.type) for field in values.schema), name)
-        _check_texts(((field.name, values[field.name]) for field in values.schema), name, "type")
-    elif hasattr(values, "schema") and hasattr(values, "get_columns"):
-        _check_types(values.schema.items(), name)
-        _check_texts(((column, values[column]) for column in values.columns), name, "dtype")
-    elif hasattr(values, "dtype") and hasattr(values, "to_physical"):
-        _check_types([(values.name or None, values.dtype)], name)
-    elif hasattr(values, "type") and hasattr(values, "to_pylist"):  # an Arrow array
-        _check_types([(None, values.type)], name)
+    for column, dtype, content in _typed_columns(values):
+        if _NOT_NUMBERS.match(str(dtype)):
+            is_category = str(dtype).lower().startswith(("categorical", "enum", "dictionary"))
+            raise _refusal(name, column, dtype, is_category=is_category)
+        if "string" in str(dtype).lower():
+            _check_text(content.to_pylist() if hasattr(content, "to_pylist") else content, name, column)
     return values
+
+
+def _typed_columns(values: Any) -> Iterator[tuple[str | None, Any, Any]]:
+    """Name, type and content of each column of what Arrow or polars hold; none of others."""
+    if hasattr(values, "schema") and (hasattr(values, "column_names") or hasattr(values, "get_columns")):
+        for column in getattr(values, "column_names", values.columns):
+            yield from ((column, dtype, each) for _, dtype, each in _typed_columns(values[column]))
+    elif hasattr(values, "to_physical"):  # a polars series
+        yield values.name or None, values.dtype, values
+    elif hasattr(values, "to_pylist"):  # an Arrow array
+        yield None, values.type, values
 
 
 def _refuse_records(values: Any, name: str) -> None:
@@ -259,20 +266,6 @@ def _check_text(values: Any, name: str, column: Any) -> None:
             except ValueError:
                 shown = value if len(value) <= 40 else value[:40] + "..."
                 raise _refusal(name, column, f"{shown!r} at row {row}", is_category=True) from None
-
-
-def _check_texts(columns: Iterable[tuple[str, Any]], name: str, attribute: str) -> None:
-    for column, values in columns:
-        if "string" in str(getattr(values, attribute)).lower():
-            _check_text(values.to_pylist() if attribute == "type" else values.to_list(), name, column)
-
-
-def _check_types(types: Iterable[tuple[Any, Any]], name: str) -> None:
-    """Refuse columns whose types say that they hold no numbers."""
-    for column, dtype in types:
-        if _NOT_NUMBERS.match(str(dtype)):
-            is_category = str(dtype).lower().startswith(("categorical", "enum", "dictionary"))
-            raise _refusal(name, column, dtype, is_category=is_category)
 
 
 def stored_index(columns: Sequence[Any], metadata: Mapping[str, Any] | None = None) -> Iterator[str]:

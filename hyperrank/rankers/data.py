@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 
 from hyperrank.boosters import MAX_GRADE
 from hyperrank.lists import QueryLists
@@ -146,8 +147,7 @@ def hold_out(inputs: FitInputs, fraction: float, seed: int) -> FitInputs:
         )
     validation = np.sort(spare[: max(1, round(fraction * n_lists))])
     training = np.setdiff1d(np.arange(n_lists, dtype=np.int64), validation)
-    weight = None if inputs.list_weight is None else inputs.list_weight[training]
-    return replace(inputs, training=data.take(training), validation=data.take(validation), list_weight=weight)
+    return replace(inputs.take(training), validation=data.take(validation))
 
 
 def sample_rows(inputs: FitInputs, n_rows: int, seed: int) -> FitInputs:
@@ -268,7 +268,9 @@ def refuse_forgotten_qid(X: Any, name: str) -> None:
         )
 
 
-def warn_of_other_units(estimator: Any, Y: NDArray[np.float32], names: Sequence[str], name: str) -> None:
+def warn_of_other_units(
+    estimator: BaseEstimator, Y: NDArray[np.float32], names: Sequence[str], name: str
+) -> None:
     """Warn of labels that look like those of fit in other units, such as raw counts beside grades."""
     summary = (getattr(estimator, "data_summary_", None) or {}).get("labels", {})
     others = []
@@ -313,7 +315,7 @@ def warn_of_counts(summary: dict[str, Any], metric: Metric, loss: ListLoss | Non
         )
 
 
-def warn_of_one_list(estimator: Any, X: Any, name: str) -> None:
+def warn_of_one_list(estimator: BaseEstimator, X: Any, name: str) -> None:
     """Warn where rows without query ids, one list by the rules, are too many for one of the lists of fit."""
     summary = getattr(estimator, "data_summary_", None)
     n_rows = n_rows_of(X)

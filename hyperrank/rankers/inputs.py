@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral
 from typing import Any, TypeVar, cast
@@ -189,37 +189,28 @@ def has_names(y: Any) -> bool:
 
 def _column_names(y: Any) -> list[str] | None:
     """Names that a frame or series gives its columns, where they are all strings."""
-    names: list[Hashable] | None = None
-    if hasattr(y, "columns"):
-        names = list(y.columns)
-    elif getattr(y, "name", None) is not None:
-        names = [y.name]
-    if names is None or not all(isinstance(n, str) for n in names):
-        return None
-    return [str(n) for n in names]
+    names = list(y.columns) if hasattr(y, "columns") else [getattr(y, "name", None)]
+    return [str(name) for name in names] if all(isinstance(name, str) for name in names) else None
 
 
 def _check_objectives(objectives: Any) -> list[str] | None:
     """Names of objectives as a list of text."""
     if objectives is None:
         return None
-    is_sequence = isinstance(objectives, list | tuple) or (
-        hasattr(objectives, "tolist") and np.ndim(objectives) == 1
-    )
-    names = list(objectives) if is_sequence else []
-    if not is_sequence or not all(isinstance(name, str) for name in names):
+    is_array = hasattr(objectives, "tolist") and np.ndim(objectives) == 1
+    if not (is_array or isinstance(objectives, list | tuple)) or not all(
+        isinstance(name, str) for name in objectives
+    ):
         raise ValueError(f"objectives must be a list of names, one for each column of y; got {objectives!r}.")
-    return [str(name) for name in names]
+    return [str(name) for name in objectives]
 
 
 def _objective_names(
     objectives: Sequence[str] | None, found: list[str] | None, m: int, name: str, *, is_strict: bool
 ) -> tuple[str, ...]:
     """Names of the objectives: those asked for, those of the frame, or numbered ones."""
-    if objectives is None:
-        names = tuple(found) if found is not None else tuple(f"objective_{j}" for j in range(m))
-    else:
-        names = tuple(objectives)
+    names = objectives if objectives is not None else found
+    names = tuple(f"objective_{j}" for j in range(m)) if names is None else tuple(names)
     if len(names) != m:
         raise ValueError(
             f"{name} has {m} columns, but the objectives are {list(names)}: one column for each."
@@ -355,7 +346,7 @@ def read_features(
     return GroupedFeatures(X_grouped, lists, frame, _grouped_scores(ref_scores, lists, suffix))
 
 
-def _read_categories(estimator: Any, frame: Any, name: str, *, reset: bool) -> Categories | None:
+def _read_categories(estimator: BaseEstimator, frame: Any, name: str, *, reset: bool) -> Categories | None:
     """The categories of features, learnt where the estimator is fitted anew; None where there are none."""
     if not reset:
         return getattr(estimator, "categories_", None)
@@ -371,7 +362,7 @@ def _read_categories(estimator: Any, frame: Any, name: str, *, reset: bool) -> C
     return categories
 
 
-def _check_labels(estimator: Any, frame: Any, name: str, *, reset: bool) -> None:
+def _check_labels(estimator: BaseEstimator, frame: Any, name: str, *, reset: bool) -> None:
     """Compare column labels that are not strings, which scikit-learn does not look at, with those of fit."""
     labels = tuple(map(str, getattr(frame, "column_names", getattr(frame, "columns", ()))))
     if reset:
@@ -379,9 +370,9 @@ def _check_labels(estimator: Any, frame: Any, name: str, *, reset: bool) -> None
         if labels and not hasattr(estimator, "feature_names_in_"):
             estimator.column_labels_in_ = labels
         return
-    known = getattr(estimator, "column_labels_in_", labels)
-    if not any(isinstance(label, str) for label in getattr(frame, "columns", ())):  # by position
-        known = getattr(estimator, "column_labels_in_", tuple(map(str, range(len(labels)))))
+    has_text = any(isinstance(label, str) for label in getattr(frame, "columns", ()))
+    by_position = tuple(map(str, range(len(labels))))
+    known = getattr(estimator, "column_labels_in_", labels if has_text else by_position)
     if labels and labels != known:
         differing = next((pair for pair in zip(known, labels, strict=False) if pair[0] != pair[1]), None)
         raise ValueError(
@@ -402,7 +393,7 @@ def _grouped_scores(ref_scores: Any, lists: QueryLists, suffix: str) -> NDArray[
     return lists.group(read_scores(ref_scores, lists.n_rows, name=name, several=True))
 
 
-def _is_checked(estimator: Any, X: Any) -> bool:
+def _is_checked(estimator: BaseEstimator, X: Any) -> bool:
     """Whether scikit-learn would pass features on as they are: its checks take longer than small requests."""
     return (
         type(X) is np.ndarray
@@ -545,11 +536,7 @@ def read_fit_inputs(
         keeps_frame=keeps_frame,
     )
     validation = _read_validation(
-        ranker,
-        *validation_data,
-        ref_scores_val,
-        training=training,
-        keeps_frame=keeps_frame,
+        ranker, *validation_data, ref_scores_val, training=training, keeps_frame=keeps_frame
     )
     if not reset:
         if not (training.Y > 0).any():
@@ -558,12 +545,8 @@ def read_fit_inputs(
     if validation is not None:
         warn_of_other_units(ranker, validation.Y, training.names, "y_val")
     categories: Categories | None = getattr(ranker, "categories_", None)
-    return FitInputs(
-        training,
-        validation,
-        read_list_weight(query_weight, training.lists),
-        {} if categories is None else categories.sizes,
-    )
+    list_weight = read_list_weight(query_weight, training.lists)
+    return FitInputs(training, validation, list_weight, {} if categories is None else categories.sizes)
 
 
 def _one_validation(
@@ -587,7 +570,7 @@ def _one_validation(
 
 
 def _read_validation(
-    estimator: Any,
+    estimator: BaseEstimator,
     X_val: Any,
     y_val: Any,
     qid_val: Any,
