@@ -40,8 +40,8 @@ def test_the_best_candidate_and_its_best_rounds_are_found(grouped):
     X = np.column_stack([Y[:, 0], X])  # the first column tells all, the others little
     best = ROUNDS[2]
 
-    def fit(*given):
-        return [Oracle(given[-1]["column"], best)]
+    def fit(*_, params, **__):
+        return [Oracle(params["column"], best)]
 
     candidates = [{"column": 3}, {"column": 0}, {"column": 4}]
     found = search(X, Y[:, :1], lists, fit, candidates=candidates)
@@ -61,8 +61,7 @@ def test_no_query_is_both_trained_on_and_judged_by(grouped):
             judged.append(set(X[:, 0]))
             return X[:, 1]
 
-    def fit(X, *given):
-        list_weight = given[2]
+    def fit(X, *_, list_weight, **__):
         trained.append(set(X[:, 0]))
         np.testing.assert_array_equal(list_weight, np.unique(X[:, 0]) + 1)
         return [Watching()]

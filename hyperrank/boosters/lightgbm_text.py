@@ -230,19 +230,20 @@ def _read_trees(
     text: str, n_features: int, *, with_statistics: bool = False
 ) -> Iterator[dict[str, NDArray[Any]]]:
     """The validated fields of each tree, one tree at a time."""
-    start, end = text.find("\nTree="), text.find("\nend of trees\n")
-    number = 0
-    while start >= 0:
-        following = text.find("\nTree=", start + 1, end)
-        block = text[start + len("\nTree=") : end if following < 0 else following]
+    _, *blocks = text[: text.find("\nend of trees\n")].split("\nTree=")
+    for number, block in enumerate(blocks):
         name, _, lines = block.partition("\n")
         where = f"tree {number}"
-        if name != str(number) or start > end:
+        if name != str(number):
             raise BoosterTextError(f"{where} is called {name[:20]!r}: trees are missing or out of order.")
         fields = _fields(lines, TREE_FIELDS, where)
         made = _validated(fields, n_features, where)
-        yield {**made, **_statistics(fields, len(made["leaf_value"]), where)} if with_statistics else made
-        start, number = following, number + 1
+        n = len(made["leaf_value"])
+        if with_statistics:
+            made |= _statistics(fields, n, where)
+        if fields.get("is_linear", "0") != "0":
+            made |= _linear_leaves(fields, n, n_features, where)
+        yield made
 
 
 def _fields(lines: str, known: frozenset[str], where: str) -> dict[str, str]:
@@ -271,8 +272,6 @@ def _validated(fields: Mapping[str, str], n_features: int, where: str) -> dict[s
         raise BoosterTextError(f"{where} has an unknown decision_type.")
     _check_children(made["left_child"], made["right_child"], n, where)
     _add_categories(made, fields, n_categorical, where)
-    if fields.get("is_linear", "0") != "0":
-        _add_linear_leaves(made, fields, n, n_features, where)
     return made
 
 
@@ -306,9 +305,7 @@ def _add_categories(
     made |= {"cat_boundaries": bounds, "cat_threshold": sets}
 
 
-def _add_linear_leaves(
-    made: dict[str, NDArray[Any]], fields: Mapping[str, str], n: int, n_features: int, where: str
-) -> None:
+def _linear_leaves(fields: Mapping[str, str], n: int, n_features: int, where: str) -> dict[str, NDArray[Any]]:
     """Coefficients of the features of each leaf."""
     sizes = _numbers(fields, "num_features", n, where, np.int64)
     if (sizes < 0).any() or (sizes > n_features).any() or sizes.sum() > MAX_ENTRIES:
@@ -317,7 +314,7 @@ def _add_linear_leaves(
     features = _numbers(fields, "leaf_features", total, where, np.int64)
     if ((features < 0) | (features >= n_features)).any():
         raise BoosterTextError(f"{where} has a leaf with a feature that is not among the {n_features}.")
-    made |= {
+    made = {
         "leaf_const": _numbers(fields, "leaf_const", n, where, np.float64),
         "num_features": sizes,
         "leaf_features": features,
@@ -325,6 +322,7 @@ def _add_linear_leaves(
     }
     if not (np.isfinite(made["leaf_const"]).all() and np.isfinite(made["leaf_coeff"]).all()):
         raise BoosterTextError(f"{where} has a leaf with a coefficient that is not a number.")
+    return made
 
 
 def _check_children(left: NDArray[np.int64], right: NDArray[np.int64], n: int, where: str) -> None:
@@ -340,7 +338,12 @@ def _check_children(left: NDArray[np.int64], right: NDArray[np.int64], n: int, w
 
 
 def _tree(fields: Mapping[str, NDArray[Any]]) -> Tree:
-    types = fields["decision_type"]
+    types, categories = fields["decision_type"], None
+    is_categorical = types & CATEGORICAL > 0
+    if is_categorical.any():
+        of_node = np.where(is_categorical, fields["threshold"], -1).astype(np.int64)
+        words = fields["cat_threshold"].astype(np.uint32)
+        categories = CategorySets(of_node, fields["cat_boundaries"], words)
     knows_nan = types >> 2 == MISSING_IS_NAN
     # A split that was trained without missing values takes them for 0.
     nan_left = knows_nan & (types & DEFAULT_LEFT > 0)
@@ -352,16 +355,8 @@ def _tree(fields: Mapping[str, NDArray[Any]]) -> Tree:
         fields["left_child"],
         fields["right_child"],
         fields["leaf_value"],
-        _category_sets(fields),
+        categories,
     )
-
-
-def _category_sets(fields: Mapping[str, NDArray[Any]]) -> CategorySets | None:
-    is_categorical = fields["decision_type"] & CATEGORICAL > 0
-    if not is_categorical.any():
-        return None
-    of_node = np.where(is_categorical, fields["threshold"], -1).astype(np.int64)
-    return CategorySets(of_node, fields["cat_boundaries"], fields["cat_threshold"].astype(np.uint32))
 
 
 def _is_sum_of_leaves(fields: Mapping[str, NDArray[Any]]) -> bool:
@@ -375,14 +370,8 @@ def _block(fields: Mapping[str, NDArray[Any]]) -> str:
     """A tree as lines."""
     n_categorical = len(fields["cat_boundaries"]) - 1 if "cat_boundaries" in fields else 0
     lines = [f"num_leaves={len(fields['leaf_value'])}", f"num_cat={n_categorical}"]
-    for name, values in fields.items():
-        if name not in LINEAR_FIELDS:
-            lines.append(f"{name}={' '.join(map(repr, values.tolist()))}")
-    if "num_features" not in fields:
-        return "\n".join([*lines, "is_linear=0", ""])
-    for name in LINEAR_FIELDS:
-        lines.append(f"{name}={' '.join(map(repr, fields[name].tolist()))}")
-    return "\n".join([*lines, "is_linear=1", ""])
+    lines += [f"{name}={' '.join(map(repr, values.tolist()))}" for name, values in fields.items()]
+    return "\n".join([*lines, f"is_linear={int('num_features' in fields)}", ""])
 
 
 def _whole(fields: Mapping[str, str], name: str, where: str, least: int, most: int) -> int:

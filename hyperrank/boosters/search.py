@@ -39,7 +39,7 @@ ONE_FOLD_ROWS = 200_000
 #: Trade-offs at which mixed scores are evaluated.
 N_WEIGHTS = 21
 
-#: ``(X, Y, lists, list_weight, params) -> boosters``.
+#: ``(X, Y, lists, list_weight=..., params=...) -> boosters``.
 Fit = Callable[..., Sequence[Any]]
 #: Scores of every booster, shape (n, boosters), and their lists, to scores of every trade-off, (n, k).
 Mix = Callable[[NDArray[np.float64], QueryLists], NDArray[np.float64]]
@@ -77,8 +77,8 @@ def search_booster_params(
 
     Fronts on held-out queries are measured after several numbers of rounds: early stopping by the front
     instead of one objective. Below three queries the first candidate is taken as it is. `fit` trains the
-    boosters of ``(X, Y, lists, list_weight, params)``; `mix` makes scores (n, k) at k trade-offs of theirs,
-    (n, boosters), and lists. Other arguments as for `fit_boosters`.
+    boosters of ``(X, Y, lists, list_weight=..., params=...)``; `mix` makes scores (n, k) at k trade-offs of
+    theirs, (n, boosters), and lists. Other arguments as for `fit_boosters`.
     """
     started = time.perf_counter()
     if lists.n_lists < N_FOLDS:
@@ -89,7 +89,8 @@ def search_booster_params(
         rows, train_lists = lists.take(train)
         if not np.isnan(Y[rows]).all(axis=0).any():  # else no booster can be trained for some objective
             weight = None if list_weight is None else list_weight[train]
-            boosters = fit(X[rows], Y[rows], train_lists, weight, {**params, "num_boost_round": ROUNDS[-1]})
+            params = {**params, "num_boost_round": ROUNDS[-1]}
+            boosters = fit(X[rows], Y[rows], train_lists, list_weight=weight, params=params)
             rows, held_out_lists = lists.take(held_out)
             values = list(_hypervolumes(boosters, mix, metric, X[rows], Y[rows], held_out_lists))
         bar.advance()
@@ -99,9 +100,10 @@ def search_booster_params(
     tasks = [partial(evaluate, params, *fold) for params in candidates for fold in folds]
     with ProgressBar(len(tasks), verbose=verbose, desc="booster search") as bar:
         values = np.array(in_threads(tasks, n_jobs, X)).reshape(len(candidates), len(folds), len(ROUNDS))
+    means = np.ma.masked_invalid(values).mean(axis=1).filled(np.nan)  # of what could be measured
     tried = [
         {**params, "num_boost_round": rounds, "hypervolume": float(value)}
-        for params, row in zip(candidates, _mean(values), strict=True)
+        for params, row in zip(candidates, means, strict=True)
         for rounds, value in zip(ROUNDS, row, strict=True)
         if not np.isnan(value)
     ]
@@ -123,32 +125,13 @@ def search_mixed_scores(
 ) -> BoosterSearch:
     """Search for boosters of one objective each, whose standardised scores the weights mix."""
     weights = lattice_near(Y.shape[1], N_WEIGHTS)
-
-    def fit(X: Any, Y: Any, lists: QueryLists, list_weight: Any, params: Any) -> Sequence[Any]:
-        return fit_boosters(
-            X,
-            Y,
-            lists,
-            objectives=range(Y.shape[1]),
-            params=params,
-            seed=seed,
-            list_weight=list_weight,
-            n_jobs=1,
-            categorical=categorical,
-        )
+    fit = partial(fit_boosters, objectives=range(Y.shape[1]), seed=seed, n_jobs=1, categorical=categorical)
 
     def mix(scores: NDArray[np.float64], lists: QueryLists) -> NDArray[np.float64]:
         scales = [within_list_deviation(column, lists) for column in scores.T]
         return np.asarray(scores / scales @ weights.T)
 
     return search_booster_params(X, Y, lists, fit=fit, mix=mix, seed=seed, **options)
-
-
-def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means over folds, the second axis, of those that could be measured; NaN where none could."""
-    known = ~np.isnan(values)
-    total = np.where(known, values, 0.0).sum(axis=1)
-    return np.asarray(np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan))
 
 
 def _folds(lists: QueryLists, rng: np.random.Generator) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:

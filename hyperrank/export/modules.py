@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hyperrank.boosters import BoosterSet, Tree, model_text, read_booster_text
-from hyperrank.networks.feature_transforms import LIMIT, FeatureTransform
+from hyperrank.networks.feature_transforms import FeatureTransform
 from hyperrank.networks.query_normalization import BITS
 from hyperrank.reference import (
     BoosterReference,
@@ -206,78 +206,44 @@ def _with_a_node(tree: Tree) -> Tree:
 GUARD = 1e-3
 
 
-class ServedTransform(nn.Module):
-    """What a fitted `FeatureTransform` gives, without the search and the logarithm that ONNX lacks."""
+class ServedTransform(FeatureTransform):
+    """A fitted `FeatureTransform`, without the search and the logarithm that ONNX lacks."""
 
-    search: Tensor
-    scaled_knots: Tensor
-    slopes: Tensor
+    def __init__(self, fitted: FeatureTransform) -> None:
+        super().__init__(fitted.kind, fitted.has_missing, fitted.tables, fitted.categorical.tolist())
 
-    def __init__(self, transform: FeatureTransform) -> None:
-        super().__init__()
-        self.fitted = transform
-        if transform.kind == "quantile":
-            self.register_buffer("search", _search_table(transform.knots))
-            self.register_buffer("scaled_knots", transform.knots * transform.scales)
-            self.register_buffer("slopes", transform.slopes.view(len(transform.knots), -1))
+    def _interpolated(self, features: Tensor) -> Tensor:
+        columns = torch.maximum(torch.minimum(features.T, self.knots[:, -1:]), self.knots[:, :1])
+        search, heights, slopes = (
+            table.view(len(self.knots), -1) for table in (self.search, self.heights, self.slopes)
+        )
+        at = last_knot_passed(search, columns)
+        knot, y0, slope = (table.gather(1, at) for table in (search, heights, slopes))
+        return ((columns * self.scales - knot * self.scales) * slope + y0).T
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Transformed features of shape (n, n_out) for features of shape (n, d)."""
-        fitted = self.fitted
-        features, codes = fitted.split(features)
-        missing = torch.isnan(features)
-        if fitted.kind == "quantile":
-            out = self._interpolated(features, missing)
-        elif fitted.kind == "none":
-            out = features.clamp(-LIMIT, LIMIT)
-        else:
-            values = _signed_log(features) if fitted.kind == "log" else features
-            out = ((values - fitted.mean) / fitted.scale).clamp(-LIMIT, LIMIT)
-        out = out.masked_fill(missing, 0.0)
-        if len(fitted.missing_columns) == 0 and not fitted.n_categorical:
-            return out
-        return torch.cat([out, missing[:, fitted.missing_columns].to(out.dtype), codes], dim=1)
-
-    def _interpolated(self, features: Tensor, missing: Tensor) -> Tensor:
-        fitted = self.fitted
-        first, last = fitted.knots[:, :1], fitted.knots[:, -1:]
-        columns = torch.maximum(torch.minimum(features.T, last), first)
-        columns = torch.where(missing.T, first, columns)
-        at = last_knot_passed(self.search, columns)
-        x0, y0, slope = (t.gather(1, at) for t in (self.scaled_knots, fitted.values, self.slopes))
-        return ((columns * fitted.scales - x0) * slope + y0).T
+    def _signed_log(self, features: Tensor) -> Tensor:
+        """sign(x) log(1 + abs(x)), whose small values ONNX's plain logarithm alone would lose."""
+        size = features.abs().double()
+        wide = 1.0 + size
+        rounded = wide - 1.0
+        # The rounding of 1 + x is undone to first order (Kahan); the divisor is never 0 where it counts.
+        exact = torch.log(wide) * (size / torch.where(rounded > 0, rounded, 1.0))
+        log1p = torch.where(rounded > 0, exact, size)
+        return torch.sign(features) * log1p.to(features.dtype)
 
 
 def last_knot_passed(search: Tensor, columns: Tensor) -> Tensor:
     """Places (d, n) of the last knots not above values (d, n), by a binary search without branches.
 
-    `search`, of shape (d, 2 ** p - 1), has the knots but the first, ascending, filled up with infinity.
+    `search` (d, 2 ** p) has the knots, ascending, filled up with infinity. The place of NaN is 0.
     """
     at = torch.zeros_like(columns, dtype=torch.int64)
-    step = (search.shape[1] + 1) // 2
+    step = search.shape[1] // 2
     while step:
-        passed = search.gather(1, at + (step - 1)) <= columns
+        passed = search.gather(1, at + step) <= columns
         at = at + passed.long() * step  # in onnxruntime eight times as fast as a choice
         step //= 2
     return at
-
-
-def _search_table(knots: Tensor) -> Tensor:
-    """All knots but the first, filled up to one less than a power of two."""
-    n = knots.shape[1] - 1
-    width = max(1, 2 ** n.bit_length() - 1)
-    return nn.functional.pad(knots[:, 1:], (0, width - n), value=math.inf)
-
-
-def _signed_log(features: Tensor) -> Tensor:
-    """sign(x) log(1 + abs(x)), whose small values ONNX's plain logarithm alone would lose."""
-    size = features.abs().double()
-    wide = 1.0 + size
-    rounded = wide - 1.0
-    # The rounding of 1 + x is undone to first order (Kahan); the divisor is never 0 where it counts.
-    exact = torch.log(wide) * (size / torch.where(rounded > 0, rounded, 1.0))
-    log1p = torch.where(rounded > 0, exact, size)
-    return torch.sign(features) * log1p.to(features.dtype)
 
 
 def standardize_one_list(features: Tensor, *, may_miss: bool) -> Tensor:

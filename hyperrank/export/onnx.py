@@ -132,7 +132,7 @@ class ServedRewards(nn.Module):
         """Rewards of shape (n, k)."""
         inputs = self.transform(features)
         if self.query_standardize:
-            n_plain = inputs.shape[1] - self.transform.fitted.n_categorical
+            n_plain = inputs.shape[1] - self.transform.n_categorical
             plain = inputs[:, :n_plain]
             standardized = standardize_one_list(plain, may_miss=False)
             inputs = torch.cat([plain, standardized, inputs[:, n_plain:]], dim=1)

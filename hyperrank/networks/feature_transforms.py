@@ -114,17 +114,21 @@ class FeatureTransform(nn.Module):
         if self.kind == "quantile":
             out = self._interpolated(features)
         elif self.kind == "log":
-            out = ((_signed_log(features) - self.mean) / self.scale).clamp(-LIMIT, LIMIT)
+            out = ((self._signed_log(features) - self.mean) / self.scale).clamp(-LIMIT, LIMIT)
         elif self.kind == "standard":
             out = ((features - self.mean) / self.scale).clamp(-LIMIT, LIMIT)
         else:
             out = features.clamp(-LIMIT, LIMIT)
-        # On a GPU to ask would mean to wait.
-        if features.device.type != "cpu" or missing.any():
+        # On a GPU to ask would mean to wait, and an exported graph cannot ask.
+        if features.device.type != "cpu" or torch.compiler.is_compiling() or missing.any():
             out = out.masked_fill(missing, 0.0)
         if len(self.missing_columns) == 0 and not self.n_categorical:
             return out
         return torch.cat([out, missing[:, self.missing_columns].to(out.dtype), codes], dim=1)
+
+    def _signed_log(self, features: Tensor) -> Tensor:
+        """sign(x) log(1 + abs(x))."""
+        return torch.sign(features) * torch.log1p(features.abs())
 
     def _interpolated(self, features: Tensor) -> Tensor:
         """Piecewise-linear function of each feature, constant beyond its first and last knot."""
@@ -232,10 +236,6 @@ def _moments(features: NDArray[np.float32], *, logarithm: bool) -> dict[str, Ten
         "mean": torch.from_numpy(mean.astype(np.float32)),
         "scale": torch.from_numpy(deviation.astype(np.float32)),
     }
-
-
-def _signed_log(features: Tensor) -> Tensor:
-    return torch.sign(features) * torch.log1p(features.abs())
 
 
 def last_knots(search: Tensor, columns: Tensor, first: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hyperrank.export.modules import ServedTransform, _search_table, last_knot_passed, standardize_one_list
-from hyperrank.networks.feature_transforms import TRANSFORMS, fit_transform_module
+from hyperrank.export.modules import ServedTransform, last_knot_passed, standardize_one_list
+from hyperrank.networks.feature_transforms import TRANSFORMS, _searched, fit_transform_module
 from hyperrank.networks.query_normalization import standardize_within
 
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -20,6 +20,10 @@ def matrices(entries, most=40):
     return shapes.flatmap(lambda shape: hnp.arrays(np.float32, shape, elements=entries))
 
 
+def search_table(knots):
+    return _searched(knots, torch.zeros_like(knots))["search"].view(len(knots), -1)
+
+
 @given(matrices(FINITE | FEW, most=70), st.data())
 def test_the_search_finds_what_searchsorted_finds(knots, data):
     knots = torch.from_numpy(np.sort(knots, axis=0).T.copy())
@@ -27,14 +31,14 @@ def test_the_search_finds_what_searchsorted_finds(knots, data):
     values = data.draw(hnp.arrays(np.float32, (len(knots), n), elements=FINITE | FEW))
     values = torch.maximum(torch.cat([torch.from_numpy(values), knots], dim=1), knots[:, :1])
     expected = torch.searchsorted(knots, values, right=True) - 1
-    assert torch.equal(last_knot_passed(_search_table(knots), values), expected)
+    assert torch.equal(last_knot_passed(search_table(knots), values), expected)
 
 
 @pytest.mark.parametrize("n_knots", [2, 3, 64, 256])
 def test_the_search_finds_every_knot_of_a_large_table(n_knots):
     knots = torch.arange(n_knots, dtype=torch.float32)[None]
     between = torch.cat([knots, knots + 0.5], dim=1)
-    found = last_knot_passed(_search_table(knots), between)
+    found = last_knot_passed(search_table(knots), between)
     assert torch.equal(found, torch.arange(n_knots).repeat(2)[None])
 
 

@@ -76,16 +76,9 @@ def search_mixed_boosters(
     """Search for parameters by the front of boosters at the corners and the centre."""
     m = Y.shape[1]
     probes = np.vstack([corners(m), np.full((1, m), 1 / m)]) if m > 1 else corners(1)
-    of_probes: dict[str, Any] = {
-        "weights": probes,
-        "mixing": mixing,
-        "seed": seed,
-        "categorical": categorical,
-    }
-
-    def fit(X: Any, Y: Any, lists: QueryLists, list_weight: Any, params: Any) -> list[Any]:
-        return fit_mixed_boosters(X, Y, lists, params=params, list_weight=list_weight, n_jobs=1, **of_probes)
-
+    fit = partial(
+        fit_mixed_boosters, weights=probes, mixing=mixing, seed=seed, n_jobs=1, categorical=categorical
+    )
     return search_booster_params(X, Y, lists, fit=fit, mix=lambda scores, _: scores, seed=seed, **options)
 
 
