@@ -84,14 +84,20 @@ def read_list_weight(query_weight: ArrayLike | None, lists: QueryLists) -> NDArr
     rows = lists.group(read_scores(query_weight, lists.n_rows, name="query_weight"))
     if (rows < 0).any():
         raise ValueError(f"query_weight must not be negative; got {rows.min()}.")
-    per_list = rows[lists.offsets[:-1]]
-    differs = np.flatnonzero(rows != per_list[lists.index])
-    if len(differs):
-        query = lists.ids[lists.index[differs[0]]]
-        raise ValueError(f"query_weight differs between rows of query {query}: give its rows one weight.")
+    per_list = one_per_list(rows, lists, "query_weight", "give its rows one weight.")
     if not per_list.any():
         raise ValueError("query_weight is 0 for every query: nothing would be learnt.")
-    return np.asarray(per_list)
+    return per_list
+
+
+def one_per_list(rows: NDArray[Any], lists: QueryLists, name: str, hint: str) -> NDArray[Any]:
+    """The value of each list, which all of its grouped rows have."""
+    per_list = np.asarray(rows[lists.offsets[:-1]])
+    differs = np.flatnonzero(rows != per_list[lists.index])
+    if len(differs):
+        query = lists.ids[lists.index[differs[:1]]].tolist()[0]
+        raise ValueError(f"{name} differs between rows of query {query!r}: {hint}")
+    return per_list
 
 
 def read_labels(

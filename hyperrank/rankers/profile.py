@@ -22,7 +22,7 @@ from hyperrank.front.selection import TEMPERATURE, carried_temperatures, resolve
 from hyperrank.lists import QueryLists
 from hyperrank.metrics import Metric, parse_metric
 from hyperrank.rankers.data import GroupedFeatures, LabelledLists, warn_of_other_units
-from hyperrank.rankers.inputs import QID_COLUMN, has_names, read_labelled, read_scores
+from hyperrank.rankers.inputs import QID_COLUMN, has_names, one_per_list, read_labelled, read_scores
 from hyperrank.reference import NoReference, Reference
 from hyperrank.reference.models import ModelBaseline, is_fitted
 from hyperrank.simplex import as_weights, lattice_near
@@ -392,7 +392,7 @@ def _rows(
     )
 
 
-def split_segments(ranker: Any, X: Any, by: Any) -> tuple[Any, Any]:
+def split_segments(ranker: FrontMixin, X: Any, by: Any) -> tuple[Any, Any]:
     """Features without the column of segments, unless the ranker was fitted on it, and that column."""
     if not isinstance(by, str):
         return X, by
@@ -421,15 +421,8 @@ def _read_segments(by: Any, lists: QueryLists) -> NDArray[Any]:
     codes, names = pd.factorize(given)
     if (codes < 0).any():
         raise ValueError(f"by has no value in row {int((codes < 0).argmax())}: name what is unknown.")
-    grouped = lists.group(codes)
-    of_list = grouped[lists.offsets[:-1]]
-    varies = np.flatnonzero(grouped != of_list[lists.index])
-    if len(varies):
-        query = lists.ids[lists.index[varies[:1]]].tolist()[0]
-        raise ValueError(
-            f"by differs between rows of query {query!r}: segments are of whole queries, such as a market "
-            "or a device."
-        )
+    hint = "segments are of whole queries, such as a market or a device."
+    of_list = one_per_list(lists.group(codes), lists, "by", hint)
     is_number = all(isinstance(label, int | float | np.number) for label in names)
     labels = names.astype(np.float64 if is_number else str)
     if len(np.unique(labels)) < len(names):  # whole numbers beyond 2^53, or 1 beside "1"
