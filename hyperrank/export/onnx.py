@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -349,15 +350,8 @@ def _describe(model: Any, ranker: BaseRanker, inputs: list[str]) -> None:
     from onnx import helper
 
     graph = model.graph
-    for part in (
-        model,
-        graph,
-        *graph.node,
-        *graph.input,
-        *graph.output,
-        *graph.value_info,
-        *graph.initializer,
-    ):
+    parts = chain(graph.node, graph.input, graph.output, graph.value_info, graph.initializer)
+    for part in (model, graph, *parts):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
     names = getattr(ranker, "feature_names_in_", None)

@@ -330,12 +330,9 @@ def fit_model(model: Any, frame: Any, labels: NDArray[np.float32], lists: QueryL
     _check_longest(model, labelled)
     fit: Callable[..., Any] = clone(model).fit
     accepted = inspect.signature(fit).parameters
-    if "qid" in accepted:
-        return fit(features, labels, qid=labelled.index)
-    if "group_id" in accepted:
-        return fit(features, labels, group_id=labelled.index)
-    if "group" in accepted:
-        return fit(features, labels, group=labelled.sizes)
+    for name, queries in (("qid", labelled.index), ("group_id", labelled.index), ("group", labelled.sizes)):
+        if name in accepted:
+            return fit(features, labels, **{name: queries})
     return fit(features, labels)
 
 
