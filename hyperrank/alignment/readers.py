@@ -118,6 +118,8 @@ def to_preferences(data: Any, *, scores: Scores | None = None) -> Preferences | 
     (('preference', 'brevity'), [[1.0, -6.0], [0.0, -8.0]])
     """
     if isinstance(data, Preferences | PreferenceStream):
+        if scores is not None:
+            raise ValueError(f"scores= goes with rows, not with {type(data).__name__}: pass the rows.")
         return data
     if isinstance(data, str | Path):
         return _gathered(_rows(_lines(Path(data)), scores, str(data)))

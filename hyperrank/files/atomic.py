@@ -8,8 +8,7 @@ import re
 import secrets
 import shutil
 import stat
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,6 +19,8 @@ try:
 except ImportError:  # Windows does not delete files that are open, so that it needs no locks
     fcntl = None  # type: ignore[assignment]
 
+#: Flags to open a file that is not there yet; O_BINARY is Windows' own.
+NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
 #: Suffixes of well-known formats. A file that has one is opened by what cannot read it.
 KNOWN_SUFFIXES = frozenset(
     f".{suffix}"
@@ -69,16 +70,14 @@ def write_atomically(path: str | Path, content: bytes) -> Path:
     path = as_path(path)
     target = check_writable(path)
     _delete_leftovers(target)
-    mask = os.umask(0o022)  # it can only be read by setting it
-    os.umask(mask)
-    mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~mask
-    number, partial = _locked_partial(target)
+    number, partial = _locked_partial(target, lambda path: os.open(path, NEW_FILE, 0o666))
     try:
         with os.fdopen(number, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-            os.chmod(partial, mode)
+            if target.exists():
+                os.chmod(partial, target.stat().st_mode & 0o777)
             if fcntl is not None:
                 os.replace(partial, target)  # while the lock is held
         if fcntl is None:
@@ -105,12 +104,8 @@ def atomic_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(target.parent))
     _delete_leftovers(target)
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
-    partial.mkdir()
-    number = None if fcntl is None else os.open(partial, os.O_RDONLY)
+    number, partial = _locked_partial(target, _open_new_folder)
     try:
-        if number is not None:
-            _lock(number)
         yield partial
         _sync_folder(partial)
         _take_name(partial, target)
@@ -120,8 +115,7 @@ def atomic_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
             raise OSError(error.errno, f"{error.strerror}; nothing was kept", str(target)) from error
         raise
     finally:
-        if number is not None:
-            os.close(number)
+        os.close(number)
     _sync_folder(target.parent)
 
 
@@ -140,14 +134,21 @@ def _take_name(partial: Path, target: Path) -> None:
     shutil.rmtree(old)
 
 
-def _locked_partial(target: Path) -> tuple[int, str]:
-    """A new file that nobody takes for the leftover of a killed process."""
+def _locked_partial(target: Path, create: Callable[[Path], int]) -> tuple[int, Path]:
+    """A new file or folder, and its descriptor, that nobody takes for the leftover of a killed process."""
     while True:
-        number, partial = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
-        _lock(number)
-        if os.path.exists(partial):
-            return number, partial
-        os.close(number)  # deleted before it was locked
+        partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+        with suppress(FileNotFoundError):  # deleted before it was open
+            number = create(partial)
+            _lock(number, wait=True)
+            if partial.exists():
+                return number, partial
+            os.close(number)  # deleted before it was locked
+
+
+def _open_new_folder(path: Path) -> int:
+    path.mkdir()
+    return os.open(path if fcntl is not None else os.devnull, os.O_RDONLY)  # Windows opens no folders
 
 
 def _delete_leftovers(target: Path) -> None:
@@ -167,12 +168,12 @@ def _delete_leftovers(target: Path) -> None:
                     os.close(number)
 
 
-def _lock(number: int) -> bool:
-    """Lock an open file, unless somebody else has; False too where there are no locks."""
+def _lock(number: int, *, wait: bool = False) -> bool:
+    """Lock an open file, or wait for its lock; False if somebody else has it or there are no locks."""
     if fcntl is None:
         return False
     try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(number, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

@@ -216,3 +216,22 @@ def test_rows_of_no_layout_are_named(row, message):
             ValueError, match="data must be a path, a dataset, a frame, or an iterable of rows"
         ):
             to_preferences(data)
+
+
+class Rows:
+    """Rows of no known number, which can be gone through again."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __iter__(self):
+        return iter(self.rows)
+
+
+def test_scores_go_with_rows():
+    rows = [{"prompt": "Hi.", "chosen": "Hello!", "rejected": "Go away."}]
+    scores = {"brevity": lambda _, response: -len(response)}
+    for data in (to_preferences(rows), to_preferences(Rows(rows))):
+        with pytest.raises(ValueError, match=rf"scores= goes with rows, not with {type(data).__name__}"):
+            to_preferences(data, scores=scores)
+        assert to_preferences(data) is data

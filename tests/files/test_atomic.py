@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from hyperrank.files import write_atomically
+from hyperrank.files import atomic, atomic_folder, write_atomically
 
 WRITER = """
 import sys
@@ -78,3 +78,27 @@ def test_no_folder_no_file(tmp_path):
         write_atomically(tmp_path / "nowhere" / "file", b"")
     with pytest.raises(IsADirectoryError, match=r"is a folder; expected the name of a file: '.*[^l]'$"):
         write_atomically(tmp_path, b"new")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_what_another_process_deletes_before_it_is_locked_is_made_again(tmp_path, monkeypatch, is_folder):
+    lock, locked = atomic._lock, []
+
+    def delete_first(number, *, wait=False):
+        if wait and not locked:
+            for partial in tmp_path.glob("*.partial"):
+                partial.rmdir() if is_folder else partial.unlink()
+        locked.append(number)
+        return lock(number, wait=wait)
+
+    monkeypatch.setattr(atomic, "_lock", delete_first)
+    path = tmp_path / "name"
+    if is_folder:
+        with atomic_folder(path) as partial:
+            (partial / "file").write_bytes(b"new")
+        assert (path / "file").read_bytes() == b"new"
+    else:
+        assert write_atomically(path, b"new").read_bytes() == b"new"
+    assert len(locked) == 2
+    assert list(tmp_path.glob("*.partial")) == []
