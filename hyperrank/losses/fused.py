@@ -38,6 +38,8 @@ from hyperrank.losses.base import ListLoss, Loss
 from hyperrank.losses.listnet import listnet, target_distribution
 from hyperrank.losses.plackett_luce import label_order, plackett_luce, tie_groups
 
+Floats = NDArray[np.floating[Any]]
+
 
 def weighted_loss(
     rewards: Tensor,
@@ -289,8 +291,14 @@ def label_ranks(labels: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
     unobserved = torch.isnan(labels)
     n_observed = segment_sum((~unobserved).to(torch.float64), offsets).to(torch.int32)
     rank = torch.empty(labels.shape, dtype=torch.int32, device=labels.device)
+    columns = labels.masked_fill(unobserved, -torch.inf).T
+    if labels.device.type == "cpu":  # sorting lists of a block side by side is two to three times as fast
+        for block in size_blocks(offsets.numpy()):
+            for j, column in enumerate(columns.numpy()):
+                rank[:, j].numpy()[block.rows[block.is_row]] = _block_ranks(column, block)[block.is_row]
+        return rank, n_observed
     starts = offsets[:-1][segment_index(offsets)]
-    for j, column in enumerate(labels.masked_fill(unobserved, -torch.inf).T):
+    for j, column in enumerate(columns):
         order = label_order(column, offsets)
         groups, _ = tie_groups(column[order], offsets)
         begins = torch.repeat_interleave(groups[:-1], groups.diff())
@@ -298,7 +306,17 @@ def label_ranks(labels: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
     return rank, n_observed
 
 
-Floats = NDArray[np.floating[Any]]
+def _block_ranks(labels: Floats, block: SizeBlock) -> NDArray[np.int64]:
+    """How many labels of the same list are higher, shape (b, longest); what fills up counts as lowest."""
+    keys = np.where(block.is_row, -labels[block.rows], np.inf)
+    order = np.argsort(keys, axis=1)
+    rising = np.take_along_axis(keys, order, axis=1)
+    begins = np.zeros_like(order)
+    begins[:, 1:] = np.where(rising[:, 1:] != rising[:, :-1], np.arange(1, keys.shape[1]), 0)
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.maximum.accumulate(begins, axis=1), axis=1)
+    return ranks
+
 
 #: Rewards up to here need no shift: their exponentials, and sums of those, are far from any limit of float32.
 SAFE = 30.0
