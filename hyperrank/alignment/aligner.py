@@ -340,9 +340,7 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
 
         Parameters
         ----------
-        prompts : sequence of str, or of conversations
-            What is to be answered.
-        weights : array-like of shape (m,) or (k, m), mapping or PerRow, optional
+        prompts, weights
             As for `score`.
         max_new_tokens : int, default 128
             Tokens at most; prompts are cut from the left to leave room for them.

@@ -49,10 +49,6 @@ class PreferenceStream(IterableDataset[Example]):
         self.names = known if names is None else tuple(map(str, names))
         self.columns = [known[j] for j in column_order(known, known if names is None else names)]
 
-    def renamed(self, names: Sequence[str]) -> PreferenceStream:
-        """The stream with the objectives of a fit."""
-        return PreferenceStream(self.rows, self.scores, names)
-
     def set_epoch(self, epoch: int) -> None:
         """Called by accelerate at the start of each pass."""
         self.epoch = epoch
@@ -143,7 +139,7 @@ def read_lists(
     """Checked data of three columns, or of one thing that has all, with the objectives in order."""
     data = None if responses is not None or labels is not None else to_preferences(prompts)
     if isinstance(data, PreferenceStream):
-        return data if names is None else data.renamed(names)
+        return data if names is None else PreferenceStream(data.rows, data.scores, names)
     if data is None or data is prompts:
         known = None if data is None else data.names
         columns = (

@@ -88,14 +88,10 @@ class AlignmentTrainer(Trainer):
         return None, stacked, torch.zeros(len(stacked), device=stacked.device)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """Parameters by learning rate; those that stand for embeddings learn in units of their scale."""
+        """That of the arguments, over groups of parameters with learning rates of their own."""
         if self.optimizer is None:
             kind, options = self.get_optimizer_cls_and_kwargs(self.args)
-            whole = isinstance(self.params.training_args, TrainingArguments)
-            default = self.args.learning_rate if whole else ADAPTER_RATE
-            groups = _parameter_groups(self.policy, self.params, default)
-            decay = {"weight_decay": self.args.weight_decay}
-            self.optimizer = kind([{**group, **decay} for group in groups], **options)
+            self.optimizer = kind(_parameter_groups(self.policy, self.params, self.args), **options)
         return self.optimizer
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
@@ -276,9 +272,10 @@ def _training_arguments(
         raise ValueError(f"training_args are refused by transformers: {error}") from error
 
 
-def _parameter_groups(policy: Policy, params: AlignerParams, default: float) -> list[dict[str, Any]]:
+def _parameter_groups(policy: Policy, params: AlignerParams, args: TrainingArguments) -> list[dict[str, Any]]:
     """Parameters by learning rate; those that stand for embeddings learn in units of their scale."""
     conditioning: nn.Module = policy.conditioning
+    default = args.learning_rate if isinstance(params.training_args, TrainingArguments) else ADAPTER_RATE
     groups = [(list(policy.adapter_parameters().values()), params.adapter_learning_rate or default)]
     if isinstance(conditioning, PromptTuning):
         hyper, table = conditioning.hyper, policy.embedding.weight
@@ -289,7 +286,8 @@ def _parameter_groups(policy: Policy, params: AlignerParams, default: float) -> 
         groups.append((list(hyper.outer.parameters()), params.hypernetwork_learning_rate * unit))
         conditioning = hyper.inner
     groups.append((list(conditioning.parameters()), params.hypernetwork_learning_rate))
-    return [{"params": values, "lr": rate} for values, rate in groups if values]
+    decay = {"weight_decay": args.weight_decay}
+    return [{"params": values, "lr": rate, **decay} for values, rate in groups if values]
 
 
 def _checkpoint(
