@@ -11,15 +11,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank._columns import take_columns
+from hyperrank._columns import is_categorical, take_columns
 from hyperrank.files import storable
 
 #: Categories of a feature that are told apart; the rarest beyond are unknown ones.
 MAX_CATEGORIES = 1 << 14
 #: Rows that a category is learnt from at least; LightGBM, too, leaves rarer ones out.
 MIN_ROWS = 3
-#: Types of polars and of Arrow that are categories, by the beginning of their names.
-_DTYPES = ("categorical", "enum", "dictionary")
 
 #: Rows of which none has a category that fit knew are hardly meant so.
 MANY_ROWS = 100
@@ -43,7 +41,7 @@ def categorical_positions(features: Any, frame: Any, name: str) -> list[int]:
                 f"Of a single column: [{features!r}]."
             )
         dtypes = list(frame.dtypes) if columns and hasattr(frame, "dtypes") else []
-        return [j for j, dtype in enumerate(dtypes) if _is_categorical(dtype)]
+        return [j for j, dtype in enumerate(dtypes) if is_categorical(dtype)]
     n_columns = len(columns) or (frame.shape[1] if hasattr(frame, "shape") else len(frame[0]))
     given = features.tolist() if isinstance(features, np.ndarray) else list(features)
     if given and all(isinstance(value, bool) for value in given):
@@ -72,19 +70,15 @@ def categorical_of(estimator: Any) -> tuple[int, ...]:
     return () if categories is None else tuple(categories.values)
 
 
-def _is_categorical(dtype: Any) -> bool:
-    return str(dtype) == "category" or str(dtype).lower().startswith(_DTYPES)
-
-
 def as_pandas_categories(frame: Any) -> Any:
     """A frame as one of pandas, whose columns of categories and of text are of dtype category."""
     import pandas as pd
 
     if not hasattr(frame, "iloc"):
-        categorical = [_is_categorical(dtype) for dtype in frame.dtypes]
+        categorical = [is_categorical(dtype) for dtype in frame.dtypes]
         frame = pd.DataFrame({name: _of_polars(frame[name]) for name in frame.columns})
         frame = frame.astype({frame.columns[j]: "category" for j in np.flatnonzero(categorical)})
-    texts = [pd.api.types.is_string_dtype(dtype) or _is_categorical(dtype) for dtype in frame.dtypes]
+    texts = [pd.api.types.is_string_dtype(dtype) or is_categorical(dtype) for dtype in frame.dtypes]
     return frame.astype({frame.columns[j]: "category" for j in np.flatnonzero(texts)})
 
 
@@ -260,8 +254,7 @@ def _of_polars(column: Any) -> Any:
     """A column of polars as an array: categories as text, nulls as None or NaN."""
     import polars
 
-    text = str(column.dtype).lower().startswith(_DTYPES)
-    return (column.cast(polars.String) if text else column).to_numpy()
+    return (column.cast(polars.String) if is_categorical(column.dtype) else column).to_numpy()
 
 
 def _with_columns(frame: Any) -> Any:

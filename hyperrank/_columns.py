@@ -55,11 +55,15 @@ def as_numbers(values: Any, name: str) -> Any:
         return _of_pandas(values, name)
     for column, dtype, content in _typed_columns(values):
         if _NOT_NUMBERS.match(str(dtype)):
-            is_category = str(dtype).lower().startswith(("categorical", "enum", "dictionary"))
-            raise _refusal(name, column, dtype, is_category=is_category)
+            raise _refusal(name, column, dtype, is_category=is_categorical(dtype))
         if "string" in str(dtype).lower():
             _check_text(content.to_pylist() if hasattr(content, "to_pylist") else content, name, column)
     return values
+
+
+def is_categorical(dtype: Any) -> bool:
+    """Whether a type of pandas, polars or Arrow is that of categories."""
+    return str(dtype).lower().startswith(("category", "categorical", "enum", "dictionary"))
 
 
 def _typed_columns(values: Any) -> Iterator[tuple[str | None, Any, Any]]:

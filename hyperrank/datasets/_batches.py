@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperrank._checks import as_path
-from hyperrank._columns import index_levels, stored_index
+from hyperrank._columns import index_levels, is_categorical, stored_index
 from hyperrank.datasets._chunks import as_ids, text_ids, whole_lines
 from hyperrank.datasets._letor_text import number
 
@@ -102,7 +102,7 @@ def _of_pandas(frame: pd.DataFrame, names: Sequence[str], name: str) -> Table:
     frame = frame.reset_index(level=levels) if levels else frame.copy(deep=False)
     frame.columns = names = list(map(str, frame.columns))
     kinds = zip(names, frame.dtypes, strict=True)
-    categorical = [column for column, dtype in kinds if _is_categorical(dtype)]
+    categorical = [column for column, dtype in kinds if is_categorical(dtype)]
     return Table(names, [], lambda columns: iter([frame[columns.used]]), name, False, categorical)
 
 
@@ -202,7 +202,7 @@ def _of_arrow(schema: pa.Schema, batches: Iterator[pa.RecordBatch], name: str, *
         name,
         is_file,
         # Of what pandas stored as categories, Parquet keeps text alone.
-        [each.name for each in schema if _is_categorical(each.type) or each.name in of_pandas],
+        [each.name for each in schema if is_categorical(each.type) or each.name in of_pandas],
     )
 
 
@@ -274,7 +274,7 @@ def _kind_of(column: pd.Series[Any]) -> tuple[str, pd.Series[Any]]:
     """What a column holds, as pandas calls it; categories as their values."""
     import pandas as pd
 
-    if _is_categorical(column.dtype):
+    if is_categorical(column.dtype):
         column = column.astype(object)
     kinds = {"b": "boolean", "i": "integer", "u": "integer", "f": "floating"}
     kind = kinds.get(column.dtype.kind) or pd.api.types.infer_dtype(column, skipna=True)
@@ -282,10 +282,6 @@ def _kind_of(column: pd.Series[Any]) -> tuple[str, pd.Series[Any]]:
         values = column.dropna()
         kind = f"a {type(values.iloc[0]).__name__} and the like" if len(values) else "empty"
     return kind, column
-
-
-def _is_categorical(dtype: Any) -> bool:
-    return str(dtype).startswith(("category", "dictionary"))
 
 
 #: What stands for a number that is missing.
