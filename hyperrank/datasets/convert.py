@@ -26,6 +26,7 @@ from hyperrank.datasets.store import (
     map_array,
     open_store,
     rearranged,
+    rewritten,
 )
 from hyperrank.datasets.table import is_table, label_columns, table_source
 from hyperrank.files import atomic_folder
@@ -85,16 +86,13 @@ class Spool:
         """The features in one width."""
         path, width = self._features.path, self.width
         narrow = map_array(path, (path.stat().st_size // 4,))
-        widened = path.with_name(f"wide-{path.name}")
         start = 0
-        with ArrayFile(widened) as file:
+        with rewritten(path) as file:
             for before, n_rows in self._widths_and_rows:
                 rows = narrow[start : start + n_rows * before].reshape(n_rows, before)
                 for rows_of_chunk in slices(n_rows, width):
                     file.append(padded(in_memory(rows[rows_of_chunk]), width, self.missing))
                 start += n_rows * before
-        os.replace(widened, path)
-        file.path = path
         return file
 
 

@@ -128,23 +128,22 @@ def _in_order(pieces: Iterable[Piece], work: Callable[[Piece], Result]) -> Itera
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     n_threads = min(cores, MAX_THREADS)
     pending: deque[Future[Result]] = deque()
-    failure: Exception | None = None
     with ThreadPoolExecutor(n_threads, thread_name_prefix="letor") as pool:
         try:
             source = iter(pieces)
-            while failure is None:
+            while True:
                 try:
                     pending.append(pool.submit(work, next(source)))
                 except StopIteration:
                     break
                 except (OSError, ValueError) as error:
-                    failure = error
+                    pending.append(Future())
+                    pending[-1].set_exception(error)
+                    break
                 if len(pending) > 2 * n_threads:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
-            if failure is not None:
-                raise failure
         finally:
             for waiting in pending:
                 waiting.cancel()

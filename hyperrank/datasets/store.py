@@ -23,7 +23,8 @@ import json
 import math
 import os
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from itertools import pairwise
@@ -227,6 +228,14 @@ class ArrayFile:
             self._file.close()
 
 
+@contextmanager
+def rewritten(path: Path) -> Iterator[ArrayFile]:
+    """A file to be written that takes the place of another when it is complete, and is then at its path."""
+    with ArrayFile(path.with_name(f"new-{path.name}")) as file:
+        yield file
+    file.path = file.path.replace(path)
+
+
 def map_array(path: Path, shape: tuple[int, ...]) -> NDArray[Any]:
     """The numbers of a file, read from it when they are needed; not to be written to."""
     if 0 in shape:
@@ -248,17 +257,14 @@ def rearranged(path: Path, width: int, order: NDArray[np.int64]) -> ArrayFile:
 
     Of a map, each row from somewhere else would bring pages around it into memory, on some systems megabytes.
     """
-    regrouped = path.with_name(f"grouped-{path.name}")
     step = max(1, chunk_rows(width) // 16)
-    with path.open("rb", buffering=0) as source, ArrayFile(regrouped) as file:
+    with rewritten(path) as file, path.open("rb", buffering=0) as source:
         opened = OpenedFile(source, partial(OSError, errno.EIO))
         for start in range(0, len(order), step):
             rows = order[start : start + step]
             chunk = np.empty((len(rows), width), dtype=dtype_of(path.name))
             opened.read(0, rows, chunk)
             file.append(chunk)
-    os.replace(regrouped, path)
-    file.path = path
     return file
 
 
