@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import fields
 from numbers import Integral, Real
 from pathlib import Path
@@ -77,6 +77,19 @@ def as_path(path: Any) -> Path:
     if "\0" in os.fspath(path):
         raise ValueError(f"the path {os.fspath(path)!r} holds a NUL, which no name of a file may.")
     return Path(path)
+
+
+def as_paths(path: Any) -> list[Path]:
+    """One or several paths as a list, of one at least."""
+    paths = [path] if isinstance(path, str | os.PathLike) else path
+    if not isinstance(paths, Sequence) or not all(isinstance(p, str | os.PathLike) for p in paths):
+        raise TypeError(
+            f"expected the path of a file, or a sequence of paths; got a {type(path).__name__}. Of a file "
+            "that is open, pass its name."
+        )
+    if not paths:
+        raise ValueError("the sequence of paths is empty; give at least one file.")
+    return [as_path(p) for p in paths]
 
 
 def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperrank._checks import as_path
+from hyperrank._checks import as_paths
 from hyperrank._columns import index_levels, is_categorical, stored_index
 from hyperrank.datasets._chunks import as_ids, text_ids, whole_lines
 from hyperrank.datasets._letor_text import number
@@ -83,12 +83,8 @@ def open_table(source: Any, names: Sequence[str] = ()) -> Table:
     Levels of a pandas frame's index of these names become columns. A ValueError says which file is damaged or
     has other columns.
     """
-    if isinstance(source, str | os.PathLike):
-        source = [source]
-    if isinstance(source, Sequence):
-        paths = [as_path(path) for path in source]
-        if not paths:
-            raise ValueError("no file is named: the sequence of paths is empty.")
+    if isinstance(source, str | os.PathLike | Sequence):
+        paths = as_paths(source)
         return _of_csv_files(paths) if all(map(is_csv, paths)) else _of_arrow_files(paths)
     name = f"a {type(source).__module__.partition('.')[0]} {type(source).__name__}"
     if hasattr(source, "iloc"):

@@ -185,7 +185,7 @@ def convert(
                 labels=label_columns(labels),
                 qid=qid,
                 features=features,
-                drop=(drop,) if isinstance(drop, str) else drop,
+                drop=drop,
                 categorical_features=categorical_features,
             )
         elif hasattr(source, "shape"):

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hyperrank._checks import as_path
+from hyperrank._checks import as_paths
 from hyperrank.datasets._chunks import Chunk, Source, gather, whole_lines
 from hyperrank.datasets._letor_text import (
     Block,
@@ -35,19 +35,6 @@ Result = TypeVar("Result")
 
 #: More threads than this only wait for the one that reads the file.
 MAX_THREADS = 8
-
-
-def as_paths(path: PathLike | Sequence[PathLike]) -> list[Path]:
-    """One or several paths as a list."""
-    paths = [path] if isinstance(path, str | os.PathLike) else path
-    if not isinstance(paths, Sequence) or not all(isinstance(p, str | os.PathLike) for p in paths):
-        raise TypeError(
-            f"expected the path of a file, or a sequence of paths; got a {type(path).__name__}. Of a file "
-            "that is open, pass its name."
-        )
-    if not paths:
-        raise ValueError("path is an empty sequence; give at least one file.")
-    return [as_path(p) for p in paths]
 
 
 def read_group_sizes(group: Group) -> NDArray[np.int64]:

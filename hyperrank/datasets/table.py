@@ -46,7 +46,7 @@ def _resolve(
     labels: Sequence[str],
     qid: str,
     features: Sequence[str] | None,
-    drop: Sequence[str],
+    drop: str | Sequence[str],
     extra: str | None,
     not_features: Sequence[str],
     categorical: str | Sequence[str] | None,
@@ -62,7 +62,7 @@ def _resolve(
             f"{where} no column {qid!r} of query ids; name it by qid=. {hint}{_listed(table.columns)}"
         )
     further = [] if extra is None else [extra]
-    features = None if features is None else _as_names(features)
+    features, drop = None if features is None else _as_names(features), _as_names(drop)
     for names in ([*labels, *further, *drop], features or []):
         absent = [name for name in names if name not in table.columns]
         if absent:
@@ -143,7 +143,7 @@ def table_source(
     labels: Sequence[str],
     qid: str = "qid",
     features: Sequence[str] | None = None,
-    drop: Sequence[str] = (),
+    drop: str | Sequence[str] = (),
     categorical_features: str | Sequence[str] | None = "from_dtype",
     extra: str | None = None,
     not_features: Sequence[str] = (),
@@ -239,7 +239,7 @@ def load_table(
         labels=label_columns(labels),
         qid=qid,
         features=features,
-        drop=_as_names(drop),
+        drop=drop,
         categorical_features=categorical_features,
     )[0]
 
