@@ -1,4 +1,4 @@
-"""Options: checks of numbers and choices, and the base of option objects."""
+"""Options: checks of numbers and choices, and the base of option objects; imports of what is optional."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import os
 import sys
 from collections.abc import Hashable, Sequence
 from dataclasses import fields
+from importlib import import_module
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeGuard
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +44,18 @@ def check_number(
     return float(value)
 
 
+def is_whole(value: Any) -> TypeGuard[int]:
+    """Whether something is a whole number, which True and False are not."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def position_in(names: Sequence[str], given: Any) -> int | None:
+    """The place in `names` that a name has, or that a number from 0 is; None for what is neither."""
+    if isinstance(given, str) and given in names:
+        return names.index(given)
+    return int(given) if is_whole(given) and 0 <= int(given) < len(names) else None
+
+
 def check_random_state(random_state: Any) -> np.random.RandomState:
     """The generator that a seed, a RandomState or None means; a ValueError for anything else."""
     from sklearn import utils  # takes a second, which readers need not wait for
@@ -58,7 +71,7 @@ def check_random_state(random_state: Any) -> np.random.RandomState:
 
 def check_n_jobs(n_jobs: Any) -> int | None:
     """How many tasks at a time, as joblib has it: None for all cores, or a whole number but 0."""
-    if n_jobs is None or (isinstance(n_jobs, Integral) and not isinstance(n_jobs, bool) and n_jobs != 0):
+    if n_jobs is None or (is_whole(n_jobs) and n_jobs != 0):
         return None if n_jobs is None else int(n_jobs)
     raise ValueError(f"n_jobs must be None or a whole number other than 0, such as -1; got {n_jobs!r}.")
 
@@ -95,6 +108,14 @@ def as_paths(path: Any) -> list[Path]:
 def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
     if not isinstance(value, Hashable) or value not in choices:
         raise ValueError(f"{name} must be one of {choices}; got {value!r}.")
+
+
+def import_extra(module: str, extra: str) -> Any:
+    """Import a module that comes with an extra of the package, or say how to install it."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ImportError(f'{error}: pip install "hyperrank[{extra}]" brings what this needs.') from error
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:

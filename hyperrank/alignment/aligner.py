@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from hyperrank._checks import check_number
-from hyperrank.alignment.base_model import BaseModel, isolated, load_base_model, required
+from hyperrank._checks import check_number, import_extra
+from hyperrank.alignment.base_model import BaseModel, isolated, load_base_model
 from hyperrank.alignment.config import PASSING, AlignerParams, check_params, draw_seed
 from hyperrank.alignment.export import export_peft, export_transformers
 from hyperrank.alignment.files import AlignerFile, read_aligner_file
@@ -216,7 +216,7 @@ class HyperPromptAligner(AlignerParams, BaseEstimator):
         # Processes of one run draw alike.
         together = self.random_state is None and int(os.environ.get("WORLD_SIZE", "1")) > 1
         seed = 0 if together else draw_seed(self.random_state)
-        required("transformers")
+        import_extra("transformers", "llm")
         # Imported here, since its class derives from transformers' own.
         from hyperrank.alignment.trainer import check_training_args, train_policy
 

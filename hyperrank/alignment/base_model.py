@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+
+from hyperrank._checks import import_extra
 
 #: Entries of a configuration that do not change what the model computes.
 INERT_CONFIG = frozenset(
@@ -26,14 +27,6 @@ INERT_CONFIG = frozenset(
 )
 #: accelerate's state and torch's generators are global: fits and generations of one process take turns.
 _LOCK = threading.RLock()
-
-
-def required(module: str) -> Any:
-    """Import a module of the extra `llm`."""
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ImportError(f'{error}: pip install "hyperrank[llm]" installs what alignment needs.') from error
 
 
 @contextmanager
@@ -85,7 +78,7 @@ class BaseModel:
 
 def load_base_model(model: Any, tokenizer: Any, device: str, precision: str) -> BaseModel:
     """Load a model and its tokenizer, or take those that were passed, which stay as they are."""
-    transformers = required("transformers")
+    transformers = import_extra("transformers", "llm")
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("device='cuda', but torch finds no CUDA device; use device='auto' or 'cpu'.")
     on_gpu = device != "cpu" and torch.cuda.is_available()

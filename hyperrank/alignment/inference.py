@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hyperrank._checks import check_number
-from hyperrank.alignment.base_model import isolated, required
+from hyperrank._checks import check_number, import_extra
+from hyperrank.alignment.base_model import isolated
 from hyperrank.alignment.policy import Policy
 from hyperrank.alignment.preferences import Prompt
 from hyperrank.alignment.tokens import Encoder, TokenRow, pad_rows
@@ -101,7 +101,9 @@ class Decoder:
     def stream(self, prompt: Prompt, weights: NDArray[np.float64], seed: int | None) -> Iterator[str]:
         """Pieces of one text as they are made, by another thread."""
         tokenizer, rows, left = self.encoder.tokenizer, self._rows([prompt], weights[None]), Event()
-        streamer = required("transformers").TextIteratorStreamer(tokenizer, skip_special_tokens=True)
+        streamer = import_extra("transformers", "llm").TextIteratorStreamer(
+            tokenizer, skip_special_tokens=True
+        )
         more = {"streamer": streamer, "stopping_criteria": [lambda *_: left.is_set()]}
 
         def generate() -> None:

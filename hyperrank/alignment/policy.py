@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from hyperrank.alignment.base_model import BaseModel, frozen_copy, required
+from hyperrank._checks import import_extra
+from hyperrank.alignment.base_model import BaseModel, frozen_copy
 from hyperrank.alignment.conditioning import Conditioning, Surroundings, make_conditioning
 
 #: Text of the initial prompt by default.
@@ -224,7 +225,7 @@ def initial_prompt(tokenizer: Any, model: Any, n_tokens: int, text: str | None) 
 
 def _with_adapters(model: Any, adapters: Mapping[str, Any]) -> Any:
     """The PEFT model that LoRA layers make of a model, in place, in float32 and without dropout."""
-    peft = required("peft")
+    peft = import_extra("peft", "llm")
     try:
         config = peft.LoraConfig(**{"target_modules": "all-linear", "task_type": "CAUSAL_LM", **adapters})
         with warnings.catch_warnings():

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from hyperrank.alignment.base_model import required
+from hyperrank._checks import import_extra
 
 
 def tiny_model(*, random_state: int = 0) -> tuple[Any, Any]:
@@ -29,7 +29,7 @@ def tiny_model(*, random_state: int = 0) -> tuple[Any, Any]:
     >>> tokenizer("\u00e9!").input_ids
     [256, 195, 169, 33]
     """
-    tokenizers, transformers = required("tokenizers"), required("transformers")
+    tokenizers, transformers = import_extra("tokenizers", "llm"), import_extra("transformers", "llm")
     sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
     sizes |= {"vocab_size": 258, "num_key_value_heads": 2, "max_position_embeddings": 512}
     with torch.random.fork_rng(devices=[]):
@@ -37,7 +37,7 @@ def tiny_model(*, random_state: int = 0) -> tuple[Any, Any]:
         config = transformers.LlamaConfig(**sizes, bos_token_id=256, eos_token_id=257)
         model = transformers.LlamaForCausalLM(config).eval()
     # Byte-level models spell bytes that cannot be printed as other characters.
-    spelling = required("transformers.convert_slow_tokenizer").bytes_to_unicode()
+    spelling = import_extra("transformers.convert_slow_tokenizer", "llm").bytes_to_unicode()
     vocabulary = {character: byte for byte, character in spelling.items()} | {"<s>": 256, "</s>": 257}
     core = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=vocabulary, merges=[]))
     core.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)

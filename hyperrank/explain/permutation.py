@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from hyperrank._categories import categorical_of, replace_columns
-from hyperrank._checks import check_n_jobs, check_number, check_random_state, check_verbose
+from hyperrank._checks import check_n_jobs, check_number, check_random_state, check_verbose, position_in
 from hyperrank._progress import with_progress
 from hyperrank.explain.explanation import Explanation
 from hyperrank.lists import QueryLists
@@ -122,11 +121,9 @@ def _each(features: Any) -> Iterable[Any]:
 
 def _position(feature: Any, names: Sequence[str]) -> int:
     """The number of a feature that is given by it, or by name."""
-    if isinstance(feature, str) and feature in names:
-        return names.index(feature)
-    is_number = isinstance(feature, Integral) and not isinstance(feature, bool)
-    if is_number and 0 <= int(feature) < len(names):
-        return int(feature)
+    position = position_in(names, feature)
+    if position is not None:
+        return position
     shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
     raise ValueError(
         f"features names {feature!r}, which is none of the {len(names)} features ({shown}) nor a number of "

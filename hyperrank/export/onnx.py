@@ -9,7 +9,6 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from hyperrank._categories import Categories
+from hyperrank._checks import import_extra
 from hyperrank._environment import isolated
 from hyperrank._version import __version__
 from hyperrank.export.modules import (
@@ -293,7 +293,8 @@ def to_onnx(ranker: BaseRanker, path: str | Path, *, include_reference: bool = T
     check_is_fitted(ranker)
     check_suffix(path, ".onnx")
     check_writable(path)
-    onnx = _onnx()
+    import_extra("onnxscript", "onnx")  # which torch exports by
+    onnx = import_extra("onnx", "onnx")
     sums: TreeSums = []
     # A copy on the CPU: a ranker that was trained on a GPU stays there.
     served = copy.deepcopy(served_ranker(ranker, sums, include_reference=include_reference)).cpu().eval()
@@ -302,15 +303,6 @@ def to_onnx(ranker: BaseRanker, path: str | Path, *, include_reference: bool = T
     _describe(model, ranker, served.input_names)
     onnx.checker.check_model(model, full_check=True)
     return write_atomically(path, model.SerializeToString())
-
-
-def _onnx() -> Any:
-    """The package, where all that the exporter needs is installed."""
-    try:
-        import_module("onnxscript")
-        return import_module("onnx")
-    except ImportError as error:
-        raise ImportError(f'{error}: pip install "hyperrank[onnx]" brings what to_onnx needs.') from error
 
 
 def _exported(served: ServedRanker, ranker: BaseRanker) -> Any:

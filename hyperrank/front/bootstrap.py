@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from hyperrank._checks import check_number
+from hyperrank._checks import check_number, is_whole
 
 #: Counts, and values in double precision, in memory at a time.
 ENTRIES_AT_ONCE = 4_000_000
@@ -217,7 +216,7 @@ def agrees(means: pd.DataFrame | pd.Series, per_query: NDArray[np.float32]) -> b
 def check_resampling(n_resamples: int, random_state: int, confidence: float | None) -> None:
     """Refuse options of a bootstrap that mean nothing."""
     check_number("n_resamples", n_resamples, at_least=1, whole=True)
-    if not isinstance(random_state, Integral) or isinstance(random_state, bool) or random_state < 0:
+    if not is_whole(random_state) or random_state < 0:
         raise ValueError(
             f"random_state must be a whole number of at least 0, so that the same call promises the same; "
             f"got {random_state!r}."

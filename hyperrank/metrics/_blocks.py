@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hyperrank._checks import is_whole
 from hyperrank._columns import as_numbers, refuse_other_order
 from hyperrank.lists import QueryLists
 
@@ -99,7 +100,7 @@ def check_cutoff(k: int | None) -> int | None:
     """Check a cut-off: a whole number of ranks of at least 1, or None for all."""
     if k is None:
         return None
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+    if not is_whole(k) or k < 1:
         raise ValueError(f"k must be a whole number of at least 1, or None for the whole list; got {k!r}.")
     return int(k)
 

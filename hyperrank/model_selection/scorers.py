@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import UNUSED, get_routing_for_object
 
+from hyperrank._checks import is_whole, position_in
 from hyperrank.front.pareto_front import ParetoFront
 from hyperrank.front.selection import resolve_trade_off
 from hyperrank.lists import QueryLists
@@ -65,7 +65,7 @@ class Evaluation:
         m = len(self.names)
         if weights is None and isinstance(self.ranker, BaseRanker):
             return np.atleast_2d(self.ranker._default_weights()), {}
-        if weights is None or isinstance(weights, Integral):
+        if weights is None or is_whole(weights):
             return lattice_near(m, FRONT_WEIGHTS if weights is None else int(weights)), {}
         weights, options = self._resolved(weights)
         return np.atleast_2d(as_weights(weights, m, self.names)), options
@@ -254,11 +254,9 @@ class RankingScorer(_QueryScorer):
 
     def _column(self, names: tuple[str, ...]) -> int:
         """Number of the objective asked for."""
-        objective: Any = self.objective
-        if objective in names:
-            return names.index(objective)
-        if _is_whole(objective) and 0 <= objective < len(names):
-            return int(objective)
+        position = position_in(names, self.objective)
+        if position is not None:
+            return position
         raise ValueError(
             f"objective {self.objective!r} is unknown; known are {list(names)}, by name or position from 0."
         )
@@ -329,7 +327,7 @@ def make_ranking_scorer(
     True
     """
     parse_metric(metric)
-    if not (objective is None or isinstance(objective, str) or _is_whole(objective)):
+    if not (objective is None or isinstance(objective, str) or is_whole(objective)):
         raise ValueError(f"objective must be a name, a position or None; got {objective!r}.")
     return RankingScorer(metric, objective=objective, weights=weights)
 
@@ -377,11 +375,6 @@ def make_hypervolume_scorer(
     True
     """
     parse_metric(metric)
-    number: Any = weights
-    if isinstance(number, bool) or (_is_whole(number) and number < 1):
+    if isinstance(weights, bool) or (is_whole(weights) and int(weights) < 1):
         raise ValueError(f"weights must be a number of at least 1, or weights; got {weights!r}.")
     return HypervolumeScorer(metric, weights=weights, reference_point=reference_point)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)

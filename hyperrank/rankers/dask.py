@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from hyperrank._checks import check_choice
+from hyperrank._checks import check_choice, import_extra
 from hyperrank.boosters import booster_threads
 from hyperrank.lists import QueryLists
 from hyperrank.rankers.dpo.reward_model import one_thread_each
@@ -52,12 +52,10 @@ def predict_dask(
     Parameters, returns and raises as of `hyperrank.rankers.BaseRanker.predict_dask`.
     """
     check_is_fitted(ranker)
-    try:
-        import dask.dataframe as dd
-        from dask import delayed
-        from dask.base import tokenize
-    except ImportError as error:
-        raise ImportError(f'{error}: pip install "hyperrank[dask]" brings what it needs.') from error
+    import_extra("dask.dataframe", "dask")
+    import dask.dataframe as dd
+    from dask import delayed
+    from dask.base import tokenize
 
     check_choice("queries", queries, QUERIES)
     if isinstance(weights, PerRow):

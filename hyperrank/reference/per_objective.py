@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperrank._checks import position_in
 from hyperrank._columns import as_numbers, take_columns
 from hyperrank.boosters import booster_from_text
 from hyperrank.files import storable
@@ -232,10 +232,9 @@ def read_booster_file(path: str | os.PathLike[str]) -> lightgbm.Booster:
 
 
 def _objective(key: Any, names: Sequence[str]) -> int:
-    if isinstance(key, str) and key in names:
-        return list(names).index(key)
-    if isinstance(key, Integral) and not isinstance(key, bool) and 0 <= int(key) < len(names):
-        return int(key)
+    position = position_in(names, key)
+    if position is not None:
+        return position
     raise ValueError(
         f"reference has a scorer for {key!r}, which is not an objective: they are {listed(names)}, or go by "
         "their numbers from 0."
