@@ -156,6 +156,11 @@ class QueryLists:
         """For each grouped row the number of its list, shape (n_rows,)."""
         return np.repeat(np.arange(self.n_lists, dtype=np.int64), self.sizes)
 
+    @cached_property
+    def place(self) -> NDArray[np.int64]:
+        """For each grouped row its place in its list, from 0, shape (n_rows,)."""
+        return np.arange(self.n_rows, dtype=np.int64) - np.repeat(self.offsets[:-1], self.sizes)
+
     @property
     def qid(self) -> NDArray[Any]:
         """The query id of each row, in the caller's order, shape (n_rows,)."""
@@ -364,6 +369,13 @@ def _first_appearance_codes(values: NDArray[Any]) -> tuple[NDArray[np.int64], ND
     except TypeError as error:
         raise ValueError(f"qid holds ids that cannot be hashed: {error}.") from error
     return codes, np.unique(codes, return_index=True)[1].astype(np.int64)
+
+
+def ranks_within_lists(scores: NDArray[Any], lists: QueryLists) -> NDArray[np.int64]:
+    """Rank of each grouped row in its list, from 0; of equal scores the earlier row ranks first."""
+    ranks = np.empty(lists.n_rows, dtype=np.int64)
+    ranks[np.lexsort((-scores, lists.index))] = lists.place
+    return ranks
 
 
 def within_list_deviation(scores: NDArray[np.float64], lists: QueryLists) -> float:

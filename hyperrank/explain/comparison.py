@@ -15,9 +15,9 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 from hyperrank._checks import check_number, check_random_state
 from hyperrank._columns import row_labels
 from hyperrank.explain.explanation import spelled_trade_off
-from hyperrank.explain.permutation import TradeOffs, feature_names, permutations, permuted_copies, positions
+from hyperrank.explain.permutation import TradeOffs, feature_names, permutations, permuted_copies
 from hyperrank.front.pareto_front import ParetoFront
-from hyperrank.lists import QueryLists
+from hyperrank.lists import QueryLists, ranks_within_lists
 from hyperrank.memmap import take_rows
 from hyperrank.rankers.data import GroupedFeatures
 from hyperrank.rankers.inputs import read_features, split_qid
@@ -148,7 +148,7 @@ def compare_trade_offs(
         a=from_text,
         b=to_text,
         documents=documents,
-        ranks=np.column_stack([1 + positions(column, data.lists) for column in scores.T]),
+        ranks=np.column_stack([1 + ranks_within_lists(column, data.lists) for column in scores.T]),
         scores=scores,
         contributions=pd.DataFrame(contributions, documents, feature_names(ranker) if n_repeats else []),
     )

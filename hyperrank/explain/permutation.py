@@ -16,19 +16,11 @@ from hyperrank._categories import categorical_of, replace_columns
 from hyperrank._checks import check_n_jobs, check_number, check_random_state, check_verbose, position_in
 from hyperrank._progress import with_progress
 from hyperrank.explain.explanation import Explanation
-from hyperrank.lists import QueryLists
+from hyperrank.lists import QueryLists, ranks_within_lists
 from hyperrank.metrics import Metric, parse_metric
 from hyperrank.rankers.data import GroupedFeatures, LabelledLists
 from hyperrank.rankers.inputs import read_features, split_qid
 from hyperrank.rankers.profile import check_options
-
-
-def positions(scores: NDArray[Any], lists: QueryLists) -> NDArray[np.int64]:
-    """Rank of each grouped row in its list, from 0; of equal scores the earlier row ranks first."""
-    order = np.lexsort((-scores, lists.index))
-    ranks = np.empty(lists.n_rows, dtype=np.int64)
-    ranks[order] = np.arange(lists.n_rows) - np.repeat(lists.offsets[:-1], lists.sizes)
-    return ranks
 
 
 def exposure_change(before: NDArray[Any], after: NDArray[Any], lists: QueryLists) -> NDArray[np.float64]:
@@ -36,7 +28,7 @@ def exposure_change(before: NDArray[Any], after: NDArray[Any], lists: QueryLists
 
     Sums to 0 within each list.
     """
-    lost, gained = (1 / np.log2(2.0 + positions(scores, lists)) for scores in (before, after))
+    lost, gained = (1 / np.log2(2.0 + ranks_within_lists(scores, lists)) for scores in (before, after))
     return gained - lost
 
 
@@ -78,7 +70,7 @@ def correlation(values: NDArray[Any], change: NDArray[np.float64], lists: QueryL
 def common_at_top(before: NDArray[Any], after: NDArray[Any], lists: QueryLists, k: int = 10) -> float:
     """Share of the first k documents, or of a short list's first half, that two rankings have in common."""
     depth = np.minimum(k, np.maximum(1, lists.sizes // 2))
-    top = [positions(scores, lists) < depth[lists.index] for scores in (before, after)]
+    top = [ranks_within_lists(scores, lists) < depth[lists.index] for scores in (before, after)]
     return float(np.mean(list_sums((top[0] & top[1]).astype(np.float64), lists) / depth))
 
 

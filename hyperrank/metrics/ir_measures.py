@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hyperrank.lists import QueryLists
+from hyperrank.lists import QueryLists, ranks_within_lists
 from hyperrank.metrics._blocks import Inputs, check_inputs
 
 if TYPE_CHECKING:
@@ -125,11 +125,10 @@ def _as_frames(inputs: Inputs) -> tuple[pd.DataFrame, pd.DataFrame]:
             "all). Grade the labels first, or use hyperrank.metrics.ndcg, which takes any label."
         )
     # A rank from the bottom stands for the score; 32 bits hold those of a list below 2^24 documents.
-    worst_first = np.lexsort((-np.arange(len(labels)), subset.scores[:, 0], subset.lists.index))
-    ranks = np.empty(len(labels))
-    ranks[worst_first] = np.arange(len(labels)) - subset.lists.offsets[subset.lists.index]
-    named = pd.DataFrame({"query_id": subset.lists.index, "doc_id": np.arange(len(labels))}).astype(str)
-    return named.assign(relevance=labels.astype(int)), named.assign(score=ranks)
+    lists = subset.lists
+    from_bottom = (lists.sizes - 1)[lists.index] - ranks_within_lists(subset.scores[:, 0], lists)
+    named = pd.DataFrame({"query_id": lists.index, "doc_id": np.arange(len(labels))}).astype(str)
+    return named.assign(relevance=labels.astype(int)), named.assign(score=from_bottom.astype(np.float64))
 
 
 def _parse(name: str) -> Any:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hyperrank.lists import QueryLists
-from hyperrank.losses._segments import segment_index
+from hyperrank.losses._segments import list_blocks, segment_index
 
 #: Lists of fewer rows are standardised together, in runs of about as many entries as a core's cache holds.
 LONG, ENTRIES_AT_ONCE = 32, 1 << 16
@@ -50,11 +50,7 @@ def _on_cpu(features: NDArray[Any], offsets: NDArray[np.int64], out: NDArray[Any
         return out
     offsets = offsets[np.flatnonzero(np.diff(offsets, prepend=-1))]  # without empty lists
     at_once = max(LONG, ENTRIES_AT_ONCE // max(1, features.shape[1]))
-    first, n_lists = 0, len(offsets) - 1
-    while first < n_lists:
-        # As many short lists as fit, or one long one.
-        last = int(np.searchsorted(offsets, offsets[first] + at_once, side="right")) - 1
-        last = max(last, first + 1)
+    for first, last in list_blocks(offsets, at_once):
         while first < last:
             stop = last if offsets[last] - offsets[first] < LONG * (last - first) else first + 1
             rows = slice(offsets[first], offsets[stop])

@@ -178,7 +178,7 @@ def ranking_table(
 ) -> pd.DataFrame:
     """Grouped rows by query and rank."""
     order = np.lexsort((-scores, lists.index))
-    rank = 1 + np.arange(lists.n_rows) - lists.offsets[lists.index]
+    rank = 1 + lists.place
     table = pd.DataFrame({"query": lists.ids[lists.index], "document": documents[order]})
     table = table.assign(rank=rank, score=scores[order])
     return table if top_k is None else table[rank <= top_k].reset_index(drop=True)

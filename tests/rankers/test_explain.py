@@ -22,9 +22,9 @@ from hyperrank.explain.permutation import (
     correlation,
     exposure_change,
     permutations,
-    positions,
     share_gone,
 )
+from hyperrank.lists import ranks_within_lists
 from hyperrank.metrics import ndcg, parse_metric
 from hyperrank.networks import MLP
 from hyperrank.rankers import BaseRanker
@@ -307,7 +307,7 @@ def test_what_cannot_be_explained_is_refused(ranker, rows):
 def test_measures_by_hand():
     lists = QueryLists.from_sizes([3, 1, 2])
     scores = np.array([0.1, 0.7, 0.7, 0.3, 1.0, 2.0])
-    assert positions(scores, lists).tolist() == [2, 0, 1, 0, 1, 0]
+    assert ranks_within_lists(scores, lists).tolist() == [2, 0, 1, 0, 1, 0]
     change = exposure_change(scores, -scores, lists)
     second = 1 / np.log2(3)
     # Of the equal ones the earlier is first both ways.
