@@ -240,12 +240,16 @@ def column_numbers(column: pd.Series[Any], name: str) -> NDArray[np.float64]:
         return column.to_numpy(dtype=np.float64)
     kind, column = _kind_of(column)
     if kind not in _NUMBERS:
-        hint = f"name it in categorical_features=[{name!r}] if it is categories, " * (kind == "string")
-        raise ValueError(
-            f"column {name!r} holds {kind}, not numbers: {hint}leave it out by drop=, or encode it as "
-            "numbers (a date as days since another, say)."
-        )
+        raise _not_numbers(name, kind, is_text=kind == "string")
     return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def _not_numbers(name: str, what: str, *, is_text: bool) -> ValueError:
+    hint = f"name it in categorical_features=[{name!r}] if it is categories, " if is_text else ""
+    return ValueError(
+        f"column {name!r} holds {what}, not numbers: {hint}leave it out by drop=, or encode it as numbers (a "
+        "date as days since another, say)."
+    )
 
 
 def column_ids(column: pd.Series[Any], name: str, first_row: int) -> NDArray[Any]:
@@ -426,11 +430,7 @@ def _text_numbers(column: pd.Series[Any], name: str) -> NDArray[np.float64]:
             parsed = _BOOLS.get(value.strip().lower(), number(value.strip().encode()))
             if parsed is None:
                 shown = value if len(value) <= 40 else value[:40] + "..."
-                raise ValueError(
-                    f"column {name!r} holds {shown!r} at row {column.index[row]:,}, not a number: name the "
-                    f"column in categorical_features=[{name!r}] if it is categories, leave it out by drop=, "
-                    "or encode it as numbers."
-                )
+                raise _not_numbers(name, f"{shown!r} at row {column.index[row]:,}", is_text=True)
             values[row] = parsed
         elif value is not None:
             values[row] = value

@@ -377,9 +377,8 @@ class _Tokens:
         shift = ((8 - np.clip(lengths, 1, 8)) * 8).astype(np.uint64)
         word = (word >> shift) << shift
         off = ((word + np.uint64(0x7676767676767676)) | word) & np.uint64(0x8080808080808080)
-        readable = (off == 0) & (
-            lengths <= 8
-        )  # an empty piece shows the minus sign before it, which is no digit
+        # An empty piece shows the minus sign before it, which is no digit.
+        readable = (off == 0) & (lengths <= 8)
         # Neighbouring digits are joined to pairs, pairs to fours, fours to eight.
         word = (word * np.uint64(2561)) >> np.uint64(8)
         word = ((word & np.uint64(0x00FF00FF00FF00FF)) * np.uint64(6553601)) >> np.uint64(16)

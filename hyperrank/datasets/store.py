@@ -210,19 +210,14 @@ class ArrayFile:
             self._filled += len(piece)
             content = content[len(piece) :]
 
-    def close(self) -> None:
-        """Force everything to disk."""
-        if not self._file.closed:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
-            self.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
             return
         with suppress(OSError):  # what is buffered may be what did not fit on the disk
             self._file.close()

@@ -75,7 +75,7 @@ MISTAKES = {
     "no id in parquet": (FIT.format("no_id.parquet"), "no_id.parquet: column 'qid' has no query id at row 0"),
     "text as feature": (
         FIT.format("text.csv"),
-        "text.csv: column 'feature_2' holds 'low' at row 0, not a number: name the column in "
+        "text.csv: column 'feature_2' holds 'low' at row 0, not numbers: name it in "
         "--categorical feature_2 if it is categories, leave it out by --drop",
     ),
     "text in parquet": (FIT.format("text.parquet"), "text.parquet: column 'feature_2' holds (large_)?string"),
