@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from hyperrank._categories import category_codes
 from hyperrank._checks import as_path, check_choice
 from hyperrank.datasets._chunks import Chunk, Source, merge_ids, padded, slices
-from hyperrank.datasets.letor import letor_source
+from hyperrank.datasets.letor import PathLike, letor_source
 from hyperrank.datasets.ranking_data import RankingData
 from hyperrank.datasets.store import (
     CHECKSUMS,
@@ -94,9 +93,6 @@ class Spool:
                     file.append(padded(in_memory(rows[rows_of_chunk]), width, self.missing))
                 start += n_rows * before
         return file
-
-
-PathLike = str | os.PathLike[str]
 
 
 def convert(
