@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set, Sized
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,11 @@ _NOT_NUMBERS = re.compile(
     r"map|array|object|extension|union|unknown)",
     re.IGNORECASE,
 )
+
+
+def n_rows_of(X: Any) -> int:
+    """Rows of features of any kind; 0 of what has no length, which the checks of the features refuse."""
+    return int(X.shape[0]) if hasattr(X, "shape") and X.shape else len(X) if isinstance(X, Sized) else 0
 
 
 def as_numbers(values: Any, name: str) -> Any:

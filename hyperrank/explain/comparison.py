@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from hyperrank._checks import check_number, check_random_state
-from hyperrank._columns import row_labels
+from hyperrank._columns import n_rows_of, row_labels
 from hyperrank.explain.explanation import spelled_trade_off
 from hyperrank.explain.permutation import TradeOffs, feature_names, permutations, permuted_copies
 from hyperrank.front.pareto_front import ParetoFront
@@ -125,7 +125,7 @@ def compare_trade_offs(
     check_is_fitted(ranker)
     n_repeats = int(check_number("n_repeats", n_repeats, at_least=0, whole=True))
     frame, ids = split_qid(X, qid)
-    lists = QueryLists.from_qid(ids, _num_samples(frame))
+    lists = QueryLists.from_qid(ids, n_rows_of(frame))
     rows = lists.order[lists.take([_list_of(query, lists, ids)])[0]]
     data = read_features(
         ranker,

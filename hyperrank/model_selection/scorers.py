@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import UNUSED, get_routing_for_object
 
 from hyperrank._checks import is_whole, position_in
+from hyperrank._columns import n_rows_of
 from hyperrank.front.pareto_front import ParetoFront
 from hyperrank.front.selection import resolve_trade_off
 from hyperrank.lists import QueryLists
@@ -126,7 +127,7 @@ def evaluation_of(
             "the scorer got no query ids, and would rank all rows as one list: turn metadata routing on and "
             "pass qid= to the search, or put the ids into a column 'qid' of a data frame X."
         )
-    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    n_rows = n_rows_of(X)
     lists = QueryLists.from_qid(ids, n_rows)
     ranker, rows = _unwrap(estimator, X, ids)
     labels, names = _labels_for(ranker, y, n_rows)

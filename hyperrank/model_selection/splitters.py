@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import BaseCrossValidator
 
 from hyperrank._checks import check_number, check_random_state
-from hyperrank._columns import refuse_other_order
+from hyperrank._columns import n_rows_of, refuse_other_order
 from hyperrank.lists import QueryLists
 
 RandomState = int | np.random.RandomState | None
@@ -204,7 +204,7 @@ class QueryShuffleSplit(_QuerySplitter):
 
 def _query_lists(splitter: str, X: Any, qid: ArrayLike | None, groups: ArrayLike | None) -> QueryLists:
     """Group the rows by query, wherever their ids were given."""
-    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    n_rows = n_rows_of(X)
     refuse_other_order(qid, "qid", X)
     refuse_other_order(groups, "groups", X)
     if qid is None and groups is None:

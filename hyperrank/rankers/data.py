@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
+from hyperrank._columns import n_rows_of
 from hyperrank.boosters import MAX_GRADE
 from hyperrank.lists import QueryLists
 from hyperrank.losses import ListLoss
@@ -250,11 +251,6 @@ def summarize_data(
         "missing": float(np.isnan(sample).mean()),
         "labels": {name: _labels(column) for name, column in zip(names, Y.T, strict=True)},
     }
-
-
-def n_rows_of(X: Any) -> int:
-    """Rows of features of any kind; 0 of what has no length, which the checks of the features refuse."""
-    return int(X.shape[0]) if hasattr(X, "shape") and X.shape else len(X) if isinstance(X, Sized) else 0
 
 
 def refuse_forgotten_qid(X: Any, name: str) -> None:
