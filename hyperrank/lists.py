@@ -118,9 +118,7 @@ class QueryLists:
         >>> QueryLists.from_sizes([2, 1]).qid.tolist()
         [0, 0, 1]
         """
-        counts = np.asarray(sizes)
-        if counts.ndim != 1 or (counts.size and not np.issubdtype(counts.dtype, np.integer)):
-            raise ValueError(f"sizes must be a 1-D sequence of integers; got {counts.dtype} {counts.shape}.")
+        counts = as_integers("sizes", sizes, "a 1-D sequence of integers")
         if np.any(np.ma.getmask(sizes)) or sum(map(int, counts)) > MAX_ROWS:
             raise ValueError(f"sizes must be numbers of rows that there can be; got {sizes!r:.80}.")
         if (counts < 0).any():
@@ -229,11 +227,8 @@ class QueryLists:
         lists : QueryLists
             The lists of those rows.
         """
-        chosen = np.asarray(which)
-        if chosen.ndim != 1 or (chosen.size and not np.issubdtype(chosen.dtype, np.integer)):
-            expected = "a 1-D sequence of numbers of lists (for a mask, its np.flatnonzero)"
-            raise ValueError(f"which must be {expected}; got {chosen.dtype} {chosen.shape}.")
-        chosen = chosen.astype(np.int64)
+        expected = "a 1-D sequence of numbers of lists (for a mask, its np.flatnonzero)"
+        chosen = as_integers("which", which, expected).astype(np.int64)
         sizes = self.sizes[chosen]
         lists = QueryLists.from_sizes(sizes, ids=self.ids[chosen])
         shift = np.repeat(self.offsets[:-1][chosen] - lists.offsets[:-1], sizes)
@@ -299,6 +294,14 @@ class QueryLists:
         for first, last in zip(bounds, [*bounds[1:], self.n_lists], strict=True):
             rows = slice(int(self.offsets[first]), int(self.offsets[last]))
             yield rows, QueryLists.from_sizes(self.sizes[first:last], ids=self.ids[first:last])
+
+
+def as_integers(name: str, values: ArrayLike, expected: str) -> NDArray[Any]:
+    """Values as a 1-D array of integers, or an empty one; a ValueError says what `name` must be."""
+    integers = np.asarray(values)
+    if integers.ndim != 1 or (integers.size and not np.issubdtype(integers.dtype, np.integer)):
+        raise ValueError(f"{name} must be {expected}; got {integers.dtype} {integers.shape}.")
+    return integers
 
 
 def _offsets(sizes: NDArray[Any]) -> NDArray[np.int64]:

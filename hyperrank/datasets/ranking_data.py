@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from hyperrank._categories import categorical_positions
 from hyperrank._checks import check_number, check_random_state
 from hyperrank._columns import as_numbers, refuse_other_order
-from hyperrank.lists import QueryLists, as_id_array
+from hyperrank.lists import QueryLists, as_id_array, as_integers
 from hyperrank.memmap import is_mapped, take_rows
 from hyperrank.simplex import by_name
 
@@ -221,10 +221,7 @@ def _positions(rows: ArrayLike, n_rows: int) -> NDArray[np.int64]:
                 f"the mask has shape {chosen.shape}; expected ({n_rows},), one entry per document."
             )
         return np.flatnonzero(chosen)
-    if chosen.ndim != 1 or (chosen.size and not np.issubdtype(chosen.dtype, np.integer)):
-        raise ValueError(
-            f"rows must be a mask or a 1-D array of positions; got {chosen.dtype} of shape {chosen.shape}."
-        )
+    chosen = as_integers("rows", chosen, "a mask or a 1-D array of positions")
     if chosen.size and not (-n_rows <= chosen.min() and chosen.max() < n_rows):
         raise ValueError(f"rows go from {chosen.min()} to {chosen.max()}, but there are {n_rows} documents.")
     return np.arange(n_rows)[chosen.astype(np.int64)]
