@@ -248,9 +248,6 @@ class MixedModelsReference(Reference):
 
 def fit_models(model: Any, data: ReferenceData) -> MixedModelsReference:
     """Fit a copy of an estimator to each objective; queries are passed as its ``fit`` takes them."""
-    unlabelled = np.flatnonzero(np.isnan(data.Y).all(axis=0)).tolist()
-    if unlabelled:
-        raise ValueError(f"objectives in columns {unlabelled} of y have no label: every entry is NaN.")
     models = [fit_model(model, data.frame, labels, data.lists) for labels in data.Y.T]
     fitted = MixedModelsReference(models, np.ones(len(models)), data.main)
     scores = fitted.scores(data)
