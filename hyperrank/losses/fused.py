@@ -311,9 +311,9 @@ def _block_ranks(labels: Floats, block: SizeBlock) -> NDArray[np.int64]:
     keys = np.where(block.is_row, -labels[block.rows], np.inf)
     order = np.argsort(keys, axis=1)
     rising = np.take_along_axis(keys, order, axis=1)
-    begins = np.zeros_like(order)
+    begins = np.zeros(keys.shape, dtype=np.int32)
     begins[:, 1:] = np.where(rising[:, 1:] != rising[:, :-1], np.arange(1, keys.shape[1]), 0)
-    ranks = np.empty_like(order)
+    ranks = np.empty_like(begins)
     np.put_along_axis(ranks, order, np.maximum.accumulate(begins, axis=1), axis=1)
     return ranks
 
