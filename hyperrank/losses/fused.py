@@ -306,7 +306,7 @@ def label_ranks(labels: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
     return rank, n_observed
 
 
-def _block_ranks(labels: Floats, block: SizeBlock) -> NDArray[np.int64]:
+def _block_ranks(labels: Floats, block: SizeBlock) -> NDArray[np.int32]:
     """How many labels of the same list are higher, shape (b, longest); what fills up counts as lowest."""
     keys = np.where(block.is_row, -labels[block.rows], np.inf)
     order = np.argsort(keys, axis=1)
