@@ -188,16 +188,20 @@ class ConditionedScorer(nn.Module):
         hidden = self.categories(features) if self.options["categories"] else features
         for layer in self.trunk:
             hidden = self._drop(torch.nn.functional.silu(layer(hidden)))
-        is_conditioned = self.conditioning != "none"
-        of_hidden = modulation[:-1] if is_conditioned else modulation
+        of_hidden, of_head = self._parted(modulation)
         hidden = torch.nn.functional.silu(self.conditioned(hidden, of_hidden, index))
         hidden = self._drop_shared(hidden)
+        shift = None if of_head is None else per_row(of_head, index)
         if self.training and self.n_members > 1:
-            return self._by_member(hidden, per_row(modulation[-1], index) if is_conditioned else 0.0)
+            return self._by_member(hidden, 0.0 if shift is None else shift)
         scores = self.head(hidden)[..., 0]
-        if is_conditioned:
-            scores = scores + (hidden * per_row(modulation[-1], index)).sum(dim=-1)
+        if shift is not None:
+            scores = scores + (hidden * shift).sum(dim=-1)
         return scores / self.n_members if self.n_members > 1 else scores
+
+    def _parted(self, modulation: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], Tensor | None]:
+        """What `modulation` gave for the last hidden layer, and for the head where it is conditioned."""
+        return (modulation, None) if self.conditioning == "none" else (modulation[:-1], modulation[-1])
 
     def _by_member(self, hidden: Tensor, shift: Tensor | float) -> Tensor:
         """Scores of each member, shape (n, k * n_members), by its own units alone."""
@@ -220,7 +224,7 @@ class ConditionedScorer(nn.Module):
         """
         device, exact = weights.device, copy.deepcopy(self).cpu().double()
         modulation = tuple(part[0] for part in exact.modulation(weights.cpu().double()[None]))
-        is_conditioned = self.conditioning != "none"
+        of_hidden, of_head = self._parted(modulation)
         shape: dict[str, Any] = {name: self.options[name] for name in ("n_features", "hidden", "categories")}
         with NewTensors(torch.Generator()):
             network = ConditionedScorer(n_objectives=1, conditioning="none", n_condition=1, **shape)
@@ -229,10 +233,9 @@ class ConditionedScorer(nn.Module):
             parameter.zero_()
         network.categories.load_state_dict(exact.categories.state_dict())
         network.trunk.load_state_dict(exact.trunk.state_dict())
-        weight, bias = exact.conditioned.fold(modulation[:-1] if is_conditioned else modulation)
+        weight, bias = exact.conditioned.fold(of_hidden)
         network.conditioned.shared.load_state_dict({"weight": weight, "bias": bias})
-        vector = modulation[-1] if is_conditioned else 0
-        head = {"weight": exact.head.weight + vector, "bias": exact.head.bias}
+        head = {"weight": exact.head.weight + (0 if of_head is None else of_head), "bias": exact.head.bias}
         network.head.load_state_dict({name: value / self.n_members for name, value in head.items()})
         return network.float().to(device).eval()
 
