@@ -31,18 +31,15 @@ TREES_DOMAIN, TREES_VERSION = "ai.onnx.ml", 5
 AT_MOST, SUM, NO_TRANSFORM = 0, 1, 0
 
 
-#: Trees whose values are added up, for each operator for trees in a graph.
-TreeSums = list[list[Tree]]
-
-
 class ServedBoosters(nn.Module):
-    """Scores of boosters over the same features, which must be plain trees; they are added to `sums`.
+    """Scores of boosters over the same features, which must be plain trees.
 
-    torch's exporter knows no trees: it leaves an operator for each booster without them, which
-    `fill_in_trees` completes. In onnxruntime one operator for several boosters takes up to 1.2 times as long.
+    torch's exporter knows no trees: it leaves an operator for each booster with a key alone, which
+    `number_trees` gives and `fill_in_trees` reads. In onnxruntime one operator for several boosters takes up
+    to 1.2 times as long.
     """
 
-    def __init__(self, boosters: BoosterSet, sums: TreeSums) -> None:
+    def __init__(self, boosters: BoosterSet) -> None:
         super().__init__()
         read = [read_booster_text(text) for text in boosters.texts]
         if not all(booster.is_sum_of_trees for booster in read):
@@ -50,12 +47,11 @@ class ServedBoosters(nn.Module):
                 "a booster has linear leaves, zeros that count as missing, or an objective whose predictions "
                 "are no plain sums of leaves: ONNX has no operator for it."
             )
-        outputs, tables = without_sets([booster.trees for booster in read], boosters.n_features)
+        self.sums, tables = without_sets([booster.trees for booster in read], boosters.n_features)
         self.categorical = list(tables)
         for feature, table in tables.items():
             self.register_buffer(f"outside_{feature}", torch.from_numpy(table))
-        self.keys = range(len(sums), len(sums) + len(outputs))
-        sums += outputs
+        self.first_key = 0
 
     def forward(self, features: Tensor) -> Tensor:
         """Scores of shape (n, boosters), float64."""
@@ -76,7 +72,7 @@ class ServedBoosters(nn.Module):
                 shape=(features.shape[0], 1),
                 version=TREES_VERSION,
             )
-            for key in self.keys
+            for key in range(self.first_key, self.first_key + len(self.sums))
         ]
         return torch.cat(scores, dim=1)
 
@@ -124,7 +120,17 @@ def _sets(tree: Tree) -> Iterator[tuple[int, int, bytes]]:
         yield node, int(tree.split_feature[node]), words.astype("<u4").tobytes()
 
 
-def fill_in_trees(graph: Any, sums: TreeSums) -> None:
+def number_trees(served: nn.Module) -> list[list[Tree]]:
+    """The trees whose values each operator in the graph of a module adds up; its key is their place."""
+    sums: list[list[Tree]] = []
+    for module in served.modules():
+        if isinstance(module, ServedBoosters):
+            module.first_key = len(sums)
+            sums += module.sums
+    return sums
+
+
+def fill_in_trees(graph: Any, sums: Sequence[Sequence[Tree]]) -> None:
     """Give each operator for trees in an ONNX graph the trees that its key numbers."""
     from onnx import helper
 
@@ -391,39 +397,37 @@ class ServedColumns(nn.Module):
         return scores
 
 
-def served_reference(
-    reference: Reference, n_features: int, sums: TreeSums, *, include_scorers: bool = True
-) -> nn.Module:
+def served_reference(reference: Reference, n_features: int, *, include_scorers: bool = True) -> nn.Module:
     """The module of a reference; a ValueError if it holds models that cannot be joined to the graph.
 
     Scorers by objective may be left outside.
     """
     if isinstance(reference, SummedReference):
-        members = [served_reference(member, n_features, sums) for member in reference.members]
+        members = [served_reference(member, n_features) for member in reference.members]
         return ServedScores(members, reference.scales)
     if isinstance(reference, BoosterReference):
-        boosters = ServedBoosters(reference.boosters, sums)
+        boosters = ServedBoosters(reference.boosters)
         return ServedScores([boosters], reference.scales, query_standardize=reference.query_standardize)
     if isinstance(reference, MixedModelsReference):
-        return ServedScores([_models(reference.models, n_features, sums)], reference.scales)
+        return ServedScores([_models(reference.models, n_features)], reference.scales)
     if isinstance(reference, PerObjectiveReference):
         scorers = {
-            j: served_reference(scorer, n_features, sums)
+            j: served_reference(scorer, n_features)
             for j, scorer in zip(reference.objectives.tolist(), reference.scorers, strict=True)
             if include_scorers and not scorer.needs_scores
         }
-        joining = served_reference(reference.boosters, n_features, sums)
+        joining = served_reference(reference.boosters, n_features)
         return ServedObjectives(reference, scorers, joining)
     if isinstance(reference, ModelReference):
         if reference.columns is None:
-            return _models([reference.model], n_features, sums)
-        return ServedColumns(reference.columns, _models([reference.model], len(reference.columns), sums))
+            return _models([reference.model], n_features)
+        return ServedColumns(reference.columns, _models([reference.model], len(reference.columns)))
     if isinstance(reference, ColumnReference):
         return ServedColumns([reference.column])
     raise ValueError(f"a reference of the kind {type(reference).__name__} {_OUTSIDE}")
 
 
-def _models(models: Sequence[object], n_features: int, sums: TreeSums) -> ServedBoosters:
+def _models(models: Sequence[object], n_features: int) -> ServedBoosters:
     """The module of models that were fitted by LightGBM."""
     texts = [model_text(model) for model in models]
     for model, text in zip(models, texts, strict=True):
@@ -434,7 +438,7 @@ def _models(models: Sequence[object], n_features: int, sums: TreeSums) -> Served
         raise ValueError(
             f"the reference model has {boosters.n_features} features, the ranker {n_features}: it {_OUTSIDE}"
         )
-    served = ServedBoosters(boosters, sums)
+    served = ServedBoosters(boosters)
     if served.categorical:
         raise ValueError(
             f"a reference model that splits on categories knows them by other codes: it {_OUTSIDE}"

@@ -24,8 +24,8 @@ from hyperrank._version import __version__
 from hyperrank.export.modules import (
     ServedObjectives,
     ServedTransform,
-    TreeSums,
     fill_in_trees,
+    number_trees,
     served_reference,
     standardize_one_list,
 )
@@ -41,12 +41,12 @@ from hyperrank.reference import NoReference, PerObjectiveReference, Reference, S
 class ServedRanker(nn.Module):
     """Scores of the rows of one list: reference, and rewards times `reward_scale` and temperature.
 
-    The reference gives `n_scores` per document: 0 for none, 1, or one per objective; `n_passed` are
-    an input. `trained` is the range of temperatures that the rewards know.
+    `n_passed` scores of the reference per document are an input; with none of them and no module there is
+    no reference. `trained` is the range of temperatures that the rewards know.
     """
 
     reward_scale: Tensor
-    trained: Tensor
+    trained: Tensor | None
 
     def __init__(
         self,
@@ -54,18 +54,15 @@ class ServedRanker(nn.Module):
         reference: nn.Module | None,
         *,
         reward_scale: float,
-        n_scores: int,
         n_passed: int,
         trained: tuple[float, float] | None = None,
     ) -> None:
         super().__init__()
-        self.rewards, self.reference = rewards, reference
-        self.n_scores, self.n_passed = n_scores, n_passed
+        self.rewards, self.reference, self.n_passed = rewards, reference, n_passed
         # No plain numbers, which the exporter would round to float32.
         self.register_buffer("reward_scale", torch.tensor(reward_scale, dtype=torch.float64))
-        self.knows_temperature = trained is not None
-        if trained is not None:
-            self.register_buffer("trained", torch.tensor(trained, dtype=torch.float64))
+        known = None if trained is None else torch.tensor(trained, dtype=torch.float64)
+        self.register_buffer("trained", known)
 
     @property
     def input_names(self) -> list[str]:
@@ -93,7 +90,7 @@ class ServedRanker(nn.Module):
 
     def _condition(self, weights: Tensor, temperature: Tensor) -> Tensor:
         """What conditions the rewards: as `condition_weights` puts it together."""
-        if not self.knows_temperature:
+        if self.trained is None:
             return weights
         low, high = self.trained[:1], self.trained[1:]
         place = 2 * torch.log(torch.maximum(temperature, low) / low) / torch.log(high / low) - 1
@@ -102,13 +99,15 @@ class ServedRanker(nn.Module):
 
     def _mixed_reference(self, named: dict[str, Tensor], weights: Tensor) -> Tensor | None:
         """Reference scores under the weights, shape (n, 1) or (n, k)."""
-        if self.n_scores == 0:
-            return None
         if isinstance(self.reference, ServedObjectives):
             temperature = named["temperature"].double()
             scores = self.reference(named["X"], temperature, named.get("ref_scores"))
+        elif self.reference is not None:
+            scores = self.reference(named["X"])
+        elif self.n_passed:
+            scores = named["ref_scores"]
         else:
-            scores = named["ref_scores"] if self.reference is None else self.reference(named["X"])
+            return None
         if scores.ndim == 1:
             scores = scores[:, None]
         if scores.shape[1] != weights.shape[1]:
@@ -177,7 +176,7 @@ class MixedNetwork(nn.Module):
         return flat.to(ingredients.dtype).reshape(-1, *ingredients.shape[1:])
 
 
-def served_ranker(ranker: BaseRanker, sums: TreeSums, *, include_reference: bool) -> ServedRanker:
+def served_ranker(ranker: BaseRanker, *, include_reference: bool) -> ServedRanker:
     """The module of a fitted ranker, or a ValueError if it does not hold all trade-offs in one graph."""
     if not isinstance(ranker, HyperDPORanker | SoupRanker | MixedScoresRanker):
         raise ValueError(
@@ -186,21 +185,20 @@ def served_ranker(ranker: BaseRanker, sums: TreeSums, *, include_reference: bool
         )
     reference: Reference = ranker.reference_
     rewards = None if isinstance(ranker, MixedScoresRanker) else _served_rewards(ranker.model_)
-    n_scores = 0 if isinstance(reference, NoReference) else 1
-    if reference.main is not None:
-        n_scores = len(ranker.objectives_)
-    is_outside = isinstance(reference, ScoresReference) or not include_reference
-    served, n_passed = None, n_scores if is_outside else 0
+    served, n_passed = None, 0
     if isinstance(reference, PerObjectiveReference):
-        served = served_reference(reference, ranker.n_features_in_, sums, include_scorers=include_reference)
+        served = served_reference(reference, ranker.n_features_in_, include_scorers=include_reference)
         n_passed = reference.needs_scores if include_reference else len(reference.scorers)
-    elif n_scores > 0 and not is_outside:
-        served = served_reference(reference, ranker.n_features_in_, sums)
+    elif isinstance(reference, NoReference):
+        pass
+    elif include_reference and not isinstance(reference, ScoresReference):
+        served = served_reference(reference, ranker.n_features_in_)
+    else:
+        n_passed = 1 if reference.main is None else len(ranker.objectives_)
     return ServedRanker(
         rewards,
         served,
         reward_scale=float(getattr(ranker, "reward_scale_", 0.0)),
-        n_scores=n_scores,
         n_passed=n_passed,
         trained=getattr(ranker, "temperature_range_", None),
     )
@@ -295,9 +293,9 @@ def to_onnx(ranker: BaseRanker, path: str | Path, *, include_reference: bool = T
     check_writable(path)
     import_extra("onnxscript", "onnx")  # which torch exports by
     onnx = import_extra("onnx", "onnx")
-    sums: TreeSums = []
     # A copy on the CPU: a ranker that was trained on a GPU stays there.
-    served = copy.deepcopy(served_ranker(ranker, sums, include_reference=include_reference)).cpu().eval()
+    served = copy.deepcopy(served_ranker(ranker, include_reference=include_reference)).cpu().eval()
+    sums = number_trees(served)
     model = _exported(served, ranker)
     fill_in_trees(model.graph, sums)
     _describe(model, ranker, served.input_names)

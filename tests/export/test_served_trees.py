@@ -87,8 +87,7 @@ def test_boosters_score_as_in_lightgbm(n_leaves, missing_in_training):
     params = {"num_leaves": n_leaves, "verbose": -1, "num_threads": 1, "min_data_in_leaf": 5}
     data = lightgbm.Dataset(holed if missing_in_training else X, X[:, 0] * X[:, 1] + X[:, 2])
     booster = lightgbm.train(params, data, num_boost_round=20)
-    outputs = []
-    ServedBoosters(BoosterSet([booster_text(booster)]), outputs)
+    outputs = ServedBoosters(BoosterSet([booster_text(booster)])).sums
     np.testing.assert_allclose(scored(outputs, holed)[:, 0], booster.predict(holed), rtol=1e-12, atol=1e-12)
 
 
@@ -127,4 +126,4 @@ def test_sets_of_categories_are_columns():
 def test_trees_that_are_not_plain_are_refused():
     booster, _ = a_booster(linear_tree=True)
     with pytest.raises(ValueError, match="linear leaves"):
-        ServedBoosters(BoosterSet([booster_text(booster)]), [])
+        ServedBoosters(BoosterSet([booster_text(booster)]))
