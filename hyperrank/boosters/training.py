@@ -345,50 +345,51 @@ def fit_boosters(
     lists: QueryLists,
     *,
     objectives: Sequence[int],
+    params: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    list_weight: NDArray[Any] | None = None,
+    categorical: Iterable[int] = (),
     n_jobs: int | None = None,
     cached: Cached | None = None,
     verbose: int = 0,
     desc: str = "boosters",
-    **options: Any,
 ) -> list[lightgbm.Booster]:
     """Fit one booster per objective, a column of `Y`, several at once; options as for `fit_booster`.
 
     The result does not depend on `n_jobs`. `cached` is ``(name, train) -> booster``: it trains, or returns
     what a checkpoint has. A progress bar over all rounds is named `desc`.
     """
-    rounds = {**BOOSTER_PARAMS, **check_booster_params(options.get("params"))}["num_boost_round"]
-    bar = ProgressBar(len(objectives) * int(rounds), verbose=verbose, desc=desc)
-    known = ~np.isnan(Y[:, objectives])
+    settings, rounds = _settings(X, params, seed)
+    bar = ProgressBar(len(objectives) * rounds, verbose=verbose, desc=desc)
+    binned, known = None, ~np.isnan(Y[:, objectives])
     if len(objectives) > 1 and known.any() and (known == known[:, :1]).all():
         # Bringing features into bins takes as long as dozens of rounds: once for all objectives.
-        options["binned"] = _binned(X, Y[:, objectives[0]], lists, **options)
-    tasks = [partial(fit_booster, X, Y[:, j], lists, on_round=bar.advance, **options) for j in objectives]
+        rows = _booster_rows(Y[:, objectives[0]], lists, np.random.default_rng(seed))[0]
+        with _naming_params():
+            binned = _in_bins(X, rows, settings, categorical).construct()
+        del rows
+    fit = partial(
+        fit_booster,
+        X,
+        lists=lists,
+        params=params,
+        seed=seed,
+        list_weight=list_weight,
+        on_round=bar.advance,
+        categorical=categorical,
+        binned=binned,
+    )
+    tasks = [partial(fit, Y[:, j]) for j in objectives]
     if cached is not None and X.size > ONE_THREAD_ENTRIES:
         tasks = [partial(cached, f"booster {j}", task) for j, task in zip(objectives, tasks, strict=True)]
     with bar:
         boosters = in_threads(tasks, n_jobs, X)
     if X.size > LARGE_ENTRIES:
-        del tasks, options  # and the bins with them
+        del tasks, fit, binned  # and the bins with them
         # Of glibc alone, which keeps what LightGBM has freed; Windows has no library of no name.
         with suppress(OSError, AttributeError, TypeError):
             ctypes.CDLL(None).malloc_trim(0)
     return boosters
-
-
-def _binned(
-    X: NDArray[np.float32],
-    labels: NDArray[Any],
-    lists: QueryLists,
-    *,
-    params: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    categorical: Iterable[int] = (),
-    **_: Any,
-) -> lightgbm.Dataset:
-    """The rows with a label for `fit_booster`."""
-    rows = _booster_rows(labels, lists, np.random.default_rng(seed))[0]
-    with _naming_params():
-        return _in_bins(X, rows, _settings(X, params, seed)[0], categorical).construct()
 
 
 def in_threads(tasks: list[Any], n_jobs: int | None, X: NDArray[np.float32]) -> list[Any]:
