@@ -328,19 +328,16 @@ def check_reference(reference: Any) -> int:
 
 def is_fitted_here(reference: Any) -> bool:
     """Whether `fit_reference` fits it, so that it can be fitted without some of the queries."""
+    reference = stand_in(reference)
     if isinstance(reference, str):
         return not check_reference(reference)
-    if isinstance(reference, GivenScorers):
-        return True
     return reference is not None and not is_fitted(reference)
 
 
 def trains_boosters(reference: Any) -> bool:
     """Whether `fit_reference` trains boosters for it."""
-    if isinstance(reference, GivenScorers):
-        return True
-    kind = REFERENCES.get(reference) if isinstance(reference, str) else None
-    return kind is not None and kind.trains_boosters
+    name = stand_in(reference)
+    return isinstance(name, str) and name in REFERENCES and REFERENCES[name].trains_boosters
 
 
 def needs_frame(reference: Any) -> bool:
