@@ -27,7 +27,7 @@ from hyperrank.rankers.dpo.resume import agree_on_fit, warn_of_interrupt
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.dpo.train import ValidationScores, train_reward_model
 from hyperrank.rankers.dpo.tuning import search_boosters, tune
-from hyperrank.rankers.inputs import read_fit_inputs, takes_qid
+from hyperrank.rankers.inputs import one_validation, read_fit_inputs, takes_qid
 from hyperrank.rankers.specialized import SpecializableRanker
 from hyperrank.reference.fit import needs_frame
 from hyperrank.training import Checkpoint, CheckpointFile, TradeOffs, process_group
@@ -266,14 +266,9 @@ class HyperDPORanker(CallbackSupportMixin, SpecializableRanker):
                     X,
                     y,
                     qid,
-                    X_val=X_val,
-                    y_val=y_val,
-                    qid_val=qid_val,
+                    validation=one_validation(X_val, y_val, qid_val, ref_scores_val, eval_set, eval_qid),
                     ref_scores=ref_scores,
-                    ref_scores_val=ref_scores_val,
                     query_weight=query_weight,
-                    eval_set=eval_set,
-                    eval_qid=eval_qid,
                     objectives=self.objectives_ if continues else self.objectives,
                     keeps_frame=needs_frame(self.reference),
                     reset=not continues,

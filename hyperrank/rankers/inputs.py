@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,6 +41,9 @@ from hyperrank.rankers.data import (
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+#: Features, labels, query ids and reference scores of the validation data, as the caller gave them.
+Validation: TypeAlias = tuple[Any, Any, Any, Any]
 
 
 def takes_qid(fit: F) -> F:
@@ -514,21 +517,15 @@ def read_fit_inputs(
     y: Any,
     qid: Any = None,
     *,
-    X_val: Any = None,
-    y_val: Any = None,
-    qid_val: Any = None,
+    validation: Validation = (None, None, None, None),
     ref_scores: Any = None,
-    ref_scores_val: Any = None,
     query_weight: ArrayLike | None = None,
-    eval_set: Any = None,
-    eval_qid: Any = None,
     objectives: Sequence[str] | None = None,
     keeps_frame: bool = True,
     reset: bool = True,
 ) -> FitInputs:
-    """Check everything that fit is given, and group its rows."""
+    """Check everything that fit is given, and group its rows; `validation` is of `one_validation`."""
     vars(ranker).pop("_last_front", None)
-    validation_data = _one_validation(X_val, y_val, qid_val, eval_set, eval_qid)
     refuse_other_order(query_weight, "query_weight", X)
     training = read_labelled(
         ranker,
@@ -541,26 +538,24 @@ def read_fit_inputs(
         streams=True,
         keeps_frame=keeps_frame,
     )
-    validation = _read_validation(
-        ranker, *validation_data, ref_scores_val, training=training, keeps_frame=keeps_frame
-    )
+    held_out = _read_validation(ranker, *validation, training=training, keeps_frame=keeps_frame)
     if not reset:
         if not (training.Y > 0).any():
             raise ValueError("y has no label above 0 in any objective: nothing can be learnt from it.")
         warn_of_other_units(ranker, training.Y, training.names, "y")
-    if validation is not None:
-        warn_of_other_units(ranker, validation.Y, training.names, "y_val")
+    if held_out is not None:
+        warn_of_other_units(ranker, held_out.Y, training.names, "y_val")
     categories: Categories | None = getattr(ranker, "categories_", None)
     list_weight = read_list_weight(query_weight, training.lists)
-    return FitInputs(training, validation, list_weight, {} if categories is None else categories.sizes)
+    return FitInputs(training, held_out, list_weight, {} if categories is None else categories.sizes)
 
 
-def _one_validation(
-    X_val: Any, y_val: Any, qid_val: Any, eval_set: Any, eval_qid: Any
-) -> tuple[Any, Any, Any]:
+def one_validation(
+    X_val: Any, y_val: Any, qid_val: Any, ref_scores_val: Any, eval_set: Any, eval_qid: Any
+) -> Validation:
     """Validation data under either of their names: X_val, y_val, qid_val, or eval_set and eval_qid."""
     if eval_set is None and eval_qid is None:
-        return X_val, y_val, qid_val
+        return X_val, y_val, qid_val, ref_scores_val
     if any(value is not None for value in (X_val, y_val, qid_val)):
         raise ValueError(
             "validation data were given as X_val and as eval_set or eval_qid: use one of the two."
@@ -572,7 +567,7 @@ def _one_validation(
     if isinstance(ids, list | tuple) and len(ids) == 1:
         of_rows = hasattr(ids[0], "__len__") and not isinstance(ids[0], str | bytes)
         ids = ids[0] if of_rows else ids  # the one pair has a single row
-    return features, labels, ids
+    return features, labels, ids, ref_scores_val
 
 
 def _read_validation(

@@ -20,7 +20,7 @@ from hyperrank.rankers.dpo.reference import FittedReference, fit_reference
 from hyperrank.rankers.dpo.reward_model import RewardModel
 from hyperrank.rankers.dpo.train import TradeOffTask, ValidationScores, train_reward_model
 from hyperrank.rankers.dpo.tuning import tune
-from hyperrank.rankers.inputs import read_fit_inputs, takes_qid
+from hyperrank.rankers.inputs import one_validation, read_fit_inputs, takes_qid
 from hyperrank.reference.fit import needs_frame
 from hyperrank.training import Checkpoint, TrainingResult
 from hyperrank.weights import RowWeights
@@ -101,14 +101,9 @@ class SeparateNetworksRanker(NetworkRanker):
             X,
             y,
             qid,
-            X_val=X_val,
-            y_val=y_val,
-            qid_val=qid_val,
+            validation=one_validation(X_val, y_val, qid_val, ref_scores_val, eval_set, eval_qid),
             ref_scores=ref_scores,
-            ref_scores_val=ref_scores_val,
             query_weight=query_weight,
-            eval_set=eval_set,
-            eval_qid=eval_qid,
             objectives=self.objectives,
             keeps_frame=needs_frame(self.reference),
         )
