@@ -37,7 +37,7 @@ def list_values(scores: Tensor, labels: Tensor, offsets: Tensor, of_block: Block
 def values_by_gain(
     scores: Tensor, labels: Tensor, offsets: Tensor, *, of_block: BlockLoss, gain: str
 ) -> Tensor:
-    """The same for gains in the place of labels, each divided by their sum, as the largest DCG is too."""
+    """`list_values` of gains instead of labels, divided by their sum, by which the largest DCG is too."""
     gains = target_distribution(labels[:, None], offsets, gain=gain)[:, 0]
     return list_values(scores, gains, offsets, of_block)
 
