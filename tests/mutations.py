@@ -60,8 +60,8 @@ FAULTS = (
     Fault(
         "NaN labels count as 0 in ListNet",
         "losses/listnet.py",
-        "unobserved = torch.isnan(flat.labels)",
-        "unobserved = torch.isnan(flat.labels) & False",
+        "unobserved = torch.isnan(objectives)",
+        "unobserved = torch.isnan(objectives) & False",
         ("losses/test_loss_values.py", "losses/test_loss_properties.py"),
     ),
     Fault(

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mutations import FAULTS
 
 PACKAGE = Path(__file__).resolve().parents[1] / "hyperrank"
 MAX_LINES = 700
@@ -72,6 +73,11 @@ def test_cycles_are_found():
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_files_stay_below_the_cap(path):
     assert len(path.read_text().splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_deliberate_faults_follow_the_code(fault):
+    assert (PACKAGE / fault.file).read_text().count(fault.before) == 1
 
 
 def test_import_is_light():
