@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from hyperrank._checks import check_number, check_random_state
 from hyperrank._columns import n_rows_of, row_labels
 from hyperrank.explain.explanation import spelled_trade_off
-from hyperrank.explain.permutation import TradeOffs, feature_names, permutations, permuted_copies
+from hyperrank.explain.permutation import ScoredTradeOffs, feature_names, permutations, permuted_copies
 from hyperrank.front.pareto_front import ParetoFront
 from hyperrank.lists import QueryLists, ranks_within_lists
 from hyperrank.memmap import take_rows
@@ -162,7 +162,7 @@ def front_contributions(
     The difference of two trade-offs is what `compare` gives with its defaults.
     """
     data = read_features(ranker, X, qid, reset=False, ref_scores=ref_scores).in_memory()
-    trade_offs = TradeOffs.of(ranker, [front.weights.iloc[[i]] for i in range(len(front))], options)
+    trade_offs = ScoredTradeOffs.of(ranker, [front.weights.iloc[[i]] for i in range(len(front))], options)
     seed = int(check_random_state(0).randint(np.iinfo(np.int32).max + 1))
     queries = [data.take(np.array([i])) for i in range(data.lists.n_lists)]
     shares = [_shares(query, trade_offs.scores, REPEATS, seed)[1] for query in queries]
@@ -212,7 +212,7 @@ def _named_scorer(
         if ranker._reference_scores(data) is None:
             raise ValueError("the ranker has no reference: give the trade-offs to compare as a and b.")
         return "the reference", ranker._reference_scores
-    one = TradeOffs.of(ranker, [given], options)
+    one = ScoredTradeOffs.of(ranker, [given], options)
     if len(one.weights) != 1:
         raise ValueError(f"a and b must be one trade-off each; got weights of shape {one.weights.shape}.")
     return spelled_trade_off(ranker.objectives_, one.weights[0], one.temperatures[0]), one.scores

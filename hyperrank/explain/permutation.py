@@ -148,36 +148,42 @@ def permutations(lists: QueryLists, n_repeats: int, *, within: str, seed: int) -
 
 
 @dataclass(frozen=True)
-class TradeOffs:
-    """Trade-offs of a ranker: weights (k, m), the temperature of each, None without, and other options."""
+class ScoredTradeOffs:
+    """Trade-offs of a ranker: weights (k, m), the temperature of each, None without, and other options.
+
+    `factors` are the temperatures in the ranker's own units, as a specialised one multiplies its own.
+    """
 
     ranker: Any
     weights: NDArray[np.float64]
     temperatures: tuple[float | None, ...]
+    factors: tuple[float, ...]
     options: dict[str, Any]
 
     @classmethod
-    def of(cls, ranker: Any, each: Sequence[Any], options: Mapping[str, Any]) -> TradeOffs:
+    def of(cls, ranker: Any, each: Sequence[Any], options: Mapping[str, Any]) -> ScoredTradeOffs:
         """Trade-offs as the caller gives them, one after the other."""
-        weights, temperatures = [], []
+        weights, temperatures, factors = [], [], []
         for given in each:
             at, scoring = ranker._trade_off(given, options)
+            factor = scoring.get("temperature")
             weights.append(np.atleast_2d(ranker._weights(at)))
             temperatures += [ranker._front_temperature(**scoring)] * len(weights[-1])
+            factors += [1.0 if factor is None else float(factor)] * len(weights[-1])
         others = {name: value for name, value in options.items() if name != "temperature"}
-        return cls(ranker, np.concatenate(weights), tuple(temperatures), others)
+        return cls(ranker, np.concatenate(weights), tuple(temperatures), tuple(factors), others)
 
     def scores(self, data: GroupedFeatures) -> NDArray[np.floating[Any]]:
         """Scores of grouped rows, shape (n, k)."""
-        temperatures = None if None in self.temperatures else np.array(self.temperatures)
-        return np.asarray(self.ranker._front_scores(data, self.weights, temperatures, **self.options))
+        factors = None if None in self.temperatures else np.array(self.factors)
+        return np.asarray(self.ranker._front_scores(data, self.weights, factors, **self.options))
 
 
 @dataclass(frozen=True)
 class Task:
     """The grouped rows of an explanation, scored and measured under two trade-offs, in any process."""
 
-    trade_offs: TradeOffs
+    trade_offs: ScoredTradeOffs
     data: GroupedFeatures
     metric: Metric
     within: str
@@ -334,18 +340,22 @@ def explain_ranker(
     )
 
 
-def _pair(ranker: Any, weights: Any, against: Any, options: dict[str, Any]) -> TradeOffs:
+def _pair(ranker: Any, weights: Any, against: Any, options: dict[str, Any]) -> ScoredTradeOffs:
     """The two trade-offs to explain; that from which it goes is at the same temperature by default."""
     if len(ranker.objectives_) < 2:
         raise ValueError(
             f"the ranker has one objective, {ranker.objectives_[0]}: there are no trade-offs to explain."
         )
-    to = pair = TradeOffs.of(ranker, [weights], options)
+    to = pair = ScoredTradeOffs.of(ranker, [weights], options)
     if against is not None:
-        pair = TradeOffs.of(ranker, [against, weights], options)
+        pair = ScoredTradeOffs.of(ranker, [against, weights], options)
     elif len(to.weights) != 2:
-        both = np.concatenate([ranker._weights(None)[None], to.weights])
-        pair = replace(to, weights=both, temperatures=to.temperatures[:1] + to.temperatures)
+        pair = replace(
+            to,
+            weights=np.concatenate([ranker._weights(None)[None], to.weights]),
+            temperatures=to.temperatures[:1] + to.temperatures,
+            factors=to.factors[:1] + to.factors,
+        )
     n_to, n_pair = len(to.weights), len(pair.weights)
     if n_pair != 2:
         given = "" if against is None else f" and {n_pair - n_to} in against"

@@ -31,7 +31,7 @@ from hyperrank.simplex import as_weights, lattice_near
 from hyperrank.weights import TRADE_OFF
 
 #: Weights of shape (k, m), and the options of predict with the temperature that they carry.
-TradeOffs = tuple[NDArray[np.float64], dict[str, Any]]
+WeightsAndOptions = tuple[NDArray[np.float64], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Evaluation:
     share: NDArray[np.float64]
     metadata: dict[str, Any]
 
-    def trade_off(self, weights: ArrayLike | Mapping[str, float] | None) -> TradeOffs:
+    def trade_off(self, weights: ArrayLike | Mapping[str, float] | None) -> WeightsAndOptions:
         """The one trade-off, weights of shape (1, m); the ranker's default for None."""
         weights, options = self._resolved(weights)
         if isinstance(self.ranker, BaseRanker):
@@ -61,7 +61,7 @@ class Evaluation:
             raise ValueError(f"this scorer takes one trade-off; got weights of shape {at.shape}.")
         return at[None], options
 
-    def trade_offs(self, weights: ArrayLike | int | None) -> TradeOffs:
+    def trade_offs(self, weights: ArrayLike | int | None) -> WeightsAndOptions:
         """The trade-offs, shape (k, m): a number asks for an even lattice, None for the default."""
         m = len(self.names)
         if weights is None and isinstance(self.ranker, BaseRanker):
@@ -84,7 +84,7 @@ class Evaluation:
             )
         return weights, {"temperature": temperature}
 
-    def measure(self, metric: Metric, trade_offs: TradeOffs) -> NDArray[np.float64]:
+    def measure(self, metric: Metric, trade_offs: WeightsAndOptions) -> NDArray[np.float64]:
         """Means of the metric over lists, shape (k, m), or (1, m) of a ranker without trade-offs."""
         if not self._takes("weights"):
             return self._means(metric, self._predict())
@@ -218,7 +218,9 @@ class _QueryScorer(BaseEstimator):
     def _value(self, evaluation: Evaluation) -> float:
         raise NotImplementedError
 
-    def _measured(self, evaluation: Evaluation, trade_offs: TradeOffs, needed: Any) -> NDArray[np.float64]:
+    def _measured(
+        self, evaluation: Evaluation, trade_offs: WeightsAndOptions, needed: Any
+    ) -> NDArray[np.float64]:
         """Means of shape (k, m), all there for the objectives needed."""
         metric = parse_metric(self.metric)
         means = evaluation.measure(metric, trade_offs)
@@ -358,7 +360,7 @@ def make_hypervolume_scorer(
     Returns
     -------
     HypervolumeScorer
-        Called, and raising, as that of `make_ranking_scorer`.
+        Called as the scorer of `make_ranking_scorer` is, with the same errors; the higher the better.
 
     Raises
     ------

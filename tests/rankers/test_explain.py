@@ -16,8 +16,8 @@ from sklearn.linear_model import LinearRegression
 
 from hyperrank import Explanation, HyperDPORanker, LinearScalarizationRanker, QueryLists
 from hyperrank.explain.permutation import (
+    ScoredTradeOffs,
     Task,
-    TradeOffs,
     common_at_top,
     correlation,
     exposure_change,
@@ -158,7 +158,7 @@ def test_several_jobs_give_the_same(ranker, rows):
 
 def test_what_goes_to_other_processes_can_be_pickled(ranker, rows):
     data = read_features(ranker, rows[0], QID, reset=False)
-    task = Task(TradeOffs.of(ranker, np.eye(2), {}), data, parse_metric("ndcg"), "query", 1, 0)
+    task = Task(ScoredTradeOffs.of(ranker, np.eye(2), {}), data, parse_metric("ndcg"), "query", 1, 0)
     again = pickle.loads(pickle.dumps(task))
     assert np.array_equal(again.trade_offs.scores(data), task.trade_offs.scores(data))
 

@@ -56,6 +56,15 @@ def test_its_own_temperature_goes_on_from_there():
     np.testing.assert_allclose(plain.predict(X, qid=DATA.qid, temperature=3), expected, atol=1e-5)
 
 
+def test_comparisons_are_at_its_own_temperature():
+    plain = clone(RANKERS["film"]).fit(X, DATA.Y, qid=DATA.qid).specialize(WEIGHTS[0], temperature=3)
+    rows = DATA.qid == DATA.qid[0]
+    found = plain.compare(X[rows], qid=DATA.qid[rows], a=WEIGHTS[0], b="reference", n_repeats=0)
+    scores = plain.predict(X[rows], qid=DATA.qid[rows])
+    expected = (scores - scores.mean()) / scores.std()
+    np.testing.assert_allclose(found.scores[:, 0] - found.scores[:, 0].mean(), expected, rtol=0, atol=1e-6)
+
+
 def test_it_is_plain_and_smaller(ranker):
     plain = ranker.specialize([0.6, 0.0, 0.4])
     assert plain.model_.network.conditioning == "none"
