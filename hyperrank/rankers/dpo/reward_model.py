@@ -283,8 +283,9 @@ class RewardModel:
             return self.network.modulation(at)
         # The parameters may have been trained further since.
         state = (at.cpu().numpy().tobytes(), *(p._version for p in self.network.condition_parameters))
-        if self._last is not None and self._last[0] == state:
-            return self._last[1]
+        last = self._last  # once: another thread may ask for other weights meanwhile
+        if last is not None and last[0] == state:
+            return last[1]
         widths: list[int] = []
 
         def joined(chunk: Tensor) -> Tensor:
@@ -292,8 +293,9 @@ class RewardModel:
             widths[:] = [part.shape[-1] for part in parts]
             return torch.cat(parts, dim=1)
 
-        self._last = state, in_fixed_chunks(joined, at).split(widths, dim=1)
-        return self._last[1]
+        modulation = in_fixed_chunks(joined, at).split(widths, dim=1)
+        self._last = state, modulation
+        return modulation
 
     def _chunks(self, lists: QueryLists) -> list[tuple[int, int]]:
         """Bounds of chunks; they keep lists whole where the features of a row depend on its list."""
